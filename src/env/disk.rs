@@ -1,0 +1,171 @@
+//! The disk, as the journal sees it.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+/// How a file is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenMode {
+    /// An existing file, to read.
+    Read,
+    /// An existing file, to read and write.
+    ReadWrite,
+    /// A new file; one of the same name is emptied.
+    Create,
+}
+
+/// A file system: the few operations that the journal needs.
+pub trait Disk: Send + Sync {
+    /// Makes `path` and its missing parents.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn create_dir_all(&self, path: &Path) -> io::Result<()>;
+
+    /// The names of the files in `dir`, in no order.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn list(&self, dir: &Path) -> io::Result<Vec<String>>;
+
+    /// Opens a file.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Box<dyn DiskFile>>;
+
+    /// Renames a file, replacing the target.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Removes a file.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Makes creations, renames and removals in `dir` durable.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+
+    /// Takes the lock file at `path` for as long as the returned file lives; `None` when another
+    /// process has it.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn try_lock(&self, path: &Path) -> io::Result<Option<Box<dyn DiskFile>>>;
+}
+
+/// An open file, read and written at given offsets.
+pub trait DiskFile: Send + Sync {
+    /// Reads into `buf` from `offset` until it is full or the file ends; returns the bytes read.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// Writes all of `buf` at `offset`.
+    ///
+    /// # Errors
+    /// As the operating system says; a part may have been written.
+    fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<()>;
+
+    /// Makes what was written durable (`fdatasync`).
+    ///
+    /// # Errors
+    /// As the operating system says. What was written since the last success may be lost, even if
+    /// a later call succeeds.
+    fn sync_data(&self) -> io::Result<()>;
+
+    /// The file's length in bytes.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn length_bytes(&self) -> io::Result<u64>;
+}
+
+/// The machine's file system.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RealDisk;
+
+impl Disk for RealDisk {
+    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        fs::create_dir_all(path)
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(dir)? {
+            let entry = entry?;
+            if entry.file_type()?.is_file() {
+                names.extend(entry.file_name().into_string());
+            }
+        }
+        Ok(names)
+    }
+
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Box<dyn DiskFile>> {
+        let create = mode == OpenMode::Create;
+        let file = File::options()
+            .read(true)
+            .write(mode != OpenMode::Read)
+            .create(create)
+            .truncate(create)
+            .open(path)?;
+        Ok(Box::new(file))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        File::open(dir)?.sync_all()
+    }
+
+    fn try_lock(&self, path: &Path) -> io::Result<Option<Box<dyn DiskFile>>> {
+        let file = File::options().write(true).create(true).truncate(false).open(path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Box::new(file))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+}
+
+impl DiskFile for File {
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        let mut filled = 0;
+        while filled < buf.len() {
+            match FileExt::read_at(self, &mut buf[filled..], offset + filled as u64) {
+                Ok(0) => break,
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(filled)
+    }
+
+    fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
+        self.write_all_at(buf, offset)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        File::sync_data(self)
+    }
+
+    fn length_bytes(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
+    }
+}

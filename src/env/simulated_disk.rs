@@ -1,0 +1,262 @@
+//! A disk in memory that can lose power, run out of room and fail, as a seed says.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::entropy::splitmix64;
+use super::{Disk, DiskFile, OpenMode};
+
+/// The unit that a disk writes as a whole.
+const SECTOR_BYTES: usize = 512;
+
+/// A disk in memory for tests. Written bytes are seen at once, but survive [`Self::crash`] for
+/// certain only when they were synced; of the rest each sector survives or not, as the seed says.
+#[derive(Clone, Default)]
+pub struct SimulatedDisk {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    files: BTreeMap<PathBuf, Arc<Mutex<Contents>>>,
+    durable_names: BTreeMap<PathBuf, Arc<Mutex<Contents>>>,
+    locked: Vec<PathBuf>,
+    faults: Faults,
+}
+
+#[derive(Default)]
+struct Faults {
+    capacity_bytes: Option<u64>,
+    syncs_until_failure: Option<u64>,
+    writes_until_failure: Option<u64>,
+}
+
+#[derive(Clone, Default)]
+struct Contents {
+    cached: Vec<u8>,
+    durable: Vec<u8>,
+}
+
+impl SimulatedDisk {
+    /// An empty disk.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The disk as a machine finds it after its power failed: names and bytes that were not synced
+    /// are there or not, decided sector by sector from `seed`. Locks are free again and faults gone.
+    #[must_use]
+    pub fn crash(&self, seed: u64) -> Self {
+        let mut random = seed;
+        let state = self.state.lock();
+        let files: BTreeMap<_, _> = state
+            .durable_names
+            .iter()
+            .map(|(path, contents)| {
+                let survived = contents.lock().after_crash(&mut random);
+                (path.clone(), Arc::new(Mutex::new(survived)))
+            })
+            .collect();
+        let state = State { durable_names: files.clone(), files, ..State::default() };
+        Self { state: Arc::new(Mutex::new(state)) }
+    }
+
+    /// Writes that would make all files together longer than `bytes` fail with "no space left".
+    pub fn set_capacity_bytes(&self, bytes: Option<u64>) {
+        self.state.lock().faults.capacity_bytes = bytes;
+    }
+
+    /// The sync after the next `count` ones fails, and all after it.
+    pub fn fail_sync_after(&self, count: u64) {
+        self.state.lock().faults.syncs_until_failure = Some(count);
+    }
+
+    /// The write after the next `count` ones fails, and all after it.
+    pub fn fail_write_after(&self, count: u64) {
+        self.state.lock().faults.writes_until_failure = Some(count);
+    }
+
+    /// The bytes of a file.
+    #[must_use]
+    pub fn contents(&self, path: &Path) -> Option<Vec<u8>> {
+        let state = self.state.lock();
+        state.files.get(path).map(|contents| contents.lock().cached.clone())
+    }
+
+    /// Replaces the bytes of a file, durably: somebody tampered with it.
+    pub fn overwrite(&self, path: &Path, bytes: Vec<u8>) {
+        let contents = Contents { cached: bytes.clone(), durable: bytes };
+        let mut state = self.state.lock();
+        let contents = Arc::new(Mutex::new(contents));
+        state.files.insert(path.to_owned(), Arc::clone(&contents));
+        state.durable_names.insert(path.to_owned(), contents);
+    }
+
+    /// The paths of all files.
+    #[must_use]
+    pub fn paths(&self) -> Vec<PathBuf> {
+        self.state.lock().files.keys().cloned().collect()
+    }
+}
+
+impl Contents {
+    fn after_crash(&self, random: &mut u64) -> Contents {
+        let mut survived = self.durable.clone();
+        if survived.len() < self.cached.len() && splitmix64(random) & 1 == 0 {
+            survived.resize(self.cached.len(), 0);
+        }
+        for start in (0..survived.len().min(self.cached.len())).step_by(SECTOR_BYTES) {
+            let end = (start + SECTOR_BYTES).min(survived.len()).min(self.cached.len());
+            if survived[start..end] != self.cached[start..end] && splitmix64(random) & 1 == 0 {
+                survived[start..end].copy_from_slice(&self.cached[start..end]);
+            }
+        }
+        Contents { cached: survived.clone(), durable: survived }
+    }
+}
+
+fn injected(what: &str) -> io::Error {
+    io::Error::other(format!("injected {what} failure"))
+}
+
+fn not_found(path: &Path) -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, format!("{} does not exist", path.display()))
+}
+
+/// Counts a fault down; true when it is due.
+fn due(countdown: &mut Option<u64>) -> bool {
+    match countdown {
+        Some(0) => true,
+        Some(left) => {
+            *left -= 1;
+            false
+        }
+        None => false,
+    }
+}
+
+impl Disk for SimulatedDisk {
+    fn create_dir_all(&self, _path: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
+        let state = self.state.lock();
+        let in_dir = state.files.keys().filter(|path| path.parent() == Some(dir));
+        Ok(in_dir.filter_map(|path| Some(path.file_name()?.to_str()?.to_owned())).collect())
+    }
+
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Box<dyn DiskFile>> {
+        let mut state = self.state.lock();
+        if mode == OpenMode::Create {
+            state.files.insert(path.to_owned(), Arc::default());
+        }
+        let contents = state.files.get(path).cloned().ok_or_else(|| not_found(path))?;
+        Ok(Box::new(SimulatedFile { disk: self.clone(), contents, lock: None }))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut state = self.state.lock();
+        let contents = state.files.remove(from).ok_or_else(|| not_found(from))?;
+        state.files.insert(to.to_owned(), contents);
+        Ok(())
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.state.lock().files.remove(path).map(drop).ok_or_else(|| not_found(path))
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        let mut state = self.state.lock();
+        let state = &mut *state;
+        state.durable_names.retain(|path, _| path.parent() != Some(dir));
+        let in_dir = state.files.iter().filter(|(path, _)| path.parent() == Some(dir));
+        state.durable_names.extend(in_dir.map(|(path, file)| (path.clone(), Arc::clone(file))));
+        Ok(())
+    }
+
+    fn try_lock(&self, path: &Path) -> io::Result<Option<Box<dyn DiskFile>>> {
+        let mut state = self.state.lock();
+        if state.locked.iter().any(|locked| locked == path) {
+            return Ok(None);
+        }
+        state.locked.push(path.to_owned());
+        let contents = state.files.entry(path.to_owned()).or_default().clone();
+        let lock = Some(path.to_owned());
+        Ok(Some(Box::new(SimulatedFile { disk: self.clone(), contents, lock })))
+    }
+}
+
+struct SimulatedFile {
+    disk: SimulatedDisk,
+    contents: Arc<Mutex<Contents>>,
+    lock: Option<PathBuf>,
+}
+
+impl Drop for SimulatedFile {
+    fn drop(&mut self) {
+        if let Some(path) = &self.lock {
+            self.disk.state.lock().locked.retain(|locked| locked != path);
+        }
+    }
+}
+
+impl SimulatedFile {
+    fn check_room(&self, state: &State, end: u64) -> io::Result<()> {
+        let Some(capacity_bytes) = state.faults.capacity_bytes else { return Ok(()) };
+        let length = |contents: &Arc<Mutex<Contents>>| contents.lock().cached.len() as u64;
+        let used: u64 = state.files.values().map(length).sum();
+        let grown = end.saturating_sub(length(&self.contents));
+        if grown > 0 && used + grown > capacity_bytes {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        Ok(())
+    }
+}
+
+impl DiskFile for SimulatedFile {
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        let contents = self.contents.lock();
+        let start = usize::try_from(offset).map_or(usize::MAX, |o| o.min(contents.cached.len()));
+        let available = &contents.cached[start.min(contents.cached.len())..];
+        let read = available.len().min(buf.len());
+        buf[..read].copy_from_slice(&available[..read]);
+        Ok(read)
+    }
+
+    fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
+        let end = offset + buf.len() as u64;
+        {
+            let mut state = self.disk.state.lock();
+            if due(&mut state.faults.writes_until_failure) {
+                return Err(injected("write"));
+            }
+            self.check_room(&state, end)?;
+        }
+        let mut contents = self.contents.lock();
+        let (start, end) = (offset as usize, end as usize);
+        if contents.cached.len() < end {
+            contents.cached.resize(end, 0);
+        }
+        contents.cached[start..end].copy_from_slice(buf);
+        Ok(())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        if due(&mut self.disk.state.lock().faults.syncs_until_failure) {
+            return Err(injected("sync"));
+        }
+        let mut contents = self.contents.lock();
+        contents.durable = contents.cached.clone();
+        Ok(())
+    }
+
+    fn length_bytes(&self) -> io::Result<u64> {
+        Ok(self.contents.lock().cached.len() as u64)
+    }
+}

@@ -1,0 +1,100 @@
+//! Every bound of the server, in one place, with the relations between them asserted when it is
+//! compiled. What is over a bound gets a clear error; nothing is cut off silently.
+
+/// Longest user or item id, in bytes of UTF-8.
+pub const ID_BYTES_MAX: usize = 128;
+/// Longest item name, in bytes of UTF-8.
+pub const ITEM_NAME_BYTES_MAX: usize = 256;
+/// Longest picture address, in bytes of UTF-8.
+pub const IMAGE_URL_BYTES_MAX: usize = 1024;
+/// Longest `Idempotency-Key`, in bytes.
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 64;
+
+/// Most items in one sale.
+pub const SALE_ITEMS_MAX: u32 = 1_000_000;
+/// Most units of one item.
+pub const ITEM_STOCK_MAX: u64 = 1 << 32;
+/// Highest limit per user that a sale may have, in units; also the most lines of a checkout.
+pub const ITEMS_PER_USER_MAX: u32 = 1_000;
+/// Longest sale, in seconds (a year).
+pub const SALE_SECONDS_MAX: u32 = 31_536_000;
+/// Longest hold, in seconds (a day).
+pub const HOLD_SECONDS_MAX: u32 = 86_400;
+/// Most users with a checkout in one sale. A stock-1 item names its owner in 31 bits.
+pub const BUYERS_PER_SALE_MAX: u32 = (1 << 31) - 2;
+
+/// Locks that the buyers of one sale are spread over.
+pub const BUYER_SHARDS: usize = 64;
+/// Locks that the codes of one sale are spread over.
+pub const CODE_SHARDS: usize = 64;
+/// Shards of a counter. More threads than this share shards.
+pub const STOCK_SHARDS_MAX: usize = 16;
+
+/// Longest encoded journal record, in bytes.
+pub const RECORD_BYTES_MAX: usize = 64 * 1024;
+/// Most items in one journal record of an explicit catalogue.
+pub const ITEMS_PER_RECORD_MAX: usize = 40;
+/// Bytes that may wait for the committer before new work is refused as overload.
+pub const PENDING_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Threads that may append to a journal at the same time. Each may overshoot
+/// [`PENDING_BYTES_MAX`] by one record.
+pub const APPENDERS_MAX: usize = 260;
+/// Smallest segment, in bytes.
+pub const SEGMENT_BYTES_MIN: u64 = 4 * 1024 * 1024;
+/// Largest segment, in bytes.
+pub const SEGMENT_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+/// Sealed journal bytes after which a new snapshot is worth its work.
+pub const SNAPSHOT_EVERY_BYTES: u64 = 256 * 1024 * 1024;
+
+/// Most workers, one per core.
+pub const WORKERS_MAX: usize = 256;
+/// Most open connections of one worker.
+pub const CONNECTIONS_PER_WORKER_MAX: usize = 16_384;
+/// Connections that the kernel may queue for one listener.
+pub const LISTEN_BACKLOG: i32 = 4096;
+/// Read buffer of a connection, in bytes: the longest head (request line and headers).
+pub const HEAD_BYTES_MAX: usize = 16 * 1024;
+/// Most headers of a request.
+pub const HEADERS_MAX: usize = 64;
+/// Longest request body outside of administration, in bytes.
+pub const BODY_BYTES_MAX: usize = 16 * 1024;
+/// Seconds that a connection may be without a request.
+pub const IDLE_SECONDS_MAX: u32 = 60;
+/// Seconds from a connection's accept to the first byte of its first request.
+pub const FIRST_BYTE_SECONDS_MAX: u32 = 10;
+/// Seconds from the first byte of a request to the end of its head.
+pub const HEAD_SECONDS_MAX: u32 = 5;
+/// Seconds for a request's body to arrive.
+pub const BODY_SECONDS_MAX: u32 = 10;
+/// Seconds that a drain may take before the server leaves anyway.
+pub const DRAIN_SECONDS_MAX: u32 = 30;
+/// `Retry-After` of a 503, in seconds.
+pub const RETRY_AFTER_SECONDS: u32 = 1;
+
+/// Items of one page when the client does not say.
+pub const PAGE_ITEMS_DEFAULT: u32 = 100;
+/// Most items of one page.
+pub const PAGE_ITEMS_MAX: u32 = 1_000;
+
+/// Longest purchase record: fixed fields, two ids, the key, and nine bytes a line.
+const PURCHASE_RECORD_BYTES_MAX: usize =
+    128 + 2 * ID_BYTES_MAX + IDEMPOTENCY_KEY_BYTES_MAX + ITEMS_PER_USER_MAX as usize * 9;
+/// Longest record of catalogue items.
+const ITEMS_RECORD_BYTES_MAX: usize =
+    64 + ITEMS_PER_RECORD_MAX * (16 + ID_BYTES_MAX + ITEM_NAME_BYTES_MAX + IMAGE_URL_BYTES_MAX);
+
+const _: () = {
+    assert!(PURCHASE_RECORD_BYTES_MAX <= RECORD_BYTES_MAX);
+    assert!(ITEMS_RECORD_BYTES_MAX <= RECORD_BYTES_MAX);
+    assert!(WORKERS_MAX < APPENDERS_MAX);
+    // A quarter of the smallest segment must hold a record, because that is what may be pending.
+    assert!(RECORD_BYTES_MAX as u64 * 4 <= SEGMENT_BYTES_MIN);
+    assert!(BODY_BYTES_MAX >= ID_BYTES_MAX * 2 + IDEMPOTENCY_KEY_BYTES_MAX + 256);
+    assert!(PAGE_ITEMS_DEFAULT <= PAGE_ITEMS_MAX);
+    assert!(SALE_ITEMS_MAX < u32::MAX);
+    // Lengths of ids, names and addresses are written as u16, lines of a purchase counted as u16.
+    assert!(IMAGE_URL_BYTES_MAX <= u16::MAX as usize && ITEM_NAME_BYTES_MAX <= u16::MAX as usize);
+    assert!(ITEMS_PER_USER_MAX <= u16::MAX as u32);
+    assert!(HOLD_SECONDS_MAX < SALE_SECONDS_MAX);
+    assert!(FIRST_BYTE_SECONDS_MAX <= IDLE_SECONDS_MAX && HEAD_SECONDS_MAX <= IDLE_SECONDS_MAX);
+};

@@ -1,0 +1,140 @@
+//! What the engine can answer, as enums that know nothing of HTTP.
+
+use std::sync::Arc;
+
+use crate::types::{CheckoutCode, ItemIndex, Lsn, Timestamp};
+
+/// An outcome together with the record that must be durable before anybody hears of it.
+#[derive(Clone, Debug)]
+#[must_use = "an outcome may be told only when its record is durable"]
+pub struct Decision<T> {
+    /// What was decided.
+    pub outcome: T,
+    /// The last record that the outcome rests on; `None` when it rests on nothing new.
+    pub lsn: Option<Lsn>,
+}
+
+impl<T> Decision<T> {
+    /// An outcome that rests on no record.
+    pub fn immediate(outcome: T) -> Self {
+        Self { outcome, lsn: None }
+    }
+
+    /// An outcome that may be told once `lsn` is durable.
+    pub fn after(lsn: Lsn, outcome: T) -> Self {
+        Self { outcome, lsn: Some(lsn) }
+    }
+}
+
+/// Why the engine takes no work at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unavailable {
+    /// More records wait for the disk than [`crate::limits::PENDING_BYTES_MAX`] allows.
+    Overloaded,
+    /// The server is shutting down.
+    Draining,
+    /// The journal has no room on its disk, or has failed.
+    Journal,
+}
+
+/// The answer to a checkout.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CheckoutOutcome {
+    /// The item is in the user's open checkout.
+    Accepted {
+        /// The code of the open checkout.
+        code: CheckoutCode,
+        /// Units in it.
+        items_count: u32,
+        /// When the sale ends.
+        sale_ends_at: Timestamp,
+    },
+    /// No sale has such an item.
+    ItemNotFound,
+    /// Zero, over the limit, or more than one of a stock-1 item.
+    QuantityNotAllowed {
+        /// The highest quantity that is allowed for this item.
+        max: u32,
+    },
+    /// The item's sale has not begun or is over.
+    SaleNotActive,
+    /// Bought and chosen units would exceed the limit.
+    UserLimitExceeded {
+        /// The limit per user.
+        limit: u32,
+    },
+    /// In the user's open checkout already, or (stock-1 items) bought by them.
+    ItemAlreadyInCheckout,
+    /// Fewer units than asked for are left, now and for ever.
+    ItemSoldOut,
+    /// Enough units are unsold, but others hold them.
+    ItemHeld {
+        /// Seconds until the next hold can expire, at least 1.
+        retry_after_seconds: u64,
+    },
+    /// No work is taken.
+    Unavailable(Unavailable),
+}
+
+/// One line of a purchase's result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PurchasedLine {
+    /// The item.
+    pub item: ItemIndex,
+    /// Units asked for.
+    pub quantity: u32,
+    /// All of them were sold to this buyer; otherwise none was.
+    pub sold: bool,
+}
+
+/// The first and only result of a checkout's purchase. At least one line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PurchaseResult {
+    /// The lines, in the order in which they were put into the checkout.
+    pub lines: Box<[PurchasedLine]>,
+}
+
+impl PurchaseResult {
+    /// Whether any line was sold.
+    #[must_use]
+    pub fn any_sold(&self) -> bool {
+        self.lines.iter().any(|line| line.sold)
+    }
+}
+
+/// The answer to a purchase.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PurchaseOutcome {
+    /// The checkout was processed just now, or earlier under the same idempotency key: a success
+    /// when [`PurchaseResult::any_sold`], otherwise every item was gone.
+    Processed {
+        /// What was sold.
+        result: Arc<PurchaseResult>,
+        /// This answer repeats an earlier one.
+        replayed: bool,
+    },
+    /// No checkout has this code.
+    CheckoutNotFound,
+    /// The sale is over.
+    SaleNotActive,
+    /// The hold ran out before the purchase.
+    CheckoutExpired,
+    /// The code was used before, with another key or with none.
+    AlreadyProcessed {
+        /// What was answered then.
+        result: Arc<PurchaseResult>,
+    },
+    /// No work is taken.
+    Unavailable(Unavailable),
+}
+
+/// The figures of a sale at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StockFigures {
+    /// Units that the sale began with.
+    pub total: u64,
+    /// Units sold.
+    pub sold: u64,
+    /// Units held by open checkouts.
+    pub held: u64,
+}
