@@ -92,9 +92,11 @@ const _: () = {
     assert!(BODY_BYTES_MAX >= ID_BYTES_MAX * 2 + IDEMPOTENCY_KEY_BYTES_MAX + 256);
     assert!(PAGE_ITEMS_DEFAULT <= PAGE_ITEMS_MAX);
     assert!(SALE_ITEMS_MAX < u32::MAX);
-    // Lengths of ids, names and addresses are written as u16, lines of a purchase counted as u16.
-    assert!(IMAGE_URL_BYTES_MAX <= u16::MAX as usize && ITEM_NAME_BYTES_MAX <= u16::MAX as usize);
-    assert!(ITEMS_PER_USER_MAX <= u16::MAX as u32);
+    // A segment holds a full queue and what every thread may append behind it.
+    assert!(
+        SEGMENT_BYTES_MIN / 8 + (APPENDERS_MAX * PURCHASE_RECORD_BYTES_MAX) as u64
+            <= SEGMENT_BYTES_MIN - 8192
+    );
     assert!(HOLD_SECONDS_MAX < SALE_SECONDS_MAX);
     assert!(FIRST_BYTE_SECONDS_MAX <= IDLE_SECONDS_MAX && HEAD_SECONDS_MAX <= IDLE_SECONDS_MAX);
 };

@@ -169,6 +169,17 @@ impl<'a> ItemId<'a> {
     }
 }
 
+/// One line of a purchase's result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PurchasedLine {
+    /// The item.
+    pub item: ItemIndex,
+    /// Units asked for.
+    pub quantity: u32,
+    /// All of them were sold to this buyer; otherwise none was.
+    pub sold: bool,
+}
+
 /// The `Idempotency-Key` of a purchase: 1 to 64 visible ASCII characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IdempotencyKey<'a>(&'a str);
@@ -262,7 +273,10 @@ mod tests {
 
     #[test]
     fn codes_round_trip_and_hide_in_debug() {
-        let code = CheckoutCode { sale: SaleId(7), secret: 0xabc };
+        let code = CheckoutCode {
+            sale: SaleId(7),
+            secret: 0xabc,
+        };
         let text = code.to_string();
         assert_eq!(text, "CHK-7-00000000000000000000000000000abc");
         assert_eq!(text.parse(), Ok(code));
@@ -287,10 +301,20 @@ mod tests {
 
     #[test]
     fn generated_items_say_their_sale_and_index() {
-        let id = GeneratedItemId { sale: SaleId(3), index: ItemIndex(0) };
+        let id = GeneratedItemId {
+            sale: SaleId(3),
+            index: ItemIndex(0),
+        };
         assert_eq!(id.to_string(), "ITM-3-0");
         assert_eq!(GeneratedItemId::parse("ITM-3-0"), Some(id));
-        for wrong in ["ITM-3", "ITM-3-00", "ITM-3--1", "ITM-0-1", "ITM-3-4294967296", "item"] {
+        for wrong in [
+            "ITM-3",
+            "ITM-3-00",
+            "ITM-3--1",
+            "ITM-0-1",
+            "ITM-3-4294967296",
+            "item",
+        ] {
             assert_eq!(GeneratedItemId::parse(wrong), None, "{wrong}");
         }
     }
@@ -309,7 +333,10 @@ mod tests {
 
     #[test]
     fn times_are_rfc_3339() {
-        assert_eq!(Timestamp::from_seconds(0).to_string(), "1970-01-01T00:00:00Z");
+        assert_eq!(
+            Timestamp::from_seconds(0).to_string(),
+            "1970-01-01T00:00:00Z"
+        );
         assert_eq!(Timestamp(1_500_000).to_string(), "1970-01-01T00:00:01.5Z");
         assert_eq!(Timestamp(0).seconds_until(Timestamp(1)), 1);
         assert_eq!(Timestamp(5).seconds_until(Timestamp(1)), 0);

@@ -57,7 +57,9 @@ impl SeededEntropy {
     /// A generator that always gives the same sequence for the same `seed`.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self { state: Mutex::new(seed) }
+        Self {
+            state: Mutex::new(seed),
+        }
     }
 }
 

@@ -62,8 +62,14 @@ impl SimulatedDisk {
                 (path.clone(), Arc::new(Mutex::new(survived)))
             })
             .collect();
-        let state = State { durable_names: files.clone(), files, ..State::default() };
-        Self { state: Arc::new(Mutex::new(state)) }
+        let state = State {
+            durable_names: files.clone(),
+            files,
+            ..State::default()
+        };
+        Self {
+            state: Arc::new(Mutex::new(state)),
+        }
     }
 
     /// Writes that would make all files together longer than `bytes` fail with "no space left".
@@ -85,12 +91,18 @@ impl SimulatedDisk {
     #[must_use]
     pub fn contents(&self, path: &Path) -> Option<Vec<u8>> {
         let state = self.state.lock();
-        state.files.get(path).map(|contents| contents.lock().cached.clone())
+        state
+            .files
+            .get(path)
+            .map(|contents| contents.lock().cached.clone())
     }
 
     /// Replaces the bytes of a file, durably: somebody tampered with it.
     pub fn overwrite(&self, path: &Path, bytes: Vec<u8>) {
-        let contents = Contents { cached: bytes.clone(), durable: bytes };
+        let contents = Contents {
+            cached: bytes.clone(),
+            durable: bytes,
+        };
         let mut state = self.state.lock();
         let contents = Arc::new(Mutex::new(contents));
         state.files.insert(path.to_owned(), Arc::clone(&contents));
@@ -111,12 +123,17 @@ impl Contents {
             survived.resize(self.cached.len(), 0);
         }
         for start in (0..survived.len().min(self.cached.len())).step_by(SECTOR_BYTES) {
-            let end = (start + SECTOR_BYTES).min(survived.len()).min(self.cached.len());
+            let end = (start + SECTOR_BYTES)
+                .min(survived.len())
+                .min(self.cached.len());
             if survived[start..end] != self.cached[start..end] && splitmix64(random) & 1 == 0 {
                 survived[start..end].copy_from_slice(&self.cached[start..end]);
             }
         }
-        Contents { cached: survived.clone(), durable: survived }
+        Contents {
+            cached: survived.clone(),
+            durable: survived,
+        }
     }
 }
 
@@ -125,7 +142,10 @@ fn injected(what: &str) -> io::Error {
 }
 
 fn not_found(path: &Path) -> io::Error {
-    io::Error::new(io::ErrorKind::NotFound, format!("{} does not exist", path.display()))
+    io::Error::new(
+        io::ErrorKind::NotFound,
+        format!("{} does not exist", path.display()),
+    )
 }
 
 /// Counts a fault down; true when it is due.
@@ -148,7 +168,9 @@ impl Disk for SimulatedDisk {
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
         let state = self.state.lock();
         let in_dir = state.files.keys().filter(|path| path.parent() == Some(dir));
-        Ok(in_dir.filter_map(|path| Some(path.file_name()?.to_str()?.to_owned())).collect())
+        Ok(in_dir
+            .filter_map(|path| Some(path.file_name()?.to_str()?.to_owned()))
+            .collect())
     }
 
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Box<dyn DiskFile>> {
@@ -156,8 +178,16 @@ impl Disk for SimulatedDisk {
         if mode == OpenMode::Create {
             state.files.insert(path.to_owned(), Arc::default());
         }
-        let contents = state.files.get(path).cloned().ok_or_else(|| not_found(path))?;
-        Ok(Box::new(SimulatedFile { disk: self.clone(), contents, lock: None }))
+        let contents = state
+            .files
+            .get(path)
+            .cloned()
+            .ok_or_else(|| not_found(path))?;
+        Ok(Box::new(SimulatedFile {
+            disk: self.clone(),
+            contents,
+            lock: None,
+        }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -168,15 +198,27 @@ impl Disk for SimulatedDisk {
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        self.state.lock().files.remove(path).map(drop).ok_or_else(|| not_found(path))
+        self.state
+            .lock()
+            .files
+            .remove(path)
+            .map(drop)
+            .ok_or_else(|| not_found(path))
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         let mut state = self.state.lock();
         let state = &mut *state;
-        state.durable_names.retain(|path, _| path.parent() != Some(dir));
-        let in_dir = state.files.iter().filter(|(path, _)| path.parent() == Some(dir));
-        state.durable_names.extend(in_dir.map(|(path, file)| (path.clone(), Arc::clone(file))));
+        state
+            .durable_names
+            .retain(|path, _| path.parent() != Some(dir));
+        let in_dir = state
+            .files
+            .iter()
+            .filter(|(path, _)| path.parent() == Some(dir));
+        state
+            .durable_names
+            .extend(in_dir.map(|(path, file)| (path.clone(), Arc::clone(file))));
         Ok(())
     }
 
@@ -188,7 +230,11 @@ impl Disk for SimulatedDisk {
         state.locked.push(path.to_owned());
         let contents = state.files.entry(path.to_owned()).or_default().clone();
         let lock = Some(path.to_owned());
-        Ok(Some(Box::new(SimulatedFile { disk: self.clone(), contents, lock })))
+        Ok(Some(Box::new(SimulatedFile {
+            disk: self.clone(),
+            contents,
+            lock,
+        })))
     }
 }
 
@@ -201,14 +247,20 @@ struct SimulatedFile {
 impl Drop for SimulatedFile {
     fn drop(&mut self) {
         if let Some(path) = &self.lock {
-            self.disk.state.lock().locked.retain(|locked| locked != path);
+            self.disk
+                .state
+                .lock()
+                .locked
+                .retain(|locked| locked != path);
         }
     }
 }
 
 impl SimulatedFile {
     fn check_room(&self, state: &State, end: u64) -> io::Result<()> {
-        let Some(capacity_bytes) = state.faults.capacity_bytes else { return Ok(()) };
+        let Some(capacity_bytes) = state.faults.capacity_bytes else {
+            return Ok(());
+        };
         let length = |contents: &Arc<Mutex<Contents>>| contents.lock().cached.len() as u64;
         let used: u64 = state.files.values().map(length).sum();
         let grown = end.saturating_sub(length(&self.contents));

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::types::{CheckoutCode, ItemIndex, Lsn, Timestamp};
+pub use crate::types::PurchasedLine;
+use crate::types::{CheckoutCode, Lsn, Timestamp};
 
 /// An outcome together with the record that must be durable before anybody hears of it.
 #[derive(Clone, Debug)]
@@ -22,7 +23,10 @@ impl<T> Decision<T> {
 
     /// An outcome that may be told once `lsn` is durable.
     pub fn after(lsn: Lsn, outcome: T) -> Self {
-        Self { outcome, lsn: Some(lsn) }
+        Self {
+            outcome,
+            lsn: Some(lsn),
+        }
     }
 }
 
@@ -74,17 +78,6 @@ pub enum CheckoutOutcome {
     },
     /// No work is taken.
     Unavailable(Unavailable),
-}
-
-/// One line of a purchase's result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PurchasedLine {
-    /// The item.
-    pub item: ItemIndex,
-    /// Units asked for.
-    pub quantity: u32,
-    /// All of them were sold to this buyer; otherwise none was.
-    pub sold: bool,
 }
 
 /// The first and only result of a checkout's purchase. At least one line.

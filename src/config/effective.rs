@@ -1,0 +1,111 @@
+//! The configuration in effect, as text that may be shown.
+
+use std::fmt::Display;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use super::keys::{self, Key};
+use super::{
+    Config, DatabaseConfig, Durability, JournalConfig, LogFormat, RedisConfig, SaleConfig, SslMode,
+};
+
+/// `key=value` for every key that has an effect, in the order of the shipped file.
+pub(super) fn lines(config: &Config) -> Vec<String> {
+    let workers = config.server.workers.map_or(0, usize::from);
+    let mut lines = vec![
+        line(keys::SERVER_HOST, config.server.host),
+        line(keys::SERVER_PORT, config.server.port),
+        line(keys::SERVER_WORKERS, workers),
+    ];
+    match &config.database {
+        Some(database) => lines.extend(database_lines(database)),
+        None => lines.push("database=off".to_owned()),
+    }
+    match &config.redis {
+        Some(redis) => lines.extend(redis_lines(redis)),
+        None => lines.push("redis=off".to_owned()),
+    }
+    lines.extend(journal_lines(&config.journal));
+    lines.extend(sale_lines(&config.sale));
+    lines.extend([
+        line(keys::ADMIN_TOKEN, presence(config.admin.token.as_ref())),
+        line(keys::LOG_LEVEL, &config.log.level),
+        line(keys::LOG_FORMAT, name(&LogFormat::NAMES, config.log.format)),
+    ]);
+    lines
+}
+
+fn database_lines(database: &DatabaseConfig) -> [String; 7] {
+    [
+        line(keys::DATABASE_HOST, &database.host),
+        line(keys::DATABASE_PORT, database.port),
+        line(keys::DATABASE_USER, &database.user),
+        line(
+            keys::DATABASE_PASSWORD,
+            presence(database.password.as_ref()),
+        ),
+        line(keys::DATABASE_DBNAME, &database.dbname),
+        line(
+            keys::DATABASE_SSLMODE,
+            name(&SslMode::NAMES, database.sslmode),
+        ),
+        line(
+            keys::DATABASE_MIGRATIONS_PATH,
+            database.migrations_path.display(),
+        ),
+    ]
+}
+
+fn redis_lines(redis: &RedisConfig) -> [String; 4] {
+    [
+        line(keys::REDIS_HOST, &redis.host),
+        line(keys::REDIS_PORT, redis.port),
+        line(keys::REDIS_PASSWORD, presence(redis.password.as_ref())),
+        line(keys::REDIS_DB, redis.db),
+    ]
+}
+
+fn journal_lines(journal: &JournalConfig) -> [String; 5] {
+    [
+        line(keys::JOURNAL_DIR, journal.dir.display()),
+        line(
+            keys::JOURNAL_DURABILITY,
+            name(&Durability::NAMES, journal.durability),
+        ),
+        line(keys::JOURNAL_RETAIN_HOURS, seconds(journal.retain) / 3600),
+        line(keys::JOURNAL_REFUSED_ATTEMPTS, journal.refused_attempts),
+        line(keys::JOURNAL_SEGMENT_MEBIBYTES, journal.segment_bytes >> 20),
+    ]
+}
+
+fn sale_lines(sale: &SaleConfig) -> [String; 5] {
+    [
+        line(keys::SALE_TOTAL_ITEMS, sale.total_items),
+        line(keys::SALE_INTERVAL_SECONDS, sale.interval.as_secs()),
+        line(keys::SALE_MAX_ITEMS_PER_USER, sale.max_items_per_user),
+        line(keys::SALE_HOLD_SECONDS, seconds(sale.hold)),
+        line(keys::SALE_SEED, sale.seed),
+    ]
+}
+
+fn line(key: Key, value: impl Display) -> String {
+    format!("{}={value}", key.path)
+}
+
+/// Only whether there is a secret: even its length would help to guess it.
+fn presence(secret: Option<&SecretString>) -> &'static str {
+    if secret.is_some() { "set" } else { "none" }
+}
+
+fn seconds(duration: Option<Duration>) -> u64 {
+    duration.map_or(0, |duration| duration.as_secs())
+}
+
+/// The name under which a choice is configured.
+fn name<T: Copy + PartialEq>(choices: &[(&'static str, T)], chosen: T) -> &'static str {
+    choices
+        .iter()
+        .find(|&&(_, choice)| choice == chosen)
+        .map_or("", |&(name, _)| name)
+}

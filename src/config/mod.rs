@@ -1,0 +1,236 @@
+//! The configuration: a file, then the environment, then flags; the later one wins.
+//!
+//! [`Config::load`] reads all three, checks every value, and gives either plain data that needs no
+//! further checks or a [`ConfigError`] with all that is wrong. Nothing is opened but the file.
+
+mod effective;
+mod environment;
+mod error;
+mod file;
+mod keys;
+mod overrides;
+mod raw;
+mod validate;
+
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+pub use environment::{Environment, process_environment};
+pub use error::{ConfigError, Problem};
+pub use file::ConfigFile;
+pub use overrides::Overrides;
+pub use raw::Source;
+
+/// Where a configuration is read from, the weakest source first.
+pub struct Sources<'a> {
+    /// The file.
+    pub file: ConfigFile,
+    /// The environment: [`process_environment`], or a test's own.
+    pub environment: Environment<'a>,
+    /// The flags.
+    pub overrides: Overrides,
+}
+
+/// A configuration in which every value is possible.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The HTTP server.
+    pub server: ServerConfig,
+    /// The Postgres sink; `None` when it is off.
+    pub database: Option<DatabaseConfig>,
+    /// The Redis sink; `None` when it is off.
+    pub redis: Option<RedisConfig>,
+    /// The journal.
+    pub journal: JournalConfig,
+    /// The sales.
+    pub sale: SaleConfig,
+    /// The operator's part of the API.
+    pub admin: AdminConfig,
+    /// The log.
+    pub log: LogConfig,
+}
+
+/// The HTTP server.
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// Address to listen on.
+    pub host: IpAddr,
+    /// Port to listen on; 0 lets the system pick a free one.
+    pub port: u16,
+    /// Number of worker threads; `None` is one per core.
+    pub workers: Option<NonZeroUsize>,
+}
+
+impl ServerConfig {
+    /// Where to listen.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::new(self.host, self.port)
+    }
+}
+
+/// The Postgres sink.
+#[derive(Clone, Debug)]
+pub struct DatabaseConfig {
+    /// Host name or address, never empty.
+    pub host: String,
+    /// Port, never 0.
+    pub port: u16,
+    /// User name.
+    pub user: String,
+    /// Password, if there is one.
+    pub password: Option<SecretString>,
+    /// Name of the database.
+    pub dbname: String,
+    /// Encryption of the connection.
+    pub sslmode: SslMode,
+    /// Directory of the migrations.
+    pub migrations_path: PathBuf,
+}
+
+/// How a connection to Postgres is encrypted, as libpq names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SslMode {
+    /// Not at all.
+    Disable,
+    /// Encrypted, to whoever answers.
+    Require,
+    /// Encrypted, to a server with a trusted certificate.
+    VerifyCa,
+    /// Encrypted, to a server with a trusted certificate for this host.
+    VerifyFull,
+}
+
+impl SslMode {
+    const NAMES: [(&str, Self); 4] = [
+        ("disable", Self::Disable),
+        ("require", Self::Require),
+        ("verify-ca", Self::VerifyCa),
+        ("verify-full", Self::VerifyFull),
+    ];
+}
+
+/// The Redis sink.
+#[derive(Clone, Debug)]
+pub struct RedisConfig {
+    /// Host name or address, never empty.
+    pub host: String,
+    /// Port, never 0.
+    pub port: u16,
+    /// Password, if there is one.
+    pub password: Option<SecretString>,
+    /// Number of the logical database.
+    pub db: u16,
+}
+
+/// The journal.
+#[derive(Clone, Debug)]
+pub struct JournalConfig {
+    /// Its directory.
+    pub dir: PathBuf,
+    /// When a record counts as durable.
+    pub durability: Durability,
+    /// How long what the sinks have applied is kept; `None` is for ever.
+    pub retain: Option<Duration>,
+    /// Whether attempts that were refused are recorded too.
+    pub refused_attempts: bool,
+    /// Size of a segment, in bytes.
+    pub segment_bytes: u64,
+}
+
+/// When a record counts as durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// When `fdatasync` has returned: survives a power cut.
+    Fsync,
+    /// When the operating system has taken it: survives the end of the process only.
+    Os,
+}
+
+impl Durability {
+    const NAMES: [(&str, Self); 2] = [("fsync", Self::Fsync), ("os", Self::Os)];
+}
+
+/// The sales.
+#[derive(Clone, Debug)]
+pub struct SaleConfig {
+    /// Items in each sale.
+    pub total_items: u32,
+    /// Time from the start of one sale to the start of the next; whole seconds.
+    pub interval: Duration,
+    /// Items that one user may buy in a sale.
+    pub max_items_per_user: u32,
+    /// How long a checkout keeps its item; `None` when it keeps none.
+    pub hold: Option<Duration>,
+    /// Seed of the generated items.
+    pub seed: u64,
+}
+
+/// The operator's part of the API.
+#[derive(Clone, Debug)]
+pub struct AdminConfig {
+    /// The bearer token; `None` closes that part of the API.
+    pub token: Option<SecretString>,
+}
+
+/// The log.
+#[derive(Clone, Debug)]
+pub struct LogConfig {
+    /// A level or a filter directive.
+    pub level: String,
+    /// How a line looks.
+    pub format: LogFormat,
+}
+
+/// How a line of the log looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Human,
+    /// One JSON object.
+    Json,
+}
+
+impl LogFormat {
+    const NAMES: [(&str, Self); 2] = [("human", Self::Human), ("json", Self::Json)];
+}
+
+impl Config {
+    /// Reads and checks the whole configuration.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read, or any source holds an unknown key, a key twice, or a value
+    /// that is of the wrong type or cannot work. The error has all of them.
+    pub fn load(sources: &Sources<'_>) -> Result<Self, ConfigError> {
+        let mut raw = raw::Raw::default();
+        sources.file.read_into(&mut raw);
+        raw.settings
+            .extend(environment::settings(sources.environment));
+        raw.settings.extend(sources.overrides.settings());
+        validate::validate(raw)
+    }
+
+    /// The configuration in effect on one line, for the log at the start. Of secrets it says
+    /// whether they are set.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        effective::lines(self).join(" ")
+    }
+
+    /// Eight hex digits that are equal for equal configurations, whatever the secrets are.
+    #[must_use]
+    pub fn config_hash(&self) -> String {
+        format!(
+            "{:08x}",
+            crc32c::crc32c(effective::lines(self).join("\n").as_bytes())
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests;

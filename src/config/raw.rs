@@ -1,0 +1,134 @@
+//! What the file, the environment and the flags say, before anything is checked.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use super::error::Problem;
+use super::keys::Key;
+
+/// Where a setting came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A key in the file at this path.
+    File(PathBuf),
+    /// An environment variable.
+    Environment(&'static str),
+    /// A command line flag, with its dashes.
+    Flag(&'static str),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Environment(variable) => write!(f, "environment variable {variable}"),
+            Self::Flag(flag) => write!(f, "flag {flag}"),
+        }
+    }
+}
+
+/// A value as it was given. It may be a secret, so it has no `Debug`.
+pub(super) enum Given {
+    /// From the file, where values have types.
+    Json(Value),
+    /// From a variable or a flag, where all values are text.
+    Text(String),
+}
+
+impl Given {
+    /// The value as text, if it is text.
+    pub(super) fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Json(value) => value.as_str(),
+            Self::Text(text) => Some(text),
+        }
+    }
+
+    /// The value as an integer, if it is one.
+    pub(super) fn as_integer(&self) -> Option<u64> {
+        match self {
+            Self::Json(value) => value.as_u64(),
+            Self::Text(text) => text.parse().ok(),
+        }
+    }
+
+    /// The value as `true` or `false`, if it is one of them.
+    pub(super) fn as_bool(&self) -> Option<bool> {
+        match self {
+            Self::Json(value) => value.as_bool(),
+            Self::Text(text) => text.parse().ok(),
+        }
+    }
+}
+
+/// On one line. The caller must know that it is no secret.
+impl fmt::Display for Given {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Json(Value::String(text)) | Self::Text(text) => write!(f, "{text:?}"),
+            Self::Json(value) => write!(f, "{value}"),
+        }
+    }
+}
+
+/// One value for one key from one source.
+pub(super) struct Setting {
+    pub(super) key: Key,
+    pub(super) given: Given,
+    pub(super) source: Source,
+}
+
+/// All that was set, the strongest source last, with what was already found wrong.
+#[derive(Default)]
+pub(super) struct Raw {
+    pub(super) settings: Vec<Setting>,
+    pub(super) problems: Vec<Problem>,
+}
+
+impl Raw {
+    /// The settings of one key, the strongest last.
+    pub(super) fn of(&self, key: Key) -> impl Iterator<Item = &Setting> {
+        self.settings
+            .iter()
+            .filter(move |setting| setting.key == key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn json_values_keep_their_types() {
+        assert_eq!(Given::Json(json!(7)).as_integer(), Some(7));
+        assert_eq!(Given::Json(json!("7")).as_integer(), None);
+        assert_eq!(Given::Json(json!(7.0)).as_integer(), None);
+        assert_eq!(Given::Json(json!(-7)).as_integer(), None);
+        assert_eq!(Given::Json(json!(7)).as_text(), None);
+        assert_eq!(Given::Json(json!("true")).as_bool(), None);
+        assert_eq!(Given::Json(json!(true)).as_bool(), Some(true));
+    }
+
+    #[test]
+    fn text_is_read_as_what_is_asked_for() {
+        assert_eq!(Given::Text("7".to_owned()).as_integer(), Some(7));
+        assert_eq!(Given::Text(String::new()).as_integer(), None);
+        assert_eq!(Given::Text(" 7".to_owned()).as_integer(), None);
+        assert_eq!(Given::Text("false".to_owned()).as_bool(), Some(false));
+        assert_eq!(Given::Text("no".to_owned()).as_bool(), None);
+        assert_eq!(Given::Text(String::new()).as_text(), Some(""));
+    }
+
+    #[test]
+    fn a_value_is_shown_on_one_line() {
+        assert_eq!(Given::Text("a\nb".to_owned()).to_string(), "\"a\\nb\"");
+        assert_eq!(
+            Given::Json(json!({"a": ["\n"]})).to_string(),
+            "{\"a\":[\"\\n\"]}"
+        );
+    }
+}

@@ -1,0 +1,267 @@
+//! From what was said to what will be done: every value checked, every problem kept.
+
+use std::fmt::Display;
+use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZeroUsize;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use super::error::{ConfigError, Problem};
+use super::keys::{self, Key};
+use super::raw::{Given, Raw};
+use super::{
+    AdminConfig, Config, DatabaseConfig, Durability, JournalConfig, LogConfig, LogFormat,
+    RedisConfig, SaleConfig, ServerConfig, SslMode,
+};
+
+/// The longest text value, in bytes. It is what a path may have on Linux.
+const TEXT_BYTES_MAX: usize = 4096;
+/// The longest host name, as in the domain name system, in bytes.
+const HOST_BYTES_MAX: usize = 255;
+/// The longest Postgres identifier, in bytes.
+const IDENTIFIER_BYTES_MAX: usize = 63;
+/// The longest password, in bytes.
+const PASSWORD_BYTES_MAX: usize = 1024;
+/// The lengths of an admin token, in bytes.
+const TOKEN_BYTES: RangeInclusive<usize> = 16..=256;
+/// The longest log filter, in bytes.
+const LOG_LEVEL_BYTES_MAX: usize = 256;
+/// The longest time a journal is kept unless it is kept for ever, in hours: ten years.
+const RETAIN_HOURS_MAX: u64 = 10 * 366 * 24;
+
+/// Checks everything. All problems come back in one error.
+pub(super) fn validate(raw: Raw) -> Result<Config, ConfigError> {
+    let mut check = Check {
+        raw,
+        problems: Vec::new(),
+    };
+    let config = Config {
+        server: server(&mut check),
+        database: database(&mut check),
+        redis: redis(&mut check),
+        journal: journal(&mut check),
+        sale: sale(&mut check),
+        admin: AdminConfig {
+            token: token(&mut check),
+        },
+        log: log(&mut check),
+    };
+    let Check { mut raw, problems } = check;
+    raw.problems.extend(problems);
+    if raw.problems.is_empty() {
+        Ok(config)
+    } else {
+        Err(ConfigError::new(raw.problems))
+    }
+}
+
+fn server(check: &mut Check) -> ServerConfig {
+    let any = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    ServerConfig {
+        host: check.value(
+            keys::SERVER_HOST,
+            any,
+            "an IP address or \"localhost\"",
+            |given| given.as_text().and_then(address),
+        ),
+        port: check.integer(keys::SERVER_PORT, 8080, 0..=u16::MAX),
+        workers: NonZeroUsize::new(check.integer(keys::SERVER_WORKERS, 0, 0..=256_u16).into()),
+    }
+}
+
+fn address(host: &str) -> Option<IpAddr> {
+    if host == "localhost" {
+        Some(Ipv4Addr::LOCALHOST.into())
+    } else {
+        host.parse().ok()
+    }
+}
+
+fn database(check: &mut Check) -> Option<DatabaseConfig> {
+    let config = DatabaseConfig {
+        host: check.host(keys::DATABASE_HOST),
+        port: check.integer(keys::DATABASE_PORT, 5432, 1..=u16::MAX),
+        user: check.text(keys::DATABASE_USER, "postgres", IDENTIFIER_BYTES_MAX),
+        password: check.password(keys::DATABASE_PASSWORD),
+        dbname: check.text(keys::DATABASE_DBNAME, "flashsale", IDENTIFIER_BYTES_MAX),
+        sslmode: check.choice(keys::DATABASE_SSLMODE, &SslMode::NAMES),
+        migrations_path: check.path(keys::DATABASE_MIGRATIONS_PATH, "migrations"),
+    };
+    // Only now, so that the values of a sink that is off are checked too.
+    (!config.host.is_empty()).then_some(config)
+}
+
+fn redis(check: &mut Check) -> Option<RedisConfig> {
+    let config = RedisConfig {
+        host: check.host(keys::REDIS_HOST),
+        port: check.integer(keys::REDIS_PORT, 6379, 1..=u16::MAX),
+        password: check.password(keys::REDIS_PASSWORD),
+        db: check.integer(keys::REDIS_DB, 0, 0..=u16::MAX),
+    };
+    (!config.host.is_empty()).then_some(config)
+}
+
+fn journal(check: &mut Check) -> JournalConfig {
+    let retain_hours = check.integer(keys::JOURNAL_RETAIN_HOURS, 0, 0..=RETAIN_HOURS_MAX);
+    let mebibytes = check.integer(keys::JOURNAL_SEGMENT_MEBIBYTES, 64, 4..=1024_u64);
+    JournalConfig {
+        dir: check.path(keys::JOURNAL_DIR, "data/journal"),
+        durability: check.choice(keys::JOURNAL_DURABILITY, &Durability::NAMES),
+        retain: duration_unless_zero(retain_hours * 3600),
+        refused_attempts: check.truth(keys::JOURNAL_REFUSED_ATTEMPTS, false),
+        segment_bytes: mebibytes << 20,
+    }
+}
+
+fn sale(check: &mut Check) -> SaleConfig {
+    let interval_seconds = check.integer(keys::SALE_INTERVAL_SECONDS, 3600, 1..=31_536_000_u64);
+    let hold_seconds = check.integer(keys::SALE_HOLD_SECONDS, 0, 0..=86_400_u64);
+    SaleConfig {
+        total_items: check.integer(keys::SALE_TOTAL_ITEMS, 10_000, 1..=1_000_000),
+        interval: Duration::from_secs(interval_seconds),
+        max_items_per_user: check.integer(keys::SALE_MAX_ITEMS_PER_USER, 10, 1..=1000),
+        hold: duration_unless_zero(hold_seconds),
+        seed: check.integer(keys::SALE_SEED, 0, 0..=u64::MAX),
+    }
+}
+
+fn log(check: &mut Check) -> LogConfig {
+    LogConfig {
+        level: check.text(keys::LOG_LEVEL, "info", LOG_LEVEL_BYTES_MAX),
+        format: check.choice(keys::LOG_FORMAT, &LogFormat::NAMES),
+    }
+}
+
+fn token(check: &mut Check) -> Option<SecretString> {
+    let (min, max) = TOKEN_BYTES.into_inner();
+    let allowed = format!("empty, or {min} to {max} visible ASCII characters");
+    let is_token = |text: &str| {
+        text.is_empty() || (TOKEN_BYTES.contains(&text.len()) && is_visible_ascii(text))
+    };
+    check.secret(keys::ADMIN_TOKEN, &allowed, is_token)
+}
+
+fn duration_unless_zero(seconds: u64) -> Option<Duration> {
+    (seconds > 0).then(|| Duration::from_secs(seconds))
+}
+
+fn is_visible_ascii(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// On one line, and without the mark of bytes that were not UTF-8.
+fn is_printable(text: &str) -> bool {
+    !text
+        .chars()
+        .any(|char| char.is_control() || char == char::REPLACEMENT_CHARACTER)
+}
+
+/// Reads keys and remembers what was wrong with them.
+struct Check {
+    raw: Raw,
+    problems: Vec<Problem>,
+}
+
+impl Check {
+    /// The strongest value of `key`. Weaker ones are checked as well: a mistake in the file must
+    /// not wait for the day on which the variable that covers it goes away.
+    fn value<T>(
+        &mut self,
+        key: Key,
+        default: T,
+        allowed: &str,
+        parse: impl Fn(&Given) -> Option<T>,
+    ) -> T {
+        let mut value = default;
+        for setting in self.raw.of(key) {
+            match parse(&setting.given) {
+                Some(parsed) => value = parsed,
+                None => self
+                    .problems
+                    .push(Problem::value(setting, allowed.to_owned())),
+            }
+        }
+        value
+    }
+
+    fn integer<T>(&mut self, key: Key, default: T, range: RangeInclusive<T>) -> T
+    where
+        T: TryFrom<u64> + PartialOrd + Display,
+    {
+        let allowed = format!("an integer from {} to {}", range.start(), range.end());
+        self.value(key, default, &allowed, |given| {
+            T::try_from(given.as_integer()?)
+                .ok()
+                .filter(|integer| range.contains(integer))
+        })
+    }
+
+    fn truth(&mut self, key: Key, default: bool) -> bool {
+        self.value(key, default, "true or false", Given::as_bool)
+    }
+
+    /// One of a few names; the first is the default.
+    fn choice<T: Copy>(&mut self, key: Key, choices: &[(&str, T)]) -> T {
+        let names: Vec<_> = choices
+            .iter()
+            .map(|(name, _)| format!("\"{name}\""))
+            .collect();
+        self.value(key, choices[0].1, &names.join(" or "), |given| {
+            let text = given.as_text()?;
+            choices
+                .iter()
+                .find(|(name, _)| *name == text)
+                .map(|&(_, choice)| choice)
+        })
+    }
+
+    fn text(&mut self, key: Key, default: &str, bytes_max: usize) -> String {
+        let allowed = format!("text of 1 to {bytes_max} bytes without control characters");
+        let is_text = |text: &&str| (1..=bytes_max).contains(&text.len()) && is_printable(text);
+        self.value(key, default.to_owned(), &allowed, |given| {
+            given.as_text().filter(is_text).map(str::to_owned)
+        })
+    }
+
+    fn path(&mut self, key: Key, default: &str) -> PathBuf {
+        self.text(key, default, TEXT_BYTES_MAX).into()
+    }
+
+    /// The host of a sink; empty when the sink is off.
+    fn host(&mut self, key: Key) -> String {
+        let allowed = format!(
+            "empty (off), or a host name or address of up to {HOST_BYTES_MAX} visible ASCII \
+             characters without '@'"
+        );
+        let is_host = |text: &&str| {
+            text.len() <= HOST_BYTES_MAX && is_visible_ascii(text) && !text.contains('@')
+        };
+        self.value(key, String::new(), &allowed, |given| {
+            given.as_text().filter(is_host).map(str::to_owned)
+        })
+    }
+
+    fn password(&mut self, key: Key) -> Option<SecretString> {
+        let allowed =
+            format!("text of up to {PASSWORD_BYTES_MAX} bytes without control characters");
+        self.secret(key, &allowed, |text| {
+            text.len() <= PASSWORD_BYTES_MAX && is_printable(text)
+        })
+    }
+
+    /// A secret; `None` when it is empty.
+    fn secret(
+        &mut self,
+        key: Key,
+        allowed: &str,
+        is_allowed: impl Fn(&str) -> bool,
+    ) -> Option<SecretString> {
+        self.value(key, None, allowed, |given| {
+            let text = given.as_text().filter(|text| is_allowed(text))?;
+            Some((!text.is_empty()).then(|| SecretString::from(text)))
+        })
+    }
+}

@@ -1,0 +1,475 @@
+//! How records are written down: `length: u32 | kind: u8 | at: i64 | fields`, little-endian, `length`
+//! counting what follows it. Texts are a `u16` length and UTF-8. Decoding checks everything.
+
+use super::record::{CatalogueKind, Items, Lines, NewItem, Record, RefusedReason, SaleTerms};
+use crate::types::{ItemIndex, PurchasedLine, SaleId, Timestamp};
+
+/// Bytes of an encoded purchase line: item, quantity, sold.
+const LINE_BYTES: usize = 9;
+
+mod kind {
+    pub(super) const SALE_ITEMS: u8 = 1;
+    pub(super) const SALE_CREATED: u8 = 2;
+    pub(super) const SALE_CLOSED: u8 = 3;
+    pub(super) const CHECKOUT: u8 = 4;
+    pub(super) const PURCHASE: u8 = 5;
+    pub(super) const EXPIRED: u8 = 6;
+    pub(super) const REFUSED: u8 = 7;
+}
+
+/// "No time" and "no sale" in the encoding.
+const NO_TIME: i64 = i64::MIN;
+const NO_SALE: u32 = 0;
+
+/// Appends the encoded record to `out`.
+pub fn encode(at: Timestamp, record: &Record<'_>, out: &mut Vec<u8>) {
+    let start = out.len();
+    out.extend_from_slice(&[0; 4]);
+    out.push(kind_of(record));
+    out.extend_from_slice(&at.0.to_le_bytes());
+    encode_fields(record, out);
+    let length = (out.len() - start - 4) as u32;
+    out[start..start + 4].copy_from_slice(&length.to_le_bytes());
+}
+
+fn kind_of(record: &Record<'_>) -> u8 {
+    match record {
+        Record::SaleItems { .. } => kind::SALE_ITEMS,
+        Record::SaleCreated { .. } => kind::SALE_CREATED,
+        Record::SaleClosed { .. } => kind::SALE_CLOSED,
+        Record::Checkout { .. } => kind::CHECKOUT,
+        Record::Purchase { .. } => kind::PURCHASE,
+        Record::Expired { .. } => kind::EXPIRED,
+        Record::Refused { .. } => kind::REFUSED,
+    }
+}
+
+fn encode_fields(record: &Record<'_>, out: &mut Vec<u8>) {
+    match *record {
+        Record::SaleItems { sale, first, items } => {
+            put_u32(out, sale.0);
+            put_u32(out, first.0);
+            for item in items.iter() {
+                put_text(out, item.id);
+                put_text(out, item.name);
+                put_text(out, item.image_url);
+                out.extend_from_slice(&item.stock.to_le_bytes());
+            }
+        }
+        Record::SaleCreated { sale, terms } => {
+            put_u32(out, sale.0);
+            put_terms(out, &terms);
+        }
+        Record::SaleClosed { sale } => put_u32(out, sale.0),
+        Record::Checkout {
+            sale,
+            secret,
+            user,
+            item,
+            quantity,
+            hold_until,
+        } => {
+            put_u32(out, sale.0);
+            out.extend_from_slice(&secret.to_le_bytes());
+            put_u32(out, item.0);
+            put_u32(out, quantity);
+            out.extend_from_slice(&hold_until.map_or(NO_TIME, |time| time.0).to_le_bytes());
+            put_text(out, user);
+        }
+        Record::Purchase {
+            sale,
+            secret,
+            user,
+            key,
+            lines,
+        } => {
+            put_u32(out, sale.0);
+            out.extend_from_slice(&secret.to_le_bytes());
+            put_text(out, user);
+            put_text(out, key.unwrap_or(""));
+            for line in lines.iter() {
+                put_u32(out, line.item.0);
+                put_u32(out, line.quantity);
+                out.push(u8::from(line.sold));
+            }
+        }
+        Record::Expired { sale, secret, user } => {
+            put_u32(out, sale.0);
+            out.extend_from_slice(&secret.to_le_bytes());
+            put_text(out, user);
+        }
+        Record::Refused {
+            sale,
+            user,
+            item,
+            reason,
+        } => {
+            put_u32(out, sale.map_or(NO_SALE, |sale| sale.0));
+            out.push(reason as u8);
+            put_text(out, user);
+            put_text(out, item);
+        }
+    }
+}
+
+fn put_u32(out: &mut Vec<u8>, value: u32) {
+    out.extend_from_slice(&value.to_le_bytes());
+}
+
+fn put_text(out: &mut Vec<u8>, text: &str) {
+    let length = u16::try_from(text.len()).expect("texts are bounded at the edge");
+    out.extend_from_slice(&length.to_le_bytes());
+    out.extend_from_slice(text.as_bytes());
+}
+
+fn put_terms(out: &mut Vec<u8>, terms: &SaleTerms) {
+    out.extend_from_slice(&terms.started_at.0.to_le_bytes());
+    out.extend_from_slice(&terms.ended_at.0.to_le_bytes());
+    put_u32(out, terms.max_items_per_user);
+    put_u32(out, terms.hold_seconds);
+    put_u32(out, terms.catalogue.item_count());
+    match terms.catalogue {
+        CatalogueKind::Generated { seed, .. } => {
+            out.push(1);
+            out.extend_from_slice(&seed.to_le_bytes());
+        }
+        CatalogueKind::Explicit { .. } => out.push(0),
+    }
+}
+
+/// Takes the first record off `payload`: its time, itself and the rest; `None` when the bytes are
+/// no record.
+#[must_use]
+pub fn decode(payload: &[u8]) -> Option<(Timestamp, Record<'_>, &[u8])> {
+    let mut input = Input(payload);
+    let length = input.u32()? as usize;
+    let mut body = Input(input.take(length)?);
+    let kind = body.u8()?;
+    let at = Timestamp(body.i64()?);
+    let record = decode_fields(kind, &mut body)?;
+    body.0.is_empty().then_some((at, record, input.0))
+}
+
+fn decode_fields<'a>(kind: u8, input: &mut Input<'a>) -> Option<Record<'a>> {
+    Some(match kind {
+        kind::SALE_ITEMS => Record::SaleItems {
+            sale: input.sale()?,
+            first: ItemIndex(input.u32()?),
+            items: input.items()?,
+        },
+        kind::SALE_CREATED => Record::SaleCreated {
+            sale: input.sale()?,
+            terms: input.terms()?,
+        },
+        kind::SALE_CLOSED => Record::SaleClosed {
+            sale: input.sale()?,
+        },
+        kind::CHECKOUT => Record::Checkout {
+            sale: input.sale()?,
+            secret: input.u128()?,
+            item: ItemIndex(input.u32()?),
+            quantity: input.u32()?,
+            hold_until: Some(input.i64()?)
+                .filter(|&time| time != NO_TIME)
+                .map(Timestamp),
+            user: input.text()?,
+        },
+        kind::PURCHASE => Record::Purchase {
+            sale: input.sale()?,
+            secret: input.u128()?,
+            user: input.text()?,
+            key: Some(input.text()?).filter(|key| !key.is_empty()),
+            lines: input.lines()?,
+        },
+        kind::EXPIRED => Record::Expired {
+            sale: input.sale()?,
+            secret: input.u128()?,
+            user: input.text()?,
+        },
+        kind::REFUSED => Record::Refused {
+            sale: Some(input.u32()?)
+                .filter(|&sale| sale != NO_SALE)
+                .map(SaleId),
+            reason: input.refused_reason()?,
+            user: input.text()?,
+            item: input.text()?,
+        },
+        _ => return None,
+    })
+}
+
+/// The lines that were checked as part of their record.
+pub(super) fn decode_lines(encoded: &[u8]) -> impl Iterator<Item = PurchasedLine> {
+    encoded.chunks_exact(LINE_BYTES).map(decode_line)
+}
+
+/// The items that were checked as part of their record.
+pub(super) fn decode_items(encoded: &[u8]) -> impl Iterator<Item = NewItem<'_>> {
+    let mut input = Input(encoded);
+    std::iter::from_fn(move || input.item())
+}
+
+fn decode_line(bytes: &[u8]) -> PurchasedLine {
+    let word =
+        |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+    PurchasedLine {
+        item: ItemIndex(word(0)),
+        quantity: word(4),
+        sold: bytes[8] == 1,
+    }
+}
+
+/// What is left to decode.
+struct Input<'a>(&'a [u8]);
+
+impl<'a> Input<'a> {
+    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(count)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        self.take(N)?.try_into().ok()
+    }
+
+    fn u8(&mut self) -> Option<u8> {
+        Some(self.take(1)?[0])
+    }
+
+    fn u32(&mut self) -> Option<u32> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    fn i64(&mut self) -> Option<i64> {
+        self.array().map(i64::from_le_bytes)
+    }
+
+    fn u64(&mut self) -> Option<u64> {
+        self.array().map(u64::from_le_bytes)
+    }
+
+    fn u128(&mut self) -> Option<u128> {
+        self.array().map(u128::from_le_bytes)
+    }
+
+    fn sale(&mut self) -> Option<SaleId> {
+        self.u32().filter(|&sale| sale != NO_SALE).map(SaleId)
+    }
+
+    fn text(&mut self) -> Option<&'a str> {
+        let length = u16::from_le_bytes(self.array()?);
+        std::str::from_utf8(self.take(usize::from(length))?).ok()
+    }
+
+    fn refused_reason(&mut self) -> Option<RefusedReason> {
+        let code = self.u8()?;
+        RefusedReason::ALL
+            .into_iter()
+            .find(|&reason| reason as u8 == code)
+    }
+
+    fn item(&mut self) -> Option<NewItem<'a>> {
+        Some(NewItem {
+            id: self.text()?,
+            name: self.text()?,
+            image_url: self.text()?,
+            stock: self.u64()?,
+        })
+    }
+
+    fn items(&mut self) -> Option<Items<'a>> {
+        let encoded = self.0;
+        while !self.0.is_empty() {
+            self.item()?;
+        }
+        Some(Items::Encoded(encoded))
+    }
+
+    fn lines(&mut self) -> Option<Lines<'a>> {
+        let encoded = std::mem::take(&mut self.0);
+        let whole = encoded.len().is_multiple_of(LINE_BYTES) && !encoded.is_empty();
+        let flags_fit = encoded.chunks_exact(LINE_BYTES).all(|line| line[8] <= 1);
+        (whole && flags_fit).then_some(Lines::Encoded(encoded))
+    }
+
+    fn terms(&mut self) -> Option<SaleTerms> {
+        let (started_at, ended_at) = (Timestamp(self.i64()?), Timestamp(self.i64()?));
+        let (max_items_per_user, hold_seconds) = (self.u32()?, self.u32()?);
+        let item_count = self.u32()?;
+        let catalogue = match self.u8()? {
+            1 => CatalogueKind::Generated {
+                seed: self.u64()?,
+                item_count,
+            },
+            0 => CatalogueKind::Explicit { item_count },
+            _ => return None,
+        };
+        Some(SaleTerms {
+            started_at,
+            ended_at,
+            max_items_per_user,
+            hold_seconds,
+            catalogue,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SALE: SaleId = SaleId(9);
+    const LINES: [PurchasedLine; 2] = [
+        PurchasedLine {
+            item: ItemIndex(0),
+            quantity: 1,
+            sold: true,
+        },
+        PurchasedLine {
+            item: ItemIndex(7),
+            quantity: 3,
+            sold: false,
+        },
+    ];
+    const ITEMS: [NewItem<'static>; 2] = [
+        NewItem {
+            id: "a",
+            name: "A",
+            image_url: "",
+            stock: 1,
+        },
+        NewItem {
+            id: "b",
+            name: "ß",
+            image_url: "/b.svg",
+            stock: 1 << 32,
+        },
+    ];
+
+    fn samples() -> Vec<Record<'static>> {
+        let terms = |catalogue| SaleTerms {
+            started_at: Timestamp(-5),
+            ended_at: Timestamp(6),
+            max_items_per_user: 10,
+            hold_seconds: 0,
+            catalogue,
+        };
+        let generated = CatalogueKind::Generated {
+            seed: u64::MAX,
+            item_count: 4,
+        };
+        let explicit = CatalogueKind::Explicit { item_count: 2 };
+        let (secret, user, item) = (u128::MAX - 1, "ü", ItemIndex(3));
+        let lines = Lines::Slice(&LINES);
+        vec![
+            Record::SaleItems {
+                sale: SALE,
+                first: ItemIndex(0),
+                items: Items::Slice(&ITEMS),
+            },
+            Record::SaleCreated {
+                sale: SALE,
+                terms: terms(generated),
+            },
+            Record::SaleCreated {
+                sale: SALE,
+                terms: terms(explicit),
+            },
+            Record::SaleClosed { sale: SALE },
+            Record::Checkout {
+                sale: SALE,
+                secret,
+                user,
+                item,
+                quantity: 2,
+                hold_until: None,
+            },
+            Record::Checkout {
+                sale: SALE,
+                secret,
+                user,
+                item,
+                quantity: 2,
+                hold_until: Some(Timestamp(8)),
+            },
+            Record::Purchase {
+                sale: SALE,
+                secret,
+                user,
+                key: None,
+                lines,
+            },
+            Record::Purchase {
+                sale: SALE,
+                secret,
+                user,
+                key: Some("k"),
+                lines,
+            },
+            Record::Expired {
+                sale: SALE,
+                secret,
+                user,
+            },
+            Record::Refused {
+                sale: None,
+                user,
+                item: "?",
+                reason: RefusedReason::ItemNotFound,
+            },
+            Record::Refused {
+                sale: Some(SALE),
+                user,
+                item: "x",
+                reason: RefusedReason::ItemHeld,
+            },
+        ]
+    }
+
+    #[test]
+    fn every_record_comes_back_as_it_was() {
+        let mut bytes = Vec::new();
+        for (index, record) in samples().iter().enumerate() {
+            encode(Timestamp(index as i64), record, &mut bytes);
+        }
+        let mut rest = &bytes[..];
+        for (index, record) in samples().iter().enumerate() {
+            let (at, decoded, after) = decode(rest).expect("a record");
+            assert_eq!((at, decoded), (Timestamp(index as i64), *record));
+            rest = after;
+        }
+        assert!(rest.is_empty());
+    }
+
+    #[test]
+    fn a_cut_record_is_none() {
+        for record in samples() {
+            let mut bytes = Vec::new();
+            encode(Timestamp(1), &record, &mut bytes);
+            for length in 0..bytes.len() {
+                assert!(
+                    decode(&bytes[..length]).is_none(),
+                    "{record:?} cut to {length}"
+                );
+            }
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes: Vec<u8>) {
+            let _ = decode(&bytes);
+        }
+
+        #[test]
+        fn arbitrary_bodies_never_panic(kind in 0u8..9, body: Vec<u8>) {
+            let mut bytes = ((body.len() + 1) as u32).to_le_bytes().to_vec();
+            bytes.push(kind);
+            bytes.extend(body);
+            if let Some((_, Record::SaleItems { items, .. }, _)) = decode(&bytes) {
+                items.iter().for_each(drop);
+            }
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! What can go wrong with a journal, in words that name the file, the place and the way out.
+
+use std::io;
+use std::path::PathBuf;
+
+/// A journal that cannot be opened, read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The operating system refused.
+    #[error("journal: cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// On which file or directory.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// Another process has the journal.
+    #[error(
+        "journal: {} is in use by another process; stop that one, or set another journal.dir",
+        path.display()
+    )]
+    InUse {
+        /// The journal's directory.
+        path: PathBuf,
+    },
+    /// Bytes that were durable are not what was written.
+    #[error(
+        "journal: {} is damaged at offset {offset}: {what}. Nothing was changed. Restore the file \
+         from a backup; or keep a copy of the directory and run `flashsale journal repair --dir {}`, \
+         which sets the damaged part aside and says which records are lost",
+        path.display(), path.parent().unwrap_or(std::path::Path::new(".")).display()
+    )]
+    Damaged {
+        /// The damaged file.
+        path: PathBuf,
+        /// Where the damage begins, in bytes from the file's start.
+        offset: u64,
+        /// What is wrong there.
+        what: String,
+    },
+    /// The records are intact but contradict each other.
+    #[error("journal: record {lsn} breaks an invariant: {what}")]
+    Contradiction {
+        /// The record.
+        lsn: crate::types::Lsn,
+        /// What it contradicts.
+        what: String,
+    },
+}
+
+impl JournalError {
+    /// An error of the operating system with what was being done.
+    pub fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io {
+            action,
+            path,
+            source,
+        }
+    }
+
+    /// Whether the disk has no room.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        use io::ErrorKind::{QuotaExceeded, StorageFull};
+        matches!(self, Self::Io { source, .. } if matches!(source.kind(), StorageFull | QuotaExceeded))
+    }
+}
+
+/// The journal has failed and confirms nothing any more. The process is about to exit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the journal has failed")]
+pub struct JournalFailed;

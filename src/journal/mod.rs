@@ -1,0 +1,252 @@
+//! The journal: one total order of records, durable a batch at a time. It is the truth; everything
+//! else is a fold over it.
+//!
+//! [`Journal::append`] enqueues without waiting and gives the record its [`Lsn`]; one committer
+//! thread writes what has gathered as one [frame], syncs once, and publishes the durable LSN;
+//! [`CommitWaiters`] (tasks) or [`Journal::wait`] (threads) learn of it.
+//!
+//! **Invariants.** A batch is written only when the one before it is durable, so an incomplete
+//! batch can only be the last, and nobody was answered from it. A failed write or sync is never
+//! tried again: the journal stops confirming, for good. Nothing here knows what a sale is.
+
+pub mod codec;
+pub mod error;
+pub mod frame;
+pub mod record;
+pub mod segment;
+pub mod snapshot;
+
+mod committer;
+mod opening;
+mod preparer;
+mod progress;
+mod reader;
+mod repair;
+mod shared;
+mod status;
+mod waiters;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
+
+use parking_lot::Mutex;
+
+pub use error::{JournalError, JournalFailed};
+pub use opening::{Opening, Replayed, replay};
+pub use progress::Progress;
+pub use reader::{Entry, Frame, SegmentEnd, SegmentReader};
+pub use record::Record;
+pub use repair::{Repaired, repair};
+pub use status::JournalStatus;
+pub use waiters::CommitWaiters;
+
+use crate::env::{Clock, Disk, DiskFile, Entropy};
+use crate::limits;
+use crate::sync::Ordering;
+use crate::types::{Lsn, Timestamp};
+use committer::Committer;
+use preparer::Preparer;
+use segment::Segment;
+use shared::Shared;
+
+/// What "durable" means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// `fdatasync` has returned: survives a power cut.
+    Fsync,
+    /// The operating system has the bytes: survives the process, not the machine.
+    Os,
+}
+
+/// How a journal is written.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// What "durable" means.
+    pub durability: Durability,
+    /// Length of new segments, in bytes.
+    pub segment_bytes: u64,
+}
+
+/// Called once when the journal has failed, on the thread that noticed. Whoever owns the process
+/// ends it here: what is in memory is no longer what is on the disk.
+pub type FailStop = Box<dyn Fn(&JournalError) + Send + Sync>;
+
+/// The outside world, for a journal that writes.
+pub struct Tools {
+    /// Tells the time of new segments and measures commits.
+    pub clock: Arc<dyn Clock>,
+    /// Draws the seeds of new segments.
+    pub entropy: Arc<dyn Entropy>,
+    /// Hears of a failure.
+    pub fail_stop: FailStop,
+}
+
+/// Where the writing begins.
+struct Start {
+    segment: Segment,
+    offset: u64,
+    prepared: Option<Segment>,
+    last_number: u64,
+    lock: Box<dyn DiskFile>,
+}
+
+/// Why the journal takes no record at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotAdmitted {
+    /// Too much waits for the disk.
+    Overloaded,
+    /// There is no room on the disk, or the journal has failed or is closed.
+    NotWritable,
+}
+
+/// An open journal.
+pub struct Journal {
+    shared: Arc<Shared>,
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    lock: Mutex<Option<Box<dyn DiskFile>>>,
+}
+
+impl Journal {
+    fn spawn(
+        disk: Arc<dyn Disk>,
+        dir: PathBuf,
+        durable: Lsn,
+        start: Start,
+        options: &Options,
+        tools: Tools,
+    ) -> Result<Self, JournalError> {
+        let segment_bytes = options.segment_bytes;
+        let smallest = segment_bytes.min(start.segment.header.length_bytes);
+        let pending_bytes_max = (limits::PENDING_BYTES_MAX as u64).min(smallest / 8);
+        let shared = Arc::new(Shared::new(
+            durable,
+            pending_bytes_max,
+            start.prepared,
+            tools.fail_stop,
+        ));
+        let committer = Committer {
+            shared: Arc::clone(&shared),
+            clock: Arc::clone(&tools.clock),
+            durability: options.durability,
+            segment: start.segment,
+            offset: start.offset,
+        };
+        let preparer = Preparer {
+            shared: Arc::clone(&shared),
+            disk: Arc::clone(&disk),
+            clock: tools.clock,
+            entropy: tools.entropy,
+            dir: dir.clone(),
+            segment_bytes,
+            next_number: start.last_number + 1,
+        };
+        // Done here and not only by the thread, so that the journal takes records at once.
+        shared.set_room(committer.segment.header.length_bytes - committer.offset);
+        let spawned = |name: &str, run: Box<dyn FnOnce() + Send>| {
+            let thread = Builder::new().name(name.into()).spawn(run);
+            thread.map_err(JournalError::io("start a thread for", &dir))
+        };
+        let committer = spawned("commit", Box::new(move || committer.run()))?;
+        shared.committer.get_or_init(|| committer.thread().clone());
+        let preparer = spawned("prepare", Box::new(move || preparer.run()))?;
+        let threads = Mutex::new(vec![committer, preparer]);
+        Ok(Self {
+            shared,
+            disk,
+            dir,
+            threads,
+            lock: Mutex::new(Some(start.lock)),
+        })
+    }
+
+    /// Whether a record may be appended now. Ask before deciding anything that would have to be
+    /// recorded.
+    ///
+    /// # Errors
+    /// Says why not.
+    pub fn admit(&self) -> Result<(), NotAdmitted> {
+        if !self.is_writable() {
+            Err(NotAdmitted::NotWritable)
+        } else if self.shared.is_overloaded() {
+            Err(NotAdmitted::Overloaded)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Enqueues a record and gives it its number. Never waits and never fails: what was decided
+    /// is recorded, or the journal fails as a whole.
+    pub fn append(&self, at: Timestamp, record: &Record<'_>) -> Lsn {
+        self.shared.append(at, record)
+    }
+
+    /// Blocks the thread until `lsn` is durable.
+    ///
+    /// # Errors
+    /// The journal failed before.
+    pub fn wait(&self, lsn: Lsn) -> Result<(), JournalFailed> {
+        self.shared.progress.wait(lsn)
+    }
+
+    /// The newest durable record.
+    #[must_use]
+    pub fn durable(&self) -> Lsn {
+        self.shared.progress.durable()
+    }
+
+    /// The durable LSN with those who wait for it.
+    #[must_use]
+    pub fn progress(&self) -> &Progress {
+        &self.shared.progress
+    }
+
+    /// Whether records are taken: there is room, nothing has failed, and it is not closed.
+    #[must_use]
+    pub fn is_writable(&self) -> bool {
+        self.shared.is_accepting() && !self.shared.closing.load(Ordering::Relaxed)
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The disk that the directory is on.
+    #[must_use]
+    pub fn disk(&self) -> &Arc<dyn Disk> {
+        &self.disk
+    }
+
+    /// Blocks until `bytes` have been sealed since the start, and says how many have; `None` once
+    /// the journal is closed or has failed.
+    #[must_use]
+    pub fn wait_until_sealed(&self, bytes: u64) -> Option<u64> {
+        self.shared.wait_until_sealed(bytes)
+    }
+
+    /// Figures for operators.
+    #[must_use]
+    pub fn status(&self) -> JournalStatus {
+        JournalStatus::of(&self.shared)
+    }
+
+    /// Makes everything durable that was appended, ends the threads and gives the lock back.
+    /// Records appended afterwards are lost, so nobody may append any more.
+    pub fn close(&self) {
+        self.shared.close();
+        for thread in self.threads.lock().drain(..) {
+            let _ = thread.join();
+        }
+        self.lock.lock().take();
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        self.close();
+    }
+}

@@ -1,0 +1,332 @@
+//! Opening a journal: lock it, read what is there, settle its tail, and start the writing.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::error::JournalError;
+use super::preparer::new_header;
+use super::reader::{Entry, SegmentEnd, SegmentReader};
+use super::segment::{self, SEGMENT_HEADER_BYTES, Segment};
+use super::snapshot;
+use super::{Journal, Options, Tools};
+use crate::env::{Disk, DiskFile, OpenMode};
+use crate::types::Lsn;
+
+/// The file whose lock says that a process has the journal.
+const LOCK_FILE: &str = "lock";
+
+/// A journal that this process has locked and may read; nothing is written yet.
+pub struct Opening {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    lock: Box<dyn DiskFile>,
+}
+
+/// What a replay has found.
+#[derive(Clone, Debug)]
+pub struct Replayed {
+    /// The last record.
+    pub last_lsn: Lsn,
+    /// Records handed to the visitor.
+    pub records: u64,
+    /// The end of the frames was torn: a batch that nobody was answered from will be cut off.
+    pub torn: bool,
+    /// The segment files, in order.
+    pub segments: Vec<u64>,
+    end: Option<(u64, SegmentEnd)>,
+}
+
+/// Hands every record after `after` to `visit`, in order, and finds the end. Changes nothing. With
+/// `until`, which must be durable, it reads no further than that, so the journal may be in use.
+///
+/// # Errors
+/// Damage anywhere but in the last batch, or the visitor's own error.
+pub fn replay(
+    disk: &dyn Disk,
+    dir: &Path,
+    after: Lsn,
+    until: Option<Lsn>,
+    visit: &mut dyn FnMut(Entry<'_>) -> Result<(), JournalError>,
+) -> Result<Replayed, JournalError> {
+    let segments = segment::list_segments(disk, dir)?;
+    check_contiguous(dir, &segments)?;
+    let mut replayed = Replayed {
+        last_lsn: after,
+        records: 0,
+        torn: false,
+        segments,
+        end: None,
+    };
+    let start = first_needed(disk, dir, &replayed.segments, after)?;
+    let mut next_lsn = None;
+    for index in start..replayed.segments.len() {
+        if until.is_some_and(|until| replayed.last_lsn >= until) {
+            break;
+        }
+        let number = replayed.segments[index];
+        let segment = Segment::open(disk, dir, number, OpenMode::Read)?;
+        let mut reader = SegmentReader::new(&segment, next_lsn);
+        let mut frames = 0_u64;
+        let end = loop {
+            match reader.next_frame()? {
+                Err(end) => break end,
+                Ok(frame) => {
+                    frames += 1;
+                    check_first(&segment, &replayed, frame.header.first_lsn, frame.offset)?;
+                    frame.visit(&segment, &mut |entry| {
+                        if entry.lsn > after {
+                            replayed.records += 1;
+                            replayed.last_lsn = entry.lsn;
+                            visit(entry)?;
+                        }
+                        Ok(())
+                    })?;
+                    if until.is_some_and(|until| replayed.last_lsn >= until) {
+                        return Ok(replayed);
+                    }
+                }
+            }
+        };
+        next_lsn = reader.next_lsn().or(next_lsn);
+        check_order(dir, &replayed, frames, number)?;
+        if frames > 0 || replayed.end.is_none() {
+            replayed.torn = end.torn;
+            replayed.end = Some((number, end));
+        } else if end.torn && !replayed.torn {
+            // The batch that was being written was the first of this segment.
+            replayed.torn = true;
+            replayed.end = Some((number, end));
+        }
+    }
+    Ok(replayed)
+}
+
+fn check_contiguous(dir: &Path, segments: &[u64]) -> Result<(), JournalError> {
+    match segments.windows(2).find(|pair| pair[0] + 1 != pair[1]) {
+        None => Ok(()),
+        Some(pair) => Err(JournalError::Damaged {
+            path: segment::segment_path(dir, pair[0] + 1),
+            offset: 0,
+            what: "the file is missing".into(),
+        }),
+    }
+}
+
+/// The first frame that is read must not leave a gap behind the snapshot.
+fn check_first(
+    segment: &Segment,
+    replayed: &Replayed,
+    first: Lsn,
+    offset: u64,
+) -> Result<(), JournalError> {
+    if first <= replayed.last_lsn.next() {
+        return Ok(());
+    }
+    let what = format!(
+        "record {} is missing, {first} is here",
+        replayed.last_lsn.next()
+    );
+    Err(JournalError::Damaged {
+        path: segment.path.clone(),
+        offset,
+        what,
+    })
+}
+
+/// Frames in a later segment prove that everything before them was durable, and so not torn.
+fn check_order(
+    dir: &Path,
+    replayed: &Replayed,
+    frames: u64,
+    number: u64,
+) -> Result<(), JournalError> {
+    match replayed.end {
+        Some((torn, end)) if frames > 0 && replayed.torn => Err(JournalError::Damaged {
+            path: segment::segment_path(dir, torn),
+            offset: end.offset,
+            what: format!("a batch is incomplete, but segment {number} goes on after it"),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// The index of the last segment that begins at or before the record after `after`.
+fn first_needed(
+    disk: &dyn Disk,
+    dir: &Path,
+    segments: &[u64],
+    after: Lsn,
+) -> Result<usize, JournalError> {
+    for (index, &number) in segments.iter().enumerate().rev() {
+        let segment = Segment::open(disk, dir, number, OpenMode::Read)?;
+        let mut reader = SegmentReader::new(&segment, None);
+        // Damage is found again, and told, when the segment is read in its turn.
+        if let Ok(Ok(frame)) = reader.next_frame()
+            && frame.header.first_lsn <= after.next()
+        {
+            return Ok(index);
+        }
+    }
+    Ok(0)
+}
+
+impl Opening {
+    /// Makes `dir` if it is missing and locks it.
+    ///
+    /// # Errors
+    /// [`JournalError::InUse`], or an error of the operating system.
+    pub fn lock(disk: Arc<dyn Disk>, dir: &Path) -> Result<Self, JournalError> {
+        disk.create_dir_all(dir)
+            .map_err(JournalError::io("create", dir))?;
+        let path = dir.join(LOCK_FILE);
+        let lock = disk
+            .try_lock(&path)
+            .map_err(JournalError::io("lock", &path))?;
+        let lock = lock.ok_or_else(|| JournalError::InUse {
+            path: dir.to_owned(),
+        })?;
+        Ok(Self {
+            disk,
+            dir: dir.to_owned(),
+            lock,
+        })
+    }
+
+    /// Hands the newest snapshot's records to `visit`; the LSN that it stands for, or 0 when there
+    /// is none.
+    ///
+    /// # Errors
+    /// The snapshot is damaged, or the visitor's own error.
+    pub fn restore_snapshot(
+        &self,
+        visit: &mut dyn FnMut(Entry<'_>) -> Result<(), JournalError>,
+    ) -> Result<Lsn, JournalError> {
+        match snapshot::newest(&*self.disk, &self.dir)? {
+            None => Ok(Lsn::ZERO),
+            Some(lsn) => snapshot::read(&*self.disk, &self.dir, lsn, visit).map(|()| lsn),
+        }
+    }
+
+    /// As [`replay`].
+    ///
+    /// # Errors
+    /// As [`replay`].
+    pub fn replay(
+        &self,
+        after: Lsn,
+        visit: &mut dyn FnMut(Entry<'_>) -> Result<(), JournalError>,
+    ) -> Result<Replayed, JournalError> {
+        replay(&*self.disk, &self.dir, after, None, visit)
+    }
+
+    /// Makes what was found durable, cuts a torn batch off, and starts the writing behind it.
+    ///
+    /// # Errors
+    /// An error of the operating system.
+    pub fn start(
+        self,
+        replayed: &Replayed,
+        options: &Options,
+        tools: Tools,
+    ) -> Result<Journal, JournalError> {
+        self.remove_leftovers()?;
+        self.sync_found(replayed)?;
+        let (segment, offset) = match replayed.end {
+            Some((number, end)) => {
+                let segment = Segment::open(&*self.disk, &self.dir, number, OpenMode::ReadWrite)?;
+                settle(&segment, &end)?;
+                (segment, end.offset)
+            }
+            None => (self.first_segment(options, &tools)?, SEGMENT_HEADER_BYTES),
+        };
+        let number = segment.header.number;
+        let last = replayed
+            .segments
+            .last()
+            .copied()
+            .unwrap_or(number)
+            .max(number);
+        let prepared = (last > number)
+            .then(|| Segment::open(&*self.disk, &self.dir, number + 1, OpenMode::ReadWrite))
+            .transpose()?;
+        let start = super::Start {
+            segment,
+            offset,
+            prepared,
+            last_number: last,
+            lock: self.lock,
+        };
+        Journal::spawn(
+            self.disk,
+            self.dir,
+            replayed.last_lsn,
+            start,
+            options,
+            tools,
+        )
+    }
+
+    fn first_segment(&self, options: &Options, tools: &Tools) -> Result<Segment, JournalError> {
+        let header = new_header(1, options.segment_bytes, &*tools.clock, &*tools.entropy);
+        Segment::prepare(&*self.disk, &self.dir, header)
+    }
+
+    /// What a crash left of segments and snapshots in the making.
+    fn remove_leftovers(&self) -> Result<(), JournalError> {
+        let names = self
+            .disk
+            .list(&self.dir)
+            .map_err(JournalError::io("list", &self.dir))?;
+        for name in names.iter().filter(|name| name.ends_with(".preparing")) {
+            let path = self.dir.join(name);
+            self.disk
+                .remove(&path)
+                .map_err(JournalError::io("remove", &path))?;
+        }
+        Ok(())
+    }
+
+    /// A process that was killed may have left pages that no sync has reached.
+    fn sync_found(&self, replayed: &Replayed) -> Result<(), JournalError> {
+        for &number in &replayed.segments {
+            let path = segment::segment_path(&self.dir, number);
+            let file = self
+                .disk
+                .open(&path, OpenMode::Read)
+                .map_err(JournalError::io("open", &path))?;
+            file.sync_data().map_err(JournalError::io("sync", &path))?;
+        }
+        self.disk
+            .sync_dir(&self.dir)
+            .map_err(JournalError::io("sync", &self.dir))
+    }
+}
+
+/// Leaves the segment as if its last whole frame had been the last thing written.
+///
+/// That frame is written once more: if its sync failed, the kernel may show its bytes and yet have
+/// given up on them, and only a new write makes it try again.
+fn settle(segment: &Segment, end: &SegmentEnd) -> Result<(), JournalError> {
+    let (file, path) = (&*segment.file, &segment.path);
+    let found = file
+        .length_bytes()
+        .map_err(JournalError::io("read", path))?;
+    if let Some(last) = end.last_frame_offset {
+        let mut frame = vec![0; (end.offset - last) as usize];
+        file.read_at(&mut frame, last)
+            .map_err(JournalError::io("read", path))?;
+        file.write_at(&frame, last)
+            .map_err(JournalError::io("write", path))?;
+    }
+    if found < segment.header.length_bytes {
+        tracing::warn!(
+            "{} has {found} bytes instead of {}: something other than this server cut it",
+            path.display(),
+            segment.header.length_bytes
+        );
+    }
+    if end.torn || found < segment.header.length_bytes {
+        segment::zero(file, path, end.offset, segment.header.length_bytes)?;
+    }
+    file.sync_data().map_err(JournalError::io("sync", path))
+}

@@ -1,0 +1,281 @@
+//! Reads the frames of a segment and tells its end from a torn batch and from damage.
+
+use super::codec;
+use super::error::JournalError;
+use super::frame::{self, FRAME_ALIGN_BYTES, FRAME_HEADER_BYTES, FrameHeader};
+use super::record::Record;
+use super::segment::{SEGMENT_HEADER_BYTES, Segment};
+use crate::types::{Lsn, Timestamp};
+
+/// Bytes read from the disk at once.
+const WINDOW_BYTES: usize = 1024 * 1024;
+
+/// Where the frames of a segment end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentEnd {
+    /// The offset behind the last whole frame.
+    pub offset: u64,
+    /// The offset of the last whole frame, if there is one.
+    pub last_frame_offset: Option<u64>,
+    /// Behind it lies a part of a batch whose write was not finished.
+    pub torn: bool,
+}
+
+/// One record with its place and time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Entry<'a> {
+    /// Its number.
+    pub lsn: Lsn,
+    /// When it was decided.
+    pub at: Timestamp,
+    /// What happened.
+    pub record: Record<'a>,
+}
+
+/// A whole, verified frame.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame<'a> {
+    /// Its header.
+    pub header: FrameHeader,
+    /// Where it stands in the file.
+    pub offset: u64,
+    payload: &'a [u8],
+}
+
+/// Reads a segment from its first frame on.
+pub struct SegmentReader<'a> {
+    segment: &'a Segment,
+    window: Vec<u8>,
+    window_offset: u64,
+    offset: u64,
+    last_frame_offset: Option<u64>,
+    next_lsn: Option<Lsn>,
+}
+
+enum Step {
+    Frame(FrameHeader),
+    End { torn: bool },
+}
+
+impl<'a> SegmentReader<'a> {
+    /// A reader that expects the record `next_lsn` first, or any when `None`.
+    #[must_use]
+    pub fn new(segment: &'a Segment, next_lsn: Option<Lsn>) -> Self {
+        Self {
+            segment,
+            window: Vec::new(),
+            window_offset: 0,
+            offset: SEGMENT_HEADER_BYTES,
+            last_frame_offset: None,
+            next_lsn,
+        }
+    }
+
+    /// The number that the next record will have, once it is known.
+    #[must_use]
+    pub fn next_lsn(&self) -> Option<Lsn> {
+        self.next_lsn
+    }
+
+    /// The next frame, or where the frames end.
+    ///
+    /// # Errors
+    /// Damage, or the file cannot be read.
+    pub fn next_frame(&mut self) -> Result<Result<Frame<'_>, SegmentEnd>, JournalError> {
+        match self.step()? {
+            Step::End { torn } => Ok(Err(SegmentEnd {
+                offset: self.offset,
+                last_frame_offset: self.last_frame_offset,
+                torn,
+            })),
+            Step::Frame(header) => {
+                let offset = self.offset;
+                self.last_frame_offset = Some(offset);
+                self.offset += header.frame_bytes();
+                self.next_lsn = Some(Lsn(header.first_lsn.0 + u64::from(header.count)));
+                let length = header.payload_bytes as usize;
+                let payload = self.bytes(offset + FRAME_HEADER_BYTES as u64, length)?;
+                Ok(Ok(Frame {
+                    header,
+                    offset,
+                    payload,
+                }))
+            }
+        }
+    }
+
+    fn step(&mut self) -> Result<Step, JournalError> {
+        let (offset, seed) = (self.offset, self.segment.header.seed);
+        let head = self.bytes(offset, FRAME_HEADER_BYTES)?;
+        if head.iter().all(|&byte| byte == 0) {
+            let torn = self.anything_from(offset)?;
+            return self.end(torn, "a batch is missing before this segment's last ones");
+        }
+        let Some(header) = head
+            .try_into()
+            .ok()
+            .and_then(|h| FrameHeader::decode(seed, h))
+        else {
+            // A header lies in one sector: it is there as a whole or not at all, except where the
+            // file itself was cut off.
+            return if self.is_cut_within(offset, FRAME_HEADER_BYTES as u64)? {
+                Ok(Step::End { torn: true })
+            } else {
+                Err(self.damage("the checksum of a batch's header is wrong"))
+            };
+        };
+        if self
+            .next_lsn
+            .is_some_and(|expected| expected != header.first_lsn)
+        {
+            let expected = self.next_lsn.unwrap_or_default();
+            let found = header.first_lsn;
+            return Err(self.damage(&format!("record {expected} is missing, {found} is here")));
+        }
+        let length = header.payload_bytes as usize + 1;
+        let body = self.bytes(offset + FRAME_HEADER_BYTES as u64, length)?;
+        let whole = body.len() == length && body[length - 1] == frame::END_MARK;
+        if whole && crc32c::crc32c_append(seed, &body[..length - 1]) == header.payload_crc {
+            return self.check_padding(header);
+        }
+        self.torn_or_damaged(&header)
+    }
+
+    fn check_padding(&mut self, header: FrameHeader) -> Result<Step, JournalError> {
+        let used = (FRAME_HEADER_BYTES + header.payload_bytes as usize + 1) as u64;
+        let padding = (header.frame_bytes() - used) as usize;
+        let bytes = self.bytes(self.offset + used, padding)?;
+        if bytes.iter().any(|&byte| byte != 0) {
+            return Err(self.damage("a batch is followed by bytes that nobody wrote"));
+        }
+        Ok(Step::Frame(header))
+    }
+
+    fn torn_or_damaged(&mut self, header: &FrameHeader) -> Result<Step, JournalError> {
+        let (offset, frame_bytes) = (self.offset, header.frame_bytes());
+        let until_end_mark = FRAME_HEADER_BYTES + header.payload_bytes as usize + 1;
+        let cut = self.is_cut_within(offset, until_end_mark as u64)?;
+        let bytes = self.bytes(offset, until_end_mark)?;
+        if !cut && !frame::is_torn(offset, bytes) {
+            return Err(self.damage("the checksum of a batch is wrong"));
+        }
+        self.offset += frame_bytes;
+        let later = self.find_frame_from(offset + frame_bytes);
+        self.offset = offset;
+        match later? {
+            None => Ok(Step::End { torn: true }),
+            Some(_) => Err(self.damage("a batch before this segment's last ones is incomplete")),
+        }
+    }
+
+    /// An end, if no whole header follows: a batch is written only when the one before is durable.
+    fn end(&mut self, torn: bool, missing: &str) -> Result<Step, JournalError> {
+        if torn && self.find_frame_from(self.offset)?.is_some() {
+            return Err(self.damage(missing));
+        }
+        Ok(Step::End { torn })
+    }
+
+    fn find_frame_from(&mut self, start: u64) -> Result<Option<u64>, JournalError> {
+        let seed = self.segment.header.seed;
+        let mut offset = start;
+        loop {
+            let bytes = self.bytes(offset, WINDOW_BYTES)?;
+            let length = bytes.len();
+            let headers =
+                bytes
+                    .chunks(FRAME_ALIGN_BYTES)
+                    .enumerate()
+                    .filter_map(|(index, chunk)| {
+                        let head = chunk.first_chunk::<FRAME_HEADER_BYTES>()?;
+                        let written = head.iter().any(|&byte| byte != 0);
+                        (written && FrameHeader::decode(seed, head).is_some()).then_some(index)
+                    });
+            if let Some(index) = headers.into_iter().next() {
+                return Ok(Some(offset + (index * FRAME_ALIGN_BYTES) as u64));
+            }
+            if length < WINDOW_BYTES {
+                return Ok(None);
+            }
+            offset += WINDOW_BYTES as u64;
+        }
+    }
+
+    fn anything_from(&mut self, start: u64) -> Result<bool, JournalError> {
+        let mut offset = start;
+        loop {
+            let bytes = self.bytes(offset, WINDOW_BYTES)?;
+            if bytes.iter().any(|&byte| byte != 0) {
+                return Ok(true);
+            }
+            if bytes.len() < WINDOW_BYTES {
+                return Ok(false);
+            }
+            offset += WINDOW_BYTES as u64;
+        }
+    }
+
+    fn is_cut_within(&mut self, offset: u64, length: u64) -> Result<bool, JournalError> {
+        Ok(self.bytes(offset, length as usize)?.len() < length as usize)
+    }
+
+    /// `length` bytes from `offset` on, fewer where the file ends.
+    fn bytes(&mut self, offset: u64, length: usize) -> Result<&[u8], JournalError> {
+        let window_end = self.window_offset + self.window.len() as u64;
+        if offset < self.window_offset || offset + length as u64 > window_end {
+            self.window.resize(length.max(WINDOW_BYTES), 0);
+            let read = self
+                .segment
+                .file
+                .read_at(&mut self.window, offset)
+                .map_err(JournalError::io("read", &self.segment.path))?;
+            self.window.truncate(read);
+            self.window_offset = offset;
+        }
+        let start = (offset - self.window_offset) as usize;
+        Ok(&self.window[start..(start + length).min(self.window.len())])
+    }
+
+    fn damage(&self, what: &str) -> JournalError {
+        damaged(self.segment, self.offset, what)
+    }
+}
+
+fn damaged(segment: &Segment, offset: u64, what: &str) -> JournalError {
+    JournalError::Damaged {
+        path: segment.path.clone(),
+        offset,
+        what: what.to_owned(),
+    }
+}
+
+impl Frame<'_> {
+    /// Hands every record to `visit`, in order.
+    ///
+    /// # Errors
+    /// A record that cannot be read, or the visitor's own.
+    pub fn visit(
+        &self,
+        segment: &Segment,
+        visit: &mut dyn FnMut(Entry<'_>) -> Result<(), JournalError>,
+    ) -> Result<(), JournalError> {
+        let mut rest = self.payload;
+        let mut lsn = self.header.first_lsn;
+        for _ in 0..self.header.count {
+            let Some((at, record, after)) = codec::decode(rest) else {
+                let what = format!("record {lsn} is not one that this build can read");
+                return Err(damaged(segment, self.offset, &what));
+            };
+            visit(Entry { lsn, at, record })?;
+            (rest, lsn) = (after, lsn.next());
+        }
+        if rest.is_empty() {
+            return Ok(());
+        }
+        Err(damaged(
+            segment,
+            self.offset,
+            "a batch holds more than its header says",
+        ))
+    }
+}

@@ -1,0 +1,215 @@
+//! What the journal records. How it is written down is in [`super::codec`]; whoever holds a decoded
+//! [`Record`] need not check it again.
+
+use super::codec;
+use crate::types::{ItemIndex, PurchasedLine, SaleId, Timestamp};
+
+/// Something that happened, as the journal keeps it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Record<'a> {
+    /// Items of a sale that is about to be created. They count only once its
+    /// [`Record::SaleCreated`] follows.
+    SaleItems {
+        /// The sale.
+        sale: SaleId,
+        /// The place of the first of these items.
+        first: ItemIndex,
+        /// The items.
+        items: Items<'a>,
+    },
+    /// A sale exists from here on.
+    SaleCreated {
+        /// The sale.
+        sale: SaleId,
+        /// Its terms.
+        terms: SaleTerms,
+    },
+    /// A sale has ended for good; whatever was held is free.
+    SaleClosed {
+        /// The sale.
+        sale: SaleId,
+    },
+    /// An item was put into a user's open checkout, which this opens when there is none.
+    Checkout {
+        /// The sale.
+        sale: SaleId,
+        /// The secret half of the checkout's code.
+        secret: u128,
+        /// The user.
+        user: &'a str,
+        /// The item.
+        item: ItemIndex,
+        /// Units of it.
+        quantity: u32,
+        /// Until when the units are held; `None` when the sale knows no holds.
+        hold_until: Option<Timestamp>,
+    },
+    /// A checkout was processed, whatever was sold of it.
+    Purchase {
+        /// The sale.
+        sale: SaleId,
+        /// The secret half of the checkout's code.
+        secret: u128,
+        /// The user.
+        user: &'a str,
+        /// The idempotency key that came with it.
+        key: Option<&'a str>,
+        /// The outcome of every line.
+        lines: Lines<'a>,
+    },
+    /// A checkout's hold ran out: it is closed and its units are free again.
+    Expired {
+        /// The sale.
+        sale: SaleId,
+        /// The secret half of the checkout's code.
+        secret: u128,
+        /// The user.
+        user: &'a str,
+    },
+    /// A checkout attempt was refused. Kept only on demand; changes nothing.
+    Refused {
+        /// The sale, when one was found.
+        sale: Option<SaleId>,
+        /// The user.
+        user: &'a str,
+        /// The item as the client named it.
+        item: &'a str,
+        /// Why.
+        reason: RefusedReason,
+    },
+}
+
+/// A sale's terms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SaleTerms {
+    /// From when on it sells.
+    pub started_at: Timestamp,
+    /// From when on it sells no more.
+    pub ended_at: Timestamp,
+    /// Units that one user may buy.
+    pub max_items_per_user: u32,
+    /// How long a checkout holds its units; 0 means that it holds none.
+    pub hold_seconds: u32,
+    /// Where the items come from.
+    pub catalogue: CatalogueKind,
+}
+
+/// Where a sale's items come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CatalogueKind {
+    /// `item_count` items of stock 1, their names and pictures drawn from `seed`.
+    Generated {
+        /// Determines names and pictures.
+        seed: u64,
+        /// Number of items.
+        item_count: u32,
+    },
+    /// The items of the [`Record::SaleItems`] before this.
+    Explicit {
+        /// Number of items.
+        item_count: u32,
+    },
+}
+
+impl CatalogueKind {
+    /// Number of items.
+    #[must_use]
+    pub fn item_count(self) -> u32 {
+        match self {
+            CatalogueKind::Generated { item_count, .. }
+            | CatalogueKind::Explicit { item_count } => item_count,
+        }
+    }
+}
+
+/// One item of an explicit catalogue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewItem<'a> {
+    /// Its id.
+    pub id: &'a str,
+    /// Its name.
+    pub name: &'a str,
+    /// The address of its picture.
+    pub image_url: &'a str,
+    /// Units of it.
+    pub stock: u64,
+}
+
+/// Why an attempt was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+#[allow(missing_docs, reason = "named as in the HTTP interface")]
+pub enum RefusedReason {
+    ItemNotFound = 1,
+    QuantityNotAllowed = 2,
+    SaleNotActive = 3,
+    UserLimitExceeded = 4,
+    ItemAlreadyInCheckout = 5,
+    ItemSoldOut = 6,
+    ItemHeld = 7,
+}
+
+impl RefusedReason {
+    /// All of them.
+    pub(super) const ALL: [RefusedReason; 7] = [
+        Self::ItemNotFound,
+        Self::QuantityNotAllowed,
+        Self::SaleNotActive,
+        Self::UserLimitExceeded,
+        Self::ItemAlreadyInCheckout,
+        Self::ItemSoldOut,
+        Self::ItemHeld,
+    ];
+}
+
+/// The lines of a purchase: from memory, or as they stand in the journal.
+#[derive(Clone, Copy, Debug)]
+pub enum Lines<'a> {
+    /// From memory.
+    Slice(&'a [PurchasedLine]),
+    /// Encoded one after the other, checked.
+    Encoded(&'a [u8]),
+}
+
+impl<'a> Lines<'a> {
+    /// The lines in order.
+    pub fn iter(self) -> impl Iterator<Item = PurchasedLine> + 'a {
+        let (slice, encoded) = match self {
+            Lines::Slice(slice) => (slice, &[][..]),
+            Lines::Encoded(encoded) => (&[][..], encoded),
+        };
+        slice.iter().copied().chain(codec::decode_lines(encoded))
+    }
+}
+
+impl PartialEq for Lines<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+/// The items of a [`Record::SaleItems`]: from memory, or as they stand in the journal.
+#[derive(Clone, Copy, Debug)]
+pub enum Items<'a> {
+    /// From memory.
+    Slice(&'a [NewItem<'a>]),
+    /// Encoded one after the other, checked.
+    Encoded(&'a [u8]),
+}
+
+impl<'a> Items<'a> {
+    /// The items in order.
+    pub fn iter(self) -> impl Iterator<Item = NewItem<'a>> {
+        let (slice, encoded) = match self {
+            Items::Slice(slice) => (slice, &[][..]),
+            Items::Encoded(encoded) => (&[][..], encoded),
+        };
+        slice.iter().copied().chain(codec::decode_items(encoded))
+    }
+}
+
+impl PartialEq for Items<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}

@@ -1,0 +1,106 @@
+//! The way out of a damaged journal: keep the intact beginning, set the rest aside.
+
+use std::path::{Path, PathBuf};
+
+use super::error::JournalError;
+use super::opening;
+use super::segment::{self, Segment};
+use crate::env::{Disk, OpenMode};
+use crate::types::Lsn;
+
+/// What a repair has done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repaired {
+    /// The last record that was kept.
+    pub last_lsn: Lsn,
+    /// The files, renamed, that hold what was not: a copy of the damaged one and the later ones.
+    pub set_aside: Vec<PathBuf>,
+}
+
+/// Cuts the journal in `dir` at its first damage. The damaged segment is copied, and it and all
+/// later ones are set aside as `*.damaged`. `None` when nothing is damaged.
+///
+/// Records behind the damage are lost to the server, although clients may have been answered from
+/// them: whoever calls this has no better copy.
+///
+/// # Errors
+/// An error of the operating system, or damage that cutting does not mend.
+pub fn repair(disk: &dyn Disk, dir: &Path) -> Result<Option<Repaired>, JournalError> {
+    let mut last_lsn = Lsn::ZERO;
+    let found = opening::replay(disk, dir, Lsn::ZERO, None, &mut |entry| {
+        last_lsn = entry.lsn;
+        Ok(())
+    });
+    let (path, offset) = match found {
+        Ok(_) => return Ok(None),
+        Err(JournalError::Damaged { path, offset, .. }) => (path, offset),
+        Err(error) => return Err(error),
+    };
+    let name = path
+        .file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default();
+    let Some(number) = segment::segment_number(name) else {
+        let what = "only segments can be repaired; remove a damaged snapshot by hand".into();
+        return Err(JournalError::Damaged { path, offset, what });
+    };
+    let mut set_aside = Vec::new();
+    for later in segment::list_segments(disk, dir)?
+        .into_iter()
+        .filter(|&later| later > number)
+    {
+        set_aside.push(set_file_aside(disk, &segment::segment_path(dir, later))?);
+    }
+    if offset == 0 {
+        if disk.open(&path, OpenMode::Read).is_ok() {
+            set_aside.push(set_file_aside(disk, &path)?);
+        }
+    } else {
+        set_aside.push(copy_and_cut(disk, dir, number, offset)?);
+    }
+    disk.sync_dir(dir).map_err(JournalError::io("sync", dir))?;
+    Ok(Some(Repaired {
+        last_lsn,
+        set_aside,
+    }))
+}
+
+fn aside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".damaged");
+    name.into()
+}
+
+fn set_file_aside(disk: &dyn Disk, path: &Path) -> Result<PathBuf, JournalError> {
+    let target = aside(path);
+    disk.rename(path, &target)
+        .map_err(JournalError::io("rename", path))?;
+    Ok(target)
+}
+
+fn copy_and_cut(
+    disk: &dyn Disk,
+    dir: &Path,
+    number: u64,
+    offset: u64,
+) -> Result<PathBuf, JournalError> {
+    let segment = Segment::open(disk, dir, number, OpenMode::ReadWrite)?;
+    let (file, path) = (&*segment.file, &segment.path);
+    let target = aside(path);
+    let copy = disk
+        .open(&target, OpenMode::Create)
+        .map_err(JournalError::io("create", &target))?;
+    let length_bytes = file
+        .length_bytes()
+        .map_err(JournalError::io("read", path))?;
+    let mut bytes = vec![0; length_bytes as usize];
+    file.read_at(&mut bytes, 0)
+        .map_err(JournalError::io("read", path))?;
+    copy.write_at(&bytes, 0)
+        .map_err(JournalError::io("write", &target))?;
+    copy.sync_data()
+        .map_err(JournalError::io("sync", &target))?;
+    segment::zero(file, path, offset, segment.header.length_bytes)?;
+    file.sync_data().map_err(JournalError::io("sync", path))?;
+    Ok(target)
+}

@@ -1,0 +1,232 @@
+//! Segments: files of a fixed length, allocated, zeroed and synced before they are used, so that
+//! writing a batch changes no metadata and one `fdatasync` makes it durable.
+
+use std::path::{Path, PathBuf};
+
+use super::error::JournalError;
+use crate::env::{Disk, DiskFile, OpenMode};
+use crate::types::Timestamp;
+
+/// Bytes before the first frame.
+pub const SEGMENT_HEADER_BYTES: u64 = 4096;
+
+const MAGIC: &[u8; 8] = b"flshsale";
+const VERSION: u32 = 1;
+const HEADER_FIELDS_BYTES: usize = 48;
+/// Zeros are written in pieces of this many bytes.
+const ZERO_BYTES: usize = 1024 * 1024;
+
+/// What the head of a segment or snapshot file says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentHeader {
+    /// Its place in the order of segments, from 1; of a snapshot, the LSN that it stands for.
+    pub number: u64,
+    /// Where the checksums begin.
+    pub seed: u32,
+    /// The length that the file was made with, in bytes.
+    pub length_bytes: u64,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+impl SegmentHeader {
+    /// The header as it is written.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(SEGMENT_HEADER_BYTES as usize);
+        bytes.extend_from_slice(MAGIC);
+        bytes.extend_from_slice(&VERSION.to_le_bytes());
+        bytes.extend_from_slice(&self.seed.to_le_bytes());
+        bytes.extend_from_slice(&self.number.to_le_bytes());
+        bytes.extend_from_slice(&self.length_bytes.to_le_bytes());
+        bytes.extend_from_slice(&self.created_at.0.to_le_bytes());
+        bytes.extend_from_slice(&[0; 4]);
+        let crc = crc32c::crc32c(&bytes);
+        bytes.extend_from_slice(&crc.to_le_bytes());
+        debug_assert_eq!(bytes.len(), HEADER_FIELDS_BYTES);
+        bytes.resize(SEGMENT_HEADER_BYTES as usize, 0);
+        bytes
+    }
+
+    /// Reads a header.
+    ///
+    /// # Errors
+    /// Says what is wrong with the bytes.
+    pub fn decode(bytes: &[u8]) -> Result<Self, String> {
+        if bytes.len() < SEGMENT_HEADER_BYTES as usize {
+            return Err(format!("the file has only {} bytes", bytes.len()));
+        }
+        let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("4 bytes"));
+        let long = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("8 bytes"));
+        if &bytes[..8] != MAGIC {
+            return Err("this is not a flashsale journal file".into());
+        }
+        if word(8) != VERSION {
+            return Err(format!(
+                "format version {} (this build reads {VERSION})",
+                word(8)
+            ));
+        }
+        if word(44) != crc32c::crc32c(&bytes[..44]) {
+            return Err("the header's checksum is wrong".into());
+        }
+        if bytes[HEADER_FIELDS_BYTES..SEGMENT_HEADER_BYTES as usize]
+            .iter()
+            .any(|&byte| byte != 0)
+        {
+            return Err("the header is followed by bytes that nobody wrote".into());
+        }
+        Ok(Self {
+            seed: word(12),
+            number: long(16),
+            length_bytes: long(24),
+            created_at: Timestamp(long(32) as i64),
+        })
+    }
+}
+
+/// An open segment.
+pub struct Segment {
+    /// What its head says.
+    pub header: SegmentHeader,
+    /// Where it is.
+    pub path: PathBuf,
+    /// The open file.
+    pub file: Box<dyn DiskFile>,
+}
+
+/// The path of segment `number` in `dir`.
+#[must_use]
+pub fn segment_path(dir: &Path, number: u64) -> PathBuf {
+    dir.join(format!("{number:020}.segment"))
+}
+
+/// The number of the segment that a file name stands for.
+#[must_use]
+pub fn segment_number(name: &str) -> Option<u64> {
+    let digits = name.strip_suffix(".segment")?;
+    (digits.len() == 20).then(|| digits.parse().ok()).flatten()
+}
+
+/// The numbers of the segments in `dir`, in order.
+///
+/// # Errors
+/// The directory cannot be read.
+pub fn list_segments(disk: &dyn Disk, dir: &Path) -> Result<Vec<u64>, JournalError> {
+    let names = disk.list(dir).map_err(JournalError::io("list", dir))?;
+    let mut numbers: Vec<u64> = names
+        .iter()
+        .filter_map(|name| segment_number(name))
+        .collect();
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+impl Segment {
+    /// Makes a segment: written whole, synced, and only then given its name, so that a file with
+    /// a segment's name always has its full length and a valid header.
+    ///
+    /// # Errors
+    /// [`JournalError::is_full`] when there is no room (nothing is left behind), or another error of
+    /// the operating system.
+    pub fn prepare(
+        disk: &dyn Disk,
+        dir: &Path,
+        header: SegmentHeader,
+    ) -> Result<Self, JournalError> {
+        let temporary = dir.join(format!("{:020}.preparing", header.number));
+        let path = segment_path(dir, header.number);
+        match Self::write_zeroed(disk, &temporary, &header) {
+            Ok(file) => {
+                disk.rename(&temporary, &path)
+                    .map_err(JournalError::io("rename", &temporary))?;
+                disk.sync_dir(dir).map_err(JournalError::io("sync", dir))?;
+                Ok(Self { header, path, file })
+            }
+            Err(error) => {
+                // The room it took is needed; that it cannot be given back is no second error.
+                let _ = disk.remove(&temporary);
+                Err(error)
+            }
+        }
+    }
+
+    fn write_zeroed(
+        disk: &dyn Disk,
+        path: &Path,
+        header: &SegmentHeader,
+    ) -> Result<Box<dyn DiskFile>, JournalError> {
+        let file = disk
+            .open(path, OpenMode::Create)
+            .map_err(JournalError::io("create", path))?;
+        zero(&*file, path, SEGMENT_HEADER_BYTES, header.length_bytes)?;
+        file.write_at(&header.encode(), 0)
+            .map_err(JournalError::io("write", path))?;
+        file.sync_data().map_err(JournalError::io("sync", path))?;
+        Ok(file)
+    }
+
+    /// Opens segment `number` and checks its head.
+    ///
+    /// # Errors
+    /// The file cannot be read, or its header is damaged.
+    pub fn open(
+        disk: &dyn Disk,
+        dir: &Path,
+        number: u64,
+        mode: OpenMode,
+    ) -> Result<Self, JournalError> {
+        let path = segment_path(dir, number);
+        let segment = Self::open_path(disk, path, mode)?;
+        if segment.header.number == number {
+            return Ok(segment);
+        }
+        let what = format!(
+            "its header says that it is segment {}",
+            segment.header.number
+        );
+        Err(JournalError::Damaged {
+            path: segment.path,
+            offset: 0,
+            what,
+        })
+    }
+
+    /// Opens the file at `path`, whatever its number.
+    ///
+    /// # Errors
+    /// The file cannot be read, or its header is damaged.
+    pub fn open_path(disk: &dyn Disk, path: PathBuf, mode: OpenMode) -> Result<Self, JournalError> {
+        let file = disk
+            .open(&path, mode)
+            .map_err(JournalError::io("open", &path))?;
+        let mut head = vec![0; SEGMENT_HEADER_BYTES as usize];
+        let read = file
+            .read_at(&mut head, 0)
+            .map_err(JournalError::io("read", &path))?;
+        match SegmentHeader::decode(&head[..read]) {
+            Ok(header) => Ok(Self { header, path, file }),
+            Err(what) => Err(JournalError::Damaged {
+                path,
+                offset: 0,
+                what,
+            }),
+        }
+    }
+}
+
+/// Writes zeros from `start` to `end`.
+///
+/// # Errors
+/// As the operating system says.
+pub fn zero(file: &dyn DiskFile, path: &Path, start: u64, end: u64) -> Result<(), JournalError> {
+    let zeros = vec![0; ZERO_BYTES];
+    let mut offset = start;
+    while offset < end {
+        let piece = (end - offset).min(ZERO_BYTES as u64);
+        file.write_at(&zeros[..piece as usize], offset)
+            .map_err(JournalError::io("write", path))?;
+        offset += piece;
+    }
+    Ok(())
+}

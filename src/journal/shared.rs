@@ -1,0 +1,290 @@
+//! What appenders, committer and preparer share: the queue, the next segment, and the room left.
+
+use std::sync::OnceLock;
+use std::thread::Thread;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+use super::FailStop;
+use super::codec;
+use super::error::JournalError;
+use super::frame::{FRAME_ALIGN_BYTES, FRAME_HEADER_BYTES};
+use super::progress::Progress;
+use super::record::Record;
+use super::segment::Segment;
+use crate::sync::{AtomicBool, AtomicU64, Condvar, Mutex, Ordering};
+use crate::types::{Lsn, Timestamp};
+
+/// How long the preparer waits before it looks for room again.
+const FULL_RETRY: Duration = Duration::from_millis(200);
+
+pub(super) struct Shared {
+    pub(super) progress: Progress,
+    pub(super) closing: AtomicBool,
+    pub(super) committer: OnceLock<Thread>,
+    pub(super) pending_bytes_max: u64,
+    queue: Mutex<Queue>,
+    pending_bytes: AtomicU64,
+    accepting: AtomicBool,
+    next: Mutex<Next>,
+    next_changed: Condvar,
+    figures: Mutex<Figures>,
+    failure: OnceLock<String>,
+    fail_stop: FailStop,
+}
+
+struct Queue {
+    buffer: Vec<u8>,
+    next: Lsn,
+    count: u32,
+}
+
+/// The place of the prepared segment, and the room that is left in the current one.
+#[derive(Default)]
+struct Next {
+    prepared: Option<Segment>,
+    room_bytes: u64,
+    full: bool,
+    sealed_bytes: u64,
+}
+
+/// What the committer has done.
+pub(super) struct Figures {
+    pub(super) batches: u64,
+    pub(super) records: u64,
+    pub(super) written_bytes: u64,
+    pub(super) commit_us: Histogram<u64>,
+    pub(super) batch_records: Histogram<u64>,
+}
+
+/// A batch on its way to the disk. Its bytes are in the committer's buffer.
+pub(super) struct Batch {
+    pub(super) first: Lsn,
+    pub(super) count: u32,
+}
+
+impl Batch {
+    pub(super) fn last(&self) -> Lsn {
+        Lsn(self.first.0 + u64::from(self.count) - 1)
+    }
+}
+
+impl Shared {
+    pub(super) fn new(
+        durable: Lsn,
+        pending_bytes_max: u64,
+        prepared: Option<Segment>,
+        fail_stop: FailStop,
+    ) -> Self {
+        let histogram = || Histogram::new(3).expect("3 significant digits are allowed");
+        let queue = Queue {
+            buffer: Self::empty_buffer(),
+            next: durable.next(),
+            count: 0,
+        };
+        Self {
+            progress: Progress::starting_at(durable),
+            closing: AtomicBool::new(false),
+            committer: OnceLock::new(),
+            pending_bytes_max,
+            queue: Mutex::new(queue),
+            pending_bytes: AtomicU64::new(0),
+            accepting: AtomicBool::new(false),
+            next: Mutex::new(Next {
+                prepared,
+                ..Next::default()
+            }),
+            next_changed: Condvar::new(),
+            figures: Mutex::new(Figures {
+                batches: 0,
+                records: 0,
+                written_bytes: 0,
+                commit_us: histogram(),
+                batch_records: histogram(),
+            }),
+            failure: OnceLock::new(),
+            fail_stop,
+        }
+    }
+
+    /// A buffer with room for a frame's header, so that the payload is never moved.
+    pub(super) fn empty_buffer() -> Vec<u8> {
+        vec![0; FRAME_HEADER_BYTES]
+    }
+
+    pub(super) fn append(&self, at: Timestamp, record: &Record<'_>) -> Lsn {
+        let (lsn, first) = {
+            let mut queue = self.queue.lock();
+            let queue = &mut *queue;
+            codec::encode(at, record, &mut queue.buffer);
+            let lsn = queue.next;
+            queue.next = lsn.next();
+            queue.count += 1;
+            self.pending_bytes
+                .store(queue.buffer.len() as u64, Ordering::Relaxed);
+            (lsn, queue.count == 1)
+        };
+        if first && let Some(committer) = self.committer.get() {
+            committer.unpark();
+        }
+        lsn
+    }
+
+    /// Exchanges the gathered records for the empty `spare`.
+    pub(super) fn take_batch(&self, spare: &mut Vec<u8>) -> Option<Batch> {
+        spare.truncate(FRAME_HEADER_BYTES);
+        let mut queue = self.queue.lock();
+        if queue.count == 0 {
+            return None;
+        }
+        std::mem::swap(&mut queue.buffer, spare);
+        let count = std::mem::take(&mut queue.count);
+        self.pending_bytes.store(0, Ordering::Relaxed);
+        Some(Batch {
+            first: Lsn(queue.next.0 - u64::from(count)),
+            count,
+        })
+    }
+
+    pub(super) fn pending_bytes(&self) -> u64 {
+        self.pending_bytes.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_overloaded(&self) -> bool {
+        self.pending_bytes() > self.pending_bytes_max
+    }
+
+    pub(super) fn is_accepting(&self) -> bool {
+        self.accepting.load(Ordering::Acquire)
+    }
+
+    /// Room for all that may be pending: a full queue behind a full batch, twice over for what
+    /// threads append that looked at the bound just before it was reached, and the frames' heads.
+    fn room_bytes_min(&self) -> u64 {
+        4 * self.pending_bytes_max + 2 * FRAME_ALIGN_BYTES as u64
+    }
+
+    fn update_accepting(&self, next: &Next) {
+        let roomy = next.room_bytes >= self.room_bytes_min() || next.prepared.is_some();
+        let accepting = roomy && self.failure.get().is_none();
+        self.accepting.store(accepting, Ordering::Release);
+    }
+
+    pub(super) fn set_room(&self, room_bytes: u64) {
+        let mut next = self.next.lock();
+        next.room_bytes = room_bytes;
+        self.update_accepting(&next);
+    }
+
+    /// Blocks until a segment is prepared, and takes it; `None` once the journal has failed.
+    pub(super) fn take_prepared(&self) -> Option<Segment> {
+        let mut next = self.next.lock();
+        loop {
+            if let Some(segment) = next.prepared.take() {
+                self.next_changed.notify_all();
+                return Some(segment);
+            }
+            if self.failure.get().is_some() {
+                return None;
+            }
+            self.next_changed.wait(&mut next);
+        }
+    }
+
+    pub(super) fn note_sealed(&self, bytes: u64) {
+        self.next.lock().sealed_bytes += bytes;
+        self.next_changed.notify_all();
+    }
+
+    /// Blocks until a segment is wanted; false once the journal closes or has failed.
+    pub(super) fn wait_until_wanted(&self) -> bool {
+        let mut next = self.next.lock();
+        while !self.is_over() {
+            if next.prepared.is_none() {
+                return true;
+            }
+            self.next_changed.wait(&mut next);
+        }
+        false
+    }
+
+    /// Blocks until `bytes` have been sealed since the start; the bytes sealed, or `None` once the
+    /// journal closes or has failed.
+    pub(super) fn wait_until_sealed(&self, bytes: u64) -> Option<u64> {
+        let mut next = self.next.lock();
+        while !self.is_over() {
+            if next.sealed_bytes >= bytes {
+                return Some(next.sealed_bytes);
+            }
+            self.next_changed.wait(&mut next);
+        }
+        None
+    }
+
+    pub(super) fn put_prepared(&self, segment: Segment) {
+        let mut next = self.next.lock();
+        next.prepared = Some(segment);
+        next.full = false;
+        self.update_accepting(&next);
+        self.next_changed.notify_all();
+    }
+
+    /// There is no room for the next segment: waits a little. True when that is new.
+    pub(super) fn wait_for_room(&self) -> bool {
+        let mut next = self.next.lock();
+        let new = !std::mem::replace(&mut next.full, true);
+        self.next_changed.wait_for(&mut next, FULL_RETRY);
+        new
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.next.lock().full
+    }
+
+    fn is_over(&self) -> bool {
+        self.closing.load(Ordering::Acquire) || self.failure.get().is_some()
+    }
+
+    pub(super) fn close(&self) {
+        {
+            let _next = self.next.lock();
+            self.closing.store(true, Ordering::Release);
+        }
+        self.next_changed.notify_all();
+        if let Some(committer) = self.committer.get() {
+            committer.unpark();
+        }
+    }
+
+    /// Stops confirming anything, for good, and tells the owner of the process.
+    pub(super) fn fail(&self, error: &JournalError) {
+        {
+            let next = self.next.lock();
+            let _ = self.failure.set(error.to_string());
+            self.update_accepting(&next);
+        }
+        self.next_changed.notify_all();
+        self.progress.fail();
+        (self.fail_stop)(error);
+    }
+
+    pub(super) fn failure(&self) -> Option<&str> {
+        self.failure.get().map(String::as_str)
+    }
+
+    pub(super) fn record_batch(&self, batch: &Batch, bytes: usize, took_us: u64) {
+        let mut figures = self.figures.lock();
+        figures.batches += 1;
+        figures.records += u64::from(batch.count);
+        figures.written_bytes += bytes as u64;
+        figures.commit_us.saturating_record(took_us);
+        figures
+            .batch_records
+            .saturating_record(u64::from(batch.count));
+    }
+
+    pub(super) fn with_figures<T>(&self, read: impl FnOnce(&Figures) -> T) -> T {
+        read(&self.figures.lock())
+    }
+}

@@ -1,0 +1,119 @@
+//! The engine: the sales, the journal, and what the outside world lends them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+
+use super::outcome::Unavailable;
+use super::registry::Registry;
+use super::sale::Sale;
+use super::state::State;
+use crate::env::{Clock, Entropy};
+use crate::journal::{Journal, NotAdmitted};
+use crate::types::{SaleId, Timestamp};
+
+/// How an engine works.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EngineOptions {
+    /// Refused checkout attempts are recorded too.
+    pub record_refused: bool,
+}
+
+/// Sells. Shared by all threads.
+pub struct Engine {
+    pub(super) journal: Arc<Journal>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) entropy: Arc<dyn Entropy>,
+    pub(super) options: EngineOptions,
+    pub(super) registry: ArcSwap<Registry>,
+    /// Held while a sale is created or closed: one at a time.
+    pub(super) administration: Mutex<()>,
+    draining: AtomicBool,
+}
+
+impl Engine {
+    /// An engine that goes on from `state`, which the journal's records have led to.
+    #[must_use]
+    pub fn new(
+        state: State,
+        journal: Arc<Journal>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        options: EngineOptions,
+    ) -> Self {
+        let registry = ArcSwap::from_pointee(state.into_registry());
+        Self {
+            journal,
+            clock,
+            entropy,
+            options,
+            registry,
+            administration: Mutex::new(()),
+            draining: AtomicBool::new(false),
+        }
+    }
+
+    /// A sale by its number.
+    #[must_use]
+    pub fn sale(&self, id: SaleId) -> Option<Arc<Sale>> {
+        self.registry.load().get(id).cloned()
+    }
+
+    /// The running sale that started last.
+    #[must_use]
+    pub fn active_sale(&self) -> Option<Arc<Sale>> {
+        self.registry.load().active(self.clock.now()).cloned()
+    }
+
+    /// All sales in memory, the newest first.
+    #[must_use]
+    pub fn sales(&self) -> Vec<Arc<Sale>> {
+        self.registry.load().all().iter().rev().cloned().collect()
+    }
+
+    /// The sales that are not closed, the one that starts last first.
+    #[must_use]
+    pub fn open_sales(&self) -> Vec<Arc<Sale>> {
+        self.registry.load().open().to_vec()
+    }
+
+    /// The journal.
+    #[must_use]
+    pub fn journal(&self) -> &Arc<Journal> {
+        &self.journal
+    }
+
+    /// The clock.
+    #[must_use]
+    pub fn clock(&self) -> &dyn Clock {
+        &*self.clock
+    }
+
+    /// From now on no new work is taken. What was decided is still answered.
+    pub fn start_draining(&self) {
+        self.draining.store(true, Ordering::Release);
+    }
+
+    /// Whether the engine is shutting down.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    /// Whether something may be decided that must be recorded.
+    pub(super) fn admit(&self) -> Result<(), Unavailable> {
+        if self.is_draining() {
+            return Err(Unavailable::Draining);
+        }
+        self.journal.admit().map_err(|reason| match reason {
+            NotAdmitted::Overloaded => Unavailable::Overloaded,
+            NotAdmitted::NotWritable => Unavailable::Journal,
+        })
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}

@@ -1,0 +1,255 @@
+//! The stock of all items of a sale, and the sale's totals.
+
+use crossbeam_utils::CachePadded;
+
+use super::stock::{Availability, Pool, Single, Units};
+use crate::limits;
+use crate::sync::{AtomicU64, Ordering};
+use crate::types::ItemIndex;
+
+/// Who takes: the buyer, for stock-1 items, and the thread's lane, for the shards.
+#[derive(Clone, Copy, Debug)]
+pub struct Taker {
+    /// The buyer's number in the sale.
+    pub buyer: u32,
+    /// Any number; threads with different ones do not disturb each other.
+    pub lane: usize,
+}
+
+/// The stock of a sale's items.
+pub struct Inventory {
+    items: Items,
+    total: u64,
+    totals: Box<[CachePadded<Totals>]>,
+}
+
+/// Four bytes an item where every item has stock 1, as in a generated catalogue.
+enum Items {
+    Singles(Box<[Single]>),
+    Mixed(Box<[Slot]>),
+}
+
+enum Slot {
+    Single(Single),
+    Pool(Box<Pool>),
+}
+
+#[derive(Clone, Copy)]
+enum SlotRef<'a> {
+    Single(&'a Single),
+    Pool(&'a Pool),
+}
+
+/// One lane's part of the totals; `held` may wrap below zero, the sum of all does not.
+#[derive(Default)]
+struct Totals {
+    sold: AtomicU64,
+    held: AtomicU64,
+}
+
+impl Inventory {
+    /// `item_count` items of stock 1.
+    #[must_use]
+    pub fn singles(item_count: u32) -> Self {
+        let items = Items::Singles((0..item_count).map(|_| Single::default()).collect());
+        Self::new(items, u64::from(item_count))
+    }
+
+    /// Items of the given stocks.
+    #[must_use]
+    pub fn of(stocks: &[u64]) -> Self {
+        let slot = |&stock: &u64| match stock {
+            1 => Slot::Single(Single::default()),
+            _ => Slot::Pool(Box::new(Pool::new(stock, lanes()))),
+        };
+        let items = Items::Mixed(stocks.iter().map(slot).collect());
+        Self::new(items, stocks.iter().sum())
+    }
+
+    fn new(items: Items, total: u64) -> Self {
+        Self {
+            items,
+            total,
+            totals: (0..lanes()).map(|_| CachePadded::default()).collect(),
+        }
+    }
+
+    fn slot(&self, item: ItemIndex) -> SlotRef<'_> {
+        let index = item.0 as usize;
+        match &self.items {
+            Items::Singles(singles) => SlotRef::Single(&singles[index]),
+            Items::Mixed(slots) => match &slots[index] {
+                Slot::Single(single) => SlotRef::Single(single),
+                Slot::Pool(pool) => SlotRef::Pool(pool),
+            },
+        }
+    }
+
+    fn totals(&self, lane: usize) -> &Totals {
+        &self.totals[lane % self.totals.len()]
+    }
+
+    /// Whether the item has one unit only.
+    #[must_use]
+    pub fn is_single(&self, item: ItemIndex) -> bool {
+        matches!(self.slot(item), SlotRef::Single(_))
+    }
+
+    /// Free to sold: all of `quantity`, or nothing and `false`.
+    pub fn sell(&self, item: ItemIndex, quantity: u32, taker: Taker) -> bool {
+        let sold = match self.slot(item) {
+            SlotRef::Single(single) => quantity == 1 && single.sell(taker.buyer),
+            SlotRef::Pool(pool) => pool.sell(taker.lane, u64::from(quantity)),
+        };
+        if sold {
+            let units = u64::from(quantity);
+            self.totals(taker.lane)
+                .sold
+                .fetch_add(units, Ordering::AcqRel);
+        }
+        sold
+    }
+
+    /// Free to held: all of `quantity`, or nothing and `false`.
+    pub fn hold(&self, item: ItemIndex, quantity: u32, taker: Taker) -> bool {
+        let held = match self.slot(item) {
+            SlotRef::Single(single) => quantity == 1 && single.hold(taker.buyer),
+            SlotRef::Pool(pool) => pool.hold(taker.lane, u64::from(quantity)),
+        };
+        if held {
+            let units = u64::from(quantity);
+            self.totals(taker.lane)
+                .held
+                .fetch_add(units, Ordering::AcqRel);
+        }
+        held
+    }
+
+    /// Held to sold.
+    ///
+    /// # Panics
+    /// The taker does not hold that much.
+    pub fn sell_held(&self, item: ItemIndex, quantity: u32, taker: Taker) {
+        let units = u64::from(quantity);
+        match self.slot(item) {
+            SlotRef::Single(single) => single.sell_held(taker.buyer),
+            SlotRef::Pool(pool) => pool.sell_held(taker.lane, units),
+        }
+        self.totals(taker.lane)
+            .held
+            .fetch_sub(units, Ordering::AcqRel);
+        self.totals(taker.lane)
+            .sold
+            .fetch_add(units, Ordering::AcqRel);
+    }
+
+    /// Held to free. The record that says so must be enqueued already.
+    ///
+    /// # Panics
+    /// The taker does not hold that much.
+    pub fn release(&self, item: ItemIndex, quantity: u32, taker: Taker) {
+        let units = u64::from(quantity);
+        match self.slot(item) {
+            SlotRef::Single(single) => single.release(taker.buyer),
+            SlotRef::Pool(pool) => pool.release(units),
+        }
+        self.totals(taker.lane)
+            .held
+            .fetch_sub(units, Ordering::AcqRel);
+    }
+
+    /// Whether `quantity` units can be had.
+    #[must_use]
+    pub fn availability(&self, item: ItemIndex, quantity: u32) -> Availability {
+        match self.slot(item) {
+            SlotRef::Pool(pool) => pool.availability(u64::from(quantity)),
+            SlotRef::Single(single) => match single.units() {
+                Units { free: 1, .. } => Availability::Free,
+                Units { held: 1, .. } => Availability::Held,
+                _ => Availability::SoldOut,
+            },
+        }
+    }
+
+    /// Whether the item has one unit and it was sold to `buyer`.
+    #[must_use]
+    pub fn is_sold_to(&self, item: ItemIndex, buyer: u32) -> bool {
+        matches!(self.slot(item), SlotRef::Single(single) if single.is_sold_to(buyer))
+    }
+
+    /// Where an item's units are.
+    #[must_use]
+    pub fn units(&self, item: ItemIndex) -> Units {
+        match self.slot(item) {
+            SlotRef::Single(single) => single.units(),
+            SlotRef::Pool(pool) => pool.units(),
+        }
+    }
+
+    /// The units that an item began with.
+    #[must_use]
+    pub fn stock(&self, item: ItemIndex) -> u64 {
+        match self.slot(item) {
+            SlotRef::Single(_) => 1,
+            SlotRef::Pool(pool) => pool.stock(),
+        }
+    }
+
+    /// Where all units are, from the totals.
+    #[must_use]
+    pub fn totals_now(&self) -> Units {
+        let sum = |of: fn(&Totals) -> &AtomicU64| {
+            let parts = self
+                .totals
+                .iter()
+                .map(|totals| of(totals).load(Ordering::Acquire));
+            parts.fold(0_u64, u64::wrapping_add)
+        };
+        let (sold, held) = (sum(|totals| &totals.sold), sum(|totals| &totals.held));
+        Units {
+            free: self.total.wrapping_sub(sold).wrapping_sub(held),
+            held,
+            sold,
+        }
+    }
+
+    /// The units that all items began with.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// Whether `free + held + sold == stock` for every item and for the sale as a whole. Exact only
+    /// while nobody takes or gives back.
+    ///
+    /// # Errors
+    /// Names the first item whose units do not add up.
+    pub fn check_conserved(&self, item_count: u32) -> Result<(), String> {
+        let mut sum = Units::default();
+        for item in (0..item_count).map(ItemIndex) {
+            let Units { free, held, sold } = self.units(item);
+            let stock = self.stock(item);
+            if free + held + sold != stock {
+                let index = item.0;
+                return Err(format!(
+                    "item {index}: {free} free + {held} held + {sold} sold != {stock}"
+                ));
+            }
+            sum.free += free;
+            sum.held += held;
+            sum.sold += sold;
+        }
+        let totals = self.totals_now();
+        if sum == totals {
+            Ok(())
+        } else {
+            Err(format!("items say {sum:?}, totals {totals:?}"))
+        }
+    }
+}
+
+fn lanes() -> usize {
+    std::thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(limits::STOCK_SHARDS_MAX)
+}

@@ -1,0 +1,50 @@
+//! The sale engine: decides in memory, with atomics, what the journal then makes durable.
+//!
+//! [`Engine::checkout`] and [`Engine::purchase`] are plain synchronous functions: they take stock,
+//! enqueue the record and return a [`Decision`], which may be told once its record is durable. A
+//! caller that vanishes in between can neither leak stock nor lose a record.
+//!
+//! **Invariants.** Stock and quota are taken *before* their record is enqueued, and given back only
+//! *after* it is, so every prefix of the journal is a state in which nothing is oversold.
+//! `free + held + sold == stock` for every item. Nothing here waits, and nothing here knows HTTP.
+//!
+//! Locks are taken in this order: a buyer's shard; then the codes, the hold queue, a pool's reserve or
+//! the journal's queue, one at a time.
+
+pub mod outcome;
+pub mod stock;
+
+mod buyers;
+mod catalogue;
+mod checkout;
+mod closing;
+mod creation;
+mod engine;
+mod inventory;
+mod purchase;
+mod registry;
+#[allow(
+    clippy::module_inception,
+    reason = "the noun of the part is also one of its files"
+)]
+mod sale;
+mod snapshotter;
+mod state;
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+pub use checkout::CheckoutRequest;
+pub use creation::{CreateError, NewCatalogue, NewSale};
+pub use engine::{Engine, EngineOptions};
+pub use outcome::{CheckoutOutcome, Decision, PurchaseOutcome, StockFigures, Unavailable};
+pub use sale::{ItemView, Sale, SaleStatus};
+pub use snapshotter::{Snapshotter, write_snapshot};
+pub use state::{Recovered, State};
+
+/// The calling thread's lane: threads with different lanes use different shards of a counter.
+fn lane() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local!(static LANE: Cell<usize> = Cell::new(NEXT.fetch_add(1, Ordering::Relaxed)));
+    LANE.get()
+}

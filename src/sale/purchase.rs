@@ -1,0 +1,143 @@
+//! Purchase: sells what a checkout contains, once.
+
+use std::sync::Arc;
+
+use super::buyers::{Buyer, BuyerRef, CheckoutEnd, ClosedCheckout};
+use super::engine::Engine;
+use super::outcome::{Decision, PurchaseOutcome, PurchaseResult};
+use super::sale::Sale;
+use crate::journal::record::{Lines, Record};
+use crate::types::{CheckoutCode, IdempotencyKey, PurchasedLine, Timestamp};
+
+impl Engine {
+    /// Sells the items of a checkout, each that is still to be had in its whole quantity, and closes
+    /// it. The outcome of all items is one record.
+    pub fn purchase(
+        &self,
+        code: CheckoutCode,
+        key: Option<IdempotencyKey<'_>>,
+    ) -> Decision<PurchaseOutcome> {
+        let now = self.now();
+        let registry = self.registry.load();
+        let found = registry
+            .get(code.sale)
+            .and_then(|sale| Some((sale, sale.buyers.by_code(code.secret)?)));
+        let Some((sale, reference)) = found else {
+            return Decision::immediate(PurchaseOutcome::CheckoutNotFound);
+        };
+        let mut shard = sale.buyers.lock_buyer(reference);
+        let buyer = shard.buyer(reference);
+        // First, so that a client that lost its answer learns it even after the sale.
+        if let Some(closed) = buyer
+            .closed
+            .iter()
+            .find(|closed| closed.secret == code.secret)
+        {
+            return repeated(closed, key);
+        }
+        let Some(open) = buyer
+            .open
+            .as_ref()
+            .filter(|open| open.secret == code.secret)
+        else {
+            unreachable!("a code that is known is of an open or of a closed checkout");
+        };
+        // Under the lock, as in a checkout.
+        if sale.is_closed() || now >= sale.terms.ended_at {
+            return Decision::immediate(PurchaseOutcome::SaleNotActive);
+        }
+        if let Err(unavailable) = self.admit() {
+            return Decision::immediate(PurchaseOutcome::Unavailable(unavailable));
+        }
+        if open.is_expired(now) {
+            let lsn = self.expire(sale, reference, buyer, now);
+            return Decision::after(lsn, PurchaseOutcome::CheckoutExpired);
+        }
+        self.sell(sale, reference, buyer, key, now)
+    }
+
+    fn sell(
+        &self,
+        sale: &Sale,
+        reference: BuyerRef,
+        buyer: &mut Buyer,
+        key: Option<IdempotencyKey<'_>>,
+        now: Timestamp,
+    ) -> Decision<PurchaseOutcome> {
+        let open = buyer.open.take().expect("the caller has found it");
+        let taker = sale.taker(reference);
+        let take = |&(item, quantity): &_| {
+            let sold = if open.hold_until.is_some() {
+                sale.inventory.sell_held(item, quantity, taker);
+                true
+            } else {
+                sale.inventory.sell(item, quantity, taker)
+            };
+            PurchasedLine {
+                item,
+                quantity,
+                sold,
+            }
+        };
+        let result = PurchaseResult {
+            lines: open.lines.iter().map(take).collect(),
+        };
+        let sold = result
+            .lines
+            .iter()
+            .filter(|line| line.sold)
+            .map(|line| line.quantity);
+        buyer.bought += sold.sum::<u32>();
+        assert!(
+            buyer.bought <= sale.terms.max_items_per_user,
+            "a user is over the limit"
+        );
+        let lsn = self.journal.append(
+            now,
+            &Record::Purchase {
+                sale: sale.id,
+                secret: open.secret,
+                user: &buyer.user,
+                key: key.map(IdempotencyKey::as_str),
+                lines: Lines::Slice(&result.lines),
+            },
+        );
+        let result = Arc::new(result);
+        let end = CheckoutEnd::Processed {
+            key: key.map(|key| key.as_str().into()),
+            result: Arc::clone(&result),
+        };
+        buyer.closed.push(ClosedCheckout {
+            secret: open.secret,
+            lsn,
+            end,
+        });
+        Decision::after(
+            lsn,
+            PurchaseOutcome::Processed {
+                result,
+                replayed: false,
+            },
+        )
+    }
+}
+
+/// The answer to a code that was used before. It rests on the record of that use.
+fn repeated(closed: &ClosedCheckout, key: Option<IdempotencyKey<'_>>) -> Decision<PurchaseOutcome> {
+    let outcome = match &closed.end {
+        CheckoutEnd::Expired => PurchaseOutcome::CheckoutExpired,
+        CheckoutEnd::Processed { key: first, result } => {
+            let result = Arc::clone(result);
+            match (first, key) {
+                (Some(first), Some(key)) if **first == *key.as_str() => {
+                    PurchaseOutcome::Processed {
+                        result,
+                        replayed: true,
+                    }
+                }
+                _ => PurchaseOutcome::AlreadyProcessed { result },
+            }
+        }
+    };
+    Decision::after(closed.lsn, outcome)
+}

@@ -1,0 +1,221 @@
+//! One sale: its terms, catalogue, stock and buyers.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
+
+use super::buyers::{BuyerRef, Buyers};
+use super::catalogue::Catalogue;
+use super::inventory::{Inventory, Taker};
+use super::outcome::StockFigures;
+use crate::journal::record::SaleTerms;
+use crate::types::{ItemIndex, SaleId, Timestamp};
+
+/// Where a sale is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SaleStatus {
+    /// It has not begun.
+    Scheduled,
+    /// It sells.
+    Active,
+    /// It sells no more.
+    Ended,
+}
+
+/// An item as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ItemView {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// The address of its picture.
+    pub image_url: String,
+    /// Units that it began with.
+    pub stock: u64,
+    /// Units sold.
+    pub sold: u64,
+    /// Units that can be bought now.
+    pub remaining: u64,
+}
+
+/// A sale.
+pub struct Sale {
+    pub(super) id: SaleId,
+    pub(super) terms: SaleTerms,
+    pub(super) catalogue: Catalogue,
+    pub(super) inventory: Inventory,
+    pub(super) buyers: Buyers,
+    pub(super) closed: AtomicBool,
+    pub(super) holds: Mutex<VecDeque<Hold>>,
+}
+
+/// An open checkout whose hold will run out. All holds of a sale last equally long, so they run out
+/// in the order of their beginning, and a queue is enough.
+pub(super) struct Hold {
+    pub(super) until: Timestamp,
+    pub(super) buyer: BuyerRef,
+    pub(super) secret: u128,
+}
+
+impl Sale {
+    pub(super) fn new(id: SaleId, terms: SaleTerms, catalogue: Catalogue) -> Self {
+        let inventory = match &catalogue {
+            Catalogue::Generated { item_count, .. } => Inventory::singles(*item_count),
+            Catalogue::Explicit(items) => Inventory::of(&items.stocks()),
+        };
+        Self {
+            id,
+            terms,
+            catalogue,
+            inventory,
+            buyers: Buyers::default(),
+            closed: AtomicBool::new(false),
+            holds: Mutex::default(),
+        }
+    }
+
+    /// The sale's number.
+    #[must_use]
+    pub fn id(&self) -> SaleId {
+        self.id
+    }
+
+    /// From when on it sells.
+    #[must_use]
+    pub fn started_at(&self) -> Timestamp {
+        self.terms.started_at
+    }
+
+    /// From when on it sells no more.
+    #[must_use]
+    pub fn ended_at(&self) -> Timestamp {
+        self.terms.ended_at
+    }
+
+    /// Its terms.
+    #[must_use]
+    pub fn terms(&self) -> &SaleTerms {
+        &self.terms
+    }
+
+    /// Where it is in its life.
+    #[must_use]
+    pub fn status(&self, now: Timestamp) -> SaleStatus {
+        if self.is_closed() || now >= self.terms.ended_at {
+            SaleStatus::Ended
+        } else if now < self.terms.started_at {
+            SaleStatus::Scheduled
+        } else {
+            SaleStatus::Active
+        }
+    }
+
+    /// Whether it was closed, by its end or before it.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Units in all, sold and held.
+    #[must_use]
+    pub fn figures(&self) -> StockFigures {
+        let units = self.inventory.totals_now();
+        StockFigures {
+            total: self.inventory.total(),
+            sold: units.sold,
+            held: units.held,
+        }
+    }
+
+    /// Number of items.
+    #[must_use]
+    pub fn item_count(&self) -> u32 {
+        self.catalogue.item_count()
+    }
+
+    /// The item with this id.
+    #[must_use]
+    pub fn find_item(&self, id: &str) -> Option<ItemIndex> {
+        self.catalogue.find(id)
+    }
+
+    /// An item as it is shown; `None` when there are not so many.
+    #[must_use]
+    pub fn item_view(&self, index: ItemIndex) -> Option<ItemView> {
+        if index.0 >= self.item_count() {
+            return None;
+        }
+        let text = |write: &dyn Fn(&mut Vec<u8>)| {
+            let mut out = Vec::new();
+            write(&mut out);
+            String::from_utf8(out).expect("texts are checked where they come in")
+        };
+        let units = self.inventory.units(index);
+        Some(ItemView {
+            id: text(&|out| self.catalogue.write_id(index, out)),
+            name: text(&|out| self.catalogue.write_name(index, out)),
+            image_url: text(&|out| self.catalogue.write_image_url(index, out)),
+            stock: self.inventory.stock(index),
+            sold: units.sold,
+            remaining: units.free,
+        })
+    }
+
+    /// Appends an item's id.
+    pub fn write_item_id(&self, index: ItemIndex, out: &mut Vec<u8>) {
+        self.catalogue.write_id(index, out);
+    }
+
+    /// Appends an item's name.
+    pub fn write_item_name(&self, index: ItemIndex, out: &mut Vec<u8>) {
+        self.catalogue.write_name(index, out);
+    }
+
+    /// Whether checkouts of this sale hold what they contain.
+    #[must_use]
+    pub fn has_holds(&self) -> bool {
+        self.terms.hold_seconds > 0
+    }
+
+    /// When the next hold can expire.
+    #[must_use]
+    pub fn next_expiry(&self) -> Option<Timestamp> {
+        self.holds.lock().front().map(|hold| hold.until)
+    }
+
+    /// Whether every unit is free, held or sold, and none twice. Exact only while nobody buys.
+    ///
+    /// # Errors
+    /// Names what does not add up.
+    pub fn check_conserved(&self) -> Result<(), String> {
+        self.inventory.check_conserved(self.item_count())?;
+        let (mut bought, mut held) = (0_u64, 0_u64);
+        for mut shard in self.buyers.lock_each() {
+            for (_, buyer) in shard.iter_mut() {
+                bought += u64::from(buyer.bought);
+                if buyer.bought > self.terms.max_items_per_user {
+                    return Err(format!("a user bought {} units", buyer.bought));
+                }
+                let holding = buyer.open.as_ref().filter(|open| open.hold_until.is_some());
+                held += holding.map_or(0, |open| u64::from(open.units()));
+            }
+        }
+        let units = self.inventory.totals_now();
+        if bought == units.sold && held == units.held {
+            Ok(())
+        } else {
+            Err(format!(
+                "buyers have {bought} and hold {held}, the stock says {units:?}"
+            ))
+        }
+    }
+
+    pub(super) fn taker(&self, buyer: BuyerRef) -> Taker {
+        Taker {
+            buyer: buyer.0,
+            lane: super::lane(),
+        }
+    }
+}

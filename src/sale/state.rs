@@ -1,0 +1,424 @@
+//! Memory as a fold over the journal: applies records, checks that they do not contradict each
+//! other, and writes a state down again as the fewest records that lead to it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::buyers::{Buyer, BuyerRef, CheckoutEnd, ClosedCheckout, OpenCheckout};
+use super::catalogue::{Catalogue, ExplicitItems};
+use super::outcome::PurchaseResult;
+use super::registry::Registry;
+use super::sale::{Hold, Sale};
+use crate::journal::record::{CatalogueKind, Items, Lines, NewItem, Record, SaleTerms};
+use crate::journal::{Entry, JournalError, Opening, Replayed};
+use crate::limits;
+use crate::types::{ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};
+
+/// What the records so far have led to.
+#[derive(Default)]
+pub struct State {
+    registry: Registry,
+    /// Items of sales whose creation has not come yet.
+    announced: BTreeMap<SaleId, ExplicitItems>,
+}
+
+/// A state that was recovered, and what that took.
+pub struct Recovered {
+    /// The state.
+    pub state: State,
+    /// The LSN of the snapshot that it began with, 0 for none.
+    pub snapshot_lsn: Lsn,
+    /// What was replayed behind it.
+    pub replayed: Replayed,
+}
+
+impl Recovered {
+    /// Recovers the state from the newest snapshot and the records behind it, and checks it.
+    ///
+    /// # Errors
+    /// Damage, or records that contradict each other.
+    pub fn from_journal(opening: &Opening) -> Result<Self, JournalError> {
+        let mut state = State::default();
+        let snapshot_lsn = opening.restore_snapshot(&mut |entry| state.apply(&entry))?;
+        let replayed = opening.replay(snapshot_lsn, &mut |entry| state.apply(&entry))?;
+        state.check(replayed.last_lsn)?;
+        Ok(Self {
+            state,
+            snapshot_lsn,
+            replayed,
+        })
+    }
+}
+
+/// The parts of a purchase record.
+struct Purchased<'a> {
+    secret: u128,
+    user: &'a str,
+    key: Option<&'a str>,
+    lines: Lines<'a>,
+}
+
+impl State {
+    pub(super) fn into_registry(self) -> Registry {
+        self.registry
+    }
+
+    /// The state of a running engine; exact only while nobody decides anything.
+    #[must_use]
+    pub fn of_engine(engine: &super::Engine) -> Self {
+        let registry = Registry::clone(&engine.registry.load());
+        Self {
+            registry,
+            announced: BTreeMap::new(),
+        }
+    }
+
+    /// The sales.
+    #[must_use]
+    pub fn sales(&self) -> &[Arc<Sale>] {
+        self.registry.all()
+    }
+
+    /// Applies the next record.
+    ///
+    /// # Errors
+    /// The record contradicts those before it.
+    pub fn apply(&mut self, entry: &Entry<'_>) -> Result<(), JournalError> {
+        let applied = match entry.record {
+            Record::SaleItems { sale, first, items } => self.announce(sale, first, items),
+            Record::SaleCreated { sale, terms } => self.create(sale, terms),
+            Record::SaleClosed { sale } => self.find(sale).map(|sale| {
+                sale.close();
+                self.registry = self.registry.refreshed();
+            }),
+            Record::Checkout {
+                sale,
+                secret,
+                user,
+                item,
+                quantity,
+                hold_until,
+            } => {
+                let line = (item, quantity);
+                self.find(sale)
+                    .and_then(|sale| sale.apply_checkout(secret, user, line, hold_until))
+            }
+            Record::Purchase {
+                sale,
+                secret,
+                user,
+                key,
+                lines,
+            } => {
+                let purchased = Purchased {
+                    secret,
+                    user,
+                    key,
+                    lines,
+                };
+                self.find(sale)
+                    .and_then(|sale| sale.apply_purchase(&purchased, entry.lsn))
+            }
+            Record::Expired { sale, secret, user } => self
+                .find(sale)
+                .and_then(|sale| sale.apply_expired(secret, user, entry.lsn)),
+            Record::Refused { .. } => Ok(()),
+        };
+        applied.map_err(|what| JournalError::Contradiction {
+            lsn: entry.lsn,
+            what,
+        })
+    }
+
+    /// Checks that every unit of every sale is where it should be.
+    ///
+    /// # Errors
+    /// Names the sale and what does not add up.
+    pub fn check(&self, lsn: Lsn) -> Result<(), JournalError> {
+        for sale in self.sales() {
+            let wrong = |what| format!("sale {}: {what}", sale.id());
+            sale.check_conserved()
+                .map_err(|what| JournalError::Contradiction {
+                    lsn,
+                    what: wrong(what),
+                })?;
+        }
+        Ok(())
+    }
+
+    fn find(&self, id: SaleId) -> Result<Arc<Sale>, String> {
+        self.registry
+            .get(id)
+            .cloned()
+            .ok_or_else(|| format!("there is no sale {id}"))
+    }
+
+    fn announce(&mut self, sale: SaleId, first: ItemIndex, items: Items<'_>) -> Result<(), String> {
+        let announced = self.announced.entry(sale).or_default();
+        if first.0 == 0 {
+            // What an attempt left that never became a sale.
+            *announced = ExplicitItems::default();
+        }
+        if announced.count() != first.0 as usize {
+            return Err(format!(
+                "items from {} on follow {} items",
+                first.0,
+                announced.count()
+            ));
+        }
+        for item in items.iter() {
+            if !announced.push(&item) {
+                return Err(format!("item {:?} comes twice", item.id));
+            }
+        }
+        Ok(())
+    }
+
+    fn create(&mut self, id: SaleId, terms: SaleTerms) -> Result<(), String> {
+        if id.0 <= self.registry.last_id() {
+            return Err(format!("sale {id} is created out of order"));
+        }
+        let announced = self.announced.remove(&id).unwrap_or_default();
+        let catalogue = match terms.catalogue {
+            CatalogueKind::Generated { seed, item_count } => Catalogue::Generated {
+                sale: id,
+                seed,
+                item_count,
+            },
+            CatalogueKind::Explicit { item_count } if item_count as usize == announced.count() => {
+                Catalogue::Explicit(announced)
+            }
+            CatalogueKind::Explicit { item_count } => {
+                return Err(format!(
+                    "sale {id} has {item_count} items, {} came",
+                    announced.count()
+                ));
+            }
+        };
+        self.registry = self
+            .registry
+            .with(Arc::new(Sale::new(id, terms, catalogue)));
+        Ok(())
+    }
+
+    /// Hands the records that lead to this state to `visit`. Exact only while nobody decides.
+    ///
+    /// # Errors
+    /// The visitor's own.
+    pub fn visit_records(
+        &self,
+        visit: &mut dyn FnMut(&Record<'_>) -> Result<(), JournalError>,
+    ) -> Result<(), JournalError> {
+        for sale in self.sales() {
+            if let Catalogue::Explicit(items) = &sale.catalogue {
+                let items: Vec<NewItem<'_>> = items.iter().collect();
+                for (index, piece) in items.chunks(limits::ITEMS_PER_RECORD_MAX).enumerate() {
+                    let first = ItemIndex((index * limits::ITEMS_PER_RECORD_MAX) as u32);
+                    let items = Items::Slice(piece);
+                    visit(&Record::SaleItems {
+                        sale: sale.id,
+                        first,
+                        items,
+                    })?;
+                }
+            }
+            visit(&Record::SaleCreated {
+                sale: sale.id,
+                terms: sale.terms,
+            })?;
+            for mut shard in sale.buyers.lock_each() {
+                for (_, buyer) in shard.iter_mut() {
+                    visit_buyer(sale.id, buyer, visit)?;
+                }
+            }
+            if sale.is_closed() {
+                visit(&Record::SaleClosed { sale: sale.id })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn visit_buyer(
+    sale: SaleId,
+    buyer: &Buyer,
+    visit: &mut dyn FnMut(&Record<'_>) -> Result<(), JournalError>,
+) -> Result<(), JournalError> {
+    let user = &*buyer.user;
+    for ClosedCheckout { secret, end, .. } in &buyer.closed {
+        let secret = *secret;
+        match end {
+            CheckoutEnd::Expired => visit(&Record::Expired { sale, secret, user })?,
+            CheckoutEnd::Processed { key, result } => {
+                let lines = Lines::Slice(&result.lines);
+                let key = key.as_deref();
+                visit(&Record::Purchase {
+                    sale,
+                    secret,
+                    user,
+                    key,
+                    lines,
+                })?;
+            }
+        }
+    }
+    if let Some(OpenCheckout {
+        secret,
+        hold_until,
+        lines,
+    }) = &buyer.open
+    {
+        let (secret, hold_until) = (*secret, *hold_until);
+        for &(item, quantity) in lines {
+            visit(&Record::Checkout {
+                sale,
+                secret,
+                user,
+                item,
+                quantity,
+                hold_until,
+            })?;
+        }
+    }
+    Ok(())
+}
+
+impl Sale {
+    fn check_item(&self, item: ItemIndex) -> Result<(), String> {
+        if item.0 < self.item_count() {
+            Ok(())
+        } else {
+            Err(format!("sale {} has no item {}", self.id, item.0))
+        }
+    }
+
+    fn apply_checkout(
+        &self,
+        secret: u128,
+        user: &str,
+        (item, quantity): (ItemIndex, u32),
+        hold_until: Option<Timestamp>,
+    ) -> Result<(), String> {
+        self.check_item(item)?;
+        let mut locked = self.buyers.lock_user(user);
+        let reference = locked.find_or_insert(user);
+        if hold_until.is_some() && !self.inventory.hold(item, quantity, self.taker(reference)) {
+            return Err(format!("item {} is held beyond its stock", item.0));
+        }
+        let buyer = locked.shard.buyer(reference);
+        match &mut buyer.open {
+            Some(open) if open.secret == secret => open.lines.push((item, quantity)),
+            Some(_) => return Err(format!("user {user:?} opens a second checkout")),
+            None => {
+                self.add_code(secret, reference)?;
+                buyer.open = Some(OpenCheckout {
+                    secret,
+                    hold_until,
+                    lines: vec![(item, quantity)],
+                });
+                if let Some(until) = hold_until {
+                    self.holds.lock().push_back(Hold {
+                        until,
+                        buyer: reference,
+                        secret,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn add_code(&self, secret: u128, buyer: BuyerRef) -> Result<(), String> {
+        if self.buyers.insert_code(secret, buyer) {
+            Ok(())
+        } else {
+            Err(format!("a code of sale {} is used twice", self.id))
+        }
+    }
+
+    /// A purchase closes its open checkout; in a snapshot it stands alone.
+    fn apply_purchase(&self, purchased: &Purchased<'_>, lsn: Lsn) -> Result<(), String> {
+        let Purchased {
+            secret,
+            user,
+            key,
+            lines,
+        } = *purchased;
+        let mut locked = self.buyers.lock_user(user);
+        let reference = locked.find_or_insert(user);
+        let buyer = locked.shard.buyer(reference);
+        let open = buyer.open.take_if(|open| open.secret == secret);
+        let held = open.as_ref().is_some_and(|open| open.hold_until.is_some());
+        match open {
+            None => self.add_code(secret, reference)?,
+            Some(open) => {
+                let chosen = open.lines.into_iter();
+                if !chosen.eq(lines.iter().map(|line| (line.item, line.quantity))) {
+                    return Err(format!("user {user:?} purchases what they did not choose"));
+                }
+            }
+        }
+        let mut sold_lines = Vec::new();
+        for line in lines.iter() {
+            self.check_item(line.item)?;
+            self.apply_line(line, reference, held)?;
+            buyer.bought += if line.sold { line.quantity } else { 0 };
+            sold_lines.push(line);
+        }
+        if buyer.bought > self.terms.max_items_per_user {
+            return Err(format!("user {user:?} bought {} units", buyer.bought));
+        }
+        let result = Arc::new(PurchaseResult {
+            lines: sold_lines.into(),
+        });
+        let end = CheckoutEnd::Processed {
+            key: key.map(Into::into),
+            result,
+        };
+        buyer.closed.push(ClosedCheckout { secret, lsn, end });
+        Ok(())
+    }
+
+    fn apply_line(
+        &self,
+        PurchasedLine {
+            item,
+            quantity,
+            sold,
+        }: PurchasedLine,
+        reference: BuyerRef,
+        held: bool,
+    ) -> Result<(), String> {
+        let taker = self.taker(reference);
+        match (held, sold) {
+            (true, true) => self.inventory.sell_held(item, quantity, taker),
+            (true, false) => return Err(format!("item {} was held and not sold", item.0)),
+            (false, false) => {}
+            (false, true) if self.inventory.sell(item, quantity, taker) => {}
+            (false, true) => return Err(format!("item {} is sold beyond its stock", item.0)),
+        }
+        Ok(())
+    }
+
+    /// An expiry closes its open checkout; in a snapshot it stands alone.
+    fn apply_expired(&self, secret: u128, user: &str, lsn: Lsn) -> Result<(), String> {
+        let mut locked = self.buyers.lock_user(user);
+        let reference = locked.find_or_insert(user);
+        let buyer = locked.shard.buyer(reference);
+        if buyer
+            .open
+            .as_ref()
+            .is_some_and(|open| open.secret == secret)
+        {
+            self.close_expired(reference, buyer, lsn);
+            return Ok(());
+        }
+        self.add_code(secret, reference)?;
+        buyer.closed.push(ClosedCheckout {
+            secret,
+            lsn,
+            end: CheckoutEnd::Expired,
+        });
+        Ok(())
+    }
+}

@@ -1,0 +1,297 @@
+//! Stock counters: how many units are free, held and sold. Exact at the end, fast until then.
+//!
+//! An item with one unit is one atomic that names its owner. An item with more is a [`Pool`]: the
+//! fast path takes from the calling thread's own shard; the slow path, under a mutex, fills the shard
+//! from the reserve or gathers all shards, and is the only one that may say "none is left". The idea
+//! is `count_lim_atomic` of McKenney's "Is Parallel Programming Hard", chapter 5.
+
+use crossbeam_utils::CachePadded;
+
+use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Mutex, Ordering};
+
+/// Whether an item can be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Availability {
+    /// Enough units are free.
+    Free,
+    /// Enough units are unsold, but some of them are held.
+    Held,
+    /// Fewer units are unsold than asked for.
+    SoldOut,
+}
+
+/// Units of one item. `free + held + sold` is its stock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Units {
+    /// Units that can be bought.
+    pub free: u64,
+    /// Units that open checkouts hold.
+    pub held: u64,
+    /// Units sold.
+    pub sold: u64,
+}
+
+const FREE: u32 = 0;
+const HELD_BIT: u32 = 1 << 31;
+
+/// The one unit of an item: free, held by a buyer, or sold to a buyer.
+pub struct Single(AtomicU32);
+
+impl Default for Single {
+    fn default() -> Self {
+        Self(AtomicU32::new(FREE))
+    }
+}
+
+impl Single {
+    fn tag(owner: u32) -> u32 {
+        debug_assert!(owner < HELD_BIT - 1);
+        owner + 1
+    }
+
+    fn exchange(&self, from: u32, to: u32) -> bool {
+        self.0
+            .compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
+    }
+
+    /// Free to sold.
+    pub fn sell(&self, owner: u32) -> bool {
+        // Looking first keeps the cache line shared while everybody asks for what is gone.
+        self.0.load(Ordering::Acquire) == FREE && self.exchange(FREE, Self::tag(owner))
+    }
+
+    /// Free to held.
+    pub fn hold(&self, owner: u32) -> bool {
+        self.0.load(Ordering::Acquire) == FREE && self.exchange(FREE, Self::tag(owner) | HELD_BIT)
+    }
+
+    /// Held to sold.
+    ///
+    /// # Panics
+    /// `owner` does not hold it.
+    pub fn sell_held(&self, owner: u32) {
+        let tag = Self::tag(owner);
+        assert!(
+            self.exchange(tag | HELD_BIT, tag),
+            "only who holds a unit buys it"
+        );
+    }
+
+    /// Held to free.
+    ///
+    /// # Panics
+    /// `owner` does not hold it.
+    pub fn release(&self, owner: u32) {
+        let tag = Self::tag(owner);
+        assert!(
+            self.exchange(tag | HELD_BIT, FREE),
+            "only who holds a unit gives it back"
+        );
+    }
+
+    /// Whether it was sold to `owner`.
+    pub fn is_sold_to(&self, owner: u32) -> bool {
+        self.0.load(Ordering::Acquire) == Self::tag(owner)
+    }
+
+    /// Where the unit is.
+    pub fn units(&self) -> Units {
+        match self.0.load(Ordering::Acquire) {
+            FREE => Units {
+                free: 1,
+                ..Units::default()
+            },
+            tag if tag & HELD_BIT != 0 => Units {
+                held: 1,
+                ..Units::default()
+            },
+            _ => Units {
+                sold: 1,
+                ..Units::default()
+            },
+        }
+    }
+}
+
+/// The units of an item that has more than one.
+pub struct Pool {
+    stock: u64,
+    /// Changes only under the `reserve` lock, while the pool can be exhausted; see [`Pool::take`].
+    exhausted: AtomicBool,
+    held: AtomicU64,
+    reserve: Mutex<u64>,
+    shards: Box<[CachePadded<Shard>]>,
+}
+
+#[derive(Default)]
+struct Shard {
+    free: AtomicU64,
+    sold: AtomicU64,
+}
+
+impl Shard {
+    fn take(&self, quantity: u64) -> bool {
+        let mut free = self.free.load(Ordering::Acquire);
+        while free >= quantity {
+            let taken = self.free.compare_exchange_weak(
+                free,
+                free - quantity,
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            );
+            match taken {
+                Ok(_) => return true,
+                Err(now) => free = now,
+            }
+        }
+        false
+    }
+}
+
+impl Pool {
+    /// A pool of `stock` free units, spread over `shard_count` shards as they are asked for.
+    pub fn new(stock: u64, shard_count: usize) -> Self {
+        Self {
+            stock,
+            exhausted: AtomicBool::new(stock == 0),
+            held: AtomicU64::new(0),
+            reserve: Mutex::new(stock),
+            shards: (0..shard_count.max(1))
+                .map(|_| CachePadded::default())
+                .collect(),
+        }
+    }
+
+    fn shard(&self, lane: usize) -> &Shard {
+        &self.shards[lane % self.shards.len()]
+    }
+
+    /// Takes `quantity` units, all or none. `false` means that at one moment of the call fewer
+    /// were free.
+    fn take(&self, lane: usize, quantity: u64) -> bool {
+        if self.exhausted.load(Ordering::Acquire) {
+            return false;
+        }
+        self.shard(lane).take(quantity) || self.take_slowly(lane, quantity)
+    }
+
+    // Units enter shards only under the lock. So while it is held the shards only shrink, and what
+    // gathering finds is at least what was there in the end: "too few" is exact.
+    fn take_slowly(&self, lane: usize, quantity: u64) -> bool {
+        let mut reserve = self.reserve.lock();
+        if *reserve < quantity {
+            for shard in &self.shards {
+                *reserve += shard.free.swap(0, Ordering::AcqRel);
+            }
+        }
+        assert!(*reserve <= self.stock, "more units are free than there are");
+        let enough = *reserve >= quantity;
+        if enough {
+            *reserve -= quantity;
+            let share = *reserve / (2 * self.shards.len() as u64);
+            *reserve -= share;
+            self.shard(lane).free.fetch_add(share, Ordering::AcqRel);
+        }
+        if *reserve == 0 && self.free_in_shards() == 0 {
+            self.exhausted.store(true, Ordering::Release);
+        }
+        enough
+    }
+
+    fn free_in_shards(&self) -> u64 {
+        self.shards
+            .iter()
+            .map(|shard| shard.free.load(Ordering::Acquire))
+            .sum()
+    }
+
+    fn sold(&self) -> u64 {
+        self.shards
+            .iter()
+            .map(|shard| shard.sold.load(Ordering::Acquire))
+            .sum()
+    }
+
+    fn count_sold(&self, lane: usize, quantity: u64) {
+        self.shard(lane).sold.fetch_add(quantity, Ordering::AcqRel);
+    }
+
+    /// Free to sold.
+    pub fn sell(&self, lane: usize, quantity: u64) -> bool {
+        let taken = self.take(lane, quantity);
+        if taken {
+            self.count_sold(lane, quantity);
+        }
+        taken
+    }
+
+    /// Free to held.
+    pub fn hold(&self, lane: usize, quantity: u64) -> bool {
+        let taken = self.take(lane, quantity);
+        if taken {
+            self.held.fetch_add(quantity, Ordering::AcqRel);
+        }
+        taken
+    }
+
+    /// Held to sold.
+    ///
+    /// # Panics
+    /// Fewer units are held.
+    pub fn sell_held(&self, lane: usize, quantity: u64) {
+        let held = self.held.fetch_sub(quantity, Ordering::AcqRel);
+        assert!(held >= quantity, "only held units are sold from a hold");
+        self.count_sold(lane, quantity);
+    }
+
+    /// Held to free.
+    ///
+    /// # Panics
+    /// Fewer units are held.
+    pub fn release(&self, quantity: u64) {
+        let held = self.held.fetch_sub(quantity, Ordering::AcqRel);
+        assert!(held >= quantity, "only held units are given back");
+        let mut reserve = self.reserve.lock();
+        *reserve += quantity;
+        assert!(*reserve <= self.stock, "more units are free than there are");
+        self.exhausted.store(false, Ordering::Release);
+    }
+
+    /// Whether `quantity` units can be had. Anything but [`Availability::Free`] is exact at one
+    /// moment of the call.
+    pub fn availability(&self, quantity: u64) -> Availability {
+        let exhausted = self.exhausted.load(Ordering::Acquire);
+        if !exhausted && self.free_in_shards() >= quantity {
+            return Availability::Free;
+        }
+        if !exhausted {
+            let reserve = self.reserve.lock();
+            if *reserve + self.free_in_shards() >= quantity {
+                return Availability::Free;
+            }
+        }
+        if self.stock - self.sold().min(self.stock) >= quantity
+            && self.held.load(Ordering::Acquire) > 0
+        {
+            Availability::Held
+        } else {
+            Availability::SoldOut
+        }
+    }
+
+    /// Where the units are. While others take, the figures may be of slightly different moments.
+    pub fn units(&self) -> Units {
+        let reserve = self.reserve.lock();
+        Units {
+            free: *reserve + self.free_in_shards(),
+            held: self.held.load(Ordering::Acquire),
+            sold: self.sold(),
+        }
+    }
+
+    /// The units that the pool began with.
+    pub fn stock(&self) -> u64 {
+        self.stock
+    }
+}

@@ -1,0 +1,127 @@
+//! The words that figures are labelled with. There are few, and no client can add one.
+
+/// An enum whose variants have one text each.
+macro_rules! labels {
+    (
+        $(#[$about:meta])*
+        $name:ident { $($(#[$meaning:meta])* $variant:ident = $text:literal,)* }
+    ) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name {
+            $($(#[$meaning])* $variant,)*
+        }
+
+        impl $name {
+            /// Every label, in the order of declaration.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// The label as clients and dashboards read it.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)*
+                }
+            }
+        }
+    };
+}
+
+labels! {
+    /// What was asked for, without its parameters.
+    Route {
+        /// `POST /checkout`
+        Checkout = "checkout",
+        /// `POST /purchase`
+        Purchase = "purchase",
+        /// `GET /sales/active`
+        SalesActive = "sales_active",
+        /// `GET /sales`
+        Sales = "sales",
+        /// `GET /sales/{id}`
+        Sale = "sale",
+        /// `GET /sales/{id}/items`
+        SaleItems = "sale_items",
+        /// `GET /images/….svg`
+        Image = "image",
+        /// `GET /health`
+        Health = "health",
+        /// `GET /livez`
+        Livez = "livez",
+        /// `GET /readyz`
+        Readyz = "readyz",
+        /// `GET /metrics`
+        Metrics = "metrics",
+        /// `GET /`
+        Page = "page",
+        /// Any other path.
+        Unknown = "unknown",
+    }
+}
+
+labels! {
+    /// What came of a request. For an error the label is also the `code` of its answer.
+    Outcome {
+        /// Something was shown.
+        Ok = "ok",
+        /// An item was put into a checkout.
+        Accepted = "accepted",
+        /// At least one line of a checkout was sold.
+        Sold = "sold",
+        /// An earlier answer was given again under its idempotency key.
+        Replayed = "replayed",
+        /// A parameter is missing or malformed.
+        ValidationFailed = "validation_failed",
+        /// No sale has such an item.
+        ItemNotFound = "item_not_found",
+        /// The sale has not begun or is over.
+        SaleNotActive = "sale_not_active",
+        /// The user would get more units than the sale allows.
+        UserLimitExceeded = "user_limit_exceeded",
+        /// The user chose or bought the item already.
+        ItemAlreadyInCheckout = "item_already_in_checkout",
+        /// Too few units are left, for good.
+        ItemSoldOut = "item_sold_out",
+        /// Too few units are free, for now.
+        ItemHeld = "item_held",
+        /// No checkout has this code.
+        CheckoutNotFound = "checkout_not_found",
+        /// Every item of the checkout was gone.
+        AllItemsSold = "all_items_sold",
+        /// The hold ran out before the purchase.
+        CheckoutExpired = "checkout_expired",
+        /// The code was used before.
+        AlreadyProcessed = "already_processed",
+        /// No sale has this id, or none is open.
+        SaleNotFound = "sale_not_found",
+        /// No such path.
+        NotFound = "not_found",
+        /// The path does not take this method.
+        MethodNotAllowed = "method_not_allowed",
+        /// The body is over its bound.
+        PayloadTooLarge = "payload_too_large",
+        /// Too many records wait for the disk.
+        Overloaded = "overloaded",
+        /// The server is shutting down.
+        Draining = "draining",
+        /// The journal takes no records.
+        JournalUnavailable = "journal_unavailable",
+        /// The server cannot explain its own state.
+        InternalError = "internal_error",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_distinct_and_plain() {
+        let plain = |text: &str| text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+        let routes: std::collections::BTreeSet<_> = Route::ALL.iter().map(|r| r.as_str()).collect();
+        let outcomes: std::collections::BTreeSet<_> =
+            Outcome::ALL.iter().map(|o| o.as_str()).collect();
+        assert_eq!((routes.len(), outcomes.len()), (Route::ALL.len(), Outcome::ALL.len()));
+        assert!(routes.iter().chain(&outcomes).all(|text| plain(text)));
+    }
+}

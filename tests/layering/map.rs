@@ -1,0 +1,67 @@
+//! The map of the parts: change it together with the map in the crate's documentation.
+
+/// Parts that everything may use. They use each other and nothing else.
+const LEAVES: &[&str] = &["types", "limits", "env", "telemetry", "sync"];
+
+/// The other parts, with what each may use besides itself and the leaves.
+const PARTS: &[(&str, &[&str])] = &[
+    ("config", &[]),
+    ("journal", &[]),
+    ("sale", &["journal"]),
+    ("schedule", &["sale"]),
+    ("http", &["sale", "schedule"]),
+    ("runtime", &["http"]),
+    ("reconcile", &["journal"]),
+];
+
+/// Files that put the parts together, and may use all of them.
+const ASSEMBLY: &[&str] = &["lib", "main", "app", "cli"];
+
+/// What lies outside the crate, with the only parts that may name it.
+const OUTSIDE: &[(&str, &[&str])] = &[
+    ("hyper", &["http", "runtime"]),
+    ("hyper_util", &["http", "runtime"]),
+    ("deadpool_postgres", &["reconcile"]),
+    ("tokio_postgres", &["reconcile"]),
+    ("redis", &["reconcile"]),
+    ("std::fs", &["env", "config"]),
+    ("tokio::fs", &["env"]),
+    ("rustix::fs", &["env"]),
+    ("std::time::Instant", &["env"]),
+    ("std::time::SystemTime", &["env"]),
+    ("tokio::time", &["env", "runtime"]),
+    ("getrandom", &["env"]),
+];
+
+/// Ends of paths that read the clock under whatever name it was imported. Only `env` may.
+const CLOCK_READS: &[&str] = &[
+    "Instant::now",
+    "SystemTime::now",
+    "Timestamp::now",
+    "Zoned::now",
+];
+
+/// The longest source file, in lines.
+pub(crate) const FILE_LINES_MAX: usize = 500;
+
+/// Whether `part` may use `other`, which must be on the map.
+pub(crate) fn may_use(part: &str, other: &str) -> bool {
+    let row = PARTS.iter().find(|(name, _)| *name == part);
+    let on_map = row.is_some() || LEAVES.contains(&part);
+    ASSEMBLY.contains(&part)
+        || on_map && (other == part || LEAVES.contains(&other))
+        || row.is_some_and(|(_, others)| others.contains(&other))
+}
+
+/// Whether `part` may name `path`, which leads out of the crate.
+pub(crate) fn may_name(part: &str, path: &str) -> bool {
+    // No path starts with a NUL, so only a glob names what lies below it.
+    let around = path.strip_suffix('*').unwrap_or("\0");
+    let owned = OUTSIDE.iter().all(|(outside, owners)| {
+        let rest = path.strip_prefix(outside);
+        let is_named = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("::"));
+        !(is_named || outside.starts_with(around)) || owners.contains(&part)
+    });
+    let reads_clock = CLOCK_READS.iter().any(|end| path.ends_with(end));
+    owned && (!reads_clock || part == "env")
+}

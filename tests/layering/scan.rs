@@ -1,0 +1,182 @@
+//! Finds the paths that a source file names.
+
+use proc_macro2::{Ident, TokenStream, TokenTree};
+use syn::spanned::Spanned;
+use syn::visit::{self, Visit};
+
+use crate::map::{may_name, may_use};
+
+/// Every path in tokens that nobody has parsed, such as a macro's, with its line.
+pub(crate) fn paths_in(tokens: TokenStream) -> Vec<(Vec<String>, usize)> {
+    let mut paths: Vec<(Vec<String>, usize)> = Vec::new();
+    let mut colons = 0;
+    for token in tokens {
+        match token {
+            TokenTree::Ident(ident) => {
+                let segment = ident.to_string();
+                match paths.last_mut() {
+                    Some((path, _)) if colons == 2 => path.push(segment),
+                    _ => paths.push((vec![segment], ident.span().start().line)),
+                }
+                colons = 0;
+            }
+            TokenTree::Punct(punct) if punct.as_char() == ':' => colons += 1,
+            TokenTree::Group(group) => {
+                paths.extend(paths_in(group.stream()));
+                // Separates what stands on the two sides of the group.
+                colons = 0;
+            }
+            _ => colons = 0,
+        }
+    }
+    paths
+}
+
+/// Walks one file and notes the paths that its part may not name.
+pub(crate) struct Scan {
+    name: String,
+    part: String,
+    pub(crate) module: Vec<String>,
+    pub(crate) broken: Vec<String>,
+    /// The modules that are declared here, live in other files and exist for tests only.
+    pub(crate) test_modules: Vec<Vec<String>>,
+}
+
+impl Scan {
+    pub(crate) fn new(name: &str) -> Self {
+        let stem = name.trim_end_matches(".rs").trim_end_matches("/mod");
+        let mut module: Vec<String> = stem.split('/').map(str::to_owned).collect();
+        let part = module[0].clone();
+        if part == "lib" || part == "main" {
+            module.clear();
+        }
+        let mut scan = Self {
+            name: name.to_owned(),
+            part,
+            module,
+            broken: vec![],
+            test_modules: vec![],
+        };
+        if !may_use(&scan.part, &scan.part) {
+            scan.broken
+                .push(format!("{name}: {} is not a part on the map", scan.part));
+        }
+        scan
+    }
+
+    /// The path from the crate's root, if it leads into the crate by a keyword or its name.
+    fn resolve(&self, path: &[String]) -> Option<Vec<String>> {
+        let path = match path.first()?.as_str() {
+            "crate" | "flashsale" => return Some(path[1..].to_vec()),
+            "self" => &path[1..],
+            "super" => path,
+            _ => return None,
+        };
+        let supers = path
+            .iter()
+            .take_while(|segment| *segment == "super")
+            .count();
+        let kept = self.module.len().saturating_sub(supers);
+        Some([&self.module[..kept], &path[supers..]].concat())
+    }
+
+    fn note(&mut self, path: &[String], line: usize) {
+        let breach = match self.resolve(path) {
+            Some(inside) => match inside.first() {
+                Some(part) if !may_use(&self.part, part) => format!("may not use {part}"),
+                _ => return,
+            },
+            None if may_name(&self.part, &path.join("::")) => return,
+            None => "may not name it".to_owned(),
+        };
+        let Self { name, part, .. } = self;
+        let path = path.join("::");
+        self.broken
+            .push(format!("{name}:{line}: {path}: {part} {breach}"));
+    }
+
+    fn note_use(&mut self, tree: &syn::UseTree, prefix: &mut Vec<String>) {
+        let mut leaf = |ident: &dyn ToString, line| {
+            let ident = ident.to_string();
+            let mut path = prefix.clone();
+            // `a::{self}` names `a`.
+            if ident != "self" || path.is_empty() {
+                path.push(ident);
+            }
+            self.note(&path, line);
+        };
+        match tree {
+            syn::UseTree::Name(name) => leaf(&name.ident, line_of(&name.ident)),
+            syn::UseTree::Rename(rename) => leaf(&rename.ident, line_of(&rename.ident)),
+            syn::UseTree::Glob(glob) => leaf(&'*', glob.span().start().line),
+            syn::UseTree::Path(path) => {
+                prefix.push(path.ident.to_string());
+                self.note_use(&path.tree, prefix);
+                prefix.pop();
+            }
+            syn::UseTree::Group(group) => {
+                group
+                    .items
+                    .iter()
+                    .for_each(|tree| self.note_use(tree, prefix));
+            }
+        }
+    }
+}
+
+fn line_of(ident: &Ident) -> usize {
+    ident.span().start().line
+}
+
+/// `#[cfg(test)]` or `#[cfg(all(test, …))]`: code that no release contains.
+fn is_for_tests(attributes: &[syn::Attribute]) -> bool {
+    attributes
+        .iter()
+        .filter(|attribute| attribute.path().is_ident("cfg"))
+        .any(|attribute| {
+            let condition = attribute
+                .meta
+                .require_list()
+                .map(|list| list.tokens.to_string());
+            let condition = condition.unwrap_or_default().replace(' ', "");
+            condition == "test" || condition.starts_with("all(test,")
+        })
+}
+
+impl Visit<'_> for Scan {
+    fn visit_item_use(&mut self, item: &syn::ItemUse) {
+        self.note_use(&item.tree, &mut Vec::new());
+    }
+
+    fn visit_item_mod(&mut self, item: &syn::ItemMod) {
+        self.module.push(item.ident.to_string());
+        if !is_for_tests(&item.attrs) {
+            visit::visit_item_mod(self, item);
+        } else if item.content.is_none() {
+            self.test_modules.push(self.module.clone());
+        }
+        self.module.pop();
+    }
+
+    fn visit_path(&mut self, path: &syn::Path) {
+        let segments: Vec<_> = path
+            .segments
+            .iter()
+            .map(|part| part.ident.to_string())
+            .collect();
+        // A single name is a local, whatever it is called.
+        if segments.len() > 1 {
+            self.note(&segments, path.span().start().line);
+        }
+        visit::visit_path(self, path);
+    }
+
+    fn visit_macro(&mut self, call: &syn::Macro) {
+        self.visit_path(&call.path);
+        for (path, line) in paths_in(call.tokens.clone()) {
+            if path.len() > 1 {
+                self.note(&path, line);
+            }
+        }
+    }
+}
