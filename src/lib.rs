@@ -1,8 +1,102 @@
-//! flashsale (map to be written)
+//! flashsale sells a fixed stock to everybody who asks in the same second: exactly the stock, never
+//! more, never stranded, and what was answered 200 is on the disk.
+//!
+//! # One idea
+//!
+//! **The journal is the truth. Memory is a fold over it.**
+//!
+//! ```text
+//! request ─► http ─► sale engine ─► journal ─► 200
+//!                      (memory)
+//! ```
+//!
+//! Memory decides, in nanoseconds, with atomics. The journal makes the decision durable, a batch per
+//! `fdatasync`. Then the client is answered. A start replays the journal.
+//!
+//! # The map
+//!
+//! | part | what it does | may use |
+//! |---|---|---|
+//! | [`types`], [`limits`], [`env`], [`telemetry`] | shared nouns, bounds, the outside world, histograms | each other |
+//! | [`config`] | file, environment and flags, checked as a whole | leaves |
+//! | [`journal`] | the one order of records, and its durability | leaves |
+//! | [`sale`] | stock, buyers, checkouts, purchases, recovery | journal, leaves |
+//! | [`schedule`] | what happens by the clock | sale, leaves |
+//! | [`http`] | requests to engine calls, outcomes to answers | sale, schedule, leaves |
+//! | [`runtime`] | a pinned runtime per core, connections, drain | http, leaves |
+//! | [`app`], [`cli`] | where the parts are put together | everything |
+//!
+//! `tests/layering` holds the code to this table.
+//!
+//! # Invariants
+//!
+//! - The engine never waits: deciding and enqueueing is plain synchronous code, so a connection that
+//!   drops in between can neither leak stock nor lose a record.
+//! - Stock and quota are taken before their record is enqueued, and given back after it. So every
+//!   durable prefix of the journal is a state in which nothing is oversold.
+//! - Nobody is answered before the record that the answer rests on is durable.
+//! - A failed write or sync ends the process. A batch that is incomplete is cut off at the next start,
+//!   because nobody was answered from it; damage anywhere else stops the start.
+//! - Only `env` touches the clock, the disk and the random generator.
+//!
+//! # Without HTTP
+//!
+//! The engine and the journal are a library of their own:
+//!
+//! ```
+//! use std::sync::Arc;
+//! use flashsale::env::{Clock, ManualClock, OsEntropy, SimulatedDisk};
+//! use flashsale::journal::{Durability, Opening, Options, Tools};
+//! use flashsale::sale::{
+//!     CheckoutOutcome, CheckoutRequest, Engine, EngineOptions, NewCatalogue, NewSale, Recovered,
+//! };
+//! use flashsale::types::{ItemId, Timestamp, UserId};
+//!
+//! let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(100)));
+//! let opening = Opening::lock(Arc::new(SimulatedDisk::new()), "journal".as_ref())?;
+//! let recovered = Recovered::from_journal(&opening)?;
+//! let options = Options { durability: Durability::Fsync, segment_bytes: 4 << 20 };
+//! let tools = Tools {
+//!     clock: clock.clone(),
+//!     entropy: Arc::new(OsEntropy),
+//!     fail_stop: Box::new(|error| panic!("{error}")),
+//! };
+//! let journal = Arc::new(opening.start(&recovered.replayed, &options, tools)?);
+//! let engine = Engine::new(
+//!     recovered.state,
+//!     journal.clone(),
+//!     clock.clone(),
+//!     Arc::new(OsEntropy),
+//!     EngineOptions::default(),
+//! );
+//! engine.create_sale(&NewSale {
+//!     started_at: clock.now(),
+//!     ended_at: clock.now().plus_seconds(3600),
+//!     max_items_per_user: 10,
+//!     hold_seconds: 0,
+//!     catalogue: NewCatalogue::Generated { item_count: 100, seed: 0 },
+//! })?;
+//! let decision = engine.checkout(&CheckoutRequest {
+//!     user: UserId::new("ada")?,
+//!     item: ItemId::new("ITM-1-0")?,
+//!     quantity: 1,
+//!     sale: None,
+//! });
+//! assert!(matches!(decision.outcome, CheckoutOutcome::Accepted { items_count: 1, .. }));
+//! journal.wait(decision.lsn.expect("an accepted checkout is recorded"))?; // only now tell ada
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+pub mod app;
+pub mod cli;
 pub mod config;
 pub mod env;
+pub mod http;
 pub mod journal;
 pub mod limits;
+pub mod runtime;
 pub mod sale;
+pub mod schedule;
 mod sync;
+pub mod telemetry;
 pub mod types;

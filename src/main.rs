@@ -1,1 +1,10 @@
-fn main() {}
+//! The flashsale binary. What it does is in [`flashsale::cli`].
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    flashsale::cli::run()
+}

@@ -34,6 +34,7 @@ mod state;
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+pub use crate::journal::{CommitWaiters, Journal, JournalFailed, JournalStatus};
 pub use checkout::CheckoutRequest;
 pub use creation::{CreateError, NewCatalogue, NewSale};
 pub use engine::{Engine, EngineOptions};

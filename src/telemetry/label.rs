@@ -121,7 +121,10 @@ mod tests {
         let routes: std::collections::BTreeSet<_> = Route::ALL.iter().map(|r| r.as_str()).collect();
         let outcomes: std::collections::BTreeSet<_> =
             Outcome::ALL.iter().map(|o| o.as_str()).collect();
-        assert_eq!((routes.len(), outcomes.len()), (Route::ALL.len(), Outcome::ALL.len()));
+        assert_eq!(
+            (routes.len(), outcomes.len()),
+            (Route::ALL.len(), Outcome::ALL.len())
+        );
         assert!(routes.iter().chain(&outcomes).all(|text| plain(text)));
     }
 }

@@ -17,7 +17,9 @@ pub struct LatencyTable {
 
 impl Default for LatencyTable {
     fn default() -> Self {
-        Self { histograms: vec![None; Route::ALL.len() * Outcome::ALL.len()] }
+        Self {
+            histograms: vec![None; Route::ALL.len() * Outcome::ALL.len()],
+        }
     }
 }
 
@@ -38,12 +40,17 @@ impl LatencyTable {
 
     /// What was counted, by route and then by outcome.
     pub fn summaries(&self) -> impl Iterator<Item = (Route, Outcome, LatencySummary)> + '_ {
-        self.entries().map(|(route, outcome, histogram)| (route, outcome, histogram.into()))
+        self.entries()
+            .map(|(route, outcome, histogram)| (route, outcome, histogram.into()))
     }
 
     fn entries(&self) -> impl Iterator<Item = (Route, Outcome, &Histogram<u64>)> {
-        let labels = Route::ALL.iter().flat_map(|r| Outcome::ALL.iter().map(move |o| (*r, *o)));
-        labels.zip(&self.histograms).filter_map(|((r, o), slot)| Some((r, o, slot.as_ref()?)))
+        let labels = Route::ALL
+            .iter()
+            .flat_map(|r| Outcome::ALL.iter().map(move |o| (*r, *o)));
+        labels
+            .zip(&self.histograms)
+            .filter_map(|((r, o), slot)| Some((r, o, slot.as_ref()?)))
     }
 
     fn slot(&mut self, route: Route, outcome: Outcome) -> &mut Histogram<u64> {
@@ -103,7 +110,10 @@ mod tests {
         b.record(Route::Checkout, Outcome::Accepted, 300);
         b.record(Route::Unknown, Outcome::InternalError, 5);
         a.merge(&b);
-        let all: Vec<_> = a.summaries().map(|(r, o, s)| (r, o, s.count, s.mean)).collect();
+        let all: Vec<_> = a
+            .summaries()
+            .map(|(r, o, s)| (r, o, s.count, s.mean))
+            .collect();
         assert_eq!(
             all,
             [

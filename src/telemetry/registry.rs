@@ -132,9 +132,21 @@ mod tests {
         b.connection_refused();
         a.record(Route::Page, Outcome::Ok, 1);
         b.record(Route::Page, Outcome::Ok, 1);
-        let expected = ConnectionFigures { accepted: 2, open: 1, refused: 1, overdue: 0 };
+        let expected = ConnectionFigures {
+            accepted: 2,
+            open: 1,
+            refused: 1,
+            overdue: 0,
+        };
         assert_eq!(registry.connections(), expected);
-        assert_eq!(registry.latency().summaries().map(|(_, _, s)| s.count).sum::<u64>(), 2);
+        assert_eq!(
+            registry
+                .latency()
+                .summaries()
+                .map(|(_, _, s)| s.count)
+                .sum::<u64>(),
+            2
+        );
         assert_eq!(registry.worker_count(), 2);
     }
 }

@@ -1,0 +1,230 @@
+//! What `flashsale journal …` prints.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::env::{Disk, OpenMode, RealDisk};
+use crate::journal::segment::{self, Segment};
+use crate::journal::{self, Entry, JournalError, Opening, Record, SegmentReader, snapshot};
+use crate::sale::Recovered;
+use crate::types::Lsn;
+
+/// Why a report broke off.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The output.
+    #[error("cannot write the report: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl ReportError {
+    /// Whether the reader of the report has gone.
+    #[must_use]
+    pub fn is_broken_pipe(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+}
+
+/// Lists the files of the journal in `dir`, counts its records by kind, and prints them if
+/// `records` says so. Changes nothing.
+///
+/// # Errors
+/// Damage, or the output is gone.
+pub fn inspect(dir: &Path, records: bool, out: &mut dyn Write) -> Result<(), ReportError> {
+    let disk = RealDisk;
+    let segments = segment::list_segments(&disk, dir)?;
+    if segments.is_empty() {
+        writeln!(out, "{} holds no journal", dir.display())?;
+        return Ok(());
+    }
+    for lsn in snapshot::list(&disk, dir)? {
+        writeln!(out, "snapshot of the state at record {lsn}")?;
+    }
+    for number in segments {
+        inspect_segment(&disk, dir, number, out)?;
+    }
+    let mut counts: BTreeMap<&'static str, u64> = BTreeMap::new();
+    let mut broken = Ok(());
+    let replayed = journal::replay(&disk, dir, Lsn::ZERO, None, &mut |entry| {
+        *counts.entry(kind_name(&entry.record)).or_default() += 1;
+        if records && broken.is_ok() {
+            broken = write_record(out, &entry);
+        }
+        Ok(())
+    })?;
+    broken?;
+    for (kind, count) in counts {
+        writeln!(out, "{count:>10} {kind}")?;
+    }
+    writeln!(
+        out,
+        "{:>10} records, the last is {}",
+        replayed.records, replayed.last_lsn
+    )?;
+    if replayed.torn {
+        writeln!(out, "the last batch is incomplete; a start cuts it off")?;
+    }
+    Ok(())
+}
+
+fn inspect_segment(
+    disk: &dyn Disk,
+    dir: &Path,
+    number: u64,
+    out: &mut dyn Write,
+) -> Result<(), ReportError> {
+    let segment = Segment::open(disk, dir, number, OpenMode::Read)?;
+    let mut reader = SegmentReader::new(&segment, None);
+    let (mut first, mut batches) = (None, 0_u64);
+    let end = loop {
+        match reader.next_frame()? {
+            Ok(frame) => {
+                first.get_or_insert(frame.header.first_lsn);
+                batches += 1;
+            }
+            Err(end) => break end,
+        }
+    };
+    let records = match (first, reader.next_lsn()) {
+        (Some(first), Some(next)) => format!("records {first} to {}", next.0 - 1),
+        _ => "prepared, not used yet".to_owned(),
+    };
+    let (used, length) = (end.offset, segment.header.length_bytes);
+    writeln!(
+        out,
+        "segment {number}: {records}, {batches} batches, {used} of {length} bytes"
+    )?;
+    Ok(())
+}
+
+/// Replays the journal in `dir` as a start would, and checks that nothing is oversold, nobody is
+/// over the limit, every code is used once, and every unit is somewhere. Changes nothing but the lock.
+///
+/// # Errors
+/// Damage, a contradiction, a server that uses the journal, or the output is gone.
+pub fn verify(dir: &Path, out: &mut dyn Write) -> Result<(), ReportError> {
+    let opening = Opening::lock(Arc::new(RealDisk), dir)?;
+    let Recovered {
+        state,
+        snapshot_lsn,
+        replayed,
+    } = Recovered::from_journal(&opening)?;
+    if snapshot_lsn > Lsn::ZERO {
+        writeln!(
+            out,
+            "snapshot of the state at record {snapshot_lsn}: intact"
+        )?;
+    }
+    let (records, last) = (replayed.records, replayed.last_lsn);
+    writeln!(
+        out,
+        "{records} records replayed, the last is {last}: intact, in order"
+    )?;
+    for sale in state.sales() {
+        let figures = sale.figures();
+        let (total, sold, held) = (figures.total, figures.sold, figures.held);
+        let free = total - sold - held;
+        writeln!(
+            out,
+            "sale {}: {total} units = {sold} sold + {held} held + {free} free",
+            sale.id()
+        )?;
+    }
+    writeln!(
+        out,
+        "nothing oversold, nobody over the limit, every code used once"
+    )?;
+    Ok(())
+}
+
+/// Cuts the journal in `dir` at its first damage.
+///
+/// # Errors
+/// The journal cannot be repaired, a server uses it, or the output is gone.
+pub fn repair(dir: &Path, out: &mut dyn Write) -> Result<(), ReportError> {
+    let disk = Arc::new(RealDisk);
+    let _lock = Opening::lock(disk.clone(), dir)?;
+    match journal::repair(&*disk, dir)? {
+        None => writeln!(out, "nothing is damaged; nothing was changed")?,
+        Some(repaired) => {
+            writeln!(
+                out,
+                "kept every record up to {}; those after it are lost",
+                repaired.last_lsn
+            )?;
+            for path in repaired.set_aside {
+                writeln!(out, "set aside: {}", path.display())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn kind_name(record: &Record<'_>) -> &'static str {
+    match record {
+        Record::SaleItems { .. } => "lists of items",
+        Record::SaleCreated { .. } => "sales created",
+        Record::SaleClosed { .. } => "sales closed",
+        Record::Checkout { .. } => "checkouts",
+        Record::Purchase { .. } => "purchases",
+        Record::Expired { .. } => "checkouts expired",
+        Record::Refused { .. } => "refused attempts",
+    }
+}
+
+/// One line a record. Codes are left out: an unused one could be spent by whoever reads this.
+fn write_record(out: &mut dyn Write, entry: &Entry<'_>) -> io::Result<()> {
+    write!(out, "{} {} ", entry.lsn, entry.at)?;
+    match entry.record {
+        Record::SaleItems { sale, first, items } => {
+            writeln!(
+                out,
+                "sale {sale}: {} items from {}",
+                items.iter().count(),
+                first.0
+            )
+        }
+        Record::SaleCreated { sale, terms } => {
+            let (from, until) = (terms.started_at, terms.ended_at);
+            let count = terms.catalogue.item_count();
+            writeln!(out, "sale {sale} created: {count} items, {from} to {until}")
+        }
+        Record::SaleClosed { sale } => writeln!(out, "sale {sale} closed"),
+        Record::Checkout {
+            sale,
+            user,
+            item,
+            quantity,
+            ..
+        } => {
+            writeln!(
+                out,
+                "sale {sale}: {user:?} chooses {quantity} of item {}",
+                item.0
+            )
+        }
+        Record::Purchase {
+            sale, user, lines, ..
+        } => {
+            write!(out, "sale {sale}: {user:?} purchases")?;
+            for line in lines.iter() {
+                let sold = if line.sold { "sold" } else { "gone" };
+                write!(out, " {} of item {} ({sold})", line.quantity, line.item.0)?;
+            }
+            writeln!(out)
+        }
+        Record::Expired { sale, user, .. } => {
+            writeln!(out, "sale {sale}: the hold of {user:?} runs out")
+        }
+        Record::Refused {
+            user, item, reason, ..
+        } => {
+            writeln!(out, "{user:?} is refused item {item:?}: {reason:?}")
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! The only place where the parts are put together.
+
+pub mod journal_report;
+
+mod logging;
+
+use std::process::ExitCode;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::config::{self, Config};
+use crate::env::{Clock, OsEntropy, RealDisk, SystemClock};
+use crate::http::Api;
+use crate::journal::{CommitWaiters, Durability, Journal, JournalError, Opening, Options, Tools};
+use crate::limits;
+use crate::runtime::{Running, ServeError, Server, Shutdown};
+use crate::sale::{CreateError, Engine, EngineOptions, Recovered, Snapshotter};
+use crate::schedule::{Rotation, Scheduler};
+use crate::telemetry::Registry;
+
+/// Exit code when the journal has failed (`EX_IOERR`): start again, and what was answered is there.
+pub const EXIT_JOURNAL_FAILED: i32 = 74;
+
+/// Why the server did not start, or did not end well.
+#[derive(Debug, thiserror::Error)]
+enum AppError {
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error("the first sale could not be created: {0}")]
+    FirstSale(#[from] CreateError),
+    #[error("the journal failed while the first sale was written")]
+    FirstSaleLost(#[from] crate::journal::JournalFailed),
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    #[error("cannot start a thread or listen to signals: {0}")]
+    Start(#[from] std::io::Error),
+}
+
+/// Runs the server until it is told to stop.
+#[must_use]
+pub fn serve(config: &Config) -> ExitCode {
+    logging::start(&config.log);
+    match run(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(config: &Config) -> Result<(), AppError> {
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        "flashsale: {}",
+        config.describe()
+    );
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let signals = Signals::listen()?;
+
+    let engine = open_engine(config, &clock)?;
+    let snapshotter = Snapshotter::start(
+        Arc::clone(engine.journal()),
+        Arc::clone(&clock),
+        Arc::new(OsEntropy),
+    )?;
+    let rotation = rotation(config);
+    if let Some(lsn) = rotation.run(&engine)? {
+        engine.journal().wait(lsn)?;
+    }
+    let scheduler = Scheduler::start(Arc::clone(&engine), rotation)?;
+
+    let shutdown = Shutdown::new();
+    let running = start_server(config, &engine, &shutdown)?;
+    announce_sale(&engine);
+
+    signals.wait_then_begin(shutdown);
+    let drained = running.join();
+    scheduler.stop();
+    engine.journal().close();
+    snapshotter.join();
+    let report = drained?;
+    let lsn = engine.journal().durable();
+    tracing::info!(connections = report.open, cut = report.cut, %lsn, "drained, journal closed");
+    Ok(())
+}
+
+fn open_engine(config: &Config, clock: &Arc<dyn Clock>) -> Result<Arc<Engine>, AppError> {
+    let started_us = clock.monotonic_us();
+    let opening = Opening::lock(Arc::new(RealDisk), &config.journal.dir)?;
+    let Recovered {
+        state,
+        snapshot_lsn,
+        replayed,
+    } = Recovered::from_journal(&opening)?;
+    if replayed.torn {
+        tracing::warn!(
+            "the last batch was not written whole: cut off, nobody was answered from it"
+        );
+    }
+    let options = Options {
+        durability: match config.journal.durability {
+            config::Durability::Fsync => Durability::Fsync,
+            config::Durability::Os => Durability::Os,
+        },
+        segment_bytes: config.journal.segment_bytes,
+    };
+    let tools = Tools {
+        clock: Arc::clone(clock),
+        entropy: Arc::new(OsEntropy),
+        fail_stop: Box::new(fail_stop),
+    };
+    let journal = opening.start(&replayed, &options, tools)?;
+    tracing::info!(
+        dir = %config.journal.dir.display(),
+        snapshot = snapshot_lsn.0,
+        records = replayed.records,
+        last = replayed.last_lsn.0,
+        ms = (clock.monotonic_us() - started_us) / 1000,
+        "journal recovered"
+    );
+    let options = EngineOptions {
+        record_refused: config.journal.refused_attempts,
+    };
+    let entropy = Arc::new(OsEntropy);
+    Ok(Arc::new(Engine::new(
+        state,
+        Arc::new(journal),
+        Arc::clone(clock),
+        entropy,
+        options,
+    )))
+}
+
+/// Ends the process, because memory is no longer what is on the disk.
+fn fail_stop(error: &JournalError) {
+    tracing::error!("{error}; stopping, nothing is confirmed any more");
+    std::process::exit(EXIT_JOURNAL_FAILED);
+}
+
+fn rotation(config: &Config) -> Rotation {
+    let seconds = |duration: std::time::Duration| {
+        u32::try_from(duration.as_secs()).expect("the configuration bounds durations")
+    };
+    Rotation {
+        interval_seconds: seconds(config.sale.interval),
+        item_count: config.sale.total_items,
+        max_items_per_user: config.sale.max_items_per_user,
+        hold_seconds: config.sale.hold.map_or(0, seconds),
+        seed: config.sale.seed,
+    }
+}
+
+fn start_server(
+    config: &Config,
+    engine: &Arc<Engine>,
+    shutdown: &Shutdown,
+) -> Result<Running, AppError> {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let workers = config
+        .server
+        .workers
+        .map_or(cores, usize::from)
+        .min(limits::WORKERS_MAX);
+    let server = Server::bind(config.server.address(), workers)?;
+    let address = server.address();
+    let registry = Arc::new(Registry::new());
+    let started_us = engine.clock().monotonic_us();
+    let engine = Arc::clone(engine);
+    let make_api = move |_worker| {
+        let waiters = CommitWaiters::new(Arc::clone::<Journal>(engine.journal()));
+        Rc::new(Api::new(
+            Arc::clone(&engine),
+            waiters,
+            Arc::clone(&registry),
+            started_us,
+        ))
+    };
+    let running = server.start(make_api, shutdown)?;
+    tracing::info!(workers, "listening on http://{address}");
+    Ok(running)
+}
+
+fn announce_sale(engine: &Engine) {
+    if let Some(sale) = engine.active_sale() {
+        let (id, until) = (sale.id(), sale.ended_at());
+        let items = sale.item_count();
+        tracing::info!("sale {id} is open until {until}: {items} items, ITM-{id}-0 and on");
+    }
+}
+
+/// The signals that stop the server, and the one that does not.
+struct Signals {
+    runtime: tokio::runtime::Runtime,
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build()?;
+        let _inside = runtime.enter();
+        let terminate = signal(SignalKind::terminate())?;
+        let interrupt = signal(SignalKind::interrupt())?;
+        let hangup = signal(SignalKind::hangup())?;
+        drop(_inside);
+        Ok(Self {
+            runtime,
+            terminate,
+            interrupt,
+            hangup,
+        })
+    }
+
+    /// Waits for SIGTERM, SIGINT, or a worker that could not go on. A hang-up is ignored, so that
+    /// closing a terminal does not end a sale.
+    fn wait_then_begin(mut self, shutdown: Shutdown) {
+        self.runtime.block_on(async {
+            loop {
+                tokio::select! {
+                    _ = self.terminate.recv() => break tracing::info!("SIGTERM: draining"),
+                    _ = self.interrupt.recv() => break tracing::info!("SIGINT: draining"),
+                    _ = self.hangup.recv() => tracing::info!("SIGHUP is ignored"),
+                    () = shutdown.begun() => break,
+                }
+            }
+        });
+        shutdown.begin();
+    }
+}

@@ -1,0 +1,172 @@
+//! The command line: what a person can ask of the binary.
+
+use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+
+use crate::app;
+use crate::app::journal_report::{inspect, repair, verify};
+use crate::config::{Config, ConfigError, ConfigFile, Overrides, Sources, process_environment};
+
+/// Exit code of a wrong command line or configuration (`EX_USAGE`, `EX_CONFIG` are told apart by
+/// nobody).
+const EXIT_CONFIG: u8 = 78;
+
+/// How long a health check waits for the server.
+const HEALTHCHECK_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Sells exactly the stock, durably, to everybody at once.
+#[derive(Debug, Parser)]
+#[command(
+    name = "flashsale",
+    version,
+    about,
+    args_conflicts_with_subcommands = true
+)]
+pub struct Cli {
+    /// The configuration file [default: config.json, if it is there]
+    #[arg(long, global = true)]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    overrides: Overrides,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server (what happens without a command, too)
+    Serve {
+        #[command(flatten)]
+        overrides: Overrides,
+    },
+    /// Look at a journal, check it, or cut it at its first damage
+    #[command(subcommand)]
+    Journal(JournalCommand),
+    /// Ask a running server on this machine whether it is ready; exit code 0 if so
+    Healthcheck,
+}
+
+#[derive(Debug, Subcommand)]
+enum JournalCommand {
+    /// List segments, snapshots and, on demand, records
+    Inspect {
+        /// The journal's directory [default: as configured]
+        #[arg(long)]
+        dir: Option<PathBuf>,
+        /// Print every record, too
+        #[arg(long)]
+        records: bool,
+    },
+    /// Replay a journal and check everything that can be checked
+    Verify {
+        /// The journal's directory [default: as configured]
+        #[arg(long)]
+        dir: Option<PathBuf>,
+    },
+    /// Cut a damaged journal at its first damage and set the rest aside; records behind it are lost
+    Repair {
+        /// The journal's directory [default: as configured]
+        #[arg(long)]
+        dir: Option<PathBuf>,
+    },
+}
+
+/// Parses the command line and does what it says.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let (command, overrides) = match cli.command {
+        None => (
+            Command::Serve {
+                overrides: Overrides::default(),
+            },
+            cli.overrides,
+        ),
+        Some(Command::Serve { overrides }) => (
+            Command::Serve {
+                overrides: Overrides::default(),
+            },
+            overrides,
+        ),
+        Some(command) => (command, Overrides::default()),
+    };
+    let sources = Sources {
+        file: ConfigFile::from_flag(cli.config),
+        environment: &process_environment,
+        overrides,
+    };
+    match Config::load(&sources) {
+        Ok(config) => dispatch(command, &config),
+        Err(error) => complain(&error),
+    }
+}
+
+fn complain(error: &ConfigError) -> ExitCode {
+    eprintln!("{error}");
+    ExitCode::from(EXIT_CONFIG)
+}
+
+fn dispatch(command: Command, config: &Config) -> ExitCode {
+    let dir_or = |dir: Option<PathBuf>| dir.unwrap_or_else(|| config.journal.dir.clone());
+    match command {
+        Command::Serve { .. } => app::serve(config),
+        Command::Healthcheck => healthcheck(config.server.address()),
+        Command::Journal(JournalCommand::Inspect { dir, records }) => {
+            report(&dir_or(dir), |dir, out| inspect(dir, records, out))
+        }
+        Command::Journal(JournalCommand::Verify { dir }) => report(&dir_or(dir), verify),
+        Command::Journal(JournalCommand::Repair { dir }) => report(&dir_or(dir), repair),
+    }
+}
+
+/// Writes a report to standard output; a reader that has seen enough is no error.
+fn report(
+    dir: &Path,
+    write: impl FnOnce(&Path, &mut dyn Write) -> Result<(), app::journal_report::ReportError>,
+) -> ExitCode {
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let written = write(dir, &mut out);
+    let _ = out.flush();
+    match written {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Asks `/readyz` of the server that listens where the configuration says.
+fn healthcheck(address: SocketAddr) -> ExitCode {
+    let ip = match address.ip() {
+        ip if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        ip => ip,
+    };
+    match ask_ready(SocketAddr::new(ip, address.port())) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => {
+            eprintln!("{address}: not ready");
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            eprintln!("{address}: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn ask_ready(address: SocketAddr) -> std::io::Result<bool> {
+    let mut stream = TcpStream::connect_timeout(&address, HEALTHCHECK_TIMEOUT)?;
+    stream.set_read_timeout(Some(HEALTHCHECK_TIMEOUT))?;
+    stream.set_write_timeout(Some(HEALTHCHECK_TIMEOUT))?;
+    stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+    let mut status = [0; 12];
+    stream.read_exact(&mut status)?;
+    Ok(&status == b"HTTP/1.1 200")
+}

@@ -1,0 +1,110 @@
+//! Reading a request's body, up to its bound.
+
+use http_body_util::BodyExt;
+use hyper::body::{Body, Bytes};
+
+use super::problem::Problem;
+use crate::limits::BODY_BYTES_MAX;
+
+/// The whole of `body`. A body that comes in one piece is not copied.
+pub(super) async fn read<B>(mut body: B) -> Result<Bytes, Problem>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    if body.is_end_stream() {
+        return Ok(Bytes::new());
+    }
+    if body.size_hint().lower() > BODY_BYTES_MAX as u64 {
+        return Err(Problem::payload_too_large());
+    }
+    let Some(first) = next_piece(&mut body).await? else {
+        return Ok(Bytes::new());
+    };
+    let Some(second) = next_piece(&mut body).await? else {
+        return Ok(first);
+    };
+    let mut whole = Vec::with_capacity(BODY_BYTES_MAX.min(first.len() + second.len()));
+    whole.extend_from_slice(&first);
+    let mut piece = second;
+    loop {
+        if whole.len() + piece.len() > BODY_BYTES_MAX {
+            return Err(Problem::payload_too_large());
+        }
+        whole.extend_from_slice(&piece);
+        match next_piece(&mut body).await? {
+            Some(next) => piece = next,
+            None => return Ok(whole.into()),
+        }
+    }
+}
+
+/// The next data of `body`; trailers are skipped. `None` at its end.
+async fn next_piece<B>(body: &mut B) -> Result<Option<Bytes>, Problem>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else {
+            return Err(Problem::body_incomplete());
+        };
+        match frame.into_data() {
+            Ok(data) if data.len() > BODY_BYTES_MAX => return Err(Problem::payload_too_large()),
+            Ok(data) if !data.is_empty() => return Ok(Some(data)),
+            _ => {}
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::convert::Infallible;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use hyper::body::Frame;
+
+    use super::*;
+
+    struct Pieces(VecDeque<Bytes>);
+
+    impl Body for Pieces {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            Poll::Ready(self.0.pop_front().map(|piece| Ok(Frame::data(piece))))
+        }
+    }
+
+    async fn read_pieces(lengths: &[usize]) -> Option<usize> {
+        let pieces = lengths
+            .iter()
+            .map(|&length| Bytes::from(vec![b'x'; length]))
+            .collect();
+        read(Pieces(pieces)).await.ok().map(|whole| whole.len())
+    }
+
+    #[tokio::test]
+    async fn bodies_are_bounded() {
+        assert_eq!(read_pieces(&[]).await, Some(0));
+        assert_eq!(read_pieces(&[0, 3, 0, 4]).await, Some(7));
+        assert_eq!(read_pieces(&[BODY_BYTES_MAX]).await, Some(BODY_BYTES_MAX));
+        assert_eq!(read_pieces(&[BODY_BYTES_MAX + 1]).await, None);
+        assert_eq!(
+            read_pieces(&[1, BODY_BYTES_MAX - 1]).await,
+            Some(BODY_BYTES_MAX)
+        );
+        assert_eq!(read_pieces(&[1, BODY_BYTES_MAX - 1, 1]).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_declared_length_is_refused_before_reading() {
+        let long = http_body_util::Full::new(Bytes::from(vec![0; BODY_BYTES_MAX + 1]));
+        assert!(read(long).await.is_err());
+    }
+}

@@ -1,0 +1,97 @@
+//! `POST /checkout`
+
+use std::io::Write;
+
+use hyper::Request;
+use hyper::body::{Body, Bytes};
+
+use super::answer::{self, Answer, write_number};
+use super::parameters::{Field, Parameters, Whole};
+use super::problem::Problem;
+use super::{Api, body};
+use crate::sale::{CheckoutOutcome, CheckoutRequest, Decision};
+use crate::telemetry::Outcome;
+
+/// Puts an item into a user's open checkout.
+pub(super) async fn checkout<B>(api: &Api, request: Request<B>) -> Result<Answer, Problem>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let decision = decide(api, request).await?;
+    api.durable(decision.lsn).await?;
+    decision.outcome.try_into()
+}
+
+/// Decides, and lets go of the request.
+async fn decide<B>(api: &Api, request: Request<B>) -> Result<Decision<CheckoutOutcome>, Problem>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let (head, body) = request.into_parts();
+    let body = body::read(body).await?;
+    let mut parameters = Parameters::from_query(head.uri.query());
+    parameters.add_body(&head.headers, &body);
+    let quantity = parameters.optional(Field::Quantity).unwrap_or(Whole(1)).0;
+    let sale = parameters.optional(Field::SaleId);
+    let (user, item) = parameters.buyer_and_item()?;
+    Ok(api.engine.checkout(&CheckoutRequest {
+        user,
+        item,
+        quantity,
+        sale,
+    }))
+}
+
+impl TryFrom<CheckoutOutcome> for Answer {
+    type Error = Problem;
+
+    fn try_from(outcome: CheckoutOutcome) -> Result<Self, Problem> {
+        Err(match outcome {
+            CheckoutOutcome::Accepted {
+                code,
+                items_count,
+                sale_ends_at,
+            } => {
+                let body = answer::body(|out| {
+                    // Writing into memory cannot fail.
+                    let _ = write!(out, "{{\"code\":\"{code}\",\"items_count\":");
+                    write_number(items_count, out);
+                    let _ = write!(out, ",\"sale_ends_at\":\"{sale_ends_at}\"}}");
+                });
+                return Ok(Self::json(Outcome::Accepted, body));
+            }
+            CheckoutOutcome::ItemNotFound => {
+                Problem::missing(Outcome::ItemNotFound, "Item not found")
+            }
+            CheckoutOutcome::QuantityNotAllowed { max } => {
+                Problem::validation(vec![("quantity", format!("must be 1 to {max}").into())])
+            }
+            CheckoutOutcome::SaleNotActive => sale_not_active(),
+            CheckoutOutcome::UserLimitExceeded { limit } => {
+                let message = "The limit of items per user is reached";
+                let mut members = b",\"limit\":".to_vec();
+                write_number(limit, &mut members);
+                Problem::bad_request(Outcome::UserLimitExceeded, message).with_members(members)
+            }
+            CheckoutOutcome::ItemAlreadyInCheckout => {
+                let message = "This item is already in your checkout or bought";
+                Problem::bad_request(Outcome::ItemAlreadyInCheckout, message)
+            }
+            CheckoutOutcome::ItemSoldOut => {
+                Problem::conflict(Outcome::ItemSoldOut, "This item is sold out")
+            }
+            CheckoutOutcome::ItemHeld {
+                retry_after_seconds,
+            } => {
+                let message = "This item is held by other buyers at the moment";
+                Problem::conflict(Outcome::ItemHeld, message).retry_after(retry_after_seconds)
+            }
+            CheckoutOutcome::Unavailable(reason) => reason.into(),
+        })
+    }
+}
+
+/// A sale that has not begun or is over.
+pub(super) fn sale_not_active() -> Problem {
+    Problem::bad_request(Outcome::SaleNotActive, "The sale is not active")
+}

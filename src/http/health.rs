@@ -1,0 +1,210 @@
+//! What operators and their load balancers ask: `/health`, `/livez` and `/readyz`.
+
+use std::collections::BTreeMap;
+
+use http_body_util::Full;
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use serde::Serialize;
+
+use super::Api;
+use super::answer::{Answer, JSON, TEXT};
+use super::problem::{Format, Problem};
+use crate::env::ProcessMemory;
+use crate::journal::JournalStatus;
+use crate::telemetry::{LatencySummary, SinkStatus};
+
+/// The body of `/health`. The first four keys are fixed by clients that exist.
+#[derive(Serialize)]
+struct Health {
+    services_status: ServicesStatus,
+    uptime: String,
+    memory: Memory,
+    tasks: u64,
+    latency: Latency,
+    stock: BTreeMap<String, Stock>,
+    journal: JournalStatus,
+}
+
+#[derive(Serialize)]
+struct ServicesStatus {
+    app: SinkStatus,
+    database: SinkStatus,
+    redis: SinkStatus,
+}
+
+/// In bytes. `alloc` is in RAM, `total_alloc` all writable pages, `sys` the address space;
+/// nothing collects garbage.
+#[derive(Serialize)]
+struct Memory {
+    alloc: u64,
+    total_alloc: u64,
+    sys: u64,
+    num_gc: u32,
+}
+
+#[derive(Serialize)]
+struct Latency {
+    unit: &'static str,
+    #[serde(flatten)]
+    routes: BTreeMap<&'static str, BTreeMap<&'static str, LatencySummary>>,
+}
+
+#[derive(Serialize)]
+struct Stock {
+    total: u64,
+    sold: u64,
+    held: u64,
+    free: u64,
+}
+
+/// Everything at a glance.
+pub(super) fn health(api: &Api) -> Result<Answer, Problem> {
+    let (memory, sinks) = (ProcessMemory::read(), api.registry.sinks());
+    let connections = api.registry.connections();
+    let health = Health {
+        services_status: ServicesStatus {
+            app: SinkStatus::Up,
+            database: sinks.database.get(),
+            redis: sinks.redis.get(),
+        },
+        uptime: go_duration(uptime_seconds(api)),
+        memory: Memory {
+            alloc: memory.resident_bytes,
+            total_alloc: memory.data_bytes,
+            sys: memory.virtual_bytes,
+            num_gc: 0,
+        },
+        tasks: connections.open + api.registry.worker_count() as u64,
+        latency: latency(api),
+        stock: stock(api),
+        journal: api.engine.journal().status(),
+    };
+    let body = serde_json::to_vec(&health).map_err(|_| Problem::internal())?;
+    Ok(fresh(Answer::shown(JSON, body)))
+}
+
+fn latency(api: &Api) -> Latency {
+    let mut routes: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
+    for (route, outcome, summary) in api.registry.latency().summaries() {
+        routes
+            .entry(route.as_str())
+            .or_default()
+            .insert(outcome.as_str(), summary);
+    }
+    Latency { unit: "us", routes }
+}
+
+/// The units of every sale that is not closed, by the sale's id.
+fn stock(api: &Api) -> BTreeMap<String, Stock> {
+    let sales = api.engine.open_sales().into_iter();
+    sales
+        .map(|sale| {
+            let figures = sale.figures();
+            let free = figures.total.saturating_sub(figures.sold + figures.held);
+            let (total, sold, held) = (figures.total, figures.sold, figures.held);
+            (
+                sale.id().to_string(),
+                Stock {
+                    total,
+                    sold,
+                    held,
+                    free,
+                },
+            )
+        })
+        .collect()
+}
+
+/// The process turns over, or nobody would answer.
+pub(super) fn livez() -> Answer {
+    fresh(Answer::shown(TEXT, "ok\n"))
+}
+
+/// Whether requests should be sent here. With `?verbose` every condition is listed.
+pub(super) fn readyz(api: &Api, query: Option<&str>) -> Result<Answer, Problem> {
+    // Nothing is served before recovery has ended.
+    let (writable, draining) = (api.engine.journal().is_writable(), api.engine.is_draining());
+    let conditions = [
+        ("recovered", true),
+        ("journal writable", writable),
+        ("not draining", !draining),
+    ];
+    let verbose = query.is_some_and(|query| query.split('&').any(|pair| pair == "verbose"));
+    let text = if verbose {
+        conditions
+            .map(|(name, holds)| format!("[{}]{name}\n", if holds { '+' } else { '-' }))
+            .concat()
+    } else {
+        "ready\n".to_owned()
+    };
+    let problem = if draining {
+        Problem::draining()
+    } else if !writable {
+        Problem::journal_unavailable()
+    } else {
+        return Ok(fresh(Answer::shown(TEXT, text)));
+    };
+    if !verbose {
+        return Err(problem);
+    }
+    let mut answer = problem.into_answer(Format::Plain);
+    answer.response.headers_mut().insert(CONTENT_TYPE, TEXT);
+    *answer.response.body_mut() = Full::new(text.into());
+    Ok(fresh(answer))
+}
+
+/// What was true a moment ago need not be true now.
+fn fresh(mut answer: Answer) -> Answer {
+    let headers = answer.response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+}
+
+/// Whole seconds since the start.
+pub(super) fn uptime_seconds(api: &Api) -> u64 {
+    api.engine
+        .clock()
+        .monotonic_us()
+        .saturating_sub(api.started_us)
+        / 1_000_000
+}
+
+/// A duration as Go prints it.
+fn go_duration(seconds: u64) -> String {
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    match (hours, minutes) {
+        (0, 0) => format!("{seconds}s"),
+        (0, _) => format!("{minutes}m{seconds}s"),
+        _ => format!("{hours}h{minutes}m{seconds}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_look_like_go() {
+        for (seconds, expected) in [
+            (0, "0s"),
+            (59, "59s"),
+            (60, "1m0s"),
+            (3599, "59m59s"),
+            (3600, "1h0m0s"),
+            (3723, "1h2m3s"),
+            (360_000, "100h0m0s"),
+        ] {
+            assert_eq!(go_duration(seconds), expected);
+        }
+    }
+
+    #[test]
+    fn the_unit_stands_before_the_routes() {
+        let latency = Latency {
+            unit: "us",
+            routes: BTreeMap::from([("checkout", BTreeMap::new())]),
+        };
+        let json = serde_json::to_string(&latency).expect("plain data");
+        assert_eq!(json, r#"{"unit":"us","checkout":{}}"#);
+    }
+}

@@ -1,0 +1,239 @@
+//! What is on sale: `/sales/active`, `/sales`, `/sales/{id}` and `/sales/{id}/items`.
+
+use std::io::Write;
+use std::str::FromStr;
+
+use hyper::Uri;
+use hyper::header::{HeaderValue, LINK};
+
+use super::Api;
+use super::answer::{Answer, JSON, write_number, write_string};
+use super::parameters::{Field, Parameters, Whole};
+use super::problem::Problem;
+use crate::limits::{PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX};
+use crate::sale::{ItemView, Sale, SaleStatus};
+use crate::telemetry::Outcome;
+use crate::types::{ItemIndex, Malformed, SaleId, Timestamp};
+
+/// Most items that one request looks at to fill its page; the next page goes on from there.
+const SCANNED_ITEMS_MAX: u32 = 10 * PAGE_ITEMS_MAX;
+
+/// The running sale that started last.
+pub(super) fn active_sale(api: &Api) -> Result<Answer, Problem> {
+    let message = "No active sale";
+    let sale = api
+        .engine
+        .active_sale()
+        .ok_or_else(|| Problem::missing(Outcome::SaleNotFound, message))?;
+    Ok(shown_sale(&sale, api.engine.clock().now()))
+}
+
+/// One sale.
+pub(super) fn sale(api: &Api, id: &str) -> Result<Answer, Problem> {
+    Ok(shown_sale(&*find(api, id)?, api.engine.clock().now()))
+}
+
+fn shown_sale(sale: &Sale, now: Timestamp) -> Answer {
+    let mut body = Vec::with_capacity(192);
+    write_sale(sale, now, &mut body);
+    Answer::shown(JSON, body)
+}
+
+/// All sales, or those with one status, newest first.
+pub(super) fn sales(api: &Api, uri: &Uri) -> Result<Answer, Problem> {
+    let mut parameters = Parameters::from_query(uri.query());
+    let status: Option<Status> = parameters.optional(Field::Status);
+    let limit = page_limit(&mut parameters);
+    let before: Option<SaleId> = parameters.optional(Field::Cursor);
+    parameters.check()?;
+
+    let now = api.engine.clock().now();
+    let sales = api.engine.sales();
+    let mut wanted = sales.iter().filter(|sale| {
+        before.is_none_or(|before| sale.id() < before)
+            && status
+                .as_ref()
+                .is_none_or(|wanted| sale.status(now) == wanted.0)
+    });
+    let mut body = vec![b'['];
+    let mut last = None;
+    for sale in wanted.by_ref().take(limit as usize) {
+        separate(&mut body);
+        write_sale(sale, now, &mut body);
+        last = Some(sale.id());
+    }
+    body.push(b']');
+    let next = last.filter(|_| wanted.next().is_some());
+    page(body, uri, next.map(|last| last.0))
+}
+
+/// The items of a sale, in their order.
+pub(super) fn sale_items(api: &Api, id: &str, uri: &Uri) -> Result<Answer, Problem> {
+    let sale = find(api, id)?;
+    let mut parameters = Parameters::from_query(uri.query());
+    let only_available = parameters
+        .optional(Field::Available)
+        .is_some_and(|Flag(set)| set);
+    let limit = page_limit(&mut parameters);
+    let start = parameters.optional(Field::Cursor).unwrap_or(Whole(0)).0;
+    parameters.check()?;
+
+    let end = sale
+        .item_count()
+        .min(start.saturating_add(SCANNED_ITEMS_MAX));
+    let mut indexes = start..end;
+    let wanted = indexes
+        .by_ref()
+        .filter_map(|index| sale.item_view(ItemIndex(index)))
+        .filter(|item| !only_available || item.remaining > 0);
+    let mut body = vec![b'['];
+    for item in wanted.take(limit as usize) {
+        separate(&mut body);
+        write_item(&item, &mut body);
+    }
+    body.push(b']');
+    let next = indexes.start;
+    page(body, uri, (next < sale.item_count()).then_some(next))
+}
+
+fn find(api: &Api, id: &str) -> Result<std::sync::Arc<Sale>, Problem> {
+    let id: Option<SaleId> = id.parse().ok();
+    id.and_then(|id| api.engine.sale(id))
+        .ok_or_else(|| Problem::missing(Outcome::SaleNotFound, "Sale not found"))
+}
+
+fn page_limit(parameters: &mut Parameters<'_>) -> u32 {
+    let limit = parameters
+        .optional(Field::Limit)
+        .unwrap_or(Whole(PAGE_ITEMS_DEFAULT))
+        .0;
+    if !(1..=PAGE_ITEMS_MAX).contains(&limit) {
+        parameters.wrong(Field::Limit, format!("must be 1 to {PAGE_ITEMS_MAX}"));
+    }
+    limit
+}
+
+/// A page of a list. `next` is the cursor of the page after it, when there is one.
+fn page(body: Vec<u8>, uri: &Uri, next: Option<u32>) -> Result<Answer, Problem> {
+    let mut answer = Answer::shown(JSON, body);
+    if let Some(next) = next {
+        let kept = uri.query().unwrap_or_default().split('&');
+        let kept = kept.filter(|pair| !pair.is_empty() && !pair.starts_with("cursor="));
+        let mut link = format!("<{}?", uri.path());
+        for pair in kept {
+            link.push_str(pair);
+            link.push('&');
+        }
+        link.push_str(&format!("cursor={next}>; rel=\"next\""));
+        let link = HeaderValue::try_from(link).map_err(|_| Problem::internal())?;
+        answer.response.headers_mut().insert(LINK, link);
+    }
+    Ok(answer)
+}
+
+fn separate(list: &mut Vec<u8>) {
+    if list.len() > 1 {
+        list.push(b',');
+    }
+}
+
+fn write_sale(sale: &Sale, now: Timestamp, out: &mut Vec<u8>) {
+    let figures = sale.figures();
+    // Writing into memory cannot fail.
+    let _ = write!(
+        out,
+        r#"{{"id":"{}","started_at":"{}","ended_at":"{}","total_items":{},"items_sold":{},"active":{}}}"#,
+        sale.id(),
+        sale.started_at(),
+        sale.ended_at(),
+        figures.total,
+        figures.sold,
+        sale.status(now) == SaleStatus::Active,
+    );
+}
+
+fn write_item(item: &ItemView, out: &mut Vec<u8>) {
+    for (key, text) in [
+        ("{\"id\":", &item.id),
+        (",\"name\":", &item.name),
+        (",\"image_url\":", &item.image_url),
+    ] {
+        out.extend_from_slice(key.as_bytes());
+        write_string(text, out);
+    }
+    out.extend_from_slice(if item.remaining == 0 {
+        b",\"sold\":true"
+    } else {
+        b",\"sold\":false"
+    });
+    for (key, number) in [
+        (",\"stock\":", item.stock),
+        (",\"remaining\":", item.remaining),
+    ] {
+        out.extend_from_slice(key.as_bytes());
+        write_number(number, out);
+    }
+    out.push(b'}');
+}
+
+/// The value of `status`.
+struct Status(SaleStatus);
+
+impl FromStr for Status {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        match text {
+            "scheduled" => Ok(Self(SaleStatus::Scheduled)),
+            "active" => Ok(Self(SaleStatus::Active)),
+            "ended" => Ok(Self(SaleStatus::Ended)),
+            _ => Err(Malformed("must be scheduled, active or ended")),
+        }
+    }
+}
+
+/// The value of `available`.
+struct Flag(bool);
+
+impl FromStr for Flag {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        match text {
+            "true" => Ok(Self(true)),
+            "false" => Ok(Self(false)),
+            _ => Err(Malformed("must be true or false")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_page_keeps_the_other_parameters() {
+        let uri = Uri::from_static("/api/v1/sales/2/items?cursor=5&available=true&limit=3");
+        let answer = page(Vec::new(), &uri, Some(8)).expect("a page");
+        let expected = "</api/v1/sales/2/items?available=true&limit=3&cursor=8>; rel=\"next\"";
+        assert_eq!(answer.response.headers()[LINK], expected);
+        let answer = page(Vec::new(), &uri, None).expect("a page");
+        assert!(!answer.response.headers().contains_key(LINK));
+    }
+
+    #[test]
+    fn an_item_is_escaped() {
+        let item = ItemView {
+            id: "a\"".into(),
+            name: "\n".into(),
+            image_url: "/images/a.svg".into(),
+            stock: 2,
+            sold: 2,
+            remaining: 0,
+        };
+        let mut out = Vec::new();
+        write_item(&item, &mut out);
+        let expected = r#"{"id":"a\"","name":"\n","image_url":"/images/a.svg","sold":true,"stock":2,"remaining":0}"#;
+        assert_eq!(String::from_utf8(out).expect("UTF-8"), expected);
+    }
+}

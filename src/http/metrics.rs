@@ -1,0 +1,135 @@
+//! `GET /metrics`: the Prometheus text format, version 0.0.4.
+
+use std::fmt::{Display, Write};
+
+use hyper::header::HeaderValue;
+
+use super::Api;
+use super::answer::Answer;
+use super::health::uptime_seconds;
+use crate::env::ProcessMemory;
+
+const EXPOSITION: HeaderValue =
+    HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+
+/// Counters and gauges of the whole process.
+pub(super) fn metrics(api: &Api) -> Answer {
+    let mut text = String::with_capacity(4096);
+    write_requests(api, &mut text);
+    write_connections(api, &mut text);
+    write_stock(api, &mut text);
+    let journal = api.engine.journal();
+    family(
+        &mut text,
+        "journal_durable_lsn",
+        "gauge",
+        "Last record that is on disk.",
+    );
+    sample(&mut text, "journal_durable_lsn", "", journal.durable());
+    family(
+        &mut text,
+        "journal_writable",
+        "gauge",
+        "1 while the journal takes records.",
+    );
+    sample(
+        &mut text,
+        "journal_writable",
+        "",
+        u8::from(journal.is_writable()),
+    );
+    family(
+        &mut text,
+        "process_resident_memory_bytes",
+        "gauge",
+        "Memory in RAM.",
+    );
+    let resident_bytes = ProcessMemory::read().resident_bytes;
+    sample(
+        &mut text,
+        "process_resident_memory_bytes",
+        "",
+        resident_bytes,
+    );
+    family(
+        &mut text,
+        "uptime_seconds",
+        "gauge",
+        "Time since the start.",
+    );
+    sample(&mut text, "uptime_seconds", "", uptime_seconds(api));
+    Answer::shown(EXPOSITION, text)
+}
+
+fn write_requests(api: &Api, text: &mut String) {
+    let name = "http_requests_total";
+    family(
+        text,
+        name,
+        "counter",
+        "Answered requests by route and outcome.",
+    );
+    for (route, outcome, summary) in api.registry.latency().summaries() {
+        let (route, outcome) = (route.as_str(), outcome.as_str());
+        let labels = format!("{{route=\"{route}\",outcome=\"{outcome}\"}}");
+        sample(text, name, &labels, summary.count);
+    }
+}
+
+fn write_connections(api: &Api, text: &mut String) {
+    let connections = api.registry.connections();
+    family(
+        text,
+        "http_connections_open",
+        "gauge",
+        "Connections that are open.",
+    );
+    sample(text, "http_connections_open", "", connections.open);
+    for (name, about, value) in [
+        (
+            "http_connections_accepted_total",
+            "Connections opened.",
+            connections.accepted,
+        ),
+        (
+            "http_connections_refused_total",
+            "Turned away: too many open.",
+            connections.refused,
+        ),
+        (
+            "http_connections_overdue_total",
+            "Closed: client too slow.",
+            connections.overdue,
+        ),
+    ] {
+        family(text, name, "counter", about);
+        sample(text, name, "", value);
+    }
+}
+
+/// The units of every sale that is not closed.
+fn write_stock(api: &Api, text: &mut String) {
+    let name = "sale_stock_units";
+    family(text, name, "gauge", "Units of a sale by state.");
+    for sale in api.engine.open_sales() {
+        let figures = sale.figures();
+        let free = figures.total.saturating_sub(figures.sold + figures.held);
+        for (state, units) in [
+            ("sold", figures.sold),
+            ("held", figures.held),
+            ("free", free),
+        ] {
+            let labels = format!("{{sale=\"{}\",state=\"{state}\"}}", sale.id());
+            sample(text, name, &labels, units);
+        }
+    }
+}
+
+// Writing into memory cannot fail.
+fn family(text: &mut String, name: &str, kind: &str, about: &str) {
+    let _ = writeln!(text, "# HELP {name} {about}\n# TYPE {name} {kind}");
+}
+
+fn sample(text: &mut String, name: &str, labels: &str, value: impl Display) {
+    let _ = writeln!(text, "{name}{labels} {value}");
+}

@@ -1,0 +1,151 @@
+//! HTTP: route → parameters → engine → answer.
+//!
+//! The engine's outcomes know nothing of HTTP; each kind is turned into an answer in one place
+//! (`checkout`, `purchase`). What cannot be answered as asked is a `Problem`, and every
+//! failure becomes one: nothing here panics on what a client sent.
+//!
+//! **Invariant:** a handler decides without suspending, lets go of the request, and only then
+//! waits for the disk. A client that leaves can neither undo nor duplicate what was decided.
+
+mod answer;
+mod body;
+mod checkout;
+mod health;
+mod images;
+mod looking;
+mod metrics;
+mod pages;
+mod parameters;
+mod problem;
+mod purchase;
+mod route;
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use http_body_util::Full;
+use hyper::body::{Body, Bytes};
+use hyper::{Method, Request, Response};
+
+use self::answer::Answer;
+use self::problem::{Format, Problem};
+use self::route::Path;
+use crate::journal::CommitWaiters;
+use crate::sale::Engine;
+use crate::telemetry::{Registry, Route, WorkerTelemetry};
+use crate::types::Lsn;
+
+/// What one worker answers requests with.
+pub struct Api {
+    engine: Arc<Engine>,
+    waiters: Rc<CommitWaiters>,
+    registry: Arc<Registry>,
+    telemetry: Arc<WorkerTelemetry>,
+    started_us: u64,
+}
+
+impl Api {
+    /// The interface to `engine` for one worker, on whose thread this is called. The uptime that
+    /// `/health` shows begins at `started_us` of the engine's monotonic clock, in microseconds.
+    #[must_use]
+    pub fn new(
+        engine: Arc<Engine>,
+        waiters: Rc<CommitWaiters>,
+        registry: Arc<Registry>,
+        started_us: u64,
+    ) -> Self {
+        let telemetry = registry.add_worker();
+        Self {
+            engine,
+            waiters,
+            registry,
+            telemetry,
+            started_us,
+        }
+    }
+
+    /// Answers one request, whatever it is.
+    pub async fn handle<B>(&self, request: Request<B>) -> Response<Full<Bytes>>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let started_us = self.engine.clock().monotonic_us();
+        let path = Path::parse(request.uri().path());
+        let (route, format) = (path.route(), Format::asked_by(request.headers()));
+        let answer = match path.check_method(request.method()) {
+            Ok(()) => self.answer(route, request).await,
+            Err(problem) => Err(problem),
+        };
+        let answer = answer.unwrap_or_else(|problem| problem.into_answer(format));
+        let latency_us = self
+            .engine
+            .clock()
+            .monotonic_us()
+            .saturating_sub(started_us);
+        self.telemetry.record(route, answer.outcome, latency_us);
+        answer.response
+    }
+
+    async fn answer<B>(&self, route: Route, request: Request<B>) -> Result<Answer, Problem>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        match route {
+            Route::Checkout => checkout::checkout(self, request).await,
+            Route::Purchase => purchase::purchase(self, request).await,
+            _ => self.show(&request),
+        }
+    }
+
+    /// Answers what changes nothing and waits for nothing.
+    fn show<B>(&self, request: &Request<B>) -> Result<Answer, Problem> {
+        let uri = request.uri();
+        match Path::parse(uri.path()) {
+            Path::SalesActive => looking::active_sale(self),
+            Path::Sales => looking::sales(self, uri),
+            Path::Sale(id) => looking::sale(self, id),
+            Path::SaleItems(id) => looking::sale_items(self, id, uri),
+            Path::Image(name) => Ok(images::image(name)),
+            Path::Health => health::health(self),
+            Path::Livez => Ok(health::livez()),
+            Path::Readyz => health::readyz(self, uri.query()),
+            Path::Metrics => Ok(metrics::metrics(self)),
+            Path::Page => Ok(pages::sale_page(self, request.headers())),
+            Path::Checkout | Path::Purchase | Path::Unknown => Err(Problem::not_found()),
+        }
+    }
+
+    /// Waits until `lsn` and everything before it is on disk.
+    async fn durable(&self, lsn: Option<Lsn>) -> Result<(), Problem> {
+        match lsn {
+            None => Ok(()),
+            Some(lsn) => self
+                .waiters
+                .durable(lsn)
+                .await
+                .map_err(|_| Problem::journal_unavailable()),
+        }
+    }
+
+    /// Releases the requests that wait for the disk. Must run for as long as [`Self::handle`] is
+    /// called, once per worker.
+    pub async fn drive(&self) {
+        Rc::clone(&self.waiters).drive().await;
+    }
+
+    /// Takes no new work from now on, and says so to whoever asks for readiness.
+    pub fn start_draining(&self) {
+        self.engine.start_draining();
+    }
+
+    /// The figures of this worker.
+    #[must_use]
+    pub fn telemetry(&self) -> &WorkerTelemetry {
+        &self.telemetry
+    }
+}
+
+/// Whether `method` only asks to be shown something.
+fn is_looking(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
+}

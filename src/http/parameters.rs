@@ -1,0 +1,450 @@
+//! Parameters from the query and the body, checked all at once.
+
+use std::borrow::Cow;
+use std::str::FromStr;
+
+use hyper::header::{CONTENT_TYPE, HeaderMap};
+
+use super::problem::{FieldError, Problem};
+use crate::types::{ItemId, Malformed, UserId};
+
+/// A parameter that some path understands. All others are ignored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Field {
+    UserId,
+    /// `id`, or `item_id`
+    Item,
+    Quantity,
+    SaleId,
+    Code,
+    Status,
+    Available,
+    Limit,
+    Cursor,
+}
+
+const FIELD_COUNT: usize = Field::Cursor as usize + 1;
+
+impl Field {
+    fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "user_id" => Self::UserId,
+            "id" | "item_id" => Self::Item,
+            "quantity" => Self::Quantity,
+            "sale_id" => Self::SaleId,
+            "code" => Self::Code,
+            "status" => Self::Status,
+            "available" => Self::Available,
+            "limit" => Self::Limit,
+            "cursor" => Self::Cursor,
+            _ => return None,
+        })
+    }
+
+    /// The names under which a client may have given this parameter.
+    fn names(self) -> &'static [&'static str] {
+        match self {
+            Self::UserId => &["user_id"],
+            Self::Item => &["id", "item_id"],
+            Self::Quantity => &["quantity"],
+            Self::SaleId => &["sale_id"],
+            Self::Code => &["code"],
+            Self::Status => &["status"],
+            Self::Available => &["available"],
+            Self::Limit => &["limit"],
+            Self::Cursor => &["cursor"],
+        }
+    }
+}
+
+const REQUIRED: Malformed = Malformed("is required");
+const GIVEN_TWICE: Malformed = Malformed("must be given only once");
+const BROKEN_ESCAPE: Malformed = Malformed("has a broken percent-encoding");
+const NOT_UTF8: Malformed = Malformed("must be UTF-8");
+const CONTROL: Malformed = Malformed("must not contain control characters");
+const NOT_TEXT: Malformed = Malformed("must be a string");
+const NOT_AN_OBJECT: Malformed = Malformed("must be a JSON object");
+const CONTENT_TYPES: Malformed =
+    Malformed("must be application/x-www-form-urlencoded or application/json");
+
+/// The parameters of one request, and everything that is wrong with them.
+#[derive(Debug, Default)]
+pub(super) struct Parameters<'a> {
+    values: [Option<Cow<'a, str>>; FIELD_COUNT],
+    errors: Vec<FieldError>,
+}
+
+impl<'a> Parameters<'a> {
+    /// The parameters of a query.
+    pub(super) fn from_query(query: Option<&'a str>) -> Self {
+        let mut parameters = Self::default();
+        parameters.add_form("query", query.unwrap_or_default().as_bytes());
+        parameters
+    }
+
+    /// Adds those of a body, in the form that its `Content-Type` names.
+    pub(super) fn add_body(&mut self, headers: &HeaderMap, body: &'a [u8]) {
+        if body.is_empty() {
+            return;
+        }
+        let content_type = headers
+            .get(CONTENT_TYPE)
+            .map_or(&b""[..], |value| value.as_bytes());
+        let essence = content_type
+            .split(|&b| b == b';')
+            .next()
+            .unwrap_or_default()
+            .trim_ascii();
+        if essence.eq_ignore_ascii_case(b"application/x-www-form-urlencoded") {
+            self.add_form("body", body);
+        } else if essence.eq_ignore_ascii_case(b"application/json") {
+            self.add_json(body);
+        } else {
+            self.wrong_as("content_type", CONTENT_TYPES);
+        }
+    }
+
+    fn add_form(&mut self, place: &'static str, form: &'a [u8]) {
+        for pair in form.split(|&b| b == b'&').filter(|pair| !pair.is_empty()) {
+            let equals = pair.iter().position(|&b| b == b'=');
+            let (name, value) = match equals {
+                Some(at) => (&pair[..at], &pair[at + 1..]),
+                None => (pair, &b""[..]),
+            };
+            match decode(name) {
+                Ok(name) => {
+                    if let Some(field) = Field::named(&name) {
+                        self.add(field, decode(value));
+                    }
+                }
+                Err(wrong) => self.wrong_as(place, wrong),
+            }
+        }
+    }
+
+    fn add_json(&mut self, body: &[u8]) {
+        let Ok(Members(members)) = serde_json::from_slice(body) else {
+            return self.wrong_as("body", NOT_AN_OBJECT);
+        };
+        for (name, value) in members {
+            let Some(field) = Field::named(&name) else {
+                continue;
+            };
+            let text = match (field, value) {
+                (_, serde_json::Value::String(text)) => Ok(text.into()),
+                (Field::Quantity, serde_json::Value::Number(number)) => {
+                    Ok(number.to_string().into())
+                }
+                _ => Err(NOT_TEXT),
+            };
+            self.add(field, text);
+        }
+    }
+
+    fn add(&mut self, field: Field, value: Result<Cow<'a, str>, Malformed>) {
+        let slot = &mut self.values[field as usize];
+        let given_twice = slot.is_some();
+        let wrong = match value {
+            Ok(value) => {
+                let has_control = value.chars().any(char::is_control);
+                *slot = Some(value);
+                has_control.then_some(CONTROL)
+            }
+            Err(wrong) => {
+                *slot = Some(Cow::Borrowed(""));
+                Some(wrong)
+            }
+        };
+        if let Some(wrong) = if given_twice {
+            Some(GIVEN_TWICE)
+        } else {
+            wrong
+        } {
+            self.wrong(field, wrong.0);
+        }
+    }
+
+    /// Notes what is wrong with `field`, under all its names. The first complaint stays.
+    pub(super) fn wrong(&mut self, field: Field, wrong: impl Into<Cow<'static, str>>) {
+        let wrong = wrong.into();
+        for name in field.names() {
+            if !self.errors.iter().any(|(noted, _)| noted == name) {
+                self.errors.push((name, wrong.clone()));
+            }
+        }
+    }
+
+    /// Notes what is wrong with something that is not a parameter, such as a header.
+    pub(super) fn wrong_as(&mut self, name: &'static str, wrong: Malformed) {
+        if !self.errors.iter().any(|&(noted, _)| noted == name) {
+            self.errors.push((name, wrong.0.into()));
+        }
+    }
+
+    fn text(&self, field: Field) -> Option<&str> {
+        self.values[field as usize].as_deref()
+    }
+
+    /// A parameter that may be left out.
+    pub(super) fn optional<T>(&mut self, field: Field) -> Option<T>
+    where
+        T: FromStr<Err = Malformed>,
+    {
+        match self.text(field)?.parse() {
+            Ok(value) => Some(value),
+            Err(Malformed(wrong)) => {
+                self.wrong(field, wrong);
+                None
+            }
+        }
+    }
+
+    /// A parameter that must be given.
+    pub(super) fn required<T>(&mut self, field: Field) -> Option<T>
+    where
+        T: FromStr<Err = Malformed>,
+    {
+        if self.text(field).is_none() {
+            self.wrong(field, REQUIRED.0);
+        }
+        self.optional(field)
+    }
+
+    /// `user_id` and the item's id, both required.
+    pub(super) fn buyer_and_item(&mut self) -> Result<(UserId<'_>, ItemId<'_>), Problem> {
+        let check = |text: Option<&str>, is_right: fn(&str) -> Result<(), Malformed>| {
+            text.ok_or(REQUIRED).and_then(is_right).err()
+        };
+        let wrong_user = check(self.text(Field::UserId), |text| UserId::new(text).map(drop));
+        let wrong_item = check(self.text(Field::Item), |text| ItemId::new(text).map(drop));
+        for (field, wrong) in [(Field::UserId, wrong_user), (Field::Item, wrong_item)] {
+            if let Some(Malformed(wrong)) = wrong {
+                self.wrong(field, wrong);
+            }
+        }
+        self.check()?;
+        let ids = (
+            self.text(Field::UserId).map(UserId::new),
+            self.text(Field::Item).map(ItemId::new),
+        );
+        let (Some(Ok(user)), Some(Ok(item))) = ids else {
+            return Err(Problem::internal());
+        };
+        Ok((user, item))
+    }
+
+    /// An error that names everything that was found wrong.
+    pub(super) fn check(&mut self) -> Result<(), Problem> {
+        if self.errors.is_empty() {
+            Ok(())
+        } else {
+            Err(Problem::validation(std::mem::take(&mut self.errors)))
+        }
+    }
+}
+
+/// A whole number that is written in decimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Whole(pub(super) u32);
+
+impl FromStr for Whole {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        let digits = text.bytes().all(|b| b.is_ascii_digit());
+        let number = digits.then(|| text.parse().ok()).flatten();
+        number.map(Self).ok_or(Malformed("must be a whole number"))
+    }
+}
+
+/// Undoes the encoding of a form or query: `%XX`, and `+` for a space.
+fn decode(text: &[u8]) -> Result<Cow<'_, str>, Malformed> {
+    if !text.iter().any(|&b| matches!(b, b'%' | b'+')) {
+        return std::str::from_utf8(text)
+            .map(Cow::Borrowed)
+            .map_err(|_| NOT_UTF8);
+    }
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((&first, after)) = rest.split_first() {
+        rest = after;
+        decoded.push(match first {
+            b'+' => b' ',
+            b'%' => {
+                let (escape, after) = after.split_at_checked(2).ok_or(BROKEN_ESCAPE)?;
+                let digit = |byte: u8| char::from(byte).to_digit(16).ok_or(BROKEN_ESCAPE);
+                rest = after;
+                (digit(escape[0])? * 16 + digit(escape[1])?) as u8
+            }
+            plain => plain,
+        });
+    }
+    String::from_utf8(decoded)
+        .map(Cow::Owned)
+        .map_err(|_| NOT_UTF8)
+}
+
+/// The members of a JSON object in their order. Unlike a map it keeps a name that comes twice.
+struct Members(Vec<(String, serde_json::Value)>);
+
+impl<'de> serde::Deserialize<'de> for Members {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A>(self, mut map: A) -> Result<Members, A::Error>
+            where
+                A: serde::de::MapAccess<'de>,
+            {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+
+        deserializer.deserialize_map(Visitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::header::HeaderValue;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn with_body<'a>(query: &'a str, content_type: &'static str, body: &'a [u8]) -> Parameters<'a> {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        let mut parameters = Parameters::from_query(Some(query));
+        parameters.add_body(&headers, body);
+        parameters
+    }
+
+    fn ids(mut parameters: Parameters<'_>) -> Result<(String, String), Vec<&'static str>> {
+        match parameters.buyer_and_item() {
+            Ok((user, item)) => Ok((user.as_str().to_owned(), item.as_str().to_owned())),
+            Err(problem) => Err(problem.fields()),
+        }
+    }
+
+    fn pair(user: &str, item: &str) -> Result<(String, String), Vec<&'static str>> {
+        Ok((user.to_owned(), item.to_owned()))
+    }
+
+    const FORM: &str = "application/x-www-form-urlencoded; charset=utf-8";
+    const JSON: &str = "Application/JSON";
+
+    #[test]
+    fn every_place_is_read() {
+        let query = |text| ids(Parameters::from_query(Some(text)));
+        assert_eq!(query("user_id=a&id=b&other=%zz"), pair("a", "b"));
+        assert_eq!(
+            query("user%5Fid=%C3%BC+x&item_id=a%2Bb&&"),
+            pair("ü x", "a+b")
+        );
+        assert_eq!(ids(with_body("user_id=a", FORM, b"id=b")), pair("a", "b"));
+        assert_eq!(
+            ids(with_body(
+                "",
+                JSON,
+                br#"{"user_id":"a","id":"\u00fc","x":[1]}"#
+            )),
+            pair("a", "ü")
+        );
+        assert_eq!(
+            ids(with_body("user_id=a&id=b", "text/plain", b"")),
+            pair("a", "b")
+        );
+    }
+
+    #[test]
+    fn nothing_is_guessed() {
+        let query = |text| ids(Parameters::from_query(Some(text)));
+        let item = vec!["id", "item_id"];
+        assert_eq!(query("user_id=a&id=b&item_id=b"), Err(item.clone()));
+        assert_eq!(query("user_id=a&id=%"), Err(item.clone()));
+        assert_eq!(query("user_id=a&id=%4"), Err(item.clone()));
+        assert_eq!(query("user_id=a&id=%+1"), Err(item.clone()));
+        assert_eq!(query("user_id=a&id=%ff"), Err(item.clone()));
+        assert_eq!(query("user_id=a&id=%00"), Err(item.clone()));
+        assert_eq!(query("user_id=a&id="), Err(item.clone()));
+        assert_eq!(query("user_id=a&id"), Err(item.clone()));
+        assert_eq!(query("user_id=a&user_id=a&id=b"), Err(vec!["user_id"]));
+        assert_eq!(query("user_id=a&id=b&%ff=1"), Err(vec!["query"]));
+        assert_eq!(query(""), Err(vec!["user_id", "id", "item_id"]));
+        assert_eq!(
+            ids(with_body("user_id=a&id=b", FORM, b"id=b")),
+            Err(item.clone())
+        );
+        assert_eq!(
+            ids(with_body("", JSON, br#"{"user_id":"a","id":1}"#)),
+            Err(item.clone())
+        );
+        assert_eq!(
+            ids(with_body("", JSON, br#"{"user_id":"a","id":"b","id":"b"}"#)),
+            Err(item)
+        );
+        let nothing = vec!["body", "user_id", "id", "item_id"];
+        assert_eq!(ids(with_body("", JSON, b"[1]")), Err(nothing.clone()));
+        assert_eq!(ids(with_body("", JSON, b"{} x")), Err(nothing));
+        assert_eq!(
+            ids(with_body("user_id=a&id=b", "text/plain", b"x")),
+            Err(vec!["content_type"])
+        );
+    }
+
+    #[test]
+    fn quantities_are_whole_numbers() {
+        let quantity = |json: &'static str| {
+            let mut parameters = with_body("", JSON, json.as_bytes());
+            (
+                parameters.optional(Field::Quantity),
+                parameters.check().is_ok(),
+            )
+        };
+        assert_eq!(quantity(r#"{"quantity":2}"#), (Some(Whole(2)), true));
+        assert_eq!(quantity(r#"{"quantity":"2"}"#), (Some(Whole(2)), true));
+        assert_eq!(quantity("{}"), (None, true));
+        for wrong in [
+            "-1",
+            "1.5",
+            "1e3",
+            "4294967296",
+            "\"+1\"",
+            "\"\"",
+            "null",
+            "true",
+        ] {
+            let json = format!("{{\"quantity\":{wrong}}}");
+            let mut parameters = with_body("", JSON, json.as_bytes());
+            assert_eq!(
+                parameters.optional::<Whole>(Field::Quantity),
+                None,
+                "{wrong}"
+            );
+            assert!(parameters.check().is_err(), "{wrong}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(query in any::<String>(), body in any::<Vec<u8>>(), json in any::<bool>()) {
+            let _ = ids(with_body(&query, if json { JSON } else { FORM }, &body));
+        }
+
+        #[test]
+        fn percent_encoding_is_undone(text in "[^\\p{Cc}]{1,30}") {
+            let escaped: String = text.bytes().map(|b| format!("%{b:02X}")).collect();
+            prop_assert_eq!(decode(escaped.as_bytes()).expect("well-formed"), text);
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! What is wrong, and how a client is told.
+
+use std::borrow::Cow;
+
+use hyper::StatusCode;
+use hyper::header::{ACCEPT, ALLOW, HeaderMap, HeaderValue, RETRY_AFTER};
+
+use super::answer::{self, Answer, JSON, PROBLEM_JSON, write_string};
+use crate::limits::RETRY_AFTER_SECONDS;
+use crate::sale::Unavailable;
+use crate::telemetry::Outcome;
+
+/// What is wrong with one parameter.
+pub(super) type FieldError = (&'static str, Cow<'static, str>);
+
+/// The form in which a client wants to read errors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    /// `{"message", "code"}`
+    Plain,
+    /// RFC 9457
+    Rfc9457,
+}
+
+impl Format {
+    /// What the `Accept` header asks for.
+    pub(super) fn asked_by(headers: &HeaderMap) -> Self {
+        let wanted = b"application/problem+json";
+        let names_it = |accept: &HeaderValue| {
+            accept
+                .as_bytes()
+                .windows(wanted.len())
+                .any(|part| part.eq_ignore_ascii_case(wanted))
+        };
+        if headers.get(ACCEPT).is_some_and(names_it) {
+            Self::Rfc9457
+        } else {
+            Self::Plain
+        }
+    }
+}
+
+/// An error as an answer. The outcome's label is its `code`.
+#[derive(Debug)]
+pub(super) struct Problem {
+    status: StatusCode,
+    outcome: Outcome,
+    message: &'static str,
+    errors: Vec<FieldError>,
+    /// More members of the JSON object, each with a comma before it.
+    members: Vec<u8>,
+    retry_after_seconds: Option<u64>,
+    allow: Option<&'static str>,
+}
+
+impl Problem {
+    /// An error with nothing but its status, code and message.
+    pub(super) fn new(status: StatusCode, outcome: Outcome, message: &'static str) -> Self {
+        Self {
+            status,
+            outcome,
+            message,
+            errors: Vec::new(),
+            members: Vec::new(),
+            retry_after_seconds: None,
+            allow: None,
+        }
+    }
+
+    pub(super) fn bad_request(outcome: Outcome, message: &'static str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, outcome, message)
+    }
+
+    pub(super) fn conflict(outcome: Outcome, message: &'static str) -> Self {
+        Self::new(StatusCode::CONFLICT, outcome, message)
+    }
+
+    pub(super) fn missing(outcome: Outcome, message: &'static str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, outcome, message)
+    }
+
+    pub(super) fn validation(errors: Vec<FieldError>) -> Self {
+        let problem = Self::bad_request(Outcome::ValidationFailed, "Validation failed");
+        Self { errors, ..problem }
+    }
+
+    pub(super) fn body_incomplete() -> Self {
+        Self::validation(vec![("body", "ended before its announced end".into())])
+    }
+
+    pub(super) fn not_found() -> Self {
+        Self::missing(Outcome::NotFound, "No such path")
+    }
+
+    pub(super) fn method_not_allowed(allow: &'static str) -> Self {
+        let (status, outcome) = (StatusCode::METHOD_NOT_ALLOWED, Outcome::MethodNotAllowed);
+        let problem = Self::new(status, outcome, "This path does not take this method");
+        Self {
+            allow: Some(allow),
+            ..problem
+        }
+    }
+
+    pub(super) fn payload_too_large() -> Self {
+        let (status, outcome) = (StatusCode::PAYLOAD_TOO_LARGE, Outcome::PayloadTooLarge);
+        Self::new(status, outcome, "The body is too large")
+    }
+
+    pub(super) fn internal() -> Self {
+        let (status, outcome) = (StatusCode::INTERNAL_SERVER_ERROR, Outcome::InternalError);
+        Self::new(status, outcome, "Internal error")
+    }
+
+    pub(super) fn journal_unavailable() -> Self {
+        Self::unavailable(
+            Outcome::JournalUnavailable,
+            "Nothing can be stored at the moment",
+        )
+    }
+
+    pub(super) fn draining() -> Self {
+        Self::unavailable(Outcome::Draining, "The server is shutting down")
+    }
+
+    fn unavailable(outcome: Outcome, message: &'static str) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, outcome, message)
+            .retry_after(u64::from(RETRY_AFTER_SECONDS))
+    }
+
+    /// The same, to be asked again in `seconds`.
+    pub(super) fn retry_after(self, seconds: u64) -> Self {
+        Self {
+            retry_after_seconds: Some(seconds),
+            ..self
+        }
+    }
+
+    /// The same with more members of the JSON object, each with a comma before it.
+    pub(super) fn with_members(self, members: Vec<u8>) -> Self {
+        Self { members, ..self }
+    }
+
+    /// The answer, in the form that the client asked for.
+    pub(super) fn into_answer(self, format: Format) -> Answer {
+        let body = answer::body(|out| match format {
+            Format::Plain => self.write_plain(out),
+            Format::Rfc9457 => self.write_rfc9457(out),
+        });
+        let content_type = match format {
+            Format::Plain => JSON,
+            Format::Rfc9457 => PROBLEM_JSON,
+        };
+        let mut answer = Answer::new(self.outcome, self.status, content_type, body);
+        let headers = answer.response.headers_mut();
+        if let Some(seconds) = self.retry_after_seconds {
+            headers.insert(RETRY_AFTER, seconds.into());
+        }
+        if let Some(methods) = self.allow {
+            headers.insert(ALLOW, HeaderValue::from_static(methods));
+        }
+        answer
+    }
+
+    fn write_plain(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"message\":");
+        write_string(self.message, out);
+        out.extend_from_slice(b",\"code\":");
+        write_string(self.outcome.as_str(), out);
+        self.write_rest(out);
+    }
+
+    fn write_rfc9457(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"type\":\"about:blank\",\"title\":");
+        write_string(self.status.canonical_reason().unwrap_or_default(), out);
+        out.extend_from_slice(b",\"status\":");
+        out.extend_from_slice(self.status.as_str().as_bytes());
+        out.extend_from_slice(b",\"detail\":");
+        write_string(self.message, out);
+        out.extend_from_slice(b",\"code\":");
+        write_string(self.outcome.as_str(), out);
+        self.write_rest(out);
+    }
+
+    fn write_rest(&self, out: &mut Vec<u8>) {
+        for (i, (field, wrong)) in self.errors.iter().enumerate() {
+            out.extend_from_slice(if i == 0 { b",\"errors\":{" } else { b"," });
+            write_string(field, out);
+            out.push(b':');
+            write_string(wrong, out);
+        }
+        if !self.errors.is_empty() {
+            out.push(b'}');
+        }
+        out.extend_from_slice(&self.members);
+        out.push(b'}');
+    }
+}
+
+#[cfg(test)]
+impl Problem {
+    /// The names of the wrong parameters.
+    pub(super) fn fields(&self) -> Vec<&'static str> {
+        self.errors.iter().map(|(name, _)| *name).collect()
+    }
+}
+
+impl From<Unavailable> for Problem {
+    fn from(reason: Unavailable) -> Self {
+        match reason {
+            Unavailable::Overloaded => {
+                Self::unavailable(Outcome::Overloaded, "Too many requests at once")
+            }
+            Unavailable::Draining => Self::draining(),
+            Unavailable::Journal => Self::journal_unavailable(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    async fn text(problem: Problem, format: Format) -> String {
+        let body = problem.into_answer(format).response.into_body();
+        let bytes = body
+            .collect()
+            .await
+            .expect("a full body cannot fail")
+            .to_bytes();
+        String::from_utf8(bytes.to_vec()).expect("UTF-8")
+    }
+
+    #[tokio::test]
+    async fn errors_are_listed_by_field() {
+        let errors = vec![
+            ("user_id", "is required".into()),
+            ("id", "is \"odd\"".into()),
+        ];
+        let expected = r#"{"message":"Validation failed","code":"validation_failed","errors":{"user_id":"is required","id":"is \"odd\""}}"#;
+        assert_eq!(
+            text(Problem::validation(errors), Format::Plain).await,
+            expected
+        );
+    }
+
+    #[tokio::test]
+    async fn rfc_9457_on_request() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(Format::asked_by(&headers), Format::Plain);
+        let accept = "text/html, Application/Problem+JSON;q=0.9";
+        headers.insert(ACCEPT, HeaderValue::from_static(accept));
+        assert_eq!(Format::asked_by(&headers), Format::Rfc9457);
+        let expected = r#"{"type":"about:blank","title":"Not Found","status":404,"detail":"No such path","code":"not_found"}"#;
+        assert_eq!(text(Problem::not_found(), Format::Rfc9457).await, expected);
+    }
+
+    #[test]
+    fn unavailable_says_when_to_ask_again() {
+        for reason in [
+            Unavailable::Overloaded,
+            Unavailable::Draining,
+            Unavailable::Journal,
+        ] {
+            let response = Problem::from(reason).into_answer(Format::Plain).response;
+            assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+            assert_eq!(
+                response.headers()[RETRY_AFTER],
+                RETRY_AFTER_SECONDS.to_string()
+            );
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! `POST /purchase`
+
+use hyper::Request;
+use hyper::body::{Body, Bytes};
+use hyper::header::HeaderMap;
+
+use super::answer::{self, ALL_ITEMS_SOLD, Answer, write_purchase, write_purchased_items};
+use super::checkout::sale_not_active;
+use super::parameters::{Field, Parameters};
+use super::problem::Problem;
+use super::{Api, body};
+use crate::sale::outcome::PurchaseResult;
+use crate::sale::{Decision, PurchaseOutcome, Sale};
+use crate::telemetry::Outcome;
+use crate::types::{CheckoutCode, IdempotencyKey, Malformed, SaleId};
+
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// Sells what is in a checkout.
+pub(super) async fn purchase<B>(api: &Api, request: Request<B>) -> Result<Answer, Problem>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let (sale, decision) = decide(api, request).await?;
+    api.durable(decision.lsn).await?;
+    answer(api, sale, decision.outcome)
+}
+
+/// Decides, and lets go of the request.
+async fn decide<B>(
+    api: &Api,
+    request: Request<B>,
+) -> Result<(SaleId, Decision<PurchaseOutcome>), Problem>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let (head, body) = request.into_parts();
+    let body = body::read(body).await?;
+    let mut parameters = Parameters::from_query(head.uri.query());
+    parameters.add_body(&head.headers, &body);
+    let code: Option<CheckoutCode> = parameters.required(Field::Code);
+    let key = idempotency_key(&head.headers).unwrap_or_else(|wrong| {
+        parameters.wrong_as("idempotency_key", wrong);
+        None
+    });
+    parameters.check()?;
+    let code = code.ok_or_else(Problem::internal)?;
+    Ok((code.sale, api.engine.purchase(code, key)))
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey<'_>>, Malformed> {
+    let mut given = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(key) = given.next() else {
+        return Ok(None);
+    };
+    if given.next().is_some() {
+        return Err(Malformed("must be given only once"));
+    }
+    // An empty key has the wrong length, as has one that is not ASCII the wrong characters.
+    IdempotencyKey::new(key.to_str().unwrap_or_default()).map(Some)
+}
+
+fn answer(api: &Api, sale: SaleId, outcome: PurchaseOutcome) -> Result<Answer, Problem> {
+    let sale = || api.engine.sale(sale).ok_or_else(Problem::internal);
+    Err(match outcome {
+        PurchaseOutcome::Processed { result, replayed } if result.any_sold() => {
+            let outcome = if replayed {
+                Outcome::Replayed
+            } else {
+                Outcome::Sold
+            };
+            let sale = sale()?;
+            let body = answer::body(|out| write_purchase(&sale, &result, out));
+            return Ok(Answer::json(outcome, body));
+        }
+        PurchaseOutcome::Processed { result, .. } => all_items_sold(&*sale()?, &result),
+        PurchaseOutcome::CheckoutNotFound => {
+            Problem::missing(Outcome::CheckoutNotFound, "Checkout not found")
+        }
+        PurchaseOutcome::SaleNotActive => sale_not_active(),
+        PurchaseOutcome::CheckoutExpired => {
+            Problem::conflict(Outcome::CheckoutExpired, "This checkout has expired")
+        }
+        PurchaseOutcome::AlreadyProcessed { result } => {
+            let mut members = b",\"result\":".to_vec();
+            write_purchase(&*sale()?, &result, &mut members);
+            let message = "This checkout was already processed";
+            Problem::conflict(Outcome::AlreadyProcessed, message).with_members(members)
+        }
+        PurchaseOutcome::Unavailable(reason) => reason.into(),
+    })
+}
+
+fn all_items_sold(sale: &Sale, result: &PurchaseResult) -> Problem {
+    let mut members = Vec::new();
+    write_purchased_items(sale, result, &mut members);
+    Problem::conflict(Outcome::AllItemsSold, ALL_ITEMS_SOLD).with_members(members)
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::header::HeaderValue;
+
+    use super::*;
+
+    fn headers(keys: &[&'static str]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for key in keys {
+            headers.append(IDEMPOTENCY_KEY, HeaderValue::from_static(key));
+        }
+        headers
+    }
+
+    #[test]
+    fn a_key_is_given_at_most_once_and_well_formed() {
+        assert_eq!(idempotency_key(&headers(&[])), Ok(None));
+        let key = IdempotencyKey::new("k-1").expect("a key");
+        assert_eq!(idempotency_key(&headers(&["k-1"])), Ok(Some(key)));
+        for wrong in [&["a", "b"][..], &["a", "a"], &[""], &["a b"]] {
+            assert!(idempotency_key(&headers(wrong)).is_err(), "{wrong:?}");
+        }
+        let mut not_ascii = HeaderMap::new();
+        let value = HeaderValue::from_bytes(b"\xff").expect("opaque bytes are allowed");
+        not_ascii.insert(IDEMPOTENCY_KEY, value);
+        assert!(idempotency_key(&not_ascii).is_err());
+    }
+}

@@ -1,0 +1,155 @@
+//! Which path means what, and which methods it takes.
+
+use hyper::Method;
+
+use super::is_looking;
+use super::problem::Problem;
+use crate::telemetry::Route;
+
+/// Every path also answers under this prefix.
+const VERSION_PREFIX: &str = "/api/v1";
+
+/// A known path with what it names. A trailing slash makes another path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Path<'a> {
+    Checkout,
+    Purchase,
+    SalesActive,
+    Sales,
+    Sale(&'a str),
+    SaleItems(&'a str),
+    Image(&'a str),
+    Health,
+    Livez,
+    Readyz,
+    Metrics,
+    Page,
+    Unknown,
+}
+
+impl<'a> Path<'a> {
+    /// What `path` means. Nothing is decoded: no known path needs an escape.
+    pub(super) fn parse(path: &'a str) -> Self {
+        let path = match path.strip_prefix(VERSION_PREFIX) {
+            Some(rest) if rest.starts_with('/') => rest,
+            _ => path,
+        };
+        match path {
+            "/checkout" => Self::Checkout,
+            "/purchase" => Self::Purchase,
+            "/sales/active" => Self::SalesActive,
+            "/sales" => Self::Sales,
+            "/health" => Self::Health,
+            "/livez" => Self::Livez,
+            "/readyz" => Self::Readyz,
+            "/metrics" => Self::Metrics,
+            "/" => Self::Page,
+            _ => Self::parse_with_name(path),
+        }
+    }
+
+    fn parse_with_name(path: &'a str) -> Self {
+        let plain = |name: &str| !name.is_empty() && !name.contains('/');
+        if let Some(name) = path
+            .strip_prefix("/images/")
+            .and_then(|p| p.strip_suffix(".svg"))
+        {
+            return if plain(name) {
+                Self::Image(name)
+            } else {
+                Self::Unknown
+            };
+        }
+        let Some(sale) = path.strip_prefix("/sales/") else {
+            return Self::Unknown;
+        };
+        match sale.strip_suffix("/items") {
+            Some(id) if plain(id) => Self::SaleItems(id),
+            None if plain(sale) => Self::Sale(sale),
+            _ => Self::Unknown,
+        }
+    }
+
+    /// The label of this path's figures.
+    pub(super) fn route(self) -> Route {
+        match self {
+            Self::Checkout => Route::Checkout,
+            Self::Purchase => Route::Purchase,
+            Self::SalesActive => Route::SalesActive,
+            Self::Sales => Route::Sales,
+            Self::Sale(_) => Route::Sale,
+            Self::SaleItems(_) => Route::SaleItems,
+            Self::Image(_) => Route::Image,
+            Self::Health => Route::Health,
+            Self::Livez => Route::Livez,
+            Self::Readyz => Route::Readyz,
+            Self::Metrics => Route::Metrics,
+            Self::Page => Route::Page,
+            Self::Unknown => Route::Unknown,
+        }
+    }
+
+    /// An error when the path is unknown or does not take `method`.
+    pub(super) fn check_method(self, method: &Method) -> Result<(), Problem> {
+        match self {
+            Self::Unknown => Err(Problem::not_found()),
+            Self::Checkout | Self::Purchase if *method == Method::POST => Ok(()),
+            Self::Checkout | Self::Purchase => Err(Problem::method_not_allowed("POST")),
+            _ if is_looking(method) => Ok(()),
+            _ => Err(Problem::method_not_allowed("GET, HEAD")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_answer_with_and_without_version() {
+        for (path, expected) in [
+            ("/checkout", Path::Checkout),
+            ("/purchase", Path::Purchase),
+            ("/sales", Path::Sales),
+            ("/sales/active", Path::SalesActive),
+            ("/sales/12", Path::Sale("12")),
+            ("/sales/12/items", Path::SaleItems("12")),
+            ("/images/a.b.svg", Path::Image("a.b")),
+            ("/", Path::Page),
+        ] {
+            assert_eq!(Path::parse(path), expected, "{path}");
+            assert_eq!(Path::parse(&format!("/api/v1{path}")), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn near_misses_are_unknown() {
+        for path in [
+            "",
+            "*",
+            "//",
+            "/checkout/",
+            "/Checkout",
+            "/api/v1",
+            "/api/v1checkout",
+            "/api/v1/api/v1/checkout",
+            "/sales/",
+            "/sales/1/",
+            "/sales/1/items/",
+            "/sales//items",
+            "/images/.svg",
+            "/images/a/b.svg",
+            "/images/a.png",
+        ] {
+            assert_eq!(Path::parse(path), Path::Unknown, "{path}");
+        }
+    }
+
+    #[test]
+    fn methods_are_checked() {
+        assert!(Path::Checkout.check_method(&Method::POST).is_ok());
+        assert!(Path::Checkout.check_method(&Method::HEAD).is_err());
+        assert!(Path::Sales.check_method(&Method::HEAD).is_ok());
+        assert!(Path::Sales.check_method(&Method::OPTIONS).is_err());
+    }
+}

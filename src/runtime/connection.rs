@@ -1,0 +1,137 @@
+//! One connection: hyper on a socket that reports its progress to the deadlines.
+
+use std::cell::RefCell;
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::io;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use super::deadlines::{Connections, Progress};
+use crate::http::Api;
+use crate::limits::{HEAD_BYTES_MAX, HEADERS_MAX};
+
+/// How every connection is spoken on.
+pub(super) fn protocol() -> http1::Builder {
+    let mut protocol = http1::Builder::new();
+    protocol
+        // A client may close its half after its request and still gets the answer. It also keeps
+        // hyper from reading ahead, and from dropping a handler that waits for the disk.
+        .half_close(true)
+        // Answers are small: copied behind their head they leave in one plain write.
+        .writev(false)
+        .max_buf_size(HEAD_BYTES_MAX)
+        // Free up to hyper's default of 100: only above it the headers move to the heap.
+        .max_headers(HEADERS_MAX)
+        .header_read_timeout(None);
+    protocol
+}
+
+/// Serves `stream` until it ends, is overdue, or the drain ends it.
+pub(super) async fn serve(
+    stream: TcpStream,
+    protocol: &http1::Builder,
+    api: &Api,
+    connections: &Connections,
+) {
+    let (id, progress) = connections.add();
+    let io = Io {
+        stream,
+        progress: Rc::clone(&progress),
+    };
+    let service = service_fn(|request: Request<Incoming>| {
+        progress.request_begun();
+        let progress = &progress;
+        async move {
+            let response = api.handle(request).await;
+            progress.request_ended();
+            Ok::<_, Infallible>(response)
+        }
+    });
+    let mut connection = pin!(protocol.serve_connection(io, service));
+    let mut told_to_end = false;
+    poll_fn(|cx| {
+        progress.set_waker(cx.waker());
+        if progress.is_overdue() {
+            api.telemetry().connection_overdue();
+            return Poll::Ready(());
+        }
+        // What has arrived before the drain is taken in first.
+        let mut polled = connection.as_mut().poll(cx);
+        if polled.is_pending() && connections.is_draining() && !told_to_end {
+            told_to_end = true;
+            connection.as_mut().graceful_shutdown();
+            polled = connection.as_mut().poll(cx);
+        }
+        // An error is the client's: it left, or did not speak HTTP and was told so.
+        polled.map(drop)
+    })
+    .await;
+    connections.remove(id);
+}
+
+thread_local! {
+    /// Reads go through one buffer per worker: hyper's own is not initialised, and filling it
+    /// directly would take either unsafe code or zeroing it for every read.
+    static INCOMING: RefCell<[u8; HEAD_BYTES_MAX]> = const { RefCell::new([0; HEAD_BYTES_MAX]) };
+}
+
+/// A socket whose reads and writes are progress.
+struct Io {
+    stream: TcpStream,
+    progress: Rc<Progress>,
+}
+
+impl Read for Io {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut cursor: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        INCOMING.with_borrow_mut(|incoming| {
+            let length = incoming.len().min(cursor.remaining());
+            let mut buffer = ReadBuf::new(&mut incoming[..length]);
+            let polled = Pin::new(&mut self.stream).poll_read(cx, &mut buffer);
+            if polled.is_pending() {
+                self.progress.read_blocked();
+            } else if !buffer.filled().is_empty() {
+                self.progress.read();
+                cursor.put_slice(buffer.filled());
+            }
+            polled
+        })
+    }
+}
+
+impl Write for Io {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        if polled.is_pending() {
+            self.progress.write_blocked();
+        } else {
+            self.progress.written();
+        }
+        polled
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

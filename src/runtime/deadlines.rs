@@ -1,0 +1,311 @@
+//! Coarse deadlines: one counter per worker that ticks twice a second, and a sweep over all
+//! connections at every tick. A request costs a few cell writes and no timer.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::task::Waker;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::limits::{BODY_SECONDS_MAX, FIRST_BYTE_SECONDS_MAX, HEAD_SECONDS_MAX, IDLE_SECONDS_MAX};
+
+const TICKS_PER_SECOND: u32 = 2;
+
+/// What a connection is in the middle of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// It was accepted and has sent nothing.
+    FirstByte,
+    /// Its last request was answered.
+    Idle,
+    /// A request has begun and its head is not complete. More bytes do not extend the deadline.
+    Head,
+    /// The head is complete; its body may still be on the way.
+    Body,
+}
+
+/// What the deadlines know about one connection.
+#[derive(Debug)]
+pub(super) struct Progress {
+    ticks: Rc<Cell<u32>>,
+    phase: Cell<Phase>,
+    since: Cell<u32>,
+    /// The last read found nothing, and there was no other since.
+    awaits_bytes: Cell<bool>,
+    /// Since when the client has taken nothing of what is to be written.
+    blocked_since: Cell<Option<u32>>,
+    overdue: Cell<bool>,
+    waker: OnceCell<Waker>,
+}
+
+impl Progress {
+    fn new(ticks: Rc<Cell<u32>>) -> Self {
+        let since = Cell::new(ticks.get());
+        Self {
+            ticks,
+            phase: Cell::new(Phase::FirstByte),
+            since,
+            awaits_bytes: Cell::new(true),
+            blocked_since: Cell::new(None),
+            overdue: Cell::new(false),
+            waker: OnceCell::new(),
+        }
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.phase.set(phase);
+        self.since.set(self.ticks.get());
+    }
+
+    /// Bytes came in.
+    pub(super) fn read(&self) {
+        self.awaits_bytes.set(false);
+        if matches!(self.phase.get(), Phase::FirstByte | Phase::Idle) {
+            self.enter(Phase::Head);
+        }
+    }
+
+    /// More bytes are wanted and none is there.
+    pub(super) fn read_blocked(&self) {
+        self.awaits_bytes.set(true);
+    }
+
+    /// The client took some bytes.
+    pub(super) fn written(&self) {
+        self.blocked_since.set(None);
+    }
+
+    /// The client takes no bytes.
+    pub(super) fn write_blocked(&self) {
+        if self.blocked_since.get().is_none() {
+            self.blocked_since.set(Some(self.ticks.get()));
+        }
+    }
+
+    /// A request's head is complete.
+    pub(super) fn request_begun(&self) {
+        self.awaits_bytes.set(false);
+        self.enter(Phase::Body);
+    }
+
+    /// The answer to the request is known.
+    pub(super) fn request_ended(&self) {
+        self.enter(Phase::Idle);
+    }
+
+    /// Whether the client was too slow and the connection must be closed.
+    pub(super) fn is_overdue(&self) -> bool {
+        self.overdue.get()
+    }
+
+    /// Remembers how to wake the connection's task.
+    pub(super) fn set_waker(&self, waker: &Waker) {
+        // A task's waker stays good for its whole life, so that the first one is enough.
+        self.waker.get_or_init(|| waker.clone());
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = self.waker.get() {
+            waker.wake_by_ref();
+        }
+    }
+
+    fn exceeds_its_deadline(&self) -> bool {
+        let passed = |since: u32, seconds_max: u32| {
+            self.ticks.get().wrapping_sub(since) > seconds_max * TICKS_PER_SECOND
+        };
+        if self
+            .blocked_since
+            .get()
+            .is_some_and(|since| passed(since, IDLE_SECONDS_MAX))
+        {
+            return true;
+        }
+        let seconds_max = match self.phase.get() {
+            Phase::FirstByte => FIRST_BYTE_SECONDS_MAX,
+            Phase::Idle => IDLE_SECONDS_MAX,
+            Phase::Head => HEAD_SECONDS_MAX,
+            Phase::Body if self.awaits_bytes.get() => BODY_SECONDS_MAX,
+            // The server is at work, which is not the client's fault.
+            Phase::Body => return false,
+        };
+        passed(self.since.get(), seconds_max)
+    }
+}
+
+/// The open connections of one worker, and the clock of their deadlines.
+#[derive(Debug, Default)]
+pub(super) struct Connections {
+    ticks: Rc<Cell<u32>>,
+    open: RefCell<HashMap<u64, Rc<Progress>>>,
+    next: Cell<u64>,
+    draining: Cell<bool>,
+    all_closed: Notify,
+}
+
+impl Connections {
+    /// Takes in a new connection. It counts as open until [`Self::remove`].
+    pub(super) fn add(&self) -> (u64, Rc<Progress>) {
+        let (id, progress) = (
+            self.next.get(),
+            Rc::new(Progress::new(Rc::clone(&self.ticks))),
+        );
+        self.next.set(id + 1);
+        self.open.borrow_mut().insert(id, Rc::clone(&progress));
+        (id, progress)
+    }
+
+    /// Forgets a connection that has ended.
+    pub(super) fn remove(&self, id: u64) {
+        let mut open = self.open.borrow_mut();
+        open.remove(&id);
+        if open.is_empty() {
+            self.all_closed.notify_one();
+        }
+    }
+
+    /// Connections that are open.
+    pub(super) fn count(&self) -> usize {
+        self.open.borrow().len()
+    }
+
+    /// Whether connections should end with their current request.
+    pub(super) fn is_draining(&self) -> bool {
+        self.draining.get()
+    }
+
+    /// Tells all connections to end with their current request, or now when they have none.
+    pub(super) fn start_draining(&self) {
+        self.draining.set(true);
+        self.open
+            .borrow()
+            .values()
+            .for_each(|progress| progress.wake());
+    }
+
+    /// Waits until no connection is open.
+    pub(super) async fn all_closed(&self) {
+        while self.count() > 0 {
+            self.all_closed.notified().await;
+        }
+    }
+
+    /// Ticks for ever.
+    pub(super) async fn keep_ticking(&self) {
+        let mut interval = interval(Duration::from_secs(1) / TICKS_PER_SECOND);
+        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            interval.tick().await;
+            self.tick();
+        }
+    }
+
+    /// Advances the clock by one tick and wakes the connections that are overdue.
+    fn tick(&self) {
+        self.ticks.set(self.ticks.get().wrapping_add(1));
+        for progress in self.open.borrow().values() {
+            if progress.exceeds_its_deadline() {
+                progress.overdue.set(true);
+                progress.wake();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether the connection becomes overdue in `seconds`, and not half a second before.
+    fn due_after(connections: &Connections, progress: &Progress, seconds: u32) -> bool {
+        for _ in 0..seconds * TICKS_PER_SECOND {
+            connections.tick();
+            if progress.is_overdue() {
+                return false;
+            }
+        }
+        connections.tick();
+        progress.is_overdue()
+    }
+
+    #[test]
+    fn a_silent_connection_is_closed() {
+        let connections = Connections::default();
+        let (_, progress) = connections.add();
+        assert!(due_after(&connections, &progress, FIRST_BYTE_SECONDS_MAX));
+    }
+
+    #[test]
+    fn more_bytes_do_not_extend_a_head() {
+        let connections = Connections::default();
+        let (_, progress) = connections.add();
+        for _ in 0..HEAD_SECONDS_MAX * TICKS_PER_SECOND {
+            progress.read();
+            progress.read_blocked();
+            connections.tick();
+            assert!(!progress.is_overdue());
+        }
+        progress.read();
+        connections.tick();
+        assert!(progress.is_overdue());
+    }
+
+    #[test]
+    fn an_answered_connection_may_idle() {
+        let connections = Connections::default();
+        let (_, progress) = connections.add();
+        progress.read();
+        progress.request_begun();
+        progress.request_ended();
+        progress.read_blocked();
+        assert!(due_after(&connections, &progress, IDLE_SECONDS_MAX));
+    }
+
+    #[test]
+    fn only_missing_bytes_make_a_body_late() {
+        let connections = Connections::default();
+        let (_, complete) = connections.add();
+        let (_, missing) = connections.add();
+        for progress in [&complete, &missing] {
+            progress.read();
+            progress.request_begun();
+        }
+        missing.read_blocked();
+        assert!(due_after(&connections, &missing, BODY_SECONDS_MAX));
+        assert!(!complete.is_overdue());
+    }
+
+    #[test]
+    fn a_client_must_take_its_answer() {
+        let connections = Connections::default();
+        let (_, progress) = connections.add();
+        progress.read();
+        progress.request_begun();
+        progress.write_blocked();
+        connections.tick();
+        progress.written();
+        progress.write_blocked();
+        assert!(due_after(&connections, &progress, IDLE_SECONDS_MAX));
+    }
+
+    #[test]
+    fn ticks_may_wrap() {
+        let connections = Connections::default();
+        connections.ticks.set(u32::MAX - 3);
+        let (_, progress) = connections.add();
+        assert!(due_after(&connections, &progress, FIRST_BYTE_SECONDS_MAX));
+    }
+
+    #[tokio::test]
+    async fn the_last_to_leave_is_noticed() {
+        let connections = Connections::default();
+        connections.all_closed().await;
+        let (id, _) = connections.add();
+        assert_eq!(connections.count(), 1);
+        connections.remove(id);
+        connections.all_closed().await;
+    }
+}

@@ -1,0 +1,44 @@
+//! A worker's own listener on the shared port.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::limits::LISTEN_BACKLOG;
+
+/// Listens on `address`, which others may do too.
+pub(super) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.set_nonblocking(true)?;
+    // Accepted connections inherit it, which saves each of them a system call.
+    socket.set_tcp_nodelay(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(LISTEN_BACKLOG)?;
+    Ok(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+
+    use super::*;
+
+    #[test]
+    fn a_port_is_shared_and_nodelay_inherited() {
+        let first = bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
+        let address = first.local_addr().expect("bound");
+        first.set_nonblocking(false).expect("a plain socket");
+        let client = TcpStream::connect(address).expect("listening");
+        let (accepted, _) = first.accept().expect("a connection waits");
+        assert!(accepted.nodelay().expect("a TCP socket"));
+        drop(client);
+        bind(address).expect("the port is shared");
+    }
+}

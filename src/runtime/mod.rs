@@ -1,0 +1,168 @@
+//! Workers: one pinned thread with its own runtime, listener and connections for every core.
+//!
+//! Nothing is shared between workers on the way of a request but the engine. The kernel spreads
+//! connections over their listeners (`SO_REUSEPORT`), and a connection stays where it was accepted.
+
+mod connection;
+mod deadlines;
+mod drain;
+mod listener;
+mod shutdown;
+mod worker;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::thread::{CpuSet, sched_getaffinity};
+
+pub use self::drain::DrainReport;
+pub use self::shutdown::Shutdown;
+use crate::http::Api;
+
+/// Why the server could not start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Bind {
+        /// The address that was asked for.
+        address: SocketAddr,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// A worker's thread or runtime could not be made.
+    #[error("cannot start worker {worker}: {source}")]
+    Start {
+        /// The worker, counted from 0.
+        worker: usize,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// A worker's thread ended by a panic.
+    #[error("worker {worker} ended by a panic")]
+    Panicked {
+        /// The worker, counted from 0.
+        worker: usize,
+    },
+}
+
+/// Listeners that are bound, one per worker, and do not answer yet.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    listeners: Vec<TcpListener>,
+}
+
+impl Server {
+    /// Binds `address` once for each of `workers` workers. Port 0 becomes one free port for all.
+    ///
+    /// # Errors
+    /// [`ServeError::Bind`] when the address cannot be listened on.
+    pub fn bind(address: SocketAddr, workers: usize) -> Result<Self, ServeError> {
+        let bind = |address| {
+            listener::bind(address).map_err(|source| ServeError::Bind { address, source })
+        };
+        let first = bind(address)?;
+        let address = first
+            .local_addr()
+            .map_err(|source| ServeError::Bind { address, source })?;
+        let mut listeners = vec![first];
+        for _ in 1..workers {
+            listeners.push(bind(address)?);
+        }
+        Ok(Self { address, listeners })
+    }
+
+    /// The address that clients reach, with the port that was really bound.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Starts the workers. Each calls `make_api` on its own thread, inside its runtime, with its
+    /// number counted from 0; they answer until `shutdown` begins.
+    ///
+    /// # Errors
+    /// [`ServeError::Start`] when a thread cannot be made; the workers that were are shut down.
+    pub fn start<F>(self, make_api: F, shutdown: &Shutdown) -> Result<Running, ServeError>
+    where
+        F: Fn(usize) -> Rc<Api> + Send + Sync + 'static,
+    {
+        raise_open_files_limit();
+        let (make_api, cores) = (Arc::new(make_api), usable_cores());
+        let mut workers = Vec::with_capacity(self.listeners.len());
+        for (index, listener) in self.listeners.into_iter().enumerate() {
+            let (make_api, shutdown_seen) = (Arc::clone(&make_api), shutdown.clone());
+            let core = (!cores.is_empty()).then(|| cores[index % cores.len()]);
+            let thread = thread::Builder::new()
+                .name(format!("worker-{index}"))
+                .spawn(move || {
+                    let served = worker::run(listener, core, || make_api(index), &shutdown_seen);
+                    if served.is_err() {
+                        // Better no server than one that drops a part of its connections.
+                        shutdown_seen.begin();
+                    }
+                    served
+                });
+            match thread {
+                Ok(thread) => workers.push(thread),
+                Err(source) => {
+                    shutdown.begin();
+                    return Err(ServeError::Start {
+                        worker: index,
+                        source,
+                    });
+                }
+            }
+        }
+        Ok(Running { workers })
+    }
+}
+
+/// Workers that answer.
+#[derive(Debug)]
+pub struct Running {
+    workers: Vec<JoinHandle<io::Result<DrainReport>>>,
+}
+
+impl Running {
+    /// Blocks until every worker has drained after the shutdown began.
+    ///
+    /// # Errors
+    /// The first worker that could not start or panicked; all others have ended by then too.
+    pub fn join(self) -> Result<DrainReport, ServeError> {
+        let ends: Vec<_> = self.workers.into_iter().map(JoinHandle::join).collect();
+        let mut report = DrainReport::default();
+        for (worker, end) in ends.into_iter().enumerate() {
+            let served = end.map_err(|_| ServeError::Panicked { worker })?;
+            report += served.map_err(|source| ServeError::Start { worker, source })?;
+        }
+        Ok(report)
+    }
+}
+
+/// The cores that this process may use.
+fn usable_cores() -> Vec<usize> {
+    let Ok(usable) = sched_getaffinity(None) else {
+        return Vec::new();
+    };
+    (0..CpuSet::MAX_CPU)
+        .filter(|&core| usable.is_set(core))
+        .collect()
+}
+
+/// Allows as many open files as the operating system lets this process have.
+fn raise_open_files_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, current = limit.current, "the limit of open files stays as it is");
+    }
+}

@@ -1,0 +1,129 @@
+//! One worker: a pinned thread with its own runtime that accepts and serves connections.
+
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+use rustix::thread::{CpuSet, sched_setaffinity};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::task::spawn_local;
+use tokio::time::{Instant, sleep};
+
+use super::connection;
+use super::deadlines::Connections;
+use super::drain::{DrainReport, drain};
+use super::shutdown::Shutdown;
+use crate::http::Api;
+use crate::limits::CONNECTIONS_PER_WORKER_MAX;
+
+/// How long to wait when the process has no file descriptor or memory for another connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// At most one line per this time says why connections cannot be accepted.
+const LOG_PAUSE: Duration = Duration::from_secs(1);
+
+/// The answer to a connection that is one too many.
+const TOO_MANY_CONNECTIONS: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
+content-type: application/json\r\n\
+content-length: 63\r\n\
+retry-after: 1\r\n\
+connection: close\r\n\r\n\
+{\"message\":\"Too many connections are open\",\"code\":\"overloaded\"}";
+
+/// Serves until the shutdown, on this thread and, when there is one, on `core` only.
+pub(super) fn run(
+    listener: std::net::TcpListener,
+    core: Option<usize>,
+    make_api: impl FnOnce() -> Rc<Api>,
+    shutdown: &Shutdown,
+) -> io::Result<DrainReport> {
+    if let Some(core) = core {
+        pin_to(core);
+    }
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build_local(LocalOptions::default())?;
+    runtime.block_on(async {
+        let listener = TcpListener::from_std(listener)?;
+        let (api, connections) = (make_api(), Rc::new(Connections::default()));
+        let (driven, ticking) = (Rc::clone(&api), Rc::clone(&connections));
+        spawn_local(async move { driven.drive().await });
+        spawn_local(async move { ticking.keep_ticking().await });
+        tokio::select! {
+            () = accept(&listener, &api, &connections) => {}
+            () = shutdown.begun() => {}
+        }
+        drop(listener);
+        api.start_draining();
+        Ok(drain(&connections).await)
+    })
+}
+
+fn pin_to(core: usize) {
+    let mut cores = CpuSet::new();
+    cores.set(core);
+    if let Err(error) = sched_setaffinity(None, &cores) {
+        tracing::warn!(%error, core, "the worker is not pinned to its core");
+    }
+}
+
+/// Accepts connections for ever, each served by its own task.
+async fn accept(listener: &TcpListener, api: &Rc<Api>, connections: &Rc<Connections>) {
+    let protocol = Rc::new(connection::protocol());
+    let mut logged_at: Option<Instant> = None;
+    loop {
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) if concerns_one_connection(&error) => continue,
+            Err(error) => {
+                if logged_at.is_none_or(|at| at.elapsed() >= LOG_PAUSE) {
+                    logged_at = Some(Instant::now());
+                    tracing::error!(%error, "connections cannot be accepted");
+                }
+                sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        if connections.count() >= CONNECTIONS_PER_WORKER_MAX {
+            api.telemetry().connection_refused();
+            refuse(&stream);
+            continue;
+        }
+        let (protocol, api) = (Rc::clone(&protocol), Rc::clone(api));
+        let connections = Rc::clone(connections);
+        spawn_local(async move {
+            api.telemetry().connection_accepted();
+            connection::serve(stream, &protocol, &api, &connections).await;
+            api.telemetry().connection_closed();
+        });
+    }
+}
+
+/// The client left before it was accepted; the next one is fine.
+fn concerns_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted
+    )
+}
+
+fn refuse(stream: &TcpStream) {
+    // A new socket has room for these few bytes; if not, closing it says enough.
+    let _ = stream.try_write(TOO_MANY_CONNECTIONS);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::RETRY_AFTER_SECONDS;
+
+    #[test]
+    fn the_static_refusal_is_well_formed() {
+        let text = std::str::from_utf8(TOO_MANY_CONNECTIONS).expect("ASCII");
+        let (head, body) = text.split_once("\r\n\r\n").expect("a head and a body");
+        assert!(head.contains(&format!("content-length: {}\r\n", body.len())));
+        assert!(head.contains(&format!("retry-after: {RETRY_AFTER_SECONDS}\r\n")));
+        assert!(serde_json::from_str::<serde_json::Value>(body).is_ok());
+    }
+}
