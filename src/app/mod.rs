@@ -14,7 +14,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::config::{self, Config};
 use crate::env::{Clock, OsEntropy, RealDisk, SystemClock};
 use crate::http::Api;
-use crate::journal::{CommitWaiters, Durability, Journal, JournalError, Opening, Options, Tools};
+use crate::journal::{CommitWaiters, Durability, JournalError, Opening, Options, Tools};
 use crate::limits;
 use crate::runtime::{Running, ServeError, Server, Shutdown};
 use crate::sale::{CreateError, Engine, EngineOptions, Recovered, Snapshotter};
@@ -171,7 +171,7 @@ fn start_server(
     let started_us = engine.clock().monotonic_us();
     let engine = Arc::clone(engine);
     let make_api = move |_worker| {
-        let waiters = CommitWaiters::new(Arc::clone::<Journal>(engine.journal()));
+        let waiters = CommitWaiters::new(Arc::clone(engine.journal()));
         Rc::new(Api::new(
             Arc::clone(&engine),
             waiters,

@@ -6,9 +6,11 @@
 mod clock;
 mod disk;
 mod entropy;
+mod process;
 mod simulated_disk;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use disk::{Disk, DiskFile, OpenMode, RealDisk};
 pub use entropy::{DRAWN_BYTES, Entropy, OsEntropy, SeededEntropy, splitmix64};
+pub use process::ProcessMemory;
 pub use simulated_disk::SimulatedDisk;

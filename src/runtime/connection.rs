@@ -43,14 +43,14 @@ pub(super) async fn serve(
     api: &Api,
     connections: &Connections,
 ) {
-    let (id, progress) = connections.add();
+    let open = connections.add();
+    let progress = &open.progress;
     let io = Io {
         stream,
-        progress: Rc::clone(&progress),
+        progress: Rc::clone(progress),
     };
     let service = service_fn(|request: Request<Incoming>| {
         progress.request_begun();
-        let progress = &progress;
         async move {
             let response = api.handle(request).await;
             progress.request_ended();
@@ -76,7 +76,6 @@ pub(super) async fn serve(
         polled.map(drop)
     })
     .await;
-    connections.remove(id);
 }
 
 thread_local! {

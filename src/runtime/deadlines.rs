@@ -147,19 +147,22 @@ pub(super) struct Connections {
 }
 
 impl Connections {
-    /// Takes in a new connection. It counts as open until [`Self::remove`].
-    pub(super) fn add(&self) -> (u64, Rc<Progress>) {
+    /// Takes in a new connection.
+    pub(super) fn add(&self) -> OpenConnection<'_> {
         let (id, progress) = (
             self.next.get(),
             Rc::new(Progress::new(Rc::clone(&self.ticks))),
         );
         self.next.set(id + 1);
         self.open.borrow_mut().insert(id, Rc::clone(&progress));
-        (id, progress)
+        OpenConnection {
+            connections: self,
+            id,
+            progress,
+        }
     }
 
-    /// Forgets a connection that has ended.
-    pub(super) fn remove(&self, id: u64) {
+    fn remove(&self, id: u64) {
         let mut open = self.open.borrow_mut();
         open.remove(&id);
         if open.is_empty() {
@@ -215,6 +218,21 @@ impl Connections {
     }
 }
 
+/// A connection that counts as open for as long as this lives.
+#[derive(Debug)]
+pub(super) struct OpenConnection<'a> {
+    connections: &'a Connections,
+    id: u64,
+    /// What the deadlines know about it.
+    pub(super) progress: Rc<Progress>,
+}
+
+impl Drop for OpenConnection<'_> {
+    fn drop(&mut self) {
+        self.connections.remove(self.id);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -234,14 +252,16 @@ mod tests {
     #[test]
     fn a_silent_connection_is_closed() {
         let connections = Connections::default();
-        let (_, progress) = connections.add();
-        assert!(due_after(&connections, &progress, FIRST_BYTE_SECONDS_MAX));
+        let open = connections.add();
+        let progress = &open.progress;
+        assert!(due_after(&connections, progress, FIRST_BYTE_SECONDS_MAX));
     }
 
     #[test]
     fn more_bytes_do_not_extend_a_head() {
         let connections = Connections::default();
-        let (_, progress) = connections.add();
+        let open = connections.add();
+        let progress = &open.progress;
         for _ in 0..HEAD_SECONDS_MAX * TICKS_PER_SECOND {
             progress.read();
             progress.read_blocked();
@@ -256,56 +276,59 @@ mod tests {
     #[test]
     fn an_answered_connection_may_idle() {
         let connections = Connections::default();
-        let (_, progress) = connections.add();
+        let open = connections.add();
+        let progress = &open.progress;
         progress.read();
         progress.request_begun();
         progress.request_ended();
         progress.read_blocked();
-        assert!(due_after(&connections, &progress, IDLE_SECONDS_MAX));
+        assert!(due_after(&connections, progress, IDLE_SECONDS_MAX));
     }
 
     #[test]
     fn only_missing_bytes_make_a_body_late() {
         let connections = Connections::default();
-        let (_, complete) = connections.add();
-        let (_, missing) = connections.add();
-        for progress in [&complete, &missing] {
+        let (complete, missing) = (connections.add(), connections.add());
+        let (complete, missing) = (&complete.progress, &missing.progress);
+        for progress in [complete, missing] {
             progress.read();
             progress.request_begun();
         }
         missing.read_blocked();
-        assert!(due_after(&connections, &missing, BODY_SECONDS_MAX));
+        assert!(due_after(&connections, missing, BODY_SECONDS_MAX));
         assert!(!complete.is_overdue());
     }
 
     #[test]
     fn a_client_must_take_its_answer() {
         let connections = Connections::default();
-        let (_, progress) = connections.add();
+        let open = connections.add();
+        let progress = &open.progress;
         progress.read();
         progress.request_begun();
         progress.write_blocked();
         connections.tick();
         progress.written();
         progress.write_blocked();
-        assert!(due_after(&connections, &progress, IDLE_SECONDS_MAX));
+        assert!(due_after(&connections, progress, IDLE_SECONDS_MAX));
     }
 
     #[test]
     fn ticks_may_wrap() {
         let connections = Connections::default();
         connections.ticks.set(u32::MAX - 3);
-        let (_, progress) = connections.add();
-        assert!(due_after(&connections, &progress, FIRST_BYTE_SECONDS_MAX));
+        let open = connections.add();
+        let progress = &open.progress;
+        assert!(due_after(&connections, progress, FIRST_BYTE_SECONDS_MAX));
     }
 
     #[tokio::test]
     async fn the_last_to_leave_is_noticed() {
         let connections = Connections::default();
         connections.all_closed().await;
-        let (id, _) = connections.add();
+        let open = connections.add();
         assert_eq!(connections.count(), 1);
-        connections.remove(id);
+        drop(open);
         connections.all_closed().await;
     }
 }

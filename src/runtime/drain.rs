@@ -47,17 +47,17 @@ mod tests {
     async fn patience_ends() {
         let connections = Connections::default();
         assert_eq!(drain(&connections).await, DrainReport::default());
-        let (_leaves, _) = connections.add();
+        let _stays = connections.add();
         assert_eq!(drain(&connections).await, DrainReport { open: 1, cut: 1 });
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_last_connection_ends_the_drain() {
         let connections = Connections::default();
-        let (id, _) = connections.add();
+        let open = connections.add();
         let leave = async {
             tokio::time::sleep(Duration::from_secs(1)).await;
-            connections.remove(id);
+            drop(open);
         };
         let (report, ()) = tokio::join!(drain(&connections), leave);
         assert_eq!(report, DrainReport { open: 1, cut: 0 });
