@@ -16,6 +16,7 @@ pub(super) fn start(config: &LogConfig) {
     let builder = fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_target(false);
     let _ = match config.format {
         LogFormat::Human => builder.try_init(),

@@ -5,7 +5,7 @@ use std::io::Write;
 use hyper::Request;
 use hyper::body::{Body, Bytes};
 
-use super::answer::{self, Answer, write_number};
+use super::answer::{self, Answer, write_code, write_number};
 use super::parameters::{Field, Parameters, Whole};
 use super::problem::Problem;
 use super::{Api, body};
@@ -53,9 +53,11 @@ impl TryFrom<CheckoutOutcome> for Answer {
                 sale_ends_at,
             } => {
                 let body = answer::body(|out| {
-                    // Writing into memory cannot fail.
-                    let _ = write!(out, "{{\"code\":\"{code}\",\"items_count\":");
+                    out.extend_from_slice(b"{\"code\":\"");
+                    write_code(code, out);
+                    out.extend_from_slice(b"\",\"items_count\":");
                     write_number(items_count, out);
+                    // Writing into memory cannot fail.
                     let _ = write!(out, ",\"sale_ends_at\":\"{sale_ends_at}\"}}");
                 });
                 return Ok(Self::json(Outcome::Accepted, body));

@@ -10,7 +10,7 @@ use super::Api;
 use super::answer::{Answer, JSON, TEXT};
 use super::problem::{Format, Problem};
 use crate::env::ProcessMemory;
-use crate::journal::JournalStatus;
+use crate::sale::JournalStatus;
 use crate::telemetry::{LatencySummary, SinkStatus};
 
 /// The body of `/health`. The first four keys are fixed by clients that exist.

@@ -10,6 +10,7 @@
 mod answer;
 mod body;
 mod checkout;
+mod encoding;
 mod health;
 mod images;
 mod looking;
@@ -30,7 +31,7 @@ use hyper::{Method, Request, Response};
 use self::answer::Answer;
 use self::problem::{Format, Problem};
 use self::route::Path;
-use crate::journal::CommitWaiters;
+use crate::sale::CommitWaiters;
 use crate::sale::Engine;
 use crate::telemetry::{Registry, Route, WorkerTelemetry};
 use crate::types::Lsn;

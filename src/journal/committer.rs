@@ -29,6 +29,9 @@ impl Committer {
         loop {
             // Read before the queue: what is enqueued before the closing is then taken.
             let closing = self.shared.closing.load(Ordering::Acquire);
+            if self.shared.failure().is_some() {
+                return;
+            }
             match self.shared.take_batch(&mut spare) {
                 Some(batch) => {
                     if let Err(error) = self.commit(&batch, &mut spare) {

@@ -98,7 +98,27 @@ pub fn replay(
             replayed.end = Some((number, end));
         }
     }
+    check_reaches(dir, after, until, next_lsn)?;
     Ok(replayed)
+}
+
+/// The journal must not end before the snapshot: what is appended next would leave a gap.
+fn check_reaches(
+    dir: &Path,
+    after: Lsn,
+    until: Option<Lsn>,
+    next_lsn: Option<Lsn>,
+) -> Result<(), JournalError> {
+    let next = next_lsn.unwrap_or(Lsn::ZERO.next());
+    if until.is_some() || next > after {
+        return Ok(());
+    }
+    let what = format!("it stands for record {after}, but record {next} is missing");
+    Err(JournalError::Damaged {
+        path: snapshot::path_of(dir, after),
+        offset: 0,
+        what,
+    })
 }
 
 fn check_contiguous(dir: &Path, segments: &[u64]) -> Result<(), JournalError> {
@@ -308,9 +328,6 @@ impl Opening {
 /// given up on them, and only a new write makes it try again.
 fn settle(segment: &Segment, end: &SegmentEnd) -> Result<(), JournalError> {
     let (file, path) = (&*segment.file, &segment.path);
-    let found = file
-        .length_bytes()
-        .map_err(JournalError::io("read", path))?;
     if let Some(last) = end.last_frame_offset {
         let mut frame = vec![0; (end.offset - last) as usize];
         file.read_at(&mut frame, last)
@@ -318,14 +335,7 @@ fn settle(segment: &Segment, end: &SegmentEnd) -> Result<(), JournalError> {
         file.write_at(&frame, last)
             .map_err(JournalError::io("write", path))?;
     }
-    if found < segment.header.length_bytes {
-        tracing::warn!(
-            "{} has {found} bytes instead of {}: something other than this server cut it",
-            path.display(),
-            segment.header.length_bytes
-        );
-    }
-    if end.torn || found < segment.header.length_bytes {
+    if end.torn {
         segment::zero(file, path, end.offset, segment.header.length_bytes)?;
     }
     file.sync_data().map_err(JournalError::io("sync", path))

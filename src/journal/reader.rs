@@ -83,11 +83,14 @@ impl<'a> SegmentReader<'a> {
     /// Damage, or the file cannot be read.
     pub fn next_frame(&mut self) -> Result<Result<Frame<'_>, SegmentEnd>, JournalError> {
         match self.step()? {
-            Step::End { torn } => Ok(Err(SegmentEnd {
-                offset: self.offset,
-                last_frame_offset: self.last_frame_offset,
-                torn,
-            })),
+            Step::End { torn } => {
+                self.check_length()?;
+                Ok(Err(SegmentEnd {
+                    offset: self.offset,
+                    last_frame_offset: self.last_frame_offset,
+                    torn,
+                }))
+            }
             Step::Frame(header) => {
                 let offset = self.offset;
                 self.last_frame_offset = Some(offset);
@@ -174,6 +177,20 @@ impl<'a> SegmentReader<'a> {
             return Err(self.damage(missing));
         }
         Ok(Step::End { torn })
+    }
+
+    /// A segment has its whole length before it has its name. If it is shorter, somebody cut it,
+    /// and what was behind the cut is not known.
+    fn check_length(&self) -> Result<(), JournalError> {
+        let (file, path) = (&self.segment.file, &self.segment.path);
+        let found = file
+            .length_bytes()
+            .map_err(JournalError::io("read", path))?;
+        let expected = self.segment.header.length_bytes;
+        if found >= expected {
+            return Ok(());
+        }
+        Err(self.damage(&format!("the file has {found} bytes instead of {expected}")))
     }
 
     fn find_frame_from(&mut self, start: u64) -> Result<Option<u64>, JournalError> {

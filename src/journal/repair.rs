@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::error::JournalError;
 use super::opening;
 use super::segment::{self, Segment};
+use super::snapshot;
 use crate::env::{Disk, OpenMode};
 use crate::types::Lsn;
 
@@ -13,12 +14,13 @@ use crate::types::Lsn;
 pub struct Repaired {
     /// The last record that was kept.
     pub last_lsn: Lsn,
-    /// The files, renamed, that hold what was not: a copy of the damaged one and the later ones.
+    /// The files, renamed, that hold what was not: a copy of the damaged one, the later ones and
+    /// the snapshots.
     pub set_aside: Vec<PathBuf>,
 }
 
-/// Cuts the journal in `dir` at its first damage. The damaged segment is copied, and it and all
-/// later ones are set aside as `*.damaged`. `None` when nothing is damaged.
+/// Cuts the journal in `dir` at its first damage. A copy of the damaged segment, all later ones and
+/// the snapshots of what is cut off are set aside as `*.damaged`. `None` when nothing is damaged.
 ///
 /// Records behind the damage are lost to the server, although clients may have been answered from
 /// them: whoever calls this has no better copy.
@@ -32,7 +34,14 @@ pub fn repair(disk: &dyn Disk, dir: &Path) -> Result<Option<Repaired>, JournalEr
         Ok(())
     });
     let (path, offset) = match found {
-        Ok(_) => return Ok(None),
+        Ok(_) => {
+            let set_aside = set_newer_snapshots_aside(disk, dir, last_lsn)?;
+            let repaired = Repaired {
+                last_lsn,
+                set_aside,
+            };
+            return Ok((!repaired.set_aside.is_empty()).then_some(repaired));
+        }
         Err(JournalError::Damaged { path, offset, .. }) => (path, offset),
         Err(error) => return Err(error),
     };
@@ -44,7 +53,7 @@ pub fn repair(disk: &dyn Disk, dir: &Path) -> Result<Option<Repaired>, JournalEr
         let what = "only segments can be repaired; remove a damaged snapshot by hand".into();
         return Err(JournalError::Damaged { path, offset, what });
     };
-    let mut set_aside = Vec::new();
+    let mut set_aside = set_newer_snapshots_aside(disk, dir, last_lsn)?;
     for later in segment::list_segments(disk, dir)?
         .into_iter()
         .filter(|&later| later > number)
@@ -63,6 +72,22 @@ pub fn repair(disk: &dyn Disk, dir: &Path) -> Result<Option<Repaired>, JournalEr
         last_lsn,
         set_aside,
     }))
+}
+
+/// A snapshot of what the journal no longer holds would leave a gap behind the kept part.
+fn set_newer_snapshots_aside(
+    disk: &dyn Disk,
+    dir: &Path,
+    last_lsn: Lsn,
+) -> Result<Vec<PathBuf>, JournalError> {
+    let newer = snapshot::list(disk, dir)?
+        .into_iter()
+        .filter(|&lsn| lsn > last_lsn);
+    let set_aside = newer
+        .map(|lsn| set_file_aside(disk, &snapshot::path_of(dir, lsn)))
+        .collect::<Result<Vec<_>, _>>()?;
+    disk.sync_dir(dir).map_err(JournalError::io("sync", dir))?;
+    Ok(set_aside)
 }
 
 fn aside(path: &Path) -> PathBuf {

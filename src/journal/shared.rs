@@ -257,11 +257,13 @@ impl Shared {
         }
     }
 
-    /// Stops confirming anything, for good, and tells the owner of the process.
+    /// Stops confirming anything, for good, and tells the owner of the process, once.
     pub(super) fn fail(&self, error: &JournalError) {
         {
             let next = self.next.lock();
-            let _ = self.failure.set(error.to_string());
+            if self.failure.set(error.to_string()).is_err() {
+                return;
+            }
             self.update_accepting(&next);
         }
         self.next_changed.notify_all();

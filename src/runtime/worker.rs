@@ -8,7 +8,7 @@ use rustix::thread::{CpuSet, sched_setaffinity};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::task::spawn_local;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use super::connection;
 use super::deadlines::Connections;
@@ -19,8 +19,8 @@ use crate::limits::CONNECTIONS_PER_WORKER_MAX;
 
 /// How long to wait when the process has no file descriptor or memory for another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// At most one line per this time says why connections cannot be accepted.
-const LOG_PAUSE: Duration = Duration::from_secs(1);
+/// One in so many failures in a row is logged: a line a second.
+const FAILURES_PER_LINE: u32 = 20;
 
 /// The answer to a connection that is one too many.
 const TOO_MANY_CONNECTIONS: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
@@ -70,16 +70,19 @@ fn pin_to(core: usize) {
 /// Accepts connections for ever, each served by its own task.
 async fn accept(listener: &TcpListener, api: &Rc<Api>, connections: &Rc<Connections>) {
     let protocol = Rc::new(connection::protocol());
-    let mut logged_at: Option<Instant> = None;
+    let mut failures = 0_u32;
     loop {
         let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
+            Ok((stream, _)) => {
+                failures = 0;
+                stream
+            }
             Err(error) if concerns_one_connection(&error) => continue,
             Err(error) => {
-                if logged_at.is_none_or(|at| at.elapsed() >= LOG_PAUSE) {
-                    logged_at = Some(Instant::now());
+                if failures.is_multiple_of(FAILURES_PER_LINE) {
                     tracing::error!(%error, "connections cannot be accepted");
                 }
+                failures += 1;
                 sleep(ACCEPT_PAUSE).await;
                 continue;
             }

@@ -84,6 +84,9 @@ impl Engine {
                 .as_ref()
                 .is_some_and(|open| open.is_expired(wanted.now))
             {
+                if let Err(unavailable) = self.admit() {
+                    return Decision::immediate(CheckoutOutcome::Unavailable(unavailable));
+                }
                 self.expire(sale, reference, buyer, wanted.now);
             }
             if let Some(refusal) = refusal_of_buyer(sale, reference, buyer, wanted, limit) {
@@ -109,9 +112,9 @@ impl Engine {
         if sale.has_holds() {
             let taker = sale.taker(reference);
             if !sale.inventory.hold(wanted.item, wanted.quantity, taker) {
-                // Somebody took it since the look at the stock.
-                let gone = refusal_of_stock(sale, wanted).unwrap_or(CheckoutOutcome::ItemSoldOut);
-                return Decision::immediate(gone);
+                // Somebody took it since the look at the stock, and may have given it back.
+                let gone = refusal_of_stock(sale, wanted);
+                return Decision::immediate(gone.unwrap_or_else(|| item_held(sale, wanted.now)));
             }
         }
         let buyer = locked.shard.buyer(reference);
@@ -154,7 +157,7 @@ impl Engine {
             .has_holds()
             .then(|| now.plus_seconds(sale.terms.hold_seconds));
         if let Some(until) = hold_until {
-            sale.holds.lock().push_back(Hold {
+            sale.push_hold(Hold {
                 until,
                 buyer: reference,
                 secret,
@@ -222,13 +225,15 @@ fn refusal_of_buyer(
 fn refusal_of_stock(sale: &Sale, wanted: &Wanted<'_>) -> Option<CheckoutOutcome> {
     match sale.inventory.availability(wanted.item, wanted.quantity) {
         Availability::Free => None,
-        Availability::SoldOut => Some(CheckoutOutcome::ItemSoldOut),
-        Availability::Held => {
-            let until = sale.next_expiry().unwrap_or(wanted.now);
-            let retry_after_seconds = wanted.now.seconds_until(until).max(1);
-            Some(CheckoutOutcome::ItemHeld {
-                retry_after_seconds,
-            })
-        }
+        Availability::Held if sale.has_holds() => Some(item_held(sale, wanted.now)),
+        // Without holds, what is neither free nor sold is just being sold.
+        Availability::Held | Availability::SoldOut => Some(CheckoutOutcome::ItemSoldOut),
+    }
+}
+
+fn item_held(sale: &Sale, now: Timestamp) -> CheckoutOutcome {
+    let until = sale.next_expiry().unwrap_or(now);
+    CheckoutOutcome::ItemHeld {
+        retry_after_seconds: now.seconds_until(until).max(1),
     }
 }

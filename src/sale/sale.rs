@@ -52,7 +52,7 @@ pub struct Sale {
 }
 
 /// An open checkout whose hold will run out. All holds of a sale last equally long, so they run out
-/// in the order of their beginning, and a queue is enough.
+/// in the order of their beginning, as long as the clock does not go back, and a queue is enough.
 pub(super) struct Hold {
     pub(super) until: Timestamp,
     pub(super) buyer: BuyerRef,
@@ -183,6 +183,20 @@ impl Sale {
     #[must_use]
     pub fn next_expiry(&self) -> Option<Timestamp> {
         self.holds.lock().front().map(|hold| hold.until)
+    }
+
+    /// Queues a hold, at the end unless the clock went back.
+    pub(super) fn push_hold(&self, hold: Hold) {
+        let mut holds = self.holds.lock();
+        let later = |other: &&Hold| other.until > hold.until;
+        let place = holds.len() - holds.iter().rev().take_while(later).count();
+        holds.insert(place, hold);
+    }
+
+    /// Puts the holds in order: a snapshot hands them over by buyer.
+    pub(super) fn sort_holds(&self) {
+        let mut holds = self.holds.lock();
+        holds.make_contiguous().sort_by_key(|hold| hold.until);
     }
 
     /// Whether every unit is free, held or sold, and none twice. Exact only while nobody buys.

@@ -60,6 +60,9 @@ struct Purchased<'a> {
 
 impl State {
     pub(super) fn into_registry(self) -> Registry {
+        for sale in self.sales() {
+            sale.sort_holds();
+        }
         self.registry
     }
 
@@ -211,16 +214,7 @@ impl State {
     ) -> Result<(), JournalError> {
         for sale in self.sales() {
             if let Catalogue::Explicit(items) = &sale.catalogue {
-                let items: Vec<NewItem<'_>> = items.iter().collect();
-                for (index, piece) in items.chunks(limits::ITEMS_PER_RECORD_MAX).enumerate() {
-                    let first = ItemIndex((index * limits::ITEMS_PER_RECORD_MAX) as u32);
-                    let items = Items::Slice(piece);
-                    visit(&Record::SaleItems {
-                        sale: sale.id,
-                        first,
-                        items,
-                    })?;
-                }
+                visit_items(sale.id, items, visit)?;
             }
             visit(&Record::SaleCreated {
                 sale: sale.id,
@@ -235,8 +229,26 @@ impl State {
                 visit(&Record::SaleClosed { sale: sale.id })?;
             }
         }
+        // The record that makes them a sale may follow.
+        for (&sale, items) in &self.announced {
+            visit_items(sale, items, visit)?;
+        }
         Ok(())
     }
+}
+
+fn visit_items(
+    sale: SaleId,
+    items: &ExplicitItems,
+    visit: &mut dyn FnMut(&Record<'_>) -> Result<(), JournalError>,
+) -> Result<(), JournalError> {
+    let items: Vec<NewItem<'_>> = items.iter().collect();
+    for (index, piece) in items.chunks(limits::ITEMS_PER_RECORD_MAX).enumerate() {
+        let first = ItemIndex((index * limits::ITEMS_PER_RECORD_MAX) as u32);
+        let items = Items::Slice(piece);
+        visit(&Record::SaleItems { sale, first, items })?;
+    }
+    Ok(())
 }
 
 fn visit_buyer(

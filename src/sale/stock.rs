@@ -14,7 +14,7 @@ use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Mutex, Ordering};
 pub enum Availability {
     /// Enough units are free.
     Free,
-    /// Enough units are unsold, but some of them are held.
+    /// Enough units are unsold, but some of them are held, or in the hands of a thread.
     Held,
     /// Fewer units are unsold than asked for.
     SoldOut,
@@ -258,8 +258,8 @@ impl Pool {
         self.exhausted.store(false, Ordering::Release);
     }
 
-    /// Whether `quantity` units can be had. Anything but [`Availability::Free`] is exact at one
-    /// moment of the call.
+    /// Whether `quantity` units can be had. Anything but [`Availability::Free`] means that at one
+    /// moment of the call fewer were free; [`Availability::SoldOut`], that it stays so.
     pub fn availability(&self, quantity: u64) -> Availability {
         let exhausted = self.exhausted.load(Ordering::Acquire);
         if !exhausted && self.free_in_shards() >= quantity {
@@ -271,9 +271,8 @@ impl Pool {
                 return Availability::Free;
             }
         }
-        if self.stock - self.sold().min(self.stock) >= quantity
-            && self.held.load(Ordering::Acquire) > 0
-        {
+        // Only what is sold never comes back, so nothing else may say "sold out".
+        if self.stock - self.sold().min(self.stock) >= quantity {
             Availability::Held
         } else {
             Availability::SoldOut
