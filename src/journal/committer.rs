@@ -24,22 +24,20 @@ pub(super) struct Committer {
 impl Committer {
     /// Writes until the journal is closed or fails.
     pub(super) fn run(mut self) {
-        self.publish_room();
+        if let Err(error) = self.write_batches() {
+            self.shared.fail(&error);
+        }
+        self.shared.end_committer();
+    }
+
+    fn write_batches(&mut self) -> Result<(), JournalError> {
         let mut spare = Shared::empty_buffer();
         loop {
             // Read before the queue: what is enqueued before the closing is then taken.
             let closing = self.shared.closing.load(Ordering::Acquire);
-            if self.shared.failure().is_some() {
-                return;
-            }
             match self.shared.take_batch(&mut spare) {
-                Some(batch) => {
-                    if let Err(error) = self.commit(&batch, &mut spare) {
-                        self.shared.fail(&error);
-                        return;
-                    }
-                }
-                None if closing => return,
+                Some(batch) => self.commit(&batch, &mut spare)?,
+                None if closing => return Ok(()),
                 None => thread::park(),
             }
         }
@@ -51,9 +49,8 @@ impl Committer {
             SEGMENT_HEADER_BYTES + frame_bytes <= self.segment.header.length_bytes,
             "a batch fits into a segment, because what may be pending is bounded"
         );
-        let fits = self.offset + frame_bytes <= self.segment.header.length_bytes;
-        if !fits && !self.advance() {
-            return Ok(());
+        if self.offset + frame_bytes > self.segment.header.length_bytes {
+            self.advance()?;
         }
         frame::seal(self.segment.header.seed, batch.first, batch.count, buffer);
         let started_us = self.clock.monotonic_us();
@@ -82,16 +79,17 @@ impl Committer {
         }
     }
 
-    /// Goes on in the next segment; false when the journal failed while waiting for it.
-    fn advance(&mut self) -> bool {
+    /// Goes on in the next segment.
+    fn advance(&mut self) -> Result<(), JournalError> {
         let Some(next) = self.shared.take_prepared() else {
-            return false;
+            let full = std::io::ErrorKind::StorageFull.into();
+            return Err(JournalError::io("extend", &self.segment.path)(full));
         };
         let sealed_bytes = self.offset;
         self.segment = next;
         self.offset = SEGMENT_HEADER_BYTES;
         self.shared.note_sealed(sealed_bytes);
-        true
+        Ok(())
     }
 
     fn publish_room(&self) {

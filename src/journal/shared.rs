@@ -22,6 +22,7 @@ const FULL_RETRY: Duration = Duration::from_millis(200);
 pub(super) struct Shared {
     pub(super) progress: Progress,
     pub(super) closing: AtomicBool,
+    committer_ended: AtomicBool,
     pub(super) committer: OnceLock<Thread>,
     pub(super) pending_bytes_max: u64,
     queue: Mutex<Queue>,
@@ -86,6 +87,7 @@ impl Shared {
         Self {
             progress: Progress::starting_at(durable),
             closing: AtomicBool::new(false),
+            committer_ended: AtomicBool::new(false),
             committer: OnceLock::new(),
             pending_bytes_max,
             queue: Mutex::new(queue),
@@ -177,7 +179,8 @@ impl Shared {
         self.update_accepting(&next);
     }
 
-    /// Blocks until a segment is prepared, and takes it; `None` once the journal has failed.
+    /// Blocks until a segment is prepared, and takes it; `None` once the journal has failed, or is to
+    /// be closed while there is no room.
     pub(super) fn take_prepared(&self) -> Option<Segment> {
         let mut next = self.next.lock();
         loop {
@@ -185,7 +188,8 @@ impl Shared {
                 self.next_changed.notify_all();
                 return Some(segment);
             }
-            if self.failure.get().is_some() {
+            let given_up = next.full && self.closing.load(Ordering::Acquire);
+            if given_up || self.failure.get().is_some() {
                 return None;
             }
             self.next_changed.wait(&mut next);
@@ -197,10 +201,10 @@ impl Shared {
         self.next_changed.notify_all();
     }
 
-    /// Blocks until a segment is wanted; false once the journal closes or has failed.
+    /// Blocks until a segment is wanted; false once the committer has ended or the journal failed.
     pub(super) fn wait_until_wanted(&self) -> bool {
         let mut next = self.next.lock();
-        while !self.is_over() {
+        while !self.committer_ended.load(Ordering::Acquire) && self.failure.get().is_none() {
             if next.prepared.is_none() {
                 return true;
             }
@@ -234,6 +238,7 @@ impl Shared {
     pub(super) fn wait_for_room(&self) -> bool {
         let mut next = self.next.lock();
         let new = !std::mem::replace(&mut next.full, true);
+        self.next_changed.notify_all();
         self.next_changed.wait_for(&mut next, FULL_RETRY);
         new
     }

@@ -41,9 +41,10 @@ impl ExplicitItems {
     /// Adds an item; `false` when its id is there already.
     pub fn push(&mut self, item: &NewItem<'_>) -> bool {
         let index = self.items.len() as u32;
-        if self.by_id.insert(item.id.into(), index).is_some() {
+        if self.by_id.contains_key(item.id) {
             return false;
         }
+        self.by_id.insert(item.id.into(), index);
         self.items.push(Item {
             id: item.id.into(),
             name: item.name.into(),
