@@ -6,7 +6,6 @@ use super::error::JournalError;
 use super::opening;
 use super::segment::{self, Segment};
 use super::snapshot;
-use super::snapshot;
 use crate::env::{Disk, OpenMode};
 use crate::types::Lsn;
 
@@ -67,10 +66,6 @@ pub fn repair(disk: &dyn Disk, dir: &Path) -> Result<Option<Repaired>, JournalEr
         }
     } else {
         set_aside.push(copy_and_cut(disk, dir, number, offset)?);
-    }
-    // What a snapshot knows beyond the cut would leave a gap behind it.
-    for lsn in snapshot::list(disk, dir)?.into_iter().filter(|&lsn| lsn > last_lsn) {
-        set_aside.push(set_file_aside(disk, &snapshot::path_of(dir, lsn))?);
     }
     disk.sync_dir(dir).map_err(JournalError::io("sync", dir))?;
     Ok(Some(Repaired {

@@ -262,6 +262,15 @@ impl Shared {
         }
     }
 
+    /// The committer writes nothing any more.
+    pub(super) fn end_committer(&self) {
+        {
+            let _next = self.next.lock();
+            self.committer_ended.store(true, Ordering::Release);
+        }
+        self.next_changed.notify_all();
+    }
+
     /// Stops confirming anything, for good, and tells the owner of the process, once.
     pub(super) fn fail(&self, error: &JournalError) {
         {

@@ -18,7 +18,7 @@ use crate::types::{Lsn, Timestamp};
 /// Payload bytes after which a frame is written.
 const FRAME_PAYLOAD_BYTES: usize = 1024 * 1024;
 
-pub(super) /// Where the snapshot at `lsn` is.
+/// Where the snapshot at `lsn` is.
 pub(super) fn path_of(dir: &Path, lsn: Lsn) -> PathBuf {
     dir.join(format!("{:020}.snapshot", lsn.0))
 }

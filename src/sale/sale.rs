@@ -179,11 +179,6 @@ impl Sale {
         self.terms.hold_seconds > 0
     }
 
-    /// Puts the holds in the order of their end: a snapshot lists them by buyer.
-    pub(super) fn order_holds(&self) {
-        self.holds.lock().make_contiguous().sort_by_key(|hold| hold.until);
-    }
-
     /// When the next hold can expire.
     #[must_use]
     pub fn next_expiry(&self) -> Option<Timestamp> {
