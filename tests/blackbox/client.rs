@@ -51,6 +51,11 @@ impl Answer {
         self.member("code")
     }
 
+    /// The machine-readable name of an error; a success of a purchase has none.
+    pub fn code_if_any(&self) -> Option<String> {
+        self.json()["code"].as_str().map(str::to_owned)
+    }
+
     /// The same answer, which must be a 200.
     #[track_caller]
     pub fn ok(self) -> Self {

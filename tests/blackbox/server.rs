@@ -113,7 +113,7 @@ impl Place {
     pub fn segments(&self) -> Vec<PathBuf> {
         let entries = fs::read_dir(self.journal_dir()).expect("a journal");
         let files = entries.map(|entry| entry.expect("a directory entry").path());
-        let is_segment = |path: &PathBuf| path.extension().is_some_and(|end| end == "log");
+        let is_segment = |path: &PathBuf| path.extension().is_some_and(|end| end == "segment");
         let mut segments: Vec<_> = files.filter(is_segment).collect();
         segments.sort();
         segments
