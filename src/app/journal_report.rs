@@ -48,9 +48,10 @@ pub fn inspect(dir: &Path, records: bool, out: &mut dyn Write) -> Result<(), Rep
     for number in segments {
         inspect_segment(&disk, dir, number, out)?;
     }
+    let before_first = journal::first_lsn(&disk, dir)?.map_or(Lsn::ZERO, |first| Lsn(first.0 - 1));
     let mut counts: BTreeMap<&'static str, u64> = BTreeMap::new();
     let mut broken = Ok(());
-    let replayed = journal::replay(&disk, dir, Lsn::ZERO, None, &mut |entry| {
+    let replayed = journal::replay(&disk, dir, before_first, None, &mut |entry| {
         *counts.entry(kind_name(&entry.record)).or_default() += 1;
         if records && broken.is_ok() {
             broken = write_record(out, &entry);

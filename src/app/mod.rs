@@ -66,6 +66,7 @@ fn run(config: &Config) -> Result<(), AppError> {
         Arc::clone(engine.journal()),
         Arc::clone(&clock),
         Arc::new(OsEntropy),
+        config.journal.retain.map(seconds),
     )?;
     let rotation = rotation(config);
     if let Some(lsn) = rotation.run(&engine)? {
@@ -142,9 +143,6 @@ fn fail_stop(error: &JournalError) {
 }
 
 fn rotation(config: &Config) -> Rotation {
-    let seconds = |duration: std::time::Duration| {
-        u32::try_from(duration.as_secs()).expect("the configuration bounds durations")
-    };
     Rotation {
         interval_seconds: seconds(config.sale.interval),
         item_count: config.sale.total_items,
@@ -152,6 +150,10 @@ fn rotation(config: &Config) -> Rotation {
         hold_seconds: config.sale.hold.map_or(0, seconds),
         seed: config.sale.seed,
     }
+}
+
+fn seconds(duration: std::time::Duration) -> u32 {
+    u32::try_from(duration.as_secs()).expect("the configuration bounds durations")
 }
 
 fn start_server(

@@ -24,6 +24,7 @@ mod reader;
 mod repair;
 mod shared;
 mod status;
+mod trim;
 mod waiters;
 
 use std::path::{Path, PathBuf};
@@ -39,6 +40,7 @@ pub use reader::{Entry, Frame, SegmentEnd, SegmentReader};
 pub use record::Record;
 pub use repair::{Repaired, repair};
 pub use status::JournalStatus;
+pub use trim::{first_lsn, trim};
 pub use waiters::CommitWaiters;
 
 use crate::env::{Clock, Disk, DiskFile, Entropy};

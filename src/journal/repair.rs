@@ -6,6 +6,7 @@ use super::error::JournalError;
 use super::opening;
 use super::segment::{self, Segment};
 use super::snapshot;
+use super::trim;
 use crate::env::{Disk, OpenMode};
 use crate::types::Lsn;
 
@@ -28,8 +29,10 @@ pub struct Repaired {
 /// # Errors
 /// An error of the operating system, or damage that cutting does not mend.
 pub fn repair(disk: &dyn Disk, dir: &Path) -> Result<Option<Repaired>, JournalError> {
-    let mut last_lsn = Lsn::ZERO;
-    let found = opening::replay(disk, dir, Lsn::ZERO, None, &mut |entry| {
+    // A first segment that cannot be read is damage, which the replay finds again.
+    let first = trim::first_lsn(disk, dir).ok().flatten().unwrap_or(Lsn(1));
+    let mut last_lsn = Lsn(first.0 - 1);
+    let found = opening::replay(disk, dir, last_lsn, None, &mut |entry| {
         last_lsn = entry.lsn;
         Ok(())
     });

@@ -93,6 +93,16 @@ pub struct SnapshotWriter<'a> {
     buffer: Vec<u8>,
     next: Lsn,
     count: u32,
+    finished: bool,
+}
+
+/// What was not finished is no snapshot, and takes room.
+impl Drop for SnapshotWriter<'_> {
+    fn drop(&mut self) {
+        if !self.finished {
+            let _ = self.disk.remove(&self.temporary);
+        }
+    }
 }
 
 impl<'a> SnapshotWriter<'a> {
@@ -122,6 +132,7 @@ impl<'a> SnapshotWriter<'a> {
             buffer,
             next: Lsn(1),
             count: 0,
+            finished: false,
         })
     }
 
@@ -155,6 +166,7 @@ impl<'a> SnapshotWriter<'a> {
         self.disk
             .rename(&self.temporary, &path)
             .map_err(JournalError::io("rename", &path))?;
+        self.finished = true;
         self.disk
             .sync_dir(self.dir)
             .map_err(JournalError::io("sync", self.dir))

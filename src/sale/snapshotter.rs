@@ -11,7 +11,7 @@ use crate::journal::segment::SegmentHeader;
 use crate::journal::snapshot::{self, SnapshotWriter};
 use crate::journal::{self, Journal, JournalError};
 use crate::limits;
-use crate::types::Lsn;
+use crate::types::{Lsn, Timestamp};
 
 /// A thread that writes a snapshot whenever enough of the journal has been sealed.
 pub struct Snapshotter {
@@ -19,8 +19,9 @@ pub struct Snapshotter {
 }
 
 impl Snapshotter {
-    /// Starts the thread; it ends when the journal is closed. A snapshot that fails is logged and
-    /// tried again later: only the next start takes longer without it.
+    /// Starts the thread; it ends when the journal is closed. With `retain_seconds`, segments that a
+    /// snapshot covers are removed when they are older than that. What fails is logged and tried again
+    /// later: only the next start takes longer without a snapshot.
     ///
     /// # Errors
     /// The thread cannot be started.
@@ -28,15 +29,14 @@ impl Snapshotter {
         journal: Arc<Journal>,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
+        retain_seconds: Option<u32>,
     ) -> std::io::Result<Self> {
         let run = move || {
             let mut wanted = limits::SNAPSHOT_EVERY_BYTES;
             while let Some(sealed) = journal.wait_until_sealed(wanted) {
                 wanted = sealed + limits::SNAPSHOT_EVERY_BYTES;
-                let until = journal.durable();
-                match write_snapshot(&**journal.disk(), journal.dir(), until, &*clock, &*entropy) {
-                    Ok(()) => tracing::info!(lsn = until.0, "snapshot written"),
-                    Err(error) => tracing::warn!("snapshot at {until} failed: {error}"),
+                if let Err(error) = compact(&journal, &*clock, &*entropy, retain_seconds) {
+                    tracing::warn!("no snapshot: {error}; trying again later");
                 }
             }
         };
@@ -49,6 +49,24 @@ impl Snapshotter {
     pub fn join(self) {
         let _ = self.thread.join();
     }
+}
+
+fn compact(
+    journal: &Journal,
+    clock: &dyn Clock,
+    entropy: &dyn Entropy,
+    retain_seconds: Option<u32>,
+) -> Result<(), JournalError> {
+    let (disk, dir) = (&**journal.disk(), journal.dir());
+    let until = journal.durable();
+    write_snapshot(disk, dir, until, clock, entropy)?;
+    tracing::info!(lsn = until.0, "snapshot written");
+    if let Some(seconds) = retain_seconds {
+        let before = Timestamp(clock.now().0 - i64::from(seconds) * 1_000_000);
+        let removed = journal::trim(disk, dir, until, before)?;
+        tracing::info!(removed, "segments that are no longer needed removed");
+    }
+    Ok(())
 }
 
 /// Writes the snapshot of the state at `until`, which must be durable, from the one before it and

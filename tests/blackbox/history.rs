@@ -107,12 +107,17 @@ pub struct History {
 
 impl History {
     /// Takes in what clients did. Answers to the same code must agree.
-    pub fn add(&mut self, events: Vec<Event>) {
-        let (choices, purchases): (Vec<_>, Vec<_>) = events
-            .into_iter()
-            .partition(|event| matches!(event, Event::Chosen { .. }));
-        // A code may be purchased by another client than the one that was told it.
-        for event in choices.into_iter().chain(purchases) {
+    pub fn add(&mut self, mut events: Vec<Event>) {
+        // A code may be purchased by another client than the one that was told it, and be refused
+        // to one client because another one was faster.
+        let order = |event: &Event| match event {
+            Event::Chosen { .. } => 0,
+            Event::Purchased { answer, .. } => {
+                1 + u8::from(answer.as_ref().is_some_and(|a| result_of(a).is_some()))
+            }
+        };
+        events.sort_by_key(order);
+        for event in events {
             match event {
                 Event::Chosen { user, item, code } => self.add_choice(user, item, code),
                 Event::Purchased { code, key, answer } => self.add_purchase(&code, key, answer),

@@ -1,0 +1,134 @@
+//! Removing what is no longer needed: sealed segments that a snapshot covers and nobody is to read.
+
+use std::path::Path;
+
+use super::error::JournalError;
+use super::reader::SegmentReader;
+use super::segment::{self, Segment};
+use crate::env::{Disk, OpenMode};
+use crate::types::{Lsn, Timestamp};
+
+/// The first record that the journal in `dir` still holds; `None` when it holds none.
+///
+/// # Errors
+/// Damage, or the disk cannot be read.
+pub fn first_lsn(disk: &dyn Disk, dir: &Path) -> Result<Option<Lsn>, JournalError> {
+    match segment::list_segments(disk, dir)?.first() {
+        None => Ok(None),
+        Some(&number) => first_lsn_of(disk, dir, number),
+    }
+}
+
+fn first_lsn_of(disk: &dyn Disk, dir: &Path, number: u64) -> Result<Option<Lsn>, JournalError> {
+    let segment = Segment::open(disk, dir, number, OpenMode::Read)?;
+    let mut reader = SegmentReader::new(&segment, None);
+    let first = reader.next_frame()?.ok();
+    Ok(first.map(|frame| frame.header.first_lsn))
+}
+
+/// Removes the oldest segments as long as all their records are at or before `covered`, which a
+/// snapshot must stand for, and older than `before`. How many that were.
+///
+/// # Errors
+/// An error of the operating system. What was removed until then is gone.
+pub fn trim(
+    disk: &dyn Disk,
+    dir: &Path,
+    covered: Lsn,
+    before: Timestamp,
+) -> Result<usize, JournalError> {
+    let segments = segment::list_segments(disk, dir)?;
+    let mut removed = 0;
+    for triple in segments.windows(3) {
+        // The next segment tells the last record of this one; the one after it was prepared when
+        // the next came into use, and so after this one's last record was written.
+        let Some(next_first) = first_lsn_of(disk, dir, triple[1])? else {
+            break;
+        };
+        let after_next = Segment::open(disk, dir, triple[2], OpenMode::Read)?;
+        if next_first > covered.next() || after_next.header.created_at >= before {
+            break;
+        }
+        let path = segment::segment_path(dir, triple[0]);
+        disk.remove(&path)
+            .map_err(JournalError::io("remove", &path))?;
+        removed += 1;
+    }
+    if removed > 0 {
+        disk.sync_dir(dir).map_err(JournalError::io("sync", dir))?;
+    }
+    Ok(removed)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::env::{ManualClock, SeededEntropy, SimulatedDisk};
+    use crate::journal::{self, Durability, Opening, Options, Record, Tools};
+    use crate::types::SaleId;
+
+    const SEGMENT_BYTES: u64 = 64 * 1024;
+
+    /// A journal of several segments, all prepared at second 100; its last record.
+    fn fill(disk: &SimulatedDisk, dir: &Path) -> Lsn {
+        let opening = Opening::lock(Arc::new(disk.clone()), dir).expect("free");
+        let replayed = opening.replay(Lsn::ZERO, &mut |_| Ok(())).expect("empty");
+        let tools = Tools {
+            clock: Arc::new(ManualClock::at(Timestamp::from_seconds(100))),
+            entropy: Arc::new(SeededEntropy::new(1)),
+            fail_stop: Box::new(|error| panic!("{error}")),
+        };
+        let options = Options {
+            durability: Durability::Fsync,
+            segment_bytes: SEGMENT_BYTES,
+        };
+        let journal = opening.start(&replayed, &options, tools).expect("room");
+        let record = Record::SaleClosed { sale: SaleId(1) };
+        let mut last = Lsn::ZERO;
+        for _ in 0..4 * SEGMENT_BYTES / 64 {
+            last = journal.append(Timestamp(0), &record);
+            journal.wait(last).expect("the disk works");
+        }
+        last
+    }
+
+    #[test]
+    fn only_covered_and_old_segments_go() {
+        let (disk, dir) = (SimulatedDisk::new(), Path::new("journal"));
+        let last = fill(&disk, dir);
+        let (then, later) = (Timestamp::from_seconds(100), Timestamp::from_seconds(101));
+        let count = || segment::list_segments(&disk, dir).expect("readable").len();
+        let all = count();
+        assert_eq!(
+            trim(&disk, dir, last, then).expect("writable"),
+            0,
+            "they are not old"
+        );
+        assert_eq!(
+            trim(&disk, dir, Lsn(5), later).expect("writable"),
+            0,
+            "nothing is covered"
+        );
+        assert_eq!(trim(&disk, dir, last, later).expect("writable"), all - 2);
+        assert_eq!(count(), 2);
+
+        let first = first_lsn(&disk, dir)
+            .expect("readable")
+            .expect("some are left");
+        let mut read = first.0 - 1;
+        let visit = &mut |entry: journal::Entry<'_>| {
+            read += 1;
+            assert_eq!(entry.lsn, Lsn(read));
+            Ok(())
+        };
+        journal::replay(&disk, dir, Lsn(first.0 - 1), None, visit).expect("intact");
+        assert_eq!(Lsn(read), last);
+        let from_start = journal::replay(&disk, dir, Lsn::ZERO, None, &mut |_| Ok(()));
+        assert!(
+            from_start.is_err(),
+            "a start without the snapshot is refused"
+        );
+    }
+}
