@@ -49,7 +49,6 @@ pub fn replay(
     visit: &mut dyn FnMut(Entry<'_>) -> Result<(), JournalError>,
 ) -> Result<Replayed, JournalError> {
     let segments = segment::list_segments(disk, dir)?;
-    check_contiguous(dir, &segments)?;
     let mut replayed = Replayed {
         last_lsn: after,
         records: 0,
@@ -58,20 +57,25 @@ pub fn replay(
         end: None,
     };
     let start = first_needed(disk, dir, &replayed.segments, after)?;
+    check_contiguous(dir, replayed.segments.get(..=start).unwrap_or_default())?;
     let mut next_lsn = None;
     for index in start..replayed.segments.len() {
         if until.is_some_and(|until| replayed.last_lsn >= until) {
             break;
         }
+        check_contiguous(dir, &replayed.segments[index.saturating_sub(1)..=index])?;
         let number = replayed.segments[index];
         let segment = Segment::open(disk, dir, number, OpenMode::Read)?;
-        let mut reader = SegmentReader::new(&segment, next_lsn);
+        // Behind a torn batch the numbers cannot go on; that is told of the batch.
+        let expected = next_lsn.filter(|_| !replayed.torn);
+        let mut reader = SegmentReader::new(&segment, expected);
         let mut frames = 0_u64;
         let end = loop {
             match reader.next_frame()? {
                 Err(end) => break end,
                 Ok(frame) => {
                     frames += 1;
+                    check_order(dir, &replayed, number)?;
                     check_first(&segment, &replayed, frame.header.first_lsn, frame.offset)?;
                     frame.visit(&segment, &mut |entry| {
                         if entry.lsn > after {
@@ -88,7 +92,6 @@ pub fn replay(
             }
         };
         next_lsn = reader.next_lsn().or(next_lsn);
-        check_order(dir, &replayed, frames, number)?;
         if frames > 0 || replayed.end.is_none() {
             replayed.torn = end.torn;
             replayed.end = Some((number, end));
@@ -154,14 +157,9 @@ fn check_first(
 }
 
 /// Frames in a later segment prove that everything before them was durable, and so not torn.
-fn check_order(
-    dir: &Path,
-    replayed: &Replayed,
-    frames: u64,
-    number: u64,
-) -> Result<(), JournalError> {
+fn check_order(dir: &Path, replayed: &Replayed, number: u64) -> Result<(), JournalError> {
     match replayed.end {
-        Some((torn, end)) if frames > 0 && replayed.torn => Err(JournalError::Damaged {
+        Some((torn, end)) if replayed.torn => Err(JournalError::Damaged {
             path: segment::segment_path(dir, torn),
             offset: end.offset,
             what: format!("a batch is incomplete, but segment {number} goes on after it"),
@@ -178,9 +176,11 @@ fn first_needed(
     after: Lsn,
 ) -> Result<usize, JournalError> {
     for (index, &number) in segments.iter().enumerate().rev() {
-        let segment = Segment::open(disk, dir, number, OpenMode::Read)?;
-        let mut reader = SegmentReader::new(&segment, None);
         // Damage is found again, and told, when the segment is read in its turn.
+        let Ok(segment) = Segment::open(disk, dir, number, OpenMode::Read) else {
+            continue;
+        };
+        let mut reader = SegmentReader::new(&segment, None);
         if let Ok(Ok(frame)) = reader.next_frame()
             && frame.header.first_lsn <= after.next()
         {

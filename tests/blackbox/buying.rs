@@ -34,18 +34,28 @@ fn a_checkout_keeps_its_code_and_counts_its_units() {
 #[test]
 fn a_checkout_names_what_is_missing() {
     let (_server, mut client) = shop();
-    client.post("/checkout").invalid(&["user_id", "id", "item_id"]);
-    client.post("/checkout?user_id=ada").invalid(&["id", "item_id"]);
+    client
+        .post("/checkout")
+        .invalid(&["user_id", "id", "item_id"]);
+    client
+        .post("/checkout?user_id=ada")
+        .invalid(&["id", "item_id"]);
     client.post("/checkout?id=ITM-1-0").invalid(&["user_id"]);
-    client.post("/checkout?user_id=&id=nothing").invalid(&["user_id"]);
+    client
+        .post("/checkout?user_id=&id=nothing")
+        .invalid(&["user_id"]);
     for quantity in ["0", "2", "-1", "x", "", "99999999999"] {
         let target = format!("/checkout?user_id=ada&id=ITM-1-0&quantity={quantity}");
         client.post(&target).invalid(&["quantity"]);
     }
-    client.post("/checkout?user_id=ada&id=ITM-1-0&quantity=1").ok();
+    client
+        .post("/checkout?user_id=ada&id=ITM-1-0&quantity=1")
+        .ok();
     let target = "/checkout?user_id=ada&id=ITM-1-1&sale_id=x";
     client.post(target).invalid(&["sale_id"]);
-    client.post("/checkout?user_id=ada&id=ITM-1-1&sale_id=1").ok();
+    client
+        .post("/checkout?user_id=ada&id=ITM-1-1&sale_id=1")
+        .ok();
 }
 
 #[test]
@@ -61,7 +71,10 @@ fn an_item_may_be_unknown() {
 
 #[test]
 fn the_limit_counts_bought_and_chosen() {
-    let server = Server::start(&[("SALE_MAX_ITEMS_PER_USER", "10"), ("SALE_TOTAL_ITEMS", "20")]);
+    let server = Server::start(&[
+        ("SALE_MAX_ITEMS_PER_USER", "10"),
+        ("SALE_TOTAL_ITEMS", "20"),
+    ]);
     let mut client = server.client();
     let items: Vec<_> = (0..12).map(|index| format!("ITM-1-{index}")).collect();
     let items: Vec<_> = items.iter().map(String::as_str).collect();
@@ -125,7 +138,9 @@ fn a_purchase_needs_a_code() {
     let (_server, mut client) = shop();
     let long = "9".repeat(2_000);
     for code in ["", "x", "CHK-1-", "CHK-1-0123", "CHK-0-0", "%00", &long] {
-        client.post(&format!("/purchase?code={code}")).invalid(&["code"]);
+        client
+            .post(&format!("/purchase?code={code}"))
+            .invalid(&["code"]);
     }
     client.post("/purchase").invalid(&["code"]);
     let upper = UNKNOWN_CODE.to_uppercase();
@@ -200,7 +215,11 @@ fn a_code_is_used_once() {
     for _ in 0..2 {
         let again = client.purchase(&code);
         let again = again.refused(409, "already_processed", "already");
-        assert!(again.text().ends_with(&format!(",\"result\":{}}}", first.text())));
+        assert!(
+            again
+                .text()
+                .ends_with(&format!(",\"result\":{}}}", first.text()))
+        );
     }
     assert_eq!(client.active_sale().1, 1);
 }
@@ -257,16 +276,25 @@ fn errors_can_be_read_as_rfc_9457() {
     let accept = [("Accept", "application/problem+json, */*")];
     let answer = client.send("POST", "/checkout?user_id=ada", &accept, b"");
     assert_eq!(answer.status, 400);
-    assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+    assert_eq!(
+        answer.header("content-type"),
+        Some("application/problem+json")
+    );
     let json = answer.json();
     assert_eq!(json["status"], 400);
     assert_eq!(json["code"], "validation_failed");
     assert_eq!(json["title"], "Bad Request");
-    assert!(json["type"].is_string() && json["detail"].is_string(), "{json}");
+    assert!(
+        json["type"].is_string() && json["detail"].is_string(),
+        "{json}"
+    );
     assert!(json["errors"]["id"].is_string() && json["errors"]["item_id"].is_string());
     let answer = client.send("GET", "/nowhere", &accept, b"");
     assert_eq!(answer.json()["code"], "not_found");
-    assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+    assert_eq!(
+        answer.header("content-type"),
+        Some("application/problem+json")
+    );
     // A success is the usual JSON.
     let answer = client.send("GET", "/sales/active", &accept, b"").ok();
     assert_eq!(answer.header("content-type"), Some("application/json"));

@@ -148,8 +148,8 @@ impl Client {
         let broken = |what: String| io::Error::new(io::ErrorKind::InvalidData, what);
         let status_line = self.read_line()?;
         let status = status_line
-            .strip_prefix("HTTP/1.1 ")
-            .and_then(|rest| rest.get(..3)?.parse().ok())
+            .strip_prefix("HTTP/1.")
+            .and_then(|rest| rest.get(2..5)?.parse().ok())
             .ok_or_else(|| broken(format!("status line {status_line:?}")))?;
         let mut headers = Vec::new();
         loop {

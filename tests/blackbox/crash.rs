@@ -364,7 +364,7 @@ fn nothing_that_was_answered_is_lost_or_sold_twice() {
     while counted < ROUNDS_MIN || !sold_out {
         assert!(number < ROUNDS_MAX, "{counted} rounds counted");
         assert!(counted >= ROUNDS_MIN || !sold_out, "sold out too early");
-        let answers_max = if counted < ROUNDS_MIN { 450 } else { 2_000 };
+        let answers_max = if counted < ROUNDS_MIN { 250 } else { 2_000 };
         let answers = ANSWERS_MIN + sale.random.below(answers_max - ANSWERS_MIN);
         counted += u32::from(sale.buy_until_killed(number, answers));
         number += 1;

@@ -25,14 +25,29 @@ fn post_body(
 fn every_place_and_name_is_understood() {
     let (_server, mut client) = shop();
     let code = client.post("/checkout?user_id=ada&id=ITM-1-0").ok().code();
-    let mut same = |answer: crate::client::Answer| assert_eq!(answer.ok().code(), code);
+    let same = |answer: crate::client::Answer| assert_eq!(answer.ok().code(), code);
     same(client.post("/api/v1/checkout?item_id=ITM-1-1&user_id=ada"));
-    same(post_body(&mut client, "/checkout", FORM, "user_id=ada&id=ITM-1-2"));
-    same(post_body(&mut client, "/checkout?user_id=ada", FORM, "item_id=ITM-1-3"));
+    same(post_body(
+        &mut client,
+        "/checkout",
+        FORM,
+        "user_id=ada&id=ITM-1-2",
+    ));
+    same(post_body(
+        &mut client,
+        "/checkout?user_id=ada",
+        FORM,
+        "item_id=ITM-1-3",
+    ));
     let body = r#"{"user_id":"ada","id":"ITM-1-4","other":[1]}"#;
     same(post_body(&mut client, "/api/v1/checkout", JSON, body));
     let body = r#"{"user_id":"\u0061da","item_id":"ITM-1-5","quantity":1,"sale_id":"1"}"#;
-    same(post_body(&mut client, "/checkout", "application/json; charset=utf-8", body));
+    same(post_body(
+        &mut client,
+        "/checkout",
+        "application/json; charset=utf-8",
+        body,
+    ));
     same(client.post("/checkout?user_id=%61da&id=ITM%2D1%2d6&unknown=%zz"));
 
     let purchase = |client: &mut Client, user, item: &str| {
@@ -53,15 +68,21 @@ fn a_parameter_given_twice_is_refused() {
     let item = ["id", "item_id"];
     let twice = "/checkout?user_id=ada&user_id=ada&id=ITM-1-0";
     client.post(twice).invalid(&["user_id"]);
-    client.post("/checkout?user_id=ada&id=ITM-1-0&id=ITM-1-0").invalid(&item);
-    client.post("/checkout?user_id=ada&id=ITM-1-0&item_id=ITM-1-0").invalid(&item);
+    client
+        .post("/checkout?user_id=ada&id=ITM-1-0&id=ITM-1-0")
+        .invalid(&item);
+    client
+        .post("/checkout?user_id=ada&id=ITM-1-0&item_id=ITM-1-0")
+        .invalid(&item);
     let target = "/checkout?user_id=ada&id=ITM-1-0";
     post_body(&mut client, target, FORM, "id=ITM-1-0").invalid(&item);
     post_body(&mut client, target, JSON, r#"{"user_id":"ada"}"#).invalid(&["user_id"]);
     let body = r#"{"user_id":"ada","id":"ITM-1-0","id":"ITM-1-1"}"#;
     post_body(&mut client, "/checkout", JSON, body).invalid(&item);
     let code = client.choose("ada", &["ITM-1-0"]);
-    client.post(&format!("/purchase?code={code}&code={code}")).invalid(&["code"]);
+    client
+        .post(&format!("/purchase?code={code}&code={code}"))
+        .invalid(&["code"]);
     client.purchase(&code).ok();
 }
 
@@ -100,7 +121,10 @@ fn ids_are_up_to_128_bytes_of_utf_8() {
     for (index, user) in allowed.iter().enumerate() {
         let item = format!("ITM-1-{index}");
         let code = client.choose(user, &[&item]);
-        let body = format!(r#"{{"user_id":{},"id":"ITM-1-9"}}"#, serde_json::json!(user));
+        let body = format!(
+            r#"{{"user_id":{},"id":"ITM-1-9"}}"#,
+            serde_json::json!(user)
+        );
         let answer = post_body(&mut client, "/checkout", JSON, body);
         assert_eq!(answer.ok().code(), code, "{user}");
     }
@@ -110,7 +134,9 @@ fn ids_are_up_to_128_bytes_of_utf_8() {
     }
     // Long, but well-formed: there is just no such item.
     let target = format!("/checkout?user_id=ada&id={}", escaped(&"ü".repeat(64)));
-    client.post(&target).refused(404, "item_not_found", "not found");
+    client
+        .post(&target)
+        .refused(404, "item_not_found", "not found");
 }
 
 #[test]
@@ -121,7 +147,9 @@ fn bodies_must_be_what_they_say() {
         post_body(&mut client, ids, JSON, body).invalid(&["body"]);
     }
     post_body(&mut client, ids, "text/plain", "x").invalid(&["content_type"]);
-    client.send("POST", ids, &[], b"x").invalid(&["content_type"]);
+    client
+        .send("POST", ids, &[], b"x")
+        .invalid(&["content_type"]);
     for wrong in ["1", "null", "[\"ada\"]", "{}", "true"] {
         let body = format!(r#"{{"user_id":{wrong},"id":"ITM-1-0"}}"#);
         post_body(&mut client, "/checkout", JSON, body).invalid(&["user_id"]);
@@ -133,12 +161,18 @@ fn bodies_must_be_what_they_say() {
 fn what_is_malformed_is_said_before_what_is_unknown() {
     let (_server, mut client) = shop();
     let code = client.choose("ada", &["ITM-1-0"]);
-    client.post("/checkout?user_id=&id=nothing").invalid(&["user_id"]);
+    client
+        .post("/checkout?user_id=&id=nothing")
+        .invalid(&["user_id"]);
     let target = "/checkout?user_id=ada&id=nothing&quantity=x";
     client.post(target).invalid(&["quantity"]);
     let target = "/checkout?user_id=ada&id=nothing";
-    client.post(target).refused(404, "item_not_found", "not found");
-    client.checkout("ada", "ITM-1-0").refused(400, "item_already_in_checkout", "already");
+    client
+        .post(target)
+        .refused(404, "item_not_found", "not found");
+    client
+        .checkout("ada", "ITM-1-0")
+        .refused(400, "item_already_in_checkout", "already");
     // What was refused has changed nothing.
     assert_eq!(client.purchase(&code).ok().json()["total_purchased"], 1);
 }

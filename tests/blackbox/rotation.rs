@@ -52,7 +52,10 @@ fn a_sale_ends_and_another_begins() {
         let answer = client.purchase_with_key(&bought, "k").ok();
         assert_eq!(answer.json()["total_purchased"], 1);
         let ended = client.get(&target).ok().json();
-        assert_eq!((&ended["active"], &ended["items_sold"]), (&false.into(), &1.into()));
+        assert_eq!(
+            (&ended["active"], &ended["items_sold"]),
+            (&false.into(), &1.into())
+        );
     };
     check(&mut client);
     server.kill_9();
@@ -80,8 +83,17 @@ fn sales_follow_each_other_without_a_gap() {
         later = earlier;
     }
     let seconds = |name: &str| later[name].as_str().expect("a time")[17..19].parse::<u32>();
-    assert_eq!(seconds("started_at").expect("seconds") % 2, 0, "on the boundary");
-    for sale in client.get("/sales?status=ended").json().as_array().expect("a list") {
+    assert_eq!(
+        seconds("started_at").expect("seconds") % 2,
+        0,
+        "on the boundary"
+    );
+    for sale in client
+        .get("/sales?status=ended")
+        .json()
+        .as_array()
+        .expect("a list")
+    {
         assert_eq!(sale["active"], false);
     }
     let ended = client.get("/sales?status=ended&limit=1").ok();

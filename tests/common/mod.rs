@@ -1,0 +1,63 @@
+//! What the tests of the engine share: opening one, and writing a state down as text.
+
+#![allow(dead_code, reason = "each test uses a part of it")]
+
+use std::path::Path;
+use std::sync::Arc;
+
+use flashsale::env::{Disk, ManualClock, SeededEntropy};
+use flashsale::journal::{Durability, JournalError, Opening, Options, Record, Tools};
+use flashsale::sale::{Engine, EngineOptions, Recovered, State};
+
+pub const OPTIONS: Options = Options {
+    durability: Durability::Fsync,
+    segment_bytes: 256 * 1024,
+};
+
+/// The journal's outside world; a failure ends the test.
+pub fn tools(clock: &Arc<ManualClock>, seed: u64) -> Tools {
+    Tools {
+        clock: Arc::clone(clock) as _,
+        entropy: Arc::new(SeededEntropy::new(seed)),
+        fail_stop: Box::new(|error| panic!("the journal failed: {error}")),
+    }
+}
+
+/// Recovers the engine in `dir` and starts it.
+pub fn open_engine(
+    disk: &Arc<dyn Disk>,
+    dir: &Path,
+    clock: &Arc<ManualClock>,
+    seed: u64,
+) -> Result<Engine, JournalError> {
+    let opening = Opening::lock(Arc::clone(disk), dir)?;
+    let recovered = Recovered::from_journal(&opening)?;
+    let journal = opening.start(&recovered.replayed, &OPTIONS, tools(clock, seed))?;
+    Ok(Engine::new(
+        recovered.state,
+        Arc::new(journal),
+        Arc::clone(clock) as _,
+        Arc::new(SeededEntropy::new(!seed)),
+        EngineOptions::default(),
+    ))
+}
+
+/// The state that the journal in `dir` leads to. Nobody may have it open.
+pub fn recover(disk: &Arc<dyn Disk>, dir: &Path) -> Result<State, JournalError> {
+    let opening = Opening::lock(Arc::clone(disk), dir)?;
+    Ok(Recovered::from_journal(&opening)?.state)
+}
+
+/// The state as text: equal for equal states.
+pub fn dump(state: &State) -> Vec<String> {
+    let mut texts = Vec::new();
+    let mut visit = |record: &Record<'_>| {
+        texts.push(format!("{record:?}"));
+        Ok(())
+    };
+    state
+        .visit_records(&mut visit)
+        .expect("the visitor never fails");
+    texts.sort();
+    texts
+}

@@ -1,0 +1,248 @@
+//! The reference: slow, and plain enough to be seen to be right. Times are in seconds.
+
+use std::collections::HashMap;
+
+/// An answer, by the name that the distribution shows, and what came with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    pub name: &'static str,
+    /// Units in the checkout, or the highest quantity or limit allowed.
+    pub number: u32,
+    /// Item, quantity, sold.
+    pub lines: Vec<(u32, u32, bool)>,
+}
+
+pub type Code = String;
+type Line = (u32, u32);
+
+#[derive(Default)]
+pub struct Model {
+    pub sales: Vec<ModelSale>,
+    pub checkouts: HashMap<Code, Checkout>,
+}
+
+pub struct ModelSale {
+    pub items: Vec<(String, u64)>,
+    pub start: i64,
+    pub end: i64,
+    pub limit: u32,
+    pub hold: i64,
+    pub closed: bool,
+}
+
+pub struct Checkout {
+    pub sale: usize,
+    pub user: usize,
+    pub until: Option<i64>,
+    pub lines: Vec<Line>,
+    pub end: Option<End>,
+}
+
+pub enum End {
+    Expired,
+    Processed(Option<usize>, Vec<(u32, u32, bool)>),
+}
+
+pub fn answer(name: &'static str, number: u32) -> Answer {
+    let lines = Vec::new();
+    Answer {
+        name,
+        number,
+        lines,
+    }
+}
+
+impl ModelSale {
+    fn is_active(&self, now: i64) -> bool {
+        !self.closed && (self.start..self.end).contains(&now)
+    }
+
+    fn item(&self, id: &str) -> Option<u32> {
+        let place = self.items.iter().position(|(other, _)| other == id)?;
+        Some(place as u32)
+    }
+}
+
+fn units(lines: &[Line]) -> u32 {
+    lines.iter().map(|(_, quantity)| quantity).sum()
+}
+
+impl Model {
+    /// Units of an item sold, to `user` or to anybody.
+    fn sold(&self, sale: usize, item: Option<u32>, user: Option<usize>) -> u64 {
+        let of = |checkout: &&Checkout| {
+            checkout.sale == sale && user.is_none_or(|user| user == checkout.user)
+        };
+        let mut sold = 0;
+        for checkout in self.checkouts.values().filter(of) {
+            if let Some(End::Processed(_, lines)) = &checkout.end {
+                let counted = lines
+                    .iter()
+                    .filter(|(of, _, sold)| *sold && item.is_none_or(|item| item == *of));
+                sold += counted
+                    .map(|(_, quantity, _)| u64::from(*quantity))
+                    .sum::<u64>();
+            }
+        }
+        sold
+    }
+
+    fn held(&self, sale: usize, item: u32) -> u64 {
+        let holding = self.checkouts.values().filter(|checkout| {
+            checkout.sale == sale && checkout.end.is_none() && checkout.until.is_some()
+        });
+        let lines = holding.flat_map(|checkout| &checkout.lines);
+        let own = lines.filter(|(of, _)| *of == item);
+        own.map(|(_, quantity)| u64::from(*quantity)).sum()
+    }
+
+    fn open(&self, sale: usize, user: usize) -> Option<&Code> {
+        let is_open = |checkout: &Checkout| {
+            checkout.sale == sale && checkout.user == user && checkout.end.is_none()
+        };
+        let found = self
+            .checkouts
+            .iter()
+            .find(|(_, checkout)| is_open(checkout));
+        found.map(|(code, _)| code)
+    }
+
+    /// The sale and the place of the item, or the refusal.
+    fn find(&self, id: &str, wanted: Option<u32>, now: i64) -> Result<(usize, u32), Answer> {
+        let named = id
+            .strip_prefix("ITM-")
+            .and_then(|rest| rest.split('-').next()?.parse().ok());
+        let wanted = wanted.or(named);
+        let in_sale = |(place, sale): (usize, &ModelSale)| Some((place, sale.item(id)?));
+        let of_wanted =
+            |(place, _): &(usize, &ModelSale)| wanted.is_none_or(|w| w as usize == place + 1);
+        let found: Vec<_> = self
+            .sales
+            .iter()
+            .enumerate()
+            .filter(of_wanted)
+            .filter_map(in_sale)
+            .collect();
+        let active = found
+            .iter()
+            .filter(|(place, _)| self.sales[*place].is_active(now));
+        match active.max_by_key(|(place, _)| self.sales[*place].start) {
+            Some(found) => Ok(*found),
+            None if found.is_empty() => Err(answer("not found", 0)),
+            None => Err(answer("not active", 0)),
+        }
+    }
+
+    /// The answer, and for an accepted checkout the sale, the item and the open code.
+    pub fn checkout(
+        &mut self,
+        user: usize,
+        id: &str,
+        quantity: u32,
+        wanted: Option<u32>,
+        now: i64,
+    ) -> (Answer, Option<(usize, u32, Option<Code>)>) {
+        let (sale, item) = match self.find(id, wanted, now) {
+            Ok(found) => found,
+            Err(refusal) => return (refusal, None),
+        };
+        let (stock, limit) = (
+            self.sales[sale].items[item as usize].1,
+            self.sales[sale].limit,
+        );
+        let max = if stock == 1 { 1 } else { limit };
+        if quantity == 0 || quantity > max {
+            return (answer("quantity", max), None);
+        }
+        self.expire_where(now, |checkout| {
+            checkout.sale == sale && checkout.user == user
+        });
+        let code = self.open(sale, user).cloned();
+        let lines = code
+            .as_ref()
+            .map_or(&[][..], |code| &self.checkouts[code].lines);
+        let (chosen, has_it) = (units(lines), lines.iter().any(|(of, _)| *of == item));
+        if self.sold(sale, None, Some(user)) as u32 + chosen + quantity > limit {
+            return (answer("limit", limit), None);
+        }
+        if has_it || stock == 1 && self.sold(sale, Some(item), Some(user)) == 1 {
+            return (answer("already", 0), None);
+        }
+        let unsold = stock - self.sold(sale, Some(item), None);
+        if unsold < u64::from(quantity) {
+            return (answer("sold out", 0), None);
+        }
+        if unsold - self.held(sale, item) < u64::from(quantity) {
+            return (answer("held", 0), None);
+        }
+        (
+            answer("accepted", chosen + quantity),
+            Some((sale, item, code)),
+        )
+    }
+
+    pub fn purchase(&mut self, code: &str, key: Option<usize>, now: i64) -> Answer {
+        let Some(checkout) = self.checkouts.get(code) else {
+            return answer("no checkout", 0);
+        };
+        match &checkout.end {
+            Some(End::Expired) => return answer("expired", 0),
+            Some(End::Processed(first, lines)) => {
+                let same = first.is_some() && *first == key;
+                let name = if same { "repeated" } else { "used before" };
+                return Answer {
+                    lines: lines.clone(),
+                    ..answer(name, 0)
+                };
+            }
+            None => {}
+        }
+        let (sale, holds) = (checkout.sale, checkout.until.is_some());
+        if self.sales[sale].closed || now >= self.sales[sale].end {
+            return answer("sale over", 0);
+        }
+        if checkout.until.is_some_and(|until| until <= now) {
+            self.checkouts.get_mut(code).expect("it is there").end = Some(End::Expired);
+            return answer("expired", 0);
+        }
+        let sell = |&(item, quantity): &Line| {
+            let stock = self.sales[sale].items[item as usize].1;
+            let left = stock - self.sold(sale, Some(item), None);
+            (item, quantity, holds || left >= u64::from(quantity))
+        };
+        let lines: Vec<_> = checkout.lines.iter().map(sell).collect();
+        let any = lines.iter().any(|(_, _, sold)| *sold);
+        let checkout = self.checkouts.get_mut(code).expect("it is there");
+        checkout.end = Some(End::Processed(key, lines.clone()));
+        let name = if any { "bought" } else { "nothing left" };
+        Answer {
+            lines,
+            ..answer(name, 0)
+        }
+    }
+
+    /// Ends the run-out checkouts that `is_meant`; how many.
+    pub fn expire_where(&mut self, now: i64, is_meant: impl Fn(&Checkout) -> bool) -> usize {
+        let mut expired = 0;
+        for checkout in self.checkouts.values_mut() {
+            let is_due = checkout.until.is_some_and(|until| until <= now);
+            if checkout.end.is_none() && is_due && is_meant(checkout) {
+                checkout.end = Some(End::Expired);
+                expired += 1;
+            }
+        }
+        expired
+    }
+
+    /// Closes a sale; `false` when it was closed before.
+    pub fn close(&mut self, sale: usize) -> bool {
+        for checkout in self
+            .checkouts
+            .values_mut()
+            .filter(|checkout| checkout.sale == sale)
+        {
+            checkout.until = checkout.until.filter(|_| checkout.end.is_some());
+        }
+        !std::mem::replace(&mut self.sales[sale].closed, true)
+    }
+}

@@ -1,0 +1,54 @@
+//! What can happen to an engine.
+
+use proptest::option;
+use proptest::prelude::{Just, Strategy, any, prop_oneof};
+
+/// One event. Numbers choose among what there is at the time.
+#[derive(Clone, Debug)]
+pub enum Step {
+    Checkout {
+        user: usize,
+        item: usize,
+        quantity: u32,
+        sale: Option<u32>,
+    },
+    Purchase {
+        code: usize,
+        key: Option<usize>,
+    },
+    Wait(i64),
+    Close(u32),
+    CloseEnded,
+    Release,
+    Crash {
+        gently: bool,
+        seed: u64,
+    },
+}
+
+pub fn any_step() -> impl Strategy<Value = Step> {
+    let quantity = prop_oneof![16 => Just(1), 3 => Just(2), 1 => Just(0), 1 => Just(9)];
+    let sale = prop_oneof![12 => Just(None), 1 => (1_u32..4).prop_map(Some)];
+    let checkout =
+        (0_usize..8, 0_usize..10, quantity, sale).prop_map(|(user, item, quantity, sale)| {
+            Step::Checkout {
+                user,
+                item,
+                quantity,
+                sale,
+            }
+        });
+    let purchase =
+        (0_usize..30, option::of(0_usize..2)).prop_map(|(code, key)| Step::Purchase { code, key });
+    let crash =
+        (any::<bool>(), any::<u64>()).prop_map(|(gently, seed)| Step::Crash { gently, seed });
+    prop_oneof![
+        120 => checkout,
+        60 => purchase,
+        10 => (1_i64..20).prop_map(Step::Wait),
+        1 => (1_u32..4).prop_map(Step::Close),
+        2 => Just(Step::CloseEnded),
+        4 => Just(Step::Release),
+        3 => crash,
+    ]
+}

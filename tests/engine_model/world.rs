@@ -1,0 +1,308 @@
+//! An engine and the model beside it, taken through the same steps.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use flashsale::env::{ManualClock, SimulatedDisk};
+use flashsale::journal::Record;
+use flashsale::journal::record::{NewItem, RefusedReason};
+use flashsale::sale::outcome::PurchasedLine;
+use flashsale::sale::{
+    CheckoutOutcome, CheckoutRequest, Engine, NewCatalogue, NewSale, PurchaseOutcome, State,
+};
+use flashsale::types::{CheckoutCode, IdempotencyKey, ItemId, Lsn, SaleId, Timestamp, UserId};
+
+use crate::common::{dump, open_engine};
+use crate::model::{Answer, Checkout, Model, ModelSale, answer};
+use crate::step::Step;
+
+const IDS: [&str; 10] = [
+    "ITM-1-0", "ITM-1-1", "sock", "shoe", "cup", "sock", "shoe", "cup", "cup", "sock",
+];
+const EXPLICIT: [(&str, u64); 3] = [("sock", 3), ("shoe", 1), ("cup", 5)];
+const MORE: [(&str, u64); 2] = [("hat", 2), ("sock", 1)];
+const HOLD_SECONDS: u32 = 5;
+const KEYS: [&str; 2] = ["a", "b"];
+
+pub struct World {
+    disk: SimulatedDisk,
+    clock: Arc<ManualClock>,
+    engine: Engine,
+    model: Model,
+    /// Codes in the order of their coming.
+    codes: Vec<CheckoutCode>,
+    now: i64,
+    opened: u64,
+}
+
+fn dir() -> &'static Path {
+    Path::new("/journal")
+}
+
+fn open(disk: &SimulatedDisk, clock: &Arc<ManualClock>, seed: u64) -> Engine {
+    let disk: Arc<dyn flashsale::env::Disk> = Arc::new(disk.clone());
+    open_engine(&disk, dir(), clock, seed).expect("the journal is intact")
+}
+
+impl World {
+    /// Two sales, their terms chosen by `terms`.
+    pub fn new(terms: u8) -> Self {
+        let disk = SimulatedDisk::new();
+        let now = 103;
+        let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(now)));
+        let engine = open(&disk, &clock, 0);
+        let mut world = Self {
+            disk,
+            clock,
+            engine,
+            model: Model::default(),
+            codes: Vec::new(),
+            now,
+            opened: 1,
+        };
+        let hold = |bits: u8| {
+            if terms & bits == bits {
+                HOLD_SECONDS
+            } else {
+                0
+            }
+        };
+        let limit = if terms & 4 == 0 { 2 } else { 4 };
+        let first = (terms & 24 == 24).then_some(&MORE[..]);
+        world.create(first, (100, 200), limit, hold(1));
+        world.create(Some(&EXPLICIT), (104, 190), limit + 1, hold(64 | 2));
+        world
+    }
+
+    fn create(
+        &mut self,
+        items: Option<&[(&'static str, u64)]>,
+        (start, end): (i64, i64),
+        limit: u32,
+        hold: u32,
+    ) {
+        let explicit = |&(id, stock): &(&'static str, u64)| NewItem {
+            id,
+            name: id,
+            image_url: "",
+            stock,
+        };
+        let catalogue = match items {
+            None => NewCatalogue::Generated {
+                item_count: 4,
+                seed: 1,
+            },
+            Some(items) => NewCatalogue::Explicit(items.iter().map(explicit).collect()),
+        };
+        let new = NewSale {
+            started_at: Timestamp::from_seconds(start),
+            ended_at: Timestamp::from_seconds(end),
+            max_items_per_user: limit,
+            hold_seconds: hold,
+            catalogue,
+        };
+        let created = self.engine.create_sale(&new).expect("it is allowed");
+        self.wait(created.lsn);
+        let generated = || (0..4).map(|index| (format!("ITM-1-{index}"), 1)).collect();
+        let named = |items: &[(&str, u64)]| {
+            items
+                .iter()
+                .map(|(id, stock)| ((*id).to_owned(), *stock))
+                .collect()
+        };
+        self.model.sales.push(ModelSale {
+            items: items.map_or_else(generated, named),
+            start,
+            end,
+            limit,
+            hold: i64::from(hold),
+            closed: false,
+        });
+    }
+
+    fn wait(&self, lsn: Option<Lsn>) {
+        if let Some(lsn) = lsn {
+            self.engine.journal().wait(lsn).expect("the disk works");
+        }
+    }
+
+    /// Takes a step on both sides; the outcome's name, if the step has one.
+    pub fn take(&mut self, step: &Step) -> Option<&'static str> {
+        match *step {
+            Step::Checkout {
+                user,
+                item,
+                quantity,
+                sale,
+            } => return Some(self.checkout(user, IDS[item], quantity, sale)),
+            Step::Purchase { code, key } => return Some(self.purchase(code, key)),
+            Step::Wait(seconds) => {
+                self.now += seconds;
+                self.clock.set(Timestamp::from_seconds(self.now));
+            }
+            Step::Close(sale) => {
+                let closed = self.engine.close_sale(SaleId(sale));
+                let known = sale as usize <= self.model.sales.len();
+                let expected = known.then(|| self.model.close(sale as usize - 1));
+                assert_eq!(closed.map(|lsn| lsn.is_some()), expected);
+            }
+            Step::CloseEnded => {
+                let ended = (0..self.model.sales.len())
+                    .filter(|&sale| self.model.sales[sale].end <= self.now);
+                let ended: Vec<_> = ended.collect();
+                let expected = ended
+                    .into_iter()
+                    .filter(|&sale| self.model.close(sale))
+                    .count();
+                assert_eq!(self.engine.close_ended(), expected);
+            }
+            Step::Release => {
+                let expected = self.model.expire_where(self.now, |_| true);
+                assert_eq!(self.engine.release_expired(), expected);
+            }
+            Step::Crash { gently, seed } => self.crash(gently, seed),
+        }
+        None
+    }
+
+    fn checkout(
+        &mut self,
+        user: usize,
+        id: &str,
+        quantity: u32,
+        sale: Option<u32>,
+    ) -> &'static str {
+        let name = format!("user {user}");
+        let decision = self.engine.checkout(&CheckoutRequest {
+            user: UserId::new(&name).expect("an id"),
+            item: ItemId::new(id).expect("an id"),
+            quantity,
+            sale: sale.map(SaleId),
+        });
+        self.wait(decision.lsn);
+        let (expected, accepted) = self.model.checkout(user, id, quantity, sale, self.now);
+        let got = match &decision.outcome {
+            CheckoutOutcome::Accepted { items_count, .. } => answer("accepted", *items_count),
+            CheckoutOutcome::ItemNotFound => answer("not found", 0),
+            CheckoutOutcome::QuantityNotAllowed { max } => answer("quantity", *max),
+            CheckoutOutcome::SaleNotActive => answer("not active", 0),
+            CheckoutOutcome::UserLimitExceeded { limit } => answer("limit", *limit),
+            CheckoutOutcome::ItemAlreadyInCheckout => answer("already", 0),
+            CheckoutOutcome::ItemSoldOut => answer("sold out", 0),
+            CheckoutOutcome::ItemHeld {
+                retry_after_seconds,
+            } => {
+                assert!((1..=u64::from(HOLD_SECONDS)).contains(retry_after_seconds));
+                answer("held", 0)
+            }
+            CheckoutOutcome::Unavailable(why) => panic!("{why:?}"),
+        };
+        assert_eq!(got, expected);
+        if let (
+            CheckoutOutcome::Accepted {
+                code, sale_ends_at, ..
+            },
+            Some((sale, item, open)),
+        ) = (decision.outcome, accepted)
+        {
+            let terms = &self.model.sales[sale];
+            assert_eq!(sale_ends_at, Timestamp::from_seconds(terms.end));
+            match open {
+                Some(open) => assert_eq!(open, code.to_string(), "the code stays the same"),
+                None => self.codes.push(code),
+            }
+            let fresh = || Checkout {
+                sale,
+                user,
+                until: (terms.hold > 0).then_some(self.now + terms.hold),
+                lines: Vec::new(),
+                end: None,
+            };
+            let checkout = self
+                .model
+                .checkouts
+                .entry(code.to_string())
+                .or_insert_with(fresh);
+            checkout.lines.push((item, quantity));
+        }
+        expected.name
+    }
+
+    /// Mostly a code whose checkout is open; sometimes a used one, and sometimes nobody's.
+    fn choose_code(&self, choice: usize) -> CheckoutCode {
+        let is_open = |code: &&CheckoutCode| self.model.checkouts[&code.to_string()].end.is_none();
+        let open = self.codes.iter().filter(is_open);
+        let chosen: Vec<_> = match choice {
+            0..16 if open.clone().next().is_some() => open.collect(),
+            0..29 => self.codes.iter().collect(),
+            _ => Vec::new(),
+        };
+        let unknown = CheckoutCode {
+            sale: SaleId(1 + choice as u32 % 3),
+            secret: 1,
+        };
+        let place = (choice * 7).checked_rem(chosen.len());
+        place.map_or(unknown, |place| *chosen[place])
+    }
+
+    fn purchase(&mut self, choice: usize, key: Option<usize>) -> &'static str {
+        let code = self.choose_code(choice);
+        let text = key.map(|key| IdempotencyKey::new(KEYS[key]).expect("a key"));
+        let decision = self.engine.purchase(code, text);
+        self.wait(decision.lsn);
+        let expected = self.model.purchase(&code.to_string(), key, self.now);
+        let with = |name, lines: &[PurchasedLine]| Answer {
+            lines: lines
+                .iter()
+                .map(|line| (line.item.0, line.quantity, line.sold))
+                .collect(),
+            ..answer(name, 0)
+        };
+        let got = match &decision.outcome {
+            PurchaseOutcome::Processed {
+                result,
+                replayed: true,
+            } => with("repeated", &result.lines),
+            PurchaseOutcome::Processed { result, .. } if result.any_sold() => {
+                with("bought", &result.lines)
+            }
+            PurchaseOutcome::Processed { result, .. } => with("nothing left", &result.lines),
+            PurchaseOutcome::AlreadyProcessed { result } => with("used before", &result.lines),
+            PurchaseOutcome::CheckoutNotFound => answer("no checkout", 0),
+            PurchaseOutcome::SaleNotActive => answer("sale over", 0),
+            PurchaseOutcome::CheckoutExpired => answer("expired", 0),
+            PurchaseOutcome::Unavailable(why) => panic!("{why:?}"),
+        };
+        assert_eq!(got, expected);
+        expected.name
+    }
+
+    /// Ends the engine, by closing it or by cutting its power, and recovers it.
+    pub fn crash(&mut self, gently: bool, seed: u64) {
+        let live = State::of_engine(&self.engine);
+        live.check(Lsn::ZERO).expect("every unit is somewhere");
+        let journal = self.engine.journal();
+        if gently {
+            journal.close();
+        } else {
+            // Nobody is told of the releases, so nobody waited for them.
+            let last = journal.append(
+                Timestamp::default(),
+                &Record::Refused {
+                    sale: None,
+                    user: "the last",
+                    item: "",
+                    reason: RefusedReason::ItemNotFound,
+                },
+            );
+            self.wait(Some(last));
+            let survived = self.disk.crash(seed);
+            journal.close();
+            self.disk = survived;
+        }
+        let live = dump(&live);
+        self.engine = open(&self.disk, &self.clock, self.opened);
+        self.opened += 1;
+        assert_eq!(dump(&State::of_engine(&self.engine)), live);
+    }
+}

@@ -1,0 +1,214 @@
+//! Real threads on one engine: exactly the stock is sold, and the journal leads to the same state.
+
+mod common;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+
+use flashsale::env::{Disk, ManualClock, RealDisk, SimulatedDisk, splitmix64};
+use flashsale::journal::record::NewItem;
+use flashsale::sale::{
+    CheckoutOutcome, CheckoutRequest, Engine, NewCatalogue, NewSale, PurchaseOutcome, Sale, State,
+    StockFigures,
+};
+use flashsale::types::{CheckoutCode, ItemId, Lsn, SaleId, Timestamp, UserId};
+
+use common::{dump, open_engine, recover};
+
+const THREADS: u64 = 4;
+const STOCK: u64 = 300;
+const LIMIT: u32 = 3;
+
+/// An engine with one sale, of a hot item and of one with a single unit.
+struct Hall {
+    disk: Arc<dyn Disk>,
+    dir: std::path::PathBuf,
+    clock: Arc<ManualClock>,
+    engine: Engine,
+    sale: Arc<Sale>,
+}
+
+impl Hall {
+    fn new(disk: Arc<dyn Disk>, dir: &Path, hold_seconds: u32) -> Self {
+        let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(10)));
+        let engine = open_engine(&disk, dir, &clock, 1).expect("an empty disk is fine");
+        let item = |id, stock| NewItem {
+            id,
+            name: id,
+            image_url: "",
+            stock,
+        };
+        let new = NewSale {
+            started_at: Timestamp::from_seconds(0),
+            ended_at: Timestamp::from_seconds(1_000_000),
+            max_items_per_user: LIMIT,
+            hold_seconds,
+            catalogue: NewCatalogue::Explicit(vec![item("hot", STOCK), item("only", 1)]),
+        };
+        let sale = engine.create_sale(&new).expect("it is allowed").outcome;
+        Self {
+            disk,
+            dir: dir.to_owned(),
+            clock,
+            engine,
+            sale,
+        }
+    }
+
+    /// Asks until there is an answer that is none of load.
+    fn checkout(&self, user: &str, item: &str, quantity: u32) -> CheckoutOutcome {
+        loop {
+            let decision = self.engine.checkout(&CheckoutRequest {
+                user: UserId::new(user).expect("an id"),
+                item: ItemId::new(item).expect("an id"),
+                quantity,
+                sale: None,
+            });
+            match decision.outcome {
+                CheckoutOutcome::Unavailable(_) => thread::yield_now(),
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// As [`Self::checkout`]; units bought.
+    fn purchase(&self, code: CheckoutCode) -> u64 {
+        loop {
+            let decision = self.engine.purchase(code, None);
+            match decision.outcome {
+                PurchaseOutcome::Unavailable(_) => thread::yield_now(),
+                PurchaseOutcome::Processed { result, .. } => {
+                    let lsn = decision.lsn.expect("it rests on a record");
+                    self.engine.journal().wait(lsn).expect("the disk works");
+                    let sold = result.lines.iter().filter(|line| line.sold);
+                    return sold.map(|line| u64::from(line.quantity)).sum();
+                }
+                _ => return 0,
+            }
+        }
+    }
+
+    /// Threads that each run `buy` with their number; the units that they bought together.
+    fn run(&self, buy: impl Fn(u64) -> u64 + Sync) -> u64 {
+        let buy = &buy;
+        thread::scope(|scope| {
+            let threads: Vec<_> = (0..THREADS)
+                .map(|number| scope.spawn(move || buy(number)))
+                .collect();
+            let bought = threads.into_iter().map(|thread| thread.join());
+            bought.map(|units| units.expect("a buyer panicked")).sum()
+        })
+    }
+
+    /// Everything adds up, and the journal leads to the same state.
+    fn finish(self, bought: u64) -> StockFigures {
+        let live = State::of_engine(&self.engine);
+        live.check(Lsn::ZERO).expect("every unit is somewhere");
+        let figures = self.sale.figures();
+        assert_eq!(figures.sold, bought);
+        self.engine.journal().close();
+        let recovered = recover(&self.disk, &self.dir).expect("the journal is intact");
+        assert!(
+            dump(&recovered) == dump(&live),
+            "the journal says otherwise"
+        );
+        figures
+    }
+}
+
+/// Runs `test` on a simulated disk and on the machine's.
+fn on_both_disks(test: impl Fn(Arc<dyn Disk>, &Path)) {
+    test(Arc::new(SimulatedDisk::new()), Path::new("/journal"));
+    let scratch = tempfile::tempdir().expect("a directory");
+    test(Arc::new(RealDisk), scratch.path());
+}
+
+#[test]
+fn a_hot_item_is_sold_to_the_last_unit() {
+    on_both_disks(|disk, dir| {
+        let hall = Hall::new(disk, dir, 0);
+        let bought = hall.run(|thread| {
+            let mut bought = 0;
+            for number in 0..200 {
+                // Two threads share each user.
+                let user = format!("user {}", number * 2 + thread / 2);
+                for item in ["only", "hot"] {
+                    let quantity = if item == "hot" {
+                        1 + number as u32 % 2
+                    } else {
+                        1
+                    };
+                    if let CheckoutOutcome::Accepted { code, .. } =
+                        hall.checkout(&user, item, quantity)
+                    {
+                        bought += hall.purchase(code);
+                    }
+                }
+            }
+            bought
+        });
+        assert_eq!(hall.finish(bought).sold, STOCK + 1);
+    });
+}
+
+#[test]
+fn holds_that_run_out_come_back() {
+    on_both_disks(|disk, dir| {
+        let hall = Hall::new(disk, dir, 1);
+        let bought = hall.run(|thread| {
+            let (mut random, mut bought) = (thread, 0);
+            for number in 0..250 {
+                let user = format!("user {thread} {number}");
+                let outcome = hall.checkout(&user, "hot", 1 + number % 2);
+                match (outcome, splitmix64(&mut random) % 3) {
+                    (CheckoutOutcome::Accepted { .. }, 0) => {}
+                    (CheckoutOutcome::Accepted { code, .. }, _) => bought += hall.purchase(code),
+                    _ => {}
+                }
+                hall.clock.advance_us(50_000);
+                hall.engine.release_expired();
+            }
+            bought
+        });
+        // Whatever is still held runs out, and is sold to the last unit.
+        hall.clock.advance_us(2_000_000);
+        hall.engine.release_expired();
+        assert_eq!(hall.sale.figures().held, 0);
+        let mut rest = 0;
+        for number in 0..=STOCK {
+            if let CheckoutOutcome::Accepted { code, .. } =
+                hall.checkout(&format!("late {number}"), "hot", 1)
+            {
+                rest += hall.purchase(code);
+            }
+        }
+        assert_eq!(hall.finish(bought + rest).sold, STOCK);
+    });
+}
+
+#[test]
+fn a_sale_that_is_closed_sells_no_more() {
+    for hold_seconds in [0, 60] {
+        on_both_disks(|disk, dir| {
+            let hall = Hall::new(disk, dir, hold_seconds);
+            let bought = hall.run(|thread| {
+                let mut bought = 0;
+                for number in 0..60 {
+                    if thread == 0 && number == 20 {
+                        assert!(hall.engine.close_sale(SaleId(1)).is_some());
+                    }
+                    let user = format!("user {thread} {number}");
+                    match hall.checkout(&user, "hot", 1) {
+                        CheckoutOutcome::Accepted { code, .. } => bought += hall.purchase(code),
+                        outcome => assert_eq!(outcome, CheckoutOutcome::SaleNotActive),
+                    }
+                }
+                bought
+            });
+            let figures = hall.finish(bought);
+            assert_eq!(figures.held, 0);
+            assert!(figures.sold >= 20 && figures.sold < 240);
+        });
+    }
+}

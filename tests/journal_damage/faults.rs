@@ -1,0 +1,103 @@
+//! Disks that fail and disks that are full.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use flashsale::env::SimulatedDisk;
+use flashsale::journal::NotAdmitted;
+use flashsale::types::Lsn;
+
+use crate::fixture::{SEGMENT_BYTES, append, eventually, open, recover};
+
+/// Writes until `inject`ed faults end it; everything that was confirmed survives a power cut, and
+/// nothing is confirmed afterwards.
+fn fail_stop_after(inject: impl Fn(&SimulatedDisk)) {
+    let (disk, failures) = (SimulatedDisk::new(), Arc::new(AtomicU32::new(0)));
+    let journal = open(&disk, &failures).expect("an empty disk is fine");
+    inject(&disk);
+    let mut confirmed = Lsn::ZERO;
+    loop {
+        let lsn = append(&journal, confirmed.0 + 1);
+        match journal.wait(lsn) {
+            Ok(()) => confirmed = lsn,
+            Err(_) => break,
+        }
+        assert!(confirmed < Lsn(500), "the fault never came");
+    }
+    assert_eq!(journal.admit(), Err(NotAdmitted::NotWritable));
+    let lost = append(&journal, confirmed.0 + 2);
+    assert!(journal.wait(lost).is_err());
+    assert!(journal.wait(confirmed).is_ok());
+    journal.close();
+    assert_eq!(failures.load(Ordering::SeqCst), 1);
+    assert!(journal.status().failure.is_some());
+    for seed in 0..5 {
+        let replayed = recover(&disk.crash(seed)).expect("a power cut is no damage");
+        assert!(replayed.last_lsn >= confirmed, "seed {seed}");
+        assert!(replayed.last_lsn < lost, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_failed_sync_ends_the_journal() {
+    for count in 0..40 {
+        fail_stop_after(|disk| disk.fail_sync_after(count));
+    }
+}
+
+#[test]
+fn a_failed_write_ends_the_journal() {
+    for count in 0..40 {
+        fail_stop_after(|disk| disk.fail_write_after(count));
+    }
+}
+
+#[test]
+fn a_full_disk_refuses_work_only_when_the_room_is_needed() {
+    let (disk, failures) = (SimulatedDisk::new(), Arc::new(AtomicU32::new(0)));
+    disk.set_capacity_bytes(Some(SEGMENT_BYTES * 5 / 2));
+    let journal = open(&disk, &failures).expect("there is room for one segment");
+    let mut confirmed = Lsn::ZERO;
+    let mut go_on = |enough: &dyn Fn(u64) -> bool| {
+        while journal.admit().is_ok() && !enough(confirmed.0) {
+            let lsn = append(&journal, confirmed.0 + 1);
+            journal.wait(lsn).expect("the room was there");
+            confirmed = lsn;
+        }
+        confirmed
+    };
+    // Until then the next segment may merely not be ready yet.
+    eventually("the disk is full", || {
+        go_on(&|_| false);
+        journal.status().disk_full
+    });
+    assert_eq!(journal.admit(), Err(NotAdmitted::NotWritable));
+    let written = journal.status().written_bytes;
+    assert!(written > SEGMENT_BYTES, "both segments are used");
+    let refused_at = journal.durable();
+    for seed in 0..5 {
+        let replayed = recover(&disk.crash(seed)).expect("a full disk is no damage");
+        assert_eq!(replayed.last_lsn, refused_at, "seed {seed}");
+    }
+
+    disk.set_capacity_bytes(None);
+    eventually("there is room again", || journal.admit().is_ok());
+    let goal = refused_at.0 + 100;
+    eventually("the work goes on", || {
+        go_on(&|number| number >= goal).0 >= goal
+    });
+    journal.close();
+    assert_eq!(failures.load(Ordering::SeqCst), 0);
+    assert_eq!(recover(&disk).expect("intact").last_lsn, Lsn(goal));
+}
+
+#[test]
+fn a_full_disk_does_not_matter_while_the_segment_has_room() {
+    let disk = SimulatedDisk::new();
+    disk.set_capacity_bytes(Some(SEGMENT_BYTES + 100));
+    let journal = open(&disk, &Arc::default()).expect("there is room for one segment");
+    eventually("the disk is seen to be full", || journal.status().disk_full);
+    assert_eq!(journal.admit(), Ok(()));
+    let lsn = append(&journal, 1);
+    assert_eq!(journal.wait(lsn), Ok(()));
+}

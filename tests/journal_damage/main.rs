@@ -1,0 +1,12 @@
+//! What disks and people do to a journal: cut and flipped bytes, power cuts, failing and full disks.
+//! Whatever was confirmed is found again, or the damage is named; nothing is dropped in silence.
+
+mod bytes;
+#[path = "../common/mod.rs"]
+mod common;
+mod faults;
+mod fixture;
+mod mending;
+mod power;
+mod reading;
+mod snapshots;
