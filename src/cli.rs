@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::app;
 use crate::app::journal_report::{inspect, repair, verify};
@@ -21,12 +21,7 @@ const HEALTHCHECK_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Sells exactly the stock, durably, to everybody at once.
 #[derive(Debug, Parser)]
-#[command(
-    name = "flashsale",
-    version,
-    about,
-    args_conflicts_with_subcommands = true
-)]
+#[command(name = "flashsale", version, about)]
 pub struct Cli {
     /// The configuration file [default: config.json, if it is there]
     #[arg(long, global = true)]
@@ -79,29 +74,20 @@ enum JournalCommand {
 /// Parses the command line and does what it says.
 #[must_use]
 pub fn run() -> ExitCode {
-    let cli = Cli::parse();
-    let (command, overrides) = match cli.command {
-        None => (
-            Command::Serve {
-                overrides: Overrides::default(),
-            },
-            cli.overrides,
-        ),
-        Some(Command::Serve { overrides }) => (
-            Command::Serve {
-                overrides: Overrides::default(),
-            },
-            overrides,
-        ),
-        Some(command) => (command, Overrides::default()),
-    };
+    let matches = Cli::command().get_matches();
+    let mut cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    // `serve` takes the same flags as the command line without it; given twice, the later one wins.
+    if let Some(("serve", of_serve)) = matches.subcommand() {
+        let updated = cli.overrides.update_from_arg_matches(of_serve);
+        updated.unwrap_or_else(|error| error.exit());
+    }
     let sources = Sources {
         file: ConfigFile::from_flag(cli.config),
         environment: &process_environment,
-        overrides,
+        overrides: cli.overrides,
     };
     match Config::load(&sources) {
-        Ok(config) => dispatch(command, &config),
+        Ok(config) => dispatch(cli.command, &config),
         Err(error) => complain(&error),
     }
 }
@@ -111,16 +97,16 @@ fn complain(error: &ConfigError) -> ExitCode {
     ExitCode::from(EXIT_CONFIG)
 }
 
-fn dispatch(command: Command, config: &Config) -> ExitCode {
+fn dispatch(command: Option<Command>, config: &Config) -> ExitCode {
     let dir_or = |dir: Option<PathBuf>| dir.unwrap_or_else(|| config.journal.dir.clone());
     match command {
-        Command::Serve { .. } => app::serve(config),
-        Command::Healthcheck => healthcheck(config.server.address()),
-        Command::Journal(JournalCommand::Inspect { dir, records }) => {
+        None | Some(Command::Serve { .. }) => app::serve(config),
+        Some(Command::Healthcheck) => healthcheck(config.server.address()),
+        Some(Command::Journal(JournalCommand::Inspect { dir, records })) => {
             report(&dir_or(dir), |dir, out| inspect(dir, records, out))
         }
-        Command::Journal(JournalCommand::Verify { dir }) => report(&dir_or(dir), verify),
-        Command::Journal(JournalCommand::Repair { dir }) => report(&dir_or(dir), repair),
+        Some(Command::Journal(JournalCommand::Verify { dir })) => report(&dir_or(dir), verify),
+        Some(Command::Journal(JournalCommand::Repair { dir })) => report(&dir_or(dir), repair),
     }
 }
 

@@ -7,14 +7,17 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::limits::LISTEN_BACKLOG;
 
-/// Listens on `address`, which others may do too.
+/// Fails where somebody listens on `address` already. Sharing the port would let a second server of
+/// the same user join in unseen, and take half of the connections.
+pub(super) fn check_free(address: SocketAddr) -> io::Result<()> {
+    let socket = new_socket(address)?;
+    socket.bind(&address.into())?;
+    socket.listen(1)
+}
+
+/// Listens on `address`, which the other workers do too.
 pub(super) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
-    socket.set_reuse_address(true)?;
+    let socket = new_socket(address)?;
     socket.set_reuse_port(true)?;
     socket.set_nonblocking(true)?;
     // Accepted connections inherit it, which saves each of them a system call.
@@ -22,6 +25,13 @@ pub(super) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.bind(&address.into())?;
     socket.listen(LISTEN_BACKLOG)?;
     Ok(socket.into())
+}
+
+fn new_socket(address: SocketAddr) -> io::Result<Socket> {
+    let domain = Domain::for_address(address);
+    let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    Ok(socket)
 }
 
 #[cfg(test)]
@@ -40,5 +50,6 @@ mod tests {
         assert!(accepted.nodelay().expect("a TCP socket"));
         drop(client);
         bind(address).expect("the port is shared");
+        assert!(check_free(address).is_err(), "another server is noticed");
     }
 }

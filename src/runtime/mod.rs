@@ -66,6 +66,7 @@ impl Server {
         let bind = |address| {
             listener::bind(address).map_err(|source| ServeError::Bind { address, source })
         };
+        listener::check_free(address).map_err(|source| ServeError::Bind { address, source })?;
         let first = bind(address)?;
         let address = first
             .local_addr()
