@@ -200,6 +200,7 @@ fn a_sale_that_is_closed_sells_no_more() {
                     }
                     let user = format!("user {thread} {number}");
                     match hall.checkout(&user, "hot", 1) {
+                        CheckoutOutcome::Accepted { .. } if number % 4 == 3 => {}
                         CheckoutOutcome::Accepted { code, .. } => bought += hall.purchase(code),
                         outcome => assert_eq!(outcome, CheckoutOutcome::SaleNotActive),
                     }
@@ -208,7 +209,7 @@ fn a_sale_that_is_closed_sells_no_more() {
             });
             let figures = hall.finish(bought);
             assert_eq!(figures.held, 0);
-            assert!(figures.sold >= 20 && figures.sold < 240);
+            assert!(figures.sold >= 15 && figures.sold < 240);
         });
     }
 }

@@ -335,7 +335,10 @@ fn settle(segment: &Segment, end: &SegmentEnd) -> Result<(), JournalError> {
         file.write_at(&frame, last)
             .map_err(JournalError::io("write", path))?;
     }
-    if end.torn {
+    let found = file
+        .length_bytes()
+        .map_err(JournalError::io("read", path))?;
+    if end.torn || found < segment.header.length_bytes {
         segment::zero(file, path, end.offset, segment.header.length_bytes)?;
     }
     file.sync_data().map_err(JournalError::io("sync", path))

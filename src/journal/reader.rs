@@ -84,7 +84,7 @@ impl<'a> SegmentReader<'a> {
     pub fn next_frame(&mut self) -> Result<Result<Frame<'_>, SegmentEnd>, JournalError> {
         match self.step()? {
             Step::End { torn } => {
-                self.check_length()?;
+                self.check_end_is_there()?;
                 Ok(Err(SegmentEnd {
                     offset: self.offset,
                     last_frame_offset: self.last_frame_offset,
@@ -179,9 +179,13 @@ impl<'a> SegmentReader<'a> {
         Ok(Step::End { torn })
     }
 
-    /// A segment has its whole length before it has its name. If it is shorter, somebody cut it,
-    /// and what was behind the cut is not known.
-    fn check_length(&self) -> Result<(), JournalError> {
+    /// A segment has its whole length before it has its name. If it is shorter, somebody cut it. Then
+    /// nothing is lost only if the zeros that end the frames are still there.
+    fn check_end_is_there(&mut self) -> Result<(), JournalError> {
+        let head = self.bytes(self.offset, FRAME_HEADER_BYTES)?;
+        if head.len() == FRAME_HEADER_BYTES && head.iter().all(|&byte| byte == 0) {
+            return Ok(());
+        }
         let (file, path) = (&self.segment.file, &self.segment.path);
         let found = file
             .length_bytes()

@@ -96,6 +96,13 @@ impl Model {
         own.map(|(_, quantity)| u64::from(*quantity)).sum()
     }
 
+    /// Units sold and held of a whole sale.
+    pub fn figures(&self, sale: usize) -> (u64, u64) {
+        let items = 0..self.sales[sale].items.len() as u32;
+        let held = items.map(|item| self.held(sale, item)).sum();
+        (self.sold(sale, None, None), held)
+    }
+
     fn open(&self, sale: usize, user: usize) -> Option<&Code> {
         let is_open = |checkout: &Checkout| {
             checkout.sale == sale && checkout.user == user && checkout.end.is_none()

@@ -281,6 +281,11 @@ impl World {
     pub fn crash(&mut self, gently: bool, seed: u64) {
         let live = State::of_engine(&self.engine);
         live.check(Lsn::ZERO).expect("every unit is somewhere");
+        for (place, sale) in live.sales().iter().enumerate() {
+            let figures = sale.figures();
+            let sold_and_held = self.model.figures(place);
+            assert_eq!((figures.sold, figures.held), sold_and_held);
+        }
         let journal = self.engine.journal();
         if gently {
             journal.close();

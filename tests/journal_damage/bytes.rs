@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use flashsale::env::SimulatedDisk;
-use flashsale::journal::frame::FRAME_ALIGN_BYTES;
+use flashsale::journal::frame::{FRAME_ALIGN_BYTES, FRAME_HEADER_BYTES};
 
 use crate::fixture::{
     Batch, LAST, SEGMENT_BYTES, append, contents, damaged_at, open, path, recover, two_segments,
@@ -17,15 +17,22 @@ fn a_cut_segment_is_refused() {
     let (disk, batches) = two_segments();
     let end = batches[batches.len() - 1].end;
     let whole = contents(&disk, 2);
-    let samples = (end..whole.len()).step_by(997).chain([whole.len() - 1]);
-    for length in (0..end + 100).chain(samples) {
+    for length in 0..end + FRAME_HEADER_BYTES {
         disk.overwrite(&path(2), whole[..length].to_vec());
         let offset = damaged_at(recover(&disk), 2) as usize;
         let latest = length.next_multiple_of(FRAME_ALIGN_BYTES).min(end);
         assert!(offset <= latest, "{offset} for a cut at {length}");
     }
-    disk.overwrite(&path(2), whole);
-    assert_eq!(recover(&disk).expect("whole again").last_lsn, LAST);
+    // The zeros that end the frames are there: nothing was lost, and the file is made whole again.
+    let samples = (end + FRAME_HEADER_BYTES..whole.len()).step_by(997);
+    for length in samples.chain([whole.len() - 1]) {
+        disk.overwrite(&path(2), whole[..length].to_vec());
+        assert_eq!(recover(&disk).expect("all frames are there").last_lsn, LAST);
+        open(&disk, &Arc::default())
+            .expect("nothing is lost")
+            .close();
+        assert_eq!(contents(&disk, 2), whole);
+    }
 }
 
 /// The offset at which damage to the byte at `offset` has to be told.
@@ -119,7 +126,12 @@ fn a_torn_last_batch_is_cut_off_and_the_journal_goes_on() {
             lost + 1 < 1 << sectors.len(),
             "lost {lost:b}"
         );
-        let journal = open(&disk, &Arc::default()).expect("torn, not damaged");
+        open(&disk, &Arc::default())
+            .expect("torn, not damaged")
+            .close();
+        let replayed = recover(&disk).expect("nothing is wrong any more");
+        assert!(!replayed.torn, "what was torn is cut off");
+        let journal = open(&disk, &Arc::default()).expect("nothing is wrong any more");
         for number in last.first.0..last.first.0 + 30 {
             let lsn = append(&journal, number);
             journal.wait(lsn).expect("the disk works");
