@@ -17,7 +17,7 @@
 //!
 //! | part | what it does | may use |
 //! |---|---|---|
-//! | [`types`], [`limits`], [`env`], [`telemetry`] | shared nouns, bounds, the outside world, histograms | each other |
+//! | [`types`], [`limits`], [`mod@env`], [`telemetry`] | shared nouns, bounds, the outside world, histograms | each other |
 //! | [`config`] | file, environment and flags, checked as a whole | leaves |
 //! | [`journal`] | the one order of records, and its durability | leaves |
 //! | [`sale`] | stock, buyers, checkouts, purchases, recovery | journal, leaves |
@@ -52,13 +52,16 @@
 //! };
 //! use flashsale::types::{ItemId, Timestamp, UserId};
 //!
+//! // A server takes `SystemClock` and `RealDisk`; these two live in memory.
 //! let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(100)));
 //! let opening = Opening::lock(Arc::new(SimulatedDisk::new()), "journal".as_ref())?;
+//! // Fold what the journal holds into memory, then write on behind it.
 //! let recovered = Recovered::from_journal(&opening)?;
 //! let options = Options { durability: Durability::Fsync, segment_bytes: 4 << 20 };
 //! let tools = Tools {
 //!     clock: clock.clone(),
 //!     entropy: Arc::new(OsEntropy),
+//!     // A disk that fails ends the process: memory is no longer what is on the disk.
 //!     fail_stop: Box::new(|error| panic!("{error}")),
 //! };
 //! let journal = Arc::new(opening.start(&recovered.replayed, &options, tools)?);

@@ -50,6 +50,8 @@ pub const SNAPSHOT_EVERY_BYTES: u64 = 256 * 1024 * 1024;
 pub const WORKERS_MAX: usize = 256;
 /// Most open connections of one worker.
 pub const CONNECTIONS_PER_WORKER_MAX: usize = 16_384;
+/// Open files that are kept for the journal, the log and the runtimes.
+pub const RESERVED_FILES: u64 = 256;
 /// Connections that the kernel may queue for one listener.
 pub const LISTEN_BACKLOG: i32 = 4096;
 /// Read buffer of a connection, in bytes: the longest head (request line and headers).

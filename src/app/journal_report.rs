@@ -52,7 +52,7 @@ pub fn inspect(dir: &Path, records: bool, out: &mut dyn Write) -> Result<(), Rep
     let mut counts: BTreeMap<&'static str, u64> = BTreeMap::new();
     let mut broken = Ok(());
     let replayed = journal::replay(&disk, dir, before_first, None, &mut |entry| {
-        *counts.entry(kind_name(&entry.record)).or_default() += 1;
+        *counts.entry(entry.record.kind_name()).or_default() += 1;
         if records && broken.is_ok() {
             broken = write_record(out, &entry);
         }
@@ -109,7 +109,7 @@ fn inspect_segment(
 /// # Errors
 /// Damage, a contradiction, a server that uses the journal, or the output is gone.
 pub fn verify(dir: &Path, out: &mut dyn Write) -> Result<(), ReportError> {
-    let opening = Opening::lock(Arc::new(RealDisk), dir)?;
+    let opening = Opening::lock_existing(Arc::new(RealDisk), dir)?;
     let Recovered {
         state,
         snapshot_lsn,
@@ -149,7 +149,7 @@ pub fn verify(dir: &Path, out: &mut dyn Write) -> Result<(), ReportError> {
 /// The journal cannot be repaired, a server uses it, or the output is gone.
 pub fn repair(dir: &Path, out: &mut dyn Write) -> Result<(), ReportError> {
     let disk = Arc::new(RealDisk);
-    let _lock = Opening::lock(disk.clone(), dir)?;
+    let _lock = Opening::lock_existing(disk.clone(), dir)?;
     match journal::repair(&*disk, dir)? {
         None => writeln!(out, "nothing is damaged; nothing was changed")?,
         Some(repaired) => {
@@ -164,18 +164,6 @@ pub fn repair(dir: &Path, out: &mut dyn Write) -> Result<(), ReportError> {
         }
     }
     Ok(())
-}
-
-fn kind_name(record: &Record<'_>) -> &'static str {
-    match record {
-        Record::SaleItems { .. } => "lists of items",
-        Record::SaleCreated { .. } => "sales created",
-        Record::SaleClosed { .. } => "sales closed",
-        Record::Checkout { .. } => "checkouts",
-        Record::Purchase { .. } => "purchases",
-        Record::Expired { .. } => "checkouts expired",
-        Record::Refused { .. } => "refused attempts",
-    }
 }
 
 /// One line a record. Codes are left out: an unused one could be spent by whoever reads this.

@@ -59,6 +59,11 @@ fn run(config: &Config) -> Result<(), AppError> {
         config.describe()
     );
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    if config.database.is_some() || config.redis.is_some() {
+        tracing::warn!(
+            "this version follows no sink: Postgres and Redis are configured and left alone"
+        );
+    }
     let signals = Signals::listen()?;
 
     let engine = open_engine(config, &clock)?;
@@ -69,9 +74,7 @@ fn run(config: &Config) -> Result<(), AppError> {
         config.journal.retain.map(seconds),
     )?;
     let rotation = rotation(config);
-    if let Some(lsn) = rotation.run(&engine)? {
-        engine.journal().wait(lsn)?;
-    }
+    open_first_sale(&engine, &rotation)?;
     let scheduler = Scheduler::start(Arc::clone(&engine), rotation)?;
 
     let shutdown = Shutdown::new();
@@ -140,6 +143,20 @@ fn open_engine(config: &Config, clock: &Arc<dyn Clock>) -> Result<Arc<Engine>, A
 fn fail_stop(error: &JournalError) {
     tracing::error!("{error}; stopping, nothing is confirmed any more");
     std::process::exit(EXIT_JOURNAL_FAILED);
+}
+
+/// Opens the sale of this interval, unless it is there. Where nothing can be recorded at the moment the
+/// server starts without it: the scheduler tries again.
+fn open_first_sale(engine: &Engine, rotation: &Rotation) -> Result<(), AppError> {
+    match rotation.run(engine) {
+        Ok(None) => Ok(()),
+        Ok(Some(lsn)) => Ok(engine.journal().wait(lsn)?),
+        Err(error @ CreateError::Unavailable(_)) => {
+            tracing::error!("{error}: starting without a new sale");
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn rotation(config: &Config) -> Rotation {

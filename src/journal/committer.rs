@@ -58,8 +58,8 @@ impl Committer {
         let took_us = self.clock.monotonic_us().saturating_sub(started_us);
         self.offset += frame_bytes;
         self.publish_room();
-        self.shared.record_batch(batch, buffer.len(), took_us);
         self.shared.progress.publish(batch.last());
+        self.shared.record_batch(batch, buffer.len(), took_us);
         Ok(())
     }
 

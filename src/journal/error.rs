@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use rustix::io::Errno;
+
 /// A journal that cannot be opened, read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
@@ -61,11 +63,18 @@ impl JournalError {
         }
     }
 
-    /// Whether the disk has no room.
+    /// Whether the disk has no room, or the process no file or memory to spare: it may pass.
     #[must_use]
-    pub fn is_full(&self) -> bool {
-        use io::ErrorKind::{QuotaExceeded, StorageFull};
-        matches!(self, Self::Io { source, .. } if matches!(source.kind(), StorageFull | QuotaExceeded))
+    pub fn is_shortage(&self) -> bool {
+        use io::ErrorKind::{OutOfMemory, QuotaExceeded, StorageFull};
+        let Self::Io { source, .. } = self else {
+            return false;
+        };
+        let no_files = [Errno::MFILE, Errno::NFILE].map(Errno::raw_os_error);
+        matches!(source.kind(), StorageFull | QuotaExceeded | OutOfMemory)
+            || source
+                .raw_os_error()
+                .is_some_and(|code| no_files.contains(&code))
     }
 }
 

@@ -121,7 +121,14 @@ impl Journal {
         tools: Tools,
     ) -> Result<Self, JournalError> {
         let segment_bytes = options.segment_bytes;
-        let smallest = segment_bytes.min(start.segment.header.length_bytes);
+        // Segments keep the length that was configured when they were made.
+        let prepared = start
+            .prepared
+            .as_ref()
+            .map(|segment| segment.header.length_bytes);
+        let smallest = segment_bytes
+            .min(start.segment.header.length_bytes)
+            .min(prepared.unwrap_or(segment_bytes));
         let pending_bytes_max = (limits::PENDING_BYTES_MAX as u64).min(smallest / 8);
         let shared = Arc::new(Shared::new(
             durable,

@@ -191,6 +191,18 @@ fn first_needed(
 }
 
 impl Opening {
+    /// Locks the journal in `dir`, which must be there.
+    ///
+    /// # Errors
+    /// There is no journal, [`JournalError::InUse`], or an error of the operating system.
+    pub fn lock_existing(disk: Arc<dyn Disk>, dir: &Path) -> Result<Self, JournalError> {
+        if segment::list_segments(&*disk, dir)?.is_empty() {
+            let missing = std::io::ErrorKind::NotFound.into();
+            return Err(JournalError::io("find a journal in", dir)(missing));
+        }
+        Self::lock(disk, dir)
+    }
+
     /// Makes `dir` if it is missing and locks it.
     ///
     /// # Errors
@@ -260,12 +272,7 @@ impl Opening {
             None => (self.first_segment(options, &tools)?, SEGMENT_HEADER_BYTES),
         };
         let number = segment.header.number;
-        let last = replayed
-            .segments
-            .last()
-            .copied()
-            .unwrap_or(number)
-            .max(number);
+        let last = self.keep_one_prepared(replayed, number)?;
         let prepared = (last > number)
             .then(|| Segment::open(&*self.disk, &self.dir, number + 1, OpenMode::ReadWrite))
             .transpose()?;
@@ -289,6 +296,20 @@ impl Opening {
     fn first_segment(&self, options: &Options, tools: &Tools) -> Result<Segment, JournalError> {
         let header = new_header(1, options.segment_bytes, &*tools.clock, &*tools.entropy);
         Segment::prepare(&*self.disk, &self.dir, header)
+    }
+
+    /// Removes the unused segments behind the one that is kept ready; left in place they would have to
+    /// be skipped later. The number of the last segment that remains.
+    fn keep_one_prepared(&self, replayed: &Replayed, current: u64) -> Result<u64, JournalError> {
+        let unused = replayed.segments.iter().rev();
+        for &number in unused.take_while(|&&number| number > current + 1) {
+            let path = segment::segment_path(&self.dir, number);
+            self.disk
+                .remove(&path)
+                .map_err(JournalError::io("remove", &path))?;
+        }
+        let last = replayed.segments.last().copied().unwrap_or(current);
+        Ok(last.clamp(current, current + 1))
     }
 
     /// What a crash left of segments and snapshots in the making.

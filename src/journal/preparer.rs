@@ -33,7 +33,7 @@ impl Preparer {
                     self.next_number += 1;
                     self.shared.put_prepared(segment);
                 }
-                Err(error) if error.is_full() => {
+                Err(error) if error.is_shortage() => {
                     if self.shared.wait_for_room() {
                         tracing::error!(
                             "{error}; new work is refused when the current segment is full"

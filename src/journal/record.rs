@@ -1,11 +1,13 @@
 //! What the journal records. How it is written down is in [`super::codec`]; whoever holds a decoded
 //! [`Record`] need not check it again.
 
+use std::fmt;
+
 use super::codec;
 use crate::types::{ItemIndex, PurchasedLine, SaleId, Timestamp};
 
 /// Something that happened, as the journal keeps it.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, PartialEq)]
 pub enum Record<'a> {
     /// Items of a sale that is about to be created. They count only once its
     /// [`Record::SaleCreated`] follows.
@@ -77,6 +79,29 @@ pub enum Record<'a> {
         /// Why.
         reason: RefusedReason,
     },
+}
+
+impl Record<'_> {
+    /// What kind of record it is, in the plural.
+    #[must_use]
+    pub fn kind_name(&self) -> &'static str {
+        match self {
+            Record::SaleItems { .. } => "lists of items",
+            Record::SaleCreated { .. } => "sales created",
+            Record::SaleClosed { .. } => "sales closed",
+            Record::Checkout { .. } => "checkouts",
+            Record::Purchase { .. } => "purchases",
+            Record::Expired { .. } => "checkouts expired",
+            Record::Refused { .. } => "refused attempts",
+        }
+    }
+}
+
+/// Only the kind: a code in a log could be spent by whoever reads the log.
+impl fmt::Debug for Record<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "one of the {}", self.kind_name())
+    }
 }
 
 /// A sale's terms.

@@ -36,6 +36,17 @@ pub fn repair(disk: &dyn Disk, dir: &Path) -> Result<Option<Repaired>, JournalEr
         last_lsn = entry.lsn;
         Ok(())
     });
+    if first > Lsn(1)
+        && let Err(JournalError::Damaged { .. }) = &found
+    {
+        return Err(JournalError::Contradiction {
+            lsn: last_lsn.next(),
+            what:
+                "it is damaged, and the records before the first one kept are only in a snapshot; \
+                   cutting could lose both, so restore the directory from a backup"
+                    .into(),
+        });
+    }
     let (path, offset) = match found {
         Ok(_) => {
             let set_aside = set_newer_snapshots_aside(disk, dir, last_lsn)?;
@@ -93,14 +104,21 @@ fn set_newer_snapshots_aside(
     Ok(set_aside)
 }
 
-fn aside(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".damaged");
-    name.into()
+/// A name beside `path` that no earlier repair has used.
+fn aside(disk: &dyn Disk, path: &Path) -> PathBuf {
+    let named = |suffix: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        PathBuf::from(name)
+    };
+    let is_free = |path: &PathBuf| disk.open(path, OpenMode::Read).is_err();
+    let numbered = (2..).map(|number: u32| named(&format!(".damaged-{number}")));
+    let mut names = std::iter::once(named(".damaged")).chain(numbered);
+    names.find(is_free).expect("there is no end of numbers")
 }
 
 fn set_file_aside(disk: &dyn Disk, path: &Path) -> Result<PathBuf, JournalError> {
-    let target = aside(path);
+    let target = aside(disk, path);
     disk.rename(path, &target)
         .map_err(JournalError::io("rename", path))?;
     Ok(target)
@@ -114,7 +132,7 @@ fn copy_and_cut(
 ) -> Result<PathBuf, JournalError> {
     let segment = Segment::open(disk, dir, number, OpenMode::ReadWrite)?;
     let (file, path) = (&*segment.file, &segment.path);
-    let target = aside(path);
+    let target = aside(disk, path);
     let copy = disk
         .open(&target, OpenMode::Create)
         .map_err(JournalError::io("create", &target))?;
@@ -128,6 +146,7 @@ fn copy_and_cut(
         .map_err(JournalError::io("write", &target))?;
     copy.sync_data()
         .map_err(JournalError::io("sync", &target))?;
+    disk.sync_dir(dir).map_err(JournalError::io("sync", dir))?;
     segment::zero(file, path, offset, segment.header.length_bytes)?;
     file.sync_data().map_err(JournalError::io("sync", path))?;
     Ok(target)

@@ -127,7 +127,7 @@ impl Segment {
     /// a segment's name always has its full length and a valid header.
     ///
     /// # Errors
-    /// [`JournalError::is_full`] when there is no room (nothing is left behind), or another error of
+    /// [`JournalError::is_shortage`] when there is no room (nothing is left behind), or another error of
     /// the operating system.
     pub fn prepare(
         disk: &dyn Disk,

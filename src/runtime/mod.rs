@@ -22,6 +22,7 @@ use rustix::thread::{CpuSet, sched_getaffinity};
 pub use self::drain::DrainReport;
 pub use self::shutdown::Shutdown;
 use crate::http::Api;
+use crate::limits::{CONNECTIONS_PER_WORKER_MAX, RESERVED_FILES};
 
 /// Why the server could not start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -93,7 +94,8 @@ impl Server {
     where
         F: Fn(usize) -> Rc<Api> + Send + Sync + 'static,
     {
-        raise_open_files_limit();
+        let open_files_max = raise_open_files_limit();
+        let connections_max = connections_max(open_files_max, self.listeners.len());
         let (make_api, cores) = (Arc::new(make_api), usable_cores());
         let mut workers = Vec::with_capacity(self.listeners.len());
         for (index, listener) in self.listeners.into_iter().enumerate() {
@@ -102,7 +104,13 @@ impl Server {
             let thread = thread::Builder::new()
                 .name(format!("worker-{index}"))
                 .spawn(move || {
-                    let served = worker::run(listener, core, || make_api(index), &shutdown_seen);
+                    let served = worker::run(
+                        listener,
+                        core,
+                        connections_max,
+                        || make_api(index),
+                        &shutdown_seen,
+                    );
                     if served.is_err() {
                         // Better no server than one that drops a part of its connections.
                         shutdown_seen.begin();
@@ -156,14 +164,27 @@ fn usable_cores() -> Vec<usize> {
         .collect()
 }
 
-/// Allows as many open files as the operating system lets this process have.
-fn raise_open_files_limit() {
+/// Allows as many open files as the operating system lets this process have; how many those are.
+fn raise_open_files_limit() -> u64 {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {
         current: limit.maximum,
         maximum: limit.maximum,
     };
-    if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        tracing::warn!(%error, current = limit.current, "the limit of open files stays as it is");
-    }
+    let allowed = match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum,
+        Err(error) => {
+            tracing::warn!(%error, current = limit.current, "the limit of open files stays as it is");
+            limit.current
+        }
+    };
+    allowed.unwrap_or(u64::MAX)
+}
+
+/// Connections of one worker: never so many that the journal could not open its next segment.
+fn connections_max(open_files_max: u64, workers: usize) -> usize {
+    let for_connections = open_files_max.saturating_sub(RESERVED_FILES) / workers.max(1) as u64;
+    usize::try_from(for_connections)
+        .unwrap_or(usize::MAX)
+        .clamp(1, CONNECTIONS_PER_WORKER_MAX)
 }

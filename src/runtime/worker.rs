@@ -1,9 +1,12 @@
 //! One worker: a pinned thread with its own runtime that accepts and serves connections.
 
+use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
+use hyper::server::conn::http1;
 use rustix::thread::{CpuSet, sched_setaffinity};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, LocalOptions};
@@ -15,7 +18,6 @@ use super::deadlines::Connections;
 use super::drain::{DrainReport, drain};
 use super::shutdown::Shutdown;
 use crate::http::Api;
-use crate::limits::CONNECTIONS_PER_WORKER_MAX;
 
 /// How long to wait when the process has no file descriptor or memory for another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -34,6 +36,7 @@ connection: close\r\n\r\n\
 pub(super) fn run(
     listener: std::net::TcpListener,
     core: Option<usize>,
+    connections_max: usize,
     make_api: impl FnOnce() -> Rc<Api>,
     shutdown: &Shutdown,
 ) -> io::Result<DrainReport> {
@@ -50,11 +53,12 @@ pub(super) fn run(
         spawn_local(async move { driven.drive().await });
         spawn_local(async move { ticking.keep_ticking().await });
         tokio::select! {
-            () = accept(&listener, &api, &connections) => {}
+            () = accept(&listener, &api, &connections, connections_max) => {}
             () = shutdown.begun() => {}
         }
-        drop(listener);
         api.start_draining();
+        take_in_backlog(&listener, &api, &connections, connections_max).await;
+        drop(listener);
         Ok(drain(&connections).await)
     })
 }
@@ -68,7 +72,12 @@ fn pin_to(core: usize) {
 }
 
 /// Accepts connections for ever, each served by its own task.
-async fn accept(listener: &TcpListener, api: &Rc<Api>, connections: &Rc<Connections>) {
+async fn accept(
+    listener: &TcpListener,
+    api: &Rc<Api>,
+    connections: &Rc<Connections>,
+    connections_max: usize,
+) {
     let protocol = Rc::new(connection::protocol());
     let mut failures = 0_u32;
     loop {
@@ -87,19 +96,50 @@ async fn accept(listener: &TcpListener, api: &Rc<Api>, connections: &Rc<Connecti
                 continue;
             }
         };
-        if connections.count() >= CONNECTIONS_PER_WORKER_MAX {
-            api.telemetry().connection_refused();
-            refuse(&stream);
-            continue;
-        }
-        let (protocol, api) = (Rc::clone(&protocol), Rc::clone(api));
-        let connections = Rc::clone(connections);
-        spawn_local(async move {
-            api.telemetry().connection_accepted();
-            connection::serve(stream, &protocol, &api, &connections).await;
-            api.telemetry().connection_closed();
-        });
+        take_in(stream, &protocol, api, connections, connections_max);
     }
+}
+
+/// Serves a connection with a task of its own, or refuses it when there are too many.
+fn take_in(
+    stream: TcpStream,
+    protocol: &Rc<http1::Builder>,
+    api: &Rc<Api>,
+    connections: &Rc<Connections>,
+    connections_max: usize,
+) {
+    if connections.count() >= connections_max {
+        api.telemetry().connection_refused();
+        refuse(&stream);
+        return;
+    }
+    let (protocol, api) = (Rc::clone(protocol), Rc::clone(api));
+    let connections = Rc::clone(connections);
+    spawn_local(async move {
+        api.telemetry().connection_accepted();
+        connection::serve(stream, &protocol, &api, &connections).await;
+        api.telemetry().connection_closed();
+    });
+}
+
+/// Takes in the connections that the kernel has completed already: closing the listener would reset
+/// them.
+async fn take_in_backlog(
+    listener: &TcpListener,
+    api: &Rc<Api>,
+    connections: &Rc<Connections>,
+    connections_max: usize,
+) {
+    let protocol = Rc::new(connection::protocol());
+    poll_fn(|cx| {
+        while let Poll::Ready(Ok((stream, _))) = listener.poll_accept(cx) {
+            take_in(stream, &protocol, api, connections, connections_max);
+        }
+        Poll::Ready(())
+    })
+    .await;
+    // Their tasks begin, and are counted, before the drain looks at them.
+    tokio::task::yield_now().await;
 }
 
 /// The client left before it was accepted; the next one is fine.

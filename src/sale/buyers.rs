@@ -4,6 +4,7 @@
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
+use hashbrown::hash_map::Entry;
 use hashbrown::{HashMap, HashTable};
 use parking_lot::{Mutex, MutexGuard};
 
@@ -206,8 +207,14 @@ impl Buyers {
         self.codes(secret).lock().get(&secret).copied()
     }
 
-    /// Remembers whose a code is; `false` when the code was there already.
+    /// Remembers whose a code is; `false`, and nothing is changed, when the code was there already.
     pub fn insert_code(&self, secret: u128, buyer: BuyerRef) -> bool {
-        self.codes(secret).lock().insert(secret, buyer).is_none()
+        match self.codes(secret).lock().entry(secret) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(place) => {
+                place.insert(buyer);
+                true
+            }
+        }
     }
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 
 use super::state::State;
-use crate::env::{Clock, Disk, Entropy};
-use crate::journal::segment::SegmentHeader;
+use crate::env::{Clock, Disk, Entropy, OpenMode};
+use crate::journal::segment::{self, SegmentHeader};
 use crate::journal::snapshot::{self, SnapshotWriter};
 use crate::journal::{self, Journal, JournalError};
 use crate::limits;
@@ -99,6 +99,14 @@ pub fn write_snapshot(
     };
     let mut writer = SnapshotWriter::create(disk, dir, header)?;
     state.visit_records(&mut |record| writer.push(clock.now(), record))?;
+    // A snapshot must not outlive records that it stands for, also where commits are not synced.
+    for number in segment::list_segments(disk, dir)? {
+        let path = segment::segment_path(dir, number);
+        let file = disk
+            .open(&path, OpenMode::Read)
+            .map_err(JournalError::io("open", &path))?;
+        file.sync_data().map_err(JournalError::io("sync", &path))?;
+    }
     writer.finish()?;
     snapshot::remove_older(disk, dir)
 }
