@@ -77,15 +77,13 @@ impl Engine {
     pub fn close_sale(&self, id: SaleId) -> Option<Option<Lsn>> {
         let _one_at_a_time = self.administration.lock();
         let sale: Arc<Sale> = self.sale(id)?;
-        if !sale.close() {
-            return Some(None);
+        let mut lsn = None;
+        let record = Record::SaleClosed { sale: id };
+        if sale.close(|| lsn = Some(self.journal.append(self.now(), &record))) {
+            let registry = self.registry.load().refreshed();
+            self.registry.store(Arc::new(registry));
         }
-        let lsn = self
-            .journal
-            .append(self.now(), &Record::SaleClosed { sale: id });
-        self.registry
-            .store(Arc::new(self.registry.load().refreshed()));
-        Some(Some(lsn))
+        Some(lsn)
     }
 
     /// Closes the sales whose end has come; how many those are.
@@ -119,12 +117,17 @@ impl Sale {
         });
     }
 
-    /// Decides nothing from here on, and holds nothing; `false` when it was closed before. When this
-    /// returns, whoever was deciding has enqueued their record.
-    pub(super) fn close(&self) -> bool {
+    /// Decides nothing from here on, and holds nothing; `false` when it was closed before. `enqueue`
+    /// is called in between: behind the records of all who were deciding, and before what they hold is
+    /// free.
+    pub(super) fn close(&self, enqueue: impl FnOnce()) -> bool {
         if self.closed.swap(true, Ordering::AcqRel) {
             return false;
         }
+        // Whoever was deciding under one of these locks has enqueued their record; whoever takes one
+        // later sees that the sale is closed.
+        self.buyers.lock_each().for_each(drop);
+        enqueue();
         for mut shard in self.buyers.lock_each() {
             for (reference, buyer) in shard.iter_mut() {
                 let Some(open) = buyer.open.as_mut() else {

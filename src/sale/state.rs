@@ -91,7 +91,7 @@ impl State {
             Record::SaleItems { sale, first, items } => self.announce(sale, first, items),
             Record::SaleCreated { sale, terms } => self.create(sale, terms),
             Record::SaleClosed { sale } => self.find(sale).map(|sale| {
-                sale.close();
+                sale.close(|| ());
                 self.registry = self.registry.refreshed();
             }),
             Record::Checkout {
