@@ -146,3 +146,14 @@ fn no_journal_is_no_error() {
     assert!(inspected.contains("holds no journal"), "{inspected}");
     assert!(place.segments().is_empty());
 }
+
+#[test]
+fn a_journal_that_is_not_there_is_not_made() {
+    let place = Place::new(&[]);
+    for command in ["inspect", "verify", "repair"] {
+        let (code, message) = place.failure(&["journal", command, "--dir", "nowhere"]);
+        assert_eq!(code, Some(1), "{command}: {message}");
+        assert!(message.contains("nowhere"), "{command}: {message}");
+        assert!(!place.path().join("nowhere").exists(), "{command}");
+    }
+}

@@ -186,3 +186,13 @@ fn a_health_check_without_a_server_fails() {
     place.failure(&["healthcheck"]);
     assert!(!place.journal_dir().exists());
 }
+
+#[test]
+fn a_second_server_does_not_share_the_port() {
+    let server = Server::start(&[]);
+    let port = server.addr().port().to_string();
+    let place = Place::new(&[]);
+    let (code, message) = place.failure(&["--port", &port, "serve"]);
+    assert_eq!(code, Some(1), "{message}");
+    assert!(message.contains("cannot listen"), "{message}");
+}
