@@ -12,8 +12,7 @@ use crate::app;
 use crate::app::journal_report::{inspect, repair, verify};
 use crate::config::{Config, ConfigError, ConfigFile, Overrides, Sources, process_environment};
 
-/// Exit code of a wrong command line or configuration (`EX_USAGE`, `EX_CONFIG` are told apart by
-/// nobody).
+/// Exit code of a wrong configuration (`EX_CONFIG`).
 const EXIT_CONFIG: u8 = 78;
 
 /// How long a health check waits for the server.

@@ -129,7 +129,7 @@ pub fn verify(dir: &Path, out: &mut dyn Write) -> Result<(), ReportError> {
     for sale in state.sales() {
         let figures = sale.figures();
         let (total, sold, held) = (figures.total, figures.sold, figures.held);
-        let free = total - sold - held;
+        let free = figures.free();
         writeln!(
             out,
             "sale {}: {total} units = {sold} sold + {held} held + {free} free",

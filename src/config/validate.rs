@@ -16,6 +16,7 @@ use super::{
     AdminConfig, Config, DatabaseConfig, Durability, JournalConfig, LogConfig, LogFormat,
     RedisConfig, SaleConfig, ServerConfig, SslMode,
 };
+use crate::limits;
 
 /// The longest text value, in bytes. It is what a path may have on Linux.
 const TEXT_BYTES_MAX: usize = 4096;
@@ -23,6 +24,9 @@ const TEXT_BYTES_MAX: usize = 4096;
 const HOST_BYTES_MAX: usize = 255;
 /// The longest Postgres identifier, in bytes.
 const IDENTIFIER_BYTES_MAX: usize = 63;
+/// The lengths of a segment, in mebibytes.
+const SEGMENT_MEBIBYTES: RangeInclusive<u64> =
+    limits::SEGMENT_BYTES_MIN >> 20..=limits::SEGMENT_BYTES_MAX >> 20;
 /// The longest password, in bytes.
 const PASSWORD_BYTES_MAX: usize = 1024;
 /// The lengths of an admin token, in bytes.
@@ -68,7 +72,11 @@ fn server(check: &mut Check) -> ServerConfig {
             |given| given.as_text().and_then(address),
         ),
         port: check.integer(keys::SERVER_PORT, 8080, 0..=u16::MAX),
-        workers: NonZeroUsize::new(check.integer(keys::SERVER_WORKERS, 0, 0..=256_u16).into()),
+        workers: NonZeroUsize::new(
+            check
+                .integer(keys::SERVER_WORKERS, 0, 0..=limits::WORKERS_MAX as u16)
+                .into(),
+        ),
     }
 }
 
@@ -106,7 +114,7 @@ fn redis(check: &mut Check) -> Option<RedisConfig> {
 
 fn journal(check: &mut Check) -> JournalConfig {
     let retain_hours = check.integer(keys::JOURNAL_RETAIN_HOURS, 0, 0..=RETAIN_HOURS_MAX);
-    let mebibytes = check.integer(keys::JOURNAL_SEGMENT_MEBIBYTES, 64, 4..=1024_u64);
+    let mebibytes = check.integer(keys::JOURNAL_SEGMENT_MEBIBYTES, 64, SEGMENT_MEBIBYTES);
     JournalConfig {
         dir: check.path(keys::JOURNAL_DIR, "data/journal"),
         durability: check.choice(keys::JOURNAL_DURABILITY, &Durability::NAMES),
@@ -117,12 +125,24 @@ fn journal(check: &mut Check) -> JournalConfig {
 }
 
 fn sale(check: &mut Check) -> SaleConfig {
-    let interval_seconds = check.integer(keys::SALE_INTERVAL_SECONDS, 3600, 1..=31_536_000_u64);
-    let hold_seconds = check.integer(keys::SALE_HOLD_SECONDS, 0, 0..=86_400_u64);
+    let interval_seconds = check.integer(
+        keys::SALE_INTERVAL_SECONDS,
+        3600,
+        1..=u64::from(limits::SALE_SECONDS_MAX),
+    );
+    let hold_seconds = check.integer(
+        keys::SALE_HOLD_SECONDS,
+        0,
+        0..=u64::from(limits::HOLD_SECONDS_MAX),
+    );
     SaleConfig {
-        total_items: check.integer(keys::SALE_TOTAL_ITEMS, 10_000, 1..=1_000_000),
+        total_items: check.integer(keys::SALE_TOTAL_ITEMS, 10_000, 1..=limits::SALE_ITEMS_MAX),
         interval: Duration::from_secs(interval_seconds),
-        max_items_per_user: check.integer(keys::SALE_MAX_ITEMS_PER_USER, 10, 1..=1000),
+        max_items_per_user: check.integer(
+            keys::SALE_MAX_ITEMS_PER_USER,
+            10,
+            1..=limits::ITEMS_PER_USER_MAX,
+        ),
         hold: duration_unless_zero(hold_seconds),
         seed: check.integer(keys::SALE_SEED, 0, 0..=u64::MAX),
     }

@@ -29,8 +29,7 @@ where
 {
     let (head, body) = request.into_parts();
     let body = body::read(body).await?;
-    let mut parameters = Parameters::from_query(head.uri.query());
-    parameters.add_body(&head.headers, &body);
+    let mut parameters = Parameters::from_request(&head, &body);
     let quantity = parameters.optional(Field::Quantity).unwrap_or(Whole(1)).0;
     let sale = parameters.optional(Field::SaleId);
     let (user, item) = parameters.buyer_and_item()?;

@@ -100,17 +100,13 @@ fn stock(api: &Api) -> BTreeMap<String, Stock> {
     sales
         .map(|sale| {
             let figures = sale.figures();
-            let free = figures.total.saturating_sub(figures.sold + figures.held);
-            let (total, sold, held) = (figures.total, figures.sold, figures.held);
-            (
-                sale.id().to_string(),
-                Stock {
-                    total,
-                    sold,
-                    held,
-                    free,
-                },
-            )
+            let stock = Stock {
+                total: figures.total,
+                sold: figures.sold,
+                held: figures.held,
+                free: figures.free(),
+            };
+            (sale.id().to_string(), stock)
         })
         .collect()
 }

@@ -113,7 +113,7 @@ fn write_stock(api: &Api, text: &mut String) {
     family(text, name, "gauge", "Units of a sale by state.");
     for sale in api.engine.open_sales() {
         let figures = sale.figures();
-        let free = figures.total.saturating_sub(figures.sold + figures.held);
+        let free = figures.free();
         for (state, units) in [
             ("sold", figures.sold),
             ("held", figures.held),

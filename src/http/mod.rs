@@ -74,8 +74,12 @@ impl Api {
         let path = Path::parse(request.uri().path());
         let (route, format) = (path.route(), Format::asked_by(request.headers()));
         let answer = match path.check_method(request.method()) {
-            Ok(()) => self.answer(route, request).await,
             Err(problem) => Err(problem),
+            Ok(()) => match route {
+                Route::Checkout => checkout::checkout(self, request).await,
+                Route::Purchase => purchase::purchase(self, request).await,
+                _ => self.show(&path, &request),
+            },
         };
         let answer = answer.unwrap_or_else(|problem| problem.into_answer(format));
         let latency_us = self
@@ -87,21 +91,10 @@ impl Api {
         answer.response
     }
 
-    async fn answer<B>(&self, route: Route, request: Request<B>) -> Result<Answer, Problem>
-    where
-        B: Body<Data = Bytes> + Unpin,
-    {
-        match route {
-            Route::Checkout => checkout::checkout(self, request).await,
-            Route::Purchase => purchase::purchase(self, request).await,
-            _ => self.show(&request),
-        }
-    }
-
     /// Answers what changes nothing and waits for nothing.
-    fn show<B>(&self, request: &Request<B>) -> Result<Answer, Problem> {
+    fn show<B>(&self, path: &Path<'_>, request: &Request<B>) -> Result<Answer, Problem> {
         let uri = request.uri();
-        match Path::parse(uri.path()) {
+        match *path {
             Path::SalesActive => looking::active_sale(self),
             Path::Sales => looking::sales(self, uri),
             Path::Sale(id) => looking::sale(self, id),

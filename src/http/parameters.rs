@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::str::FromStr;
 
 use hyper::header::{CONTENT_TYPE, HeaderMap};
+use hyper::http::request::Parts;
 
 use super::encoding::{Members, decode};
 use super::problem::{FieldError, Problem};
@@ -74,6 +75,13 @@ pub(super) struct Parameters<'a> {
 }
 
 impl<'a> Parameters<'a> {
+    /// The parameters of a `POST`: those of its query and those of its body.
+    pub(super) fn from_request(head: &'a Parts, body: &'a [u8]) -> Self {
+        let mut parameters = Self::from_query(head.uri.query());
+        parameters.add_body(&head.headers, body);
+        parameters
+    }
+
     /// The parameters of a query.
     pub(super) fn from_query(query: Option<&'a str>) -> Self {
         let mut parameters = Self::default();
@@ -82,7 +90,7 @@ impl<'a> Parameters<'a> {
     }
 
     /// Adds those of a body, in the form that its `Content-Type` names.
-    pub(super) fn add_body(&mut self, headers: &HeaderMap, body: &'a [u8]) {
+    fn add_body(&mut self, headers: &HeaderMap, body: &'a [u8]) {
         if body.is_empty() {
             return;
         }

@@ -36,8 +36,7 @@ where
 {
     let (head, body) = request.into_parts();
     let body = body::read(body).await?;
-    let mut parameters = Parameters::from_query(head.uri.query());
-    parameters.add_body(&head.headers, &body);
+    let mut parameters = Parameters::from_request(&head, &body);
     let code: Option<CheckoutCode> = parameters.required(Field::Code);
     let key = idempotency_key(&head.headers).unwrap_or_else(|wrong| {
         parameters.wrong_as("idempotency_key", wrong);

@@ -92,12 +92,10 @@ pub fn replay(
             }
         };
         next_lsn = reader.next_lsn().or(next_lsn);
-        if frames > 0 || replayed.end.is_none() {
+        // A torn batch may be the first of its segment.
+        let torn_here = end.torn && !replayed.torn;
+        if frames > 0 || torn_here || replayed.end.is_none() {
             replayed.torn = end.torn;
-            replayed.end = Some((number, end));
-        } else if end.torn && !replayed.torn {
-            // The batch that was being written was the first of this segment.
-            replayed.torn = true;
             replayed.end = Some((number, end));
         }
     }
@@ -329,14 +327,7 @@ impl Opening {
 
     /// A process that was killed may have left pages that no sync has reached.
     fn sync_found(&self, replayed: &Replayed) -> Result<(), JournalError> {
-        for &number in &replayed.segments {
-            let path = segment::segment_path(&self.dir, number);
-            let file = self
-                .disk
-                .open(&path, OpenMode::Read)
-                .map_err(JournalError::io("open", &path))?;
-            file.sync_data().map_err(JournalError::io("sync", &path))?;
-        }
+        segment::sync(&*self.disk, &self.dir, &replayed.segments)?;
         self.disk
             .sync_dir(&self.dir)
             .map_err(JournalError::io("sync", &self.dir))

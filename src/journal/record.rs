@@ -4,6 +4,7 @@
 use std::fmt;
 
 use super::codec;
+use crate::limits::ITEMS_PER_RECORD_MAX;
 use crate::types::{ItemIndex, PurchasedLine, SaleId, Timestamp};
 
 /// Something that happened, as the journal keeps it.
@@ -81,7 +82,17 @@ pub enum Record<'a> {
     },
 }
 
-impl Record<'_> {
+impl<'a> Record<'a> {
+    /// The records that announce `items` of `sale`, each of a bounded length.
+    pub fn announcing(sale: SaleId, items: &'a [NewItem<'a>]) -> impl Iterator<Item = Record<'a>> {
+        let pieces = items.chunks(ITEMS_PER_RECORD_MAX).enumerate();
+        pieces.map(move |(index, piece)| Record::SaleItems {
+            sale,
+            first: ItemIndex((index * ITEMS_PER_RECORD_MAX) as u32),
+            items: Items::Slice(piece),
+        })
+    }
+
     /// What kind of record it is, in the plural.
     #[must_use]
     pub fn kind_name(&self) -> &'static str {

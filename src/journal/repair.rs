@@ -36,17 +36,6 @@ pub fn repair(disk: &dyn Disk, dir: &Path) -> Result<Option<Repaired>, JournalEr
         last_lsn = entry.lsn;
         Ok(())
     });
-    if first > Lsn(1)
-        && let Err(JournalError::Damaged { .. }) = &found
-    {
-        return Err(JournalError::Contradiction {
-            lsn: last_lsn.next(),
-            what:
-                "it is damaged, and the records before the first one kept are only in a snapshot; \
-                   cutting could lose both, so restore the directory from a backup"
-                    .into(),
-        });
-    }
     let (path, offset) = match found {
         Ok(_) => {
             let set_aside = set_newer_snapshots_aside(disk, dir, last_lsn)?;
@@ -55,6 +44,14 @@ pub fn repair(disk: &dyn Disk, dir: &Path) -> Result<Option<Repaired>, JournalEr
                 set_aside,
             };
             return Ok((!repaired.set_aside.is_empty()).then_some(repaired));
+        }
+        Err(JournalError::Damaged { .. }) if first > Lsn(1) => {
+            let what = "it is damaged, and the records before the first one kept are only in a \
+                snapshot; cutting could lose both, so restore the directory from a backup";
+            return Err(JournalError::Contradiction {
+                lsn: last_lsn.next(),
+                what: what.into(),
+            });
         }
         Err(JournalError::Damaged { path, offset, .. }) => (path, offset),
         Err(error) => return Err(error),

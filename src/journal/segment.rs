@@ -215,6 +215,20 @@ impl Segment {
     }
 }
 
+/// Makes durable what was written to the segments `numbers`, by whomever.
+///
+/// # Errors
+/// As the operating system says.
+pub fn sync(disk: &dyn Disk, dir: &Path, numbers: &[u64]) -> Result<(), JournalError> {
+    for path in numbers.iter().map(|&number| segment_path(dir, number)) {
+        let file = disk
+            .open(&path, OpenMode::Read)
+            .map_err(JournalError::io("open", &path))?;
+        file.sync_data().map_err(JournalError::io("sync", &path))?;
+    }
+    Ok(())
+}
+
 /// Writes zeros from `start` to `end`.
 ///
 /// # Errors

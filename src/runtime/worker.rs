@@ -48,17 +48,23 @@ pub(super) fn run(
         .build_local(LocalOptions::default())?;
     runtime.block_on(async {
         let listener = TcpListener::from_std(listener)?;
-        let (api, connections) = (make_api(), Rc::new(Connections::default()));
+        let door = Door {
+            listener,
+            protocol: Rc::new(connection::protocol()),
+            api: make_api(),
+            connections: Rc::default(),
+            connections_max,
+        };
+        let (api, connections) = (Rc::clone(&door.api), Rc::clone(&door.connections));
         let (driven, ticking) = (Rc::clone(&api), Rc::clone(&connections));
         spawn_local(async move { driven.drive().await });
         spawn_local(async move { ticking.keep_ticking().await });
         tokio::select! {
-            () = accept(&listener, &api, &connections, connections_max) => {}
+            () = door.accept() => {}
             () = shutdown.begun() => {}
         }
         api.start_draining();
-        take_in_backlog(&listener, &api, &connections, connections_max).await;
-        drop(listener);
+        door.close().await;
         Ok(drain(&connections).await)
     })
 }
@@ -71,75 +77,66 @@ fn pin_to(core: usize) {
     }
 }
 
-/// Accepts connections for ever, each served by its own task.
-async fn accept(
-    listener: &TcpListener,
-    api: &Rc<Api>,
-    connections: &Rc<Connections>,
+/// Where connections come in.
+struct Door {
+    listener: TcpListener,
+    protocol: Rc<http1::Builder>,
+    api: Rc<Api>,
+    connections: Rc<Connections>,
     connections_max: usize,
-) {
-    let protocol = Rc::new(connection::protocol());
-    let mut failures = 0_u32;
-    loop {
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => {
-                failures = 0;
-                stream
-            }
-            Err(error) if concerns_one_connection(&error) => continue,
-            Err(error) => {
-                if failures.is_multiple_of(FAILURES_PER_LINE) {
-                    tracing::error!(%error, "connections cannot be accepted");
+}
+
+impl Door {
+    /// Accepts connections for ever.
+    async fn accept(&self) {
+        let mut failures = 0_u32;
+        loop {
+            match self.listener.accept().await {
+                Ok((stream, _)) => {
+                    failures = 0;
+                    self.take_in(stream);
                 }
-                failures += 1;
-                sleep(ACCEPT_PAUSE).await;
-                continue;
+                Err(error) if concerns_one_connection(&error) => {}
+                Err(error) => {
+                    if failures.is_multiple_of(FAILURES_PER_LINE) {
+                        tracing::error!(%error, "connections cannot be accepted");
+                    }
+                    failures += 1;
+                    sleep(ACCEPT_PAUSE).await;
+                }
             }
-        };
-        take_in(stream, &protocol, api, connections, connections_max);
-    }
-}
-
-/// Serves a connection with a task of its own, or refuses it when there are too many.
-fn take_in(
-    stream: TcpStream,
-    protocol: &Rc<http1::Builder>,
-    api: &Rc<Api>,
-    connections: &Rc<Connections>,
-    connections_max: usize,
-) {
-    if connections.count() >= connections_max {
-        api.telemetry().connection_refused();
-        refuse(&stream);
-        return;
-    }
-    let (protocol, api) = (Rc::clone(protocol), Rc::clone(api));
-    let connections = Rc::clone(connections);
-    spawn_local(async move {
-        api.telemetry().connection_accepted();
-        connection::serve(stream, &protocol, &api, &connections).await;
-        api.telemetry().connection_closed();
-    });
-}
-
-/// Takes in the connections that the kernel has completed already: closing the listener would reset
-/// them.
-async fn take_in_backlog(
-    listener: &TcpListener,
-    api: &Rc<Api>,
-    connections: &Rc<Connections>,
-    connections_max: usize,
-) {
-    let protocol = Rc::new(connection::protocol());
-    poll_fn(|cx| {
-        while let Poll::Ready(Ok((stream, _))) = listener.poll_accept(cx) {
-            take_in(stream, &protocol, api, connections, connections_max);
         }
-        Poll::Ready(())
-    })
-    .await;
-    // Their tasks begin, and are counted, before the drain looks at them.
-    tokio::task::yield_now().await;
+    }
+
+    /// Serves a connection with a task of its own, or refuses it when there are too many.
+    fn take_in(&self, stream: TcpStream) {
+        if self.connections.count() >= self.connections_max {
+            self.api.telemetry().connection_refused();
+            refuse(&stream);
+            return;
+        }
+        let (protocol, api) = (Rc::clone(&self.protocol), Rc::clone(&self.api));
+        let connections = Rc::clone(&self.connections);
+        spawn_local(async move {
+            api.telemetry().connection_accepted();
+            connection::serve(stream, &protocol, &api, &connections).await;
+            api.telemetry().connection_closed();
+        });
+    }
+
+    /// Lets nobody in any more, but for the connections that the kernel has completed already:
+    /// closing the listener would reset them.
+    async fn close(self) {
+        poll_fn(|cx| {
+            while let Poll::Ready(Ok((stream, _))) = self.listener.poll_accept(cx) {
+                self.take_in(stream);
+            }
+            Poll::Ready(())
+        })
+        .await;
+        // Their tasks begin, and are counted, before the drain looks at them.
+        tokio::task::yield_now().await;
+    }
 }
 
 /// The client left before it was accepted; the next one is fine.

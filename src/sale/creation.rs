@@ -7,9 +7,9 @@ use super::engine::Engine;
 use super::outcome::{Decision, Unavailable};
 use super::sale::Sale;
 use crate::journal::Record;
-use crate::journal::record::{CatalogueKind, Items, NewItem, SaleTerms};
+use crate::journal::record::{CatalogueKind, NewItem, SaleTerms};
 use crate::limits;
-use crate::types::{GENERATED_ITEM_PREFIX, ItemId, ItemIndex, SaleId, Timestamp};
+use crate::types::{GENERATED_ITEM_PREFIX, ItemId, SaleId, Timestamp};
 
 /// A sale that somebody wants.
 #[derive(Clone, Debug)]
@@ -106,14 +106,8 @@ impl Engine {
 
     /// Records the items, a bounded number at a time, so that buyers of other sales go on.
     fn record_items(&self, sale: SaleId, items: &[NewItem<'_>]) -> Result<(), CreateError> {
-        for (index, piece) in items.chunks(limits::ITEMS_PER_RECORD_MAX).enumerate() {
+        for (index, record) in Record::announcing(sale, items).enumerate() {
             self.admit().map_err(CreateError::Unavailable)?;
-            let first = ItemIndex((index * limits::ITEMS_PER_RECORD_MAX) as u32);
-            let record = Record::SaleItems {
-                sale,
-                first,
-                items: Items::Slice(piece),
-            };
             let lsn = self.journal.append(self.now(), &record);
             if index % 16 == 15 {
                 let failed = |_| CreateError::Unavailable(Unavailable::Journal);
@@ -140,17 +134,26 @@ fn check(new: &NewSale<'_>) -> Result<(), CreateError> {
         ));
     }
     if !(1..=limits::ITEMS_PER_USER_MAX).contains(&new.max_items_per_user) {
-        return Err(invalid("max_items_per_user", "must be 1 to 1000"));
+        return Err(invalid(
+            "max_items_per_user",
+            format!("must be 1 to {}", limits::ITEMS_PER_USER_MAX),
+        ));
     }
     if new.hold_seconds > limits::HOLD_SECONDS_MAX {
-        return Err(invalid("hold_seconds", "must be 0 to 86400"));
+        return Err(invalid(
+            "hold_seconds",
+            format!("must be 0 to {}", limits::HOLD_SECONDS_MAX),
+        ));
     }
     let item_count = match &new.catalogue {
         NewCatalogue::Generated { item_count, .. } => *item_count as usize,
         NewCatalogue::Explicit(items) => items.len(),
     };
     if !(1..=limits::SALE_ITEMS_MAX as usize).contains(&item_count) {
-        return Err(invalid("total_items", "must be 1 to 1000000"));
+        return Err(invalid(
+            "total_items",
+            format!("must be 1 to {}", limits::SALE_ITEMS_MAX),
+        ));
     }
     Ok(())
 }
@@ -171,7 +174,10 @@ fn collect(items: &[NewItem<'_>]) -> Result<ExplicitItems, CreateError> {
         check_text(item.image_url, limits::IMAGE_URL_BYTES_MAX)
             .map_err(|what| invalid(field("image_url"), what))?;
         if !(1..=limits::ITEM_STOCK_MAX).contains(&item.stock) {
-            return Err(invalid(field("stock"), "must be 1 to 4294967296"));
+            return Err(invalid(
+                field("stock"),
+                format!("must be 1 to {}", limits::ITEM_STOCK_MAX),
+            ));
         }
         if !collected.push(item) {
             return Err(invalid(

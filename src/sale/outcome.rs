@@ -131,3 +131,12 @@ pub struct StockFigures {
     /// Units held by open checkouts.
     pub held: u64,
 }
+
+impl StockFigures {
+    /// Units that can be bought.
+    #[must_use]
+    pub fn free(&self) -> u64 {
+        // The parts are read one after the other while buyers go on.
+        self.total.saturating_sub(self.sold + self.held)
+    }
+}

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 
 use super::state::State;
-use crate::env::{Clock, Disk, Entropy, OpenMode};
+use crate::env::{Clock, Disk, Entropy};
 use crate::journal::segment::{self, SegmentHeader};
 use crate::journal::snapshot::{self, SnapshotWriter};
 use crate::journal::{self, Journal, JournalError};
@@ -91,22 +91,17 @@ pub fn write_snapshot(
         state.apply(&entry)
     })?;
     state.check(replayed.last_lsn)?;
+    let created_at = clock.now();
     let header = SegmentHeader {
         number: replayed.last_lsn.0,
         seed: entropy.bits_128() as u32,
         length_bytes: 0,
-        created_at: clock.now(),
+        created_at,
     };
     let mut writer = SnapshotWriter::create(disk, dir, header)?;
-    state.visit_records(&mut |record| writer.push(clock.now(), record))?;
+    state.visit_records(&mut |record| writer.push(created_at, record))?;
     // A snapshot must not outlive records that it stands for, also where commits are not synced.
-    for number in segment::list_segments(disk, dir)? {
-        let path = segment::segment_path(dir, number);
-        let file = disk
-            .open(&path, OpenMode::Read)
-            .map_err(JournalError::io("open", &path))?;
-        file.sync_data().map_err(JournalError::io("sync", &path))?;
-    }
+    segment::sync(disk, dir, &replayed.segments)?;
     writer.finish()?;
     snapshot::remove_older(disk, dir)
 }

@@ -11,7 +11,6 @@ use super::registry::Registry;
 use super::sale::{Hold, Sale};
 use crate::journal::record::{CatalogueKind, Items, Lines, NewItem, Record, SaleTerms};
 use crate::journal::{Entry, JournalError, Opening, Replayed};
-use crate::limits;
 use crate::types::{ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};
 
 /// What the records so far have led to.
@@ -243,12 +242,7 @@ fn visit_items(
     visit: &mut dyn FnMut(&Record<'_>) -> Result<(), JournalError>,
 ) -> Result<(), JournalError> {
     let items: Vec<NewItem<'_>> = items.iter().collect();
-    for (index, piece) in items.chunks(limits::ITEMS_PER_RECORD_MAX).enumerate() {
-        let first = ItemIndex((index * limits::ITEMS_PER_RECORD_MAX) as u32);
-        let items = Items::Slice(piece);
-        visit(&Record::SaleItems { sale, first, items })?;
-    }
-    Ok(())
+    Record::announcing(sale, &items).try_for_each(|record| visit(&record))
 }
 
 fn visit_buyer(
