@@ -17,7 +17,7 @@
 //!
 //! | part | what it does | may use |
 //! |---|---|---|
-//! | [`types`], [`limits`], [`mod@env`], [`telemetry`] | shared nouns, bounds, the outside world, histograms | each other |
+//! | [`types`], [`limits`], [`mod@env`], [`generated`], [`telemetry`] | shared nouns, bounds, the outside world, histograms | each other |
 //! | [`config`] | file, environment and flags, checked as a whole | leaves |
 //! | [`journal`] | the one order of records, and its durability | leaves |
 //! | [`sale`] | stock, buyers, checkouts, purchases, recovery | journal, leaves |
@@ -94,9 +94,11 @@ pub mod app;
 pub mod cli;
 pub mod config;
 pub mod env;
+pub mod generated;
 pub mod http;
 pub mod journal;
 pub mod limits;
+pub mod reconcile;
 pub mod runtime;
 pub mod sale;
 pub mod schedule;

@@ -73,6 +73,26 @@ pub const DRAIN_SECONDS_MAX: u32 = 30;
 /// `Retry-After` of a 503, in seconds.
 pub const RETRY_AFTER_SECONDS: u32 = 1;
 
+/// Most records that a sink is given at once.
+pub const BATCH_RECORDS_MAX: usize = 16 * 1024;
+/// Milliseconds between two looks at the journal of a follower that has caught up. Nobody wakes it, so
+/// that a commit costs nothing more when there are sinks.
+pub const FOLLOW_POLL_MS: u64 = 25;
+/// Seconds that the end of the server may wait for sinks that are up to catch up.
+pub const FOLLOW_DRAIN_SECONDS: u64 = 5;
+/// Milliseconds after which an idle sink is asked where it is.
+pub const SINK_ASK_MS: u64 = 1_000;
+/// Seconds for a connection to a sink to be there and prepared.
+pub const SINK_CONNECT_SECONDS: u64 = 10;
+/// Seconds without an answer after which a sink counts as down.
+pub const SINK_SLOW_SECONDS: u64 = 2;
+/// Seconds for a sink to apply a batch, from then on; then the connection is given up.
+pub const SINK_APPLY_SECONDS: u64 = 60;
+/// Milliseconds to the second attempt after a sink has failed.
+pub const BACKOFF_MS_MIN: u64 = 100;
+/// Most milliseconds between two attempts.
+pub const BACKOFF_MS_MAX: u64 = 5_000;
+
 /// Items of one page when the client does not say.
 pub const PAGE_ITEMS_DEFAULT: u32 = 100;
 /// Most items of one page.
@@ -99,6 +119,8 @@ const _: () = {
         SEGMENT_BYTES_MIN / 8 + (APPENDERS_MAX * PURCHASE_RECORD_BYTES_MAX) as u64
             <= SEGMENT_BYTES_MIN - 8192
     );
+    assert!(FOLLOW_POLL_MS < SINK_ASK_MS && SINK_ASK_MS <= SINK_SLOW_SECONDS * 1000);
+    assert!(BACKOFF_MS_MIN < BACKOFF_MS_MAX);
     assert!(HOLD_SECONDS_MAX < SALE_SECONDS_MAX);
     assert!(FIRST_BYTE_SECONDS_MAX <= IDLE_SECONDS_MAX && HEAD_SECONDS_MAX <= IDLE_SECONDS_MAX);
 };

@@ -1,6 +1,7 @@
 //! The configuration in effect, as text that may be shown.
 
 use std::fmt::Display;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -36,7 +37,7 @@ pub(super) fn lines(config: &Config) -> Vec<String> {
     lines
 }
 
-fn database_lines(database: &DatabaseConfig) -> [String; 7] {
+fn database_lines(database: &DatabaseConfig) -> [String; 8] {
     [
         line(keys::DATABASE_HOST, &database.host),
         line(keys::DATABASE_PORT, database.port),
@@ -51,18 +52,25 @@ fn database_lines(database: &DatabaseConfig) -> [String; 7] {
             name(&SslMode::NAMES, database.sslmode),
         ),
         line(
+            keys::DATABASE_SSLROOTCERT,
+            path(database.sslrootcert.as_ref()),
+        ),
+        line(
             keys::DATABASE_MIGRATIONS_PATH,
             database.migrations_path.display(),
         ),
     ]
 }
 
-fn redis_lines(redis: &RedisConfig) -> [String; 4] {
+fn redis_lines(redis: &RedisConfig) -> [String; 7] {
     [
         line(keys::REDIS_HOST, &redis.host),
         line(keys::REDIS_PORT, redis.port),
+        line(keys::REDIS_USER, redis.user.as_deref().unwrap_or_default()),
         line(keys::REDIS_PASSWORD, presence(redis.password.as_ref())),
         line(keys::REDIS_DB, redis.db),
+        line(keys::REDIS_TLS, redis.tls),
+        line(keys::REDIS_SSLROOTCERT, path(redis.sslrootcert.as_ref())),
     ]
 }
 
@@ -96,6 +104,11 @@ fn line(key: Key, value: impl Display) -> String {
 /// Only whether there is a secret: even its length would help to guess it.
 fn presence(secret: Option<&SecretString>) -> &'static str {
     if secret.is_some() { "set" } else { "none" }
+}
+
+/// Empty when the default is in effect.
+fn path(path: Option<&PathBuf>) -> std::path::Display<'_> {
+    path.map_or(Path::new(""), PathBuf::as_path).display()
 }
 
 fn seconds(duration: Option<Duration>) -> u64 {

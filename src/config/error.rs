@@ -186,7 +186,8 @@ mod tests {
             "c.json: srv is not a known key: allowed are \
              server, database, redis, journal, sale, admin, log\n\
              c.json: redis.hots is not a known key: allowed are \
-             redis.host, redis.port, redis.password, redis.db"
+             redis.host, redis.port, redis.user, redis.password, redis.db, redis.tls, \
+             redis.sslrootcert"
         );
     }
 }

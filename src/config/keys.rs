@@ -62,11 +62,15 @@ keys! {
     DATABASE_PASSWORD = secret("database.password", "DB_PASSWORD");
     DATABASE_DBNAME = open("database.dbname", "DB_NAME");
     DATABASE_SSLMODE = open("database.sslmode", "DB_SSLMODE");
+    DATABASE_SSLROOTCERT = open("database.sslrootcert", "DB_SSLROOTCERT");
     DATABASE_MIGRATIONS_PATH = open("database.migrations_path", "DB_MIGRATIONS_PATH");
     REDIS_HOST = open("redis.host", "REDIS_HOST");
     REDIS_PORT = open("redis.port", "REDIS_PORT");
+    REDIS_USER = open("redis.user", "REDIS_USER");
     REDIS_PASSWORD = secret("redis.password", "REDIS_PASSWORD");
     REDIS_DB = open("redis.db", "REDIS_DB");
+    REDIS_TLS = open("redis.tls", "REDIS_TLS");
+    REDIS_SSLROOTCERT = open("redis.sslrootcert", "REDIS_SSLROOTCERT");
     JOURNAL_DIR = open("journal.dir", "JOURNAL_DIR");
     JOURNAL_DURABILITY = open("journal.durability", "JOURNAL_DURABILITY");
     JOURNAL_RETAIN_HOURS = open("journal.retain_hours", "JOURNAL_RETAIN_HOURS");

@@ -88,6 +88,9 @@ pub struct DatabaseConfig {
     pub dbname: String,
     /// Encryption of the connection.
     pub sslmode: SslMode,
+    /// File of the authorities that may sign the server's certificate, in PEM; `None` for those that
+    /// the system trusts.
+    pub sslrootcert: Option<PathBuf>,
     /// Directory of the migrations.
     pub migrations_path: PathBuf,
 }
@@ -121,10 +124,17 @@ pub struct RedisConfig {
     pub host: String,
     /// Port, never 0.
     pub port: u16,
+    /// User name, where the server knows any.
+    pub user: Option<String>,
     /// Password, if there is one.
     pub password: Option<SecretString>,
     /// Number of the logical database.
     pub db: u16,
+    /// Whether the connection is encrypted, to a server with a trusted certificate for this host.
+    pub tls: bool,
+    /// File of the authorities that may sign the server's certificate, in PEM; `None` for those that
+    /// the system trusts.
+    pub sslrootcert: Option<PathBuf>,
 }
 
 /// The journal.

@@ -133,11 +133,15 @@ fn every_variable_sets_its_key() {
         ("DB_PASSWORD", "p"),
         ("DB_NAME", "n"),
         ("DB_SSLMODE", "verify-full"),
+        ("DB_SSLROOTCERT", "c"),
         ("DB_MIGRATIONS_PATH", "m"),
         ("REDIS_HOST", "r"),
         ("REDIS_PORT", "2"),
+        ("REDIS_USER", "v"),
         ("REDIS_PASSWORD", "q"),
         ("REDIS_DB", "65535"),
+        ("REDIS_TLS", "true"),
+        ("REDIS_SSLROOTCERT", "s"),
         ("JOURNAL_DIR", "j"),
         ("JOURNAL_DURABILITY", "os"),
         ("JOURNAL_RETAIN_HOURS", "5"),
@@ -161,7 +165,8 @@ fn every_variable_sets_its_key() {
         config.describe(),
         "server.host=127.0.0.1 server.port=0 server.workers=3 database.host=db database.port=1 \
          database.user=u database.password=set database.dbname=n database.sslmode=verify-full \
-         database.migrations_path=m redis.host=r redis.port=2 redis.password=set redis.db=65535 \
+         database.sslrootcert=c database.migrations_path=m redis.host=r redis.port=2 redis.user=v \
+         redis.password=set redis.db=65535 redis.tls=true redis.sslrootcert=s \
          journal.dir=j journal.durability=os journal.retain_hours=5 journal.refused_attempts=true \
          journal.segment_mebibytes=4 sale.total_items=6 sale.interval_seconds=7 \
          sale.max_items_per_user=8 sale.hold_seconds=9 sale.seed=18446744073709551615 \
@@ -176,6 +181,31 @@ fn every_variable_sets_its_key() {
         config.admin.token.unwrap().expose_secret(),
         "0123456789abcdef"
     );
+}
+
+#[test]
+fn the_host_of_redis_may_carry_a_scheme_and_nothing_else() {
+    let redis = |host: &str| from_environment("REDIS_HOST", host).unwrap().redis;
+    let host = |host: &str| redis(host).map(|redis| (redis.host, redis.tls));
+    assert_eq!(host(""), None);
+    for (given, expected, tls) in [
+        ("cache", "cache", false),
+        ("redis://cache", "cache", false),
+        ("rediss://cache.example", "cache.example", true),
+        ("rediss://::1", "::1", true),
+    ] {
+        assert_eq!(host(given), Some((expected.to_owned(), tls)));
+    }
+    for wrong in [
+        "rediss://",
+        "redis://h:1",
+        "redis://u@h",
+        "http://h",
+        "h/1",
+        "h:1",
+    ] {
+        assert!(from_environment("REDIS_HOST", wrong).is_err(), "{wrong}");
+    }
 }
 
 #[test]

@@ -22,6 +22,8 @@ use crate::limits;
 const TEXT_BYTES_MAX: usize = 4096;
 /// The longest host name, as in the domain name system, in bytes.
 const HOST_BYTES_MAX: usize = 255;
+const HOST_ALLOWED: &str = "a host name or an address, up to 255 visible ASCII characters without \
+                            a port, a user or a path";
 /// The longest Postgres identifier, in bytes.
 const IDENTIFIER_BYTES_MAX: usize = 63;
 /// The lengths of a segment, in mebibytes.
@@ -96,6 +98,7 @@ fn database(check: &mut Check) -> Option<DatabaseConfig> {
         password: check.password(keys::DATABASE_PASSWORD),
         dbname: check.text(keys::DATABASE_DBNAME, "flashsale", IDENTIFIER_BYTES_MAX),
         sslmode: check.choice(keys::DATABASE_SSLMODE, &SslMode::NAMES),
+        sslrootcert: check.optional_path(keys::DATABASE_SSLROOTCERT),
         migrations_path: check.path(keys::DATABASE_MIGRATIONS_PATH, "migrations"),
     };
     // Only now, so that the values of a sink that is off are checked too.
@@ -103,11 +106,16 @@ fn database(check: &mut Check) -> Option<DatabaseConfig> {
 }
 
 fn redis(check: &mut Check) -> Option<RedisConfig> {
+    let (scheme_is_tls, host) = check.redis_host();
+    let tls = check.truth(keys::REDIS_TLS, false);
     let config = RedisConfig {
-        host: check.host(keys::REDIS_HOST),
+        host,
         port: check.integer(keys::REDIS_PORT, 6379, 1..=u16::MAX),
+        user: check.optional_text(keys::REDIS_USER, IDENTIFIER_BYTES_MAX),
         password: check.password(keys::REDIS_PASSWORD),
         db: check.integer(keys::REDIS_DB, 0, 0..=u16::MAX),
+        tls: tls || scheme_is_tls,
+        sslrootcert: check.optional_path(keys::REDIS_SSLROOTCERT),
     };
     (!config.host.is_empty()).then_some(config)
 }
@@ -170,6 +178,14 @@ fn duration_unless_zero(seconds: u64) -> Option<Duration> {
 
 fn is_visible_ascii(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// A host name or address, or nothing. A colon is part of an IPv6 address, and of nothing else.
+fn is_host(text: &str) -> bool {
+    let is_address = text.parse::<IpAddr>().is_ok();
+    text.len() <= HOST_BYTES_MAX
+        && is_visible_ascii(text)
+        && (is_address || !text.contains(['@', '/', ':', '[', ']', '?', '#']))
 }
 
 /// On one line, and without the mark of bytes that were not UTF-8.
@@ -246,21 +262,43 @@ impl Check {
         })
     }
 
+    fn optional_text(&mut self, key: Key, bytes_max: usize) -> Option<String> {
+        let allowed = format!("text of up to {bytes_max} bytes without control characters");
+        let is_text = |text: &&str| text.len() <= bytes_max && is_printable(text);
+        let text = self.value(key, String::new(), &allowed, |given| {
+            given.as_text().filter(is_text).map(str::to_owned)
+        });
+        (!text.is_empty()).then_some(text)
+    }
+
+    fn optional_path(&mut self, key: Key) -> Option<PathBuf> {
+        self.optional_text(key, TEXT_BYTES_MAX).map(PathBuf::from)
+    }
+
     fn path(&mut self, key: Key, default: &str) -> PathBuf {
         self.text(key, default, TEXT_BYTES_MAX).into()
     }
 
     /// The host of a sink; empty when the sink is off.
     fn host(&mut self, key: Key) -> String {
-        let allowed = format!(
-            "empty (off), or a host name or address of up to {HOST_BYTES_MAX} visible ASCII \
-             characters without '@'"
-        );
-        let is_host = |text: &&str| {
-            text.len() <= HOST_BYTES_MAX && is_visible_ascii(text) && !text.contains('@')
-        };
+        let allowed = format!("empty (off), or {HOST_ALLOWED}");
         self.value(key, String::new(), &allowed, |given| {
-            given.as_text().filter(is_host).map(str::to_owned)
+            let host = given.as_text().filter(|text| is_host(text))?;
+            Some(host.to_owned())
+        })
+    }
+
+    /// The host of Redis, and whether `rediss://` before it asks for encryption.
+    fn redis_host(&mut self) -> (bool, String) {
+        let allowed = format!(
+            "empty (off), or {HOST_ALLOWED}; before it may stand redis:// or, for TLS, rediss://"
+        );
+        self.value(keys::REDIS_HOST, Default::default(), &allowed, |given| {
+            let text = given.as_text()?;
+            let tls = text.strip_prefix("rediss://");
+            let host = tls.or(text.strip_prefix("redis://")).unwrap_or(text);
+            let is_whole = is_host(host) && !(host.is_empty() && host != text);
+            is_whole.then(|| (tls.is_some(), host.to_owned()))
         })
     }
 

@@ -11,7 +11,7 @@ use super::answer::{Answer, JSON, TEXT};
 use super::problem::{Format, Problem};
 use crate::env::ProcessMemory;
 use crate::sale::JournalStatus;
-use crate::telemetry::{LatencySummary, SinkStatus};
+use crate::telemetry::{LatencySummary, SinkFigures, SinkStatus};
 
 /// The body of `/health`. The first four keys are fixed by clients that exist.
 #[derive(Serialize)]
@@ -23,6 +23,13 @@ struct Health {
     latency: Latency,
     stock: BTreeMap<String, Stock>,
     journal: JournalStatus,
+    reconcile: Reconcile,
+}
+
+#[derive(Serialize)]
+struct Reconcile {
+    database: SinkFigures,
+    redis: SinkFigures,
 }
 
 #[derive(Serialize)]
@@ -64,8 +71,8 @@ pub(super) fn health(api: &Api) -> Result<Answer, Problem> {
     let health = Health {
         services_status: ServicesStatus {
             app: SinkStatus::Up,
-            database: sinks.database.get(),
-            redis: sinks.redis.get(),
+            database: sinks.database.status(),
+            redis: sinks.redis.status(),
         },
         uptime: go_duration(uptime_seconds(api)),
         memory: Memory {
@@ -78,9 +85,19 @@ pub(super) fn health(api: &Api) -> Result<Answer, Problem> {
         latency: latency(api),
         stock: stock(api),
         journal: api.engine.journal().status(),
+        reconcile: reconcile(api),
     };
     let body = serde_json::to_vec(&health).map_err(|_| Problem::internal())?;
     Ok(fresh(Answer::shown(JSON, body)))
+}
+
+fn reconcile(api: &Api) -> Reconcile {
+    let sinks = api.registry.sinks();
+    let (durable, now) = (api.engine.journal().durable(), api.engine.clock().now());
+    Reconcile {
+        database: sinks.database.figures(durable, now),
+        redis: sinks.redis.figures(durable, now),
+    }
 }
 
 fn latency(api: &Api) -> Latency {

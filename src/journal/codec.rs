@@ -68,12 +68,14 @@ fn encode_fields(record: &Record<'_>, out: &mut Vec<u8>) {
             item,
             quantity,
             hold_until,
+            opens,
         } => {
             put_u32(out, sale.0);
             out.extend_from_slice(&secret.to_le_bytes());
             put_u32(out, item.0);
             put_u32(out, quantity);
             out.extend_from_slice(&hold_until.map_or(NO_TIME, |time| time.0).to_le_bytes());
+            out.push(u8::from(opens));
             put_text(out, user);
         }
         Record::Purchase {
@@ -172,6 +174,7 @@ fn decode_fields<'a>(kind: u8, input: &mut Input<'a>) -> Option<Record<'a>> {
             hold_until: Some(input.i64()?)
                 .filter(|&time| time != NO_TIME)
                 .map(Timestamp),
+            opens: input.flag()?,
             user: input.text()?,
         },
         kind::PURCHASE => Record::Purchase {
@@ -235,6 +238,14 @@ impl<'a> Input<'a> {
 
     fn u8(&mut self) -> Option<u8> {
         Some(self.take(1)?[0])
+    }
+
+    fn flag(&mut self) -> Option<bool> {
+        match self.u8()? {
+            0 => Some(false),
+            1 => Some(true),
+            _ => None,
+        }
     }
 
     fn u32(&mut self) -> Option<u32> {
@@ -384,6 +395,7 @@ mod tests {
                 item,
                 quantity: 2,
                 hold_until: None,
+                opens: true,
             },
             Record::Checkout {
                 sale: SALE,
@@ -392,6 +404,7 @@ mod tests {
                 item,
                 quantity: 2,
                 hold_until: Some(Timestamp(8)),
+                opens: false,
             },
             Record::Purchase {
                 sale: SALE,

@@ -24,6 +24,7 @@ mod reader;
 mod repair;
 mod shared;
 mod status;
+mod tail;
 mod trim;
 mod waiters;
 
@@ -40,6 +41,7 @@ pub use reader::{Entry, Frame, SegmentEnd, SegmentReader};
 pub use record::Record;
 pub use repair::{Repaired, repair};
 pub use status::JournalStatus;
+pub use tail::{Tail, fingerprint};
 pub use trim::{first_lsn, trim};
 pub use waiters::CommitWaiters;
 

@@ -167,7 +167,7 @@ fn check_order(dir: &Path, replayed: &Replayed, number: u64) -> Result<(), Journ
 }
 
 /// The index of the last segment that begins at or before the record after `after`.
-fn first_needed(
+pub(super) fn first_needed(
     disk: &dyn Disk,
     dir: &Path,
     segments: &[u64],

@@ -71,6 +71,20 @@ impl<'a> SegmentReader<'a> {
         }
     }
 
+    /// A reader that goes on at `offset`, where an earlier one stood before the record `next_lsn`.
+    #[must_use]
+    pub(super) fn at(segment: &'a Segment, offset: u64, next_lsn: Option<Lsn>) -> Self {
+        Self {
+            offset,
+            ..Self::new(segment, next_lsn)
+        }
+    }
+
+    /// Where the next frame begins.
+    pub(super) fn offset(&self) -> u64 {
+        self.offset
+    }
+
     /// The number that the next record will have, once it is known.
     #[must_use]
     pub fn next_lsn(&self) -> Option<Lsn> {
@@ -280,6 +294,19 @@ impl Frame<'_> {
         segment: &Segment,
         visit: &mut dyn FnMut(Entry<'_>) -> Result<(), JournalError>,
     ) -> Result<(), JournalError> {
+        self.visit_while(segment, &mut |entry| visit(entry).map(|()| true))
+            .map(drop)
+    }
+
+    /// Hands records to `visit`, in order, until it answers `false`; whether it never did.
+    ///
+    /// # Errors
+    /// A record that cannot be read, or the visitor's own.
+    pub(super) fn visit_while(
+        &self,
+        segment: &Segment,
+        visit: &mut dyn FnMut(Entry<'_>) -> Result<bool, JournalError>,
+    ) -> Result<bool, JournalError> {
         let mut rest = self.payload;
         let mut lsn = self.header.first_lsn;
         for _ in 0..self.header.count {
@@ -287,11 +314,13 @@ impl Frame<'_> {
                 let what = format!("record {lsn} is not one that this build can read");
                 return Err(damaged(segment, self.offset, &what));
             };
-            visit(Entry { lsn, at, record })?;
+            if !visit(Entry { lsn, at, record })? {
+                return Ok(false);
+            }
             (rest, lsn) = (after, lsn.next());
         }
         if rest.is_empty() {
-            return Ok(());
+            return Ok(true);
         }
         Err(damaged(
             segment,

@@ -44,8 +44,12 @@ pub enum Record<'a> {
         item: ItemIndex,
         /// Units of it.
         quantity: u32,
-        /// Until when the units are held; `None` when the sale knows no holds.
+        /// Until when the units are held; `None` when the sale knows no holds. The same for all
+        /// items of a checkout.
         hold_until: Option<Timestamp>,
+        /// This is the first item, and the checkout exists from here on. Whoever follows the journal
+        /// without a state of its own needs to know.
+        opens: bool,
     },
     /// A checkout was processed, whatever was sold of it.
     Purchase {

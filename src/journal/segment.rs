@@ -11,7 +11,7 @@ use crate::types::Timestamp;
 pub const SEGMENT_HEADER_BYTES: u64 = 4096;
 
 const MAGIC: &[u8; 8] = b"flshsale";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const HEADER_FIELDS_BYTES: usize = 48;
 /// Zeros are written in pieces of this many bytes.
 const ZERO_BYTES: usize = 1024 * 1024;

@@ -26,8 +26,9 @@ fn first_lsn_of(disk: &dyn Disk, dir: &Path, number: u64) -> Result<Option<Lsn>,
     Ok(first.map(|frame| frame.header.first_lsn))
 }
 
-/// Removes the oldest segments as long as all their records are at or before `covered`, which a
-/// snapshot must stand for, and older than `before`. How many that were.
+/// Removes the oldest segments as long as all their records are before `covered`, which a snapshot must
+/// stand for, and older than `before`. How many that were. The record at `covered` itself stays: whoever
+/// has followed the journal so far can tell by it that this is the same journal.
 ///
 /// # Errors
 /// An error of the operating system. What was removed until then is gone.
@@ -46,7 +47,7 @@ pub fn trim(
             break;
         };
         let after_next = Segment::open(disk, dir, triple[2], OpenMode::Read)?;
-        if next_first > covered.next() || after_next.header.created_at >= before {
+        if next_first > covered || after_next.header.created_at >= before {
             break;
         }
         let path = segment::segment_path(dir, triple[0]);

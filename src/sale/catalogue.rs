@@ -1,10 +1,8 @@
 //! What a sale sells: a generated catalogue, which needs no memory, or an explicit one.
 
-use std::io::Write;
-
 use hashbrown::HashMap;
 
-use crate::env::splitmix64;
+use crate::generated;
 use crate::journal::record::NewItem;
 use crate::types::{GeneratedItemId, ItemIndex, SaleId};
 
@@ -77,53 +75,6 @@ impl ExplicitItems {
     }
 }
 
-const ADJECTIVES: [&str; 32] = [
-    "Amber", "Arctic", "Bold", "Brass", "Bright", "Calm", "Carbon", "Cedar", "Copper", "Coral",
-    "Crimson", "Dusky", "Early", "Ember", "Fleet", "Frosted", "Gentle", "Golden", "Hidden",
-    "Indigo", "Ivory", "Jade", "Lunar", "Misty", "Noble", "Opal", "Quiet", "Rapid", "Silver",
-    "Sunlit", "Velvet", "Wild",
-];
-const NOUNS: [&str; 32] = [
-    "Anvil",
-    "Backpack",
-    "Beacon",
-    "Blanket",
-    "Camera",
-    "Chair",
-    "Clock",
-    "Compass",
-    "Drone",
-    "Easel",
-    "Flask",
-    "Guitar",
-    "Hammock",
-    "Headphones",
-    "Jacket",
-    "Kettle",
-    "Keyboard",
-    "Lamp",
-    "Lantern",
-    "Loom",
-    "Mirror",
-    "Notebook",
-    "Printer",
-    "Radio",
-    "Scooter",
-    "Skillet",
-    "Sneakers",
-    "Speaker",
-    "Teapot",
-    "Telescope",
-    "Tent",
-    "Watch",
-];
-
-/// Bits that belong to one item of a generated catalogue.
-fn drawn(seed: u64, index: ItemIndex) -> u64 {
-    let mut state = seed ^ u64::from(index.0).wrapping_mul(0xd6e8_feb8_6659_fd93);
-    splitmix64(&mut state)
-}
-
 impl Catalogue {
     /// Number of items.
     #[must_use]
@@ -166,12 +117,7 @@ impl Catalogue {
     pub fn write_name(&self, index: ItemIndex, out: &mut Vec<u8>) {
         match self {
             Catalogue::Generated { seed, .. } => {
-                let bits = drawn(*seed, index) as usize;
-                out.extend_from_slice(ADJECTIVES[bits % ADJECTIVES.len()].as_bytes());
-                out.push(b' ');
-                out.extend_from_slice(NOUNS[(bits / ADJECTIVES.len()) % NOUNS.len()].as_bytes());
-                out.push(b' ');
-                out.extend_from_slice(itoa::Buffer::new().format(index.0 + 1).as_bytes());
+                generated::write_name(*seed, index, out);
             }
             Catalogue::Explicit(items) => {
                 out.extend_from_slice(items.items[index.0 as usize].name.as_bytes());
@@ -183,7 +129,7 @@ impl Catalogue {
     pub fn write_image_url(&self, index: ItemIndex, out: &mut Vec<u8>) {
         match self {
             Catalogue::Generated { seed, .. } => {
-                let _ = write!(out, "/images/{:016x}.svg", drawn(*seed, index));
+                generated::write_image_url(*seed, index, out);
             }
             Catalogue::Explicit(items) => {
                 out.extend_from_slice(items.items[index.0 as usize].image_url.as_bytes());

@@ -118,6 +118,7 @@ impl Engine {
             }
         }
         let buyer = locked.shard.buyer(reference);
+        let opens = buyer.open.is_none();
         let open = buyer
             .open
             .get_or_insert_with(|| self.open_checkout(sale, reference, wanted.now));
@@ -130,6 +131,7 @@ impl Engine {
                 item: wanted.item,
                 quantity: wanted.quantity,
                 hold_until: open.hold_until,
+                opens,
             },
         );
         open.lines.push((wanted.item, wanted.quantity));

@@ -49,6 +49,15 @@ impl Recovered {
     }
 }
 
+/// The parts of a checkout record.
+struct Chosen<'a> {
+    secret: u128,
+    user: &'a str,
+    line: (ItemIndex, u32),
+    hold_until: Option<Timestamp>,
+    opens: bool,
+}
+
 /// The parts of a purchase record.
 struct Purchased<'a> {
     secret: u128,
@@ -100,10 +109,17 @@ impl State {
                 item,
                 quantity,
                 hold_until,
+                opens,
             } => {
-                let line = (item, quantity);
+                let chosen = Chosen {
+                    secret,
+                    user,
+                    line: (item, quantity),
+                    hold_until,
+                    opens,
+                };
                 self.find(sale)
-                    .and_then(|sale| sale.apply_checkout(secret, user, line, hold_until))
+                    .and_then(|sale| sale.apply_checkout(&chosen))
             }
             Record::Purchase {
                 sale,
@@ -275,7 +291,7 @@ fn visit_buyer(
     }) = &buyer.open
     {
         let (secret, hold_until) = (*secret, *hold_until);
-        for &(item, quantity) in lines {
+        for (place, &(item, quantity)) in lines.iter().enumerate() {
             visit(&Record::Checkout {
                 sale,
                 secret,
@@ -283,6 +299,7 @@ fn visit_buyer(
                 item,
                 quantity,
                 hold_until,
+                opens: place == 0,
             })?;
         }
     }
@@ -298,13 +315,14 @@ impl Sale {
         }
     }
 
-    fn apply_checkout(
-        &self,
-        secret: u128,
-        user: &str,
-        (item, quantity): (ItemIndex, u32),
-        hold_until: Option<Timestamp>,
-    ) -> Result<(), String> {
+    fn apply_checkout(&self, chosen: &Chosen<'_>) -> Result<(), String> {
+        let Chosen {
+            secret,
+            user,
+            line: (item, quantity),
+            hold_until,
+            opens,
+        } = *chosen;
         self.check_item(item)?;
         let mut locked = self.buyers.lock_user(user);
         let reference = locked.find_or_insert(user);
@@ -313,8 +331,7 @@ impl Sale {
         }
         let buyer = locked.shard.buyer(reference);
         match &mut buyer.open {
-            Some(open) if open.secret == secret => open.lines.push((item, quantity)),
-            Some(_) => return Err(format!("user {user:?} opens a second checkout")),
+            None if !opens => Err(format!("user {user:?} adds to a checkout that is not open")),
             None => {
                 self.add_code(secret, reference)?;
                 buyer.open = Some(OpenCheckout {
@@ -329,9 +346,19 @@ impl Sale {
                         secret,
                     });
                 }
+                Ok(())
+            }
+            Some(open) if opens || open.secret != secret => {
+                Err(format!("user {user:?} opens a second checkout"))
+            }
+            Some(open) if open.hold_until != hold_until => {
+                Err(format!("user {user:?} holds one checkout until two times"))
+            }
+            Some(open) => {
+                open.lines.push((item, quantity));
+                Ok(())
             }
         }
-        Ok(())
     }
 
     fn add_code(&self, secret: u128, buyer: BuyerRef) -> Result<(), String> {

@@ -9,4 +9,4 @@ mod sinks;
 pub use label::{Outcome, Route};
 pub use latency::{LatencySummary, LatencyTable};
 pub use registry::{ConnectionFigures, Registry, WorkerTelemetry};
-pub use sinks::{SinkGauge, SinkStatus, Sinks};
+pub use sinks::{SinkFigures, SinkGauge, SinkStatus, Sinks};

@@ -1,6 +1,12 @@
-//! Whether Postgres and Redis answer, as whoever feeds them last saw it.
+//! Whether Postgres and Redis answer, and how far behind the journal they are, as whoever feeds them
+//! last saw it.
 
-use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
+
+use parking_lot::Mutex;
+
+use crate::types::{Lsn, Timestamp};
 
 /// Whether a sink answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -8,9 +14,9 @@ use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 pub enum SinkStatus {
     /// Not configured.
     Disabled,
-    /// It answers.
+    /// It answers, and takes what it is given.
     Up,
-    /// It is configured and does not answer. The sale goes on.
+    /// It is configured and does not. The sale goes on.
     Down,
 }
 
@@ -18,29 +24,113 @@ pub enum SinkStatus {
 #[derive(Debug, Default)]
 pub struct Sinks {
     /// Postgres.
-    pub database: SinkGauge,
+    pub database: Arc<SinkGauge>,
     /// Redis.
-    pub redis: SinkGauge,
+    pub redis: Arc<SinkGauge>,
 }
 
 /// The state of one sink, which its feeder sets and `/health` reads.
 #[derive(Debug, Default)]
-pub struct SinkGauge(AtomicU8);
+pub struct SinkGauge {
+    configured: AtomicBool,
+    up: AtomicBool,
+    applied: AtomicU64,
+    /// When the oldest record that is not applied was decided; 0 while there is none.
+    oldest_waiting_us: AtomicI64,
+    batches: AtomicU64,
+    failures: AtomicU64,
+    rebuilds: AtomicU64,
+    reason: Mutex<String>,
+}
+
+/// What is known of one sink at one moment.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct SinkFigures {
+    /// Whether it answers.
+    pub status: SinkStatus,
+    /// Why it does not; empty when it does.
+    pub reason: String,
+    /// The last record that it has.
+    pub applied_lsn: u64,
+    /// Records that it does not have yet.
+    pub lag_records: u64,
+    /// Age of the oldest of them, in whole seconds.
+    pub lag_seconds: u64,
+    /// Batches that it took since the start.
+    pub batches: u64,
+    /// Failed attempts since the start.
+    pub failures: u64,
+    /// How often it had to be filled again from nothing since the start.
+    pub rebuilds: u64,
+}
 
 impl SinkGauge {
-    /// What was set last; [`SinkStatus::Disabled`] before that.
+    /// The sink is configured; it counts as down until something was heard of it.
+    pub fn configure(&self) {
+        self.configured.store(true, Relaxed);
+        "not connected yet".clone_into(&mut self.reason.lock());
+    }
+
+    /// The sink has answered.
+    pub fn up(&self) {
+        self.up.store(true, Relaxed);
+        self.reason.lock().clear();
+    }
+
+    /// An attempt has failed. The reason is shown to whoever asks: it must hold no secret.
+    pub fn down(&self, reason: &str) {
+        self.up.store(false, Relaxed);
+        self.failures.fetch_add(1, Relaxed);
+        reason.clone_into(&mut self.reason.lock());
+    }
+
+    /// The sink has everything up to `applied`.
+    pub fn applied(&self, applied: Lsn) {
+        self.applied.store(applied.0, Relaxed);
+    }
+
+    /// The sink has taken a batch.
+    pub fn took_batch(&self) {
+        self.batches.fetch_add(1, Relaxed);
+    }
+
+    /// The sink is filled again from nothing.
+    pub fn rebuilding(&self) {
+        self.rebuilds.fetch_add(1, Relaxed);
+    }
+
+    /// When the oldest record that the sink does not have was decided.
+    pub fn waiting_since(&self, oldest: Option<Timestamp>) {
+        self.oldest_waiting_us
+            .store(oldest.map_or(0, |oldest| oldest.0), Relaxed);
+    }
+
+    /// Whether the sink answers.
     #[must_use]
-    pub fn get(&self) -> SinkStatus {
-        match self.0.load(Relaxed) {
-            0 => SinkStatus::Disabled,
-            1 => SinkStatus::Up,
-            _ => SinkStatus::Down,
+    pub fn status(&self) -> SinkStatus {
+        match (self.configured.load(Relaxed), self.up.load(Relaxed)) {
+            (false, _) => SinkStatus::Disabled,
+            (true, true) => SinkStatus::Up,
+            (true, false) => SinkStatus::Down,
         }
     }
 
-    /// Sets the state.
-    pub fn set(&self, status: SinkStatus) {
-        self.0.store(status as u8, Relaxed);
+    /// All of it, while the journal is durable up to `durable`.
+    #[must_use]
+    pub fn figures(&self, durable: Lsn, now: Timestamp) -> SinkFigures {
+        let applied_lsn = self.applied.load(Relaxed);
+        let oldest_us = self.oldest_waiting_us.load(Relaxed);
+        let age_us = if oldest_us == 0 { 0 } else { now.0 - oldest_us };
+        SinkFigures {
+            status: self.status(),
+            reason: self.reason.lock().clone(),
+            applied_lsn,
+            lag_records: durable.0.saturating_sub(applied_lsn),
+            lag_seconds: u64::try_from(age_us).unwrap_or(0) / 1_000_000,
+            batches: self.batches.load(Relaxed),
+            failures: self.failures.load(Relaxed),
+            rebuilds: self.rebuilds.load(Relaxed),
+        }
     }
 }
 
@@ -49,12 +139,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_gauge_shows_what_was_set() {
+    fn a_gauge_shows_what_was_heard_last() {
         let gauge = SinkGauge::default();
-        assert_eq!(gauge.get(), SinkStatus::Disabled);
-        for status in [SinkStatus::Up, SinkStatus::Down, SinkStatus::Disabled] {
-            gauge.set(status);
-            assert_eq!(gauge.get(), status);
-        }
+        assert_eq!(gauge.status(), SinkStatus::Disabled);
+        gauge.configure();
+        assert_eq!(gauge.status(), SinkStatus::Down);
+        gauge.up();
+        assert_eq!(gauge.status(), SinkStatus::Up);
+        gauge.down("connection refused");
+        gauge.applied(Lsn(7));
+        gauge.waiting_since(Some(Timestamp::from_seconds(100)));
+        let figures = gauge.figures(Lsn(10), Timestamp::from_seconds(103));
+        assert_eq!(figures.status, SinkStatus::Down);
+        assert_eq!(figures.reason, "connection refused");
+        assert_eq!((figures.lag_records, figures.lag_seconds), (3, 3));
+        assert_eq!(figures.failures, 1);
+        gauge.waiting_since(None);
+        let figures = gauge.figures(Lsn(6), Timestamp::from_seconds(103));
+        assert_eq!((figures.lag_records, figures.lag_seconds), (0, 0));
     }
 }

@@ -6,8 +6,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use flashsale::env::{Disk, ManualClock, SeededEntropy};
+use flashsale::journal::codec;
 use flashsale::journal::{Durability, JournalError, Opening, Options, Record, Tools};
 use flashsale::sale::{Engine, EngineOptions, Recovered, State};
+use flashsale::types::Timestamp;
 
 pub const OPTIONS: Options = Options {
     durability: Durability::Fsync,
@@ -52,7 +54,10 @@ pub fn recover(disk: &Arc<dyn Disk>, dir: &Path) -> Result<State, JournalError> 
 pub fn dump(state: &State) -> Vec<String> {
     let mut texts = Vec::new();
     let mut visit = |record: &Record<'_>| {
-        texts.push(format!("{record:?}"));
+        let mut bytes = Vec::new();
+        codec::encode(Timestamp(0), record, &mut bytes);
+        let digits = bytes.iter().map(|byte| format!("{byte:02x}"));
+        texts.push(format!("{record:?} {}", digits.collect::<String>()));
         Ok(())
     };
     state

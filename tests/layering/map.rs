@@ -1,7 +1,7 @@
 //! The map of the parts: change it together with the map in the crate's documentation.
 
 /// Parts that everything may use. They use each other and nothing else.
-const LEAVES: &[&str] = &["types", "limits", "env", "telemetry", "sync"];
+const LEAVES: &[&str] = &["types", "limits", "env", "generated", "telemetry", "sync"];
 
 /// The other parts, with what each may use besides itself and the leaves.
 const PARTS: &[(&str, &[&str])] = &[
@@ -29,7 +29,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("rustix::fs", &["env"]),
     ("std::time::Instant", &["env"]),
     ("std::time::SystemTime", &["env"]),
-    ("tokio::time", &["env", "runtime"]),
+    ("tokio::time", &["env", "reconcile", "runtime"]),
     ("getrandom", &["env"]),
 ];
 

@@ -1,0 +1,5 @@
+DROP FUNCTION IF EXISTS ensure_partitions(integer);
+DROP TABLE IF EXISTS pools;
+DROP TABLE IF EXISTS abandoned_items;
+DROP TABLE IF EXISTS items;
+DROP TABLE IF EXISTS sales;

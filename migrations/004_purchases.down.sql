@@ -1,0 +1,2 @@
+DROP TABLE IF EXISTS purchase_results;
+DROP TABLE IF EXISTS purchases;

@@ -1,0 +1,269 @@
+//! Follows a journal that is being written: reads from one record on, a piece at a time, and no
+//! further than what is durable.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::codec;
+use super::error::JournalError;
+use super::opening::first_needed;
+use super::reader::{Entry, SegmentReader};
+use super::segment::{self, Segment};
+use crate::env::{Disk, OpenMode};
+use crate::types::Lsn;
+
+/// A place in a journal, and the way on from there.
+pub struct Tail {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    place: Place,
+    next: Lsn,
+    /// Segments that were read from since the last [`Tail::sync`].
+    unsynced: Vec<u64>,
+}
+
+struct Place {
+    segment: Segment,
+    /// Of the frame that the next record is in, or of the end of the frames so far.
+    offset: u64,
+    /// The record that the frame at `offset` begins with.
+    first: Option<Lsn>,
+}
+
+impl Tail {
+    /// A reader whose first record is the one after `after`; `None` when the journal no longer holds
+    /// that. What is behind `durable` is not looked at: it may be half written.
+    ///
+    /// # Errors
+    /// Damage, or the disk cannot be read.
+    pub fn after(
+        disk: Arc<dyn Disk>,
+        dir: impl Into<PathBuf>,
+        after: Lsn,
+        durable: Lsn,
+    ) -> Result<Option<Self>, JournalError> {
+        let dir = dir.into();
+        let segments = segment::list_segments(&*disk, &dir)?;
+        let Some(&number) = segments.get(first_needed(&*disk, &dir, &segments, after)?) else {
+            return Ok(None);
+        };
+        let segment = Segment::open(&*disk, &dir, number, OpenMode::Read)?;
+        let first = if durable > Lsn::ZERO {
+            let mut reader = SegmentReader::new(&segment, None);
+            reader
+                .next_frame()?
+                .ok()
+                .map(|frame| frame.header.first_lsn)
+        } else {
+            None
+        };
+        let first = first.unwrap_or(durable.next());
+        if first > after.next() {
+            return Ok(None);
+        }
+        Ok(Some(Self {
+            disk,
+            dir,
+            place: Place {
+                segment,
+                offset: segment::SEGMENT_HEADER_BYTES,
+                first: Some(first),
+            },
+            next: after.next(),
+            unsynced: Vec::new(),
+        }))
+    }
+
+    /// The next record that will be read.
+    #[must_use]
+    pub fn next(&self) -> Lsn {
+        self.next
+    }
+
+    /// Hands records up to `until`, which must be durable, to `visit`, in order, until it answers
+    /// `false`: that record counts as not read.
+    ///
+    /// # Errors
+    /// Damage, or the disk cannot be read.
+    pub fn read(
+        &mut self,
+        until: Lsn,
+        visit: &mut dyn FnMut(&Entry<'_>) -> bool,
+    ) -> Result<(), JournalError> {
+        while self.next <= until {
+            if !self.read_segment(until, visit)? {
+                return Ok(());
+            }
+            if self.next <= until {
+                self.enter_next_segment()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads on in the current segment; `false` when the visitor has had enough.
+    fn read_segment(
+        &mut self,
+        until: Lsn,
+        visit: &mut dyn FnMut(&Entry<'_>) -> bool,
+    ) -> Result<bool, JournalError> {
+        let Place {
+            segment,
+            offset,
+            first,
+        } = &mut self.place;
+        if self.unsynced.last() != Some(&segment.header.number) {
+            self.unsynced.push(segment.header.number);
+        }
+        // What is behind the durable record may be half written, and must not even be looked at.
+        let mut reader = SegmentReader::at(segment, *offset, *first);
+        let next = &mut self.next;
+        while *next <= until {
+            let Ok(frame) = reader.next_frame()? else {
+                break;
+            };
+            let whole = frame.visit_while(segment, &mut |entry| {
+                let taken = entry.lsn < *next || entry.lsn <= until && visit(&entry);
+                if taken && entry.lsn == *next {
+                    *next = entry.lsn.next();
+                }
+                Ok(taken)
+            })?;
+            if !whole {
+                return Ok(*next > until);
+            }
+            (*offset, *first) = (reader.offset(), reader.next_lsn());
+        }
+        Ok(true)
+    }
+
+    fn enter_next_segment(&mut self) -> Result<(), JournalError> {
+        let number = self.place.segment.header.number + 1;
+        let segment = Segment::open(&*self.disk, &self.dir, number, OpenMode::Read)?;
+        self.place = Place {
+            segment,
+            offset: segment::SEGMENT_HEADER_BYTES,
+            first: Some(self.next),
+        };
+        Ok(())
+    }
+
+    /// Makes durable what was read, for a journal that does not sync by itself.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    pub fn sync(&mut self) -> Result<(), JournalError> {
+        segment::sync(&*self.disk, &self.dir, &self.unsynced)?;
+        self.unsynced.clear();
+        Ok(())
+    }
+}
+
+/// What a record at one number is, in 32 bits: two journals that agree on it agree, in all
+/// likelihood, on everything before it, because the time of the decision is part of it.
+#[must_use]
+pub fn fingerprint(entry: &Entry<'_>) -> u32 {
+    let mut bytes = Vec::with_capacity(256);
+    codec::encode(entry.at, &entry.record, &mut bytes);
+    crc32c::crc32c(&bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::env::{ManualClock, SeededEntropy, SimulatedDisk};
+    use crate::journal::{Durability, Journal, Opening, Options, Record, Tools, trim};
+    use crate::types::{SaleId, Timestamp};
+
+    fn open(disk: &SimulatedDisk, dir: &Path) -> Journal {
+        let opening = Opening::lock(Arc::new(disk.clone()), dir).expect("free");
+        let replayed = opening.replay(Lsn::ZERO, &mut |_| Ok(())).expect("intact");
+        let tools = Tools {
+            clock: Arc::new(ManualClock::at(Timestamp::from_seconds(100))),
+            entropy: Arc::new(SeededEntropy::new(1)),
+            fail_stop: Box::new(|error| panic!("{error}")),
+        };
+        let options = Options {
+            durability: Durability::Fsync,
+            segment_bytes: 64 * 1024,
+        };
+        opening.start(&replayed, &options, tools).expect("room")
+    }
+
+    /// Appends `batches` batches of three records each.
+    fn append(journal: &Journal, batches: usize) {
+        for _ in 0..batches {
+            let record = Record::SaleClosed { sale: SaleId(1) };
+            let lsns = [0; 3].map(|at| journal.append(Timestamp(at), &record));
+            journal.wait(lsns[2]).expect("the disk works");
+        }
+    }
+
+    fn read(tail: &mut Tail, until: Lsn, at_most: usize) -> Vec<u64> {
+        let mut read = Vec::new();
+        let visit = &mut |entry: &Entry<'_>| {
+            let taken = read.len() < at_most;
+            if taken {
+                read.push(entry.lsn.0);
+            }
+            taken
+        };
+        tail.read(until, visit).expect("intact");
+        read
+    }
+
+    #[test]
+    fn every_record_is_read_once_while_more_are_written() {
+        let (disk, dir) = (SimulatedDisk::new(), Path::new("journal"));
+        let journal = open(&disk, dir);
+        let new = || Tail::after(Arc::new(disk.clone()), dir, Lsn::ZERO, journal.durable());
+        let mut tail = new().expect("intact").expect("it begins here");
+        assert!(read(&mut tail, journal.durable(), 10).is_empty());
+        let mut expected = 1;
+        for round in 0..60 {
+            append(&journal, 20);
+            // Pieces that end in the middle of a batch, and now and then all there is.
+            let at_most = if round % 7 == 6 { usize::MAX } else { 50 };
+            for lsn in read(&mut tail, journal.durable(), at_most) {
+                assert_eq!(lsn, expected);
+                expected += 1;
+            }
+        }
+        read(&mut tail, journal.durable(), usize::MAX);
+        assert_eq!(tail.next(), journal.durable().next());
+        tail.sync().expect("the disk works");
+        assert!(segment::list_segments(&disk, dir).expect("readable").len() > 2);
+    }
+
+    #[test]
+    fn a_tail_begins_anywhere_and_ends_where_it_is_told() {
+        let (disk, dir) = (SimulatedDisk::new(), Path::new("journal"));
+        let journal = open(&disk, dir);
+        append(&journal, 1000);
+        let disk = Arc::new(disk);
+        for after in [0, 1, 2, 3, 1499, 2998, 2999, 3000] {
+            let mut tail = Tail::after(disk.clone(), dir, Lsn(after), journal.durable())
+                .expect("intact")
+                .expect("all is there");
+            let until = (after + 4).min(2999);
+            let expected: Vec<_> = (after + 1..=until).collect();
+            assert_eq!(read(&mut tail, Lsn(until), usize::MAX), expected);
+        }
+    }
+
+    #[test]
+    fn what_was_trimmed_is_none() {
+        let (disk, dir) = (SimulatedDisk::new(), Path::new("journal"));
+        let journal = open(&disk, dir);
+        append(&journal, 1000);
+        trim(&disk, dir, Lsn(2000), Timestamp::from_seconds(101)).expect("writable");
+        let disk = Arc::new(disk);
+        let first = crate::journal::first_lsn(&*disk, dir).expect("readable");
+        let first = first.expect("not empty");
+        let after = |lsn| Tail::after(disk.clone(), dir, lsn, journal.durable()).expect("intact");
+        assert!(after(Lsn(first.0 - 1)).is_some());
+        assert!(after(Lsn(first.0 - 2)).is_none());
+    }
+}

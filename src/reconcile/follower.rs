@@ -1,0 +1,337 @@
+//! The loop that brings one sink behind the journal, whatever happens to the sink.
+
+use std::future::Future;
+use std::sync::{Arc, mpsc};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+
+use super::backoff::Backoff;
+use super::error::SinkError;
+use super::sink::{Batch, Sink};
+use super::source::{Located, Source};
+use super::watermark::{Applied, Watermark};
+use crate::env::{Clock, Entropy};
+use crate::journal::Tail;
+use crate::limits;
+use crate::telemetry::SinkGauge;
+
+const POLL: Duration = Duration::from_millis(limits::FOLLOW_POLL_MS);
+const SLOW: Duration = Duration::from_secs(limits::SINK_SLOW_SECONDS);
+
+/// What a follower needs besides its sink and its source.
+pub struct FollowerTools {
+    /// Measures how long ago the sink was asked.
+    pub clock: Arc<dyn Clock>,
+    /// Spreads the attempts.
+    pub entropy: Arc<dyn Entropy>,
+    /// Is told how it goes.
+    pub gauge: Arc<SinkGauge>,
+}
+
+/// A thread that feeds one sink.
+pub struct Follower {
+    thread: JoinHandle<()>,
+    stop: watch::Sender<bool>,
+    applied: Applied,
+    first: mpsc::Receiver<Result<(), SinkError>>,
+}
+
+impl Follower {
+    /// Starts to feed the sink that `make` makes on the thread.
+    ///
+    /// # Errors
+    /// The thread cannot be started.
+    pub fn start<S: Sink>(
+        make: impl FnOnce() -> S + Send + 'static,
+        source: Source,
+        tools: FollowerTools,
+    ) -> std::io::Result<Self> {
+        tools.gauge.configure();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let (stop, stopped) = watch::channel(false);
+        let (send_first, first) = mpsc::channel();
+        let applied = Applied::default();
+        let ours = applied.clone();
+        let run = move || {
+            let mut feeding = Feeding {
+                sink: make(),
+                source,
+                backoff: Backoff::new(tools.entropy),
+                clock: tools.clock,
+                gauge: tools.gauge,
+                applied: ours,
+                stopped,
+                first: Some(send_first),
+                said: String::new(),
+            };
+            runtime.block_on(feeding.run());
+        };
+        let thread = Builder::new().name("follow".into()).spawn(run)?;
+        Ok(Self {
+            thread,
+            stop,
+            applied,
+            first,
+        })
+    }
+
+    /// The last record that the sink is known to hold.
+    #[must_use]
+    pub fn applied(&self) -> Applied {
+        self.applied.clone()
+    }
+
+    /// Waits until the sink was found in order or something was wrong with it; `None` when it did not
+    /// say either in time.
+    #[must_use]
+    pub fn first_word(&self, patience: Duration) -> Option<Result<(), SinkError>> {
+        self.first.recv_timeout(patience).ok()
+    }
+
+    /// Ends the thread: once the sink has everything, or is down, or too much time has passed.
+    pub fn stop(self) {
+        self.stop.send_replace(true);
+        let _ = self.thread.join();
+    }
+}
+
+struct Feeding<S> {
+    sink: S,
+    source: Source,
+    backoff: Backoff,
+    clock: Arc<dyn Clock>,
+    gauge: Arc<SinkGauge>,
+    applied: Applied,
+    stopped: watch::Receiver<bool>,
+    /// Whoever waits for the first word.
+    first: Option<mpsc::Sender<Result<(), SinkError>>>,
+    /// What was logged last, so that it is not logged again with every attempt.
+    said: String,
+}
+
+/// A sink that was found in order, with the way on.
+struct Position {
+    watermark: Watermark,
+    tail: Tail,
+    asked_us: u64,
+}
+
+impl<S: Sink> Feeding<S> {
+    async fn run(&mut self) {
+        let mut stopped = self.stopped.clone();
+        let stop = async move {
+            let _ = stopped.wait_for(|stop| *stop).await;
+            sleep(Duration::from_secs(limits::FOLLOW_DRAIN_SECONDS)).await;
+        };
+        tokio::select! {
+            () = self.feed() => {}
+            () = stop => tracing::warn!("{}: not caught up; it goes on with the next start", self.sink.name()),
+        }
+    }
+
+    async fn feed(&mut self) {
+        while let Err(error) = self.follow().await {
+            self.complain(error);
+            self.see_how_old();
+            if *self.stopped.borrow() {
+                return;
+            }
+            let wait = self.backoff.next();
+            tokio::select! {
+                () = sleep(wait) => {}
+                _ = self.stopped.changed() => {}
+            }
+        }
+    }
+
+    fn complain(&mut self, error: SinkError) {
+        let reason = error.to_string();
+        self.gauge.down(&reason);
+        if self.said != reason {
+            tracing::error!("{} is not followed: {reason}", self.sink.name());
+            self.said = reason;
+        }
+        self.tell_first(Err(error));
+    }
+
+    fn tell_first(&mut self, word: Result<(), SinkError>) {
+        if let Some(first) = self.first.take() {
+            let _ = first.send(word);
+        }
+    }
+
+    /// Connects and follows the journal until something fails, or there is no more to do.
+    async fn follow(&mut self) -> Result<(), SinkError> {
+        let connect = Duration::from_secs(limits::SINK_CONNECT_SECONDS);
+        let mut found = within(connect, self.sink.open()).await?;
+        loop {
+            let mut position = self.position(found).await?;
+            match self.follow_from(&mut position).await {
+                Err(SinkError::Moved) => {
+                    found = within(connect, self.sink.watermark()).await?;
+                    tracing::warn!(
+                        "{}: expected {}, found {found}",
+                        self.sink.name(),
+                        position.watermark
+                    );
+                }
+                ended => return ended,
+            }
+        }
+    }
+
+    /// Finds the sink's place in the journal.
+    async fn position(&mut self, found: Watermark) -> Result<Position, SinkError> {
+        let (watermark, tail) = match self.source.locate(found)? {
+            Located::Continues(tail) => (found, tail),
+            Located::Diverged(why) => {
+                return Err(SinkError::Refused(format!(
+                    "{why}: it follows another journal, or this one has lost records"
+                )));
+            }
+            Located::StartsOver => {
+                if self.applied.get() > found.lsn {
+                    tracing::error!(
+                        "{}: what it held is gone; filling it again",
+                        self.sink.name()
+                    );
+                    self.gauge.rebuilding();
+                }
+                let begun = self.sink.start_over(&self.source, found).await?;
+                let tail = self.source.tail_after(begun.lsn)?;
+                let tail = tail.ok_or_else(|| {
+                    SinkError::Refused("the journal no longer holds what it needs next".into())
+                })?;
+                (begun, tail)
+            }
+        };
+        self.advance_to(watermark);
+        self.tell_first(Ok(()));
+        let asked_us = self.clock.monotonic_us();
+        Ok(Position {
+            watermark,
+            tail,
+            asked_us,
+        })
+    }
+
+    fn advance_to(&mut self, watermark: Watermark) {
+        self.applied.set(watermark.lsn);
+        self.gauge.applied(watermark.lsn);
+        self.gauge.up();
+        self.backoff.reset();
+        if !self.said.is_empty() {
+            tracing::info!("{} is followed again, from {watermark}", self.sink.name());
+            self.said.clear();
+        }
+    }
+
+    async fn follow_from(&mut self, position: &mut Position) -> Result<(), SinkError> {
+        loop {
+            if position.tail.next() <= self.source.durable() {
+                self.apply_some(position).await?;
+                continue;
+            }
+            self.gauge.waiting_since(None);
+            if *self.stopped.borrow() {
+                return Ok(());
+            }
+            self.ask(position).await?;
+            tokio::select! {
+                () = sleep(POLL) => {}
+                _ = self.stopped.changed() => {}
+            }
+        }
+    }
+
+    /// Reads a batch and applies it.
+    async fn apply_some(&mut self, position: &mut Position) -> Result<(), SinkError> {
+        let mut batch = self.sink.batch();
+        let (from, mut to) = (position.watermark, position.watermark);
+        let mut oldest = None;
+        let mut room = limits::BATCH_RECORDS_MAX;
+        position.tail.read(self.source.durable(), &mut |entry| {
+            let taken = room > 0 && batch.push(entry);
+            if taken {
+                room -= 1;
+                oldest = oldest.or(Some(entry.at));
+                to = Watermark::at(entry);
+            }
+            taken
+        })?;
+        self.source.settle(&mut position.tail)?;
+        self.gauge.waiting_since(oldest);
+        let applied = patiently(self.sink.apply(batch, from, to), &self.gauge).await;
+        if applied.is_err() {
+            // The batch is gone; the sink says where to read it again.
+            return applied;
+        }
+        position.watermark = to;
+        position.asked_us = self.clock.monotonic_us();
+        self.gauge.took_batch();
+        self.advance_to(to);
+        Ok(())
+    }
+
+    /// Asks an idle sink now and then where it is.
+    async fn ask(&mut self, position: &mut Position) -> Result<(), SinkError> {
+        let now_us = self.clock.monotonic_us();
+        if now_us - position.asked_us < limits::SINK_ASK_MS * 1000 {
+            return Ok(());
+        }
+        position.asked_us = now_us;
+        let found = within(SLOW, self.sink.watermark()).await?;
+        self.gauge.up();
+        if found == position.watermark {
+            Ok(())
+        } else {
+            Err(SinkError::Moved)
+        }
+    }
+
+    /// While a sink is away, says since when the oldest record waits for it.
+    fn see_how_old(&mut self) {
+        let applied = self.applied.get();
+        let mut oldest = None;
+        if let Ok(Some(mut tail)) = self.source.tail_after(applied) {
+            let _ = tail.read(self.source.durable(), &mut |entry| {
+                let first = oldest.is_none();
+                oldest = oldest.or(Some(entry.at));
+                first
+            });
+        }
+        self.gauge.waiting_since(oldest);
+    }
+}
+
+/// As [`within`], for a batch: an answer may take long, but meanwhile the sink counts as down.
+async fn patiently<T>(
+    answer: impl Future<Output = Result<T, SinkError>>,
+    gauge: &SinkGauge,
+) -> Result<T, SinkError> {
+    let mut answer = std::pin::pin!(answer);
+    if let Ok(answer) = timeout(SLOW, &mut answer).await {
+        return answer;
+    }
+    gauge.down(&format!("no answer for {} s", SLOW.as_secs()));
+    within(Duration::from_secs(limits::SINK_APPLY_SECONDS), answer).await
+}
+
+/// What the sink answers, unless that takes too long.
+async fn within<T>(
+    patience: Duration,
+    answer: impl Future<Output = Result<T, SinkError>>,
+) -> Result<T, SinkError> {
+    match timeout(patience, answer).await {
+        Ok(answer) => answer,
+        Err(_) => Err(SinkError::Unavailable(format!(
+            "no answer within {} s",
+            patience.as_secs()
+        ))),
+    }
+}

@@ -1,0 +1,52 @@
+//! What a follower needs of a sink.
+
+use super::error::SinkError;
+use super::source::Source;
+use super::watermark::Watermark;
+use crate::journal::Entry;
+
+/// Records on their way into a sink, in the sink's own form.
+pub trait Batch {
+    /// Adds the next record; `false` when it must come first in a batch of its own, and this one be
+    /// applied before.
+    fn push(&mut self, entry: &Entry<'_>) -> bool;
+}
+
+/// A place that the journal is projected to. A future that is dropped leaves the sink as it was or
+/// as it will be, never in between; [`Sink::open`] finds out which.
+#[allow(async_fn_in_trait, reason = "a follower stays on its own thread")]
+pub trait Sink {
+    /// What it takes.
+    type Batch: Batch;
+
+    /// What it is called in the log.
+    fn name(&self) -> &'static str;
+
+    /// Connects anew, prepares what has to be there, and says how far the sink is.
+    async fn open(&mut self) -> Result<Watermark, SinkError>;
+
+    /// How far the sink is. Asked while there is nothing to do, so that a loss does not go unnoticed.
+    async fn watermark(&mut self) -> Result<Watermark, SinkError>;
+
+    /// Makes the sink ready to be filled from the beginning, or from a snapshot where the journal no
+    /// longer begins at its first record. `found` is what it said last.
+    async fn start_over(
+        &mut self,
+        source: &Source,
+        found: Watermark,
+    ) -> Result<Watermark, SinkError>;
+
+    /// An empty batch, to be filled behind what was applied last.
+    fn batch(&self) -> Self::Batch;
+
+    /// Applies the batch and moves the watermark from `from` to `to`, both or neither.
+    ///
+    /// # Errors
+    /// [`SinkError::Moved`] when the watermark is not `from`; nothing was applied then.
+    async fn apply(
+        &mut self,
+        batch: Self::Batch,
+        from: Watermark,
+        to: Watermark,
+    ) -> Result<(), SinkError>;
+}

@@ -1,0 +1,108 @@
+//! The journal, as far as those who follow it may see it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::error::SinkError;
+use super::watermark::Watermark;
+use crate::env::Disk;
+use crate::journal::{self, Journal, JournalError, Tail};
+use crate::types::Lsn;
+
+/// A journal that somebody writes, to be read up to its durable end.
+pub struct Source {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    durable: Box<dyn Fn() -> Lsn + Send>,
+    syncs: bool,
+}
+
+/// Where a sink stands in a journal.
+pub(super) enum Located {
+    /// It holds the records before this place and no others.
+    Continues(Tail),
+    /// It holds nothing, or the journal no longer holds what comes next.
+    StartsOver,
+    /// What it holds is not of this journal.
+    Diverged(String),
+}
+
+impl Source {
+    /// The open `journal`. With `syncs` the journal's own word is not enough, because it counts records
+    /// as durable that a power cut may take: they are synced before they go anywhere.
+    #[must_use]
+    pub fn new(journal: Arc<Journal>, syncs: bool) -> Self {
+        Self {
+            disk: Arc::clone(journal.disk()),
+            dir: journal.dir().to_owned(),
+            durable: Box::new(move || journal.durable()),
+            syncs,
+        }
+    }
+
+    /// The last record that may be read.
+    #[must_use]
+    pub fn durable(&self) -> Lsn {
+        (self.durable)()
+    }
+
+    /// The disk that the journal is on.
+    #[must_use]
+    pub fn disk(&self) -> &dyn Disk {
+        &*self.disk
+    }
+
+    /// The journal's directory.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Whether the journal still holds its first record, or will.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn is_complete(&self) -> Result<bool, JournalError> {
+        Ok(self.tail_after(Lsn::ZERO)?.is_some())
+    }
+
+    /// Makes sure that no power cut takes what `tail` has read.
+    pub(super) fn settle(&self, tail: &mut Tail) -> Result<(), JournalError> {
+        if self.syncs { tail.sync() } else { Ok(()) }
+    }
+
+    pub(super) fn tail_after(&self, after: Lsn) -> Result<Option<Tail>, JournalError> {
+        Tail::after(Arc::clone(&self.disk), &self.dir, after, self.durable())
+    }
+
+    /// Where a sink that says `found` stands.
+    pub(super) fn locate(&self, found: Watermark) -> Result<Located, SinkError> {
+        if found.lsn == Lsn::ZERO {
+            return Ok(Located::StartsOver);
+        }
+        let durable = self.durable();
+        if found.lsn > durable {
+            return Ok(Located::Diverged(format!(
+                "it holds records up to {}, but the journal ends at {durable}",
+                found.lsn
+            )));
+        }
+        // One record back, to see whether it is the one that the sink means.
+        let before = Lsn(found.lsn.0 - 1);
+        let Some(mut tail) = self.tail_after(before)? else {
+            return Ok(Located::StartsOver);
+        };
+        let mut fingerprint = None;
+        tail.read(found.lsn, &mut |entry| {
+            fingerprint = Some(journal::fingerprint(entry));
+            true
+        })?;
+        if fingerprint == Some(found.fingerprint) {
+            return Ok(Located::Continues(tail));
+        }
+        Ok(Located::Diverged(format!(
+            "its record {} is not the one of this journal",
+            found.lsn
+        )))
+    }
+}
