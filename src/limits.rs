@@ -43,6 +43,8 @@ pub const APPENDERS_MAX: usize = 260;
 pub const SEGMENT_BYTES_MIN: u64 = 4 * 1024 * 1024;
 /// Largest segment, in bytes.
 pub const SEGMENT_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+/// Seconds between two looks for segments that are no longer needed.
+pub const TRIM_SECONDS: u64 = 30;
 /// Sealed journal bytes after which a new snapshot is worth its work.
 pub const SNAPSHOT_EVERY_BYTES: u64 = 256 * 1024 * 1024;
 
@@ -78,6 +80,8 @@ pub const BATCH_RECORDS_MAX: usize = 16 * 1024;
 /// Milliseconds between two looks at the journal of a follower that has caught up. Nobody wakes it, so
 /// that a commit costs nothing more when there are sinks.
 pub const FOLLOW_POLL_MS: u64 = 25;
+/// By how much followers step back behind the threads that sell, in steps of `nice`.
+pub const FOLLOW_NICE: i32 = 10;
 /// Seconds that the end of the server may wait for sinks that are up to catch up.
 pub const FOLLOW_DRAIN_SECONDS: u64 = 5;
 /// Milliseconds after which an idle sink is asked where it is.

@@ -17,9 +17,10 @@ use crate::http::Api;
 use crate::journal::{CommitWaiters, Durability, JournalError, Opening, Options, Tools};
 use crate::limits;
 use crate::runtime::{Running, ServeError, Server, Shutdown};
-use crate::sale::{CreateError, Engine, EngineOptions, Recovered, Snapshotter};
+use crate::sale::{CreateError, Engine, EngineOptions, Recovered, Retention, Snapshotter};
 use crate::schedule::{Rotation, Scheduler};
 use crate::telemetry::Registry;
+use crate::types::Lsn;
 
 /// Exit code when the journal has failed (`EX_IOERR`): start again, and what was answered is there.
 pub const EXIT_JOURNAL_FAILED: i32 = 74;
@@ -71,7 +72,10 @@ fn run(config: &Config) -> Result<(), AppError> {
         Arc::clone(engine.journal()),
         Arc::clone(&clock),
         Arc::new(OsEntropy),
-        config.journal.retain.map(seconds),
+        config.journal.retain.map(|retain| Retention {
+            seconds: seconds(retain),
+            followed: Box::new(|| Lsn(u64::MAX)),
+        }),
     )?;
     let rotation = rotation(config);
     open_first_sale(&engine, &rotation)?;

@@ -58,6 +58,8 @@ impl Follower {
         let applied = Applied::default();
         let ours = applied.clone();
         let run = move || {
+            // Of this thread only: those who sell go first.
+            let _ = rustix::process::nice(limits::FOLLOW_NICE);
             let mut feeding = Feeding {
                 sink: make(),
                 source,
@@ -168,17 +170,19 @@ impl<S: Sink> Feeding<S> {
     /// Connects and follows the journal until something fails, or there is no more to do.
     async fn follow(&mut self) -> Result<(), SinkError> {
         let connect = Duration::from_secs(limits::SINK_CONNECT_SECONDS);
+        let name = self.sink.name();
         let mut found = within(connect, self.sink.open()).await?;
         loop {
             let mut position = self.position(found).await?;
             match self.follow_from(&mut position).await {
                 Err(SinkError::Moved) => {
+                    let expected = position.watermark;
                     found = within(connect, self.sink.watermark()).await?;
-                    tracing::warn!(
-                        "{}: expected {}, found {found}",
-                        self.sink.name(),
-                        position.watermark
-                    );
+                    tracing::warn!("{name}: expected {expected}, found {found}");
+                    if found == expected {
+                        // Somebody moves it to and fro; that is no reason to spin.
+                        return Err(SinkError::Unavailable(SinkError::Moved.to_string()));
+                    }
                 }
                 ended => return ended,
             }
@@ -202,7 +206,8 @@ impl<S: Sink> Feeding<S> {
                     );
                     self.gauge.rebuilding();
                 }
-                let begun = self.sink.start_over(&self.source, found).await?;
+                let begun = self.sink.start_over(&self.source, found);
+                let begun = patiently(begun, &self.gauge).await?;
                 let tail = self.source.tail_after(begun.lsn)?;
                 let tail = tail.ok_or_else(|| {
                     SinkError::Refused("the journal no longer holds what it needs next".into())
@@ -266,11 +271,8 @@ impl<S: Sink> Feeding<S> {
         })?;
         self.source.settle(&mut position.tail)?;
         self.gauge.waiting_since(oldest);
-        let applied = patiently(self.sink.apply(batch, from, to), &self.gauge).await;
-        if applied.is_err() {
-            // The batch is gone; the sink says where to read it again.
-            return applied;
-        }
+        // After a failure the batch is gone; the sink says from where to read it again.
+        patiently(self.sink.apply(batch, from, to), &self.gauge).await?;
         position.watermark = to;
         position.asked_us = self.clock.monotonic_us();
         self.gauge.took_batch();

@@ -19,6 +19,6 @@ mod watermark;
 
 pub use error::SinkError;
 pub use follower::{Follower, FollowerTools};
-pub use sink::Sink;
+pub use sink::{Batch, Sink};
 pub use source::Source;
 pub use watermark::{Applied, Watermark};
