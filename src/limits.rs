@@ -84,6 +84,8 @@ pub const FOLLOW_POLL_MS: u64 = 25;
 pub const FOLLOW_NICE: i32 = 10;
 /// Seconds that the end of the server may wait for sinks that are up to catch up.
 pub const FOLLOW_DRAIN_SECONDS: u64 = 5;
+/// Seconds that the start waits for the database to say whether it fits the journal.
+pub const SINK_FIRST_WORD_SECONDS: u64 = 3;
 /// Milliseconds after which an idle sink is asked where it is.
 pub const SINK_ASK_MS: u64 = 1_000;
 /// Seconds for a connection to a sink to be there and prepared.

@@ -95,9 +95,14 @@ impl Follower {
         self.first.recv_timeout(patience).ok()
     }
 
-    /// Ends the thread: once the sink has everything, or is down, or too much time has passed.
-    pub fn stop(self) {
+    /// Lets the thread end: once the sink has everything, or is down, or too much time has passed.
+    pub fn ask_to_stop(&self) {
         self.stop.send_replace(true);
+    }
+
+    /// Asks the thread to stop and waits until it has.
+    pub fn join(self) {
+        self.ask_to_stop();
         let _ = self.thread.join();
     }
 }
@@ -193,11 +198,7 @@ impl<S: Sink> Feeding<S> {
     async fn position(&mut self, found: Watermark) -> Result<Position, SinkError> {
         let (watermark, tail) = match self.source.locate(found)? {
             Located::Continues(tail) => (found, tail),
-            Located::Diverged(why) => {
-                return Err(SinkError::Refused(format!(
-                    "{why}: it follows another journal, or this one has lost records"
-                )));
-            }
+            Located::Diverged(why) => return Err(SinkError::Diverged(why)),
             Located::StartsOver => {
                 if self.applied.get() > found.lsn {
                     tracing::error!(
