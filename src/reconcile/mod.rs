@@ -10,6 +10,8 @@
 //! word, never our memory of it. Nothing here is on the way of a request: a sink that is slow, full or
 //! dead costs the sale nothing but journal segments, which are kept until every sink has them.
 
+pub mod postgres;
+
 mod backoff;
 mod error;
 mod follower;
@@ -19,6 +21,6 @@ mod watermark;
 
 pub use error::SinkError;
 pub use follower::{Follower, FollowerTools};
-pub use sink::Sink;
+pub use sink::{Batch, Sink};
 pub use source::Source;
 pub use watermark::{Applied, Watermark};
