@@ -9,7 +9,8 @@ use std::time::Duration;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::app;
-use crate::app::journal_report::{inspect, repair, verify};
+use crate::app::journal_report::{ReportError, inspect, repair, verify};
+use crate::app::migrate_report;
 use crate::config::{Config, ConfigError, ConfigFile, Overrides, Sources, process_environment};
 
 /// Exit code of a wrong configuration (`EX_CONFIG`).
@@ -41,8 +42,28 @@ enum Command {
     /// Look at a journal, check it, or cut it at its first damage
     #[command(subcommand)]
     Journal(JournalCommand),
+    /// Bring the schema of the Postgres database up to date, or take it back
+    #[command(subcommand)]
+    Migrate(MigrateCommand),
     /// Ask a running server on this machine whether it is ready; exit code 0 if so
     Healthcheck,
+}
+
+#[derive(Debug, Subcommand)]
+enum MigrateCommand {
+    /// Apply the migrations that are pending (the server does so, too, when it connects)
+    Up,
+    /// Take the last migrations back; drops their tables with all they hold
+    Down {
+        /// How many
+        #[arg(long, default_value_t = 1)]
+        steps: usize,
+        /// Really do it
+        #[arg(long)]
+        yes: bool,
+    },
+    /// List the migrations: when each was applied, which are pending, which were changed
+    Status,
 }
 
 #[derive(Debug, Subcommand)]
@@ -106,20 +127,39 @@ fn dispatch(command: Option<Command>, config: &Config) -> ExitCode {
         }
         Some(Command::Journal(JournalCommand::Verify { dir })) => report(&dir_or(dir), verify),
         Some(Command::Journal(JournalCommand::Repair { dir })) => report(&dir_or(dir), repair),
+        Some(Command::Migrate(command)) => migrate(&command, config),
     }
 }
 
-/// Writes a report to standard output; a reader that has seen enough is no error.
+fn migrate(command: &MigrateCommand, config: &Config) -> ExitCode {
+    print(
+        migrate_report::MigrateError::is_broken_pipe,
+        |out| match *command {
+            MigrateCommand::Up => migrate_report::up(config, out),
+            MigrateCommand::Down { steps, yes } => migrate_report::down(config, steps, yes, out),
+            MigrateCommand::Status => migrate_report::status(config, out),
+        },
+    )
+}
+
 fn report(
     dir: &Path,
-    write: impl FnOnce(&Path, &mut dyn Write) -> Result<(), app::journal_report::ReportError>,
+    write: impl FnOnce(&Path, &mut dyn Write) -> Result<(), ReportError>,
+) -> ExitCode {
+    print(ReportError::is_broken_pipe, |out| write(dir, out))
+}
+
+/// Writes a report to standard output; a reader that has seen enough is no error.
+fn print<E: std::fmt::Display>(
+    is_broken_pipe: fn(&E) -> bool,
+    write: impl FnOnce(&mut dyn Write) -> Result<(), E>,
 ) -> ExitCode {
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-    let written = write(dir, &mut out);
+    let written = write(&mut out);
     let _ = out.flush();
     match written {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
             ExitCode::FAILURE

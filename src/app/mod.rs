@@ -1,6 +1,8 @@
 //! The only place where the parts are put together.
 
 pub mod journal_report;
+pub mod migrate_report;
+pub mod sinks;
 
 mod followers;
 mod logging;

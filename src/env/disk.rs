@@ -90,6 +90,23 @@ pub trait DiskFile: Send + Sync {
     fn length_bytes(&self) -> io::Result<u64>;
 }
 
+/// The whole of a file that is small.
+///
+/// # Errors
+/// As the operating system says, or the file has more than `bytes_max`.
+pub fn read_file(disk: &dyn Disk, path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
+    let file = disk.open(path, OpenMode::Read)?;
+    // One more, so that a file that is too long is known.
+    let mut bytes = vec![0; bytes_max + 1];
+    let read = file.read_at(&mut bytes, 0)?;
+    if read > bytes_max {
+        let what = format!("has more than {bytes_max} bytes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, what));
+    }
+    bytes.truncate(read);
+    Ok(bytes)
+}
+
 /// The machine's file system.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RealDisk;

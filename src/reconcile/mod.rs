@@ -10,6 +10,8 @@
 //! word, never our memory of it. Nothing here is on the way of a request: a sink that is slow, full or
 //! dead costs the sale nothing but journal segments, which are kept until every sink has them.
 
+pub mod postgres;
+
 mod backoff;
 mod error;
 mod follower;
