@@ -6,7 +6,6 @@ pub mod sinks;
 
 mod followers;
 mod logging;
-mod sinks;
 
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -15,6 +14,7 @@ use std::thread;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use self::followers::Followers;
 use crate::config::{self, Config};
 use crate::env::{Clock, OsEntropy, RealDisk, SystemClock};
 use crate::http::Api;

@@ -286,7 +286,9 @@ impl Check {
             text.starts_with('/') && text.len() <= HOST_BYTES_MAX && is_visible_ascii(text)
         };
         self.value(keys::DATABASE_HOST, String::new(), &allowed, |given| {
-            let host = given.as_text().filter(|text| is_host(text) || is_socket(text))?;
+            let host = given
+                .as_text()
+                .filter(|text| is_host(text) || is_socket(text))?;
             Some(host.to_owned())
         })
     }

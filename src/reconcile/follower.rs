@@ -18,7 +18,6 @@ use crate::journal::Tail;
 use crate::limits;
 use crate::telemetry::SinkGauge;
 
-const POLL: Duration = Duration::from_millis(limits::FOLLOW_POLL_MS);
 const SLOW: Duration = Duration::from_secs(limits::SINK_SLOW_SECONDS);
 
 /// What a follower needs besides its sink and its source.
@@ -239,17 +238,20 @@ impl<S: Sink> Feeding<S> {
 
     async fn follow_from(&mut self, position: &mut Position) -> Result<(), SinkError> {
         loop {
-            if position.tail.next() <= self.source.durable() {
+            let until = self.source.durable();
+            while position.tail.next() <= until {
                 self.apply_some(position).await?;
-                continue;
             }
             self.gauge.waiting_since(None);
             if *self.stopped.borrow() {
-                return Ok(());
+                if until == self.source.durable() {
+                    return Ok(());
+                }
+                continue;
             }
             self.ask(position).await?;
             tokio::select! {
-                () = sleep(POLL) => {}
+                () = sleep(self.sink.pace()) => {}
                 _ = self.stopped.changed() => {}
             }
         }

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use flashsale::journal::Entry;
 use flashsale::reconcile::{Batch, Sink, SinkError, Source, Watermark};
@@ -73,6 +74,10 @@ impl Sink for Fake {
 
     fn name(&self) -> &'static str {
         "Fake"
+    }
+
+    fn pace(&self) -> Duration {
+        Duration::from_millis(2)
     }
 
     async fn open(&mut self) -> Result<Watermark, SinkError> {
