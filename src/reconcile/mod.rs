@@ -13,12 +13,17 @@
 mod backoff;
 mod error;
 mod follower;
+mod postgres_records;
+mod postgres_rows;
 mod sink;
 mod source;
+mod verify;
 mod watermark;
 
 pub use error::SinkError;
 pub use follower::{Follower, FollowerTools};
+pub use postgres_records::{PostgresRecords, Rebuilt};
 pub use sink::Sink;
 pub use source::Source;
+pub use verify::{Comparison, Findings};
 pub use watermark::{Applied, Watermark};
