@@ -13,6 +13,7 @@
 mod backoff;
 mod error;
 mod follower;
+mod postgres_rebuild;
 mod postgres_records;
 mod postgres_rows;
 mod sink;
@@ -22,7 +23,8 @@ mod watermark;
 
 pub use error::SinkError;
 pub use follower::{Follower, FollowerTools};
-pub use postgres_records::{PostgresRecords, Rebuilt};
+pub use postgres_rebuild::Rebuilt;
+pub use postgres_records::PostgresRecords;
 pub use sink::Sink;
 pub use source::Source;
 pub use verify::{Comparison, Findings};

@@ -13,6 +13,8 @@ use crate::types::Timestamp;
 pub(super) enum RowKind {
     Item,
     SaleCreated,
+    /// Of a generated catalogue: part of the sale's creation.
+    GeneratedItem,
     SaleClosed,
     CheckoutItem,
     PurchaseLine,
@@ -23,11 +25,12 @@ pub(super) enum RowKind {
 /// Everything that came from a record, in the order of the records; parts of one record in their own.
 /// The user of a checkout stands only there; who has lost it is found by its absence.
 pub(super) const ALL_ROWS: &str = "
-SELECT lsn, 0 AS kind, item_index AS part, added_at AS at, sale_id AS sale,
-       NULL::uuid AS secret, NULL::text AS user_id, id AS text_1, name AS text_2, image_url AS text_3,
-       stock AS number_1, NULL::bigint AS number_2, NULL::boolean AS flag,
-       NULL::timestamptz AS time_1, NULL::timestamptz AS time_2, NULL::bigint AS number_3
-FROM items
+SELECT i.lsn, CASE WHEN s.generated_seed IS NULL THEN 0 ELSE 2 END AS kind, i.item_index AS part,
+       i.added_at AS at, i.sale_id AS sale, NULL::uuid AS secret, NULL::text AS user_id,
+       i.id AS text_1, i.name AS text_2, i.image_url AS text_3, i.stock AS number_1,
+       NULL::bigint AS number_2, NULL::boolean AS flag, NULL::timestamptz AS time_1,
+       NULL::timestamptz AS time_2, NULL::bigint AS number_3
+FROM items i LEFT JOIN sales s ON s.id = i.sale_id
 UNION ALL
 SELECT lsn, 0, item_index, added_at, sale_id, NULL, NULL, id, name, image_url, stock, NULL, NULL,
        NULL, NULL, NULL
@@ -37,25 +40,25 @@ SELECT lsn, 1, item_count, created_at, id, NULL, NULL, NULL, NULL, NULL, max_ite
        hold_seconds, NULL, started_at, ended_at, generated_seed
 FROM sales
 UNION ALL
-SELECT closed_lsn, 2, 0, closed_at, id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+SELECT closed_lsn, 3, 0, closed_at, id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
        NULL, NULL, NULL
 FROM sales WHERE closed_lsn IS NOT NULL
 UNION ALL
-SELECT i.lsn, 3, i.item_index, i.added_at, i.sale_id, i.secret, c.user_id, NULL, NULL, NULL,
-       i.quantity, NULL, c.lsn = i.lsn, c.hold_until, NULL, NULL
+SELECT i.lsn, 4, i.item_index, i.added_at, i.sale_id, i.secret, c.user_id, NULL, NULL, NULL,
+       i.quantity, NULL, c.lsn = i.lsn, c.hold_until, c.opened_at, NULL
 FROM checkout_items i LEFT JOIN checkouts c ON c.sale_id = i.sale_id AND c.secret = i.secret
 UNION ALL
-SELECT p.lsn, 4, r.line, p.purchased_at, p.sale_id, p.secret, c.user_id, p.idempotency_key, NULL,
+SELECT p.lsn, 5, r.line, p.purchased_at, p.sale_id, p.secret, c.user_id, p.idempotency_key, NULL,
        NULL, r.quantity, r.item_index, r.sold, NULL, NULL, NULL
 FROM purchases p
 LEFT JOIN checkouts c ON c.sale_id = p.sale_id AND c.secret = p.secret
 LEFT JOIN purchase_results r ON r.sale_id = p.sale_id AND r.secret = p.secret
 UNION ALL
-SELECT e.lsn, 5, 0, e.expired_at, e.sale_id, e.secret, c.user_id, NULL, NULL, NULL, NULL, NULL, NULL,
+SELECT e.lsn, 6, 0, e.expired_at, e.sale_id, e.secret, c.user_id, NULL, NULL, NULL, NULL, NULL, NULL,
        NULL, NULL, NULL
 FROM expired_checkouts e LEFT JOIN checkouts c ON c.sale_id = e.sale_id AND c.secret = e.secret
 UNION ALL
-SELECT lsn, 6, 0, attempted_at, sale_id, NULL, user_id, item_id, reason, NULL, NULL, NULL, NULL,
+SELECT lsn, 7, 0, attempted_at, sale_id, NULL, user_id, item_id, reason, NULL, NULL, NULL, NULL,
        NULL, NULL, NULL
 FROM refused_attempts
 ORDER BY 1, 2, 5, 6, 3";
@@ -83,7 +86,7 @@ SELECT 'sale ' || coalesce(p.sale_id, i.sale_id) || ': item ' || coalesce(p.item
        || ': in pools ' || coalesce(p.sold || ' sold of ' || p.stock, 'missing')
        || ', by the rows ' || coalesce(coalesce(r.sold, 0) || ' sold of ' || i.stock, 'no such item')
 FROM pools p
-FULL JOIN (SELECT i.* FROM items i JOIN sales s ON s.id = i.sale_id) i
+FULL JOIN (SELECT i.* FROM items i JOIN sales s ON s.id = i.sale_id AND s.generated_seed IS NULL) i
      ON i.sale_id = p.sale_id AND i.item_index = p.item_index
 LEFT JOIN (SELECT sale_id, item_index, sum(quantity) AS sold FROM purchase_results
            WHERE sold AND NOT is_single GROUP BY sale_id, item_index) r
@@ -116,10 +119,11 @@ impl AnyRow {
         let kind = match row.try_get::<_, i32>(1)? {
             0 => RowKind::Item,
             1 => RowKind::SaleCreated,
-            2 => RowKind::SaleClosed,
-            3 => RowKind::CheckoutItem,
-            4 => RowKind::PurchaseLine,
-            5 => RowKind::Expired,
+            2 => RowKind::GeneratedItem,
+            3 => RowKind::SaleClosed,
+            4 => RowKind::CheckoutItem,
+            5 => RowKind::PurchaseLine,
+            6 => RowKind::Expired,
             _ => RowKind::Refused,
         };
         let time = |column| -> Result<_, tokio_postgres::Error> {
