@@ -1,8 +1,11 @@
 //! The only place where the parts are put together.
 
 pub mod journal_report;
+pub mod recovery;
+pub mod verification;
 
 mod logging;
+mod sinks;
 
 use std::process::ExitCode;
 use std::rc::Rc;

@@ -1,0 +1,23 @@
+//! From the configuration to the sinks.
+
+use crate::config::{DatabaseConfig, SslMode};
+use crate::reconcile::postgres::{Encryption, PostgresOptions};
+
+/// The configured database, as whoever connects wants it.
+pub(super) fn postgres_options(config: &DatabaseConfig) -> PostgresOptions {
+    PostgresOptions {
+        host: config.host.clone(),
+        port: config.port,
+        user: config.user.clone(),
+        password: config.password.clone(),
+        dbname: config.dbname.clone(),
+        encryption: match config.sslmode {
+            SslMode::Disable => Encryption::Off,
+            SslMode::Require => Encryption::Unverified,
+            SslMode::VerifyCa => Encryption::Authority,
+            SslMode::VerifyFull => Encryption::Host,
+        },
+        authorities: config.sslrootcert.clone(),
+        migrations: config.migrations_path.clone(),
+    }
+}
