@@ -21,6 +21,7 @@ CREATE TABLE IF NOT EXISTS sales (
     CHECK (ended_at > started_at),
     CHECK ((closed_at IS NULL) = (closed_lsn IS NULL))
 );
+CREATE INDEX IF NOT EXISTS open_sales ON sales (id) WHERE closed_at IS NULL;
 
 -- Items are announced before the record that makes the sale exist, so there is no reference to sales.
 CREATE TABLE IF NOT EXISTS items (
@@ -53,17 +54,22 @@ CREATE TABLE IF NOT EXISTS pools (
 ) WITH (fillfactor = 50);
 
 -- The tables that grow with every sale have a partition for each thousand sales (six weeks of a sale
--- an hour), so that old ones can be detached and dropped at once.
+-- an hour), so that old ones can be detached and dropped at once. A partition is made first and attached
+-- then: that does not wait for those who read the table, nor make others wait behind it.
 CREATE OR REPLACE FUNCTION ensure_partitions(sale integer) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-    first  integer := sale / 1000 * 1000;
-    parent text;
+    first     integer := sale / 1000 * 1000;
+    parent    text;
+    partition text;
 BEGIN
     FOREACH parent IN ARRAY ARRAY['items', 'checkouts', 'checkout_items', 'expired_checkouts',
                                   'purchases', 'purchase_results', 'refused_attempts'] LOOP
-        IF to_regclass(format('%I', parent || '_' || first)) IS NULL THEN
-            EXECUTE format('CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (%s) TO (%s)',
-                           parent || '_' || first, parent, first, first::bigint + 1000);
+        partition := parent || '_' || first;
+        IF to_regclass(quote_ident(partition)) IS NULL THEN
+            EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING DEFAULTS INCLUDING CONSTRAINTS '
+                           'INCLUDING INDEXES)', partition, parent);
+            EXECUTE format('ALTER TABLE %I ATTACH PARTITION %I FOR VALUES FROM (%s) TO (%s)',
+                           parent, partition, first, first::bigint + 1000);
         END IF;
     END LOOP;
 END $$;

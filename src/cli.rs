@@ -9,8 +9,9 @@ use std::time::Duration;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::app;
-use crate::app::journal_report::{inspect, repair, verify};
-use crate::app::recovery::recover;
+use crate::app::journal_report::{ReportError, inspect, repair, verify};
+use crate::app::migrate_report;
+use crate::app::recovery::{RecoverError, recover};
 use crate::config::{Config, ConfigError, ConfigFile, Overrides, Sources, process_environment};
 
 /// Exit code of a wrong configuration (`EX_CONFIG`).
@@ -74,6 +75,9 @@ enum Command {
     /// Look at a journal, check it, or cut it at its first damage
     #[command(subcommand)]
     Journal(JournalCommand),
+    /// Bring the schema of the Postgres database up to date, or take it back
+    #[command(subcommand)]
+    Migrate(MigrateCommand),
     /// Ask a running server on this machine whether it is ready; exit code 0 if so
     Healthcheck,
 }
@@ -83,6 +87,23 @@ enum Command {
 enum Origin {
     /// The configured database
     Postgres,
+}
+
+#[derive(Debug, Subcommand)]
+enum MigrateCommand {
+    /// Apply the migrations that are pending (the server does so, too, when it connects)
+    Up,
+    /// Take the last migrations back; drops their tables with all they hold
+    Down {
+        /// How many
+        #[arg(long, default_value_t = 1)]
+        steps: usize,
+        /// Really do it
+        #[arg(long)]
+        yes: bool,
+    },
+    /// List the migrations: when each was applied, which are pending, which were changed
+    Status,
 }
 
 #[derive(Debug, Subcommand)]
@@ -141,16 +162,21 @@ fn dispatch(command: Option<Command>, config: &Config) -> ExitCode {
     match command {
         None | Some(Command::Serve { .. }) => app::serve(config),
         Some(Command::Healthcheck) => healthcheck(config.server.local_address()),
-        Some(Command::Verify { dir, server }) => verify_all(config, &dir_or(dir), server.as_deref()),
+        Some(Command::Verify { dir, server }) => {
+            verify_all(config, &dir_or(dir), server.as_deref())
+        }
         Some(Command::Recover {
             from: Origin::Postgres,
             dir,
-        }) => report(&dir_or(dir), |dir, out| Ok(recover(config, dir, out)?)),
+        }) => print(RecoverError::is_broken_pipe, |out| {
+            recover(config, &dir_or(dir), out)
+        }),
         Some(Command::Journal(JournalCommand::Inspect { dir, records })) => {
             report(&dir_or(dir), |dir, out| inspect(dir, records, out))
         }
         Some(Command::Journal(JournalCommand::Verify { dir })) => report(&dir_or(dir), verify),
         Some(Command::Journal(JournalCommand::Repair { dir })) => report(&dir_or(dir), repair),
+        Some(Command::Migrate(command)) => migrate(&command, config),
     }
 }
 
@@ -172,24 +198,47 @@ fn verify_all(config: &Config, dir: &Path, server: Option<&str>) -> ExitCode {
 }
 
 fn resolve(address: &str) -> Result<SocketAddr, String> {
-    let found = address.to_socket_addrs().map_err(|error| format!("{address:?}: {error}"))?;
+    let found = address
+        .to_socket_addrs()
+        .map_err(|error| format!("{address:?}: {error}"))?;
     let mut found = found.collect::<Vec<_>>();
     // Servers listen on the older protocol by default.
     found.sort_by_key(SocketAddr::is_ipv6);
-    found.first().copied().ok_or_else(|| format!("{address:?} has no address"))
+    found
+        .first()
+        .copied()
+        .ok_or_else(|| format!("{address:?} has no address"))
+}
+
+fn migrate(command: &MigrateCommand, config: &Config) -> ExitCode {
+    print(
+        migrate_report::MigrateError::is_broken_pipe,
+        |out| match *command {
+            MigrateCommand::Up => migrate_report::up(config, out),
+            MigrateCommand::Down { steps, yes } => migrate_report::down(config, steps, yes, out),
+            MigrateCommand::Status => migrate_report::status(config, out),
+        },
+    )
+}
+
+fn report(
+    dir: &Path,
+    write: impl FnOnce(&Path, &mut dyn Write) -> Result<(), ReportError>,
+) -> ExitCode {
+    print(ReportError::is_broken_pipe, |out| write(dir, out))
 }
 
 /// Writes a report to standard output; a reader that has seen enough is no error.
-fn report(
-    dir: &Path,
-    write: impl FnOnce(&Path, &mut dyn Write) -> Result<(), app::journal_report::ReportError>,
+fn print<E: std::fmt::Display>(
+    is_broken_pipe: fn(&E) -> bool,
+    write: impl FnOnce(&mut dyn Write) -> Result<(), E>,
 ) -> ExitCode {
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-    let written = write(dir, &mut out);
+    let written = write(&mut out);
     let _ = out.flush();
     match written {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
             ExitCode::FAILURE

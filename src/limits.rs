@@ -93,6 +93,26 @@ pub const BACKOFF_MS_MIN: u64 = 100;
 /// Most milliseconds between two attempts.
 pub const BACKOFF_MS_MAX: u64 = 5_000;
 
+/// Bytes of rows after which a batch for the database takes no more records.
+pub const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Bytes of rows that are sent to the database at once.
+pub const COPY_PIECE_BYTES: usize = 256 * 1024;
+/// Seconds for a connection to the database.
+pub const DATABASE_CONNECT_SECONDS: u64 = 5;
+/// Seconds to wait for a lock of the database.
+pub const DATABASE_LOCK_SECONDS: u64 = 4;
+/// Seconds after which the database undoes the transaction of a client that says nothing, and asks
+/// whether it is still there.
+pub const DATABASE_IDLE_SECONDS: u64 = 10;
+/// Connections to the database for questions.
+pub const DATABASE_READERS_MAX: usize = 2;
+/// Seconds that `migrate` waits for another process that migrates.
+pub const MIGRATION_WAIT_SECONDS: u64 = 60;
+/// Longest file of a migration, in bytes.
+pub const MIGRATION_BYTES_MAX: usize = 1024 * 1024;
+/// Longest file of certificates, in bytes.
+pub const CERTIFICATES_BYTES_MAX: usize = 4 * 1024 * 1024;
+
 /// Items of one page when the client does not say.
 pub const PAGE_ITEMS_DEFAULT: u32 = 100;
 /// Most items of one page.
@@ -121,6 +141,13 @@ const _: () = {
     );
     assert!(FOLLOW_POLL_MS < SINK_ASK_MS && SINK_ASK_MS <= SINK_SLOW_SECONDS * 1000);
     assert!(BACKOFF_MS_MIN < BACKOFF_MS_MAX);
+    // Opening a sink is a connection and, at worst, a lock.
+    assert!(DATABASE_CONNECT_SECONDS + DATABASE_LOCK_SECONDS < SINK_CONNECT_SECONDS);
+    assert!(DATABASE_LOCK_SECONDS < DATABASE_IDLE_SECONDS);
+    assert!(DATABASE_IDLE_SECONDS < SINK_APPLY_SECONDS);
+    assert!(COPY_PIECE_BYTES <= BATCH_BYTES_MAX);
+    // The lines of a purchase are numbered in 16 bits.
+    assert!(ITEMS_PER_USER_MAX < 1 << 15);
     assert!(HOLD_SECONDS_MAX < SALE_SECONDS_MAX);
     assert!(FIRST_BYTE_SECONDS_MAX <= IDLE_SECONDS_MAX && HEAD_SECONDS_MAX <= IDLE_SECONDS_MAX);
 };

@@ -1,11 +1,12 @@
 //! The only place where the parts are put together.
 
 pub mod journal_report;
+pub mod migrate_report;
 pub mod recovery;
+pub mod sinks;
 pub mod verification;
 
 mod logging;
-mod sinks;
 
 use std::process::ExitCode;
 use std::rc::Rc;

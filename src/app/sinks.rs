@@ -1,10 +1,11 @@
-//! From the configuration to the sinks.
+//! What the configuration says about the sinks, in the sinks' own terms.
 
 use crate::config::{DatabaseConfig, SslMode};
 use crate::reconcile::postgres::{Encryption, PostgresOptions};
 
-/// The configured database, as whoever connects wants it.
-pub(super) fn postgres_options(config: &DatabaseConfig) -> PostgresOptions {
+/// The Postgres sink that is configured.
+#[must_use]
+pub fn postgres_sink(config: &DatabaseConfig) -> PostgresOptions {
     PostgresOptions {
         host: config.host.clone(),
         port: config.port,

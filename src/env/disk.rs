@@ -90,9 +90,48 @@ pub trait DiskFile: Send + Sync {
     fn length_bytes(&self) -> io::Result<u64>;
 }
 
+/// The whole of a file that is small.
+///
+/// # Errors
+/// As the operating system says, or the file has more than `bytes_max`.
+pub fn read_file(disk: &dyn Disk, path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
+    let file = disk.open(path, OpenMode::Read)?;
+    // One more, so that a file that is too long is known.
+    let mut bytes = vec![0; bytes_max + 1];
+    let read = file.read_at(&mut bytes, 0)?;
+    if read > bytes_max {
+        let what = format!("has more than {bytes_max} bytes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, what));
+    }
+    bytes.truncate(read);
+    Ok(bytes)
+}
+
 /// The machine's file system.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RealDisk;
+
+impl RealDisk {
+    /// Whether there is nothing at `path`, or a directory without anything in it.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    pub fn is_free(&self, path: &Path) -> io::Result<bool> {
+        match fs::read_dir(path) {
+            Ok(mut entries) => Ok(entries.next().is_none()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Removes the directory at `path` with all that is in it.
+    ///
+    /// # Errors
+    /// As the operating system says. A part may be gone.
+    pub fn remove_dir_all(&self, path: &Path) -> io::Result<()> {
+        fs::remove_dir_all(path)
+    }
+}
 
 impl Disk for RealDisk {
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {

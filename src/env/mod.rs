@@ -10,7 +10,7 @@ mod process;
 mod simulated_disk;
 
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use disk::{Disk, DiskFile, OpenMode, RealDisk};
+pub use disk::{Disk, DiskFile, OpenMode, RealDisk, read_file};
 pub use entropy::{DRAWN_BYTES, Entropy, OsEntropy, SeededEntropy, splitmix64};
 pub use process::ProcessMemory;
 pub use simulated_disk::SimulatedDisk;

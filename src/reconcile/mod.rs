@@ -10,12 +10,11 @@
 //! word, never our memory of it. Nothing here is on the way of a request: a sink that is slow, full or
 //! dead costs the sale nothing but journal segments, which are kept until every sink has them.
 
+pub mod postgres;
+
 mod backoff;
 mod error;
 mod follower;
-mod postgres_rebuild;
-mod postgres_records;
-mod postgres_rows;
 mod sink;
 mod source;
 mod verify;
@@ -23,9 +22,7 @@ mod watermark;
 
 pub use error::SinkError;
 pub use follower::{Follower, FollowerTools};
-pub use postgres_rebuild::Rebuilt;
-pub use postgres_records::PostgresRecords;
-pub use sink::Sink;
+pub use sink::{Batch, Sink};
 pub use source::Source;
 pub use verify::{Comparison, Findings};
 pub use watermark::{Applied, Watermark};

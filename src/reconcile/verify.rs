@@ -1,6 +1,6 @@
 //! Holds the records that a sink gives back against the journal's, number by number.
 
-use super::postgres_rebuild::Rebuilt;
+use super::postgres::Rebuilt;
 use super::watermark::Watermark;
 use crate::journal::record::Record;
 use crate::journal::{Entry, JournalError, Tail, codec, fingerprint};

@@ -48,10 +48,7 @@ pub(super) async fn compare(
     }
 }
 
-async fn look(
-    options: &PostgresOptions,
-    ledger: &mut Ledger,
-) -> Result<Compared, CompareError> {
+async fn look(options: &PostgresOptions, ledger: &mut Ledger) -> Result<Compared, CompareError> {
     let mut reader = PostgresReader::connect(options).await?;
     let mut records = reader.records().await?;
     let watermark = records.watermark();
@@ -59,11 +56,14 @@ async fn look(
     let durable = ledger.durable()?;
     let before_first = Lsn(ledger.first.0.saturating_sub(1));
     let tail = ledger.tail(before_first).map_err(LedgerError::from)?;
-    let tail = tail.ok_or_else(|| SinkError::Refused("the journal was trimmed meanwhile".into()))?;
+    let tail =
+        tail.ok_or_else(|| SinkError::Refused("the journal was trimmed meanwhile".into()))?;
     let mut comparison = Comparison::new(tail, watermark, durable);
     let mut earlier = match before_first {
         Lsn::ZERO => None,
-        _ => Some(Earlier::new(ledger.snapshot_state().map_err(LedgerError::from)?)),
+        _ => Some(Earlier::new(
+            ledger.snapshot_state().map_err(LedgerError::from)?,
+        )),
     };
     loop {
         let chunk = records.next_chunk().await?;
@@ -85,7 +85,9 @@ async fn look(
             )
         });
     }
-    let earlier = earlier.map(|earlier| finish_earlier(earlier, watermark)).transpose()?;
+    let earlier = earlier
+        .map(|earlier| finish_earlier(earlier, watermark))
+        .transpose()?;
     Ok(Compared {
         watermark,
         durable,

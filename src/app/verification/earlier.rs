@@ -1,7 +1,8 @@
 //! What the journal no longer holds: a snapshot stands for it, and Postgres has the records.
 
 use crate::journal::{Entry, JournalError, Record, codec};
-use crate::reconcile::{Findings, Rebuilt};
+use crate::reconcile::Findings;
+use crate::reconcile::postgres::Rebuilt;
 use crate::sale::State;
 use crate::types::{Lsn, Timestamp};
 
@@ -45,12 +46,14 @@ impl Earlier {
         let (ours, theirs) = (dump(&self.snapshot)?, dump(&self.folded)?);
         let lsn = self.snapshot_lsn;
         for missing in only_in(&ours, &theirs) {
-            self.findings
-                .add(|| format!("{missing}: the snapshot at record {lsn} has it, the records do not"));
+            self.findings.add(|| {
+                format!("{missing}: the snapshot at record {lsn} has it, the records do not")
+            });
         }
         for extra in only_in(&theirs, &ours) {
-            self.findings
-                .add(|| format!("{extra}: the records have it, the snapshot at record {lsn} does not"));
+            self.findings.add(|| {
+                format!("{extra}: the records have it, the snapshot at record {lsn} does not")
+            });
         }
         Ok(self.findings)
     }

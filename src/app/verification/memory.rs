@@ -76,10 +76,7 @@ fn say_agreed(ledger: &Ledger, report: &mut Report<'_>, how: &str) -> io::Result
 }
 
 /// Looks once: whether nothing moved, and what was different.
-fn look_once(
-    server: &RunningServer,
-    ledger: &mut Ledger,
-) -> Result<(bool, Findings), LedgerError> {
+fn look_once(server: &RunningServer, ledger: &mut Ledger) -> Result<(bool, Findings), LedgerError> {
     let before = server.health()?;
     ledger.advance(before.durable())?;
     let chosen = chosen(&ledger.state);
@@ -122,7 +119,10 @@ impl Before {
     fn of(state: &State, chosen: &BTreeSet<SaleId>) -> Self {
         let sales = state.sales().iter().map(|sale| {
             let of_items = chosen.contains(&sale.id()).then(|| sold_by_item(sale));
-            (sale.id(), (sale.figures().sold, of_items.unwrap_or_default()))
+            (
+                sale.id(),
+                (sale.figures().sold, of_items.unwrap_or_default()),
+            )
         });
         Self {
             sales: sales.collect(),
@@ -162,7 +162,13 @@ fn compare_sales(
                 format!("sale {id}: {shown} units, the journal has {ours}")
             });
         }
-        check_sold(&id, shown_sale.items_sold, (least, figures.sold), still, findings);
+        check_sold(
+            &id,
+            shown_sale.items_sold,
+            (least, figures.sold),
+            still,
+            findings,
+        );
         if let Some(stock) = shown.stock.get(&id) {
             check_sold(&id, stock.sold, (least, figures.sold), still, findings);
             check_stock(&id, stock, figures.held, still, findings);

@@ -132,8 +132,15 @@ impl RunningServer {
     /// What is at `path`, and the path of the page after it.
     fn get<T: DeserializeOwned>(&self, path: &str) -> Result<(T, Option<String>), ServerError> {
         let url = format!("http://{}{path}", self.address);
-        let mut answer = self.agent.get(&url).call().map_err(|error| self.error(error))?;
-        let link = answer.headers().get("link").and_then(|link| link.to_str().ok());
+        let mut answer = self
+            .agent
+            .get(&url)
+            .call()
+            .map_err(|error| self.error(error))?;
+        let link = answer
+            .headers()
+            .get("link")
+            .and_then(|link| link.to_str().ok());
         let next = link.and_then(next_page).map(str::to_owned);
         let body = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX);
         let body = body.read_to_vec().map_err(|error| self.error(error))?;

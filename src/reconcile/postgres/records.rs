@@ -6,14 +6,40 @@ use futures_util::TryStreamExt;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, IsolationLevel, RowStream, Transaction};
 
-use super::error::SinkError;
-use super::postgres_rebuild::{Parts, Rebuilt};
-use super::postgres_rows::{ALL_ROWS, AnyRow, BREACHES};
-use super::watermark::Watermark;
+use super::connection::{Connection, Dial, Purpose};
+use super::failure::explain;
+use super::options::PostgresOptions;
+use super::rebuild::{Parts, Rebuilt};
+use super::rows::{ALL_ROWS, AnyRow, BREACHES};
+use crate::reconcile::{SinkError, Watermark};
 use crate::types::Lsn;
 
 /// Records that are handed over at once.
 const CHUNK_RECORDS: usize = 4096;
+
+/// A connection to a database that is read as a whole.
+pub struct PostgresReader {
+    connection: Connection,
+}
+
+impl PostgresReader {
+    /// Connects. The schema must be there; nothing is migrated.
+    ///
+    /// # Errors
+    /// It cannot be reached, or lets nobody in.
+    pub async fn connect(options: &PostgresOptions) -> Result<Self, SinkError> {
+        let connection = Dial::new(options)?.connect(Purpose::ReadAll).await?;
+        Ok(Self { connection })
+    }
+
+    /// What it holds now. What is written from here on is not seen.
+    ///
+    /// # Errors
+    /// It does not answer, or has no watermark.
+    pub async fn records(&mut self) -> Result<PostgresRecords<'_>, SinkError> {
+        PostgresRecords::begin(self.connection.client_mut()).await
+    }
+}
 
 /// Postgres at one moment, read-only.
 pub struct PostgresRecords<'a> {
@@ -31,27 +57,26 @@ enum Rows {
 }
 
 impl<'a> PostgresRecords<'a> {
-    /// Looks at the database of `client`. What is written from now on is not seen.
-    ///
-    /// # Errors
-    /// It does not answer, or has no watermark.
-    pub async fn begin(client: &'a mut Client) -> Result<Self, SinkError> {
+    async fn begin(client: &'a mut Client) -> Result<Self, SinkError> {
         let begun = client
             .build_transaction()
             .isolation_level(IsolationLevel::RepeatableRead)
             .read_only(true)
             .start();
-        let transaction = begun.await.map_err(failed)?;
+        let transaction = begun.await.map_err(|error| explain(&error))?;
         // One large query, which is sorted by Postgres: with these it is faster.
         let settings =
             "SET LOCAL work_mem = '64MB'; SET LOCAL jit = off; SET LOCAL timezone = 'UTC'";
-        transaction.batch_execute(settings).await.map_err(failed)?;
+        transaction
+            .batch_execute(settings)
+            .await
+            .map_err(|error| explain(&error))?;
         let asked = transaction.query_opt("SELECT lsn, fingerprint FROM watermark", &[]);
-        let row = asked.await.map_err(failed)?;
+        let row = asked.await.map_err(|error| explain(&error))?;
         let row = row.ok_or_else(|| SinkError::Refused("its watermark is gone".into()))?;
         let (lsn, fingerprint): (i64, i64) = (
-            row.try_get(0).map_err(failed)?,
-            row.try_get(1).map_err(failed)?,
+            row.try_get(0).map_err(|error| explain(&error))?,
+            row.try_get(1).map_err(|error| explain(&error))?,
         );
         let out_of_range = || SinkError::Refused("its watermark is none".into());
         let watermark = Watermark {
@@ -80,18 +105,18 @@ impl<'a> PostgresRecords<'a> {
         if matches!(self.rows, Rows::NotAsked) {
             let none: [&(dyn ToSql + Sync); 0] = [];
             let asked = self.transaction.query_raw(ALL_ROWS, none).await;
-            self.rows = Rows::Coming(Box::pin(asked.map_err(failed)?));
+            self.rows = Rows::Coming(Box::pin(asked.map_err(|error| explain(&error))?));
         }
         let mut chunk = Vec::new();
         while chunk.len() < CHUNK_RECORDS
             && let Rows::Coming(rows) = &mut self.rows
         {
-            let Some(row) = rows.try_next().await.map_err(failed)? else {
+            let Some(row) = rows.try_next().await.map_err(|error| explain(&error))? else {
                 self.rows = Rows::Ended;
                 chunk.extend(self.parts.finish());
                 break;
             };
-            let row = AnyRow::read(&row).map_err(failed)?;
+            let row = AnyRow::read(&row).map_err(|error| explain(&error))?;
             chunk.extend(self.parts.push(row));
         }
         Ok(chunk)
@@ -105,18 +130,9 @@ impl<'a> PostgresRecords<'a> {
     pub async fn breaches(&self, max: usize) -> Result<Vec<String>, SinkError> {
         let limited = format!("{BREACHES} LIMIT {max}");
         let rows = self.transaction.query(&limited, &[]).await;
-        let rows = rows.map_err(failed)?;
+        let rows = rows.map_err(|error| explain(&error))?;
         rows.iter()
-            .map(|row| row.try_get(0).map_err(failed))
+            .map(|row| row.try_get(0).map_err(|error| explain(&error)))
             .collect()
-    }
-}
-
-/// In words that hold no value of a row.
-fn failed(error: tokio_postgres::Error) -> SinkError {
-    match error.as_db_error() {
-        Some(error) => SinkError::Refused(format!("{} ({})", error.message(), error.code().code())),
-        None if error.is_closed() => SinkError::Unavailable("the connection was closed".into()),
-        None => SinkError::Unavailable(error.to_string()),
     }
 }

@@ -1,6 +1,6 @@
 //! Records of the journal, put together from rows.
 
-use super::postgres_rows::{AnyRow, RowKind};
+use super::rows::{AnyRow, RowKind};
 use crate::generated;
 use crate::journal::codec;
 use crate::journal::record::{

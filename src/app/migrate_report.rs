@@ -1,0 +1,130 @@
+//! What `flashsale migrate …` does and prints.
+
+use std::io::{self, Write};
+
+use tokio::runtime::{Builder, Runtime};
+
+use super::sinks::postgres_sink;
+use crate::config::Config;
+use crate::reconcile::postgres::PostgresOptions;
+use crate::reconcile::postgres::migrations::{self, MigrationError, MigrationStatus, Undoing};
+
+/// Why a migration report broke off.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrateError {
+    /// There is nothing to migrate.
+    #[error("no database is configured: set database.host, or DB_HOST")]
+    NoDatabase,
+    /// The files, or the database.
+    #[error(transparent)]
+    Migration(#[from] MigrationError),
+    /// Tables would be dropped, and nobody has said that they may be.
+    #[error("{0}")]
+    NotConfirmed(String),
+    /// What the database has is not what the files say.
+    #[error("the database does not match the migrations")]
+    Differs,
+    /// The output, or the runtime.
+    #[error("cannot write the report: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl MigrateError {
+    /// Whether the reader of the report has gone.
+    #[must_use]
+    pub fn is_broken_pipe(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+}
+
+/// Applies what is pending.
+///
+/// # Errors
+/// See [`MigrateError`].
+pub fn up(config: &Config, out: &mut dyn Write) -> Result<(), MigrateError> {
+    let (runtime, options) = prepare(config)?;
+    let applied = runtime.block_on(migrations::up(&options))?;
+    if applied.is_empty() {
+        writeln!(out, "nothing to do: every migration is applied")?;
+    }
+    for name in applied {
+        writeln!(out, "applied {name}")?;
+    }
+    Ok(())
+}
+
+/// Takes the last `steps` migrations back, if `confirmed`.
+///
+/// # Errors
+/// See [`MigrateError`]; [`MigrateError::NotConfirmed`] says what would be lost.
+pub fn down(
+    config: &Config,
+    steps: usize,
+    confirmed: bool,
+    out: &mut dyn Write,
+) -> Result<(), MigrateError> {
+    let (runtime, options) = prepare(config)?;
+    if !confirmed {
+        let plan = runtime.block_on(migrations::plan_down(&options, steps))?;
+        if !plan.is_empty() {
+            return Err(MigrateError::NotConfirmed(warning(&plan)));
+        }
+    }
+    let undone = runtime.block_on(migrations::down(&options, steps))?;
+    if undone.is_empty() {
+        writeln!(out, "nothing to do: no migration is applied")?;
+    }
+    for name in undone {
+        writeln!(out, "took back {name}")?;
+    }
+    Ok(())
+}
+
+/// Lists the migrations and where each stands. Changes nothing.
+///
+/// # Errors
+/// See [`MigrateError`]; [`MigrateError::Differs`] after the list when something is wrong with one.
+pub fn status(config: &Config, out: &mut dyn Write) -> Result<(), MigrateError> {
+    let (runtime, options) = prepare(config)?;
+    let all = runtime.block_on(migrations::status(&options))?;
+    for MigrationStatus {
+        name,
+        applied_at,
+        problem,
+    } in &all
+    {
+        let applied = match applied_at {
+            Some(at) => format!("applied {at}"),
+            None => "pending".to_owned(),
+        };
+        match problem {
+            Some(problem) => writeln!(out, "{name}: {applied}, {problem}")?,
+            None => writeln!(out, "{name}: {applied}")?,
+        }
+    }
+    if all.iter().any(|it| it.problem.is_some()) {
+        return Err(MigrateError::Differs);
+    }
+    Ok(())
+}
+
+fn prepare(config: &Config) -> Result<(Runtime, PostgresOptions), MigrateError> {
+    let database = config.database.as_ref().ok_or(MigrateError::NoDatabase)?;
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    Ok((runtime, postgres_sink(database)))
+}
+
+fn warning(plan: &[Undoing]) -> String {
+    let mut text = String::from("this would take back:\n");
+    for Undoing { name, tables } in plan {
+        text.push_str("  ");
+        text.push_str(name);
+        if !tables.is_empty() {
+            text.push_str(", dropping with all they hold: ");
+            text.push_str(&tables.join(", "));
+        }
+        text.push('\n');
+    }
+    text.push_str("add --yes to do it");
+    text
+}

@@ -1,0 +1,231 @@
+//! One batch, one transaction.
+
+use std::io::Write;
+use std::pin::pin;
+
+use bytes::Bytes;
+use futures_util::SinkExt;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, CopyInSink, Error, Statement};
+
+use super::batch::{Closed, GeneratedItems, PostgresBatch};
+use super::connection::Connection;
+use super::copy::Rows;
+use super::failure::explain;
+use super::tables::Table;
+use crate::generated;
+use crate::limits;
+use crate::reconcile::{SinkError, Watermark};
+use crate::types::{GeneratedItemId, ItemIndex};
+
+/// The row lock that this takes makes a second writer wait, and its condition fences it.
+const MOVE_WATERMARK: &str = "
+    UPDATE watermark SET lsn = $3, fingerprint = $4, applied_at = now()
+    WHERE lsn = $1 AND fingerprint = $2";
+const ABANDON_ITEMS: &str = "
+    WITH gone AS (DELETE FROM items WHERE sale_id = $1 RETURNING *)
+    INSERT INTO abandoned_items SELECT * FROM gone";
+const ABANDON_POOLS: &str = "DELETE FROM pools WHERE sale_id = $1";
+const CLOSE_SALES: &str = "
+    UPDATE sales SET closed_lsn = ended.lsn,
+                     closed_at = timestamptz 'epoch' + ended.at_us * interval '1 microsecond'
+    FROM unnest($1::int[], $2::bigint[], $3::bigint[]) AS ended (id, at_us, lsn)
+    WHERE sales.id = ended.id";
+const SELL_FROM_POOLS: &str = "
+    UPDATE pools SET sold = pools.sold + more.units
+    FROM unnest($1::int[], $2::int[], $3::bigint[]) AS more (sale_id, item_index, units)
+    WHERE pools.sale_id = more.sale_id AND pools.item_index = more.item_index";
+
+/// The connection that batches go over, with what it has learned.
+pub(super) struct Applier {
+    connection: Connection,
+    copies: [Option<Statement>; Table::ALL.len()],
+    /// Partitions that are known to be there.
+    partitions: Vec<u32>,
+}
+
+impl Applier {
+    pub(super) fn new(connection: Connection) -> Self {
+        Self {
+            connection,
+            copies: Default::default(),
+            partitions: Vec::new(),
+        }
+    }
+
+    pub(super) fn client(&self) -> &Client {
+        self.connection.client()
+    }
+
+    /// Applies the batch and moves the watermark, both or neither. After an error other than
+    /// [`SinkError::Moved`], or when the future is dropped, a transaction may be open, or its end be
+    /// unknown: the connection must go.
+    pub(super) async fn apply(
+        &mut self,
+        batch: &mut PostgresBatch,
+        from: Watermark,
+        to: Watermark,
+    ) -> Result<(), SinkError> {
+        self.say("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
+            .await?;
+        if self.move_watermark(from, to).await? == 0 {
+            self.say("ROLLBACK").await?;
+            return Err(SinkError::Moved);
+        }
+        self.ensure_partitions(batch).await?;
+        if let Some(sale) = batch.abandoned {
+            for statement in [ABANDON_ITEMS, ABANDON_POOLS] {
+                self.execute(statement, &[&sale.0.cast_signed()]).await?;
+            }
+        }
+        for table in Table::ALL {
+            self.copy(batch, table).await?;
+        }
+        self.close_sales(&batch.closed).await?;
+        self.sell_from_pools(batch).await?;
+        self.say("COMMIT").await
+    }
+
+    async fn say(&self, statement: &str) -> Result<(), SinkError> {
+        let said = self.client().batch_execute(statement).await;
+        said.map_err(|error| explain(&error))
+    }
+
+    async fn execute(
+        &self,
+        statement: &str,
+        values: &[&(dyn ToSql + Sync)],
+    ) -> Result<u64, SinkError> {
+        let executed = self.client().execute(statement, values).await;
+        executed.map_err(|error| explain(&error))
+    }
+
+    async fn move_watermark(&self, from: Watermark, to: Watermark) -> Result<u64, SinkError> {
+        let values: [i64; 4] = [
+            from.lsn.0.cast_signed(),
+            i64::from(from.fingerprint),
+            to.lsn.0.cast_signed(),
+            i64::from(to.fingerprint),
+        ];
+        let [from_lsn, from_fingerprint, to_lsn, to_fingerprint] = &values;
+        self.execute(
+            MOVE_WATERMARK,
+            &[from_lsn, from_fingerprint, to_lsn, to_fingerprint],
+        )
+        .await
+    }
+
+    async fn ensure_partitions(&mut self, batch: &PostgresBatch) -> Result<(), SinkError> {
+        for &partition in &batch.partitions {
+            if !self.partitions.contains(&partition) {
+                let sale = partition.cast_signed();
+                self.execute("SELECT ensure_partitions($1)", &[&sale])
+                    .await?;
+                // Should the batch fail, this goes together with the connection.
+                self.partitions.push(partition);
+            }
+        }
+        Ok(())
+    }
+
+    async fn copy(&mut self, batch: &mut PostgresBatch, table: Table) -> Result<(), SinkError> {
+        let generated = batch.generated.filter(|_| table == Table::Items);
+        let rows = batch.rows(table);
+        if rows.count() == 0 && generated.is_none() {
+            return Ok(());
+        }
+        let statement = self.copy_statement(table).await?;
+        let copied = copy_rows(self.client(), &statement, rows, generated).await;
+        let copied = copied.map_err(|error| explain(&error))?;
+        // A trigger or a rule that somebody has added may swallow rows.
+        expect(copied, rows.count(), table.name())
+    }
+
+    async fn copy_statement(&mut self, table: Table) -> Result<Statement, SinkError> {
+        if let Some(statement) = &self.copies[table as usize] {
+            return Ok(statement.clone());
+        }
+        let prepared = self.client().prepare(&table.copy_statement()).await;
+        let statement = prepared.map_err(|error| explain(&error))?;
+        Ok(self.copies[table as usize].insert(statement).clone())
+    }
+
+    async fn close_sales(&self, closed: &[Closed]) -> Result<(), SinkError> {
+        if closed.is_empty() {
+            return Ok(());
+        }
+        let sales: Vec<_> = closed.iter().map(|it| it.sale.0.cast_signed()).collect();
+        let times: Vec<_> = closed.iter().map(|it| it.at.0).collect();
+        let lsns: Vec<_> = closed.iter().map(|it| it.lsn.0.cast_signed()).collect();
+        let changed = self.execute(CLOSE_SALES, &[&sales, &times, &lsns]).await?;
+        expect(changed, closed.len() as u64, "sales")
+    }
+
+    async fn sell_from_pools(&self, batch: &PostgresBatch) -> Result<(), SinkError> {
+        if batch.sold.is_empty() {
+            return Ok(());
+        }
+        let items = batch.sold.keys();
+        let (sales, items): (Vec<_>, Vec<_>) = items
+            .map(|(sale, item)| (sale.0.cast_signed(), item.0.cast_signed()))
+            .unzip();
+        let units: Vec<_> = batch.sold.values().map(|it| it.cast_signed()).collect();
+        let changed = self
+            .execute(SELL_FROM_POOLS, &[&sales, &items, &units])
+            .await?;
+        expect(changed, batch.sold.len() as u64, "pools")
+    }
+}
+
+fn expect(done: u64, expected: u64, table: &str) -> Result<(), SinkError> {
+    if done == expected {
+        return Ok(());
+    }
+    Err(SinkError::Refused(format!(
+        "the table {table} took {done} of {expected} rows: it is not what the journal made of it; \
+         run `flashsale verify`"
+    )))
+}
+
+async fn copy_rows(
+    client: &Client,
+    statement: &Statement,
+    rows: &mut Rows,
+    generated: Option<GeneratedItems>,
+) -> Result<u64, Error> {
+    let mut copy = pin!(client.copy_in::<_, Bytes>(statement).await?);
+    if let Some(items) = generated {
+        send_generated(&mut copy, rows, items).await?;
+    }
+    let mut rest = rows.end();
+    while !rest.is_empty() {
+        let piece = rest.split_to(rest.len().min(limits::COPY_PIECE_BYTES));
+        copy.feed(piece).await?;
+    }
+    copy.finish().await
+}
+
+/// Writes the items down, a piece at a time, behind what `rows` holds.
+async fn send_generated(
+    copy: &mut std::pin::Pin<&mut CopyInSink<Bytes>>,
+    rows: &mut Rows,
+    items: GeneratedItems,
+) -> Result<(), Error> {
+    let sale = items.sale;
+    let (mut id, mut name, mut image_url) = (Vec::new(), Vec::new(), Vec::new());
+    for index in (0..items.count).map(ItemIndex) {
+        for text in [&mut id, &mut name, &mut image_url] {
+            text.clear();
+        }
+        // Writing to memory does not fail.
+        let _ = write!(id, "{}", GeneratedItemId { sale, index });
+        generated::write_name(items.seed, index, &mut name);
+        generated::write_image_url(items.seed, index, &mut image_url);
+        rows.row().u32(sale.0).u32(index.0).utf8(&id).utf8(&name);
+        rows.utf8(&image_url).u64(1).u64(items.lsn.0).time(items.at);
+        if rows.len_bytes() >= limits::COPY_PIECE_BYTES {
+            copy.feed(rows.take()).await?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,276 @@
+//! Records of the journal, turned into rows.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::copy::Rows;
+use super::position::OpenSales;
+use super::tables::Table;
+use crate::journal::record::{CatalogueKind, Items, Lines, RefusedReason, SaleTerms};
+use crate::journal::{Entry, Record};
+use crate::limits;
+use crate::reconcile::Batch;
+use crate::types::{ItemIndex, Lsn, SaleId, Timestamp};
+
+/// Sales that share a partition of each table that grows with every sale.
+const SALES_PER_PARTITION: u32 = 1000;
+
+/// Rows of some records that follow each other.
+pub struct PostgresBatch {
+    records: usize,
+    rows: [Rows; Table::ALL.len()],
+    /// What is open behind the last record.
+    pub(super) open_sales: OpenSales,
+    /// Whose announced items, if there are any, belong to no sale.
+    pub(super) abandoned: Option<SaleId>,
+    /// Whose items still have to be written down.
+    pub(super) generated: Option<GeneratedItems>,
+    pub(super) closed: Vec<Closed>,
+    /// Units sold of items that there are many of.
+    pub(super) sold: BTreeMap<(SaleId, ItemIndex), u64>,
+    /// A sale in each partition that rows go to.
+    pub(super) partitions: BTreeSet<u32>,
+    /// What should not be: why the batch cannot be applied.
+    pub(super) contradiction: Option<String>,
+}
+
+/// The items of a new sale with a generated catalogue. There may be a million: they are written down
+/// while they are sent.
+#[derive(Clone, Copy)]
+pub(super) struct GeneratedItems {
+    pub(super) sale: SaleId,
+    pub(super) seed: u64,
+    pub(super) count: u32,
+    pub(super) lsn: Lsn,
+    pub(super) at: Timestamp,
+}
+
+/// The end of a sale.
+pub(super) struct Closed {
+    pub(super) sale: SaleId,
+    pub(super) at: Timestamp,
+    pub(super) lsn: Lsn,
+}
+
+impl PostgresBatch {
+    /// An empty batch, behind which `open_sales` are open.
+    pub(super) fn new(open_sales: OpenSales) -> Self {
+        Self {
+            records: 0,
+            rows: Table::ALL.map(|table| Rows::new(table.fields())),
+            open_sales,
+            abandoned: None,
+            generated: None,
+            closed: Vec::new(),
+            sold: BTreeMap::new(),
+            partitions: BTreeSet::new(),
+            contradiction: None,
+        }
+    }
+
+    pub(super) fn rows(&mut self, table: Table) -> &mut Rows {
+        &mut self.rows[table as usize]
+    }
+
+    fn is_full(&self) -> bool {
+        self.rows.iter().map(Rows::len_bytes).sum::<usize>() >= limits::BATCH_BYTES_MAX
+    }
+
+    fn write(&mut self, entry: &Entry<'_>) {
+        match entry.record {
+            Record::SaleItems { sale, first, items } => self.items(entry, sale, first, items),
+            Record::SaleCreated { sale, terms } => self.created(entry, sale, terms),
+            Record::SaleClosed { sale } => self.closed(entry, sale),
+            Record::Checkout { .. } => self.checkout(entry),
+            Record::Purchase { .. } => self.purchase(entry),
+            Record::Expired { sale, secret, .. } => {
+                let rows = self.rows_of(Table::ExpiredCheckouts, sale);
+                rows.row()
+                    .u32(sale.0)
+                    .uuid(secret)
+                    .time(entry.at)
+                    .u64(entry.lsn.0);
+            }
+            Record::Refused {
+                sale,
+                user,
+                item,
+                reason,
+            } => {
+                let sale = sale.unwrap_or(SaleId(0));
+                let rows = self.rows_of(Table::RefusedAttempts, sale);
+                rows.row().u32(sale.0).text(user).text(item);
+                rows.text(reason_name(reason))
+                    .time(entry.at)
+                    .u64(entry.lsn.0);
+            }
+        }
+    }
+
+    /// The rows of a table that is partitioned by sale.
+    fn rows_of(&mut self, table: Table, sale: SaleId) -> &mut Rows {
+        self.partitions
+            .insert(sale.0 / SALES_PER_PARTITION * SALES_PER_PARTITION);
+        self.rows(table)
+    }
+
+    fn items(&mut self, entry: &Entry<'_>, sale: SaleId, first: ItemIndex, items: Items<'_>) {
+        if first.0 == 0 {
+            self.abandoned = Some(sale);
+        }
+        for (index, item) in (first.0..).zip(items.iter()) {
+            let rows = self.rows_of(Table::Items, sale);
+            rows.row().u32(sale.0).u32(index).text(item.id);
+            rows.text(item.name).text(item.image_url).u64(item.stock);
+            rows.u64(entry.lsn.0).time(entry.at);
+            let pools = self.rows(Table::Pools).row();
+            pools.u32(sale.0).u32(index).u64(item.stock);
+        }
+    }
+
+    fn created(&mut self, entry: &Entry<'_>, sale: SaleId, terms: SaleTerms) {
+        let rows = self.rows_of(Table::Sales, sale);
+        rows.row().u32(sale.0);
+        rows.time(terms.started_at).time(terms.ended_at);
+        rows.u32(terms.max_items_per_user).u32(terms.hold_seconds);
+        rows.u32(terms.catalogue.item_count());
+        match terms.catalogue {
+            CatalogueKind::Generated { seed, .. } => rows.u64(seed),
+            CatalogueKind::Explicit { .. } => rows.null(),
+        };
+        rows.time(entry.at).u64(entry.lsn.0);
+        if let CatalogueKind::Generated { seed, item_count } = terms.catalogue {
+            // Announced items of an attempt that had the same number are not this sale's.
+            self.abandoned = Some(sale);
+            self.generated = Some(GeneratedItems {
+                sale,
+                seed,
+                count: item_count,
+                lsn: entry.lsn,
+                at: entry.at,
+            });
+        }
+        let is_generated = matches!(terms.catalogue, CatalogueKind::Generated { .. });
+        self.open_sales.insert(sale, is_generated);
+    }
+
+    fn closed(&mut self, entry: &Entry<'_>, sale: SaleId) {
+        self.open_sales.remove(&sale);
+        self.closed.push(Closed {
+            sale,
+            at: entry.at,
+            lsn: entry.lsn,
+        });
+    }
+
+    fn checkout(&mut self, entry: &Entry<'_>) {
+        let Record::Checkout {
+            sale,
+            secret,
+            user,
+            item,
+            quantity,
+            hold_until,
+            opens,
+        } = entry.record
+        else {
+            return;
+        };
+        if opens {
+            let rows = self.rows(Table::Checkouts);
+            rows.row()
+                .u32(sale.0)
+                .uuid(secret)
+                .text(user)
+                .time(entry.at);
+            match hold_until {
+                Some(until) => rows.time(until),
+                None => rows.null(),
+            };
+            rows.u64(entry.lsn.0);
+        }
+        let rows = self.rows_of(Table::CheckoutItems, sale);
+        rows.row()
+            .u32(sale.0)
+            .uuid(secret)
+            .u32(item.0)
+            .u32(quantity);
+        rows.time(entry.at).u64(entry.lsn.0);
+    }
+
+    fn purchase(&mut self, entry: &Entry<'_>) {
+        let Record::Purchase {
+            sale,
+            secret,
+            key,
+            lines,
+            ..
+        } = entry.record
+        else {
+            return;
+        };
+        let rows = self.rows_of(Table::Purchases, sale);
+        rows.row().u32(sale.0).uuid(secret).time(entry.at);
+        match key {
+            Some(key) => rows.text(key),
+            None => rows.null(),
+        };
+        rows.u64(entry.lsn.0);
+        self.results(entry.lsn, sale, secret, lines);
+    }
+
+    fn results(&mut self, lsn: Lsn, sale: SaleId, secret: u128, lines: Lines<'_>) {
+        let Some(&is_single) = self.open_sales.get(&sale) else {
+            self.contradiction.get_or_insert(format!(
+                "record {lsn} is a purchase in sale {sale}, which the database does not know or \
+                 has closed; run `flashsale verify`"
+            ));
+            return;
+        };
+        for (place, line) in (0..).zip(lines.iter()) {
+            let rows = self.rows(Table::PurchaseResults);
+            rows.row().u32(sale.0).uuid(secret).i16(place);
+            rows.u32(line.item.0).u32(line.quantity);
+            rows.bool(line.sold).bool(is_single);
+            if line.sold && !is_single {
+                let sold = self.sold.entry((sale, line.item)).or_default();
+                *sold += u64::from(line.quantity);
+            }
+        }
+    }
+}
+
+impl Batch for PostgresBatch {
+    fn push(&mut self, entry: &Entry<'_>) -> bool {
+        let is_empty = self.records == 0;
+        if !is_empty && (begins_a_batch(&entry.record) || self.is_full()) {
+            return false;
+        }
+        self.records += 1;
+        self.write(entry);
+        true
+    }
+}
+
+/// Whether rows that are there must go before the record's come.
+fn begins_a_batch(record: &Record<'_>) -> bool {
+    match record {
+        Record::SaleItems { first, .. } => first.0 == 0,
+        Record::SaleCreated { terms, .. } => {
+            matches!(terms.catalogue, CatalogueKind::Generated { .. })
+        }
+        _ => false,
+    }
+}
+
+/// As the HTTP interface calls it.
+fn reason_name(reason: RefusedReason) -> &'static str {
+    match reason {
+        RefusedReason::ItemNotFound => "item_not_found",
+        RefusedReason::QuantityNotAllowed => "quantity_not_allowed",
+        RefusedReason::SaleNotActive => "sale_not_active",
+        RefusedReason::UserLimitExceeded => "user_limit_exceeded",
+        RefusedReason::ItemAlreadyInCheckout => "item_already_in_checkout",
+        RefusedReason::ItemSoldOut => "item_sold_out",
+        RefusedReason::ItemHeld => "item_held",
+    }
+}

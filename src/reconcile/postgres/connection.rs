@@ -1,0 +1,186 @@
+//! One connection to the database, from the first packet to a session that can be used.
+
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_postgres::config::SslMode;
+use tokio_postgres::tls::TlsStream;
+use tokio_postgres::{Client, Config, Error, NoTls, Socket};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::failure::explain;
+use super::options::PostgresOptions;
+use super::tls;
+use crate::limits;
+use crate::reconcile::SinkError;
+
+const IDLE_SECONDS: u64 = limits::DATABASE_IDLE_SECONDS;
+const CONNECT: Duration = Duration::from_secs(limits::DATABASE_CONNECT_SECONDS);
+
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Batches, one after the other.
+    Apply,
+    /// Short questions.
+    Read,
+    /// Everything, on somebody's demand, with work in between that may take long.
+    ReadAll,
+    /// Migrations on somebody's demand, who may wait longer.
+    Migrate,
+}
+
+impl Purpose {
+    /// What the session is told first. Every wait is bounded: a lock that a person holds, a statement
+    /// that hangs, and, on the server's side, a writer that is gone without a word and still has the
+    /// watermark's row. Weaker durability than the default is not accepted, stronger is.
+    fn session(self) -> String {
+        let (statement_s, idle_s, read_only) = match self {
+            Purpose::Apply => (limits::SINK_APPLY_SECONDS, IDLE_SECONDS, "off"),
+            Purpose::Read => (limits::SINK_SLOW_SECONDS, IDLE_SECONDS, "on"),
+            Purpose::ReadAll => (0, 0, "on"),
+            Purpose::Migrate => (0, IDLE_SECONDS, "off"),
+        };
+        format!(
+            "SET TIME ZONE 'UTC';
+             SET client_min_messages = warning;
+             SET statement_timeout = '{statement_s}s';
+             SET lock_timeout = '{lock}s';
+             SET idle_in_transaction_session_timeout = '{idle_s}s';
+             SET tcp_keepalives_idle = {idle};
+             SET tcp_keepalives_interval = 2;
+             SET tcp_keepalives_count = 5;
+             SET default_transaction_read_only = {read_only};
+             SELECT set_config('synchronous_commit', 'on', false)
+             WHERE current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')",
+            lock = limits::DATABASE_LOCK_SECONDS,
+            idle = IDLE_SECONDS,
+        )
+    }
+}
+
+/// How to connect, worked out once.
+#[derive(Clone)]
+pub(super) struct Dial {
+    config: Config,
+    tls: Option<MakeRustlsConnect>,
+}
+
+impl Dial {
+    /// Reads what the options name.
+    ///
+    /// # Errors
+    /// The certificates of the authorities cannot be read.
+    pub(super) fn new(options: &PostgresOptions) -> Result<Self, SinkError> {
+        let tls = tls::connector(options)?;
+        let mut config = Config::new();
+        config
+            .host(&options.host)
+            .port(options.port)
+            .user(&options.user)
+            .dbname(&options.dbname)
+            .application_name("flashsale")
+            .connect_timeout(CONNECT)
+            .keepalives_idle(Duration::from_secs(limits::DATABASE_IDLE_SECONDS))
+            .ssl_mode(match tls {
+                Some(_) => SslMode::Require,
+                None => SslMode::Disable,
+            });
+        if let Some(password) = &options.password {
+            config.password(password.expose_secret());
+        }
+        Ok(Self { config, tls })
+    }
+
+    /// Connects, and prepares the session.
+    ///
+    /// # Errors
+    /// Nobody answers in time, or not as hoped; or the database cannot hold our texts.
+    pub(super) async fn connect(&self, purpose: Purpose) -> Result<Connection, SinkError> {
+        let slow = |_| {
+            let seconds = CONNECT.as_secs();
+            SinkError::Unavailable(format!("no connection within {seconds} s"))
+        };
+        let connected = timeout(CONNECT, self.raw(purpose)).await.map_err(slow)?;
+        let raw = connected.map_err(|error| explain(&error))?;
+        match raw.encoding.as_deref() {
+            // The latter takes bytes as they come.
+            None | Some("UTF8" | "SQL_ASCII") => {}
+            Some(other) => {
+                return Err(SinkError::Refused(format!(
+                    "the database's encoding is {other}, but must be UTF8: names could not be kept"
+                )));
+            }
+        }
+        Ok(Connection {
+            client: raw.client,
+            task: raw.task,
+        })
+    }
+
+    /// As [`Dial::connect`], for a pool, which keeps its own time.
+    pub(super) async fn raw(&self, purpose: Purpose) -> Result<Raw, Error> {
+        let raw = match &self.tls {
+            None => Raw::drive(self.config.connect(NoTls).await?),
+            Some(tls) => Raw::drive(self.config.connect(tls.clone()).await?),
+        };
+        match raw.client.batch_execute(&purpose.session()).await {
+            Ok(()) => Ok(raw),
+            Err(error) => {
+                raw.task.abort();
+                Err(error)
+            }
+        }
+    }
+}
+
+/// A connection with the task that moves its bytes.
+pub(super) struct Raw {
+    pub(super) client: Client,
+    pub(super) task: JoinHandle<()>,
+    encoding: Option<String>,
+}
+
+impl Raw {
+    fn drive<T>((client, connection): (Client, tokio_postgres::Connection<Socket, T>)) -> Self
+    where
+        T: TlsStream + Unpin + Send + 'static,
+    {
+        let encoding = connection.parameter("server_encoding").map(str::to_owned);
+        let task = tokio::spawn(async move {
+            // Whoever waits for an answer hears of the failure, too.
+            let _ = connection.await;
+        });
+        Self {
+            client,
+            task,
+            encoding,
+        }
+    }
+}
+
+/// A connection that is cut when it is dropped, whatever it is doing: what it had begun is undone by
+/// the server.
+pub(super) struct Connection {
+    client: Client,
+    task: JoinHandle<()>,
+}
+
+impl Connection {
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// For transactions.
+    pub(super) fn client_mut(&mut self) -> &mut Client {
+        &mut self.client
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}

@@ -1,0 +1,121 @@
+//! What an error of the database means, in words that show neither addresses nor values.
+
+use std::error::Error as _;
+use std::io;
+
+use rustls::CertificateError;
+use tokio_postgres::Error;
+use tokio_postgres::error::{DbError, SqlState};
+
+use crate::reconcile::SinkError;
+
+/// The error as whoever runs the server should read it. Of the database's own words only the code and
+/// the first sentence are kept: details and hints show values of rows.
+pub(super) fn explain(error: &Error) -> SinkError {
+    if let Some(error) = error.as_db_error() {
+        return explain_database(error);
+    }
+    if error.is_closed() {
+        return unavailable("the connection was lost");
+    }
+    let source = error.source();
+    if let Some(error) = source.and_then(|source| source.downcast_ref::<io::Error>()) {
+        return explain_io(error);
+    }
+    // No source of the remaining kinds names an address or a value.
+    let why = source.map_or_else(|| error.to_string(), |source| format!("{error}: {source}"));
+    match why.as_str() {
+        "error performing TLS handshake: server does not support TLS" => {
+            unavailable("sslmode asks for encryption, but the server offers none")
+        }
+        "invalid configuration: password missing" => {
+            unavailable("the server asks for a password, but none is configured")
+        }
+        _ => SinkError::Unavailable(why),
+    }
+}
+
+fn unavailable(why: &str) -> SinkError {
+    SinkError::Unavailable(why.to_owned())
+}
+
+fn explain_io(error: &io::Error) -> SinkError {
+    let inner = error.get_ref();
+    if let Some(error) = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        return explain_tls(error);
+    }
+    unavailable(match error.kind() {
+        io::ErrorKind::ConnectionRefused => "connection refused",
+        io::ErrorKind::TimedOut => "the connection timed out",
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => "host unreachable",
+        io::ErrorKind::NotFound => "connection refused: there is no such socket",
+        io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::BrokenPipe
+        | io::ErrorKind::UnexpectedEof => "the connection was lost",
+        // What the resolver says has no kind of its own.
+        _ if error.to_string().contains("lookup address") => "host not found",
+        kind => return SinkError::Unavailable(format!("the connection failed: {kind}")),
+    })
+}
+
+/// In our own words, because some of theirs name the host.
+fn explain_tls(error: &rustls::Error) -> SinkError {
+    let rustls::Error::InvalidCertificate(certificate) = error else {
+        return unavailable("encryption could not be agreed upon");
+    };
+    let why = match certificate {
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            "no trusted authority has signed it (sslrootcert)"
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "it is for another host name"
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "it has expired",
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "it is not valid yet"
+        }
+        _ => "it is not acceptable",
+    };
+    SinkError::Unavailable(format!("the server's certificate is not trusted: {why}"))
+}
+
+fn explain_database(error: &DbError) -> SinkError {
+    let code = error.code();
+    let said = |why: &str| format!("{why} ({}: {})", code.code(), error.message());
+    // The first sentence of these names addresses and users.
+    let hidden = |why: &str| format!("{why} ({})", code.code());
+    let passing = |why: &str| SinkError::Unavailable(said(why));
+    let lasting = |why: &str| SinkError::Refused(said(why));
+    match *code {
+        SqlState::INVALID_PASSWORD => SinkError::Unavailable(hidden("password rejected")),
+        SqlState::INVALID_AUTHORIZATION_SPECIFICATION => SinkError::Unavailable(hidden(
+            "the server does not let this user in: see its pg_hba.conf, and sslmode",
+        )),
+        SqlState::INVALID_CATALOG_NAME => {
+            SinkError::Unavailable(hidden("there is no such database"))
+        }
+        SqlState::UNIQUE_VIOLATION => {
+            lasting("the database already holds rows behind its watermark; run `flashsale verify`")
+        }
+        SqlState::CHECK_VIOLATION if error.constraint() == Some("never_oversold") => lasting(
+            "more would be sold than there is: the database is not what the journal made of it; \
+             run `flashsale verify`",
+        ),
+        SqlState::UNDEFINED_TABLE | SqlState::UNDEFINED_COLUMN | SqlState::UNDEFINED_FUNCTION => {
+            lasting("the schema is not what the migrations make; see `flashsale migrate status`")
+        }
+        SqlState::INSUFFICIENT_PRIVILEGE => lasting("the user's rights do not suffice"),
+        SqlState::READ_ONLY_SQL_TRANSACTION => passing("the database is read-only"),
+        SqlState::DISK_FULL => passing("the database's disk is full"),
+        SqlState::TOO_MANY_CONNECTIONS => passing("the database has no connection to spare"),
+        SqlState::LOCK_NOT_AVAILABLE => passing("somebody holds a lock for too long"),
+        SqlState::QUERY_CANCELED => passing("it took too long, or was cancelled"),
+        _ => match &code.code()[..2] {
+            "57" => passing("the database is shutting down or starting up"),
+            "53" => passing("the database is short of something"),
+            "22" | "23" | "42" => lasting("the database refuses what the journal holds"),
+            _ => passing("the database failed"),
+        },
+    }
+}

@@ -1,0 +1,70 @@
+//! Connections for short questions, apart from the one that writes: an answer must not wait for a
+//! batch.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use deadpool_postgres::{Client, Connect, Manager, ManagerConfig, Pool, PoolError, Runtime};
+use tokio::task::JoinHandle;
+use tokio_postgres::{Config, Error};
+
+use super::connection::{Dial, Purpose};
+use super::failure::explain;
+use crate::limits;
+use crate::reconcile::SinkError;
+
+/// Connections that may only read.
+pub(super) struct Readers {
+    pool: Pool,
+}
+
+impl Readers {
+    /// A pool that connects when it is asked for the first time. Its connections live on the runtime
+    /// that asks.
+    pub(super) fn new(dial: Dial) -> Result<Self, SinkError> {
+        let patience = Some(Duration::from_secs(limits::DATABASE_CONNECT_SECONDS));
+        // The pool has no use for a configuration: ours knows how to connect.
+        let manager = Manager::from_connect(Config::new(), Dialler(dial), ManagerConfig::default());
+        let pool = Pool::builder(manager)
+            .max_size(limits::DATABASE_READERS_MAX)
+            .wait_timeout(patience)
+            .create_timeout(patience)
+            .runtime(Runtime::Tokio1)
+            .build();
+        let pool = pool.map_err(|error| SinkError::Unavailable(error.to_string()))?;
+        Ok(Self { pool })
+    }
+
+    /// A connection.
+    ///
+    /// # Errors
+    /// None is free, or none can be made.
+    pub(super) async fn get(&self) -> Result<Client, SinkError> {
+        self.pool.get().await.map_err(|error| match error {
+            PoolError::Backend(error) => explain(&error),
+            PoolError::Timeout(_) => SinkError::Unavailable(format!(
+                "no connection within {} s",
+                limits::DATABASE_CONNECT_SECONDS
+            )),
+            PoolError::Closed | PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_) => {
+                SinkError::Unavailable("the pool of connections is closed".into())
+            }
+        })
+    }
+}
+
+struct Dialler(Dial);
+
+type Dialled<'a> = Pin<
+    Box<dyn Future<Output = Result<(tokio_postgres::Client, JoinHandle<()>), Error>> + Send + 'a>,
+>;
+
+impl Connect for Dialler {
+    fn connect(&self, _config: &Config) -> Dialled<'_> {
+        Box::pin(async move {
+            let raw = self.0.raw(Purpose::Read).await?;
+            Ok((raw.client, raw.task))
+        })
+    }
+}

@@ -1,0 +1,73 @@
+//! The tables that rows are copied into.
+
+/// A table, in the order in which rows may refer to each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Table {
+    Sales,
+    Items,
+    Pools,
+    Checkouts,
+    CheckoutItems,
+    ExpiredCheckouts,
+    Purchases,
+    PurchaseResults,
+    RefusedAttempts,
+}
+
+impl Table {
+    pub(super) const ALL: [Table; 9] = [
+        Self::Sales,
+        Self::Items,
+        Self::Pools,
+        Self::Checkouts,
+        Self::CheckoutItems,
+        Self::ExpiredCheckouts,
+        Self::Purchases,
+        Self::PurchaseResults,
+        Self::RefusedAttempts,
+    ];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Sales => "sales",
+            Self::Items => "items",
+            Self::Pools => "pools",
+            Self::Checkouts => "checkouts",
+            Self::CheckoutItems => "checkout_items",
+            Self::ExpiredCheckouts => "expired_checkouts",
+            Self::Purchases => "purchases",
+            Self::PurchaseResults => "purchase_results",
+            Self::RefusedAttempts => "refused_attempts",
+        }
+    }
+
+    /// The columns that are filled, in the order of a row's fields.
+    fn columns(self) -> &'static str {
+        match self {
+            Self::Sales => {
+                "id, started_at, ended_at, max_items_per_user, hold_seconds, item_count, \
+                 generated_seed, created_at, lsn"
+            }
+            Self::Items => "sale_id, item_index, id, name, image_url, stock, lsn, added_at",
+            Self::Pools => "sale_id, item_index, stock",
+            Self::Checkouts => "sale_id, secret, user_id, opened_at, hold_until, lsn",
+            Self::CheckoutItems => "sale_id, secret, item_index, quantity, added_at, lsn",
+            Self::ExpiredCheckouts => "sale_id, secret, expired_at, lsn",
+            Self::Purchases => "sale_id, secret, purchased_at, idempotency_key, lsn",
+            Self::PurchaseResults => "sale_id, secret, line, item_index, quantity, sold, is_single",
+            Self::RefusedAttempts => "sale_id, user_id, item_id, reason, attempted_at, lsn",
+        }
+    }
+
+    /// Number of fields of a row.
+    pub(super) fn fields(self) -> i16 {
+        let separators = self.columns().matches(',').count();
+        i16::try_from(separators + 1).expect("a handful")
+    }
+
+    /// The statement that takes rows.
+    pub(super) fn copy_statement(self) -> String {
+        let (name, columns) = (self.name(), self.columns());
+        format!("COPY {name} ({columns}) FROM STDIN (FORMAT binary)")
+    }
+}

@@ -1,0 +1,152 @@
+//! Which server counts as the right one.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::options::{Encryption, PostgresOptions};
+use crate::env::{RealDisk, read_file};
+use crate::limits;
+use crate::reconcile::SinkError;
+
+/// What encrypts the connection; `None` when nothing does.
+///
+/// # Errors
+/// The authorities cannot be read.
+pub(super) fn connector(options: &PostgresOptions) -> Result<Option<MakeRustlsConnect>, SinkError> {
+    if options.encryption == Encryption::Off || options.is_local() {
+        return Ok(None);
+    }
+    let provider = Arc::new(ring::default_provider());
+    let verifier: Arc<dyn ServerCertVerifier> = match options.encryption {
+        Encryption::Off | Encryption::Unverified => Arc::new(Lenient {
+            authority: None,
+            provider: Arc::clone(&provider),
+        }),
+        Encryption::Authority => Arc::new(Lenient {
+            authority: Some(verifier(options, &provider)?),
+            provider: Arc::clone(&provider),
+        }),
+        Encryption::Host => verifier(options, &provider)?,
+    };
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| SinkError::Refused(format!("TLS cannot be used: {error}")))?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_no_client_auth();
+    Ok(Some(MakeRustlsConnect::new(config)))
+}
+
+fn verifier(
+    options: &PostgresOptions,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<WebPkiServerVerifier>, SinkError> {
+    let roots = match &options.authorities {
+        Some(path) => roots_of_file(path)?,
+        None => roots_of_system()?,
+    };
+    WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
+        .build()
+        .map_err(|error| SinkError::Refused(format!("sslrootcert cannot be used: {error}")))
+}
+
+fn roots_of_file(path: &Path) -> Result<RootCertStore, SinkError> {
+    let refused = |what: String| SinkError::Refused(format!("{}: {what}", path.display()));
+    let pem = read_file(&RealDisk, path, limits::CERTIFICATES_BYTES_MAX)
+        .map_err(|error| refused(error.to_string()))?;
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        let certificate = certificate.map_err(|error| refused(format!("no PEM: {error}")))?;
+        let added = roots.add(certificate);
+        added.map_err(|error| refused(format!("no certificate of an authority: {error}")))?;
+    }
+    if roots.is_empty() {
+        return Err(refused("holds no certificate".into()));
+    }
+    Ok(roots)
+}
+
+fn roots_of_system() -> Result<RootCertStore, SinkError> {
+    let mut roots = RootCertStore::empty();
+    // Some of those that a system trusts may be of a form that is no longer understood.
+    let (added, _) =
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if added == 0 {
+        return Err(SinkError::Refused(
+            "this system trusts no authority: name one with sslrootcert".into(),
+        ));
+    }
+    Ok(roots)
+}
+
+/// Trusts any certificate, or any that the authority has signed; the name does not matter. That the
+/// server has the certificate's key is checked all the same.
+#[derive(Debug)]
+struct Lenient {
+    authority: Option<Arc<WebPkiServerVerifier>>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Lenient {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let Some(authority) = &self.authority else {
+            return Ok(ServerCertVerified::assertion());
+        };
+        // The name is looked at last, when the signatures have been found good.
+        match authority.verify_server_cert(
+            end_entity,
+            intermediates,
+            server_name,
+            ocsp_response,
+            now,
+        ) {
+            Err(Error::InvalidCertificate(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+            )) => Ok(ServerCertVerified::assertion()),
+            verified => verified,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, cert, dss, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, cert, dss, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}
