@@ -1,7 +1,7 @@
 //! The command line: what a person can ask of the binary.
 
 use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -11,10 +11,14 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::app;
 use crate::app::journal_report::{ReportError, inspect, repair, verify};
 use crate::app::migrate_report;
+use crate::app::recovery::{RecoverError, recover};
 use crate::config::{Config, ConfigError, ConfigFile, Overrides, Sources, process_environment};
 
 /// Exit code of a wrong configuration (`EX_CONFIG`).
 const EXIT_CONFIG: u8 = 78;
+
+/// Exit code when it could not be found out whether something is wrong.
+const EXIT_UNCHECKED: u8 = 2;
 
 /// How long a health check waits for the server.
 const HEALTHCHECK_TIMEOUT: Duration = Duration::from_secs(3);
@@ -39,6 +43,35 @@ enum Command {
         #[command(flatten)]
         overrides: Overrides,
     },
+    /// Prove that the journal, a running server's memory, Postgres and Redis agree
+    ///
+    /// Replays the journal, which proves that nothing is oversold, nobody is over the limit and every
+    /// code is used once; then compares everything else with it, as far as it is configured. Changes
+    /// nothing. While a server uses the journal, the server is asked how far that may be read, and its
+    /// memory is compared, too.
+    ///
+    /// Exit codes: 0 all agrees; 1 something differs or is damaged; 2 nothing differs, but something
+    /// that is configured could not be checked.
+    Verify {
+        /// The journal's directory [default: as configured]
+        #[arg(long)]
+        dir: Option<PathBuf>,
+        /// The running server, when it is not where the configuration says
+        #[arg(long, value_name = "HOST:PORT")]
+        server: Option<String>,
+    },
+    /// Build a lost journal again from what Postgres has of it
+    ///
+    /// Writes a journal with the same records, numbers and times into a directory that holds none, and
+    /// checks it. What was acknowledged after the database's last record is not in it.
+    Recover {
+        /// Where the records come from
+        #[arg(long, value_enum)]
+        from: Origin,
+        /// The journal's directory [default: as configured]
+        #[arg(long)]
+        dir: Option<PathBuf>,
+    },
     /// Look at a journal, check it, or cut it at its first damage
     #[command(subcommand)]
     Journal(JournalCommand),
@@ -47,6 +80,13 @@ enum Command {
     Migrate(MigrateCommand),
     /// Ask a running server on this machine whether it is ready; exit code 0 if so
     Healthcheck,
+}
+
+/// Whence a journal can be recovered.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Origin {
+    /// The configured database
+    Postgres,
 }
 
 #[derive(Debug, Subcommand)]
@@ -121,7 +161,16 @@ fn dispatch(command: Option<Command>, config: &Config) -> ExitCode {
     let dir_or = |dir: Option<PathBuf>| dir.unwrap_or_else(|| config.journal.dir.clone());
     match command {
         None | Some(Command::Serve { .. }) => app::serve(config),
-        Some(Command::Healthcheck) => healthcheck(config.server.address()),
+        Some(Command::Healthcheck) => healthcheck(config.server.local_address()),
+        Some(Command::Verify { dir, server }) => {
+            verify_all(config, &dir_or(dir), server.as_deref())
+        }
+        Some(Command::Recover {
+            from: Origin::Postgres,
+            dir,
+        }) => print(RecoverError::is_broken_pipe, |out| {
+            recover(config, &dir_or(dir), out)
+        }),
         Some(Command::Journal(JournalCommand::Inspect { dir, records })) => {
             report(&dir_or(dir), |dir, out| inspect(dir, records, out))
         }
@@ -129,6 +178,36 @@ fn dispatch(command: Option<Command>, config: &Config) -> ExitCode {
         Some(Command::Journal(JournalCommand::Repair { dir })) => report(&dir_or(dir), repair),
         Some(Command::Migrate(command)) => migrate(&command, config),
     }
+}
+
+fn verify_all(config: &Config, dir: &Path, server: Option<&str>) -> ExitCode {
+    let server = match server.map(resolve).transpose() {
+        Ok(server) => server,
+        Err(why) => {
+            eprintln!("--server: {why}");
+            return ExitCode::from(EXIT_UNCHECKED);
+        }
+    };
+    match app::verification::verify(config, dir, server, &mut std::io::stdout().lock()) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("cannot write the report: {error}");
+            ExitCode::from(EXIT_UNCHECKED)
+        }
+    }
+}
+
+fn resolve(address: &str) -> Result<SocketAddr, String> {
+    let found = address
+        .to_socket_addrs()
+        .map_err(|error| format!("{address:?}: {error}"))?;
+    let mut found = found.collect::<Vec<_>>();
+    // Servers listen on the older protocol by default.
+    found.sort_by_key(SocketAddr::is_ipv6);
+    found
+        .first()
+        .copied()
+        .ok_or_else(|| format!("{address:?} has no address"))
 }
 
 fn migrate(command: &MigrateCommand, config: &Config) -> ExitCode {
@@ -169,11 +248,7 @@ fn print<E: std::fmt::Display>(
 
 /// Asks `/readyz` of the server that listens where the configuration says.
 fn healthcheck(address: SocketAddr) -> ExitCode {
-    let ip = match address.ip() {
-        ip if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        ip => ip,
-    };
-    match ask_ready(SocketAddr::new(ip, address.port())) {
+    match ask_ready(address) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => {
             eprintln!("{address}: not ready");

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::env::{Disk, OpenMode, OsEntropy, RealDisk, SystemClock};
 use crate::journal::segment::{self, Segment};
 use crate::journal::{self, Entry, JournalError, Opening, Record, SegmentReader, snapshot};
-use crate::sale::Recovered;
+use crate::sale::{Recovered, State};
 use crate::types::Lsn;
 
 /// Why a report broke off.
@@ -115,13 +115,23 @@ pub fn verify(dir: &Path, out: &mut dyn Write) -> Result<(), ReportError> {
         snapshot_lsn,
         replayed,
     } = Recovered::from_journal(&opening)?;
+    Ok(write_state(out, snapshot_lsn, replayed.last_lsn, &state)?)
+}
+
+/// What was proved by folding a journal up to `last` without an error.
+pub(super) fn write_state(
+    out: &mut dyn Write,
+    snapshot_lsn: Lsn,
+    last: Lsn,
+    state: &State,
+) -> io::Result<()> {
     if snapshot_lsn > Lsn::ZERO {
         writeln!(
             out,
             "snapshot of the state at record {snapshot_lsn}: intact"
         )?;
     }
-    let (records, last) = (replayed.records, replayed.last_lsn);
+    let records = last.0 - snapshot_lsn.0;
     writeln!(
         out,
         "{records} records replayed, the last is {last}: intact, in order"
@@ -139,8 +149,7 @@ pub fn verify(dir: &Path, out: &mut dyn Write) -> Result<(), ReportError> {
     writeln!(
         out,
         "nothing oversold, nobody over the limit, every code used once"
-    )?;
-    Ok(())
+    )
 }
 
 /// Cuts the journal in `dir` at its first damage.

@@ -2,7 +2,9 @@
 
 pub mod journal_report;
 pub mod migrate_report;
+pub mod recovery;
 pub mod sinks;
+pub mod verification;
 
 mod followers;
 mod logging;

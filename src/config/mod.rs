@@ -12,7 +12,7 @@ mod overrides;
 mod raw;
 mod validate;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -70,6 +70,16 @@ impl ServerConfig {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         SocketAddr::new(self.host, self.port)
+    }
+
+    /// Where to reach the server from the same machine.
+    #[must_use]
+    pub fn local_address(&self) -> SocketAddr {
+        let ip = match self.host {
+            ip if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            ip => ip,
+        };
+        SocketAddr::new(ip, self.port)
     }
 }
 

@@ -111,6 +111,28 @@ pub fn read_file(disk: &dyn Disk, path: &Path, bytes_max: usize) -> io::Result<V
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RealDisk;
 
+impl RealDisk {
+    /// Whether there is nothing at `path`, or a directory without anything in it.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    pub fn is_free(&self, path: &Path) -> io::Result<bool> {
+        match fs::read_dir(path) {
+            Ok(mut entries) => Ok(entries.next().is_none()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Removes the directory at `path` with all that is in it.
+    ///
+    /// # Errors
+    /// As the operating system says. A part may be gone.
+    pub fn remove_dir_all(&self, path: &Path) -> io::Result<()> {
+        fs::remove_dir_all(path)
+    }
+}
+
 impl Disk for RealDisk {
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
         fs::create_dir_all(path)

@@ -17,10 +17,12 @@ mod error;
 mod follower;
 mod sink;
 mod source;
+mod verify;
 mod watermark;
 
 pub use error::SinkError;
 pub use follower::{Follower, FollowerTools};
 pub use sink::{Batch, Sink};
 pub use source::Source;
+pub use verify::{Comparison, Findings};
 pub use watermark::{Applied, Watermark};

@@ -16,6 +16,7 @@ use super::tls;
 use crate::limits;
 use crate::reconcile::SinkError;
 
+const IDLE_SECONDS: u64 = limits::DATABASE_IDLE_SECONDS;
 const CONNECT: Duration = Duration::from_secs(limits::DATABASE_CONNECT_SECONDS);
 
 /// What a connection is for.
@@ -25,6 +26,8 @@ pub(super) enum Purpose {
     Apply,
     /// Short questions.
     Read,
+    /// Everything, on somebody's demand, with work in between that may take long.
+    ReadAll,
     /// Migrations on somebody's demand, who may wait longer.
     Migrate,
 }
@@ -34,17 +37,18 @@ impl Purpose {
     /// that hangs, and, on the server's side, a writer that is gone without a word and still has the
     /// watermark's row. Weaker durability than the default is not accepted, stronger is.
     fn session(self) -> String {
-        let (statement_s, read_only) = match self {
-            Purpose::Apply => (limits::SINK_APPLY_SECONDS, "off"),
-            Purpose::Read => (limits::SINK_SLOW_SECONDS, "on"),
-            Purpose::Migrate => (0, "off"),
+        let (statement_s, idle_s, read_only) = match self {
+            Purpose::Apply => (limits::SINK_APPLY_SECONDS, IDLE_SECONDS, "off"),
+            Purpose::Read => (limits::SINK_SLOW_SECONDS, IDLE_SECONDS, "on"),
+            Purpose::ReadAll => (0, 0, "on"),
+            Purpose::Migrate => (0, IDLE_SECONDS, "off"),
         };
         format!(
             "SET TIME ZONE 'UTC';
              SET client_min_messages = warning;
              SET statement_timeout = '{statement_s}s';
              SET lock_timeout = '{lock}s';
-             SET idle_in_transaction_session_timeout = '{idle}s';
+             SET idle_in_transaction_session_timeout = '{idle_s}s';
              SET tcp_keepalives_idle = {idle};
              SET tcp_keepalives_interval = 2;
              SET tcp_keepalives_count = 5;
@@ -52,7 +56,7 @@ impl Purpose {
              SELECT set_config('synchronous_commit', 'on', false)
              WHERE current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')",
             lock = limits::DATABASE_LOCK_SECONDS,
-            idle = limits::DATABASE_IDLE_SECONDS,
+            idle = IDLE_SECONDS,
         )
     }
 }
@@ -167,6 +171,11 @@ pub(super) struct Connection {
 impl Connection {
     pub(super) fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// For transactions.
+    pub(super) fn client_mut(&mut self) -> &mut Client {
+        &mut self.client
     }
 }
 

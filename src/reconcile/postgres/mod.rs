@@ -16,10 +16,15 @@ mod failure;
 mod options;
 mod pool;
 mod position;
+mod rebuild;
+mod records;
+mod rows;
 mod sink;
 mod tables;
 mod tls;
 
 pub use batch::PostgresBatch;
 pub use options::{Encryption, PostgresOptions};
+pub use rebuild::Rebuilt;
+pub use records::{PostgresReader, PostgresRecords};
 pub use sink::PostgresSink;

@@ -1,0 +1,315 @@
+//! `flashsale recover`: a journal that is lost, written again from what Postgres has of it.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use super::sinks;
+use super::verification::apply;
+use crate::config::Config;
+use crate::env::{Clock, Disk, Entropy, OsEntropy, RealDisk, SystemClock};
+use crate::journal::{
+    Durability, Entry, Journal, JournalError, JournalFailed, Opening, Options, Tools, codec,
+    fingerprint,
+};
+use crate::reconcile::postgres::{PostgresReader, PostgresRecords, Rebuilt};
+use crate::reconcile::{SinkError, Watermark};
+use crate::sale::State;
+use crate::types::{Lsn, Timestamp};
+
+/// Ranges of missing records that are named.
+const GAPS_TOLD_MAX: usize = 10;
+const DURABLE_POLL: Duration = Duration::from_millis(1);
+
+/// Why no journal was written. Nothing is left behind then.
+#[derive(Debug, thiserror::Error)]
+pub enum RecoverError {
+    /// There is nowhere to recover from.
+    #[error("no database is configured: set database.host (DB_HOST) and what belongs to it")]
+    NotConfigured,
+    /// A journal, or something else, is in the way.
+    #[error(
+        "{} is not empty: a journal is recovered only into a directory that is empty or missing; move \
+         away what is there, or give another with --dir",
+        .0.display()
+    )]
+    InTheWay(PathBuf),
+    /// The database.
+    #[error("Postgres: {0}")]
+    Database(#[from] SinkError),
+    /// The database does not hold a whole journal.
+    #[error("Postgres: {0}; nothing was written")]
+    Unfit(String),
+    /// The new journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The new journal, on its way to the disk.
+    #[error("the new journal could not be written: {0}")]
+    Failed(#[from] JournalFailed),
+    /// The disk.
+    #[error("there is no room on the disk for the new journal; nothing was left behind")]
+    DiskFull,
+    /// The new journal cannot be put in its place.
+    #[error("cannot put the new journal into {}: {source}", dir.display())]
+    Place {
+        /// Where it was to be.
+        dir: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// No runtime, or the output is gone.
+    #[error("cannot read, or write the report: {0}")]
+    Io(#[from] io::Error),
+}
+
+impl RecoverError {
+    /// Whether the reader of the report has gone.
+    #[must_use]
+    pub fn is_broken_pipe(&self) -> bool {
+        matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+}
+
+/// Writes the journal that the configured database has followed into `dir`, and says what that is and
+/// what it cannot be. It is written next to `dir` and renamed when it is whole and checked.
+///
+/// # Errors
+/// See [`RecoverError`].
+pub fn recover(config: &Config, dir: &Path, out: &mut dyn Write) -> Result<(), RecoverError> {
+    let database = config
+        .database
+        .as_ref()
+        .ok_or(RecoverError::NotConfigured)?;
+    if !RealDisk.is_free(dir).map_err(place(dir))? {
+        return Err(RecoverError::InTheWay(dir.to_owned()));
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let recovered = runtime.block_on(async {
+        let mut reader = PostgresReader::connect(&sinks::postgres_sink(database)).await?;
+        write_aside(reader.records().await?, config.journal.segment_bytes, dir).await
+    })?;
+    recovered.say(dir, out)?;
+    Ok(())
+}
+
+fn place(dir: &Path) -> impl FnOnce(io::Error) -> RecoverError {
+    let dir = dir.to_owned();
+    move |source| RecoverError::Place { dir, source }
+}
+
+/// Where the journal is written until it is whole.
+fn aside(dir: &Path) -> PathBuf {
+    let mut name = dir.file_name().unwrap_or_default().to_owned();
+    name.push(".recovering");
+    dir.with_file_name(name)
+}
+
+/// What an attempt that was killed has left. Nobody works on it: its lock is ours.
+fn remove_leftovers(aside: &Path) -> io::Result<()> {
+    let names = RealDisk.list(aside)?;
+    let leftovers = names.iter().filter(|name| *name != "lock");
+    leftovers
+        .into_iter()
+        .try_for_each(|name| RealDisk.remove(&aside.join(name)))
+}
+
+async fn write_aside(
+    mut records: PostgresRecords<'_>,
+    segment_bytes: u64,
+    dir: &Path,
+) -> Result<Recovered, RecoverError> {
+    let watermark = records.watermark();
+    if watermark == Watermark::ZERO {
+        return Err(RecoverError::Unfit(
+            "it has not followed any journal".into(),
+        ));
+    }
+    let aside = aside(dir);
+    let opening = Opening::lock(Arc::new(RealDisk), &aside)?;
+    let written = async {
+        remove_leftovers(&aside).map_err(place(dir))?;
+        let mut writing = Writing::start(opening, watermark, segment_bytes)?;
+        loop {
+            let chunk = records.next_chunk().await?;
+            if chunk.is_empty() {
+                break;
+            }
+            writing.take(&chunk)?;
+        }
+        let recovered = writing.finish()?;
+        RealDisk.rename(&aside, dir).map_err(place(dir))?;
+        let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
+        RealDisk
+            .sync_dir(parent.unwrap_or(Path::new(".")))
+            .map_err(place(dir))?;
+        Ok(recovered)
+    }
+    .await;
+    if written.is_err() {
+        let _ = RealDisk.remove_dir_all(&aside);
+    }
+    written
+}
+
+/// A journal in the making.
+struct Writing {
+    journal: Journal,
+    state: State,
+    watermark: Watermark,
+    /// The last number that came.
+    last: Lsn,
+    at: Timestamp,
+    fingerprint: u32,
+    /// Ranges that did not come, the first of them; and how many records that are in all.
+    gaps: Vec<(Lsn, Lsn)>,
+    missing: u64,
+}
+
+impl Writing {
+    fn start(
+        opening: Opening,
+        watermark: Watermark,
+        segment_bytes: u64,
+    ) -> Result<Self, RecoverError> {
+        let replayed = opening.replay(Lsn::ZERO, &mut |_| Ok(()))?;
+        let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) =
+            (Arc::new(SystemClock::new()), Arc::new(OsEntropy));
+        let options = Options {
+            durability: Durability::Fsync,
+            segment_bytes,
+        };
+        let tools = Tools {
+            clock,
+            entropy,
+            // Whoever waits for a record hears of it.
+            fail_stop: Box::new(|_| ()),
+        };
+        Ok(Self {
+            journal: opening.start(&replayed, &options, tools)?,
+            state: State::default(),
+            watermark,
+            last: Lsn::ZERO,
+            at: Timestamp::default(),
+            fingerprint: 0,
+            gaps: Vec::new(),
+            missing: 0,
+        })
+    }
+
+    /// Appends the next records. Behind a gap it only looks for more of them.
+    fn take(&mut self, chunk: &[Rebuilt]) -> Result<(), RecoverError> {
+        for rebuilt in chunk {
+            let (lsn, expected) = (rebuilt.lsn, self.last.next());
+            if lsn > self.watermark.lsn {
+                let what = format!("record {lsn} is behind the watermark, {}", self.watermark);
+                return Err(RecoverError::Unfit(what));
+            }
+            if lsn < expected {
+                return Err(RecoverError::Unfit(format!("record {lsn} is there twice")));
+            }
+            self.gap(expected, lsn);
+            self.last = lsn;
+            if self.gaps.is_empty() {
+                apply(&mut self.state, rebuilt).map_err(RecoverError::Unfit)?;
+                self.append(rebuilt);
+            }
+        }
+        // A chunk at a time, so that what waits for the disk is bounded.
+        self.wait()
+    }
+
+    /// Waits until everything is durable, but not for room on a full disk.
+    fn wait(&self) -> Result<(), RecoverError> {
+        let last = match self.gaps.first() {
+            None => self.last,
+            Some((first, _)) => Lsn(first.0 - 1),
+        };
+        loop {
+            match self.journal.progress().reached(last) {
+                Some(reached) => return Ok(reached?),
+                None if self.journal.status().disk_full => return Err(RecoverError::DiskFull),
+                None => thread::sleep(DURABLE_POLL),
+            }
+        }
+    }
+
+    fn append(&mut self, rebuilt: &Rebuilt) {
+        let decoded = rebuilt.record.as_deref().ok().and_then(codec::decode);
+        let (at, record, _) = decoded.expect("it was applied");
+        let lsn = self.journal.append(at, &record);
+        assert_eq!(lsn, rebuilt.lsn, "the journal numbers records from 1 on");
+        self.at = at;
+        self.fingerprint = fingerprint(&Entry { lsn, at, record });
+    }
+
+    /// Notes that the numbers from `expected` on and before `found` did not come.
+    fn gap(&mut self, expected: Lsn, found: Lsn) {
+        let count = found.0 - expected.0;
+        if count > 0 {
+            self.missing += count;
+            if self.gaps.len() < GAPS_TOLD_MAX {
+                self.gaps.push((expected, Lsn(found.0 - 1)));
+            }
+        }
+    }
+
+    fn finish(mut self) -> Result<Recovered, RecoverError> {
+        self.gap(self.last.next(), self.watermark.lsn.next());
+        if let Some((first, _)) = self.gaps.first() {
+            let ranges = self.gaps.iter().map(|(first, last)| match first == last {
+                true => first.to_string(),
+                false => format!("{first} to {last}"),
+            });
+            return Err(RecoverError::Unfit(format!(
+                "{} records are missing, the first is {first}: {}",
+                self.missing,
+                ranges.collect::<Vec<_>>().join(", ")
+            )));
+        }
+        if self.fingerprint != self.watermark.fingerprint {
+            return Err(RecoverError::Unfit(format!(
+                "record {} is not the one that the watermark was set for",
+                self.last
+            )));
+        }
+        self.state.check(self.last)?;
+        self.journal.close();
+        Ok(Recovered {
+            sales: self.state.sales().len(),
+            last: self.last,
+            at: self.at,
+        })
+    }
+}
+
+/// A journal that was written.
+struct Recovered {
+    sales: usize,
+    last: Lsn,
+    at: Timestamp,
+}
+
+impl Recovered {
+    fn say(&self, dir: &Path, out: &mut dyn Write) -> io::Result<()> {
+        let Self { sales, last, at } = self;
+        writeln!(
+            out,
+            "{}: {last} records of {sales} sales written and checked; the last is {last}, of {at}",
+            dir.display()
+        )?;
+        writeln!(
+            out,
+            "What was acknowledged after {at} and had not reached Postgres is not in it: codes that were \
+             given out since are unknown, and units that were sold since may be sold again."
+        )?;
+        writeln!(
+            out,
+            "Start the server with this journal, and it goes on following this database. Redis may be \
+             ahead: run `flashsale rebuild redis` first, if it is configured."
+        )
+    }
+}

@@ -1,0 +1,158 @@
+//! Postgres, held against the journal.
+
+use std::io;
+
+use super::earlier::Earlier;
+use super::ledger::{Ledger, LedgerError};
+use super::report::Report;
+use crate::reconcile::postgres::{PostgresOptions, PostgresReader};
+use crate::reconcile::{Comparison, Findings, SinkError, Watermark};
+use crate::types::Lsn;
+
+/// Why it could not be compared to the end.
+#[derive(Debug, thiserror::Error)]
+enum CompareError {
+    #[error(transparent)]
+    Database(#[from] SinkError),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+/// What came of it.
+struct Compared {
+    watermark: Watermark,
+    durable: Lsn,
+    /// From the journal's first record on.
+    findings: Findings,
+    agreed: u64,
+    /// Before that; `None` where nothing was trimmed.
+    earlier: Option<Result<(Lsn, Findings), String>>,
+    breaches: Vec<String>,
+}
+
+/// Compares, and says what came of it.
+///
+/// # Errors
+/// The output is gone; all else is part of the report.
+pub(super) async fn compare(
+    options: &PostgresOptions,
+    ledger: &mut Ledger,
+    report: &mut Report<'_>,
+) -> io::Result<()> {
+    match look(options, ledger).await {
+        Ok(compared) => say(&compared, ledger, report),
+        Err(CompareError::Ledger(error)) if error.is_difference() => {
+            report.different(&error.to_string())
+        }
+        Err(error) => report.unchecked(&format!("Postgres: {error}")),
+    }
+}
+
+async fn look(options: &PostgresOptions, ledger: &mut Ledger) -> Result<Compared, CompareError> {
+    let mut reader = PostgresReader::connect(options).await?;
+    let mut records = reader.records().await?;
+    let watermark = records.watermark();
+    // Asked after the watermark, so that a server that goes on is not taken for one that is behind.
+    let durable = ledger.durable()?;
+    let before_first = Lsn(ledger.first.0.saturating_sub(1));
+    let tail = ledger.tail(before_first).map_err(LedgerError::from)?;
+    let tail =
+        tail.ok_or_else(|| SinkError::Refused("the journal was trimmed meanwhile".into()))?;
+    let mut comparison = Comparison::new(tail, watermark, durable);
+    let mut earlier = match before_first {
+        Lsn::ZERO => None,
+        _ => Some(Earlier::new(
+            ledger.snapshot_state().map_err(LedgerError::from)?,
+        )),
+    };
+    loop {
+        let chunk = records.next_chunk().await?;
+        if chunk.is_empty() {
+            break;
+        }
+        comparison.take(&chunk).map_err(LedgerError::from)?;
+        if let Some(earlier) = &mut earlier {
+            earlier.take(&chunk);
+        }
+    }
+    let (mut findings, agreed) = comparison.finish().map_err(LedgerError::from)?;
+    if watermark.lsn < before_first {
+        findings.add(|| {
+            format!(
+                "it ends at {watermark}, and the journal begins at record {}: what is between them is \
+                 in neither, and it cannot go on",
+                ledger.first
+            )
+        });
+    }
+    let earlier = earlier
+        .map(|earlier| finish_earlier(earlier, watermark))
+        .transpose()?;
+    Ok(Compared {
+        watermark,
+        durable,
+        findings,
+        agreed,
+        earlier,
+        breaches: records.breaches(Findings::TOLD_MAX).await?,
+    })
+}
+
+fn finish_earlier(
+    earlier: Earlier,
+    watermark: Watermark,
+) -> Result<Result<(Lsn, Findings), String>, LedgerError> {
+    let lsn = earlier.snapshot_lsn();
+    if watermark.lsn < lsn {
+        return Ok(Err(format!(
+            "it ends at {watermark}, before the snapshot at record {lsn} that stands for them"
+        )));
+    }
+    Ok(Ok((lsn, earlier.finish()?)))
+}
+
+fn say(compared: &Compared, ledger: &Ledger, report: &mut Report<'_>) -> io::Result<()> {
+    let Compared {
+        watermark,
+        durable,
+        findings,
+        agreed,
+        earlier,
+        breaches,
+    } = compared;
+    let first = ledger.first;
+    report.findings("Postgres", findings)?;
+    match earlier {
+        None => {}
+        Some(Ok((lsn, findings))) if findings.count == 0 => report.say(&format!(
+            "Postgres: its records up to {lsn} lead to the state of the snapshot there; the journal \
+             begins at record {first}"
+        ))?,
+        Some(Ok((_, findings))) => report.findings("Postgres", findings)?,
+        Some(Err(why)) => report.unchecked(&format!(
+            "Postgres: its records before {first}, where the journal begins: {why}"
+        ))?,
+    }
+    for breach in breaches {
+        report.different(&format!("Postgres: {breach}"))?;
+    }
+    if findings.count == 0 {
+        report.say(&format!(
+            "Postgres: {agreed} records are the journal's, field by field, up to its watermark, \
+             {watermark}"
+        ))?;
+    }
+    if breaches.is_empty() {
+        report.say(
+            "Postgres: nothing oversold, nobody over the limit, every purchase has its checkout, the \
+             pools are the sums of what was sold",
+        )?;
+    }
+    match (durable.0.saturating_sub(watermark.lsn.0), ledger.server()) {
+        (0, _) => Ok(()),
+        (lag, Some(_)) => report.say(&format!("Postgres: {lag} records behind the journal")),
+        (lag, None) => report.say(&format!(
+            "Postgres: {lag} records behind the journal; the next start goes on from there"
+        )),
+    }
+}

@@ -1,0 +1,243 @@
+//! A running server's memory, held against the journal that it writes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::thread;
+use std::time::Duration;
+
+use super::ledger::{Ledger, LedgerError};
+use super::report::Report;
+use super::server::{RunningServer, ServerError, ShownItem, ShownSale, ShownStock};
+use crate::reconcile::Findings;
+use crate::sale::{Sale, State};
+use crate::types::{ItemIndex, SaleId};
+
+/// How often it is looked at while it moves, or seems to be different.
+const LOOKS_MAX: usize = 5;
+const PAUSE: Duration = Duration::from_millis(300);
+/// Sales that are compared item by item: those that are open, and the newest.
+const SALES_BY_ITEM_MAX: usize = 24;
+
+/// What the server showed, one question after the other.
+struct Shown {
+    sales: Vec<ShownSale>,
+    stock: BTreeMap<String, ShownStock>,
+    items: BTreeMap<SaleId, Vec<ShownItem>>,
+}
+
+/// Units sold when the looking began. Nothing that is sold is ever given back, so that no figure that
+/// is shown later may be lower.
+struct Before {
+    sales: BTreeMap<SaleId, (u64, Vec<u64>)>,
+}
+
+/// Compares, and says what came of it.
+///
+/// # Errors
+/// The output is gone; all else is part of the report.
+pub(super) fn compare(
+    server: &RunningServer,
+    ledger: &mut Ledger,
+    report: &mut Report<'_>,
+) -> io::Result<()> {
+    let mut last = None;
+    for look in 0..LOOKS_MAX {
+        if look > 0 {
+            thread::sleep(PAUSE);
+        }
+        match look_once(server, ledger) {
+            Ok((true, findings)) if findings.count == 0 => {
+                return say_agreed(ledger, report, "nothing moved meanwhile");
+            }
+            // What was taken and not yet recorded looks different for a moment.
+            Ok(found) => last = Some(found),
+            Err(error) if error.is_difference() => return report.different(&error.to_string()),
+            Err(error) => return report.unchecked(&format!("memory: {error}")),
+        }
+    }
+    match last {
+        Some((_, findings)) if findings.count > 0 => report.findings("memory", &findings),
+        _ => say_agreed(
+            ledger,
+            report,
+            "it kept moving, so every figure was held between the journal's before and after",
+        ),
+    }
+}
+
+fn say_agreed(ledger: &Ledger, report: &mut Report<'_>, how: &str) -> io::Result<()> {
+    let sales = ledger.state.sales().len();
+    let by_item = sales.min(SALES_BY_ITEM_MAX);
+    report.say(&format!(
+        "memory: {sales} sales, {by_item} of them item by item, as the journal has them up to record \
+         {} ({how})",
+        ledger.at
+    ))
+}
+
+/// Looks once: whether nothing moved, and what was different.
+fn look_once(server: &RunningServer, ledger: &mut Ledger) -> Result<(bool, Findings), LedgerError> {
+    let before = server.health()?;
+    ledger.advance(before.durable())?;
+    let chosen = chosen(&ledger.state);
+    let sold_before = Before::of(&ledger.state, &chosen);
+    let shown = Shown::ask(server, &chosen)?;
+    let after = server.settled()?;
+    ledger.advance(after.durable())?;
+    let still = before.durable() == after.durable()
+        && before.journal.pending_bytes == 0
+        && after.journal.pending_bytes == 0;
+    let mut findings = Findings::default();
+    compare_sales(&ledger.state, &sold_before, &shown, still, &mut findings);
+    Ok((still, findings))
+}
+
+/// The sales to be compared item by item.
+fn chosen(state: &State) -> BTreeSet<SaleId> {
+    let sales = state.sales();
+    let open = sales.iter().filter(|sale| !sale.is_closed());
+    let closed = sales.iter().filter(|sale| sale.is_closed());
+    let newest_first = open.rev().chain(closed.rev());
+    newest_first
+        .take(SALES_BY_ITEM_MAX)
+        .map(|sale| sale.id())
+        .collect()
+}
+
+impl Shown {
+    fn ask(server: &RunningServer, chosen: &BTreeSet<SaleId>) -> Result<Self, ServerError> {
+        let items = chosen.iter().map(|&sale| Ok((sale, server.items(sale)?)));
+        Ok(Self {
+            items: items.collect::<Result<_, _>>()?,
+            sales: server.sales()?,
+            stock: server.health()?.stock,
+        })
+    }
+}
+
+impl Before {
+    fn of(state: &State, chosen: &BTreeSet<SaleId>) -> Self {
+        let sales = state.sales().iter().map(|sale| {
+            let of_items = chosen.contains(&sale.id()).then(|| sold_by_item(sale));
+            (
+                sale.id(),
+                (sale.figures().sold, of_items.unwrap_or_default()),
+            )
+        });
+        Self {
+            sales: sales.collect(),
+        }
+    }
+}
+
+fn sold_by_item(sale: &Sale) -> Vec<u64> {
+    let views = (0..sale.item_count()).filter_map(|index| sale.item_view(ItemIndex(index)));
+    views.map(|item| item.sold).collect()
+}
+
+/// With `still`, everything must be equal; otherwise nothing may be less than before or more than now.
+fn compare_sales(
+    state: &State,
+    before: &Before,
+    shown: &Shown,
+    still: bool,
+    findings: &mut Findings,
+) {
+    let by_id: BTreeMap<&str, &ShownSale> =
+        shown.sales.iter().map(|sale| (&*sale.id, sale)).collect();
+    for sale in state.sales() {
+        let id = sale.id().to_string();
+        let known = before.sales.get(&sale.id());
+        let Some(shown_sale) = by_id.get(&*id) else {
+            if still || known.is_some() {
+                findings.add(|| format!("sale {id} is not there"));
+            }
+            continue;
+        };
+        let figures = sale.figures();
+        let least = known.map_or(0, |(sold, _)| *sold);
+        if shown_sale.total_items != figures.total {
+            findings.add(|| {
+                let (shown, ours) = (shown_sale.total_items, figures.total);
+                format!("sale {id}: {shown} units, the journal has {ours}")
+            });
+        }
+        check_sold(
+            &id,
+            shown_sale.items_sold,
+            (least, figures.sold),
+            still,
+            findings,
+        );
+        if let Some(stock) = shown.stock.get(&id) {
+            check_sold(&id, stock.sold, (least, figures.sold), still, findings);
+            check_stock(&id, stock, figures.held, still, findings);
+        }
+        if let (Some(items), Some((_, least))) = (shown.items.get(&sale.id()), known) {
+            compare_items(sale, least, items, still, findings);
+        }
+    }
+    let unknown = |id: &str| state.sales().iter().all(|sale| sale.id().to_string() != id);
+    for sale in shown.sales.iter().filter(|sale| unknown(&sale.id)) {
+        findings.add(|| format!("sale {} is not in the journal", sale.id));
+    }
+}
+
+fn check_sold(id: &str, shown: u64, bounds: (u64, u64), still: bool, findings: &mut Findings) {
+    let (least, most) = bounds;
+    let least = if still { most } else { least };
+    if !(least..=most).contains(&shown) {
+        findings.add(|| format!("sale {id}: {shown} sold, the journal has {least} to {most}"));
+    }
+}
+
+fn check_stock(id: &str, stock: &ShownStock, held: u64, still: bool, findings: &mut Findings) {
+    if still && stock.held != held {
+        findings.add(|| format!("sale {id}: {} held, the journal has {held}", stock.held));
+    }
+    if stock.sold > stock.total {
+        findings.add(|| format!("sale {id}: {} sold of {}", stock.sold, stock.total));
+    }
+}
+
+fn compare_items(
+    sale: &Sale,
+    sold_before: &[u64],
+    shown: &[ShownItem],
+    still: bool,
+    findings: &mut Findings,
+) {
+    let id = sale.id();
+    if shown.len() != sale.item_count() as usize {
+        let (shown, ours) = (shown.len(), sale.item_count());
+        findings.add(|| format!("sale {id}: {shown} items, the journal has {ours}"));
+        return;
+    }
+    for (index, (item, least)) in (0..).zip(shown.iter().zip(sold_before)) {
+        let Some(ours) = sale.item_view(ItemIndex(index)) else {
+            continue;
+        };
+        if item.id != ours.id || item.stock != ours.stock {
+            findings.add(|| format!("sale {id}: item {index} is another one, or another stock"));
+            continue;
+        }
+        let taken = ours.stock - ours.remaining;
+        let shown_taken = item.stock.saturating_sub(item.remaining);
+        // What is held may be given back, or have been taken and given back meanwhile.
+        let fits = if still {
+            shown_taken == taken
+        } else if sale.has_holds() {
+            shown_taken >= *least
+        } else {
+            (*least..=ours.sold).contains(&shown_taken)
+        };
+        if !fits {
+            findings.add(|| {
+                format!(
+                    "sale {id}, item {}: {shown_taken} taken, the journal has {taken}",
+                    item.id
+                )
+            });
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! `flashsale verify`: proves that journal, memory, Postgres and Redis say the same, or says where they
+//! do not. Changes nothing.
+
+mod database;
+mod earlier;
+mod ledger;
+mod memory;
+mod report;
+mod server;
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::Path;
+
+pub(super) use earlier::apply;
+
+use super::journal_report::write_state;
+use super::sinks;
+use crate::config::Config;
+use ledger::Ledger;
+use report::Report;
+use server::RunningServer;
+
+/// Compares the journal in `dir` with everything that is configured, and with the memory of the server
+/// at `server` when that is using the journal. The exit code: 0 when all agrees, 1 when something does
+/// not, 2 when something could not be checked and the rest agrees.
+///
+/// # Errors
+/// The output is gone, or no runtime can be made.
+pub fn verify(
+    config: &Config,
+    dir: &Path,
+    server: Option<SocketAddr>,
+    out: &mut dyn Write,
+) -> io::Result<u8> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let mut report = Report::new(out);
+    runtime.block_on(compare_all(config, dir, server, &mut report))?;
+    report.end()
+}
+
+async fn compare_all(
+    config: &Config,
+    dir: &Path,
+    server: Option<SocketAddr>,
+    report: &mut Report<'_>,
+) -> io::Result<()> {
+    let address = server.unwrap_or_else(|| config.server.local_address());
+    let mut ledger = match Ledger::open(dir, RunningServer::at(address)) {
+        Ok(ledger) => ledger,
+        Err(error) if error.is_difference() => {
+            report.different(&error.to_string())?;
+            return report.unchecked("everything else, because it is held against the journal");
+        }
+        Err(error) => return report.unchecked(&error.to_string()),
+    };
+    write_state(report.out(), ledger.snapshot, ledger.at, &ledger.state)?;
+    match ledger.server().cloned() {
+        Some(server) => memory::compare(&server, &mut ledger, report)?,
+        None if server.is_some() => report.unchecked(
+            "memory: nobody uses this journal, so the server at the given address is another's",
+        )?,
+        None => report.say("memory: no server runs on this journal")?,
+    }
+    match &config.database {
+        Some(database) => {
+            let options = sinks::postgres_sink(database);
+            database::compare(&options, &mut ledger, report).await?;
+        }
+        None => report.say("Postgres: not configured")?,
+    }
+    Ok(())
+}

@@ -1,0 +1,286 @@
+//! Holds the records that a sink gives back against the journal's, number by number.
+
+use super::postgres::Rebuilt;
+use super::watermark::Watermark;
+use crate::journal::record::Record;
+use crate::journal::{Entry, JournalError, Tail, codec, fingerprint};
+use crate::types::Lsn;
+
+/// What was found to be wrong: the first of it in words, the rest as a number.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// In words that name records, users and items, and never a code.
+    pub told: Vec<String>,
+    /// All of it.
+    pub count: u64,
+}
+
+impl Findings {
+    /// Most that is told in words.
+    pub const TOLD_MAX: usize = 10;
+
+    /// Adds one; the words are made only when they are told.
+    pub fn add(&mut self, what: impl FnOnce() -> String) {
+        if self.told.len() < Self::TOLD_MAX {
+            self.told.push(what());
+        }
+        self.count += 1;
+    }
+}
+
+/// A comparison of a journal with the records of a sink, which are handed over in order.
+pub struct Comparison {
+    journal: Tail,
+    /// The last record that both are to have.
+    until: Lsn,
+    matching: Matching,
+}
+
+struct Matching {
+    /// The first record that the journal has; a sink may have more.
+    first: Lsn,
+    watermark: Watermark,
+    findings: Findings,
+    agreed: u64,
+    /// The sink's record that was handed over last.
+    last: Lsn,
+}
+
+impl Comparison {
+    /// Compares from the next record of `journal` to `watermark`, or to `durable` where the journal ends
+    /// before that.
+    #[must_use]
+    pub fn new(journal: Tail, watermark: Watermark, durable: Lsn) -> Self {
+        let mut findings = Findings::default();
+        if watermark.lsn > durable {
+            findings.add(|| {
+                format!(
+                    "its watermark, {watermark}, is ahead of the journal, which ends at {durable}"
+                )
+            });
+        }
+        Self {
+            until: watermark.lsn.min(durable),
+            matching: Matching {
+                first: journal.next(),
+                watermark,
+                findings,
+                agreed: 0,
+                last: Lsn::ZERO,
+            },
+            journal,
+        }
+    }
+
+    /// Compares the next records. Those before the journal's beginning are left alone.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn take(&mut self, chunk: &[Rebuilt]) -> Result<(), JournalError> {
+        let (matching, mut theirs) = (&mut self.matching, chunk.iter().peekable());
+        let next = self.journal.next();
+        while let Some(record) = theirs.next_if(|record| record.lsn < next) {
+            matching.extra(record);
+        }
+        let last = chunk.last().map_or(Lsn::ZERO, |record| record.lsn);
+        self.journal.read(last.min(self.until), &mut |ours| {
+            while let Some(record) = theirs.next_if(|record| record.lsn < ours.lsn) {
+                matching.extra(record);
+            }
+            matching.pair(ours, theirs.next_if(|record| record.lsn == ours.lsn));
+            true
+        })?;
+        theirs.for_each(|record| matching.extra(record));
+        Ok(())
+    }
+
+    /// What was found when nothing more comes, and how many records are the same in both.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn finish(mut self) -> Result<(Findings, u64), JournalError> {
+        let matching = &mut self.matching;
+        self.journal.read(self.until, &mut |ours| {
+            matching.pair(ours, None);
+            true
+        })?;
+        Ok((self.matching.findings, self.matching.agreed))
+    }
+}
+
+impl Matching {
+    /// A record of the journal, with what the sink has at its number.
+    fn pair(&mut self, ours: &Entry<'_>, theirs: Option<&Rebuilt>) {
+        let different = match theirs {
+            None => Some("it is missing there".to_owned()),
+            Some(theirs) => {
+                self.last = theirs.lsn;
+                difference(ours, theirs)
+            }
+        };
+        match different {
+            None => self.agreed += 1,
+            Some(what) => self
+                .findings
+                .add(|| say(ours.lsn, Some(&ours.record), &what)),
+        }
+        if ours.lsn == self.watermark.lsn && fingerprint(ours) != self.watermark.fingerprint {
+            let what = "the fingerprint of its watermark is that of another journal's record";
+            self.findings
+                .add(|| say(ours.lsn, Some(&ours.record), what));
+        }
+    }
+
+    /// A record of the sink at a number for which the journal has none, or has had its turn.
+    fn extra(&mut self, theirs: &Rebuilt) {
+        let what = if theirs.lsn == self.last {
+            "it is there twice"
+        } else if theirs.lsn > self.watermark.lsn {
+            "it is there, but behind the watermark"
+        } else {
+            "it is there, but not in the journal"
+        };
+        self.last = theirs.lsn;
+        if theirs.lsn >= self.first || theirs.lsn == Lsn::ZERO {
+            let decoded = theirs.record.as_deref().ok().and_then(codec::decode);
+            let record = decoded.map(|(_, record, _)| record);
+            self.findings.add(|| say(theirs.lsn, record.as_ref(), what));
+        }
+    }
+}
+
+fn say(lsn: Lsn, record: Option<&Record<'_>>, what: &str) -> String {
+    match record {
+        Some(record) => format!("record {lsn}, {record:?}: {what}"),
+        None => format!("record {lsn}: {what}"),
+    }
+}
+
+/// How the sink's record differs from the journal's; `None` when it does not.
+fn difference(ours: &Entry<'_>, theirs: &Rebuilt) -> Option<String> {
+    let bytes = match &theirs.record {
+        Ok(bytes) => bytes,
+        Err(why) => return Some((*why).clone()),
+    };
+    let Some((at, record, _)) = codec::decode(bytes) else {
+        return Some("it is no record there".into());
+    };
+    let mut fields = differing_fields(&ours.record, &record);
+    if at != ours.at {
+        fields.push("its time");
+    }
+    (!fields.is_empty()).then(|| format!("another value there of {}", fields.join(", ")))
+}
+
+fn differing_fields(ours: &Record<'_>, theirs: &Record<'_>) -> Vec<&'static str> {
+    match (ours, theirs) {
+        (
+            Record::Checkout {
+                sale,
+                secret,
+                user,
+                item,
+                quantity,
+                hold_until,
+                opens,
+            },
+            Record::Checkout {
+                sale: sale_2,
+                secret: secret_2,
+                user: user_2,
+                item: item_2,
+                quantity: quantity_2,
+                hold_until: hold_until_2,
+                opens: opens_2,
+            },
+        ) => named([
+            (sale != sale_2, "sale"),
+            (secret != secret_2, "code"),
+            (user != user_2, "user"),
+            (item != item_2, "item"),
+            (quantity != quantity_2, "quantity"),
+            (hold_until != hold_until_2, "the end of its hold"),
+            (opens != opens_2, "whether it opens the checkout"),
+        ]),
+        (
+            Record::Purchase {
+                sale,
+                secret,
+                user,
+                key,
+                lines,
+            },
+            Record::Purchase {
+                sale: sale_2,
+                secret: secret_2,
+                user: user_2,
+                key: key_2,
+                lines: lines_2,
+            },
+        ) => named([
+            (sale != sale_2, "sale"),
+            (secret != secret_2, "code"),
+            (user != user_2, "user"),
+            (key != key_2, "idempotency key"),
+            (lines != lines_2, "results"),
+        ]),
+        (
+            Record::Expired { sale, secret, user },
+            Record::Expired {
+                sale: sale_2,
+                secret: secret_2,
+                user: user_2,
+            },
+        ) => named([
+            (sale != sale_2, "sale"),
+            (secret != secret_2, "code"),
+            (user != user_2, "user"),
+        ]),
+        (
+            Record::SaleItems { sale, first, items },
+            Record::SaleItems {
+                sale: sale_2,
+                first: first_2,
+                items: items_2,
+            },
+        ) => named([
+            (sale != sale_2, "sale"),
+            (first != first_2, "the first item's place"),
+            (items != items_2, "items"),
+        ]),
+        (
+            Record::SaleCreated { sale, terms },
+            Record::SaleCreated {
+                sale: sale_2,
+                terms: terms_2,
+            },
+        ) => named([(sale != sale_2, "sale"), (terms != terms_2, "terms")]),
+        (
+            Record::Refused {
+                sale,
+                user,
+                item,
+                reason,
+            },
+            Record::Refused {
+                sale: sale_2,
+                user: user_2,
+                item: item_2,
+                reason: reason_2,
+            },
+        ) => named([
+            (sale != sale_2, "sale"),
+            (user != user_2, "user"),
+            (item != item_2, "item"),
+            (reason != reason_2, "reason"),
+        ]),
+        _ if ours == theirs => Vec::new(),
+        (Record::SaleClosed { .. }, Record::SaleClosed { .. }) => vec!["sale"],
+        _ => vec!["its kind"],
+    }
+}
+
+fn named<const N: usize>(fields: [(bool, &'static str); N]) -> Vec<&'static str> {
+    let differing = fields.into_iter().filter(|(differs, _)| *differs);
+    differing.map(|(_, name)| name).collect()
+}
