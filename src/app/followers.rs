@@ -82,7 +82,7 @@ impl Followers {
             follower.ask_to_stop();
         }
         for follower in self.database.into_iter().chain(self.redis) {
-            follower.join();
+            follower.stop();
         }
     }
 

@@ -100,7 +100,7 @@ impl Follower {
     }
 
     /// Asks the thread to stop and waits until it has.
-    pub fn join(self) {
+    pub fn stop(self) {
         self.ask_to_stop();
         let _ = self.thread.join();
     }

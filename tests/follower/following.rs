@@ -24,7 +24,7 @@ fn everything_arrives_once_and_in_order() {
         .fake
         .content(|content| content.batches.iter().max().copied());
     assert!(largest <= Some(limits::BATCH_RECORDS_MAX));
-    follower.join();
+    follower.stop();
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn failures_neither_lose_nor_repeat_a_record() {
     }
     world.wait_for_equality();
     assert_eq!(world.figures().rebuilds, 0, "nothing was ever lost");
-    follower.join();
+    follower.stop();
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn a_sink_that_is_away_is_down_and_its_lag_is_shown() {
         world.figures().status == SinkStatus::Up
     });
     assert_eq!(world.figures().lag_seconds, 0);
-    follower.join();
+    follower.stop();
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn the_end_of_the_server_takes_the_sink_along() {
     let follower = world.follow();
     world.append(5_000, 1);
     world.journal.close();
-    follower.join();
+    follower.stop();
     world.wait_for_equality();
 }
 
@@ -97,6 +97,6 @@ fn the_end_of_the_server_does_not_wait_for_a_dead_sink() {
     world.append(10, 1);
     let follower = world.follow();
     wait_until("the first failure", || world.figures().failures > 0);
-    follower.join();
+    follower.stop();
     assert_eq!(world.fake.content(|content| content.records.len()), 0);
 }

@@ -25,7 +25,7 @@ fn what_is_lost_while_busy_is_filled_again() {
     world.append(100, 1);
     world.wait_for_equality();
     wait_until("the gauge", || world.figures().rebuilds == 1);
-    follower.join();
+    follower.stop();
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn what_is_lost_while_idle_is_noticed() {
         content.watermark = Default::default();
     });
     world.wait_for_equality();
-    follower.join();
+    follower.stop();
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn a_sink_that_fell_back_is_brought_up_from_there() {
         1,
         "not from nothing"
     );
-    follower.join();
+    follower.stop();
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn a_second_writer_is_fenced() {
     });
     assert_eq!(world.figures().status, SinkStatus::Down);
     assert_eq!(world.fake.content(|content| content.records.len()), 10);
-    follower.join();
+    follower.stop();
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn another_journal_is_refused_at_once() {
     world.append(10, 1);
     let follower = world.follow();
     world.wait_for_equality();
-    follower.join();
+    follower.stop();
     // The same numbers, other records; and fewer of them.
     for (count, why) in [
         (20, "is not the one of this journal"),
@@ -105,7 +105,7 @@ fn another_journal_is_refused_at_once() {
             other => panic!("{other:?}"),
         };
         assert!(said.contains(why), "{said}");
-        follower.join();
+        follower.stop();
     }
     assert_eq!(world.fake.content(|content| content.records.len()), 10);
 }
@@ -119,5 +119,5 @@ fn a_sink_that_needs_what_was_trimmed_starts_over_or_says_why_not() {
     let follower = world.follow();
     let word = follower.first_word(PATIENCE).expect("a word");
     assert!(matches!(word, Err(SinkError::Refused(why)) if why.contains("trimmed")));
-    follower.join();
+    follower.stop();
 }
