@@ -1,6 +1,7 @@
 //! The only place where the parts are put together.
 
 pub mod journal_report;
+pub mod sinks;
 
 mod logging;
 

@@ -13,12 +13,13 @@
 mod backoff;
 mod error;
 mod follower;
+pub mod redis;
 mod sink;
 mod source;
 mod watermark;
 
 pub use error::SinkError;
 pub use follower::{Follower, FollowerTools};
-pub use sink::Sink;
+pub use sink::{Batch, Sink};
 pub use source::Source;
 pub use watermark::{Applied, Watermark};
