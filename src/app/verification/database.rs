@@ -88,13 +88,15 @@ async fn look(options: &PostgresOptions, ledger: &mut Ledger) -> Result<Compared
     let earlier = earlier
         .map(|earlier| finish_earlier(earlier, watermark))
         .transpose()?;
+    let breaches = records.breaches(Findings::TOLD_MAX).await?;
+    records.end().await?;
     Ok(Compared {
         watermark,
         durable,
         findings,
         agreed,
         earlier,
-        breaches: records.breaches(Findings::TOLD_MAX).await?,
+        breaches,
     })
 }
 
