@@ -3,11 +3,13 @@
 //!
 //! # One idea
 //!
-//! **The journal is the truth. Memory is a fold over it.**
+//! **The journal is the truth. Memory is a fold over it. Postgres and Redis are projections of it.**
 //!
 //! ```text
-//! request ─► http ─► sale engine ─► journal ─► 200
-//!                      (memory)
+//! request ─► http ─► sale engine ─► journal ─► 200            (in this order)
+//!                      (memory)        │
+//!                                      ├─► reconcile ─► Postgres   (later, exactly once)
+//!                                      └─► reconcile ─► Redis      (later, exactly once)
 //! ```
 //!
 //! Memory decides, in nanoseconds, with atomics. The journal makes the decision durable, a batch per
@@ -24,6 +26,7 @@
 //! | [`schedule`] | what happens by the clock | sale, leaves |
 //! | [`http`] | requests to engine calls, outcomes to answers | sale, schedule, leaves |
 //! | [`runtime`] | a pinned runtime per core, connections, drain | http, leaves |
+//! | [`reconcile`] | Postgres and Redis, brought behind the journal | journal, leaves |
 //! | [`app`], [`cli`] | where the parts are put together | everything |
 //!
 //! `tests/layering` holds the code to this table.

@@ -43,6 +43,8 @@ pub const APPENDERS_MAX: usize = 260;
 pub const SEGMENT_BYTES_MIN: u64 = 4 * 1024 * 1024;
 /// Largest segment, in bytes.
 pub const SEGMENT_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+/// Seconds between two looks for segments that are no longer needed.
+pub const TRIM_SECONDS: u64 = 30;
 /// Sealed journal bytes after which a new snapshot is worth its work.
 pub const SNAPSHOT_EVERY_BYTES: u64 = 256 * 1024 * 1024;
 
@@ -75,11 +77,17 @@ pub const RETRY_AFTER_SECONDS: u32 = 1;
 
 /// Most records that a sink is given at once.
 pub const BATCH_RECORDS_MAX: usize = 16 * 1024;
-/// Milliseconds between two looks at the journal of a follower that has caught up. Nobody wakes it, so
-/// that a commit costs nothing more when there are sinks.
-pub const FOLLOW_POLL_MS: u64 = 25;
+/// Milliseconds between two looks at the journal for Postgres, whose transactions cost a sync each.
+/// Nobody wakes a follower, so that a commit costs nothing more when there are sinks.
+pub const POSTGRES_PACE_MS: u64 = 100;
+/// Milliseconds between two looks at the journal for Redis.
+pub const REDIS_PACE_MS: u64 = 20;
+/// By how much followers step back behind the threads that sell, in steps of `nice`.
+pub const FOLLOW_NICE: i32 = 10;
 /// Seconds that the end of the server may wait for sinks that are up to catch up.
 pub const FOLLOW_DRAIN_SECONDS: u64 = 5;
+/// Seconds that the start waits for the database to say whether it fits the journal.
+pub const SINK_FIRST_WORD_SECONDS: u64 = 3;
 /// Milliseconds after which an idle sink is asked where it is.
 pub const SINK_ASK_MS: u64 = 1_000;
 /// Seconds for a connection to a sink to be there and prepared.
@@ -139,7 +147,7 @@ const _: () = {
         SEGMENT_BYTES_MIN / 8 + (APPENDERS_MAX * PURCHASE_RECORD_BYTES_MAX) as u64
             <= SEGMENT_BYTES_MIN - 8192
     );
-    assert!(FOLLOW_POLL_MS < SINK_ASK_MS && SINK_ASK_MS <= SINK_SLOW_SECONDS * 1000);
+    assert!(POSTGRES_PACE_MS < SINK_ASK_MS && SINK_ASK_MS <= SINK_SLOW_SECONDS * 1000);
     assert!(BACKOFF_MS_MIN < BACKOFF_MS_MAX);
     // Opening a sink is a connection and, at worst, a lock.
     assert!(DATABASE_CONNECT_SECONDS + DATABASE_LOCK_SECONDS < SINK_CONNECT_SECONDS);

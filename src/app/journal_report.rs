@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::env::{Disk, OpenMode, RealDisk};
+use crate::env::{Disk, OpenMode, OsEntropy, RealDisk, SystemClock};
 use crate::journal::segment::{self, Segment};
 use crate::journal::{self, Entry, JournalError, Opening, Record, SegmentReader, snapshot};
 use crate::sale::{Recovered, State};
@@ -159,7 +159,7 @@ pub(super) fn write_state(
 pub fn repair(dir: &Path, out: &mut dyn Write) -> Result<(), ReportError> {
     let disk = Arc::new(RealDisk);
     let _lock = Opening::lock_existing(disk.clone(), dir)?;
-    match journal::repair(&*disk, dir)? {
+    match journal::repair(&*disk, dir, &SystemClock::new(), &OsEntropy)? {
         None => writeln!(out, "nothing is damaged; nothing was changed")?,
         Some(repaired) => {
             writeln!(

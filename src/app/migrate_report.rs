@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use tokio::runtime::{Builder, Runtime};
 
-use super::sinks::postgres_sink;
+use super::sinks::postgres_options;
 use crate::config::Config;
 use crate::reconcile::postgres::PostgresOptions;
 use crate::reconcile::postgres::migrations::{self, MigrationError, MigrationStatus, Undoing};
@@ -111,7 +111,7 @@ pub fn status(config: &Config, out: &mut dyn Write) -> Result<(), MigrateError> 
 fn prepare(config: &Config) -> Result<(Runtime, PostgresOptions), MigrateError> {
     let database = config.database.as_ref().ok_or(MigrateError::NoDatabase)?;
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    Ok((runtime, postgres_sink(database)))
+    Ok((runtime, postgres_options(database)))
 }
 
 fn warning(plan: &[Undoing]) -> String {

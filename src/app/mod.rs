@@ -6,6 +6,7 @@ pub mod recovery;
 pub mod sinks;
 pub mod verification;
 
+mod followers;
 mod logging;
 
 use std::process::ExitCode;
@@ -15,13 +16,15 @@ use std::thread;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use self::followers::Followers;
 use crate::config::{self, Config};
 use crate::env::{Clock, OsEntropy, RealDisk, SystemClock};
 use crate::http::Api;
 use crate::journal::{CommitWaiters, Durability, JournalError, Opening, Options, Tools};
 use crate::limits;
+use crate::reconcile::SinkError;
 use crate::runtime::{Running, ServeError, Server, Shutdown};
-use crate::sale::{CreateError, Engine, EngineOptions, Recovered, Snapshotter};
+use crate::sale::{CreateError, Engine, EngineOptions, Recovered, Retention, Snapshotter};
 use crate::schedule::{Rotation, Scheduler};
 use crate::telemetry::Registry;
 
@@ -39,6 +42,14 @@ enum AppError {
     FirstSaleLost(#[from] crate::journal::JournalFailed),
     #[error(transparent)]
     Serve(#[from] ServeError),
+    #[error("the database cannot be followed: {0}")]
+    Database(String),
+    #[error(
+        "the database does not fit this journal: {0}. If the journal's disk was lost, build the journal \
+         again with `flashsale recover --from postgres`; otherwise set another journal.dir or \
+         database.dbname"
+    )]
+    Diverged(SinkError),
     #[error("cannot start a thread or listen to signals: {0}")]
     Start(#[from] std::io::Error),
 }
@@ -63,26 +74,27 @@ fn run(config: &Config) -> Result<(), AppError> {
         config.describe()
     );
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    if config.database.is_some() || config.redis.is_some() {
-        tracing::warn!(
-            "this version follows no sink: Postgres and Redis are configured and left alone"
-        );
-    }
     let signals = Signals::listen()?;
 
     let engine = open_engine(config, &clock)?;
+    let telemetry = Arc::new(Registry::new());
+    let followers = Followers::start(config, engine.journal(), &clock, &telemetry)?;
+    followers.check()?;
     let snapshotter = Snapshotter::start(
         Arc::clone(engine.journal()),
         Arc::clone(&clock),
         Arc::new(OsEntropy),
-        config.journal.retain.map(seconds),
+        config.journal.retain.map(|retain| Retention {
+            seconds: seconds(retain),
+            followed: Box::new(followers.followed()),
+        }),
     )?;
     let rotation = rotation(config);
     open_first_sale(&engine, &rotation)?;
     let scheduler = Scheduler::start(Arc::clone(&engine), rotation)?;
 
     let shutdown = Shutdown::new();
-    let running = start_server(config, &engine, &shutdown)?;
+    let running = start_server(config, &engine, telemetry, &shutdown)?;
     announce_sale(&engine);
 
     signals.wait_then_begin(shutdown);
@@ -90,6 +102,7 @@ fn run(config: &Config) -> Result<(), AppError> {
     scheduler.stop();
     engine.journal().close();
     snapshotter.join();
+    followers.stop();
     let report = drained?;
     let lsn = engine.journal().durable();
     tracing::info!(connections = report.open, cut = report.cut, %lsn, "drained, journal closed");
@@ -180,6 +193,7 @@ fn seconds(duration: std::time::Duration) -> u32 {
 fn start_server(
     config: &Config,
     engine: &Arc<Engine>,
+    telemetry: Arc<Registry>,
     shutdown: &Shutdown,
 ) -> Result<Running, AppError> {
     let cores = thread::available_parallelism().map_or(1, usize::from);
@@ -190,7 +204,6 @@ fn start_server(
         .min(limits::WORKERS_MAX);
     let server = Server::bind(config.server.address(), workers)?;
     let address = server.address();
-    let registry = Arc::new(Registry::new());
     let started_us = engine.clock().monotonic_us();
     let engine = Arc::clone(engine);
     let make_api = move |_worker| {
@@ -198,7 +211,7 @@ fn start_server(
         Rc::new(Api::new(
             Arc::clone(&engine),
             waiters,
-            Arc::clone(&registry),
+            Arc::clone(&telemetry),
             started_us,
         ))
     };

@@ -89,7 +89,7 @@ pub fn recover(config: &Config, dir: &Path, out: &mut dyn Write) -> Result<(), R
         .enable_all()
         .build()?;
     let recovered = runtime.block_on(async {
-        let mut reader = PostgresReader::connect(&sinks::postgres_sink(database)).await?;
+        let mut reader = PostgresReader::connect(&sinks::postgres_options(database)).await?;
         write_aside(reader.records().await?, config.journal.segment_bytes, dir).await
     })?;
     recovered.say(dir, out)?;

@@ -5,7 +5,7 @@ use crate::reconcile::postgres::{Encryption, PostgresOptions};
 
 /// The Postgres sink that is configured.
 #[must_use]
-pub fn postgres_sink(config: &DatabaseConfig) -> PostgresOptions {
+pub fn postgres_options(config: &DatabaseConfig) -> PostgresOptions {
     PostgresOptions {
         host: config.host.clone(),
         port: config.port,

@@ -92,7 +92,7 @@ fn address(host: &str) -> Option<IpAddr> {
 
 fn database(check: &mut Check) -> Option<DatabaseConfig> {
     let config = DatabaseConfig {
-        host: check.host(keys::DATABASE_HOST),
+        host: check.database_host(),
         port: check.integer(keys::DATABASE_PORT, 5432, 1..=u16::MAX),
         user: check.text(keys::DATABASE_USER, "postgres", IDENTIFIER_BYTES_MAX),
         password: check.password(keys::DATABASE_PASSWORD),
@@ -279,11 +279,16 @@ impl Check {
         self.text(key, default, TEXT_BYTES_MAX).into()
     }
 
-    /// The host of a sink; empty when the sink is off.
-    fn host(&mut self, key: Key) -> String {
-        let allowed = format!("empty (off), or {HOST_ALLOWED}");
-        self.value(key, String::new(), &allowed, |given| {
-            let host = given.as_text().filter(|text| is_host(text))?;
+    /// The host of Postgres; empty when it is off.
+    fn database_host(&mut self) -> String {
+        let allowed = format!("empty (off), {HOST_ALLOWED}, or the directory of a Unix socket");
+        let is_socket = |text: &str| {
+            text.starts_with('/') && text.len() <= HOST_BYTES_MAX && is_visible_ascii(text)
+        };
+        self.value(keys::DATABASE_HOST, String::new(), &allowed, |given| {
+            let host = given
+                .as_text()
+                .filter(|text| is_host(text) || is_socket(text))?;
             Some(host.to_owned())
         })
     }

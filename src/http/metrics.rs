@@ -8,6 +8,7 @@ use super::Api;
 use super::answer::Answer;
 use super::health::uptime_seconds;
 use crate::env::ProcessMemory;
+use crate::telemetry::{SinkFigures, SinkStatus};
 
 const EXPOSITION: HeaderValue =
     HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
@@ -18,6 +19,7 @@ pub(super) fn metrics(api: &Api) -> Answer {
     write_requests(api, &mut text);
     write_connections(api, &mut text);
     write_stock(api, &mut text);
+    write_sinks(api, &mut text);
     let journal = api.engine.journal();
     family(
         &mut text,
@@ -121,6 +123,71 @@ fn write_stock(api: &Api, text: &mut String) {
         ] {
             let labels = format!("{{sale=\"{}\",state=\"{state}\"}}", sale.id());
             sample(text, name, &labels, units);
+        }
+    }
+}
+
+/// The sinks that are configured, and how far behind the journal they are.
+fn write_sinks(api: &Api, text: &mut String) {
+    let sinks = api.registry.sinks();
+    let (durable, now) = (api.engine.journal().durable(), api.engine.clock().now());
+    let all = [("database", &sinks.database), ("redis", &sinks.redis)]
+        .map(|(name, gauge)| (name, gauge.figures(durable, now)));
+    let configured: Vec<_> = all
+        .into_iter()
+        .filter(|(_, figures)| figures.status != SinkStatus::Disabled)
+        .collect();
+    type Value = fn(&SinkFigures) -> u64;
+    let families: [(&str, &str, &str, Value); 7] = [
+        (
+            "sink_up",
+            "gauge",
+            "1 while the sink takes what it is given.",
+            |figures| u64::from(figures.status == SinkStatus::Up),
+        ),
+        (
+            "sink_applied_lsn",
+            "gauge",
+            "Last record that the sink has.",
+            |figures| figures.applied_lsn,
+        ),
+        (
+            "sink_lag_records",
+            "gauge",
+            "Records that the sink does not have yet.",
+            |figures| figures.lag_records,
+        ),
+        (
+            "sink_lag_seconds",
+            "gauge",
+            "Age of the oldest of them.",
+            |figures| figures.lag_seconds,
+        ),
+        (
+            "sink_batches_total",
+            "counter",
+            "Batches that the sink took.",
+            |figures| figures.batches,
+        ),
+        (
+            "sink_failures_total",
+            "counter",
+            "Attempts that failed.",
+            |figures| figures.failures,
+        ),
+        (
+            "sink_rebuilds_total",
+            "counter",
+            "Times it was filled again from nothing.",
+            |figures| figures.rebuilds,
+        ),
+    ];
+    for (name, kind, about, value) in families {
+        if !configured.is_empty() {
+            family(text, name, kind, about);
+        }
+        for (sink, figures) in &configured {
+            sample(text, name, &format!("{{sink=\"{sink}\"}}"), value(figures));
         }
     }
 }

@@ -31,6 +31,7 @@ mod waiters;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -232,11 +233,11 @@ impl Journal {
         &self.disk
     }
 
-    /// Blocks until `bytes` have been sealed since the start, and says how many have; `None` once
-    /// the journal is closed or has failed.
+    /// Blocks until `bytes` have been sealed since the start, or nothing has happened for the time of
+    /// `patience`, and says how many have; `None` once the journal is closed or has failed.
     #[must_use]
-    pub fn wait_until_sealed(&self, bytes: u64) -> Option<u64> {
-        self.shared.wait_until_sealed(bytes)
+    pub fn wait_until_sealed(&self, bytes: u64, patience: Duration) -> Option<u64> {
+        self.shared.wait_until_sealed(bytes, patience)
     }
 
     /// Figures for operators.

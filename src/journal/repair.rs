@@ -1,13 +1,16 @@
 //! The way out of a damaged journal: keep the intact beginning, set the rest aside.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::error::JournalError;
+use super::frame::{self, FRAME_HEADER_BYTES};
 use super::opening;
-use super::segment::{self, Segment};
+use super::preparer::new_header;
+use super::segment::{self, SEGMENT_HEADER_BYTES, Segment};
 use super::snapshot;
-use super::trim;
-use crate::env::{Disk, OpenMode};
+use crate::env::{Clock, Disk, Entropy, OpenMode};
+use crate::limits;
 use crate::types::Lsn;
 
 /// What a repair has done.
@@ -20,85 +23,121 @@ pub struct Repaired {
     pub set_aside: Vec<PathBuf>,
 }
 
-/// Cuts the journal in `dir` at its first damage. A copy of the damaged segment, all later ones and
-/// the snapshots of what is cut off are set aside as `*.damaged`. `None` when nothing is damaged.
+/// Cuts the journal in `dir` at the first damage that a start would meet, which is behind the newest
+/// readable snapshot. A copy of the damaged segment, all later ones and unreadable snapshots are set
+/// aside as `*.damaged`. Where the damage hides the way from the snapshot on, all segments are, and the
+/// journal goes on from the snapshot. `None` when nothing is damaged.
 ///
 /// Records behind the damage are lost to the server, although clients may have been answered from
 /// them: whoever calls this has no better copy.
 ///
 /// # Errors
 /// An error of the operating system, or damage that cutting does not mend.
-pub fn repair(disk: &dyn Disk, dir: &Path) -> Result<Option<Repaired>, JournalError> {
-    // A first segment that cannot be read is damage, which the replay finds again.
-    let first = trim::first_lsn(disk, dir).ok().flatten().unwrap_or(Lsn(1));
-    let mut last_lsn = Lsn(first.0 - 1);
-    let found = opening::replay(disk, dir, last_lsn, None, &mut |entry| {
-        last_lsn = entry.lsn;
-        Ok(())
-    });
-    let (path, offset) = match found {
-        Ok(_) => {
-            let set_aside = set_newer_snapshots_aside(disk, dir, last_lsn)?;
-            let repaired = Repaired {
-                last_lsn,
-                set_aside,
-            };
-            return Ok((!repaired.set_aside.is_empty()).then_some(repaired));
-        }
-        Err(JournalError::Damaged { .. }) if first > Lsn(1) => {
-            let what = "it is damaged, and the records before the first one kept are only in a \
-                snapshot; cutting could lose both, so restore the directory from a backup";
-            return Err(JournalError::Contradiction {
-                lsn: last_lsn.next(),
-                what: what.into(),
-            });
-        }
-        Err(JournalError::Damaged { path, offset, .. }) => (path, offset),
-        Err(error) => return Err(error),
-    };
-    let name = path
-        .file_name()
-        .and_then(|name| name.to_str())
-        .unwrap_or_default();
-    let Some(number) = segment::segment_number(name) else {
-        let what = "only segments can be repaired; remove a damaged snapshot by hand".into();
-        return Err(JournalError::Damaged { path, offset, what });
-    };
-    let mut set_aside = set_newer_snapshots_aside(disk, dir, last_lsn)?;
-    for later in segment::list_segments(disk, dir)?
-        .into_iter()
-        .filter(|&later| later > number)
-    {
-        set_aside.push(set_file_aside(disk, &segment::segment_path(dir, later))?);
-    }
-    if offset == 0 {
-        if disk.open(&path, OpenMode::Read).is_ok() {
-            set_aside.push(set_file_aside(disk, &path)?);
-        }
-    } else {
-        set_aside.push(copy_and_cut(disk, dir, number, offset)?);
-    }
-    disk.sync_dir(dir).map_err(JournalError::io("sync", dir))?;
-    Ok(Some(Repaired {
-        last_lsn,
-        set_aside,
-    }))
-}
-
-/// A snapshot of what the journal no longer holds would leave a gap behind the kept part.
-fn set_newer_snapshots_aside(
+pub fn repair(
     disk: &dyn Disk,
     dir: &Path,
-    last_lsn: Lsn,
-) -> Result<Vec<PathBuf>, JournalError> {
-    let newer = snapshot::list(disk, dir)?
-        .into_iter()
-        .filter(|&lsn| lsn > last_lsn);
-    let set_aside = newer
-        .map(|lsn| set_file_aside(disk, &snapshot::path_of(dir, lsn)))
-        .collect::<Result<Vec<_>, _>>()?;
+    clock: &dyn Clock,
+    entropy: &dyn Entropy,
+) -> Result<Option<Repaired>, JournalError> {
+    let (base, unreadable) = newest_readable_snapshot(disk, dir)?;
+    let segments = segment::list_segments(disk, dir)?;
+    if base == Lsn::ZERO && segments.first().is_some_and(|&first| first > 1) {
+        let what = "the journal's beginning was in a snapshot that cannot be read; cutting would lose \
+            what is left, so restore the directory from a backup";
+        return Err(JournalError::Contradiction {
+            lsn: Lsn::ZERO.next(),
+            what: what.into(),
+        });
+    }
+    let mut set_aside = Vec::new();
+    for lsn in unreadable {
+        set_aside.push(set_file_aside(disk, &snapshot::path_of(dir, lsn))?);
+    }
+    if let Err(JournalError::Damaged { path, offset, .. }) = last_lsn(disk, dir, base) {
+        if let Some(number) = path.file_name().and_then(number_of) {
+            cut(disk, dir, number, offset, &mut set_aside)?;
+        }
+        if matches!(last_lsn(disk, dir, base), Err(JournalError::Damaged { .. })) {
+            begin_behind(disk, dir, base, clock, entropy, &mut set_aside)?;
+        }
+    }
     disk.sync_dir(dir).map_err(JournalError::io("sync", dir))?;
-    Ok(set_aside)
+    let repaired = Repaired {
+        last_lsn: last_lsn(disk, dir, base)?,
+        set_aside,
+    };
+    Ok((!repaired.set_aside.is_empty()).then_some(repaired))
+}
+
+fn number_of(name: &OsStr) -> Option<u64> {
+    segment::segment_number(name.to_str()?)
+}
+
+/// The LSN of the newest snapshot that can be read, 0 for none, and those of the newer ones.
+fn newest_readable_snapshot(disk: &dyn Disk, dir: &Path) -> Result<(Lsn, Vec<Lsn>), JournalError> {
+    let mut unreadable = Vec::new();
+    for lsn in snapshot::list(disk, dir)?.into_iter().rev() {
+        match snapshot::read(disk, dir, lsn, &mut |_| Ok(())) {
+            Ok(()) => return Ok((lsn, unreadable)),
+            Err(JournalError::Damaged { .. }) => unreadable.push(lsn),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok((Lsn::ZERO, unreadable))
+}
+
+/// The last record that a start from the snapshot at `base` would find.
+fn last_lsn(disk: &dyn Disk, dir: &Path, base: Lsn) -> Result<Lsn, JournalError> {
+    opening::replay(disk, dir, base, None, &mut |_| Ok(())).map(|replayed| replayed.last_lsn)
+}
+
+/// Cuts segment `number` at `offset` and sets it and the later ones aside.
+fn cut(
+    disk: &dyn Disk,
+    dir: &Path,
+    number: u64,
+    offset: u64,
+    set_aside: &mut Vec<PathBuf>,
+) -> Result<(), JournalError> {
+    let later = segment::list_segments(disk, dir)?;
+    for later in later.into_iter().filter(|&later| later > number) {
+        set_aside.push(set_file_aside(disk, &segment::segment_path(dir, later))?);
+    }
+    let path = segment::segment_path(dir, number);
+    if offset > 0 {
+        set_aside.push(copy_and_cut(disk, dir, number, offset)?);
+    } else if disk.open(&path, OpenMode::Read).is_ok() {
+        set_aside.push(set_file_aside(disk, &path)?);
+    }
+    Ok(())
+}
+
+/// Sets all segments aside and makes one that goes on behind the snapshot at `base`: its first batch
+/// is empty and says which record comes next.
+fn begin_behind(
+    disk: &dyn Disk,
+    dir: &Path,
+    base: Lsn,
+    clock: &dyn Clock,
+    entropy: &dyn Entropy,
+    set_aside: &mut Vec<PathBuf>,
+) -> Result<(), JournalError> {
+    let (mut length_bytes, mut last) = (limits::SEGMENT_BYTES_MIN, 0);
+    for number in segment::list_segments(disk, dir)? {
+        if let Ok(segment) = Segment::open(disk, dir, number, OpenMode::Read) {
+            length_bytes = segment.header.length_bytes;
+        }
+        last = number;
+        set_aside.push(set_file_aside(disk, &segment::segment_path(dir, number))?);
+    }
+    let header = new_header(last + 1, length_bytes, clock, entropy);
+    let segment = Segment::prepare(disk, dir, header)?;
+    let mut batch = vec![0; FRAME_HEADER_BYTES];
+    frame::seal(header.seed, base.next(), 0, &mut batch);
+    let (file, path) = (&*segment.file, &segment.path);
+    file.write_at(&batch, SEGMENT_HEADER_BYTES)
+        .map_err(JournalError::io("write", path))?;
+    file.sync_data().map_err(JournalError::io("sync", path))
 }
 
 /// A name beside `path` that no earlier repair has used.

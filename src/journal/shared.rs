@@ -215,13 +215,14 @@ impl Shared {
 
     /// Blocks until `bytes` have been sealed since the start; the bytes sealed, or `None` once the
     /// journal closes or has failed.
-    pub(super) fn wait_until_sealed(&self, bytes: u64) -> Option<u64> {
+    pub(super) fn wait_until_sealed(&self, bytes: u64, patience: Duration) -> Option<u64> {
         let mut next = self.next.lock();
+        let mut timed_out = false;
         while !self.is_over() {
-            if next.sealed_bytes >= bytes {
+            if next.sealed_bytes >= bytes || timed_out {
                 return Some(next.sealed_bytes);
             }
-            self.next_changed.wait(&mut next);
+            timed_out = self.next_changed.wait_for(&mut next, patience).timed_out();
         }
         None
     }

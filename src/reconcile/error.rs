@@ -13,6 +13,9 @@ pub enum SinkError {
     /// said so, or somebody else has written, or data was lost. The sink is asked where it is.
     #[error("its watermark has moved")]
     Moved,
+    /// It holds records that are not of this journal.
+    #[error("{0}: it follows another journal, or this one has lost records")]
+    Diverged(String),
     /// What it holds cannot be followed up, and a person has to decide.
     #[error("{0}")]
     Refused(String),

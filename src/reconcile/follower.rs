@@ -18,7 +18,6 @@ use crate::journal::Tail;
 use crate::limits;
 use crate::telemetry::SinkGauge;
 
-const POLL: Duration = Duration::from_millis(limits::FOLLOW_POLL_MS);
 const SLOW: Duration = Duration::from_secs(limits::SINK_SLOW_SECONDS);
 
 /// What a follower needs besides its sink and its source.
@@ -58,6 +57,8 @@ impl Follower {
         let applied = Applied::default();
         let ours = applied.clone();
         let run = move || {
+            // Of this thread only: those who sell go first.
+            let _ = rustix::process::nice(limits::FOLLOW_NICE);
             let mut feeding = Feeding {
                 sink: make(),
                 source,
@@ -93,9 +94,14 @@ impl Follower {
         self.first.recv_timeout(patience).ok()
     }
 
-    /// Ends the thread: once the sink has everything, or is down, or too much time has passed.
-    pub fn stop(self) {
+    /// Lets the thread end: once the sink has everything, or is down, or too much time has passed.
+    pub fn ask_to_stop(&self) {
         self.stop.send_replace(true);
+    }
+
+    /// Asks the thread to stop and waits until it has.
+    pub fn stop(self) {
+        self.ask_to_stop();
         let _ = self.thread.join();
     }
 }
@@ -168,17 +174,19 @@ impl<S: Sink> Feeding<S> {
     /// Connects and follows the journal until something fails, or there is no more to do.
     async fn follow(&mut self) -> Result<(), SinkError> {
         let connect = Duration::from_secs(limits::SINK_CONNECT_SECONDS);
+        let name = self.sink.name();
         let mut found = within(connect, self.sink.open()).await?;
         loop {
             let mut position = self.position(found).await?;
             match self.follow_from(&mut position).await {
                 Err(SinkError::Moved) => {
+                    let expected = position.watermark;
                     found = within(connect, self.sink.watermark()).await?;
-                    tracing::warn!(
-                        "{}: expected {}, found {found}",
-                        self.sink.name(),
-                        position.watermark
-                    );
+                    tracing::warn!("{name}: expected {expected}, found {found}");
+                    if found == expected {
+                        // Somebody moves it to and fro; that is no reason to spin.
+                        return Err(SinkError::Unavailable(SinkError::Moved.to_string()));
+                    }
                 }
                 ended => return ended,
             }
@@ -189,11 +197,7 @@ impl<S: Sink> Feeding<S> {
     async fn position(&mut self, found: Watermark) -> Result<Position, SinkError> {
         let (watermark, tail) = match self.source.locate(found)? {
             Located::Continues(tail) => (found, tail),
-            Located::Diverged(why) => {
-                return Err(SinkError::Refused(format!(
-                    "{why}: it follows another journal, or this one has lost records"
-                )));
-            }
+            Located::Diverged(why) => return Err(SinkError::Diverged(why)),
             Located::StartsOver => {
                 if self.applied.get() > found.lsn {
                     tracing::error!(
@@ -202,7 +206,8 @@ impl<S: Sink> Feeding<S> {
                     );
                     self.gauge.rebuilding();
                 }
-                let begun = self.sink.start_over(&self.source, found).await?;
+                let begun = self.sink.start_over(&self.source, found);
+                let begun = patiently(begun, &self.gauge).await?;
                 let tail = self.source.tail_after(begun.lsn)?;
                 let tail = tail.ok_or_else(|| {
                     SinkError::Refused("the journal no longer holds what it needs next".into())
@@ -233,17 +238,20 @@ impl<S: Sink> Feeding<S> {
 
     async fn follow_from(&mut self, position: &mut Position) -> Result<(), SinkError> {
         loop {
-            if position.tail.next() <= self.source.durable() {
+            let until = self.source.durable();
+            while position.tail.next() <= until {
                 self.apply_some(position).await?;
-                continue;
             }
             self.gauge.waiting_since(None);
             if *self.stopped.borrow() {
-                return Ok(());
+                if until == self.source.durable() {
+                    return Ok(());
+                }
+                continue;
             }
             self.ask(position).await?;
             tokio::select! {
-                () = sleep(POLL) => {}
+                () = sleep(self.sink.pace()) => {}
                 _ = self.stopped.changed() => {}
             }
         }
@@ -266,11 +274,8 @@ impl<S: Sink> Feeding<S> {
         })?;
         self.source.settle(&mut position.tail)?;
         self.gauge.waiting_since(oldest);
-        let applied = patiently(self.sink.apply(batch, from, to), &self.gauge).await;
-        if applied.is_err() {
-            // The batch is gone; the sink says where to read it again.
-            return applied;
-        }
+        // After a failure the batch is gone; the sink says from where to read it again.
+        patiently(self.sink.apply(batch, from, to), &self.gauge).await?;
         position.watermark = to;
         position.asked_us = self.clock.monotonic_us();
         self.gauge.took_batch();

@@ -1,5 +1,7 @@
 //! What a follower needs of a sink.
 
+use std::time::Duration;
+
 use super::error::SinkError;
 use super::source::Source;
 use super::watermark::Watermark;
@@ -21,6 +23,10 @@ pub trait Sink {
 
     /// What it is called in the log.
     fn name(&self) -> &'static str;
+
+    /// The time from one look at the journal to the next while there is less than a batch: what comes in
+    /// between goes together. Long enough that a transaction for each look costs nobody anything.
+    fn pace(&self) -> Duration;
 
     /// Connects anew, prepares what has to be there, and says how far the sink is.
     async fn open(&mut self) -> Result<Watermark, SinkError>;

@@ -40,7 +40,7 @@ pub use creation::{CreateError, NewCatalogue, NewSale};
 pub use engine::{Engine, EngineOptions};
 pub use outcome::{CheckoutOutcome, Decision, PurchaseOutcome, StockFigures, Unavailable};
 pub use sale::{ItemView, Sale, SaleStatus};
-pub use snapshotter::{Snapshotter, write_snapshot};
+pub use snapshotter::{Retention, Snapshotter, write_snapshot};
 pub use state::{Recovered, State};
 
 /// The calling thread's lane: threads with different lanes use different shards of a counter.

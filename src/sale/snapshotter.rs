@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
 
 use super::state::State;
 use crate::env::{Clock, Disk, Entropy};
@@ -19,8 +20,7 @@ pub struct Snapshotter {
 }
 
 impl Snapshotter {
-    /// Starts the thread; it ends when the journal is closed. With `retain_seconds`, segments that a
-    /// snapshot covers are removed when they are older than that. What fails is logged and tried again
+    /// Starts the thread; it ends when the journal is closed. What fails is logged and tried again
     /// later: only the next start takes longer without a snapshot.
     ///
     /// # Errors
@@ -29,14 +29,22 @@ impl Snapshotter {
         journal: Arc<Journal>,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
-        retain_seconds: Option<u32>,
+        retention: Option<Retention>,
     ) -> std::io::Result<Self> {
         let run = move || {
             let mut wanted = limits::SNAPSHOT_EVERY_BYTES;
-            while let Some(sealed) = journal.wait_until_sealed(wanted) {
-                wanted = sealed + limits::SNAPSHOT_EVERY_BYTES;
-                if let Err(error) = compact(&journal, &*clock, &*entropy, retain_seconds) {
-                    tracing::warn!("no snapshot: {error}; trying again later");
+            let patience = Duration::from_secs(limits::TRIM_SECONDS);
+            while let Some(sealed) = journal.wait_until_sealed(wanted, patience) {
+                if sealed >= wanted {
+                    wanted = sealed + limits::SNAPSHOT_EVERY_BYTES;
+                    if let Err(error) = snapshot_now(&journal, &*clock, &*entropy) {
+                        tracing::warn!("no snapshot: {error}; trying again later");
+                    }
+                }
+                if let Some(retention) = &retention
+                    && let Err(error) = retention.trim(&journal, &*clock)
+                {
+                    tracing::warn!("old segments are kept: {error}; trying again later");
                 }
             }
         };
@@ -51,22 +59,40 @@ impl Snapshotter {
     }
 }
 
-fn compact(
+fn snapshot_now(
     journal: &Journal,
     clock: &dyn Clock,
     entropy: &dyn Entropy,
-    retain_seconds: Option<u32>,
 ) -> Result<(), JournalError> {
-    let (disk, dir) = (&**journal.disk(), journal.dir());
     let until = journal.durable();
-    write_snapshot(disk, dir, until, clock, entropy)?;
+    write_snapshot(&**journal.disk(), journal.dir(), until, clock, entropy)?;
     tracing::info!(lsn = until.0, "snapshot written");
-    if let Some(seconds) = retain_seconds {
-        let before = Timestamp(clock.now().0 - i64::from(seconds) * 1_000_000);
-        let removed = journal::trim(disk, dir, until, before)?;
-        tracing::info!(removed, "segments that are no longer needed removed");
-    }
     Ok(())
+}
+
+/// Which segments may go.
+pub struct Retention {
+    /// How long a segment stays in any case, in seconds.
+    pub seconds: u32,
+    /// The last record that all have who follow the journal.
+    pub followed: Box<dyn Fn() -> Lsn + Send>,
+}
+
+impl Retention {
+    /// Removes the segments that are old enough, that a snapshot stands for, and that nobody is still
+    /// to read.
+    fn trim(&self, journal: &Journal, clock: &dyn Clock) -> Result<(), JournalError> {
+        let (disk, dir) = (&**journal.disk(), journal.dir());
+        let Some(covered) = snapshot::newest(disk, dir)? else {
+            return Ok(());
+        };
+        let before = Timestamp(clock.now().0 - i64::from(self.seconds) * 1_000_000);
+        let removed = journal::trim(disk, dir, covered.min((self.followed)()), before)?;
+        if removed > 0 {
+            tracing::info!(removed, "segments that are no longer needed removed");
+        }
+        Ok(())
+    }
 }
 
 /// Writes the snapshot of the state at `until`, which must be durable, from the one before it and

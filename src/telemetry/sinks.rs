@@ -118,14 +118,19 @@ impl SinkGauge {
     /// All of it, while the journal is durable up to `durable`.
     #[must_use]
     pub fn figures(&self, durable: Lsn, now: Timestamp) -> SinkFigures {
-        let applied_lsn = self.applied.load(Relaxed);
+        let (status, applied_lsn) = (self.status(), self.applied.load(Relaxed));
+        let is_configured = status != SinkStatus::Disabled;
         let oldest_us = self.oldest_waiting_us.load(Relaxed);
         let age_us = if oldest_us == 0 { 0 } else { now.0 - oldest_us };
         SinkFigures {
-            status: self.status(),
+            status,
             reason: self.reason.lock().clone(),
             applied_lsn,
-            lag_records: durable.0.saturating_sub(applied_lsn),
+            lag_records: if is_configured {
+                durable.0.saturating_sub(applied_lsn)
+            } else {
+                0
+            },
             lag_seconds: u64::try_from(age_us).unwrap_or(0) / 1_000_000,
             batches: self.batches.load(Relaxed),
             failures: self.failures.load(Relaxed),

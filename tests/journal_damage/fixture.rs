@@ -9,8 +9,8 @@ use flashsale::env::{ManualClock, OpenMode, SeededEntropy, SimulatedDisk};
 use flashsale::journal::record::Lines;
 use flashsale::journal::segment::{Segment, list_segments, segment_path};
 use flashsale::journal::{
-    Durability, Entry, Journal, JournalError, NotAdmitted, Opening, Options, Record, Replayed,
-    SegmentReader, Tools,
+    Durability, Entry, Journal, JournalError, NotAdmitted, Opening, Options, Record, Repaired,
+    Replayed, SegmentReader, Tools,
 };
 use flashsale::types::{ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};
 
@@ -36,6 +36,12 @@ pub fn tools(failures: &Arc<AtomicU32>) -> Tools {
             failures.fetch_add(1, Ordering::SeqCst);
         }),
     }
+}
+
+/// As an operator would.
+pub fn repair(disk: &SimulatedDisk) -> Result<Option<Repaired>, JournalError> {
+    let clock = ManualClock::at(Timestamp::from_seconds(2));
+    flashsale::journal::repair(disk, dir(), &clock, &SeededEntropy::new(8))
 }
 
 /// Appends the record that belongs to the next number: its secret is `number`, its length varies.

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use flashsale::env::{Disk, RealDisk, SimulatedDisk};
-use flashsale::journal::{JournalError, Opening, repair};
+use flashsale::journal::{JournalError, Opening};
 use flashsale::types::Lsn;
 
-use crate::fixture::{append, contents, damaged_at, dir, open, path, recover, two_segments};
+use crate::fixture::{append, contents, damaged_at, open, path, recover, repair, two_segments};
 
 fn set_aside(segment: u64) -> PathBuf {
     let mut name = path(segment).into_os_string();
@@ -22,7 +22,7 @@ fn check_repair(disk: &SimulatedDisk, kept: Lsn, aside: &[u64]) {
         .iter()
         .map(|&segment| disk.contents(&path(segment)))
         .collect();
-    let repaired = repair(disk, dir()).expect("it can be repaired");
+    let repaired = repair(disk).expect("it can be repaired");
     let repaired = repaired.expect("there is damage");
     assert_eq!(repaired.last_lsn, kept);
     let expected: Vec<_> = aside.iter().map(|&segment| set_aside(segment)).collect();
@@ -30,7 +30,7 @@ fn check_repair(disk: &SimulatedDisk, kept: Lsn, aside: &[u64]) {
     let after: Vec<_> = expected.iter().map(|path| disk.contents(path)).collect();
     assert_eq!(before, after);
 
-    assert_eq!(repair(disk, dir()).expect("it can be read"), None);
+    assert_eq!(repair(disk).expect("it can be read"), None);
     let disk = disk.crash(1);
     let journal = open(&disk, &Arc::default()).expect("it is repaired");
     for number in kept.0 + 1..kept.0 + 40 {
@@ -85,7 +85,7 @@ fn repair_mends_a_cut_segment_and_a_broken_head() {
 fn an_intact_journal_is_not_touched_by_repair() {
     let (disk, _) = two_segments();
     let before: Vec<_> = (1..=3).map(|segment| contents(&disk, segment)).collect();
-    assert_eq!(repair(&disk, dir()).expect("it can be read"), None);
+    assert_eq!(repair(&disk).expect("it can be read"), None);
     let after: Vec<_> = (1..=3).map(|segment| contents(&disk, segment)).collect();
     assert_eq!(before, after);
 }

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use flashsale::env::{Disk, ManualClock, SeededEntropy, SimulatedDisk};
 use flashsale::journal::record::NewItem;
-use flashsale::journal::{JournalError, Opening, repair, replay, snapshot};
+use flashsale::journal::{JournalError, Opening, replay, snapshot};
 use flashsale::sale::{
     CheckoutOutcome, CheckoutRequest, Engine, NewCatalogue, NewSale, State, write_snapshot,
 };
-use flashsale::types::{ItemId, Lsn, Timestamp, UserId};
+use flashsale::types::{ItemId, Lsn, SaleId, Timestamp, UserId};
 
 use crate::common::{dump, open_engine, tools};
-use crate::fixture::{OPTIONS, dir};
+use crate::fixture::{OPTIONS, dir, path, repair};
 
 fn clock() -> Arc<ManualClock> {
     Arc::new(ManualClock::at(Timestamp::from_seconds(100)))
@@ -199,7 +199,65 @@ fn a_journal_that_ends_before_its_snapshot_is_refused() {
         recover(&before),
         Err(JournalError::Damaged { path: told, .. }) if told == path
     ));
-    let repaired = repair(&before, dir()).expect("it can be repaired");
-    assert_eq!(repaired.expect("there is damage").last_lsn, last);
-    assert!(recover(&before).is_ok());
+    // The snapshot knows more than the segments.
+    let repaired = repair(&before).expect("it can be repaired");
+    assert_eq!(repaired.expect("there is damage").last_lsn, durable);
+    let expected = recover(&disk).expect("intact");
+    assert_eq!(recover(&before).expect("it is repaired"), expected);
+    assert!(last < durable);
+    goes_on(&before, durable);
+}
+
+/// Opens the engine, lets it write, and reads all of it again.
+fn goes_on(disk: &SimulatedDisk, last: Lsn) {
+    let (shared, clock): (Arc<dyn Disk>, _) = (Arc::new(disk.clone()), clock());
+    let engine = open_engine(&shared, dir(), &clock, 9).expect("it is repaired");
+    assert_eq!(engine.journal().durable(), last);
+    let closed = engine.close_sale(SaleId(1)).expect("there is one");
+    engine
+        .journal()
+        .wait(closed.expect("it was open"))
+        .expect("the disk works");
+    engine.journal().close();
+    assert_eq!(
+        recover(disk).expect("intact"),
+        dump(&State::of_engine(&engine))
+    );
+    assert_eq!(repair(disk).expect("it can be read"), None);
+}
+
+#[test]
+fn repair_goes_on_from_the_newest_snapshot_that_can_be_read() {
+    let (whole, last) = journal_of_an_engine();
+    for until in [4, last.0 / 2, last.0 - 1].map(Lsn) {
+        let disk = whole.crash(0);
+        take_snapshot(&disk, until).expect("the disk works");
+        let expected = recover(&disk).expect("intact");
+        // Damage in the first batch, which the snapshot stands for.
+        let mut bytes = disk.contents(&path(1)).expect("it is there");
+        bytes[4096 + 40] ^= 1;
+        disk.overwrite(&path(1), bytes);
+        assert!(recover(&disk).is_err());
+        let repaired = repair(&disk).expect("it can be repaired");
+        assert_eq!(repaired.expect("there is damage").last_lsn, until);
+        let state = recover(&disk).expect("it is repaired");
+        assert!(state == expected || until < last);
+        goes_on(&disk, until);
+    }
+}
+
+#[test]
+fn an_unreadable_snapshot_is_set_aside_when_the_journal_has_all_it_stands_for() {
+    let (disk, last) = journal_of_an_engine();
+    let expected = recover(&disk).expect("intact");
+    take_snapshot(&disk, Lsn(last.0 / 2)).expect("the disk works");
+    let path = snapshot_path(Lsn(last.0 / 2));
+    let mut bytes = disk.contents(&path).expect("it is there");
+    bytes[4096 + 40] ^= 1;
+    disk.overwrite(&path, bytes);
+    assert!(recover(&disk).is_err());
+    let repaired = repair(&disk).expect("it can be repaired");
+    let repaired = repaired.expect("there is damage");
+    assert_eq!((repaired.last_lsn, repaired.set_aside.len()), (last, 1));
+    assert_eq!(recover(&disk).expect("it is repaired"), expected);
 }

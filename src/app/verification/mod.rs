@@ -66,7 +66,7 @@ async fn compare_all(
     }
     match &config.database {
         Some(database) => {
-            let options = sinks::postgres_sink(database);
+            let options = sinks::postgres_options(database);
             database::compare(&options, &mut ledger, report).await?;
         }
         None => report.say("Postgres: not configured")?,

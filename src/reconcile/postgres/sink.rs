@@ -1,5 +1,7 @@
 //! The database as a sink.
 
+use std::time::Duration;
+
 use super::apply::Applier;
 use super::batch::PostgresBatch;
 use super::connection::{Dial, Purpose};
@@ -8,6 +10,7 @@ use super::options::PostgresOptions;
 use super::pool::Readers;
 use super::position::{OpenSales, Position};
 use crate::journal;
+use crate::limits;
 use crate::reconcile::{Sink, SinkError, Source, Watermark};
 use crate::types::Lsn;
 
@@ -44,6 +47,10 @@ impl Sink for PostgresSink {
 
     fn name(&self) -> &'static str {
         "Postgres"
+    }
+
+    fn pace(&self) -> Duration {
+        Duration::from_millis(limits::POSTGRES_PACE_MS)
     }
 
     async fn open(&mut self) -> Result<Watermark, SinkError> {

@@ -1,0 +1,250 @@
+//! What each table holds of each record.
+
+use flashsale::journal::Record;
+use flashsale::journal::record::{Lines, NewItem, RefusedReason};
+use flashsale::types::{ItemIndex, PurchasedLine, SaleId, Timestamp};
+
+use crate::driver::{
+    Driver, EPOCH, announce, checkout, generated, item, line, listed, options, purchase,
+};
+use crate::postgres_server::{DATABASE, Postgres};
+
+fn start() -> (Postgres, Driver) {
+    let postgres = Postgres::start_with(&["fsync=off"]);
+    let driver = Driver::open(options(&postgres));
+    (postgres, driver)
+}
+
+/// All rows of a table or view, in order.
+fn rows(postgres: &Postgres, table: &str) -> Vec<String> {
+    let all = postgres.query(DATABASE, &format!("SELECT * FROM {table} ORDER BY 1, 2, 3"));
+    all.lines().map(str::to_owned).collect()
+}
+
+fn count(postgres: &Postgres, table: &str) -> String {
+    postgres.query(DATABASE, &format!("SELECT count(*) FROM {table}"))
+}
+
+#[test]
+fn a_generated_sale_fills_every_table() {
+    const LINES: &[PurchasedLine] = &[line(0, 1, true), line(1, 1, false)];
+    let (postgres, mut driver) = start();
+    let second_item = Record::Checkout {
+        sale: SaleId(1),
+        secret: 0xabc,
+        user: "ada",
+        item: ItemIndex(1),
+        quantity: 1,
+        hold_until: Some(Timestamp::from_seconds(EPOCH + 60)),
+        opens: false,
+    };
+    let held = Record::Checkout {
+        sale: SaleId(1),
+        secret: u128::MAX,
+        user: "grüße",
+        item: ItemIndex(2),
+        quantity: 1,
+        hold_until: Some(Timestamp(EPOCH * 1_000_000 + 60_000_001)),
+        opens: true,
+    };
+    let bought = Record::Purchase {
+        sale: SaleId(1),
+        secret: 0xabc,
+        user: "ada",
+        key: Some("key-1"),
+        lines: Lines::Slice(LINES),
+    };
+    let expired = Record::Expired {
+        sale: SaleId(1),
+        secret: u128::MAX,
+        user: "grüße",
+    };
+    let refused = |sale, reason| Record::Refused {
+        sale,
+        user: "bob",
+        item: "no|such",
+        reason,
+    };
+    let records = [
+        generated(1, 3),
+        checkout(1, 0xabc, 0, 1),
+        second_item,
+        held,
+        bought,
+        expired,
+        refused(None, RefusedReason::ItemNotFound),
+        refused(Some(SaleId(1)), RefusedReason::ItemHeld),
+        Record::SaleClosed { sale: SaleId(1) },
+    ];
+    assert_eq!(driver.apply(&records).expect("a database"), 1);
+
+    let sale = "1|2001-09-09 01:46:40+00|2001-09-09 02:46:40+00|10|0|3|-7|2001-09-09 01:46:41+00|1|2001-09-09 01:46:49+00|9";
+    assert_eq!(rows(&postgres, "sales"), [sale]);
+    let items = rows(&postgres, "items");
+    assert_eq!(items.len(), 3);
+    assert!(items[2].starts_with("1|2|ITM-1-2|"), "{}", items[2]);
+    assert!(
+        items[2].ends_with(".svg|1|1|2001-09-09 01:46:41+00"),
+        "{}",
+        items[2]
+    );
+    let [abc, max] = [
+        "00000000-0000-0000-0000-000000000abc",
+        "ffffffff-ffff-ffff-ffff-ffffffffffff",
+    ];
+    let checkouts = [
+        format!("1|{abc}|ada|2001-09-09 01:46:42+00||2"),
+        format!("1|{max}|grüße|2001-09-09 01:46:44+00|2001-09-09 01:47:40.000001+00|4"),
+    ];
+    assert_eq!(rows(&postgres, "checkouts"), checkouts);
+    let checkout_items = [
+        format!("1|{abc}|0|1|2001-09-09 01:46:42+00|2"),
+        format!("1|{abc}|1|1|2001-09-09 01:46:43+00|3"),
+        format!("1|{max}|2|1|2001-09-09 01:46:44+00|4"),
+    ];
+    assert_eq!(rows(&postgres, "checkout_items"), checkout_items);
+    let purchases = [format!("1|{abc}|2001-09-09 01:46:45+00|key-1|5")];
+    assert_eq!(rows(&postgres, "purchases"), purchases);
+    let results = [format!("1|{abc}|0|0|1|t|t"), format!("1|{abc}|1|1|1|f|t")];
+    assert_eq!(rows(&postgres, "purchase_results"), results);
+    let expired = [format!("1|{max}|2001-09-09 01:46:46+00|6")];
+    assert_eq!(rows(&postgres, "expired_checkouts"), expired);
+    let refused = [
+        "0|bob|no|such|item_not_found|2001-09-09 01:46:47+00|7",
+        "1|bob|no|such|item_held|2001-09-09 01:46:48+00|8",
+    ];
+    assert_eq!(rows(&postgres, "refused_attempts"), refused);
+    assert_eq!(rows(&postgres, "user_purchases"), ["1|ada|1"]);
+    assert!(rows(&postgres, "violations").is_empty());
+    let watermark = postgres.query(DATABASE, "SELECT lsn, fingerprint FROM watermark");
+    let ours = driver.watermark;
+    assert_eq!(watermark, format!("{}|{}", ours.lsn, ours.fingerprint));
+}
+
+#[test]
+fn pools_count_what_is_sold_of_listed_items() {
+    let (postgres, mut driver) = start();
+    const ITEMS: &[NewItem<'static>] = &[item("a", 5), item("b", 1 << 32), item("c", 1)];
+    let records = [
+        announce(1, 0, &[ITEMS[0]]),
+        announce(1, 1, &[ITEMS[1], ITEMS[2]]),
+        listed(1, 3),
+        checkout(1, 1, 0, 3),
+        checkout(1, 2, 0, 2),
+        purchase(
+            1,
+            1,
+            &[line(0, 3, true), line(1, 7, true), line(2, 1, false)],
+        ),
+        purchase(1, 2, &[line(0, 2, true)]),
+    ];
+    assert_eq!(driver.apply(&records).expect("a database"), 1);
+    assert_eq!(
+        rows(&postgres, "pools"),
+        ["1|0|5|5", "1|1|4294967296|7", "1|2|1|0"]
+    );
+    let items = rows(&postgres, "items");
+    assert_eq!(
+        items[1],
+        "1|1|b|Ein schöner Name|https://example.com/a.png|4294967296|2|2001-09-09 01:46:42+00"
+    );
+    let sales = postgres.query(
+        DATABASE,
+        "SELECT generated_seed IS NULL, item_count FROM sales",
+    );
+    assert_eq!(sales, "t|3");
+    assert!(rows(&postgres, "violations").is_empty());
+
+    // What is known of the sale comes from the database now.
+    driver.reopen().expect("a database");
+    let more = [checkout(1, 3, 1, 1), purchase(1, 3, &[line(1, 1, true)])];
+    driver.apply(&more).expect("a database");
+    assert_eq!(rows(&postgres, "pools")[1], "1|1|4294967296|8");
+    let single = "SELECT count(*) FROM purchase_results WHERE is_single";
+    assert_eq!(postgres.query(DATABASE, single), "0");
+
+    let oversold = [checkout(1, 4, 0, 1), purchase(1, 4, &[line(0, 1, true)])];
+    let error = driver.apply(&oversold).expect_err("5 of 5 are sold");
+    assert!(
+        error
+            .to_string()
+            .contains("more would be sold than there is"),
+        "{error}"
+    );
+    assert_eq!(
+        count(&postgres, "checkouts"),
+        "3",
+        "nothing of the batch is kept"
+    );
+}
+
+#[test]
+fn what_never_became_a_sale_is_set_aside() {
+    let (postgres, mut driver) = start();
+    const ITEMS: &[NewItem<'static>] = &[item("a", 5), item("b", 6)];
+    let records = [
+        announce(1, 0, ITEMS),
+        announce(1, 0, &[ITEMS[1]]),
+        listed(1, 1),
+        announce(2, 0, ITEMS),
+        generated(2, 4),
+    ];
+    assert_eq!(driver.apply(&records).expect("a database"), 4);
+    let items = postgres.query(
+        DATABASE,
+        "SELECT sale_id, string_agg(id, ' ') FROM items GROUP BY 1 ORDER BY 1",
+    );
+    assert_eq!(items, "1|b\n2|ITM-2-0 ITM-2-1 ITM-2-2 ITM-2-3");
+    let abandoned = postgres.query(
+        DATABASE,
+        "SELECT sale_id, id, lsn FROM abandoned_items ORDER BY lsn, id",
+    );
+    assert_eq!(abandoned, "1|a|1\n1|b|1\n2|a|4\n2|b|4");
+    assert_eq!(rows(&postgres, "pools"), ["1|0|6|0"]);
+}
+
+#[test]
+fn a_large_catalogue_comes_in_pieces() {
+    let (postgres, mut driver) = start();
+    driver.apply(&[generated(1, 50_000)]).expect("a database");
+    let seen = "SELECT count(*), count(DISTINCT id), max(item_index), sum(stock) FROM items";
+    assert_eq!(postgres.query(DATABASE, seen), "50000|50000|49999|50000");
+    let mut name = Vec::new();
+    flashsale::generated::write_name(u64::MAX - 6, ItemIndex(49_999), &mut name);
+    let last = postgres.query(DATABASE, "SELECT name FROM items WHERE id = 'ITM-1-49999'");
+    assert_eq!(last.as_bytes(), name);
+}
+
+#[test]
+fn sales_of_another_thousand_get_their_partitions() {
+    let (postgres, mut driver) = start();
+    let records = [
+        generated(999, 1),
+        generated(1000, 2),
+        checkout(1000, 1, 0, 1),
+    ];
+    driver.apply(&records).expect("a database");
+    driver.apply(&[generated(1001, 1)]).expect("a database");
+    assert_eq!(count(&postgres, "items_0"), "1");
+    assert_eq!(count(&postgres, "items_1000"), "3");
+    assert_eq!(count(&postgres, "checkouts_1000"), "1");
+    // The partition has the table's own indexes.
+    let twice = "INSERT INTO checkouts SELECT * FROM checkouts";
+    let error = postgres
+        .try_query(DATABASE, twice)
+        .expect_err("they are there");
+    assert!(error.contains("duplicate key"), "{error}");
+}
+
+#[test]
+fn batches_are_bounded_in_bytes() {
+    let (postgres, mut driver) = start();
+    const LINES: [PurchasedLine; 1000] = [line(0, 1, false); 1000];
+    let mut records = vec![generated(1, 1)];
+    for secret in 0..200 {
+        records.push(checkout(1, secret, 0, 1));
+        records.push(purchase(1, secret, &LINES));
+    }
+    assert_eq!(driver.apply(&records).expect("a database"), 2);
+    assert_eq!(count(&postgres, "purchase_results"), "200000");
+}
