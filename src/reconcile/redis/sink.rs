@@ -174,10 +174,6 @@ impl Sink for RedisSink {
         Duration::from_millis(limits::REDIS_PACE_MS)
     }
 
-    fn pace(&self) -> Duration {
-        Duration::from_millis(limits::REDIS_PACE_MS)
-    }
-
     async fn open(&mut self) -> Result<Watermark, SinkError> {
         self.link = None;
         self.forget();
