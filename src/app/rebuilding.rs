@@ -4,7 +4,8 @@ use std::io::{self, Write};
 
 use super::sinks::redis_options;
 use crate::config::Config;
-use crate::reconcile::{SinkError, redis};
+use crate::reconcile::SinkError;
+use crate::reconcile::redis::reset;
 
 /// Why nothing was emptied.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +51,7 @@ pub fn rebuild_redis(
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(redis::reset(&redis_options(redis)))?;
+    runtime.block_on(reset(&redis_options(redis)))?;
     writeln!(
         out,
         "Redis: emptied; the server fills it again from its journal, at once when it runs"
