@@ -266,11 +266,8 @@ impl<S: Sink> Feeding<S> {
         })?;
         self.source.settle(&mut position.tail)?;
         self.gauge.waiting_since(oldest);
-        let applied = patiently(self.sink.apply(batch, from, to), &self.gauge).await;
-        if applied.is_err() {
-            // The batch is gone; the sink says where to read it again.
-            return applied;
-        }
+        // After a failure the batch is gone; the sink says where to read it again.
+        patiently(self.sink.apply(batch, from, to), &self.gauge).await?;
         position.watermark = to;
         position.asked_us = self.clock.monotonic_us();
         self.gauge.took_batch();
