@@ -29,7 +29,8 @@ const SETTINGS: [&str; 4] = [
     "listen_addresses=127.0.0.1",
     "shared_buffers=32MB",
     "max_connections=30",
-    "log_min_duration_statement=-1",
+    // Otherwise a start after a crash opens every file to sync it.
+    "recovery_init_sync_method=syncfs",
 ];
 
 /// A running server with a cluster of its own. Its process dies with the thread that started it.
@@ -90,6 +91,11 @@ impl Postgres {
 
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The directory of its Unix socket, where no password is asked for.
+    pub fn socket_dir(&self) -> &Path {
+        self.dir.path()
     }
 
     fn data(&self) -> PathBuf {
