@@ -17,19 +17,20 @@ fn trimmed(place: &Place, postgres: &Postgres) -> Lsn {
     let sale = create(
         &engine,
         NewCatalogue::Generated {
-            item_count: 9000,
+            item_count: 12_000,
             seed: 3,
         },
         0,
     );
-    for user in 0..9000 {
+    for user in 0..12_000 {
         choose(
             &engine,
             sale,
             &format!("user-{user}"),
             &format!("ITM-{sale}-{user}"),
         );
-        if user % 100 == 0 {
+        // Now and then, so that nothing is refused as overload.
+        if user % 20 == 0 {
             let last = engine.journal().append(Timestamp(0), &refused());
             engine.journal().wait(last).expect("the disk works");
         }
