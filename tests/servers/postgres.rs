@@ -143,13 +143,13 @@ impl Postgres {
     pub fn kill_9(&mut self) {
         let Some(server) = &self.server else { return };
         let id = server.id();
-        // While it stands still nothing new begins.
+        // While it stands still nothing new begins, and nobody notices that it is gone.
         send(id, Signal::STOP);
         let children = children_of(id);
-        send(id, Signal::KILL);
         for &child in &children {
             send(child, Signal::KILL);
         }
+        send(id, Signal::KILL);
         self.wait();
         let gone = || children.iter().all(|&child| !is_running(child));
         wait_for("the end of the server's processes", || gone().then_some(()));
@@ -158,11 +158,7 @@ impl Postgres {
     /// Starts the server again on the same port, after [`Postgres::stop`] or [`Postgres::kill_9`].
     pub fn restart(&mut self) {
         assert!(self.server.is_none(), "the server still runs");
-        let launched = wait_for("the server's port", || {
-            let launched = self.launch();
-            launched.then_some(())
-        });
-        launched
+        wait_for("the server's port", || self.launch().then_some(()));
     }
 
     /// Lets every process of the server stand still.
