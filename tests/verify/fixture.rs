@@ -7,7 +7,8 @@ use flashsale::env::{Clock, ManualClock, OsEntropy, RealDisk, SystemClock};
 use flashsale::journal::record::{Items, NewItem, Record};
 use flashsale::journal::{Durability, Journal, Opening, Options, Tools};
 use flashsale::reconcile::postgres::{Encryption, PostgresOptions, PostgresSink};
-use flashsale::reconcile::{Follower, FollowerTools, Source};
+use flashsale::reconcile::redis::{RedisOptions, RedisSink};
+use flashsale::reconcile::{Follower, FollowerTools, Sink, Source};
 use flashsale::sale::{
     CheckoutOutcome, CheckoutRequest, Engine, EngineOptions, NewCatalogue, NewSale, Recovered,
 };
@@ -17,6 +18,7 @@ use flashsale::types::{
 };
 
 use crate::postgres::{DATABASE, PASSWORD, Postgres, USER};
+use crate::redis::RedisServer;
 use crate::server::{PATIENCE, Place, wait_for};
 
 /// Buyers of each sale.
@@ -182,20 +184,41 @@ pub fn follow(dir: &Path, postgres: &Postgres) {
 /// The same for a journal that is open.
 pub fn follow_journal(journal: &Arc<Journal>, postgres: &Postgres) {
     let options = options(postgres, DATABASE);
+    follow_with(journal, move || PostgresSink::new(options));
+}
+
+/// Lets Redis follow the journal in `dir` to its end. Nobody may have it open.
+pub fn follow_into_redis(dir: &Path, redis: &RedisServer) {
+    let options = RedisOptions {
+        host: "127.0.0.1".into(),
+        port: redis.port(),
+        user: None,
+        password: None,
+        db: 0,
+        tls: false,
+        authorities: None,
+    };
+    let (engine, _) = open(dir);
+    follow_with(engine.journal(), move || {
+        RedisSink::new(options, Arc::new(OsEntropy))
+    });
+    close(&engine);
+}
+
+fn follow_with<S: Sink>(journal: &Arc<Journal>, make: impl FnOnce() -> S + Send + 'static) {
     let tools = FollowerTools {
         clock: Arc::new(SystemClock::new()),
         entropy: Arc::new(OsEntropy),
         gauge: Arc::new(SinkGauge::default()),
     };
     let source = Source::new(Arc::clone(journal), false);
-    let follower = Follower::start(move || PostgresSink::new(options), source, tools);
-    let follower = follower.expect("a thread");
+    let follower = Follower::start(make, source, tools).expect("a thread");
     follower
         .first_word(PATIENCE)
         .expect("it answers in time")
         .expect("it can be followed");
     let applied = follower.applied();
-    wait_for("Postgres to follow", || {
+    wait_for("the sink to follow", || {
         (applied.get() == journal.durable()).then_some(())
     });
     follower.stop();

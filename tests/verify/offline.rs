@@ -16,6 +16,7 @@ fn a_journal_alone_is_enough() {
         "nothing oversold, nobody over the limit, every code used once",
         "memory: no server runs on this journal",
         "Postgres: not configured",
+        "Redis: not configured",
     ] {
         assert!(said.contains(part), "{part}: {said}");
     }
