@@ -231,8 +231,8 @@ fn a_catalogue_that_comes_in_pieces_is_whole() {
     let records: Vec<_> = Record::announcing(sale, &items).collect();
     // The server that reads on has not seen what came before.
     let follow = |records: &[Record<'_>]| {
-        let append = |record| place.journal.append(at, record);
-        let last = records.iter().map(append).next_back().expect("some");
+        let append = |_, record| place.journal.append(at, record);
+        let last = records.iter().fold(Lsn::ZERO, append);
         place.journal.wait(last).expect("the disk works");
         place.follow(&options).wait_for(last);
         last
