@@ -211,6 +211,16 @@ fn a_second_applier_is_fenced() {
         assert!(matches!(late, Err(SinkError::Moved)), "{late:?}");
     });
     wait_until_equal(&place.fold(half), &options);
+    // Whoever fills it again fences those who follow, and is not fenced by the watermark alone.
+    server.command(&["HSET", "{flashsale}:watermark", "rebuilding", "a token"]);
+    let (from, _) = place.fold(half);
+    let late = run(async {
+        assert_eq!(first.open().await.expect("open"), Watermark::ZERO);
+        first.apply(first.batch(), from, from).await
+    });
+    assert!(matches!(late, Err(SinkError::Moved)), "{late:?}");
+    server.command(&["HDEL", "{flashsale}:watermark", "rebuilding"]);
+    wait_until_equal(&place.fold(half), &options);
 }
 
 #[test]
