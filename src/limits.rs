@@ -120,6 +120,23 @@ pub const MIGRATION_WAIT_SECONDS: u64 = 60;
 pub const MIGRATION_BYTES_MAX: usize = 1024 * 1024;
 /// Longest file of certificates, in bytes.
 pub const CERTIFICATES_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Most keys, fields, bits and events that one call changes in Redis, which answers nobody else
+/// meanwhile: about ten milliseconds.
+pub const REDIS_EFFECTS_MAX: usize = 4_000;
+/// What a sale counts for among them, because its keys are looked at first.
+pub const REDIS_EFFECTS_PER_SALE: usize = 16;
+/// Events that are kept in Redis at least; about a hundred bytes each.
+pub const REDIS_EVENTS_MIN: u64 = 200_000;
+/// Seconds that the keys of a closed sale live on in Redis (a week).
+pub const REDIS_SALE_SECONDS: u32 = 7 * 86_400;
+/// Sales whose keys are removed from Redis by one call.
+pub const REDIS_REMOVED_SALES_MAX: usize = 250;
+/// Fields or bytes of one key that are read from Redis at once.
+pub const REDIS_READ_MAX: usize = 4_096;
+/// How often the whole projection is read before it counts as never standing still.
+pub const REDIS_READ_ATTEMPTS: usize = 20;
+/// Seconds that Redis may take to answer one command. The follower gives up earlier.
+pub const REDIS_ANSWER_SECONDS: u64 = SINK_SLOW_SECONDS + SINK_APPLY_SECONDS + 10;
 
 /// Items of one page when the client does not say.
 pub const PAGE_ITEMS_DEFAULT: u32 = 100;
@@ -156,6 +173,9 @@ const _: () = {
     assert!(COPY_PIECE_BYTES <= BATCH_BYTES_MAX);
     // The lines of a purchase are numbered in 16 bits.
     assert!(ITEMS_PER_USER_MAX < 1 << 15);
+    // The longest purchase and the longest list of items fit into one call.
+    assert!(REDIS_EFFECTS_PER_SALE + 2 * ITEMS_PER_USER_MAX as usize + 2 <= REDIS_EFFECTS_MAX);
+    assert!(REDIS_EFFECTS_PER_SALE + 2 * ITEMS_PER_RECORD_MAX <= REDIS_EFFECTS_MAX);
     assert!(HOLD_SECONDS_MAX < SALE_SECONDS_MAX);
     assert!(FIRST_BYTE_SECONDS_MAX <= IDLE_SECONDS_MAX && HEAD_SECONDS_MAX <= IDLE_SECONDS_MAX);
 };

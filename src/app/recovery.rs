@@ -140,6 +140,7 @@ async fn write_aside(
             }
             writing.take(&chunk)?;
         }
+        records.end().await?;
         let recovered = writing.finish()?;
         RealDisk.rename(&aside, dir).map_err(place(dir))?;
         let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());

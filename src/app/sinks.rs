@@ -1,7 +1,8 @@
 //! What the configuration says about the sinks, in the sinks' own terms.
 
-use crate::config::{DatabaseConfig, SslMode};
+use crate::config::{DatabaseConfig, RedisConfig, SslMode};
 use crate::reconcile::postgres::{Encryption, PostgresOptions};
+use crate::reconcile::redis::RedisOptions;
 
 /// The Postgres sink that is configured.
 #[must_use]
@@ -20,5 +21,19 @@ pub fn postgres_options(config: &DatabaseConfig) -> PostgresOptions {
         },
         authorities: config.sslrootcert.clone(),
         migrations: config.migrations_path.clone(),
+    }
+}
+
+/// The Redis sink that is configured.
+#[must_use]
+pub fn redis_options(config: &RedisConfig) -> RedisOptions {
+    RedisOptions {
+        host: config.host.clone(),
+        port: config.port,
+        user: config.user.clone(),
+        password: config.password.clone(),
+        db: config.db,
+        tls: config.tls,
+        authorities: config.sslrootcert.clone(),
     }
 }

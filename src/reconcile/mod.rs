@@ -15,6 +15,7 @@ pub mod postgres;
 mod backoff;
 mod error;
 mod follower;
+pub mod redis;
 mod sink;
 mod source;
 mod verify;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::error::SinkError;
 use super::watermark::Watermark;
 use crate::env::Disk;
-use crate::journal::{self, Journal, JournalError, Tail};
+use crate::journal::{self, Entry, Journal, JournalError, Tail};
 use crate::types::Lsn;
 
 /// A journal that somebody writes, to be read up to its durable end.
@@ -73,6 +73,26 @@ impl Source {
 
     pub(super) fn tail_after(&self, after: Lsn) -> Result<Option<Tail>, JournalError> {
         Tail::after(Arc::clone(&self.disk), &self.dir, after, self.durable())
+    }
+
+    /// What `look` says of the record at `lsn`; `None` when the journal no longer holds it, or not yet.
+    pub(super) fn with_record<T>(
+        &self,
+        lsn: Lsn,
+        look: &mut dyn FnMut(&Entry<'_>) -> T,
+    ) -> Result<Option<T>, JournalError> {
+        if lsn == Lsn::ZERO || lsn > self.durable() {
+            return Ok(None);
+        }
+        let Some(mut tail) = self.tail_after(Lsn(lsn.0 - 1))? else {
+            return Ok(None);
+        };
+        let mut seen = None;
+        tail.read(lsn, &mut |entry| {
+            seen = Some(look(entry));
+            true
+        })?;
+        Ok(seen)
     }
 
     /// Where a sink that says `found` stands.

@@ -88,13 +88,15 @@ async fn look(options: &PostgresOptions, ledger: &mut Ledger) -> Result<Compared
     let earlier = earlier
         .map(|earlier| finish_earlier(earlier, watermark))
         .transpose()?;
+    let breaches = records.breaches(Findings::TOLD_MAX).await?;
+    records.end().await?;
     Ok(Compared {
         watermark,
         durable,
         findings,
         agreed,
         earlier,
-        breaches: records.breaches(Findings::TOLD_MAX).await?,
+        breaches,
     })
 }
 
@@ -148,11 +150,6 @@ fn say(compared: &Compared, ledger: &Ledger, report: &mut Report<'_>) -> io::Res
              pools are the sums of what was sold",
         )?;
     }
-    match (durable.0.saturating_sub(watermark.lsn.0), ledger.server()) {
-        (0, _) => Ok(()),
-        (lag, Some(_)) => report.say(&format!("Postgres: {lag} records behind the journal")),
-        (lag, None) => report.say(&format!(
-            "Postgres: {lag} records behind the journal; the next start goes on from there"
-        )),
-    }
+    let lag = durable.0.saturating_sub(watermark.lsn.0);
+    report.lag("Postgres", lag, ledger.server().is_some())
 }

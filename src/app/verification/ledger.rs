@@ -144,6 +144,14 @@ impl Ledger {
         Tail::after(self.disk.clone(), &self.dir, after, self.durable)
     }
 
+    /// Hands the newest snapshot's records to `visit`; what it stands for.
+    pub(super) fn read_snapshot(
+        &self,
+        visit: &mut dyn FnMut(Entry<'_>) -> Result<(), JournalError>,
+    ) -> Result<Lsn, JournalError> {
+        read_snapshot(&self.dir, visit)
+    }
+
     /// The state of the snapshot that stands for what was trimmed.
     pub(super) fn snapshot_state(&self) -> Result<(State, Lsn), JournalError> {
         restored(&self.dir)
@@ -152,11 +160,18 @@ impl Ledger {
 
 fn restored(dir: &Path) -> Result<(State, Lsn), JournalError> {
     let mut state = State::default();
-    let newest = snapshot::newest(&RealDisk, dir)?;
-    if let Some(lsn) = newest {
-        snapshot::read(&RealDisk, dir, lsn, &mut |entry| state.apply(&entry))?;
+    let lsn = read_snapshot(dir, &mut |entry| state.apply(&entry))?;
+    Ok((state, lsn))
+}
+
+fn read_snapshot(
+    dir: &Path,
+    visit: &mut dyn FnMut(Entry<'_>) -> Result<(), JournalError>,
+) -> Result<Lsn, JournalError> {
+    match snapshot::newest(&RealDisk, dir)? {
+        None => Ok(Lsn::ZERO),
+        Some(lsn) => snapshot::read(&RealDisk, dir, lsn, visit).map(|()| lsn),
     }
-    Ok((state, newest.unwrap_or(Lsn::ZERO)))
 }
 
 /// Hands the records up to `until` to `take`, which may fail.

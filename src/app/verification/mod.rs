@@ -1,6 +1,7 @@
 //! `flashsale verify`: proves that journal, memory, Postgres and Redis say the same, or says where they
 //! do not. Changes nothing.
 
+mod cache;
 mod database;
 mod earlier;
 mod ledger;
@@ -71,5 +72,8 @@ async fn compare_all(
         }
         None => report.say("Postgres: not configured")?,
     }
-    Ok(())
+    match &config.redis {
+        Some(redis) => cache::compare(&sinks::redis_options(redis), &mut ledger, report).await,
+        None => report.say("Redis: not configured"),
+    }
 }

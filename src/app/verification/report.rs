@@ -54,6 +54,17 @@ impl<'a> Report<'a> {
         Ok(())
     }
 
+    /// How far `whom` is behind the journal, which is no difference.
+    pub(super) fn lag(&mut self, whom: &str, records: u64, is_running: bool) -> io::Result<()> {
+        match (records, is_running) {
+            (0, _) => Ok(()),
+            (_, true) => self.say(&format!("{whom}: {records} records behind the journal")),
+            (_, false) => self.say(&format!(
+                "{whom}: {records} records behind the journal; the next start goes on from there"
+            )),
+        }
+    }
+
     /// Something could not be looked at.
     pub(super) fn unchecked(&mut self, line: &str) -> io::Result<()> {
         self.unchecked += 1;

@@ -122,6 +122,15 @@ impl<'a> PostgresRecords<'a> {
         Ok(chunk)
     }
 
+    /// Ends the looking in order, so that the server has nothing to complain of.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn end(self) -> Result<(), SinkError> {
+        let ended = self.transaction.commit().await;
+        ended.map_err(|error| explain(&error))
+    }
+
     /// What contradicts itself in Postgres, whatever the journal says: something sold twice, a sum that
     /// is wrong, rows that nothing belongs to. Not more than `max` lines of text.
     ///

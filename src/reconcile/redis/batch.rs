@@ -1,0 +1,252 @@
+//! What a piece of the journal changes in Redis, folded before it is sent: for every sale its net
+//! effect, and the events in order.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::journal::Entry;
+use crate::journal::record::{CatalogueKind, Items, Lines, Record, SaleTerms};
+use crate::limits::{REDIS_EFFECTS_MAX, REDIS_EFFECTS_PER_SALE};
+use crate::reconcile::Batch;
+use crate::types::{CheckoutCode, ItemIndex, Lsn, SaleId, Timestamp};
+
+/// Records on their way into Redis.
+pub struct RedisBatch {
+    pub(super) sales: BTreeMap<SaleId, Changes>,
+    pub(super) events: Vec<Event>,
+    effects: usize,
+    /// Whether the records are told as events, too.
+    tells: bool,
+}
+
+/// What becomes of one sale.
+#[derive(Default)]
+pub(super) struct Changes {
+    pub(super) announced: Option<Announced>,
+    pub(super) created: Option<SaleTerms>,
+    /// Units.
+    pub(super) sold: u64,
+    /// Units by item.
+    pub(super) lines: BTreeMap<u32, u64>,
+    /// Units by user.
+    pub(super) users: HashMap<String, u64>,
+    /// When it was closed.
+    pub(super) closed: Option<Timestamp>,
+}
+
+/// Items of a listed catalogue, from one place on.
+pub(super) struct Announced {
+    pub(super) first: u32,
+    /// Ids and units.
+    pub(super) items: Vec<(String, u64)>,
+}
+
+/// Something that others want to hear of.
+pub(super) struct Event {
+    pub(super) lsn: Lsn,
+    pub(super) at: Timestamp,
+    pub(super) sale: SaleId,
+    pub(super) kind: EventKind,
+}
+
+pub(super) enum EventKind {
+    Created,
+    Closed,
+    Purchased {
+        user: String,
+        code: CheckoutCode,
+        /// Items and units, of what was sold.
+        lines: Vec<(u32, u32)>,
+    },
+}
+
+impl EventKind {
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Created => "sale_created",
+            Self::Closed => "sale_closed",
+            Self::Purchased { .. } => "purchased",
+        }
+    }
+}
+
+impl RedisBatch {
+    /// For records of the journal.
+    pub(super) fn telling() -> Self {
+        Self {
+            tells: true,
+            ..Self::silent()
+        }
+    }
+
+    /// For records of a snapshot, which do not say when they happened.
+    pub(super) fn silent() -> Self {
+        Self {
+            sales: BTreeMap::new(),
+            events: Vec::new(),
+            effects: 0,
+            tells: false,
+        }
+    }
+
+    /// Makes room for the effects of a record of `sale`; `None` when it belongs into the next batch.
+    fn changes(&mut self, sale: SaleId, effects: usize) -> Option<&mut Changes> {
+        let known = self.sales.contains_key(&sale);
+        let effects = effects + if known { 0 } else { REDIS_EFFECTS_PER_SALE };
+        if self.effects > 0 && self.effects + effects > REDIS_EFFECTS_MAX {
+            return None;
+        }
+        self.effects += effects;
+        Some(self.sales.entry(sale).or_default())
+    }
+
+    fn tell(&mut self, entry: &Entry<'_>, sale: SaleId, kind: EventKind) {
+        if self.tells {
+            let (lsn, at) = (entry.lsn, entry.at);
+            self.events.push(Event {
+                lsn,
+                at,
+                sale,
+                kind,
+            });
+        }
+    }
+
+    fn announce(&mut self, sale: SaleId, first: ItemIndex, items: Items<'_>) -> Option<()> {
+        let items: Vec<_> = items
+            .iter()
+            .map(|item| (item.id.to_owned(), item.stock))
+            .collect();
+        let changes = self.changes(sale, 2 * items.len())?;
+        match &mut changes.announced {
+            Some(announced) if first.0 > 0 => announced.items.extend(items),
+            announced => {
+                *announced = Some(Announced {
+                    first: first.0,
+                    items,
+                });
+            }
+        }
+        Some(())
+    }
+
+    fn purchase(
+        &mut self,
+        entry: &Entry<'_>,
+        sale: SaleId,
+        (secret, user): (u128, &str),
+        lines: Lines<'_>,
+    ) -> Option<()> {
+        let sold = lines.iter().filter(|line| line.sold);
+        let lines: Vec<_> = sold.map(|line| (line.item.0, line.quantity)).collect();
+        if lines.is_empty() {
+            return Some(());
+        }
+        let changes = self.changes(sale, lines.len() + 2)?;
+        let mut units = 0;
+        for &(item, quantity) in &lines {
+            *changes.lines.entry(item).or_default() += u64::from(quantity);
+            units += u64::from(quantity);
+        }
+        changes.sold += units;
+        match changes.users.get_mut(user) {
+            Some(bought) => *bought += units,
+            None => drop(changes.users.insert(user.to_owned(), units)),
+        }
+        let (user, code) = (user.to_owned(), CheckoutCode { sale, secret });
+        self.tell(entry, sale, EventKind::Purchased { user, code, lines });
+        Some(())
+    }
+
+    fn take(&mut self, entry: &Entry<'_>) -> Option<()> {
+        match entry.record {
+            Record::SaleItems { sale, first, items } => self.announce(sale, first, items)?,
+            Record::SaleCreated { sale, terms } => {
+                let changes = self.changes(sale, 1)?;
+                changes.created = Some(terms);
+                if matches!(terms.catalogue, CatalogueKind::Generated { .. }) {
+                    // What an attempt left that never became a sale.
+                    changes.announced = None;
+                }
+                self.tell(entry, sale, EventKind::Created);
+            }
+            Record::SaleClosed { sale } => {
+                self.changes(sale, 1)?.closed = Some(entry.at);
+                self.tell(entry, sale, EventKind::Closed);
+            }
+            Record::Purchase {
+                sale,
+                secret,
+                user,
+                lines,
+                ..
+            } => self.purchase(entry, sale, (secret, user), lines)?,
+            // Who has what in an open checkout is nobody's business here.
+            Record::Checkout { .. } | Record::Expired { .. } | Record::Refused { .. } => {}
+        }
+        Some(())
+    }
+}
+
+impl Batch for RedisBatch {
+    fn push(&mut self, entry: &Entry<'_>) -> bool {
+        self.take(entry).is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::PurchasedLine;
+
+    const SALE: SaleId = SaleId(3);
+
+    fn purchase(lsn: u64, lines: &[PurchasedLine]) -> Entry<'_> {
+        let (user, secret) = ("ada", u128::from(lsn));
+        let record = Record::Purchase {
+            sale: SALE,
+            secret,
+            user,
+            key: None,
+            lines: Lines::Slice(lines),
+        };
+        Entry {
+            lsn: Lsn(lsn),
+            at: Timestamp(0),
+            record,
+        }
+    }
+
+    fn line(item: u32, sold: bool) -> PurchasedLine {
+        PurchasedLine {
+            item: ItemIndex(item),
+            quantity: 2,
+            sold,
+        }
+    }
+
+    #[test]
+    fn purchases_are_folded_and_what_sold_nothing_is_not_told() {
+        let mut batch = RedisBatch::telling();
+        assert!(batch.push(&purchase(1, &[line(0, true), line(1, false)])));
+        assert!(batch.push(&purchase(2, &[line(0, true), line(4, true)])));
+        assert!(batch.push(&purchase(3, &[line(0, false)])));
+        let changes = &batch.sales[&SALE];
+        assert_eq!(changes.sold, 6);
+        assert_eq!(changes.lines, BTreeMap::from([(0, 4), (4, 2)]));
+        assert_eq!(changes.users["ada"], 6);
+        let told: Vec<_> = batch.events.iter().map(|event| event.lsn.0).collect();
+        assert_eq!(told, [1, 2]);
+    }
+
+    #[test]
+    fn a_batch_is_full_before_it_takes_too_long() {
+        let lines = [line(0, true)];
+        let mut batch = RedisBatch::telling();
+        let taken = (1..).take_while(|&lsn| batch.push(&purchase(lsn, &lines)));
+        let taken = taken.count();
+        assert!(taken > 1000 && 3 * taken <= REDIS_EFFECTS_MAX);
+        let longest: Vec<_> = (0..1000).map(|item| line(item, true)).collect();
+        assert!(!batch.push(&purchase(1, &longest)));
+        assert!(RedisBatch::telling().push(&purchase(1, &longest)));
+    }
+}

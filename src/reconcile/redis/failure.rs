@@ -1,0 +1,94 @@
+//! What went wrong, in words that hold no address, no name and no value.
+
+use redis::{ErrorKind, RedisError, ServerErrorKind};
+
+use crate::reconcile::SinkError;
+
+/// What is said where a call finds a key that somebody else has made.
+pub(super) fn wrong_type(key: &str, wanted: &str) -> SinkError {
+    SinkError::Refused(format!("the key {key} is there and is no {wanted}"))
+}
+
+/// Why Redis did not do what it was asked.
+pub(super) fn of(error: &RedisError) -> SinkError {
+    match error.kind() {
+        ErrorKind::Io => of_io(error),
+        ErrorKind::AuthenticationFailed => refused("the password was rejected"),
+        ErrorKind::Server(kind) => of_server(kind, error),
+        ErrorKind::Extension => of_code(error.code().unwrap_or_default()),
+        ErrorKind::Parse | ErrorKind::UnexpectedReturnType => {
+            unavailable("it does not answer as Redis does")
+        }
+        ErrorKind::InvalidClientConfig => refused("the connection cannot be set up as configured"),
+        _ => unavailable("the connection failed"),
+    }
+}
+
+fn of_io(error: &RedisError) -> SinkError {
+    // The texts of other crates, looked at because they have no kinds for these.
+    let text = error.to_string();
+    let has = |part: &str| text.contains(part);
+    if error.is_connection_refusal() {
+        unavailable("connection refused")
+    } else if has("NotValidForName") || has("not valid for name") {
+        refused("its certificate is for another host")
+    } else if has("certificate") || has("UnknownIssuer") {
+        refused("its certificate is not trusted")
+    } else if has("lookup address") || has("no addresses") || has("resolve") {
+        unavailable("host not found")
+    } else if error.is_timeout() {
+        unavailable("no answer in time")
+    } else if has("corrupt message") || has("InvalidContentType") {
+        refused("it does not speak TLS")
+    } else if has("unreachable") {
+        unavailable("network unreachable")
+    } else if error.is_connection_dropped() {
+        unavailable("the connection was closed")
+    } else {
+        unavailable("the connection failed")
+    }
+}
+
+fn of_server(kind: ServerErrorKind, error: &RedisError) -> SinkError {
+    let detail = error.detail().unwrap_or_default();
+    match kind {
+        ServerErrorKind::BusyLoading => unavailable("it is loading its data"),
+        ServerErrorKind::ReadOnly => unavailable("it is a read-only replica"),
+        ServerErrorKind::NoPerm => refused("the user lacks a permission"),
+        ServerErrorKind::MasterDown => unavailable("it is a replica that has lost its primary"),
+        ServerErrorKind::ClusterDown => unavailable("the cluster is down"),
+        ServerErrorKind::Moved | ServerErrorKind::Ask | ServerErrorKind::TryAgain => {
+            unavailable("another node of the cluster has the keys")
+        }
+        _ if detail.contains("WRONGTYPE") => refused("a key is of the wrong type"),
+        _ if detail.contains("READONLY") => unavailable("it is a read-only replica"),
+        _ if detail.contains("OOM") || detail.contains("maxmemory") => {
+            unavailable("it is out of memory")
+        }
+        _ if detail.contains("DB index") => refused("it has no database of that number"),
+        _ if detail.contains("unction not found") => unavailable("its functions are gone"),
+        _ => unavailable("it answered with an error"),
+    }
+}
+
+fn of_code(code: &str) -> SinkError {
+    match code {
+        "OOM" => unavailable("it is out of memory"),
+        "MISCONF" => unavailable("it cannot save its data and takes no more"),
+        "NOAUTH" => refused("it wants a password"),
+        "WRONGPASS" => refused("the password was rejected"),
+        "WRONGTYPE" => refused("a key is of the wrong type"),
+        "NOREPLICAS" => unavailable("it lacks replicas and takes no more"),
+        "BUSY" => unavailable("it is busy with somebody's script"),
+        "DENIED" => refused("it answers only to its own machine"),
+        _ => unavailable("it answered with an error"),
+    }
+}
+
+fn unavailable(why: &str) -> SinkError {
+    SinkError::Unavailable(why.to_owned())
+}
+
+fn refused(why: &str) -> SinkError {
+    SinkError::Refused(why.to_owned())
+}

@@ -1,0 +1,191 @@
+//! A connection, with the two calls that change the projection.
+
+use std::path::Path;
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, FromRedisValue, IntoConnectionInfo,
+    RedisConnectionInfo, RedisResult, TlsCertificates, Value,
+};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use secrecy::ExposeSecret;
+
+use super::failure;
+use super::keys::WATERMARK;
+use super::options::RedisOptions;
+use super::script::{Call, Script};
+use crate::env::{RealDisk, read_file};
+use crate::limits;
+use crate::reconcile::{SinkError, Watermark};
+use crate::types::Lsn;
+
+/// An open connection.
+pub(super) struct Link {
+    connection: MultiplexedConnection,
+    script: Script,
+}
+
+/// What the key of the watermark says.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) watermark: Watermark,
+    /// The token of whoever fills the projection.
+    pub(super) rebuilding: Option<String>,
+    /// A call has begun to write and did not end.
+    pub(super) writing: Option<String>,
+}
+
+impl State {
+    /// The watermark, where what is there can be followed up.
+    pub(super) fn trusted(&self) -> Watermark {
+        if self.rebuilding.is_some() || self.writing.is_some() {
+            Watermark::ZERO
+        } else {
+            self.watermark
+        }
+    }
+}
+
+impl Link {
+    /// Connects.
+    ///
+    /// # Errors
+    /// Says why not.
+    pub(super) async fn open(options: &RedisOptions) -> Result<Self, SinkError> {
+        let client = client(options)?;
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(Duration::from_secs(limits::SINK_CONNECT_SECONDS)))
+            .set_response_timeout(Some(Duration::from_secs(limits::REDIS_ANSWER_SECONDS)));
+        let connection = client
+            .get_multiplexed_async_connection_with_config(&config)
+            .await
+            .map_err(|error| failure::of(&error))?;
+        Ok(Self {
+            connection,
+            script: Script::new(),
+        })
+    }
+
+    /// Makes sure that the calls can be made.
+    pub(super) async fn prepare(&mut self) -> Result<(), SinkError> {
+        self.script.load(&mut self.connection).await
+    }
+
+    /// Warns where Redis may throw away what nobody told it to.
+    pub(super) async fn warn_of_eviction(&mut self) {
+        let info: RedisResult<String> = self.query(redis::cmd("INFO").arg("memory")).await;
+        if info.is_ok_and(|info| info.contains("maxmemory_policy:allkeys")) {
+            tracing::warn!(
+                "redis: its maxmemory-policy throws keys away when it is full, and the projection has \
+                 to be filled again then; noeviction is the one to use"
+            );
+        }
+    }
+
+    /// One command.
+    pub(super) async fn query<T: FromRedisValue>(&mut self, command: &Cmd) -> RedisResult<T> {
+        command.query_async(&mut self.connection).await
+    }
+
+    /// One command that must work.
+    pub(super) async fn ask<T: FromRedisValue>(&mut self, command: &Cmd) -> Result<T, SinkError> {
+        let answer = self.query(command).await;
+        answer.map_err(|error| failure::of(&error))
+    }
+
+    /// One of the calls; the words of its answer.
+    pub(super) async fn call(
+        &mut self,
+        call: Call,
+        arguments: &dyn Fn(&mut Cmd),
+    ) -> Result<Vec<String>, SinkError> {
+        let answer = self.script.call(&mut self.connection, call, arguments);
+        let answer: Value = answer.await.map_err(|error| failure::of(&error))?;
+        let words: Vec<String> =
+            redis::from_redis_value(answer).map_err(|error| failure::of(&error.into()))?;
+        match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+            ["wrong", key, wanted] => Err(failure::wrong_type(key, wanted)),
+            ["moved"] => Err(SinkError::Moved),
+            _ => Ok(words),
+        }
+    }
+
+    /// How far the projection is.
+    pub(super) async fn state(&mut self) -> Result<State, SinkError> {
+        let mut command = redis::cmd("HMGET");
+        command.arg(WATERMARK);
+        command.arg(&["lsn", "fingerprint", "rebuilding", "writing"]);
+        let (lsn, fingerprint, rebuilding, writing): (Option<u64>, Option<u32>, _, _) =
+            self.ask(&command).await?;
+        Ok(State {
+            watermark: Watermark {
+                lsn: Lsn(lsn.unwrap_or(0)),
+                fingerprint: fingerprint.unwrap_or(0),
+            },
+            rebuilding,
+            writing,
+        })
+    }
+}
+
+fn client(options: &RedisOptions) -> Result<Client, SinkError> {
+    let mut settings = RedisConnectionInfo::default()
+        .set_db(i64::from(options.db))
+        .set_skip_set_lib_name();
+    if let Some(user) = &options.user {
+        settings = settings.set_username(user);
+    }
+    if let Some(password) = &options.password {
+        settings = settings.set_password(password.expose_secret());
+    }
+    let (host, port) = (options.host.clone(), options.port);
+    let address = if options.tls {
+        ConnectionAddr::TcpTls {
+            host,
+            port,
+            insecure: false,
+            tls_params: None,
+        }
+    } else {
+        ConnectionAddr::Tcp(host, port)
+    };
+    let info = address
+        .into_connection_info()
+        .map_err(|error| failure::of(&error))?
+        .set_redis_settings(settings);
+    let client = if options.tls {
+        // Where somebody else has installed one already, that one is used.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let root_cert = options
+            .authorities
+            .as_deref()
+            .map(authorities)
+            .transpose()?;
+        let certificates = TlsCertificates {
+            client_tls: None,
+            root_cert,
+        };
+        Client::build_with_tls(info, certificates)
+    } else {
+        Client::open(info)
+    };
+    client.map_err(|_| SinkError::Refused("the connection cannot be set up as configured".into()))
+}
+
+/// The certificates in the file at `path`.
+fn authorities(path: &Path) -> Result<Vec<u8>, SinkError> {
+    let read = read_file(&RealDisk, path, limits::CERTIFICATES_BYTES_MAX);
+    let pem = read.map_err(|error| {
+        SinkError::Refused(format!(
+            "the file of its authorities cannot be read: {}",
+            error.kind()
+        ))
+    })?;
+    if CertificateDer::pem_slice_iter(&pem).next().is_none() {
+        let why = "the file of its authorities holds no certificate";
+        return Err(SinkError::Refused(why.into()));
+    }
+    Ok(pem)
+}

@@ -1,0 +1,30 @@
+//! Redis as a projection of the journal, for caches, mailers and whoever fulfils orders. What the keys
+//! mean is in `docs/redis.md`.
+//!
+//! A batch is folded in memory to its net effects ([`RedisBatch`]) and applied by one call of code that
+//! runs inside of Redis, which nothing interrupts. It moves the watermark last.
+//!
+//! **Invariants.** Such a call is atomic towards others, but does not roll back: it checks everything
+//! before the first write, and a mark stands while it writes. A projection with that mark left, or with
+//! the token of somebody who has not finished filling it, counts as empty and is filled again. No code
+//! of an open checkout is ever sent.
+
+mod batch;
+mod failure;
+mod keys;
+mod link;
+mod options;
+mod projection;
+mod reading;
+mod rebuild;
+mod script;
+mod sink;
+mod wire;
+
+pub use batch::RedisBatch;
+pub use options::RedisOptions;
+pub use projection::{Items, Projection, SaleProjection};
+pub use reading::read;
+pub use rebuild::reset;
+pub use sink::RedisSink;
+pub use wire::Kind;

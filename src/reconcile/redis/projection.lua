@@ -1,0 +1,260 @@
+-- The two calls that change the projection. Redis runs nothing else meanwhile, but undoes nothing
+-- either: so everything is checked before the first write, and a mark stands as long as it writes.
+
+-- Arguments that one command is given at most; Lua's stack bounds them.
+local CHUNK = 2000
+
+-- The types of the keys that are passed: three for all, then five for each sale.
+local SHARED_TYPES = { 'hash', 'zset', 'stream' }
+local SALE_TYPES = { 'hash', 'string', 'hash', 'hash', 'hash' }
+
+local function is_of_type(key, wanted)
+  local found = redis.call('TYPE', key).ok
+  return found == 'none' or found == wanted
+end
+
+local function state_of(watermark)
+  local found = redis.call('HMGET', watermark, 'lsn', 'fingerprint', 'rebuilding', 'writing')
+  return { lsn = found[1] or '0', fingerprint = found[2] or '0', token = found[3] or '',
+    writing = found[4] }
+end
+
+-- Calls `command key` with many arguments, in pieces. `width` of them belong together.
+local function call_with_many(command, key, arguments, width)
+  local step = CHUNK - CHUNK % width
+  for start = 1, #arguments, step do
+    local stop = math.min(start + step - 1, #arguments)
+    redis.call(command, key, unpack(arguments, start, stop))
+  end
+end
+
+-- Reads the arguments one after the other.
+local function reader(arguments, position)
+  local read = {}
+  function read.text()
+    position = position + 1
+    return arguments[position]
+  end
+  function read.number() return tonumber(read.text()) end
+  -- Skips a list of `width` arguments an entry; where it begins and how many entries it has.
+  function read.list(width)
+    local list = { count = read.number(), start = position + 1 }
+    position = position + list.count * width
+    return list
+  end
+  return read
+end
+
+local function read_sale(read, keys, offset)
+  local sale = { id = read.text(), kind = read.text(), terms = keys[offset + 1],
+    sold_items = keys[offset + 2], remaining = keys[offset + 3], items = keys[offset + 4],
+    bought = keys[offset + 5] }
+  sale.listed = sale.kind == 'listed'
+  sale.first = read.text()
+  sale.announced_units = read.text()
+  sale.announced = read.list(3)
+  sale.item_count = read.text()
+  if sale.item_count ~= '' then
+    sale.total, sale.started_at, sale.ended_at = read.text(), read.text(), read.text()
+    sale.max_items_per_user = read.text()
+  end
+  sale.sold = read.number()
+  sale.lines = read.list(2)
+  sale.users = read.list(2)
+  sale.expires_at = read.text()
+  return sale
+end
+
+-- Whether something is missing that earlier calls have written.
+local function is_lost(sale, arguments)
+  local items = redis.call('HLEN', sale.items) - 1
+  if sale.first ~= '' then
+    local first = tonumber(sale.first)
+    if first > 0 and items ~= first then return true end
+    items = first + sale.announced.count
+  end
+  if sale.item_count ~= '' then
+    return sale.listed and items ~= tonumber(sale.item_count)
+  end
+  if sale.sold == 0 and sale.expires_at == '' then return false end
+  local found = redis.call('HMGET', sale.terms, 'sold', 'kind')
+  if not found[1] or found[2] ~= sale.kind then return true end
+  local some_sold = tonumber(found[1]) > 0
+  local counted = sale.listed and sale.remaining or sale.sold_items
+  if some_sold or sale.listed then
+    if redis.call('EXISTS', counted) == 0 then return true end
+  end
+  for line = 0, sale.lines.count - 1 do
+    if arguments[sale.lines.start + 2 * line] == '' then return true end
+  end
+  return some_sold and redis.call('EXISTS', sale.bought) == 0
+end
+
+local function announce(sale, arguments, watermark)
+  if sale.first == '0' then
+    redis.call('UNLINK', sale.items, sale.remaining)
+  end
+  local ids, stocks = {}, {}
+  for entry = 0, sale.announced.count - 1 do
+    local at = sale.announced.start + 3 * entry
+    ids[#ids + 1], ids[#ids + 2] = arguments[at], arguments[at + 1]
+    stocks[#stocks + 1], stocks[#stocks + 2] = arguments[at + 1], arguments[at + 2]
+  end
+  call_with_many('HSET', sale.items, ids, 2)
+  call_with_many('HSET', sale.remaining, stocks, 2)
+  redis.call('HINCRBY', sale.items, 'units', sale.announced_units)
+  redis.call('HSET', watermark, 'announced', sale.id)
+end
+
+local function create(sale, watermark, sales)
+  redis.call('UNLINK', sale.terms, sale.sold_items, sale.bought)
+  if sale.listed then
+    sale.total = redis.call('HGET', sale.items, 'units')
+  else
+    redis.call('UNLINK', sale.items, sale.remaining)
+  end
+  redis.call('HSET', sale.terms, 'kind', sale.kind, 'state', 'open', 'started_at', sale.started_at,
+    'ended_at', sale.ended_at, 'max_items_per_user', sale.max_items_per_user,
+    'total', sale.total, 'sold', 0, 'remaining', sale.total)
+  redis.call('ZADD', sales, '+inf', sale.id)
+  redis.call('HDEL', watermark, 'announced')
+end
+
+local function sell(sale, arguments)
+  redis.call('HINCRBY', sale.terms, 'sold', sale.sold)
+  redis.call('HINCRBY', sale.terms, 'remaining', -sale.sold)
+  local bits = {}
+  for line = 0, sale.lines.count - 1 do
+    local item = arguments[sale.lines.start + 2 * line]
+    if sale.listed then
+      redis.call('HINCRBY', sale.remaining, item, '-' .. arguments[sale.lines.start + 2 * line + 1])
+    else
+      local at = #bits
+      bits[at + 1], bits[at + 2], bits[at + 3], bits[at + 4] = 'SET', 'u1', item, '1'
+    end
+  end
+  call_with_many('BITFIELD', sale.sold_items, bits, 4)
+  for user = 0, sale.users.count - 1 do
+    local at = sale.users.start + 2 * user
+    redis.call('HINCRBY', sale.bought, arguments[at], arguments[at + 1])
+  end
+end
+
+local function close(sale, sales)
+  redis.call('HSET', sale.terms, 'state', 'closed')
+  redis.call('ZADD', sales, sale.expires_at, sale.id)
+  for _, key in ipairs({ sale.terms, sale.sold_items, sale.remaining, sale.items, sale.bought }) do
+    redis.call('EXPIREAT', key, sale.expires_at)
+  end
+end
+
+-- Takes sales whose keys have expired off the list, the oldest first.
+local function forget_expired(sales, prefix, at_most)
+  local closed = redis.call('ZRANGEBYSCORE', sales, '-inf', '(+inf', 'LIMIT', 0, at_most)
+  for _, id in ipairs(closed) do
+    if redis.call('EXISTS', prefix .. id) == 1 then return end
+    redis.call('ZREM', sales, id)
+  end
+end
+
+-- Every event has the number of its record, so that none can be there twice.
+local function add_events(stream, events, arguments, at_least)
+  local last = 0
+  if redis.call('EXISTS', stream) == 1 then
+    local info = redis.call('XINFO', 'STREAM', stream)
+    for field = 1, #info, 2 do
+      if info[field] == 'last-generated-id' then last = tonumber(info[field + 1]:match('%d+')) end
+    end
+  end
+  for event = 0, events.count - 1 do
+    local at = events.start + 7 * event
+    local lsn, kind, sale, time, user, code, items = unpack(arguments, at, at + 6)
+    if tonumber(lsn) > last then
+      if user == '' then
+        redis.call('XADD', stream, lsn .. '-0', 'type', kind, 'sale', sale, 'at', time)
+      else
+        redis.call('XADD', stream, lsn .. '-0', 'type', kind, 'sale', sale, 'at', time,
+          'user', user, 'code', code, 'items', items)
+      end
+    end
+  end
+  redis.call('XTRIM', stream, 'MAXLEN', '~', at_least)
+end
+
+-- KEYS: watermark, sales, events, then for each sale its five.
+-- ARGV: the watermark that is expected (lsn, fingerprint, token) and the one to come, how many
+-- events are kept at least, the number of sales with what becomes of each, and the events.
+local function apply(KEYS, ARGV)
+  local watermark, sales, events = KEYS[1], KEYS[2], KEYS[3]
+  for place, key in ipairs(KEYS) do
+    local wanted = SHARED_TYPES[place] or SALE_TYPES[(place - 4) % 5 + 1]
+    if not is_of_type(key, wanted) then return { 'wrong', key, wanted } end
+  end
+  local found = state_of(watermark)
+  if found.writing or found.lsn ~= ARGV[1] or found.fingerprint ~= ARGV[2]
+    or found.token ~= ARGV[3] then
+    return { 'moved' }
+  end
+  local read = reader(ARGV, 8)
+  local changed = {}
+  for place = 1, tonumber(ARGV[8]) do
+    changed[place] = read_sale(read, KEYS, 3 + 5 * (place - 1))
+  end
+  for _, sale in ipairs(changed) do
+    if is_lost(sale, ARGV) then
+      redis.call('HSET', watermark, 'writing', 'lost')
+      return { 'lost', sale.terms }
+    end
+  end
+
+  redis.call('HSET', watermark, 'writing', ARGV[4])
+  for _, sale in ipairs(changed) do
+    if sale.first ~= '' then announce(sale, ARGV, watermark) end
+    if sale.item_count ~= '' then
+      create(sale, watermark, sales)
+      local prefix = sale.terms:sub(1, #sale.terms - #sale.id)
+      forget_expired(sales, prefix, 16 + #changed)
+    end
+    if sale.sold > 0 then sell(sale, ARGV) end
+    if sale.expires_at ~= '' then close(sale, sales) end
+  end
+  local added = read.list(7)
+  if added.count > 0 then add_events(events, added, ARGV, ARGV[7]) end
+  redis.call('HSET', watermark, 'lsn', ARGV[4], 'fingerprint', ARGV[5])
+  if ARGV[6] == '' then redis.call('HDEL', watermark, 'rebuilding') end
+  redis.call('HDEL', watermark, 'writing')
+  return { 'ok' }
+end
+
+-- KEYS: watermark, sales, events. ARGV: the token of whoever empties the projection, whether they
+-- begin, whether a person wants it whatever is there (then the events go, too), how many sales to
+-- remove at most, and what the keys of a sale begin with.
+local function empty(KEYS, ARGV)
+  local watermark, sales, events = KEYS[1], KEYS[2], KEYS[3]
+  local token, begins, forced = ARGV[1], ARGV[2] == '1', ARGV[3] == '1'
+  local removed = 0
+  local function remove(id)
+    local key = ARGV[5] .. id
+    removed = removed + redis.call('UNLINK', key, key .. ':sold_items', key .. ':remaining',
+      key .. ':items', key .. ':bought')
+  end
+  if begins then
+    for place, key in ipairs(KEYS) do
+      if not is_of_type(key, SHARED_TYPES[place]) then
+        if not forced then return { 'wrong', key, SHARED_TYPES[place] } end
+        redis.call('UNLINK', key)
+      end
+    end
+    local announced = redis.call('HGET', watermark, 'announced')
+    if announced then remove(announced) end
+    removed = removed + redis.call('UNLINK', watermark)
+    if forced then removed = removed + redis.call('UNLINK', events) end
+    redis.call('HSET', watermark, 'lsn', 0, 'fingerprint', 0, 'rebuilding', token)
+  elseif state_of(watermark).token ~= token then
+    return { 'moved' }
+  end
+  local ids = redis.call('ZRANGE', sales, 0, tonumber(ARGV[4]) - 1)
+  for _, id in ipairs(ids) do remove(id) end
+  if #ids > 0 then redis.call('ZREM', sales, unpack(ids)) end
+  return { 'ok', removed, redis.call('ZCARD', sales) }
+end

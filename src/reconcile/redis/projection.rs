@@ -1,0 +1,264 @@
+//! What Redis has to hold, as a plain fold over records.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::wire::{Kind, expires_at};
+use crate::journal::Entry;
+use crate::journal::record::{CatalogueKind, Record, SaleTerms};
+use crate::types::{GeneratedItemId, ItemIndex, SaleId, Timestamp};
+
+/// All sales, as Redis shows them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Projection {
+    /// The sales that were created.
+    pub sales: BTreeMap<SaleId, SaleProjection>,
+    /// When it was read; `None` for one that was folded. What expired before is not missed.
+    pub read_at: Option<Timestamp>,
+    /// Ids and units of sales whose creation has not come yet.
+    announced: BTreeMap<SaleId, Vec<(String, u64)>>,
+}
+
+/// One sale.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SaleProjection {
+    /// From when on it sells.
+    pub started_at: Timestamp,
+    /// From when on it sells no more.
+    pub ended_at: Timestamp,
+    /// Units that one user may buy.
+    pub max_items_per_user: u32,
+    /// Whether it has been closed.
+    pub closed: bool,
+    /// Units.
+    pub total: u64,
+    /// Units sold.
+    pub sold: u64,
+    /// Units that are not sold, whoever holds them.
+    pub remaining: u64,
+    /// Item by item.
+    pub items: Items,
+    /// Units by user.
+    pub bought: BTreeMap<String, u64>,
+    /// The second since 1970 at which Redis removes it; `None` while it is open.
+    pub expires_at: Option<i64>,
+}
+
+/// The items of a sale.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Items {
+    /// Of stock 1: the places of those that are sold.
+    Generated(BTreeSet<u32>),
+    /// From a list.
+    Listed {
+        /// Ids, by their place.
+        ids: Vec<String>,
+        /// Units left, by id.
+        remaining: BTreeMap<String, u64>,
+    },
+}
+
+impl Items {
+    /// Where they come from.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Generated(_) => Kind::Generated,
+            Self::Listed { .. } => Kind::Listed,
+        }
+    }
+}
+
+impl Projection {
+    /// Applies the next record of a journal, or of a snapshot, where a purchase stands without its
+    /// checkout. What is said of a sale that is not there changes nothing.
+    pub fn apply(&mut self, entry: &Entry<'_>) {
+        match entry.record {
+            Record::SaleItems { sale, first, items } => {
+                let announced = self.announced.entry(sale).or_default();
+                announced.truncate(first.0 as usize);
+                announced.extend(items.iter().map(|item| (item.id.to_owned(), item.stock)));
+            }
+            Record::SaleCreated { sale, terms } => {
+                let announced = self.announced.remove(&sale).unwrap_or_default();
+                self.sales.insert(sale, created(&terms, announced));
+            }
+            Record::SaleClosed { sale } => {
+                if let Some(sale) = self.sales.get_mut(&sale) {
+                    sale.closed = true;
+                    sale.expires_at = Some(expires_at(entry.at, sale.ended_at));
+                }
+            }
+            Record::Purchase {
+                sale, user, lines, ..
+            } => {
+                if let Some(sale) = self.sales.get_mut(&sale) {
+                    let sold = lines.iter().filter(|line| line.sold);
+                    sold.for_each(|line| sale.sell(user, line.item, u64::from(line.quantity)));
+                }
+            }
+            Record::Checkout { .. } | Record::Expired { .. } | Record::Refused { .. } => {}
+        }
+    }
+
+    /// What is in `found` otherwise than here, in words, at most `max` of them. Sales that had expired
+    /// when `found` was read are left out.
+    #[must_use]
+    pub fn differences(&self, found: &Self, max: usize) -> Vec<String> {
+        let mut differences = Vec::new();
+        let expired = |sale: &SaleProjection| {
+            let at = sale.expires_at.zip(found.read_at);
+            at.is_some_and(|(expires_at, read_at)| expires_at <= read_at.seconds())
+        };
+        for (id, expected) in &self.sales {
+            if expired(expected) {
+                continue;
+            }
+            match found.sales.get(id) {
+                None => differences.push(format!("sale {id} is missing")),
+                Some(found) => expected.compare(*id, found, max, &mut differences),
+            }
+            if differences.len() >= max {
+                break;
+            }
+        }
+        let unexpected = found.sales.keys().filter(|id| !self.sales.contains_key(id));
+        differences.extend(unexpected.map(|id| format!("sale {id} is there and should not be")));
+        differences.truncate(max);
+        differences
+    }
+}
+
+fn created(terms: &SaleTerms, announced: Vec<(String, u64)>) -> SaleProjection {
+    let (total, items) = match terms.catalogue {
+        CatalogueKind::Generated { item_count, .. } => {
+            (u64::from(item_count), Items::Generated(BTreeSet::new()))
+        }
+        CatalogueKind::Explicit { .. } => {
+            let total = announced.iter().map(|(_, stock)| stock).sum();
+            let ids = announced.iter().map(|(id, _)| id.clone()).collect();
+            let remaining = announced.into_iter().collect();
+            (total, Items::Listed { ids, remaining })
+        }
+    };
+    SaleProjection {
+        started_at: terms.started_at,
+        ended_at: terms.ended_at,
+        max_items_per_user: terms.max_items_per_user,
+        closed: false,
+        total,
+        sold: 0,
+        remaining: total,
+        items,
+        bought: BTreeMap::new(),
+        expires_at: None,
+    }
+}
+
+impl SaleProjection {
+    fn sell(&mut self, user: &str, item: ItemIndex, units: u64) {
+        self.sold += units;
+        self.remaining = self.remaining.saturating_sub(units);
+        match &mut self.items {
+            Items::Generated(sold) => {
+                sold.insert(item.0);
+            }
+            Items::Listed { ids, remaining } => {
+                let left = ids
+                    .get(item.0 as usize)
+                    .and_then(|id| remaining.get_mut(id));
+                if let Some(left) = left {
+                    *left = left.saturating_sub(units);
+                }
+            }
+        }
+        *self.bought.entry(user.to_owned()).or_default() += units;
+    }
+
+    fn compare(&self, id: SaleId, found: &Self, max: usize, differences: &mut Vec<String>) {
+        let mut differ = |what: &str, expected: String, found: String| {
+            if expected != found && differences.len() < max {
+                let line = format!("sale {id}: {what} should be {expected}, is {found}");
+                differences.push(line);
+            }
+        };
+        let state = |sale: &Self| if sale.closed { "closed" } else { "open" }.to_owned();
+        let text = |units: Option<u64>| units.map_or("none".to_owned(), |units| units.to_string());
+        let kind = |sale: &Self| sale.items.kind().name().to_owned();
+        differ("the kind", kind(self), kind(found));
+        differ("the state", state(self), state(found));
+        differ(
+            "the start",
+            self.started_at.to_string(),
+            found.started_at.to_string(),
+        );
+        differ(
+            "the end",
+            self.ended_at.to_string(),
+            found.ended_at.to_string(),
+        );
+        differ(
+            "the limit per user",
+            self.max_items_per_user.to_string(),
+            found.max_items_per_user.to_string(),
+        );
+        differ("the total", self.total.to_string(), found.total.to_string());
+        differ(
+            "the units sold",
+            self.sold.to_string(),
+            found.sold.to_string(),
+        );
+        differ(
+            "the units left",
+            self.remaining.to_string(),
+            found.remaining.to_string(),
+        );
+        match (&self.items, &found.items) {
+            (Items::Generated(expected), Items::Generated(sold)) => {
+                for &index in expected.symmetric_difference(sold) {
+                    let index = ItemIndex(index);
+                    let item = GeneratedItemId { sale: id, index };
+                    let say = |sold: bool| if sold { "sold" } else { "not sold" }.to_owned();
+                    let is = |set: &BTreeSet<u32>| say(set.contains(&index.0));
+                    differ(&format!("item {item}"), is(expected), is(sold));
+                }
+            }
+            (
+                Items::Listed { ids, remaining },
+                Items::Listed {
+                    ids: places,
+                    remaining: left,
+                },
+            ) => {
+                for item in remaining
+                    .keys()
+                    .chain(left.keys().filter(|id| !remaining.contains_key(*id)))
+                {
+                    let units = |items: &BTreeMap<_, _>| text(items.get(item).copied());
+                    differ(
+                        &format!("the units of item {item:?}"),
+                        units(remaining),
+                        units(left),
+                    );
+                }
+                differ(
+                    "the list of items",
+                    format!("{ids:?}"),
+                    format!("{places:?}"),
+                );
+            }
+            _ => {}
+        }
+        let others = found
+            .bought
+            .keys()
+            .filter(|user| !self.bought.contains_key(*user));
+        for user in self.bought.keys().chain(others) {
+            let units = |sale: &Self| text(sale.bought.get(user).copied());
+            differ(
+                &format!("what user {user:?} bought"),
+                units(self),
+                units(found),
+            );
+        }
+    }
+}

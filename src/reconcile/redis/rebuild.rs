@@ -1,0 +1,186 @@
+//! Emptying the projection and filling it again.
+
+use redis::Cmd;
+use redis::streams::StreamRangeReply;
+
+use super::batch::RedisBatch;
+use super::keys::{EVENTS, SALE_PREFIX, SALES, WATERMARK};
+use super::link::{Link, State};
+use super::options::RedisOptions;
+use super::script::Call;
+use super::sink::RedisSink;
+use super::wire::Position;
+use crate::env::{Entropy, OsEntropy};
+use crate::journal::{Entry, snapshot};
+use crate::limits::REDIS_REMOVED_SALES_MAX;
+use crate::reconcile::{Batch, SinkError, Source, Watermark};
+use crate::types::Lsn;
+
+/// Empties the projection in Redis, whatever it is and whoever filled it, with the stream of events;
+/// the server then fills it from its journal. For a Redis that follows another journal.
+///
+/// # Errors
+/// Redis cannot be reached, or somebody else empties it at the same time.
+pub async fn reset(options: &RedisOptions) -> Result<(), SinkError> {
+    let mut link = Link::open(options).await?;
+    link.prepare().await?;
+    let token = new_token(&OsEntropy);
+    let removed = empty(&mut link, &token, true).await?;
+    tracing::warn!(removed, "redis: the projection was emptied");
+    Ok(())
+}
+
+fn new_token(entropy: &dyn Entropy) -> String {
+    format!("{:032x}", entropy.bits_128())
+}
+
+/// Removes all sales and leaves `token` behind; how many keys were there.
+async fn empty(link: &mut Link, token: &str, forced: bool) -> Result<u64, SinkError> {
+    let (mut removed, mut begins) = (0, true);
+    loop {
+        let write = |command: &mut Cmd| {
+            command.arg(3).arg(&[WATERMARK, SALES, EVENTS]);
+            command
+                .arg(token)
+                .arg(u8::from(begins))
+                .arg(u8::from(forced));
+            command.arg(REDIS_REMOVED_SALES_MAX).arg(SALE_PREFIX);
+        };
+        let answer = link.call(Call::Empty, &write).await?;
+        let number = |place: usize| answer.get(place)?.parse::<u64>().ok();
+        let (Some(some), Some(left)) = (number(1), number(2)) else {
+            return Err(SinkError::Refused("its functions are not ours".into()));
+        };
+        removed += some;
+        begins = false;
+        if left == 0 {
+            return Ok(removed);
+        }
+    }
+}
+
+impl RedisSink {
+    /// Empties the projection, and fills it from the newest snapshot where the journal no longer
+    /// begins at its first record.
+    pub(super) async fn rebuild(
+        &mut self,
+        source: &Source,
+        found: Watermark,
+    ) -> Result<Watermark, SinkError> {
+        let complete = source.is_complete()?;
+        // Nothing is removed before it is known that it can be filled again.
+        let start = if complete {
+            Watermark::ZERO
+        } else {
+            newest_snapshot(source)?
+        };
+        self.forget();
+        let token = new_token(&*self.entropy);
+        let link = self.link()?;
+        check_events(link, source).await?;
+        let before = link.state().await?;
+        let removed = empty(link, &token, false).await?;
+        say_why(&before, found, removed, start);
+        if !complete {
+            self.restore(source, start.lsn, &token).await?;
+        }
+        let filling = Position {
+            watermark: Watermark::ZERO,
+            token: &token,
+        };
+        let filled = Position {
+            watermark: start,
+            token: "",
+        };
+        self.apply_at(&RedisBatch::silent(), filling, filled)
+            .await?;
+        Ok(start)
+    }
+
+    /// Writes what the snapshot at `lsn` holds, in pieces.
+    async fn restore(&mut self, source: &Source, lsn: Lsn, token: &str) -> Result<(), SinkError> {
+        let mut pieces = vec![RedisBatch::silent()];
+        snapshot::read(source.disk(), source.dir(), lsn, &mut |entry| {
+            if pieces.last_mut().is_none_or(|piece| !piece.push(&entry)) {
+                let mut piece = RedisBatch::silent();
+                piece.push(&entry);
+                pieces.push(piece);
+            }
+            Ok(())
+        })?;
+        let filling = Position {
+            watermark: Watermark::ZERO,
+            token,
+        };
+        for piece in pieces {
+            self.apply_at(&piece, filling, filling).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The watermark of whoever has the newest snapshot.
+fn newest_snapshot(source: &Source) -> Result<Watermark, SinkError> {
+    let gone = "the journal no longer begins with its first record, and";
+    let Some(lsn) = snapshot::newest(source.disk(), source.dir())? else {
+        return Err(SinkError::Refused(format!("{gone} there is no snapshot")));
+    };
+    let watermark = source.with_record(lsn, &mut Watermark::at)?;
+    watermark.ok_or_else(|| {
+        SinkError::Refused(format!(
+            "{gone} the newest snapshot is older than what is left"
+        ))
+    })
+}
+
+/// The stream outlives a rebuild, so it must be this journal's: otherwise what is to come would be
+/// taken for what is there already.
+async fn check_events(link: &mut Link, source: &Source) -> Result<(), SinkError> {
+    let mut command = redis::cmd("XREVRANGE");
+    command.arg(EVENTS).arg("+").arg("-").arg("COUNT").arg(1);
+    let newest: StreamRangeReply = link.ask(&command).await?;
+    let Some(event) = newest.ids.first() else {
+        return Ok(());
+    };
+    let foreign = || SinkError::Refused("its events are those of another journal".into());
+    let number = event.id.split('-').next().and_then(|lsn| lsn.parse().ok());
+    let lsn = number.map(Lsn).ok_or_else(foreign)?;
+    if lsn > source.durable() {
+        return Err(foreign());
+    }
+    let at = event.get::<String>("at").unwrap_or_default();
+    let same = source.with_record(lsn, &mut |entry: &Entry<'_>| entry.at.to_string() == at)?;
+    if same.unwrap_or(true) {
+        Ok(())
+    } else {
+        Err(foreign())
+    }
+}
+
+fn say_why(before: &State, found: Watermark, removed: u64, start: Watermark) {
+    let from = if start == Watermark::ZERO {
+        "from the journal's first record".to_owned()
+    } else {
+        format!("from the snapshot at {start}")
+    };
+    if before.writing.is_some() {
+        tracing::error!(
+            removed,
+            "redis: what it holds is not whole; filling it again {from}"
+        );
+    } else if before.rebuilding.is_some() {
+        tracing::warn!(removed, "redis: filling it was not finished; again {from}");
+    } else if found.lsn > Lsn::ZERO {
+        tracing::error!(
+            removed,
+            "redis: the journal no longer holds what comes after {found}; filling it again {from}"
+        );
+    } else if removed > 0 {
+        tracing::error!(
+            removed,
+            "redis: its watermark was lost; filling it again {from}"
+        );
+    } else {
+        tracing::info!("redis: filling it {from}");
+    }
+}

@@ -1,0 +1,216 @@
+//! Redis as a sink: what the follower asks for.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::batch::RedisBatch;
+use super::keys::SaleKeys;
+use super::link::Link;
+use super::options::RedisOptions;
+use super::script::Call;
+use super::wire::{Kind, Known, Position, Resolved};
+use crate::env::Entropy;
+use crate::limits;
+use crate::reconcile::{Sink, SinkError, Source, Watermark};
+use crate::types::{SaleId, Timestamp};
+
+/// Keeps the projection in a Redis server.
+pub struct RedisSink {
+    options: RedisOptions,
+    pub(super) entropy: Arc<dyn Entropy>,
+    link: Option<Link>,
+    /// Of open sales; what is not here is asked for.
+    known: BTreeMap<SaleId, Known>,
+}
+
+impl RedisSink {
+    /// A sink that is not connected yet. `entropy` draws tokens that keep two who fill one projection
+    /// apart.
+    #[must_use]
+    pub fn new(options: RedisOptions, entropy: Arc<dyn Entropy>) -> Self {
+        Self {
+            options,
+            entropy,
+            link: None,
+            known: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn link(&mut self) -> Result<&mut Link, SinkError> {
+        let closed = || SinkError::Unavailable("not connected".into());
+        self.link.as_mut().ok_or_else(closed)
+    }
+
+    /// What was known of the sales may be another's.
+    pub(super) fn forget(&mut self) {
+        self.known.clear();
+    }
+
+    /// Applies a batch where the projection is at `from`, and brings it to `to`.
+    pub(super) async fn apply_at(
+        &mut self,
+        batch: &RedisBatch,
+        from: Position<'_>,
+        to: Position<'_>,
+    ) -> Result<(), SinkError> {
+        self.get_to_know(batch).await?;
+        let mut resolved = Resolved {
+            known: self.known.clone(),
+            ids: announced_ids(batch),
+            batch,
+        };
+        self.look_up_ids(&mut resolved).await?;
+        let write = |command: &mut redis::Cmd| resolved.write(from, to, command);
+        let answer = self.link()?.call(Call::Apply, &write).await?;
+        for (sale, changes) in &batch.sales {
+            if changes.closed.is_some() {
+                self.known.remove(sale);
+            }
+        }
+        match answer.first().map(String::as_str) {
+            Some("ok") => Ok(()),
+            Some("lost") => {
+                tracing::error!(
+                    "redis: {} or what belongs to it was removed by somebody; the projection is no \
+                     longer whole",
+                    answer.get(1).map_or("a key", String::as_str)
+                );
+                // The call has marked it, so that whoever asks for the watermark finds nothing.
+                Err(SinkError::Moved)
+            }
+            _ => Err(SinkError::Refused("its functions are not ours".into())),
+        }
+    }
+
+    /// Finds out of which kind the sales are that change.
+    async fn get_to_know(&mut self, batch: &RedisBatch) -> Result<(), SinkError> {
+        for (&sale, changes) in &batch.sales {
+            if let Some(terms) = &changes.created {
+                let known = Known {
+                    kind: Some(terms.catalogue.into()),
+                    ended_at: Some(terms.ended_at),
+                };
+                self.known.insert(sale, known);
+                continue;
+            }
+            let matters = changes.sold > 0 || changes.closed.is_some();
+            if !matters || self.known.contains_key(&sale) {
+                continue;
+            }
+            let mut command = redis::cmd("HMGET");
+            command
+                .arg(SaleKeys::of(sale).terms)
+                .arg("kind")
+                .arg("ended_at");
+            let (kind, ended_at): (Option<String>, Option<String>) =
+                self.link()?.ask(&command).await?;
+            if let (Some(kind), Some(ended_at)) = (kind, ended_at) {
+                let known = Known {
+                    kind: Kind::parse(&kind),
+                    ended_at: parse_time(&ended_at),
+                };
+                self.known.insert(sale, known);
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds the ids of listed items that are sold. They never change once a sale is there.
+    async fn look_up_ids(&mut self, resolved: &mut Resolved<'_>) -> Result<(), SinkError> {
+        for (&sale, changes) in &resolved.batch.sales {
+            let known = resolved.known.get(&sale);
+            if known.is_none_or(|known| known.kind != Some(Kind::Listed)) {
+                continue;
+            }
+            let sold = changes.lines.keys().copied();
+            let unknown: Vec<u32> = sold
+                .filter(|&item| !resolved.ids.contains_key(&(sale, item)))
+                .collect();
+            if unknown.is_empty() {
+                continue;
+            }
+            let mut command = redis::cmd("HMGET");
+            command.arg(SaleKeys::of(sale).items).arg(&unknown);
+            let ids: Vec<Option<String>> = self.link()?.ask(&command).await?;
+            let found = unknown.into_iter().zip(ids);
+            let found = found.filter_map(|(item, id)| Some(((sale, item), id?)));
+            resolved.ids.extend(found);
+        }
+        Ok(())
+    }
+}
+
+/// The ids that the batch itself brings.
+fn announced_ids(batch: &RedisBatch) -> BTreeMap<(SaleId, u32), String> {
+    let mut ids = BTreeMap::new();
+    for (&sale, changes) in &batch.sales {
+        let Some(announced) = &changes.announced else {
+            continue;
+        };
+        for (index, (id, _)) in (announced.first..).zip(&announced.items) {
+            if changes.lines.contains_key(&index) {
+                ids.insert((sale, index), id.clone());
+            }
+        }
+    }
+    ids
+}
+
+/// A time as the projection spells it.
+pub(super) fn parse_time(text: &str) -> Option<Timestamp> {
+    let time: jiff::Timestamp = text.parse().ok()?;
+    Some(Timestamp(time.as_microsecond()))
+}
+
+impl Sink for RedisSink {
+    type Batch = RedisBatch;
+
+    fn name(&self) -> &'static str {
+        "redis"
+    }
+
+    fn pace(&self) -> Duration {
+        Duration::from_millis(limits::REDIS_PACE_MS)
+    }
+
+    async fn open(&mut self) -> Result<Watermark, SinkError> {
+        self.link = None;
+        self.forget();
+        let mut link = Link::open(&self.options).await?;
+        link.prepare().await?;
+        link.warn_of_eviction().await;
+        let watermark = link.state().await?.trusted();
+        self.link = Some(link);
+        Ok(watermark)
+    }
+
+    async fn watermark(&mut self) -> Result<Watermark, SinkError> {
+        Ok(self.link()?.state().await?.trusted())
+    }
+
+    async fn start_over(
+        &mut self,
+        source: &Source,
+        found: Watermark,
+    ) -> Result<Watermark, SinkError> {
+        self.rebuild(source, found).await
+    }
+
+    fn batch(&self) -> RedisBatch {
+        RedisBatch::telling()
+    }
+
+    async fn apply(
+        &mut self,
+        batch: RedisBatch,
+        from: Watermark,
+        to: Watermark,
+    ) -> Result<(), SinkError> {
+        let [from, to] = [from, to].map(|watermark| Position {
+            watermark,
+            token: "",
+        });
+        self.apply_at(&batch, from, to).await
+    }
+}

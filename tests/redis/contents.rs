@@ -1,0 +1,214 @@
+//! What Redis holds is exactly what the journal says.
+
+use flashsale::env::Disk;
+use flashsale::journal::record::{CatalogueKind, Record, SaleTerms};
+use flashsale::reconcile::redis::read;
+use flashsale::reconcile::{Batch, Sink, SinkError, Watermark};
+use flashsale::types::{Lsn, SaleId, Timestamp};
+use proptest::prelude::*;
+
+use crate::fixture::{Place, options, run, sink, wait_for, wait_until_equal};
+use crate::redis_server::RedisServer;
+use crate::story::Story;
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 8, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn any_story_arrives_as_it_was_told(seed: u64, pieces in 1usize..6) {
+        let (server, place) = (RedisServer::start(), Place::new());
+        let options = options(&server);
+        let mut story = Story::new(seed);
+        for _ in 0..pieces {
+            let following = place.follow(&options);
+            let last = story.tell(&place.journal, 400);
+            following.wait_for(last);
+            wait_until_equal(&place.fold(last), &options);
+            no_open_code_is_there(&server, &story);
+        }
+    }
+}
+
+/// Looks at every key for the codes of open checkouts.
+fn no_open_code_is_there(server: &RedisServer, story: &Story) {
+    let events = format!(
+        "{:?}",
+        server.command(&["XRANGE", "{flashsale}:events", "-", "+"])
+    );
+    let secrets = story.open_secrets();
+    assert!(secrets.iter().all(|secret| !events.contains(&**secret)));
+}
+
+#[test]
+fn events_tell_every_purchase_once_and_in_order() {
+    let (server, place) = (RedisServer::start(), Place::new());
+    let options = options(&server);
+    let mut story = Story::new(5);
+    let last = story.tell(&place.journal, 3000);
+    let following = place.follow(&options);
+    following.wait_for(last);
+    let (_, expected) = place.fold(last);
+
+    let events = server.command(&["XRANGE", "{flashsale}:events", "-", "+"]);
+    let (mut sold, mut created, mut before) = (0, 0, 0);
+    for event in events.list() {
+        let id = event.list()[0].text();
+        let lsn: u64 = id
+            .strip_suffix("-0")
+            .expect("record-0")
+            .parse()
+            .expect("a record");
+        assert!(lsn > before, "{lsn} follows {before}");
+        before = lsn;
+        let fields: Vec<_> = event.list()[1]
+            .list()
+            .iter()
+            .map(|field| field.text())
+            .collect();
+        let field = |name: &str| {
+            let pairs = fields.chunks(2);
+            let found = pairs.into_iter().find(|pair| pair[0] == name);
+            found.map(|pair| pair[1].clone()).expect("a field")
+        };
+        match &*field("type") {
+            "sale_created" => created += 1,
+            "purchased" => {
+                let items: serde_json::Value = serde_json::from_str(&field("items")).expect("JSON");
+                for item in items.as_array().expect("a list") {
+                    assert!(!item["item"].as_str().expect("an id").is_empty());
+                    sold += item["quantity"].as_u64().expect("a number");
+                }
+                assert!(field("code").starts_with(&format!("CHK-{}-", field("sale"))));
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(
+        sold,
+        expected.sales.values().map(|sale| sale.sold).sum::<u64>()
+    );
+    assert_eq!(created, story.last_sale());
+}
+
+#[test]
+fn all_keys_are_in_one_slot() {
+    let (server, place) = (
+        RedisServer::start_with(&["cluster-enabled yes"]),
+        Place::new(),
+    );
+    // A node that has every slot to itself.
+    server.command(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
+    wait_for("the cluster", || {
+        let info = server.command(&["CLUSTER", "INFO"]).text();
+        info.contains("cluster_state:ok").then_some(())
+    });
+    let options = options(&server);
+    let last = Story::new(3).tell(&place.journal, 1000);
+    place.follow(&options).wait_for(last);
+    let keys = server.command(&["KEYS", "*"]);
+    let slot = |key: &str| server.command(&["CLUSTER", "KEYSLOT", key]).number();
+    let first = slot("{flashsale}:watermark");
+    assert!(keys.list().len() > 5);
+    assert!(keys.list().iter().all(|key| slot(&key.text()) == first));
+    wait_until_equal(&place.fold(last), &options);
+}
+
+#[test]
+fn a_closed_sale_expires_and_leaves_the_list() {
+    let (server, place) = (RedisServer::start(), Place::new());
+    let options = options(&server);
+    let create = |id: u32, started_at: Timestamp| {
+        let catalogue = CatalogueKind::Generated {
+            seed: 1,
+            item_count: 3,
+        };
+        let terms = SaleTerms {
+            started_at,
+            ended_at: started_at.plus_seconds(10),
+            max_items_per_user: 1,
+            hold_seconds: 0,
+            catalogue,
+        };
+        let record = Record::SaleCreated {
+            sale: SaleId(id),
+            terms,
+        };
+        place.journal.append(started_at, &record)
+    };
+    // One that has expired long ago, and one that will in many years.
+    let (past, future) = (
+        Timestamp::from_seconds(1000),
+        Timestamp::from_seconds(4_000_000_000),
+    );
+    create(1, past);
+    place
+        .journal
+        .append(past, &Record::SaleClosed { sale: SaleId(1) });
+    create(2, future);
+    let close = Record::SaleClosed { sale: SaleId(2) };
+    let last = place.journal.append(future.plus_seconds(2), &close);
+    place.journal.wait(last).expect("the disk works");
+    let following = place.follow(&options);
+    following.wait_for(last);
+
+    assert_eq!(
+        server.command(&["EXISTS", "{flashsale}:sale:1"]).number(),
+        0
+    );
+    // Closed before its end, it counts from then.
+    let at = server
+        .command(&["EXPIRETIME", "{flashsale}:sale:2"])
+        .number();
+    assert_eq!(at, 4_000_000_002 + 7 * 86_400);
+    let (_, found) = run(read(&options)).expect("readable").expect("there");
+    let (_, expected) = place.fold(last);
+    assert_eq!(expected.differences(&found, 10), Vec::<String>::new());
+    assert_eq!(found.sales.len(), 1);
+    // The next sale takes the expired one off the list.
+    let last = create(3, future);
+    place.journal.wait(last).expect("the disk works");
+    following.wait_for(last);
+    let listed = server.command(&["ZRANGE", "{flashsale}:sales", "0", "-1"]);
+    let listed: Vec<_> = listed.list().iter().map(|id| id.text()).collect();
+    assert_eq!(listed, ["2", "3"]);
+}
+
+#[test]
+fn a_second_applier_is_fenced() {
+    let (server, place) = (RedisServer::start(), Place::new());
+    let options = options(&server);
+    let last = Story::new(9).tell(&place.journal, 300);
+    let (half, whole) = (Lsn(last.0 / 2), last);
+    let (mut first, mut second) = (sink(&options), sink(&options));
+    run(async {
+        for sink in [&mut first, &mut second] {
+            assert_eq!(sink.open().await.expect("open"), Watermark::ZERO);
+        }
+        first
+            .start_over(&place.source(), Watermark::ZERO)
+            .await
+            .expect("ready");
+        let apply_up_to = async |sink: &mut flashsale::reconcile::redis::RedisSink, until: Lsn| {
+            let mut batch = sink.batch();
+            let mut to = Watermark::ZERO;
+            let visit = &mut |entry: flashsale::journal::Entry<'_>| {
+                if entry.lsn <= until {
+                    assert!(batch.push(&entry));
+                    to = Watermark::at(&entry);
+                }
+                Ok(())
+            };
+            let durable = Some(place.journal.durable());
+            let dir = "journal".as_ref();
+            let disk: &dyn Disk = place.disk();
+            flashsale::journal::replay(disk, dir, Lsn::ZERO, durable, visit).expect("intact");
+            sink.apply(batch, Watermark::ZERO, to).await
+        };
+        apply_up_to(&mut first, half)
+            .await
+            .expect("from the beginning");
+        let late = apply_up_to(&mut second, whole).await;
+        assert!(matches!(late, Err(SinkError::Moved)), "{late:?}");
+    });
+    wait_until_equal(&place.fold(half), &options);
+}

@@ -1,0 +1,211 @@
+//! A journal in memory, a Redis that follows it, and what both have to agree on.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use flashsale::env::{Clock, Disk, ManualClock, SeededEntropy, SimulatedDisk, SystemClock};
+use flashsale::journal::segment::SegmentHeader;
+use flashsale::journal::snapshot::SnapshotWriter;
+use flashsale::journal::{
+    self, Durability, Entry, Journal, JournalError, Opening, Options, Record, Tools,
+};
+use flashsale::reconcile::redis::{Projection, RedisOptions, RedisSink, read};
+use flashsale::reconcile::{Follower, FollowerTools, SinkError, Source, Watermark};
+use flashsale::telemetry::{SinkFigures, SinkGauge};
+use flashsale::types::{Lsn, Timestamp};
+
+use crate::redis_server::RedisServer;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The options of a server that lets anybody in.
+pub fn options(server: &RedisServer) -> RedisOptions {
+    RedisOptions {
+        host: "127.0.0.1".into(),
+        port: server.port(),
+        user: None,
+        password: None,
+        db: 0,
+        tls: false,
+        authorities: None,
+    }
+}
+
+pub fn sink(options: &RedisOptions) -> RedisSink {
+    RedisSink::new(options.clone(), Arc::new(SeededEntropy::new(11)))
+}
+
+/// Runs a future to its end.
+pub fn run<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime.expect("a runtime").block_on(future)
+}
+
+/// A journal on a disk in memory.
+pub struct Place {
+    disk: SimulatedDisk,
+    pub journal: Arc<Journal>,
+}
+
+impl Place {
+    pub fn new() -> Self {
+        let disk = SimulatedDisk::new();
+        let opening = Opening::lock(Arc::new(disk.clone()), "journal".as_ref()).expect("free");
+        let replayed = opening.replay(Lsn::ZERO, &mut |_| Ok(())).expect("empty");
+        let tools = Tools {
+            clock: Arc::new(ManualClock::at(Timestamp::from_seconds(100))),
+            entropy: Arc::new(SeededEntropy::new(1)),
+            fail_stop: Box::new(|error| panic!("{error}")),
+        };
+        let options = Options {
+            durability: Durability::Fsync,
+            segment_bytes: 256 * 1024,
+        };
+        let journal = Arc::new(opening.start(&replayed, &options, tools).expect("room"));
+        Self { disk, journal }
+    }
+
+    pub fn source(&self) -> Source {
+        Source::new(Arc::clone(&self.journal), false)
+    }
+
+    /// What the records up to `until` lead to.
+    pub fn fold(&self, until: Lsn) -> (Watermark, Projection) {
+        let (mut watermark, mut projection) = (Watermark::ZERO, Projection::default());
+        self.visit(&mut |entry| {
+            if entry.lsn <= until {
+                projection.apply(&entry);
+                watermark = Watermark::at(&entry);
+            }
+            Ok(())
+        });
+        (watermark, projection)
+    }
+
+    fn visit(&self, visit: &mut dyn FnMut(Entry<'_>) -> Result<(), JournalError>) {
+        let until = Some(self.journal.durable());
+        journal::replay(&self.disk, Path::new("journal"), Lsn::ZERO, until, visit).expect("intact");
+    }
+
+    /// Writes a snapshot of all there is: records that matter, in the journal's order but without
+    /// checkouts. What closed comes at the snapshot's own time.
+    pub fn snapshot(&self) -> Lsn {
+        let lsn = self.journal.durable();
+        let created_at = Timestamp::from_seconds(crate::story::BEGIN_SECONDS + 100_000);
+        let header = SegmentHeader {
+            number: lsn.0,
+            seed: 5,
+            length_bytes: 0,
+            created_at,
+        };
+        let mut writer =
+            SnapshotWriter::create(&self.disk, Path::new("journal"), header).expect("room");
+        self.visit(&mut |entry| match entry.record {
+            Record::Checkout { .. } | Record::Refused { .. } => Ok(()),
+            record => writer.push(created_at, &record),
+        });
+        writer.finish().expect("room");
+        lsn
+    }
+
+    /// Removes what the snapshot at `covered` stands for.
+    pub fn trim(&self, covered: Lsn) {
+        let later = Timestamp::from_seconds(101);
+        let removed = journal::trim(&self.disk, Path::new("journal"), covered, later);
+        assert!(
+            removed.expect("writable") > 0,
+            "the journal is too short for this test"
+        );
+    }
+
+    pub fn disk(&self) -> &dyn Disk {
+        &self.disk
+    }
+
+    /// Starts to feed Redis.
+    pub fn follow(&self, options: &RedisOptions) -> Following {
+        let gauge = Arc::new(SinkGauge::default());
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let tools = FollowerTools {
+            clock: Arc::clone(&clock),
+            entropy: Arc::new(SeededEntropy::new(2)),
+            gauge: Arc::clone(&gauge),
+        };
+        let options = options.clone();
+        let follower = Follower::start(move || sink(&options), self.source(), tools);
+        Following {
+            follower: Some(follower.expect("a thread")),
+            gauge,
+            clock,
+        }
+    }
+}
+
+/// A follower that ends with this.
+pub struct Following {
+    follower: Option<Follower>,
+    gauge: Arc<SinkGauge>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Following {
+    /// What the server would show.
+    pub fn figures(&self) -> SinkFigures {
+        self.gauge.figures(Lsn::ZERO, self.clock.now())
+    }
+
+    /// Waits until the reason for a failure contains `text`.
+    pub fn wait_for_reason(&self, text: &str) {
+        wait_for(text, || self.figures().reason.contains(text).then_some(()));
+    }
+
+    /// Waits until it has applied everything up to `lsn` and is up.
+    pub fn wait_for(&self, lsn: Lsn) {
+        wait_for("the follower", || {
+            let figures = self.figures();
+            let up = figures.reason.is_empty();
+            (up && figures.applied_lsn == lsn.0).then_some(())
+        });
+    }
+
+    /// The first thing that was heard of the sink.
+    pub fn first_word(&self) -> Result<(), SinkError> {
+        let follower = self.follower.as_ref().expect("it runs");
+        follower.first_word(PATIENCE).expect("a word in time")
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        if let Some(follower) = self.follower.take() {
+            follower.stop();
+        }
+    }
+}
+
+/// Polls `look` until it gives something.
+pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "waited too long for {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Waits until Redis holds exactly the fold of the journal up to `lsn`.
+pub fn wait_until_equal(place: &(Watermark, Projection), options: &RedisOptions) {
+    let (watermark, expected) = place;
+    let found = wait_for("the watermark", || match run(read(options)) {
+        Ok(Some((at, found))) if at == *watermark => Some(found),
+        _ => None,
+    });
+    assert_eq!(expected.differences(&found, 10), Vec::<String>::new());
+    let count = |projection: &Projection| projection.sales.len();
+    assert_eq!(count(expected), count(&found));
+}

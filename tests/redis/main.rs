@@ -1,0 +1,11 @@
+//! The projection in a real Redis: exact whatever dies when, and clear words where it cannot be.
+
+#[path = "../servers/redis.rs"]
+mod redis_server;
+
+mod access;
+mod contents;
+mod fixture;
+mod loss;
+mod room;
+mod story;

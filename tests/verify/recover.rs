@@ -1,0 +1,143 @@
+//! `flashsale recover`: the same journal once more, or none.
+
+use std::fs;
+
+use crate::fixture::{agrees, fill, follow, place, settings, verify};
+use crate::postgres::{DATABASE, Postgres};
+use crate::server::{Place, Server};
+
+const RECOVER: [&str; 5] = ["recover", "--from", "postgres", "--dir", "again"];
+
+fn records(place: &Place, dir: &str) -> Vec<String> {
+    let report = place.report(&["journal", "inspect", "--records", "--dir", dir]);
+    let lines = report.lines().filter(|line| !line.starts_with("segment"));
+    lines.map(str::to_owned).collect()
+}
+
+fn followed() -> (Postgres, Place) {
+    let postgres = Postgres::start_with(&["fsync=off"]);
+    let place = place(&postgres);
+    fill(&place.journal_dir());
+    follow(&place.journal_dir(), &postgres);
+    (postgres, place)
+}
+
+#[test]
+fn a_lost_journal_comes_back_record_by_record() {
+    let (postgres, place) = followed();
+    let said = place.report(&RECOVER);
+    let last = postgres.query(DATABASE, "SELECT lsn FROM watermark");
+    let first_line = format!("again: {last} records of 3 sales written and checked");
+    for part in [&*first_line, "may be sold again", "rebuild redis"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    assert!(records(&place, "journal") == records(&place, "again"));
+    let said = agrees(&place, &["--dir", "again"]);
+    assert!(
+        said.contains(&format!("{last} records are the journal's")),
+        "{said}"
+    );
+    assert!(!place.path().join("again.recovering").exists());
+
+    // A server goes on with it, and the database with the server.
+    let dir = place.path().join("again");
+    let settings = settings(&postgres);
+    let mut own: Vec<_> = settings
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    own.push(("JOURNAL_DIR", dir.to_str().expect("UTF-8")));
+    let server = Server::start(&own);
+    let mut client = server.client();
+    let code = client.choose("new", &["ITM-3-3"]);
+    client.purchase(&code).ok();
+    drop(client);
+    server.stop();
+    follow(&dir, &postgres);
+    agrees(&place, &["--dir", "again"]);
+    let (code, said) = verify(&place, &["--dir", "journal"]);
+    assert_eq!(code, 1, "the old journal is behind now: {said}");
+    assert!(said.contains("is ahead of the journal"), "{said}");
+}
+
+#[test]
+fn a_gap_is_named_and_nothing_is_left() {
+    let (postgres, place) = followed();
+    for (damage, expected) in [
+        (
+            "DELETE FROM checkout_items WHERE lsn IN (3, 6)",
+            "2 records are missing, the first is 3: 3, 6",
+        ),
+        (
+            "DELETE FROM refused_attempts WHERE lsn = (SELECT min(lsn) FROM refused_attempts)",
+            "1 records are missing",
+        ),
+        (
+            "UPDATE watermark SET lsn = lsn + 2",
+            "2 records are missing",
+        ),
+        (
+            "UPDATE watermark SET fingerprint = 1",
+            "is not the one that the watermark was set for",
+        ),
+        (
+            "DELETE FROM checkouts WHERE lsn = 2",
+            "record 2: its checkout is missing",
+        ),
+        (
+            "UPDATE checkout_items SET item_index = 50 WHERE lsn = 2",
+            "purchases what they did not choose",
+        ),
+        ("TRUNCATE purchase_results", "its results are missing"),
+        (
+            "UPDATE watermark SET lsn = 0, fingerprint = 0",
+            "it has not followed any journal",
+        ),
+    ] {
+        let damaged = damage.replace('\'', "''");
+        let name = format!("gap_{:08x}", crc32c::crc32c(damaged.as_bytes()));
+        postgres.query(
+            "postgres",
+            &format!("CREATE DATABASE {name} TEMPLATE {DATABASE}"),
+        );
+        postgres.query(&name, damage);
+        let output = place
+            .command(&RECOVER)
+            .env("DB_NAME", &name)
+            .output()
+            .expect("it runs");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{damage}: {said}");
+        assert!(said.contains(expected), "{damage}: {expected}: {said}");
+        for left in ["again", "again.recovering"] {
+            assert!(!place.path().join(left).exists(), "{damage}: {left}");
+        }
+    }
+}
+
+#[test]
+fn nothing_is_overwritten() {
+    let (_postgres, place) = followed();
+    let before = records(&place, "journal");
+    let (code, said) = place.failure(&["recover", "--from", "postgres"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("journal is not empty"), "{said}");
+    assert!(records(&place, "journal") == before);
+
+    // An empty directory is no journal; what an attempt that was killed has left is no obstacle.
+    let leftover = place.path().join("again.recovering");
+    fs::create_dir(&leftover).expect("a new directory");
+    fs::create_dir(place.path().join("again")).expect("a new directory");
+    let segment = &place.segments()[0];
+    fs::copy(segment, leftover.join(segment.file_name().expect("a name"))).expect("readable");
+    place.report(&RECOVER);
+    assert!(records(&place, "again") == before);
+}
+
+#[test]
+fn without_a_database_there_is_nothing_to_recover_from() {
+    let place = Place::new(&[]);
+    let (code, said) = place.failure(&RECOVER);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("no database is configured"), "{said}");
+}

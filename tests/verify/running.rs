@@ -1,0 +1,104 @@
+//! A server that runs: its memory is compared, and its journal read no further than it says.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+
+use crate::fixture::{agrees, verify};
+use crate::server::{Server, wait_for};
+
+fn buy(server: &Server, user: usize) {
+    let mut client = server.client();
+    let code = client.choose(&format!("user-{user}"), &[&format!("ITM-1-{user}")]);
+    client.purchase(&code).ok();
+}
+
+#[test]
+fn an_idle_server_is_compared_exactly() {
+    let server = Server::start(&[("SALE_TOTAL_ITEMS", "2500"), ("SALE_HOLD_SECONDS", "3600")]);
+    (0..20).for_each(|user| buy(&server, user));
+    server.client().choose("waits", &["ITM-1-100"]);
+    let address = server.addr().to_string();
+    let said = agrees(server.place(), &["--server", &address]);
+    assert!(
+        said.contains("2500 units = 20 sold + 1 held + 2479 free"),
+        "{said}"
+    );
+    let memory = "memory: 1 sales, 1 of them item by item, as the journal has them up to record 42";
+    assert!(
+        said.contains(memory) && said.contains("nothing moved"),
+        "{said}"
+    );
+    server.stop();
+}
+
+#[test]
+fn a_busy_server_is_compared_within_bounds() {
+    let server = Server::start(&[
+        ("SALE_TOTAL_ITEMS", "20000"),
+        ("SALE_MAX_ITEMS_PER_USER", "1"),
+    ]);
+    let address = server.addr().to_string();
+    let (bought, done) = (AtomicUsize::new(0), AtomicBool::new(false));
+    thread::scope(|scope| {
+        for lane in 0..2 {
+            let (server, bought, done) = (&server, &bought, &done);
+            scope.spawn(move || {
+                let mut client = server.client();
+                for user in (lane..20_000).step_by(2) {
+                    if done.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    let item = format!("ITM-1-{user}");
+                    let code = client.choose(&format!("user-{user}"), &[&item]);
+                    client.purchase(&code).ok();
+                    bought.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        wait_for("the first purchases", || {
+            (bought.load(Ordering::Relaxed) > 50).then_some(())
+        });
+        let before = bought.load(Ordering::Relaxed);
+        let said = agrees(server.place(), &["--server", &address]);
+        let moved = bought.load(Ordering::Relaxed) > before;
+        done.store(true, Ordering::Relaxed);
+        assert!(moved, "it was not busy");
+        assert!(
+            said.contains("it kept moving") || said.contains("nothing moved"),
+            "{said}"
+        );
+    });
+    server.stop();
+}
+
+#[test]
+fn a_journal_in_use_needs_its_server() {
+    let server = Server::start(&[("SALE_TOTAL_ITEMS", "10")]);
+    let (code, said) = verify(server.place(), &["--server", "127.0.0.1:1"]);
+    assert_eq!(code, 2, "{said}");
+    assert!(
+        said.contains("is in use") && said.contains("--server HOST:PORT"),
+        "{said}"
+    );
+    server.stop();
+}
+
+#[test]
+fn the_memory_of_another_server_is_different() {
+    let server = Server::start(&[("SALE_TOTAL_ITEMS", "100")]);
+    let other = Server::start(&[("SALE_TOTAL_ITEMS", "100")]);
+    (0..5).for_each(|user| buy(&server, user));
+    (10..15).for_each(|user| buy(&other, user));
+    let address = other.addr().to_string();
+    let (code, said) = verify(server.place(), &["--server", &address]);
+    assert_eq!(code, 1, "{said}");
+    assert!(
+        said.contains("DIFFERENT: memory: sale 1, item ITM-1-"),
+        "{said}"
+    );
+    (20..30).for_each(|user| buy(&other, user));
+    let (code, said) = verify(server.place(), &["--server", &address]);
+    assert_ne!(code, 0, "it is ahead of this journal: {said}");
+    server.stop();
+    other.stop();
+}
