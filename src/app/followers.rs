@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::AppError;
-use super::sinks::postgres_options;
+use super::sinks::{postgres_options, redis_options};
 use crate::config::{Config, Durability};
 use crate::env::{Clock, OsEntropy};
 use crate::journal::Journal;
 use crate::limits;
 use crate::reconcile::postgres::PostgresSink;
+use crate::reconcile::redis::RedisSink;
 use crate::reconcile::{Applied, Follower, FollowerTools, Sink, SinkError, Source};
 use crate::telemetry::{Registry, SinkGauge};
 use crate::types::Lsn;
@@ -42,9 +43,14 @@ impl Followers {
             let options = postgres_options(database);
             start.follower(move || PostgresSink::new(options), &sinks.database)
         });
+        let redis = config.redis.as_ref().map(|redis| {
+            let options = redis_options(redis);
+            let make = move || RedisSink::new(options, Arc::new(OsEntropy));
+            start.follower(make, &sinks.redis)
+        });
         Ok(Self {
             database: database.transpose()?,
-            redis: None,
+            redis: redis.transpose()?,
         })
     }
 

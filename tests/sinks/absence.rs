@@ -2,32 +2,43 @@
 
 use crate::judge::{all_is_well, settle, wait_until_down, wait_until_up};
 use crate::load::Load;
-use crate::places::{place_with, postgres};
+use crate::places::{place_with_both, postgres, redis};
 use crate::server::Server;
 
 #[test]
-fn a_database_may_come_later() {
-    let mut postgres = postgres();
-    let mut place = place_with(&postgres);
+fn sinks_may_come_later() {
+    let (mut postgres, mut redis) = (postgres(), redis(&[]));
+    let mut place = place_with_both(&postgres, &redis);
     postgres.stop();
+    redis.kill_9();
     let server = Server::start_in(place);
     let mut bought = Load::purchases(&server, 100);
-    let figures = wait_until_down(&server, "database", "connection refused");
-    assert_eq!(figures["applied_lsn"], 0);
-    assert_eq!(figures["lag_records"], server_lsn(&server));
+    for sink in ["database", "redis"] {
+        let figures = wait_until_down(&server, sink, "connection refused");
+        assert_eq!(figures["applied_lsn"], 0);
+        assert_eq!(figures["lag_records"], durable(&server));
+    }
 
     // Nor does it matter when the name leads nowhere.
     place = server.stop();
-    place.set("DB_HOST", "no-such-host.invalid");
+    for key in ["DB_HOST", "REDIS_HOST"] {
+        place.set(key, "no-such-host.invalid");
+    }
     let server = Server::start_in(place);
     bought.add(Load::purchases(&server, 50));
-    wait_until_down(&server, "database", "host not found");
+    for sink in ["database", "redis"] {
+        wait_until_down(&server, sink, "host not found");
+    }
 
     place = server.crash();
-    place.set("DB_HOST", "127.0.0.1");
+    for key in ["DB_HOST", "REDIS_HOST"] {
+        place.set(key, "127.0.0.1");
+    }
     let server = Server::start_in(place);
     let load = Load::start(&server);
     load.wait_for_more(50);
+    redis.restart();
+    wait_until_up(&server, "redis");
     postgres.restart();
     wait_until_up(&server, "database");
     bought.add(load.stop());
@@ -35,7 +46,7 @@ fn a_database_may_come_later() {
     all_is_well(server, &postgres, &bought);
 }
 
-fn server_lsn(server: &Server) -> u64 {
+fn durable(server: &Server) -> u64 {
     let health = server.client().get("/health").ok().json();
     health["journal"]["durable_lsn"].as_u64().expect("a number")
 }

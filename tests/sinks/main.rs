@@ -9,6 +9,8 @@ mod client;
 mod postgres_server;
 #[path = "../servers/proxy.rs"]
 mod proxy;
+#[path = "../servers/redis.rs"]
+mod redis_server;
 #[path = "../blackbox/server.rs"]
 mod server;
 
@@ -21,6 +23,7 @@ mod network;
 mod pauses;
 mod places;
 mod recovery;
+mod redis;
 mod rivals;
 mod secrets;
 mod session;

@@ -1,6 +1,7 @@
 //! Where servers are run that have sinks.
 
 use crate::postgres_server::{DATABASE, PASSWORD, Postgres, USER};
+use crate::redis_server::RedisServer;
 use crate::server::{Place, Server};
 
 /// Units of every sale: more than any test sells.
@@ -9,6 +10,17 @@ pub const STOCK: u64 = 20_000;
 /// A database on a disk that no test lets fail: what a killed process has written is there.
 pub fn postgres() -> Postgres {
     Postgres::start_with(&["fsync=off"])
+}
+
+/// A Redis with a password of its own: while it is away somebody else may listen at its port.
+pub fn redis(settings: &[&str]) -> RedisServer {
+    let password = format!("requirepass {}", redis_password());
+    RedisServer::start_with(&[&[&*password], settings].concat())
+}
+
+/// The password of every Redis of this process.
+pub fn redis_password() -> String {
+    format!("redis-pa55word-{}", std::process::id())
 }
 
 /// A new place, with no sink.
@@ -33,6 +45,20 @@ pub fn use_postgres(place: &mut Place, port: u16) {
     ] {
         place.set(key, value);
     }
+}
+
+/// Lets the place's servers use `redis`.
+pub fn use_redis(place: &mut Place, redis: &RedisServer) {
+    place.set("REDIS_HOST", "127.0.0.1");
+    place.set("REDIS_PORT", &redis.port().to_string());
+    place.set("REDIS_PASSWORD", &redis_password());
+}
+
+/// A new place that uses both.
+pub fn place_with_both(postgres: &Postgres, redis: &RedisServer) -> Place {
+    let mut place = place_with(postgres);
+    use_redis(&mut place, redis);
+    place
 }
 
 /// A new place that uses `postgres`.

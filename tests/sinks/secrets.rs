@@ -6,8 +6,11 @@ use std::path::PathBuf;
 use crate::certificates::Authority;
 use crate::judge::{all_is_well, settle, wait_until_down};
 use crate::load::{Bought, Load};
-use crate::places::{place_with, postgres, use_postgres};
+use crate::places::{
+    place_with, place_with_both, postgres, redis, redis_password, use_postgres, use_redis,
+};
 use crate::postgres_server::{PASSWORD, Postgres};
+use crate::redis_server::RedisServer;
 use crate::server::{Place, Server};
 
 const WRONG: &str = "wrong-password-of-the-test";
@@ -28,7 +31,9 @@ fn check_discretion(server: &Server, bought: &Bought) {
         .map(|code| code.rsplit('-').next().expect("a secret"))
         .collect();
     for text in shown.iter().chain([&log]) {
-        for secret in [PASSWORD, WRONG].iter().chain(&codes) {
+        let passwords = [PASSWORD, WRONG, &redis_password()].map(str::to_owned);
+        let passwords = passwords.iter().map(String::as_str);
+        for secret in passwords.chain(codes.iter().copied()) {
             assert!(!text.contains(secret), "{secret} in {text}");
         }
     }
@@ -101,6 +106,53 @@ fn only_the_database_with_the_right_certificate_is_trusted() {
     place.set("DB_HOST", "127.0.0.1");
     let server = Server::start_in(place);
     settle(&server);
+    bought.add(Load::purchases(&server, 20));
+    all_is_well(server, &postgres, &bought);
+}
+
+#[test]
+fn whom_redis_keeps_out_sells_and_keeps_secrets() {
+    let (postgres, redis) = (postgres(), redis(&[]));
+    let mut place = place_with_both(&postgres, &redis);
+    let mut bought = Bought::default();
+    let cases = [
+        ("REDIS_PASSWORD", WRONG, "the password was rejected"),
+        ("REDIS_HOST", "no-such-host.invalid", "host not found"),
+        ("REDIS_PORT", "1", "connection refused"),
+        ("REDIS_DB", "300", "it has no database of that number"),
+    ];
+    for (key, value, why) in cases {
+        let (back, more) = kept_out(place, &[(key, value)], "redis", why);
+        place = back;
+        bought.add(more);
+        use_redis(&mut place, &redis);
+        place.set("REDIS_DB", "0");
+    }
+    let server = Server::start_in(place);
+    all_is_well(server, &postgres, &bought);
+}
+
+#[test]
+fn only_the_redis_with_the_right_certificate_is_trusted() {
+    let (ours, theirs) = (Authority::new(), Authority::new());
+    let (certificate, key) = ours.sign("localhost");
+    let password = format!("requirepass {}", redis_password());
+    let redis = RedisServer::start_tls(&certificate, &key, &[&password]);
+    let postgres = postgres();
+    let mut place = place_with_both(&postgres, &redis);
+    let ours = file(&place, "ours.pem", &ours.pem);
+    let theirs = file(&place, "theirs.pem", &theirs.pem);
+    place.set("REDIS_HOST", "rediss://localhost");
+    let root = ("REDIS_SSLROOTCERT", theirs.to_str().expect("UTF-8"));
+    let why = "its certificate is not trusted";
+    let (place, mut bought) = kept_out(place, &[root], "redis", why);
+    let host = ("REDIS_HOST", "rediss://127.0.0.1");
+    let root = ("REDIS_SSLROOTCERT", ours.to_str().expect("UTF-8"));
+    let why = "its certificate is for another host";
+    let (mut place, more) = kept_out(place, &[host, root], "redis", why);
+    bought.add(more);
+    place.set("REDIS_HOST", "rediss://localhost");
+    let server = Server::start_in(place);
     bought.add(Load::purchases(&server, 20));
     all_is_well(server, &postgres, &bought);
 }
