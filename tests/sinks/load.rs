@@ -19,7 +19,7 @@ const USERS: u64 = 5_000;
 /// Items that everybody wants.
 const HOT: u64 = 20;
 /// Leaves room for the others on a small machine.
-const PAUSE: Duration = Duration::from_millis(4);
+const PAUSE: Duration = Duration::from_millis(6);
 /// Answers that are no surprise.
 const REFUSALS: [&str; 5] = [
     "item_not_found",

@@ -5,7 +5,7 @@ use crate::redis_server::RedisServer;
 use crate::server::{Place, Server};
 
 /// Units of every sale: more than any test sells.
-pub const STOCK: u64 = 20_000;
+pub const STOCK: u64 = 10_000;
 
 /// A database on a disk that no test lets fail: what a killed process has written is there.
 pub fn postgres() -> Postgres {
