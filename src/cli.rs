@@ -11,6 +11,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::app;
 use crate::app::journal_report::{ReportError, inspect, repair, verify};
 use crate::app::migrate_report;
+use crate::app::rebuilding::{RebuildError, rebuild_redis};
 use crate::app::recovery::{RecoverError, recover};
 use crate::config::{Config, ConfigError, ConfigFile, Overrides, Sources, process_environment};
 
@@ -72,6 +73,9 @@ enum Command {
         #[arg(long)]
         dir: Option<PathBuf>,
     },
+    /// Empty a projection, for the server to fill it again from its journal
+    #[command(subcommand)]
+    Rebuild(RebuildCommand),
     /// Look at a journal, check it, or cut it at its first damage
     #[command(subcommand)]
     Journal(JournalCommand),
@@ -87,6 +91,16 @@ enum Command {
 enum Origin {
     /// The configured database
     Postgres,
+}
+
+#[derive(Debug, Subcommand)]
+enum RebuildCommand {
+    /// Redis: when it follows another journal, or what it holds is not trusted
+    Redis {
+        /// Really do it
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -176,6 +190,11 @@ fn dispatch(command: Option<Command>, config: &Config) -> ExitCode {
         }
         Some(Command::Journal(JournalCommand::Verify { dir })) => report(&dir_or(dir), verify),
         Some(Command::Journal(JournalCommand::Repair { dir })) => report(&dir_or(dir), repair),
+        Some(Command::Rebuild(RebuildCommand::Redis { yes })) => {
+            print(RebuildError::is_broken_pipe, |out| {
+                rebuild_redis(config, yes, out)
+            })
+        }
         Some(Command::Migrate(command)) => migrate(&command, config),
     }
 }

@@ -45,8 +45,10 @@ impl Followers {
         });
         let redis = config.redis.as_ref().map(|redis| {
             let options = redis_options(redis);
-            let make = move || RedisSink::new(options, Arc::new(OsEntropy));
-            start.follower(make, &sinks.redis)
+            start.follower(
+                move || RedisSink::new(options, Arc::new(OsEntropy)),
+                &sinks.redis,
+            )
         });
         Ok(Self {
             database: database.transpose()?,

@@ -2,6 +2,7 @@
 
 pub mod journal_report;
 pub mod migrate_report;
+pub mod rebuilding;
 pub mod recovery;
 pub mod sinks;
 pub mod verification;

@@ -97,6 +97,17 @@ fn a_database_that_may_not_be_written_is_no_sink() {
 }
 
 #[test]
+fn a_unix_socket_needs_neither_encryption_nor_authorities() {
+    let postgres = Postgres::start_with(&["fsync=off"]);
+    let mut local = options(&postgres);
+    local.host = postgres.socket_dir().display().to_string();
+    (local.password, local.encryption) = (None, Encryption::Host);
+    let mut driver = Driver::open(local);
+    let records = [crate::driver::generated(1, 1)];
+    driver.apply(&records).expect("a database");
+}
+
+#[test]
 fn a_database_in_another_encoding_is_refused() {
     let postgres = Postgres::start_with(&["fsync=off"]);
     postgres.query(

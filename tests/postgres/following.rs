@@ -13,7 +13,7 @@ use flashsale::reconcile::{Follower, FollowerTools, SinkError, Source};
 use flashsale::telemetry::SinkGauge;
 use flashsale::types::{ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};
 
-use crate::driver::{checkout, generated, options};
+use crate::driver::{generated, options};
 use crate::postgres_server::{DATABASE, Postgres};
 use crate::proxy::{AtCommit, Proxy};
 
@@ -72,7 +72,7 @@ impl Following {
 
     fn refusal(&self) -> String {
         match self.follower.first_word(PATIENCE).expect("a word") {
-            Err(SinkError::Refused(why)) => why,
+            Err(SinkError::Refused(why) | SinkError::Diverged(why)) => why,
             other => panic!("{other:?}"),
         }
     }
@@ -80,10 +80,19 @@ impl Following {
 
 /// Sells the `count` items of sale 1 from `first` on, in checkouts of their own.
 fn sell(journal: &Journal, first: u32, count: u32) {
-    let mut last = Lsn::ZERO;
     for item in first..first + count {
         let secret = u128::from(item);
-        journal.append(Timestamp(1), &checkout(1, secret, item, 1));
+        let user = &format!("user-{item}");
+        let checkout = Record::Checkout {
+            sale: SaleId(1),
+            secret,
+            user,
+            item: ItemIndex(item),
+            quantity: 1,
+            hold_until: None,
+            opens: true,
+        };
+        journal.append(Timestamp(1), &checkout);
         let line = PurchasedLine {
             item: ItemIndex(item),
             quantity: 1,
@@ -92,13 +101,16 @@ fn sell(journal: &Journal, first: u32, count: u32) {
         let purchase = Record::Purchase {
             sale: SaleId(1),
             secret,
-            user: "ada",
+            user,
             key: None,
             lines: Lines::Slice(&[line]),
         };
-        last = journal.append(Timestamp(2), &purchase);
+        let lsn = journal.append(Timestamp(2), &purchase);
+        // The segments are small, and what is pending must fit into one.
+        if item % 100 == 99 || item == first + count - 1 {
+            journal.wait(lsn).expect("the disk works");
+        }
     }
-    journal.wait(last).expect("the disk works");
 }
 
 fn sold(postgres: &Postgres) -> String {

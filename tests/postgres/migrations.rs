@@ -261,7 +261,7 @@ fn many_at_once_migrate_once() {
     let options = place.options();
     let up = || runtime().block_on(migrations::up(&options));
     std::thread::scope(|scope| {
-        let all = [(); 6].map(|()| scope.spawn(&up));
+        let all = [(); 6].map(|()| scope.spawn(up));
         let mut done: Vec<_> = all
             .into_iter()
             .flat_map(|one| one.join().expect("no panic").expect("migrated"))

@@ -27,15 +27,15 @@ fn an_unanswered_commit_is_settled_by_the_database() {
     let proxy = Proxy::start(postgres.port());
     let mut driver = through(&postgres, &proxy);
     driver.apply(&[generated(1, 100)]).expect("a database");
-    let mut expected = 0;
-    for (what, arrives) in [
+    let losses = [
         (AtCommit::LoseAnswer, true),
         (AtCommit::Lose, false),
         (AtCommit::LoseAnswer, true),
-    ] {
+    ];
+    for (secret, (what, arrives)) in (0..).zip(losses) {
         let before = driver.watermark;
         proxy.at_commit(what);
-        let records = [checkout(1, expected, 0, 1)];
+        let records = [checkout(1, secret, 0, 1)];
         let why = unavailable(driver.apply(&records));
         assert_eq!(why, "the connection was lost");
         // It is not used again as it is.
@@ -46,7 +46,6 @@ fn an_unanswered_commit_is_settled_by_the_database() {
         if !arrives {
             driver.apply(&records).expect("a database");
         }
-        expected += 1;
     }
     assert_eq!(proxy.commits_lost(), 3);
     let rows = "SELECT count(*), count(DISTINCT lsn), max(lsn) FROM checkout_items";

@@ -1,6 +1,6 @@
 //! Getting in, or a clear word why not; and never a secret in it.
 
-use flashsale::reconcile::redis::{RedisOptions, read};
+use flashsale::reconcile::redis::{RedisOptions, read, reset};
 use flashsale::reconcile::{Sink, SinkError};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
@@ -90,6 +90,21 @@ fn functions_that_somebody_removed_are_loaded_again() {
     let last = story.tell(&place.journal, 300);
     following.wait_for(last);
     wait_until_equal(&place.fold(last), &options);
+}
+
+#[test]
+fn the_rights_in_the_documentation_are_enough() {
+    let documented = include_str!("../../docs/redis.md")
+        .lines()
+        .find(|line| line.starts_with("user flashsale on"))
+        .expect("an example");
+    let server = RedisServer::start_with(&[documented]);
+    let mut options = options(&server);
+    options.user = Some("flashsale".into());
+    options.password = Some("password".into());
+    works(&options);
+    run(reset(&options)).expect("allowed");
+    works(&options);
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! What Redis holds is exactly what the journal says.
 
 use flashsale::env::Disk;
-use flashsale::journal::record::{CatalogueKind, Record, SaleTerms};
-use flashsale::reconcile::redis::read;
+use flashsale::journal::record::{CatalogueKind, Lines, NewItem, Record, SaleTerms};
+use flashsale::reconcile::redis::{Items, read};
 use flashsale::reconcile::{Batch, Sink, SinkError, Watermark};
-use flashsale::types::{Lsn, SaleId, Timestamp};
+use flashsale::types::{ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};
 use proptest::prelude::*;
 
 use crate::fixture::{Place, options, run, sink, wait_for, wait_until_equal};
@@ -211,4 +211,97 @@ fn a_second_applier_is_fenced() {
         assert!(matches!(late, Err(SinkError::Moved)), "{late:?}");
     });
     wait_until_equal(&place.fold(half), &options);
+}
+
+#[test]
+fn a_catalogue_that_comes_in_pieces_is_whole() {
+    let (server, place) = (RedisServer::start(), Place::new());
+    let options = options(&server);
+    let (sale, at) = (SaleId(1), Timestamp::from_seconds(4_000_000_000));
+    let ids: Vec<_> = (0..3000).map(|place| format!("item {place}")).collect();
+    let items: Vec<_> = ids
+        .iter()
+        .map(|id| NewItem {
+            id,
+            name: "",
+            image_url: "",
+            stock: 1 << 32,
+        })
+        .collect();
+    let records: Vec<_> = Record::announcing(sale, &items).collect();
+    // The server that reads on has not seen what came before.
+    let follow = |records: &[Record<'_>]| {
+        let append = |record| place.journal.append(at, record);
+        let last = records.iter().map(append).next_back().expect("some");
+        place.journal.wait(last).expect("the disk works");
+        place.follow(&options).wait_for(last);
+        last
+    };
+    follow(&records[..1]);
+    follow(&records[1..60]);
+    follow(&records[60..]);
+    let catalogue = CatalogueKind::Explicit { item_count: 3000 };
+    let terms = SaleTerms {
+        started_at: at,
+        ended_at: at.plus_seconds(10),
+        max_items_per_user: 9,
+        hold_seconds: 0,
+        catalogue,
+    };
+    follow(&[Record::SaleCreated { sale, terms }]);
+    let line = |item| PurchasedLine {
+        item: ItemIndex(item),
+        quantity: 3,
+        sold: true,
+    };
+    let lines = [line(0), line(1500), line(2999)];
+    let purchase = Record::Purchase {
+        sale,
+        secret: 1,
+        user: "ada",
+        key: None,
+        lines: Lines::Slice(&lines),
+    };
+    let last = follow(&[purchase]);
+    wait_until_equal(&place.fold(last), &options);
+    let total = server
+        .command(&["HGET", "{flashsale}:sale:1", "total"])
+        .number();
+    assert_eq!(total, 3000 << 32);
+}
+
+#[test]
+fn whatever_somebody_changes_is_named() {
+    let (server, place) = (RedisServer::start(), Place::new());
+    let options = options(&server);
+    let last = Story::new(12).tell(&place.journal, 2000);
+    place.follow(&options).wait_for(last);
+    let (_, expected) = place.fold(last);
+    let key = |of: &str| format!("{{flashsale}}:sale:{of}");
+    let (mut listed, mut generated) = (String::new(), String::new());
+    for (id, sale) in &expected.sales {
+        match sale.items {
+            Items::Listed { .. } => listed = id.to_string(),
+            Items::Generated(_) => generated = id.to_string(),
+        }
+    }
+    let changes: [&[&str]; 6] = [
+        &["HINCRBY", &key(&listed), "sold", "1"],
+        &["HINCRBY", &key(&listed), "remaining", "1"],
+        &["HSET", &key(&generated), "max_items_per_user", "77"],
+        &[
+            "SETBIT",
+            &key(&format!("{generated}:sold_items")),
+            "400000",
+            "1",
+        ],
+        &["HSET", &key(&format!("{listed}:remaining")), "another", "1"],
+        &["HSET", &key(&format!("{generated}:bought")), "eve", "1"],
+    ];
+    for (count, change) in (1..).zip(changes) {
+        assert!(!server.command(change).is_error());
+        let (_, found) = run(read(&options)).expect("readable").expect("there");
+        let differences = expected.differences(&found, 100);
+        assert_eq!(differences.len(), count, "{change:?}: {differences:?}");
+    }
 }

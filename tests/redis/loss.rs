@@ -177,3 +177,16 @@ fn another_journals_projection_is_refused_until_it_is_reset() {
     following.wait_for(last);
     wait_until_equal(&ours.fold(last), &options);
 }
+
+#[test]
+fn what_somebody_began_to_fill_is_filled_again() {
+    let (server, place) = (RedisServer::start(), Place::new());
+    let options = options(&server);
+    let following = place.follow(&options);
+    let mut story = Story::new(13);
+    following.wait_for(story.tell(&place.journal, 500));
+    server.command(&["HSET", WATERMARK, "rebuilding", "somebody's token"]);
+    assert!(run(read(&options)).expect("readable").is_none());
+    let last = story.tell(&place.journal, 500);
+    wait_until_equal(&place.fold(last), &options);
+}

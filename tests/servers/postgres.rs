@@ -29,7 +29,8 @@ const SETTINGS: [&str; 4] = [
     "listen_addresses=127.0.0.1",
     "shared_buffers=32MB",
     "max_connections=30",
-    "log_min_duration_statement=-1",
+    // Otherwise a start after a crash opens every file to sync it.
+    "recovery_init_sync_method=syncfs",
 ];
 
 /// A running server with a cluster of its own. Its process dies with the thread that started it.
@@ -90,6 +91,11 @@ impl Postgres {
 
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The directory of its Unix socket, where no password is asked for.
+    pub fn socket_dir(&self) -> &Path {
+        self.dir.path()
     }
 
     /// The cluster's directory.
@@ -157,13 +163,13 @@ impl Postgres {
     pub fn kill_9(&mut self) {
         let Some(server) = &self.server else { return };
         let id = server.id();
-        // While it stands still nothing new begins.
+        // While it stands still nothing new begins, and nobody notices that it is gone.
         send(id, Signal::STOP);
         let children = children_of(id);
-        send(id, Signal::KILL);
         for &child in &children {
             send(child, Signal::KILL);
         }
+        send(id, Signal::KILL);
         self.wait();
         let gone = || children.iter().all(|&child| !is_running(child));
         wait_for("the end of the server's processes", || gone().then_some(()));
@@ -172,11 +178,7 @@ impl Postgres {
     /// Starts the server again on the same port, after [`Postgres::stop`] or [`Postgres::kill_9`].
     pub fn restart(&mut self) {
         assert!(self.server.is_none(), "the server still runs");
-        let launched = wait_for("the server's port", || {
-            let launched = self.launch();
-            launched.then_some(())
-        });
-        launched
+        wait_for("the server's port", || self.launch().then_some(()));
     }
 
     /// Lets every process of the server stand still.

@@ -3,10 +3,14 @@
 use flashsale::env::{OsEntropy, RealDisk, SystemClock};
 use flashsale::journal;
 use flashsale::sale::{NewCatalogue, write_snapshot};
-use flashsale::types::{Lsn, Timestamp};
+use flashsale::types::{Lsn, SaleId, Timestamp};
 
-use crate::fixture::{agrees, choose, close, create, fill, follow, open, place, verify};
+use crate::fixture::{
+    agrees, choose, close, create, fill, follow, follow_into_redis, open, place, verify,
+    verify_with,
+};
 use crate::postgres::{DATABASE, Postgres};
+use crate::redis::RedisServer;
 use crate::server::Place;
 
 /// A trimmed journal that was followed before; the first record that it still holds.
@@ -17,19 +21,20 @@ fn trimmed(place: &Place, postgres: &Postgres) -> Lsn {
     let sale = create(
         &engine,
         NewCatalogue::Generated {
-            item_count: 9000,
+            item_count: 12_000,
             seed: 3,
         },
         0,
     );
-    for user in 0..9000 {
+    for user in 0..12_000 {
         choose(
             &engine,
             sale,
             &format!("user-{user}"),
             &format!("ITM-{sale}-{user}"),
         );
-        if user % 100 == 0 {
+        // Now and then, so that nothing is refused as overload.
+        if user % 20 == 0 {
             let last = engine.journal().append(Timestamp(0), &refused());
             engine.journal().wait(last).expect("the disk works");
         }
@@ -87,4 +92,36 @@ fn what_was_trimmed_is_compared_with_the_snapshot() {
         "UPDATE checkouts SET user_id = 'late' WHERE user_id = 'eve'",
     );
     agrees(&place, &[]);
+}
+
+#[test]
+fn redis_is_compared_with_the_snapshot_and_what_came_after() {
+    let (postgres, redis) = (Postgres::start_with(&["fsync=off"]), RedisServer::start());
+    let place = place(&postgres);
+    trimmed(&place, &postgres);
+    // It is filled from the snapshot, and goes on from there.
+    follow_into_redis(&place.journal_dir(), &redis);
+    let port = redis.port().to_string();
+    let redis_too = [("REDIS_HOST", "127.0.0.1"), ("REDIS_PORT", port.as_str())];
+    let (code, said) = verify_with(&place, &[], &redis_too);
+    assert_eq!(code, 0, "{said}");
+    assert!(
+        said.contains("Redis: 4 sales as the journal has them"),
+        "{said}"
+    );
+
+    let (engine, clock) = open(&place.journal_dir());
+    clock.advance_us(40_000_000);
+    choose(&engine, SaleId(3), "later", "ITM-3-2").expect("it is free");
+    close(&engine);
+    let (code, said) = verify_with(&place, &[], &redis_too);
+    assert_eq!(code, 0, "{said}");
+    assert!(
+        said.contains("Redis: 1 records behind the journal"),
+        "{said}"
+    );
+    redis.command(&["HINCRBY", "{flashsale}:sale:1:bought", "user-0", "1"]);
+    let (code, said) = verify_with(&place, &[], &redis_too);
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("DIFFERENT: Redis: "), "{said}");
 }

@@ -21,6 +21,16 @@ pub(super) enum LedgerError {
         dir.display()
     )]
     NoServer { dir: PathBuf, source: ServerError },
+    #[error(
+        "{source}; is {address} the server that uses the journal in {}? Otherwise give --server \
+         HOST:PORT",
+        dir.display()
+    )]
+    OtherServer {
+        dir: PathBuf,
+        address: String,
+        source: JournalError,
+    },
     #[error(transparent)]
     Server(#[from] ServerError),
 }
@@ -100,7 +110,9 @@ impl Ledger {
             durable: health.durable(),
             user: User::Server(server, None),
         };
-        ledger.advance(ledger.durable)?;
+        ledger
+            .advance(ledger.durable)
+            .map_err(|error| other_server(error, &ledger))?;
         ledger.state.check(ledger.at)?;
         Ok(ledger)
     }
@@ -186,6 +198,20 @@ pub(super) fn visit(
         taken.is_ok()
     })?;
     taken
+}
+
+/// A journal that ends before the server says it does is another's.
+fn other_server(error: LedgerError, ledger: &Ledger) -> LedgerError {
+    match (error, &ledger.user) {
+        (LedgerError::Journal(source @ JournalError::Io { .. }), User::Server(server, _)) => {
+            LedgerError::OtherServer {
+                dir: ledger.dir.clone(),
+                address: server.address().to_owned(),
+                source,
+            }
+        }
+        (error, _) => error,
+    }
 }
 
 fn gap(dir: &Path, after: Lsn) -> JournalError {

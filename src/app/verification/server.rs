@@ -88,6 +88,10 @@ impl RunningServer {
         }
     }
 
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
     pub(super) fn health(&self) -> Result<Health, ServerError> {
         self.get("/health").map(|(health, _)| health)
     }

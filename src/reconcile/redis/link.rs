@@ -176,11 +176,9 @@ fn client(options: &RedisOptions) -> Result<Client, SinkError> {
 
 /// The certificates in the file at `path`.
 fn authorities(path: &Path) -> Result<Vec<u8>, SinkError> {
-    let read = read_file(&RealDisk, path, limits::CERTIFICATES_BYTES_MAX);
-    let pem = read.map_err(|error| {
+    let pem = read_file(&RealDisk, path, limits::CERTIFICATES_BYTES_MAX).map_err(|error| {
         SinkError::Refused(format!(
-            "the file of its authorities cannot be read: {}",
-            error.kind()
+            "the file of its authorities cannot be read: {error}"
         ))
     })?;
     if CertificateDer::pem_slice_iter(&pem).next().is_none() {

@@ -262,3 +262,107 @@ impl SaleProjection {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::record::{self, Lines, NewItem};
+    use crate::types::{Lsn, PurchasedLine};
+
+    const SALE: SaleId = SaleId(1);
+
+    /// A sale of `catalogue`, whose items 0 and 1 ada has bought.
+    fn projection(catalogue: CatalogueKind) -> Projection {
+        let stocked = |id| NewItem {
+            id,
+            name: "",
+            image_url: "",
+            stock: 5,
+        };
+        let items = ["a", "b", "c"].map(stocked);
+        let line = |item, sold| PurchasedLine {
+            item: ItemIndex(item),
+            quantity: 1,
+            sold,
+        };
+        let lines = [line(0, true), line(1, true), line(2, false)];
+        let terms = SaleTerms {
+            started_at: Timestamp(0),
+            ended_at: Timestamp::from_seconds(100),
+            max_items_per_user: 3,
+            hold_seconds: 0,
+            catalogue,
+        };
+        let records = [
+            Record::SaleItems {
+                sale: SALE,
+                first: ItemIndex(0),
+                items: record::Items::Slice(&items),
+            },
+            Record::SaleCreated { sale: SALE, terms },
+            Record::Purchase {
+                sale: SALE,
+                secret: 1,
+                user: "ada",
+                key: None,
+                lines: Lines::Slice(&lines),
+            },
+            Record::SaleClosed { sale: SALE },
+        ];
+        let mut projection = Projection::default();
+        for (lsn, record) in (1..).map(Lsn).zip(records) {
+            let at = Timestamp::from_seconds(50);
+            projection.apply(&Entry { lsn, at, record });
+        }
+        projection
+    }
+
+    fn sale(projection: &mut Projection) -> &mut SaleProjection {
+        projection.sales.get_mut(&SALE).expect("it was created")
+    }
+
+    #[test]
+    fn differences_name_sale_item_and_user() {
+        let listed = projection(CatalogueKind::Explicit { item_count: 3 });
+        let mut found = listed.clone();
+        sale(&mut found).sold = 7;
+        sale(&mut found).bought = BTreeMap::from([("eve".into(), 2)]);
+        let Items::Listed { remaining, .. } = &mut sale(&mut found).items else {
+            panic!("a list");
+        };
+        remaining.insert("b".into(), 3);
+        let expected = [
+            "sale 1: the units sold should be 2, is 7",
+            "sale 1: the units of item \"b\" should be 4, is 3",
+            "sale 1: what user \"ada\" bought should be 2, is none",
+            "sale 1: what user \"eve\" bought should be none, is 2",
+        ];
+        assert_eq!(listed.differences(&found, 10), expected);
+        assert_eq!(listed.differences(&found, 2), expected[..2]);
+        assert!(listed.differences(&listed, 10).is_empty());
+
+        let (seed, item_count) = (1, 3);
+        let generated = projection(CatalogueKind::Generated { seed, item_count });
+        let mut found = generated.clone();
+        sale(&mut found).items = Items::Generated(BTreeSet::from([0]));
+        let expected = ["sale 1: item ITM-1-1 should be sold, is not sold"];
+        assert_eq!(generated.differences(&found, 10), expected);
+    }
+
+    #[test]
+    fn a_sale_is_missed_until_it_expires() {
+        let expected = projection(CatalogueKind::Explicit { item_count: 3 });
+        let read = |seconds| Projection {
+            read_at: Some(Timestamp::from_seconds(seconds)),
+            ..Projection::default()
+        };
+        let missing = |seconds| !expected.differences(&read(seconds), 10).is_empty();
+        let week = 7 * 86_400;
+        assert!(missing(week + 49));
+        assert!(!missing(week + 50));
+        let found = expected.differences(&Projection::default(), 10);
+        assert_eq!(found, ["sale 1 is missing"]);
+        let unexpected = Projection::default().differences(&expected, 10);
+        assert_eq!(unexpected, ["sale 1 is there and should not be"]);
+    }
+}

@@ -167,7 +167,7 @@ impl Sink for RedisSink {
     type Batch = RedisBatch;
 
     fn name(&self) -> &'static str {
-        "redis"
+        "Redis"
     }
 
     fn pace(&self) -> Duration {

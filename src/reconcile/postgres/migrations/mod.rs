@@ -11,6 +11,7 @@ mod record;
 use std::path::Path;
 use std::time::Duration;
 
+use tokio::time::timeout;
 use tokio_postgres::Client;
 
 pub use error::MigrationError;
@@ -115,8 +116,8 @@ async fn applied_count(client: &Client, files: &MigrationFiles) -> Result<usize,
     }
 }
 
-/// Applies what is pending to a database that is about to be used. Where there is nothing to do, this
-/// is one question.
+/// Applies what is pending to a database that is about to be used, if that is soon done. Where there
+/// is nothing to do, this is one question.
 pub(super) async fn bring_up(client: &Client, dir: &Path) -> Result<(), SinkError> {
     let files = MigrationFiles::read(dir).map_err(SinkError::from)?;
     let applied = record::read(client).await.map_err(SinkError::from)?;
@@ -126,8 +127,14 @@ pub(super) async fn bring_up(client: &Client, dir: &Path) -> Result<(), SinkErro
             return Ok(());
         }
     }
-    let patience = Duration::from_secs(limits::DATABASE_LOCK_SECONDS);
-    for name in apply_pending(client, &files, patience).await? {
+    let patience = Duration::from_secs(limits::MIGRATION_START_SECONDS);
+    let lock_patience = Duration::from_secs(limits::MIGRATION_START_LOCK_SECONDS);
+    let applying = apply_pending(client, &files, lock_patience);
+    let applied = timeout(patience, applying).await.map_err(|_| {
+        let words = "its migrations take too long for a start; run `flashsale migrate up`";
+        SinkError::Unavailable(words.into())
+    })?;
+    for name in applied? {
         tracing::info!("Postgres: applied {name}");
     }
     Ok(())
