@@ -215,7 +215,7 @@ impl<S: Sink> Feeding<S> {
                 (begun, tail)
             }
         };
-        self.advance_to(watermark);
+        self.is_at(watermark);
         self.tell_first(Ok(()));
         let asked_us = self.clock.monotonic_us();
         Ok(Position {
@@ -225,9 +225,14 @@ impl<S: Sink> Feeding<S> {
         })
     }
 
-    fn advance_to(&mut self, watermark: Watermark) {
+    fn is_at(&self, watermark: Watermark) {
         self.applied.set(watermark.lsn);
         self.gauge.applied(watermark.lsn);
+    }
+
+    /// The sink took what it was given. That it lets us in and says where it is does not count: one
+    /// that can be read but not written would seem to come and go with every attempt.
+    fn works(&mut self, watermark: Watermark) {
         self.gauge.up();
         self.backoff.reset();
         if !self.said.is_empty() {
@@ -242,6 +247,7 @@ impl<S: Sink> Feeding<S> {
             while position.tail.next() <= until {
                 self.apply_some(position).await?;
             }
+            self.works(position.watermark);
             self.gauge.waiting_since(None);
             if *self.stopped.borrow() {
                 if until == self.source.durable() {
@@ -279,7 +285,8 @@ impl<S: Sink> Feeding<S> {
         position.watermark = to;
         position.asked_us = self.clock.monotonic_us();
         self.gauge.took_batch();
-        self.advance_to(to);
+        self.is_at(to);
+        self.works(to);
         Ok(())
     }
 

@@ -1,4 +1,8 @@
 //! The real binary in a directory of its own.
+//!
+//! Shared by several test crates with `#[path]`.
+
+#![allow(dead_code, reason = "each test crate uses a part of it")]
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -54,6 +58,11 @@ impl Place {
             dir: tempfile::tempdir().expect("a temporary directory"),
             settings: given.map(|&(k, v)| (k.to_owned(), v.to_owned())).collect(),
         }
+    }
+
+    /// Changes a setting for whatever is run from now on.
+    pub fn set(&mut self, key: &str, value: &str) {
+        self.settings.push((key.to_owned(), value.to_owned()));
     }
 
     pub fn path(&self) -> &Path {
@@ -229,6 +238,19 @@ impl Server {
         }
     }
 
+    /// As [`Server::start_in`]; its exit code and what it said when it ended instead.
+    pub fn try_start_in(place: Place) -> Result<Self, (Option<i32>, String)> {
+        let mut process = begin(&place);
+        match process.wait_for_line(listening_address) {
+            Some(addr) => Ok(Self {
+                place,
+                process,
+                addr,
+            }),
+            None => Err((process.wait().code(), process.log())),
+        }
+    }
+
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
@@ -288,13 +310,23 @@ impl Server {
         assert!(self.terminate().success(), "a clean end");
         self.place
     }
+
+    /// Ends the server as a power cut would, and leaves its directory.
+    pub fn crash(mut self) -> Place {
+        self.kill_9();
+        self.place
+    }
 }
 
-fn launch(place: &Place) -> (Process, SocketAddr) {
+fn begin(place: &Place) -> Process {
     let mut command = place.command(&["serve"]);
     // Nothing reads it, and a full pipe would stop the server.
     command.stdout(Stdio::null());
-    let process = Process::start(&mut command);
+    Process::start(&mut command)
+}
+
+fn launch(place: &Place) -> (Process, SocketAddr) {
+    let process = begin(place);
     let listening = process.wait_for_line(listening_address);
     let addr = listening.expect("the server listens");
     (process, addr)

@@ -98,7 +98,8 @@ impl Postgres {
         self.dir.path()
     }
 
-    fn data(&self) -> PathBuf {
+    /// The cluster's directory.
+    pub fn data(&self) -> PathBuf {
         self.dir.path().join("data")
     }
 
@@ -137,6 +138,19 @@ impl Postgres {
         } else {
             Err(String::from_utf8_lossy(&output.stderr).into_owned())
         }
+    }
+
+    /// An open session in `database`, fed through its standard input. It ends when that is closed.
+    pub fn session(&self, database: &str) -> Child {
+        Command::new(binary("psql"))
+            .args(["-XAtq", "-U", USER, "-d", database, "-h"])
+            .arg(self.dir.path())
+            .args(["-p", &self.port.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("psql runs")
     }
 
     /// Ends the server in order.
@@ -228,7 +242,8 @@ impl Postgres {
     fn is_ready(&self, id: u32) -> bool {
         let text = fs::read_to_string(self.data().join("postmaster.pid")).unwrap_or_default();
         let lines: Vec<_> = text.lines().map(str::trim).collect();
-        lines.first() == Some(&id.to_string().as_str()) && lines.get(7) == Some(&"ready")
+        lines.first() == Some(&id.to_string().as_str())
+            && matches!(lines.get(7), Some(&("ready" | "standby")))
     }
 
     fn signal(&self, signal: Signal) {
@@ -315,7 +330,7 @@ fn as_server(name: &str) -> Command {
 }
 
 /// Lets the server's user own `path`.
-fn give_away(path: &Path) {
+pub fn give_away(path: &Path) {
     if let Some((user, group)) = other_user() {
         chown(path, Some(user), Some(group)).expect("root may");
     }

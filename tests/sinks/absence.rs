@@ -1,0 +1,52 @@
+//! A server that starts while its sinks are away sells, and they come later.
+
+use crate::judge::{all_is_well, settle, wait_until_down, wait_until_up};
+use crate::load::Load;
+use crate::places::{place_with_both, postgres, redis};
+use crate::server::Server;
+
+#[test]
+fn sinks_may_come_later() {
+    let (mut postgres, mut redis) = (postgres(), redis(&[]));
+    let mut place = place_with_both(&postgres, &redis);
+    postgres.stop();
+    redis.kill_9();
+    let server = Server::start_in(place);
+    let mut bought = Load::purchases(&server, 100);
+    for sink in ["database", "redis"] {
+        let figures = wait_until_down(&server, sink, "connection refused");
+        assert_eq!(figures["applied_lsn"], 0);
+        assert_eq!(figures["lag_records"], durable(&server));
+    }
+
+    // Nor does it matter when the name leads nowhere.
+    place = server.stop();
+    for key in ["DB_HOST", "REDIS_HOST"] {
+        place.set(key, "no-such-host.invalid");
+    }
+    let server = Server::start_in(place);
+    bought.add(Load::purchases(&server, 50));
+    for sink in ["database", "redis"] {
+        wait_until_down(&server, sink, "host not found");
+    }
+
+    place = server.crash();
+    for key in ["DB_HOST", "REDIS_HOST"] {
+        place.set(key, "127.0.0.1");
+    }
+    let server = Server::start_in(place);
+    let load = Load::start(&server);
+    load.wait_for_more(50);
+    redis.restart();
+    wait_until_up(&server, "redis");
+    postgres.restart();
+    wait_until_up(&server, "database");
+    bought.add(load.stop());
+    settle(&server);
+    all_is_well(server, &postgres, &bought);
+}
+
+fn durable(server: &Server) -> u64 {
+    let health = server.client().get("/health").ok().json();
+    health["journal"]["durable_lsn"].as_u64().expect("a number")
+}

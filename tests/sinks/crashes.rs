@@ -1,0 +1,98 @@
+//! Whoever is killed comes back to what everybody else holds.
+
+use std::thread;
+use std::time::Duration;
+
+use crate::judge::{all_is_well, figure, settle, wait_until_down, wait_until_up};
+use crate::load::Load;
+use crate::places::{place_with_both, postgres, redis, server_with};
+use crate::server::Server;
+
+#[test]
+fn a_killed_server_goes_on_where_its_sinks_are() {
+    let (postgres, redis) = (postgres(), redis(&[]));
+    let mut server = Server::start_in(place_with_both(&postgres, &redis));
+    let load = Load::start(&server);
+    for round in 0..5 {
+        load.wait_for_more(100 + 50 * round);
+        load.kill_9(&mut server);
+    }
+    load.wait_for_more(100);
+    let bought = load.stop();
+    settle(&server);
+    for sink in ["database", "redis"] {
+        assert_eq!(figure(&server, sink, "rebuilds"), 0, "{sink}");
+    }
+    all_is_well(server, &postgres, &bought);
+}
+
+#[test]
+fn a_killed_database_is_brought_up_to_the_journal() {
+    let mut postgres = postgres();
+    let server = server_with(&postgres);
+    let load = Load::start(&server);
+    for _ in 0..3 {
+        load.wait_for_more(50);
+        postgres.kill_9();
+        load.wait_for_more(50);
+        wait_until_down(&server, "database", "connection refused");
+        assert!(figure(&server, "database", "lag_records") > 0);
+        postgres.restart();
+        wait_until_up(&server, "database");
+    }
+    let bought = load.stop();
+    all_is_well(server, &postgres, &bought);
+}
+
+#[test]
+fn all_three_are_killed_at_once() {
+    let (mut postgres, mut redis) = (postgres(), redis(&[]));
+    let mut server = Server::start_in(place_with_both(&postgres, &redis));
+    let load = Load::start(&server);
+    for pause_ms in [0, 7, 23] {
+        load.wait_for_more(100);
+        postgres.kill_9();
+        thread::sleep(Duration::from_millis(pause_ms));
+        redis.kill_9();
+        load.kill_9(&mut server);
+        load.wait_for_more(20);
+        redis.restart();
+        postgres.restart();
+    }
+    load.wait_for_more(50);
+    let bought = load.stop();
+    all_is_well(server, &postgres, &bought);
+}
+
+/// Kills Redis several times under load; how often it was filled again.
+fn rebuilds_of_a_killed_redis(settings: &[&str]) -> u64 {
+    let (postgres, mut redis) = (postgres(), redis(settings));
+    let server = Server::start_in(place_with_both(&postgres, &redis));
+    let load = Load::start(&server);
+    for _ in 0..3 {
+        wait_until_up(&server, "redis");
+        load.wait_for_more(50);
+        redis.kill_9();
+        load.wait_for_more(50);
+        wait_until_down(&server, "redis", "connection refused");
+        assert!(figure(&server, "redis", "lag_records") > 0);
+        redis.restart();
+        wait_until_up(&server, "redis");
+    }
+    let bought = load.stop();
+    settle(&server);
+    let rebuilds = figure(&server, "redis", "rebuilds");
+    all_is_well(server, &postgres, &bought);
+    rebuilds
+}
+
+#[test]
+fn a_redis_that_keeps_nothing_is_filled_again() {
+    assert_eq!(rebuilds_of_a_killed_redis(&[]), 3);
+}
+
+#[test]
+fn a_redis_that_keeps_a_log_goes_on_with_it() {
+    // What was written is there, whether it was synced or not: only the process dies.
+    assert_eq!(rebuilds_of_a_killed_redis(&["appendonly yes"]), 0);
+}

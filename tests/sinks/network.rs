@@ -1,0 +1,45 @@
+//! What a network can lose between the server and its database is applied exactly once.
+
+use crate::judge::{all_is_well, figure, wait_until_down, wait_until_up};
+use crate::load::Load;
+use crate::places::{place, postgres, use_postgres};
+use crate::proxy::{AtCommit, Proxy};
+use crate::server::{Server, wait_for};
+
+#[test]
+fn whatever_is_lost_on_the_way_is_applied_once() {
+    let postgres = postgres();
+    let proxy = Proxy::start(postgres.port());
+    let mut place = place();
+    use_postgres(&mut place, proxy.port());
+    let server = Server::start_in(place);
+    let load = Load::start(&server);
+    let lost = [
+        AtCommit::LoseAnswer,
+        AtCommit::LoseAnswer,
+        AtCommit::Lose,
+        AtCommit::LoseAnswer,
+    ];
+    for (number, what) in (1..).zip(lost) {
+        wait_until_up(&server, "database");
+        proxy.at_commit(what);
+        wait_for("a commit to be lost", || {
+            (proxy.commits_lost() == number).then_some(())
+        });
+    }
+    for more in [1, 30, 7, 90] {
+        wait_until_up(&server, "database");
+        load.wait_for_more(more);
+        proxy.cut();
+    }
+    proxy.refuse(true);
+    proxy.cut();
+    wait_until_down(&server, "database", "the connection was lost");
+    load.wait_for_more(50);
+    proxy.refuse(false);
+    wait_until_up(&server, "database");
+    let failures = figure(&server, "database", "failures");
+    assert!(failures >= 5, "{failures}");
+    let bought = load.stop();
+    all_is_well(server, &postgres, &bought);
+}

@@ -1,0 +1,45 @@
+//! A journal that is lost is built again from the database, and everything goes on.
+
+use std::fs;
+
+use crate::judge::{all_is_well, settle};
+use crate::load::Load;
+use crate::places::{postgres, server_with};
+use crate::server::Server;
+
+#[test]
+fn a_lost_journal_comes_back_from_the_database() {
+    let postgres = postgres();
+    let server = server_with(&postgres);
+    let mut bought = Load::purchases(&server, 150);
+    settle(&server);
+    let place = server.crash();
+    fs::remove_dir_all(place.journal_dir()).expect("our own directory");
+    let (code, said) = place.failure(&["serve"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("flashsale recover --from postgres"), "{said}");
+    let (_, said) = place.failure(&["recover", "--from", "postgres"]);
+    assert!(said.contains("is not empty"), "{said}");
+
+    fs::remove_dir_all(place.journal_dir()).expect("our own directory");
+    let report = place.report(&["recover", "--from", "postgres"]);
+    assert!(report.contains("written and checked"), "{report}");
+    place.report(&["journal", "verify"]);
+    let server = Server::start_in(place);
+    let mut client = server.client();
+    for code in bought.sold.keys().take(20) {
+        let again = client.purchase(code);
+        again.refused(409, "already_processed", "already processed");
+    }
+    let open = bought
+        .open
+        .pop_first()
+        .expect("somebody left without buying");
+    let answer = client.purchase(&open);
+    assert!([200, 409].contains(&answer.status), "{}", answer.text());
+    assert_ne!(answer.code_if_any().as_deref(), Some("already_processed"));
+    bought.unknown.insert(open);
+    drop(client);
+    bought.add(Load::purchases(&server, 50));
+    all_is_well(server, &postgres, &bought);
+}

@@ -1,0 +1,78 @@
+//! A Redis that is emptied, full, or takes no writes.
+
+use crate::judge::{agree_running, all_is_well, figure, settle, wait_until_down, wait_until_up};
+use crate::load::Load;
+use crate::places::{place_with_both, postgres, redis, use_redis};
+use crate::server::{Server, wait_for};
+
+#[test]
+fn an_emptied_redis_is_filled_again() {
+    let (postgres, redis) = (postgres(), redis(&[]));
+    let server = Server::start_in(place_with_both(&postgres, &redis));
+    let load = Load::start(&server);
+    for round in 1..=3 {
+        load.wait_for_more(50);
+        wait_until_up(&server, "redis");
+        redis.command(&["FLUSHALL"]);
+        wait_for("the loss to be noticed", || {
+            (figure(&server, "redis", "rebuilds") == round).then_some(())
+        });
+    }
+    let mut bought = load.stop();
+    agree_running(&server);
+
+    // Nobody buys, and it is noticed all the same.
+    redis.command(&["FLUSHALL"]);
+    wait_for("the loss to be noticed", || {
+        (figure(&server, "redis", "rebuilds") == 4).then_some(())
+    });
+    agree_running(&server);
+    // As is the loss of a part.
+    redis.command(&["DEL", "{flashsale}:sale:1"]);
+    bought.add(Load::purchases(&server, 20));
+    wait_for("the loss to be noticed", || {
+        (figure(&server, "redis", "rebuilds") == 5).then_some(())
+    });
+    all_is_well(server, &postgres, &bought);
+}
+
+#[test]
+fn a_full_redis_stops_no_sale() {
+    let (postgres, redis) = (postgres(), redis(&[]));
+    let server = Server::start_in(place_with_both(&postgres, &redis));
+    let load = Load::start(&server);
+    load.wait_for_more(50);
+    wait_until_up(&server, "redis");
+    redis.command(&["CONFIG", "SET", "maxmemory", "1"]);
+    wait_until_down(&server, "redis", "it is out of memory");
+    load.wait_for_more(100);
+    redis.command(&["CONFIG", "SET", "maxmemory", "0"]);
+    wait_until_up(&server, "redis");
+    let bought = load.stop();
+    settle(&server);
+    assert_eq!(figure(&server, "redis", "rebuilds"), 0);
+    all_is_well(server, &postgres, &bought);
+}
+
+#[test]
+fn a_replica_takes_nothing_until_it_is_promoted() {
+    let (postgres, primary) = (postgres(), redis(&[]));
+    let replica_of = format!("replicaof 127.0.0.1 {}", primary.port());
+    let password = format!("masterauth {}", crate::places::redis_password());
+    let replica = redis(&[&replica_of, &password]);
+    let mut place = place_with_both(&postgres, &primary);
+    let server = Server::start_in(place);
+    let mut bought = Load::purchases(&server, 50);
+    settle(&server);
+    place = server.stop();
+    use_redis(&mut place, &replica);
+    let server = Server::start_in(place);
+    let load = Load::start(&server);
+    load.wait_for_more(20);
+    wait_until_down(&server, "redis", "it is a read-only replica");
+    load.wait_for_more(50);
+    replica.command(&["REPLICAOF", "NO", "ONE"]);
+    wait_until_up(&server, "redis");
+    bought.add(load.stop());
+    all_is_well(server, &postgres, &bought);
+}

@@ -1,0 +1,158 @@
+//! Who may not get in is told why in words that give nothing away.
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::certificates::Authority;
+use crate::judge::{all_is_well, settle, wait_until_down};
+use crate::load::{Bought, Load};
+use crate::places::{
+    place_with, place_with_both, postgres, redis, redis_password, use_postgres, use_redis,
+};
+use crate::postgres_server::{PASSWORD, Postgres};
+use crate::redis_server::RedisServer;
+use crate::server::{Place, Server};
+
+const WRONG: &str = "wrong-password-of-the-test";
+
+fn file(place: &Place, name: &str, text: &str) -> PathBuf {
+    let path = place.path().join(name);
+    fs::write(&path, text).expect("a new file");
+    path
+}
+
+/// Nothing that the server says may hold a password or a code, and no complaint an address.
+fn check_discretion(server: &Server, bought: &Bought) {
+    let mut client = server.client();
+    let shown = ["/health", "/metrics"].map(|path| client.get(path).ok().text().to_owned());
+    let log = server.log();
+    let codes = bought.sold.keys().chain(&bought.open);
+    let codes: Vec<_> = codes
+        .map(|code| code.rsplit('-').next().expect("a secret"))
+        .collect();
+    for text in shown.iter().chain([&log]) {
+        let passwords = [PASSWORD, WRONG, &redis_password()].map(str::to_owned);
+        let passwords = passwords.iter().map(String::as_str);
+        for secret in passwords.chain(codes.iter().copied()) {
+            assert!(!text.contains(secret), "{secret} in {text}");
+        }
+    }
+    let is_complaint = |line: &&str| line.contains("\"ERROR\"") || line.contains("\"WARN\"");
+    let complaints: Vec<_> = log.lines().filter(is_complaint).collect();
+    assert!(!complaints.is_empty(), "{log}");
+    for text in complaints
+        .iter()
+        .copied()
+        .chain(shown.iter().map(String::as_str))
+    {
+        for address in ["127.0.0.1", "localhost", "no-such-host", "::1"] {
+            assert!(!text.contains(address), "{address} in {text}");
+        }
+    }
+}
+
+/// Starts the server with a setting that keeps it out; it sells, says why, and nothing else.
+fn kept_out(mut place: Place, settings: &[(&str, &str)], sink: &str, why: &str) -> (Place, Bought) {
+    for (key, value) in settings {
+        place.set(key, value);
+    }
+    let server = Server::start_in(place);
+    let bought = Load::purchases(&server, 20);
+    wait_until_down(&server, sink, why);
+    check_discretion(&server, &bought);
+    (server.stop(), bought)
+}
+
+#[test]
+fn whom_the_database_keeps_out_sells_and_keeps_secrets() {
+    let postgres = postgres();
+    let mut place = place_with(&postgres);
+    let mut bought = Bought::default();
+    let cases = [
+        ("DB_PASSWORD", WRONG, "password rejected (28P01)"),
+        ("DB_HOST", "no-such-host.invalid", "host not found"),
+        ("DB_PORT", "1", "connection refused"),
+        ("DB_NAME", "elsewhere", "there is no such database"),
+        ("DB_SSLMODE", "require", "the server offers none"),
+    ];
+    for (key, value, why) in cases {
+        let (back, more) = kept_out(place, &[(key, value)], "database", why);
+        place = back;
+        bought.add(more);
+        use_postgres(&mut place, postgres.port());
+        place.set("DB_SSLMODE", "disable");
+    }
+    let server = Server::start_in(place);
+    all_is_well(server, &postgres, &bought);
+}
+
+#[test]
+fn only_the_database_with_the_right_certificate_is_trusted() {
+    let (ours, theirs) = (Authority::new(), Authority::new());
+    let (certificate, key) = ours.sign("127.0.0.1");
+    let postgres = Postgres::start_tls(&certificate, &key);
+    let mut place = place_with(&postgres);
+    let ours = file(&place, "ours.pem", &ours.pem);
+    let theirs = file(&place, "theirs.pem", &theirs.pem);
+    place.set("DB_SSLMODE", "verify-full");
+    let root = ("DB_SSLROOTCERT", theirs.to_str().expect("UTF-8"));
+    let why = "no trusted authority has signed it";
+    let (place, mut bought) = kept_out(place, &[root], "database", why);
+    let host = ("DB_HOST", "localhost");
+    let root = ("DB_SSLROOTCERT", ours.to_str().expect("UTF-8"));
+    let why = "it is for another host name";
+    let (mut place, more) = kept_out(place, &[host, root], "database", why);
+    bought.add(more);
+    place.set("DB_HOST", "127.0.0.1");
+    let server = Server::start_in(place);
+    settle(&server);
+    bought.add(Load::purchases(&server, 20));
+    all_is_well(server, &postgres, &bought);
+}
+
+#[test]
+fn whom_redis_keeps_out_sells_and_keeps_secrets() {
+    let (postgres, redis) = (postgres(), redis(&[]));
+    let mut place = place_with_both(&postgres, &redis);
+    let mut bought = Bought::default();
+    let cases = [
+        ("REDIS_PASSWORD", WRONG, "the password was rejected"),
+        ("REDIS_HOST", "no-such-host.invalid", "host not found"),
+        ("REDIS_PORT", "1", "connection refused"),
+        ("REDIS_DB", "300", "it has no database of that number"),
+    ];
+    for (key, value, why) in cases {
+        let (back, more) = kept_out(place, &[(key, value)], "redis", why);
+        place = back;
+        bought.add(more);
+        use_redis(&mut place, &redis);
+        place.set("REDIS_DB", "0");
+    }
+    let server = Server::start_in(place);
+    all_is_well(server, &postgres, &bought);
+}
+
+#[test]
+fn only_the_redis_with_the_right_certificate_is_trusted() {
+    let (ours, theirs) = (Authority::new(), Authority::new());
+    let (certificate, key) = ours.sign("localhost");
+    let password = format!("requirepass {}", redis_password());
+    let redis = RedisServer::start_tls(&certificate, &key, &[&password]);
+    let postgres = postgres();
+    let mut place = place_with_both(&postgres, &redis);
+    let ours = file(&place, "ours.pem", &ours.pem);
+    let theirs = file(&place, "theirs.pem", &theirs.pem);
+    place.set("REDIS_HOST", "rediss://localhost");
+    let root = ("REDIS_SSLROOTCERT", theirs.to_str().expect("UTF-8"));
+    let why = "its certificate is not trusted";
+    let (place, mut bought) = kept_out(place, &[root], "redis", why);
+    let host = ("REDIS_HOST", "rediss://127.0.0.1");
+    let root = ("REDIS_SSLROOTCERT", ours.to_str().expect("UTF-8"));
+    let why = "its certificate is for another host";
+    let (mut place, more) = kept_out(place, &[host, root], "redis", why);
+    bought.add(more);
+    place.set("REDIS_HOST", "rediss://localhost");
+    let server = Server::start_in(place);
+    bought.add(Load::purchases(&server, 20));
+    all_is_well(server, &postgres, &bought);
+}
