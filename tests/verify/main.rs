@@ -1,7 +1,6 @@
 //! `flashsale verify` and `flashsale recover`: the real binary, real journals, a real Postgres, a real Redis.
 
 #[path = "../blackbox/client.rs"]
-#[allow(dead_code, reason = "another test crate uses the rest")]
 mod client;
 #[path = "../servers/postgres.rs"]
 mod postgres;

@@ -42,8 +42,9 @@ impl Call {
         }
     }
 
-    fn as_script(self) -> redis::Script {
-        redis::Script::new(&format!("{BODY}\nreturn {}(KEYS, ARGV)\n", self.name()))
+    /// The same as a script.
+    fn text(self) -> String {
+        format!("{BODY}\nreturn {}(KEYS, ARGV)\n", self.name())
     }
 }
 
@@ -55,10 +56,10 @@ pub(super) struct Script {
 
 impl Script {
     pub(super) fn new() -> Self {
-        let text = |call: Call| format!("{BODY}\nreturn {}(KEYS, ARGV)\n", call.name());
+        let both = |text: String| (redis::Script::new(&text), text);
         Self {
             has_functions: false,
-            scripts: Call::ALL.map(|call| (call.as_script(), text(call))),
+            scripts: Call::ALL.map(|call| both(call.text())),
         }
     }
 
