@@ -1,11 +1,11 @@
-//! How fast a journal gets into Redis, and for how long one call keeps Redis from others.
-//!
-//! `cargo run --release -p flashsale-perf --bin redis_rate [records]`; starts its own redis-server.
+//! How fast a journal gets into Redis, and for how long one call keeps Redis from others. Starts its own
+//! redis-server.
 
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use clap::Parser;
 use flashsale::env::{ManualClock, SeededEntropy, SimulatedDisk, SystemClock};
 use flashsale::journal::record::{CatalogueKind, Lines, NewItem, SaleTerms};
 use flashsale::journal::{Durability, Journal, Opening, Options, Record, Tools};
@@ -32,9 +32,19 @@ struct Mix {
     listed: bool,
 }
 
+/// Measures how fast the Redis sink follows.
+#[derive(Parser)]
+struct Arguments {
+    /// Records of each journal
+    #[arg(long, default_value_t = 400_000)]
+    records: usize,
+    /// Times to measure
+    #[arg(long, default_value_t = 3)]
+    rounds: u32,
+}
+
 fn main() {
-    let records = std::env::args().nth(1);
-    let records = records.map_or(400_000, |text| text.parse().expect("a number of records"));
+    let Arguments { records, rounds } = Arguments::parse();
     let mix = |name, records_per_purchase, listed| Mix {
         name,
         records_per_purchase,
@@ -46,8 +56,10 @@ fn main() {
         mix("purchases only, listed items", 1, true),
         mix("no purchases", usize::MAX, false),
     ];
-    for mix in mixes {
-        measure(mix, records);
+    for _ in 0..rounds {
+        for mix in mixes {
+            measure(mix, records);
+        }
     }
 }
 
