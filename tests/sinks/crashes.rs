@@ -6,12 +6,17 @@ use std::time::Duration;
 use crate::judge::{all_is_well, figure, settle, wait_until_down, wait_until_up};
 use crate::load::Load;
 use crate::places::{place_with_both, postgres, redis, server_with};
+use crate::postgres_server::DATABASE;
 use crate::server::Server;
 
 #[test]
 fn a_killed_server_goes_on_where_its_sinks_are() {
     let (postgres, redis) = (postgres(), redis(&[]));
-    let mut server = Server::start_in(place_with_both(&postgres, &redis));
+    let mut place = place_with_both(&postgres, &redis);
+    // Every kind of record.
+    place.set("SALE_HOLD_SECONDS", "1");
+    place.set("JOURNAL_REFUSED_ATTEMPTS", "true");
+    let mut server = Server::start_in(place);
     let load = Load::start(&server);
     for round in 0..5 {
         load.wait_for_more(100 + 50 * round);
@@ -24,6 +29,10 @@ fn a_killed_server_goes_on_where_its_sinks_are() {
         assert_eq!(figure(&server, sink, "rebuilds"), 0, "{sink}");
     }
     all_is_well(server, &postgres, &bought);
+    for table in ["expired_checkouts", "refused_attempts", "purchase_results"] {
+        let any = format!("SELECT EXISTS (SELECT FROM {table})");
+        assert_eq!(postgres.query(DATABASE, &any), "t", "{table}");
+    }
 }
 
 #[test]
