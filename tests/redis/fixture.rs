@@ -180,6 +180,9 @@ impl Following {
 
 impl Drop for Following {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- the follower: {:?}", self.figures());
+        }
         if let Some(follower) = self.follower.take() {
             follower.stop();
         }

@@ -1,7 +1,9 @@
 //! Whatever Redis loses comes back, and nothing twice.
 
+use flashsale::journal::Record;
 use flashsale::reconcile::SinkError;
 use flashsale::reconcile::redis::{read, reset};
+use flashsale::types::{SaleId, Timestamp};
 
 use crate::fixture::{Place, options, run, wait_until_equal};
 use crate::redis_server::RedisServer;
@@ -189,4 +191,14 @@ fn what_somebody_began_to_fill_is_filled_again() {
     assert!(run(read(&options)).expect("readable").is_none());
     let last = story.tell(&place.journal, 500);
     wait_until_equal(&place.fold(last), &options);
+}
+
+#[test]
+fn what_cannot_be_whole_is_refused_and_not_filled_for_ever() {
+    let (server, place) = (RedisServer::start(), Place::new());
+    let close = Record::SaleClosed { sale: SaleId(1) };
+    let last = place.journal.append(Timestamp(0), &close);
+    place.journal.wait(last).expect("the disk works");
+    let following = place.follow(&options(&server));
+    following.wait_for_reason("is missing whenever it is filled");
 }

@@ -244,7 +244,7 @@ mod tests {
         let mut batch = RedisBatch::telling();
         let taken = (1..).take_while(|&lsn| batch.push(&purchase(lsn, &lines)));
         let taken = taken.count();
-        assert!(taken > 1000 && 3 * taken <= REDIS_EFFECTS_MAX);
+        assert!(taken > 500 && 3 * taken <= REDIS_EFFECTS_MAX);
         let longest: Vec<_> = (0..1000).map(|item| line(item, true)).collect();
         assert!(!batch.push(&purchase(1, &longest)));
         assert!(RedisBatch::telling().push(&purchase(1, &longest)));

@@ -22,6 +22,8 @@ pub struct RedisSink {
     link: Option<Link>,
     /// Of open sales; what is not here is asked for.
     known: BTreeMap<SaleId, Known>,
+    /// Before which batch something was missing last.
+    lost: Option<Watermark>,
 }
 
 impl RedisSink {
@@ -34,6 +36,7 @@ impl RedisSink {
             entropy,
             link: None,
             known: BTreeMap::new(),
+            lost: None,
         }
     }
 
@@ -71,16 +74,26 @@ impl RedisSink {
         match answer.first().map(String::as_str) {
             Some("ok") => Ok(()),
             Some("lost") => {
-                tracing::error!(
-                    "redis: {} or what belongs to it was removed by somebody; the projection is no \
-                     longer whole",
-                    answer.get(1).map_or("a key", String::as_str)
-                );
-                // The call has marked it, so that whoever asks for the watermark finds nothing.
-                Err(SinkError::Moved)
+                let key = answer.get(1).map_or("a key", String::as_str);
+                Err(self.lose(key, from.watermark))
             }
             _ => Err(SinkError::Refused("its functions are not ours".into())),
         }
+    }
+
+    /// Something that earlier calls have written is not there. The call has marked the projection, so
+    /// that whoever asks for the watermark finds nothing.
+    fn lose(&mut self, key: &str, before: Watermark) -> SinkError {
+        tracing::error!(
+            "redis: {key} or what belongs to it is missing; the projection is not whole"
+        );
+        if self.lost.replace(before) == Some(before) {
+            // Filling it again has not helped, and would not the next time.
+            return SinkError::Refused(format!(
+                "what belongs to {key} is missing whenever it is filled"
+            ));
+        }
+        SinkError::Moved
     }
 
     /// Finds out of which kind the sales are that change.
