@@ -76,18 +76,20 @@ fn sinks_that_stand_still_stop_no_sale() {
 }
 
 #[test]
-fn a_database_that_stands_still_keeps_no_server_from_stopping() {
+fn a_database_that_stands_still_keeps_no_server_from_stopping_or_starting() {
     let postgres = postgres();
-    let server = server_with(&postgres);
+    let mut server = server_with(&postgres);
     let mut bought = Load::purchases(&server, 20);
     settle(&server);
     postgres.pause();
     bought.add(Load::purchases(&server, 20));
-    let mut server = server;
     assert!(server.terminate().success());
     let log = server.log();
     assert!(log.contains("Postgres: not caught up"), "{log}");
-    postgres.resume();
     server.restart();
+    let log = server.log();
+    assert!(log.contains("Postgres has not answered yet"), "{log}");
+    bought.add(Load::purchases(&server, 20));
+    postgres.resume();
     all_is_well(server, &postgres, &bought);
 }

@@ -1,14 +1,12 @@
 //! `flashsale verify` and `flashsale recover`: the real binary, real journals, a real Postgres, a real Redis.
 
 #[path = "../blackbox/client.rs"]
-#[allow(dead_code, reason = "another test crate uses the rest")]
 mod client;
 #[path = "../servers/postgres.rs"]
 mod postgres;
 #[path = "../servers/redis.rs"]
 mod redis;
 #[path = "../blackbox/server.rs"]
-#[allow(dead_code, reason = "another test crate uses the rest")]
 mod server;
 
 mod cache;
