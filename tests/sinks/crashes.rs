@@ -7,7 +7,7 @@ use crate::judge::{all_is_well, figure, settle, wait_until_down, wait_until_up};
 use crate::load::Load;
 use crate::places::{place_with_both, postgres, redis, server_with};
 use crate::postgres_server::DATABASE;
-use crate::server::Server;
+use crate::server::{Server, wait_for};
 
 #[test]
 fn a_killed_server_goes_on_where_its_sinks_are() {
@@ -104,4 +104,25 @@ fn a_redis_that_keeps_nothing_is_filled_again() {
 fn a_redis_that_keeps_a_log_goes_on_with_it() {
     // What was written is there, whether it was synced or not: only the process dies.
     assert_eq!(rebuilds_of_a_killed_redis(&["appendonly yes"]), 0);
+}
+
+#[test]
+fn a_redis_that_falls_back_is_brought_up_from_there() {
+    let (postgres, mut redis) = (postgres(), redis(&[]));
+    let server = Server::start_in(place_with_both(&postgres, &redis));
+    let load = Load::start(&server);
+    wait_until_up(&server, "redis");
+    load.wait_for_more(50);
+    assert_eq!(redis.command(&["SAVE"]).text(), "OK");
+    load.wait_for_more(50);
+    let before = figure(&server, "redis", "applied_lsn");
+    redis.kill_9();
+    redis.restart();
+    wait_for("Redis to be brought up", || {
+        (figure(&server, "redis", "applied_lsn") > before).then_some(())
+    });
+    let bought = load.stop();
+    settle(&server);
+    assert_eq!(figure(&server, "redis", "rebuilds"), 0);
+    all_is_well(server, &postgres, &bought);
 }
