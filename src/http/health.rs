@@ -66,13 +66,14 @@ struct Stock {
 
 /// Everything at a glance.
 pub(super) fn health(api: &Api) -> Result<Answer, Problem> {
-    let (memory, sinks) = (ProcessMemory::read(), api.registry.sinks());
-    let connections = api.registry.connections();
+    let (memory, connections) = (ProcessMemory::read(), api.registry.connections());
+    // Looked at once, so that no part of the answer contradicts another.
+    let reconcile = reconcile(api);
     let health = Health {
         services_status: ServicesStatus {
             app: SinkStatus::Up,
-            database: sinks.database.status(),
-            redis: sinks.redis.status(),
+            database: reconcile.database.status,
+            redis: reconcile.redis.status,
         },
         uptime: go_duration(uptime_seconds(api)),
         memory: Memory {
@@ -85,7 +86,7 @@ pub(super) fn health(api: &Api) -> Result<Answer, Problem> {
         latency: latency(api),
         stock: stock(api),
         journal: api.engine.journal().status(),
-        reconcile: reconcile(api),
+        reconcile,
     };
     let body = serde_json::to_vec(&health).map_err(|_| Problem::internal())?;
     Ok(fresh(Answer::shown(JSON, body)))

@@ -73,15 +73,17 @@ impl SinkGauge {
 
     /// The sink has answered.
     pub fn up(&self) {
+        let mut reason = self.reason.lock();
         self.up.store(true, Relaxed);
-        self.reason.lock().clear();
+        reason.clear();
     }
 
     /// An attempt has failed. The reason is shown to whoever asks: it must hold no secret.
     pub fn down(&self, reason: &str) {
+        let mut shown = self.reason.lock();
         self.up.store(false, Relaxed);
         self.failures.fetch_add(1, Relaxed);
-        reason.clone_into(&mut self.reason.lock());
+        reason.clone_into(&mut shown);
     }
 
     /// The sink has everything up to `applied`.
@@ -118,13 +120,18 @@ impl SinkGauge {
     /// All of it, while the journal is durable up to `durable`.
     #[must_use]
     pub fn figures(&self, durable: Lsn, now: Timestamp) -> SinkFigures {
-        let (status, applied_lsn) = (self.status(), self.applied.load(Relaxed));
+        // Both of one moment.
+        let (reason, status) = {
+            let reason = self.reason.lock();
+            (reason.clone(), self.status())
+        };
+        let applied_lsn = self.applied.load(Relaxed);
         let is_configured = status != SinkStatus::Disabled;
         let oldest_us = self.oldest_waiting_us.load(Relaxed);
         let age_us = if oldest_us == 0 { 0 } else { now.0 - oldest_us };
         SinkFigures {
             status,
-            reason: self.reason.lock().clone(),
+            reason,
             applied_lsn,
             lag_records: if is_configured {
                 durable.0.saturating_sub(applied_lsn)

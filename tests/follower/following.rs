@@ -33,7 +33,7 @@ fn failures_neither_lose_nor_repeat_a_record() {
     let entropy = SeededEntropy::new(11);
     world.fake.content(|content| {
         content.faults = (0..60)
-            .map(|_| match entropy.bits_128() % 6 {
+            .map(|_| match entropy.bits_128() % 12 {
                 0 => Some(Fault::Away),
                 1 => Some(Fault::AnswerLost),
                 2 => Some(Fault::NoConnection),

@@ -6,12 +6,17 @@ use std::time::Duration;
 use crate::judge::{all_is_well, figure, settle, wait_until_down, wait_until_up};
 use crate::load::Load;
 use crate::places::{place_with_both, postgres, redis, server_with};
-use crate::server::Server;
+use crate::postgres_server::DATABASE;
+use crate::server::{Server, wait_for};
 
 #[test]
 fn a_killed_server_goes_on_where_its_sinks_are() {
     let (postgres, redis) = (postgres(), redis(&[]));
-    let mut server = Server::start_in(place_with_both(&postgres, &redis));
+    let mut place = place_with_both(&postgres, &redis);
+    // Every kind of record.
+    place.set("SALE_HOLD_SECONDS", "1");
+    place.set("JOURNAL_REFUSED_ATTEMPTS", "true");
+    let mut server = Server::start_in(place);
     let load = Load::start(&server);
     for round in 0..5 {
         load.wait_for_more(100 + 50 * round);
@@ -24,6 +29,10 @@ fn a_killed_server_goes_on_where_its_sinks_are() {
         assert_eq!(figure(&server, sink, "rebuilds"), 0, "{sink}");
     }
     all_is_well(server, &postgres, &bought);
+    for table in ["expired_checkouts", "refused_attempts", "purchase_results"] {
+        let any = format!("SELECT EXISTS (SELECT FROM {table})");
+        assert_eq!(postgres.query(DATABASE, &any), "t", "{table}");
+    }
 }
 
 #[test]
@@ -95,4 +104,25 @@ fn a_redis_that_keeps_nothing_is_filled_again() {
 fn a_redis_that_keeps_a_log_goes_on_with_it() {
     // What was written is there, whether it was synced or not: only the process dies.
     assert_eq!(rebuilds_of_a_killed_redis(&["appendonly yes"]), 0);
+}
+
+#[test]
+fn a_redis_that_falls_back_is_brought_up_from_there() {
+    let (postgres, mut redis) = (postgres(), redis(&[]));
+    let server = Server::start_in(place_with_both(&postgres, &redis));
+    let load = Load::start(&server);
+    wait_until_up(&server, "redis");
+    load.wait_for_more(50);
+    assert_eq!(redis.command(&["SAVE"]).text(), "OK");
+    load.wait_for_more(50);
+    let before = figure(&server, "redis", "applied_lsn");
+    redis.kill_9();
+    redis.restart();
+    wait_for("Redis to be brought up", || {
+        (figure(&server, "redis", "applied_lsn") > before).then_some(())
+    });
+    let bought = load.stop();
+    settle(&server);
+    assert_eq!(figure(&server, "redis", "rebuilds"), 0);
+    all_is_well(server, &postgres, &bought);
 }

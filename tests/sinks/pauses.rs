@@ -2,7 +2,7 @@
 
 use crate::judge::{all_is_well, figure, figures, metric, settle, wait_until_down, wait_until_up};
 use crate::load::Load;
-use crate::places::{place_with_both, postgres, redis};
+use crate::places::{place_with_both, postgres, redis, server_with};
 use crate::server::{Server, wait_for};
 
 /// What the server's memory may grow by while it keeps nothing for a sink. Generous.
@@ -72,5 +72,24 @@ fn sinks_that_stand_still_stop_no_sale() {
             assert_eq!(metric(&server, &sample), expected, "{sample}");
         }
     }
+    all_is_well(server, &postgres, &bought);
+}
+
+#[test]
+fn a_database_that_stands_still_keeps_no_server_from_stopping_or_starting() {
+    let postgres = postgres();
+    let mut server = server_with(&postgres);
+    let mut bought = Load::purchases(&server, 20);
+    settle(&server);
+    postgres.pause();
+    bought.add(Load::purchases(&server, 20));
+    assert!(server.terminate().success());
+    let log = server.log();
+    assert!(log.contains("Postgres: not caught up"), "{log}");
+    server.restart();
+    let log = server.log();
+    assert!(log.contains("Postgres has not answered yet"), "{log}");
+    bought.add(Load::purchases(&server, 20));
+    postgres.resume();
     all_is_well(server, &postgres, &bought);
 }

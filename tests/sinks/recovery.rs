@@ -2,15 +2,15 @@
 
 use std::fs;
 
-use crate::judge::{all_is_well, settle};
+use crate::judge::{all_is_well, figure, settle, verify, wait_until_down, wait_until_up};
 use crate::load::Load;
-use crate::places::{postgres, server_with};
-use crate::server::Server;
+use crate::places::{place_with_both, postgres, redis};
+use crate::server::{Server, wait_for};
 
 #[test]
 fn a_lost_journal_comes_back_from_the_database() {
-    let postgres = postgres();
-    let server = server_with(&postgres);
+    let (postgres, redis) = (postgres(), redis(&[]));
+    let server = Server::start_in(place_with_both(&postgres, &redis));
     let mut bought = Load::purchases(&server, 150);
     settle(&server);
     let place = server.crash();
@@ -41,5 +41,31 @@ fn a_lost_journal_comes_back_from_the_database() {
     bought.unknown.insert(open);
     drop(client);
     bought.add(Load::purchases(&server, 50));
+    all_is_well(server, &postgres, &bought);
+}
+
+#[test]
+fn a_redis_that_has_more_than_was_recovered_is_rebuilt() {
+    let (mut postgres, redis) = (postgres(), redis(&[]));
+    let server = Server::start_in(place_with_both(&postgres, &redis));
+    let bought = Load::purchases(&server, 50);
+    settle(&server);
+    postgres.kill_9();
+    // What only the journal and Redis have goes with the journal.
+    Load::purchases(&server, 20);
+    wait_for("Redis", || {
+        (figure(&server, "redis", "lag_records") == 0).then_some(())
+    });
+    let place = server.crash();
+    fs::remove_dir_all(place.journal_dir()).expect("our own directory");
+    postgres.restart();
+    place.report(&["recover", "--from", "postgres"]);
+    let server = Server::start_in(place);
+    wait_until_up(&server, "database");
+    wait_until_down(&server, "redis", "follows another journal");
+    let (code, report) = verify(server.place(), &["--server", &server.addr().to_string()]);
+    assert_eq!(code, Some(1), "{report}");
+    assert!(report.contains("DIFFERENT: Redis"), "{report}");
+    server.place().report(&["rebuild", "redis", "--yes"]);
     all_is_well(server, &postgres, &bought);
 }

@@ -5,33 +5,37 @@ use crate::load::Load;
 use crate::places::{place_with_both, postgres, redis, use_redis};
 use crate::server::{Server, wait_for};
 
+/// Lets something be lost, and waits until that was noticed and mended.
+fn lose(server: &Server, what: impl FnOnce()) {
+    wait_until_up(server, "redis");
+    let before = figure(server, "redis", "rebuilds");
+    what();
+    wait_for("the loss to be noticed", || {
+        (figure(server, "redis", "rebuilds") > before).then_some(())
+    });
+    wait_until_up(server, "redis");
+}
+
 #[test]
 fn an_emptied_redis_is_filled_again() {
     let (postgres, redis) = (postgres(), redis(&[]));
     let server = Server::start_in(place_with_both(&postgres, &redis));
+    let run = |words: &[&str]| drop(redis.command(words));
     let load = Load::start(&server);
-    for round in 1..=3 {
+    for _ in 0..3 {
         load.wait_for_more(50);
-        wait_until_up(&server, "redis");
-        redis.command(&["FLUSHALL"]);
-        wait_for("the loss to be noticed", || {
-            (figure(&server, "redis", "rebuilds") == round).then_some(())
-        });
+        lose(&server, || run(&["FLUSHALL"]));
     }
     let mut bought = load.stop();
     agree_running(&server);
 
     // Nobody buys, and it is noticed all the same.
-    redis.command(&["FLUSHALL"]);
-    wait_for("the loss to be noticed", || {
-        (figure(&server, "redis", "rebuilds") == 4).then_some(())
-    });
+    lose(&server, || run(&["FLUSHALL"]));
     agree_running(&server);
-    // As is the loss of a part.
-    redis.command(&["DEL", "{flashsale}:sale:1"]);
-    bought.add(Load::purchases(&server, 20));
-    wait_for("the loss to be noticed", || {
-        (figure(&server, "redis", "rebuilds") == 5).then_some(())
+    // Part of it, which is noticed when it is needed.
+    lose(&server, || {
+        run(&["DEL", "{flashsale}:sale:1"]);
+        bought.add(Load::purchases(&server, 20));
     });
     all_is_well(server, &postgres, &bought);
 }

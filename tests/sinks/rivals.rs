@@ -2,9 +2,9 @@
 
 use std::process::Command;
 
-use crate::judge::{agree_running, all_is_well, figures, settle, verify, wait_until_down};
+use crate::judge::{agree_running, all_is_well, figure, figures, settle, verify, wait_until_down};
 use crate::load::Load;
-use crate::places::{place_with, postgres, server_with};
+use crate::places::{place, place_with, place_with_both, postgres, redis, server_with, use_redis};
 use crate::server::{Server, wait_for};
 
 #[test]
@@ -87,4 +87,25 @@ fn of_two_servers_with_one_journal_one_is_fenced() {
     all.add(more);
     loser.stop();
     all_is_well(winner, &postgres, &all);
+}
+
+#[test]
+fn a_server_with_another_journal_changes_nothing_in_redis() {
+    let (postgres, redis) = (postgres(), redis(&[]));
+    let server = Server::start_in(place_with_both(&postgres, &redis));
+    let mut bought = Load::purchases(&server, 50);
+    settle(&server);
+    let mut place = place();
+    use_redis(&mut place, &redis);
+    let stranger = Server::start_in(place);
+    Load::purchases(&stranger, 20);
+    wait_until_down(&stranger, "redis", "follows another journal");
+    // Nor when it has more to tell than the other.
+    Load::purchases(&stranger, 200);
+    wait_until_down(&stranger, "redis", "follows another journal");
+    bought.add(Load::purchases(&server, 20));
+    agree_running(&server);
+    assert_eq!(figure(&server, "redis", "rebuilds"), 0);
+    stranger.stop();
+    all_is_well(server, &postgres, &bought);
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use crate::certificates::Authority;
-use crate::judge::{all_is_well, settle, wait_until_down};
+use crate::judge::{all_is_well, settle, verify, wait_until_down};
 use crate::load::{Bought, Load};
 use crate::places::{
     place_with, place_with_both, postgres, redis, redis_password, use_postgres, use_redis,
@@ -21,19 +21,20 @@ fn file(place: &Place, name: &str, text: &str) -> PathBuf {
     path
 }
 
+fn passwords() -> [String; 3] {
+    [PASSWORD.into(), WRONG.into(), redis_password()]
+}
+
 /// Nothing that the server says may hold a password or a code, and no complaint an address.
 fn check_discretion(server: &Server, bought: &Bought) {
     let mut client = server.client();
     let shown = ["/health", "/metrics"].map(|path| client.get(path).ok().text().to_owned());
     let log = server.log();
     let codes = bought.sold.keys().chain(&bought.open);
-    let codes: Vec<_> = codes
-        .map(|code| code.rsplit('-').next().expect("a secret"))
-        .collect();
+    let codes = codes.map(|code| code.rsplit('-').next().expect("a secret"));
+    let passwords = passwords();
     for text in shown.iter().chain([&log]) {
-        let passwords = [PASSWORD, WRONG, &redis_password()].map(str::to_owned);
-        let passwords = passwords.iter().map(String::as_str);
-        for secret in passwords.chain(codes.iter().copied()) {
+        for secret in passwords.iter().map(String::as_str).chain(codes.clone()) {
             assert!(!text.contains(secret), "{secret} in {text}");
         }
     }
@@ -60,7 +61,14 @@ fn kept_out(mut place: Place, settings: &[(&str, &str)], sink: &str, why: &str) 
     let bought = Load::purchases(&server, 20);
     wait_until_down(&server, sink, why);
     check_discretion(&server, &bought);
-    (server.stop(), bought)
+    let place = server.stop();
+    let (code, report) = verify(&place, &[]);
+    assert_eq!(code, Some(2), "{report}");
+    assert!(report.contains("NOT CHECKED"), "{report}");
+    for secret in passwords() {
+        assert!(!report.contains(&secret), "{secret} in {report}");
+    }
+    (place, bought)
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Whatever somebody changes in the database is found and named.
 
-use crate::judge::{all_is_well, figure, settle, verify, wait_until_down};
+use crate::judge::{agree_running, all_is_well, figure, settle, verify, wait_until_down};
 use crate::load::Load;
 use crate::places::{postgres, server_with};
 use crate::postgres_server::{DATABASE, Postgres};
@@ -221,19 +221,27 @@ fn a_watermark_that_was_once_right_sells_nothing_twice() {
 }
 
 #[test]
-fn another_database_of_the_same_journal_is_filled() {
+fn an_older_backup_and_an_empty_database_are_brought_up() {
     let postgres = postgres();
     let server = server_with(&postgres);
-    let bought = Load::purchases(&server, 50);
-    let mut place = all_is_well(server, &postgres, &bought);
-    postgres.create_database("second");
-    place.set("DB_NAME", "second");
+    let mut bought = Load::purchases(&server, 30);
+    let place = all_is_well(server, &postgres, &bought);
+    let copy = format!("CREATE DATABASE backup TEMPLATE {DATABASE}");
+    postgres.query("postgres", &copy);
+    postgres.create_database("empty");
     let server = Server::start_in(place);
-    settle(&server);
-    let mut place = server.stop();
-    let (code, report) = verify(&place, &[]);
-    assert_eq!(code, Some(0), "{report}");
-    place.set("DB_NAME", DATABASE);
-    let (code, report) = verify(&place, &[]);
-    assert_eq!(code, Some(0), "{report}");
+    bought.add(Load::purchases(&server, 30));
+    let mut place = all_is_well(server, &postgres, &bought);
+    for database in ["backup", "empty"] {
+        place.set("DB_NAME", database);
+        let server = Server::start_in(place);
+        agree_running(&server);
+        assert_eq!(figure(&server, "database", "rebuilds"), 0, "{database}");
+        place = server.stop();
+    }
+    for database in ["backup", "empty", DATABASE] {
+        place.set("DB_NAME", database);
+        let (code, report) = verify(&place, &[]);
+        assert_eq!(code, Some(0), "{report}");
+    }
 }

@@ -7,7 +7,6 @@ mod postgres;
 #[path = "../servers/redis.rs"]
 mod redis;
 #[path = "../blackbox/server.rs"]
-#[allow(dead_code, reason = "another test crate uses the rest")]
 mod server;
 
 mod cache;
