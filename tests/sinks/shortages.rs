@@ -31,18 +31,22 @@ fn a_table_that_somebody_locks_is_waited_for() {
 }
 
 #[test]
-fn a_standby_is_no_database_until_it_is_promoted() {
+fn a_database_is_away_while_it_is_read_only_or_a_standby() {
     let mut postgres = postgres();
     let server = server_with(&postgres);
     let load = Load::start(&server);
     load.wait_for_more(50);
-    // A default for those who do not say what they want; the server does.
-    postgres.query(
-        "postgres",
-        "ALTER SYSTEM SET default_transaction_read_only = on",
-    );
-    postgres.query("postgres", "SELECT pg_reload_conf()");
+    // As those who run databases for others do when one is full.
+    let read_only = |on| {
+        let setting = format!("ALTER SYSTEM SET default_transaction_read_only = {on}");
+        let session = "SET default_transaction_read_only = off; ";
+        postgres.query("postgres", &format!("{session}{setting}"));
+        postgres.query("postgres", "SELECT pg_reload_conf()");
+    };
+    read_only("on");
+    wait_until_down(&server, "database", "the database is read-only");
     load.wait_for_more(50);
+    read_only("off");
     wait_until_up(&server, "database");
 
     postgres.stop();

@@ -1,5 +1,6 @@
 //! Buyers who come at a steady rate, whether or not the server keeps up: each checks one item out and
-//! purchases it. Prints one JSON line with the latencies.
+//! purchases it. Prints one JSON line with the latencies: of all, and the 99th percentile of purchases
+//! in each window of some seconds, whose median a single stall of the machine does not move.
 //!
 //! A buyer's latency counts from the moment at which they were due (Gil Tene's "coordinated omission"),
 //! so that a server that stalls is not excused for those who had to wait to be asked.
@@ -43,6 +44,9 @@ struct Arguments {
     /// The item of the first buyer; the next one takes the next
     #[arg(long, default_value_t = 0)]
     first_item: u32,
+    /// Seconds of a window
+    #[arg(long, default_value_t = 5)]
+    window: u32,
     /// What the line is called
     #[arg(long, default_value = "steady")]
     label: String,
@@ -52,6 +56,10 @@ struct Arguments {
 struct Seen {
     purchase_us: Histogram<u64>,
     buyer_us: Histogram<u64>,
+    /// Of the purchases in the window that is running, and what the windows before it had.
+    window_us: Histogram<u64>,
+    window: u32,
+    windows_p99_us: Vec<u64>,
     failed: u64,
 }
 
@@ -75,6 +83,9 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let seen = Seen {
         purchase_us: histogram()?,
         buyer_us: histogram()?,
+        window_us: histogram()?,
+        window: 0,
+        windows_p99_us: Vec::new(),
         failed: 0,
     };
     let mut connections = Vec::new();
@@ -145,14 +156,16 @@ impl Crowd {
         let code = text.split('"').nth(3).ok_or("no code")?;
         let asked = Instant::now();
         post(connection, &format!("/purchase?code={code}")).await?;
+        let window = number / (self.arguments.rate * self.arguments.window);
         let mut seen = self.seen.borrow_mut();
-        seen.purchase_us.saturating_record(micros(asked));
+        seen.purchase(micros(asked), window);
         seen.buyer_us.saturating_record(micros(due));
         Ok(())
     }
 
     fn report(&self) {
-        let seen = self.seen.borrow();
+        let mut seen = self.seen.borrow_mut();
+        seen.end_window();
         let quantiles = |histogram: &Histogram<u64>| {
             let at = |q| histogram.value_at_quantile(q);
             format!(
@@ -165,7 +178,7 @@ impl Crowd {
             )
         };
         println!(
-            r#"{{"label":"{}","rate":{},"seconds":{},"bought":{},"failed":{},"purchase_us":{},"buyer_us":{}}}"#,
+            r#"{{"label":"{}","rate":{},"seconds":{},"bought":{},"failed":{},"purchase_us":{},"buyer_us":{},"windows_p99_us":{:?}}}"#,
             self.arguments.label,
             self.arguments.rate,
             self.arguments.seconds,
@@ -173,7 +186,25 @@ impl Crowd {
             seen.failed,
             quantiles(&seen.purchase_us),
             quantiles(&seen.buyer_us),
+            seen.windows_p99_us,
         );
+    }
+}
+
+impl Seen {
+    fn purchase(&mut self, latency_us: u64, window: u32) {
+        if window > self.window {
+            self.end_window();
+            self.window = window;
+        }
+        self.purchase_us.saturating_record(latency_us);
+        self.window_us.saturating_record(latency_us);
+    }
+
+    fn end_window(&mut self) {
+        self.windows_p99_us
+            .push(self.window_us.value_at_quantile(0.99));
+        self.window_us.reset();
     }
 }
 

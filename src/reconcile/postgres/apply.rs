@@ -66,8 +66,7 @@ impl Applier {
         from: Watermark,
         to: Watermark,
     ) -> Result<(), SinkError> {
-        self.say("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
-            .await?;
+        self.say("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
         if self.move_watermark(from, to).await? == 0 {
             self.say("ROLLBACK").await?;
             return Err(SinkError::Moved);

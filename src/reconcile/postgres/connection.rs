@@ -35,13 +35,15 @@ pub(super) enum Purpose {
 impl Purpose {
     /// What the session is told first. Every wait is bounded: a lock that a person holds, a statement
     /// that hangs, and, on the server's side, a writer that is gone without a word and still has the
-    /// watermark's row. Weaker durability than the default is not accepted, stronger is.
+    /// watermark's row. Weaker durability than the default is not accepted, stronger is. That writers
+    /// may write is left to the server: one that is full may have been set to read-only.
     fn session(self) -> String {
-        let (statement_s, idle_s, read_only) = match self {
-            Purpose::Apply => (limits::SINK_APPLY_SECONDS, IDLE_SECONDS, "off"),
-            Purpose::Read => (limits::SINK_SLOW_SECONDS, IDLE_SECONDS, "on"),
-            Purpose::ReadAll => (0, 0, "on"),
-            Purpose::Migrate => (0, IDLE_SECONDS, "off"),
+        let only_reads = "SET default_transaction_read_only = on;";
+        let (statement_s, idle_s, access) = match self {
+            Purpose::Apply => (limits::SINK_APPLY_SECONDS, IDLE_SECONDS, ""),
+            Purpose::Read => (limits::SINK_SLOW_SECONDS, IDLE_SECONDS, only_reads),
+            Purpose::ReadAll => (0, 0, only_reads),
+            Purpose::Migrate => (0, IDLE_SECONDS, ""),
         };
         format!(
             "SET TIME ZONE 'UTC';
@@ -52,7 +54,7 @@ impl Purpose {
              SET tcp_keepalives_idle = {idle};
              SET tcp_keepalives_interval = 2;
              SET tcp_keepalives_count = 5;
-             SET default_transaction_read_only = {read_only};
+             {access}
              SELECT set_config('synchronous_commit', 'on', false)
              WHERE current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')",
             lock = limits::DATABASE_LOCK_SECONDS,
