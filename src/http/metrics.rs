@@ -137,13 +137,13 @@ fn write_sinks(api: &Api, text: &mut String) {
         .into_iter()
         .filter(|(_, figures)| figures.status != SinkStatus::Disabled)
         .collect();
-    type Value = fn(&SinkFigures) -> u64;
+    type Value = fn(&SinkFigures) -> Option<u64>;
     let families: [(&str, &str, &str, Value); 7] = [
         (
             "sink_up",
             "gauge",
             "1 while the sink takes what it is given.",
-            |figures| u64::from(figures.status == SinkStatus::Up),
+            |figures| Some(u64::from(figures.status == SinkStatus::Up)),
         ),
         (
             "sink_applied_lsn",
@@ -167,19 +167,19 @@ fn write_sinks(api: &Api, text: &mut String) {
             "sink_batches_total",
             "counter",
             "Batches that the sink took.",
-            |figures| figures.batches,
+            |figures| Some(figures.batches),
         ),
         (
             "sink_failures_total",
             "counter",
             "Attempts that failed.",
-            |figures| figures.failures,
+            |figures| Some(figures.failures),
         ),
         (
             "sink_rebuilds_total",
             "counter",
             "Times it was filled again from nothing.",
-            |figures| figures.rebuilds,
+            |figures| Some(figures.rebuilds),
         ),
     ];
     for (name, kind, about, value) in families {
@@ -187,7 +187,9 @@ fn write_sinks(api: &Api, text: &mut String) {
             family(text, name, kind, about);
         }
         for (sink, figures) in &configured {
-            sample(text, name, &format!("{{sink=\"{sink}\"}}"), value(figures));
+            if let Some(value) = value(figures) {
+                sample(text, name, &format!("{{sink=\"{sink}\"}}"), value);
+            }
         }
     }
 }

@@ -178,10 +178,7 @@ pub(super) fn first_needed(
         let Ok(segment) = Segment::open(disk, dir, number, OpenMode::Read) else {
             continue;
         };
-        let mut reader = SegmentReader::new(&segment, None);
-        if let Ok(Ok(frame)) = reader.next_frame()
-            && frame.header.first_lsn <= after.next()
-        {
+        if SegmentReader::first_lsn(&segment).is_some_and(|first| first <= after.next()) {
             return Ok(index);
         }
     }

@@ -71,6 +71,16 @@ impl<'a> SegmentReader<'a> {
         }
     }
 
+    /// The first record of `segment`, as the header of its first batch says; `None` when there is none
+    /// that can be told. Reads next to nothing: what is wrong is found when the segment is read.
+    pub(super) fn first_lsn(segment: &Segment) -> Option<Lsn> {
+        let mut head = [0; FRAME_HEADER_BYTES];
+        let read = segment.file.read_at(&mut head, SEGMENT_HEADER_BYTES).ok()?;
+        let whole = read == head.len() && head.iter().any(|&byte| byte != 0);
+        let header = whole.then(|| FrameHeader::decode(segment.header.seed, &head));
+        header.flatten().map(|header| header.first_lsn)
+    }
+
     /// A reader that goes on at `offset`, where an earlier one stood before the record `next_lsn`.
     #[must_use]
     pub(super) fn at(segment: &'a Segment, offset: u64, next_lsn: Option<Lsn>) -> Self {

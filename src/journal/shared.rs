@@ -217,14 +217,13 @@ impl Shared {
     /// journal closes or has failed.
     pub(super) fn wait_until_sealed(&self, bytes: u64, patience: Duration) -> Option<u64> {
         let mut next = self.next.lock();
-        let mut timed_out = false;
-        while !self.is_over() {
-            if next.sealed_bytes >= bytes || timed_out {
-                return Some(next.sealed_bytes);
-            }
-            timed_out = self.next_changed.wait_for(&mut next, patience).timed_out();
-        }
-        None
+        // By a deadline, because while the disk is full there is a change several times a second.
+        self.next_changed.wait_while_for(
+            &mut next,
+            |next| next.sealed_bytes < bytes && !self.is_over(),
+            patience,
+        );
+        (!self.is_over()).then_some(next.sealed_bytes)
     }
 
     pub(super) fn put_prepared(&self, segment: Segment) {

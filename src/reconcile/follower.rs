@@ -17,6 +17,7 @@ use crate::env::{Clock, Entropy};
 use crate::journal::Tail;
 use crate::limits;
 use crate::telemetry::SinkGauge;
+use crate::types::{Lsn, Timestamp};
 
 const SLOW: Duration = Duration::from_secs(limits::SINK_SLOW_SECONDS);
 
@@ -69,8 +70,12 @@ impl Follower {
                 stopped,
                 first: Some(send_first),
                 said: String::new(),
+                oldest: None,
+                disk_failed: false,
             };
             runtime.block_on(feeding.run());
+            // Looking a name up cannot be interrupted, and nobody waits for it any more.
+            runtime.shutdown_background();
         };
         let thread = Builder::new().name("follow".into()).spawn(run)?;
         Ok(Self {
@@ -118,6 +123,10 @@ struct Feeding<S> {
     first: Option<mpsc::Sender<Result<(), SinkError>>>,
     /// What was logged last, so that it is not logged again with every attempt.
     said: String,
+    /// When the oldest record that waits for the sink was decided, once that has been looked up.
+    oldest: Option<Timestamp>,
+    /// What was read may be lost in a power cut, although it looks as if it were on the disk.
+    disk_failed: bool,
 }
 
 /// A sink that was found in order, with the way on.
@@ -162,7 +171,10 @@ impl<S: Sink> Feeding<S> {
             tracing::error!("{} is not followed: {reason}", self.sink.name());
             self.said = reason;
         }
-        self.tell_first(Err(error));
+        // One that does not answer may do so in the next moment.
+        if matches!(error, SinkError::Refused(_) | SinkError::Diverged(_)) {
+            self.tell_first(Err(error));
+        }
     }
 
     fn tell_first(&mut self, word: Result<(), SinkError>) {
@@ -173,6 +185,10 @@ impl<S: Sink> Feeding<S> {
 
     /// Connects and follows the journal until something fails, or there is no more to do.
     async fn follow(&mut self) -> Result<(), SinkError> {
+        if self.disk_failed {
+            let why = "the journal's disk has failed: restart the server";
+            return Err(SinkError::Refused(why.into()));
+        }
         let connect = Duration::from_secs(limits::SINK_CONNECT_SECONDS);
         let name = self.sink.name();
         let mut found = within(connect, self.sink.open()).await?;
@@ -199,7 +215,10 @@ impl<S: Sink> Feeding<S> {
             Located::Continues(tail) => (found, tail),
             Located::Diverged(why) => return Err(SinkError::Diverged(why)),
             Located::StartsOver => {
-                if self.applied.get() > found.lsn {
+                let held = self.applied.get();
+                // From here on nothing may be trimmed that it needs again.
+                self.is_at(found);
+                if held > found.lsn || found.lsn > Lsn::ZERO {
                     tracing::error!(
                         "{}: what it held is gone; filling it again",
                         self.sink.name()
@@ -248,7 +267,7 @@ impl<S: Sink> Feeding<S> {
                 self.apply_some(position).await?;
             }
             self.works(position.watermark);
-            self.gauge.waiting_since(None);
+            self.waits_since(None);
             if *self.stopped.borrow() {
                 if until == self.source.durable() {
                     return Ok(());
@@ -278,8 +297,11 @@ impl<S: Sink> Feeding<S> {
             }
             taken
         })?;
-        self.source.settle(&mut position.tail)?;
-        self.gauge.waiting_since(oldest);
+        if let Err(error) = self.source.settle(&mut position.tail) {
+            self.disk_failed = true;
+            return Err(error.into());
+        }
+        self.waits_since(oldest);
         // After a failure the batch is gone; the sink says from where to read it again.
         patiently(self.sink.apply(batch, from, to), &self.gauge).await?;
         position.watermark = to;
@@ -306,18 +328,27 @@ impl<S: Sink> Feeding<S> {
         }
     }
 
-    /// While a sink is away, says since when the oldest record waits for it.
+    fn waits_since(&mut self, oldest: Option<Timestamp>) {
+        self.oldest = oldest;
+        self.gauge.waiting_since(oldest);
+    }
+
+    /// While a sink is away, says since when the oldest record waits for it. That does not change until
+    /// it is back, so it is looked up once.
     fn see_how_old(&mut self) {
-        let applied = self.applied.get();
+        let (applied, durable) = (self.applied.get(), self.source.durable());
+        if self.oldest.is_some() || durable <= applied {
+            return;
+        }
         let mut oldest = None;
         if let Ok(Some(mut tail)) = self.source.tail_after(applied) {
-            let _ = tail.read(self.source.durable(), &mut |entry| {
+            let _ = tail.read(durable, &mut |entry| {
                 let first = oldest.is_none();
                 oldest = oldest.or(Some(entry.at));
                 first
             });
         }
-        self.gauge.waiting_since(oldest);
+        self.waits_since(oldest);
     }
 }
 

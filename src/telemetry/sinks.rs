@@ -30,10 +30,11 @@ pub struct Sinks {
 }
 
 /// The state of one sink, which its feeder sets and `/health` reads.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct SinkGauge {
     configured: AtomicBool,
     up: AtomicBool,
+    /// [`UNKNOWN`] until the sink has said it.
     applied: AtomicU64,
     /// When the oldest record that is not applied was decided; 0 while there is none.
     oldest_waiting_us: AtomicI64,
@@ -43,6 +44,24 @@ pub struct SinkGauge {
     reason: Mutex<String>,
 }
 
+/// No record has this number.
+const UNKNOWN: u64 = u64::MAX;
+
+impl Default for SinkGauge {
+    fn default() -> Self {
+        Self {
+            configured: AtomicBool::default(),
+            up: AtomicBool::default(),
+            applied: AtomicU64::new(UNKNOWN),
+            oldest_waiting_us: AtomicI64::default(),
+            batches: AtomicU64::default(),
+            failures: AtomicU64::default(),
+            rebuilds: AtomicU64::default(),
+            reason: Mutex::default(),
+        }
+    }
+}
+
 /// What is known of one sink at one moment.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct SinkFigures {
@@ -50,12 +69,12 @@ pub struct SinkFigures {
     pub status: SinkStatus,
     /// Why it does not; empty when it does.
     pub reason: String,
-    /// The last record that it has.
-    pub applied_lsn: u64,
-    /// Records that it does not have yet.
-    pub lag_records: u64,
-    /// Age of the oldest of them, in whole seconds.
-    pub lag_seconds: u64,
+    /// The last record that it has; `None` until it has said so since the start.
+    pub applied_lsn: Option<u64>,
+    /// Records that it does not have yet, as far as that is known.
+    pub lag_records: Option<u64>,
+    /// Age of the oldest of them, in whole seconds, as far as that is known.
+    pub lag_seconds: Option<u64>,
     /// Batches that it took since the start.
     pub batches: u64,
     /// Failed attempts since the start.
@@ -73,9 +92,12 @@ impl SinkGauge {
 
     /// The sink has answered.
     pub fn up(&self) {
-        let mut reason = self.reason.lock();
-        self.up.store(true, Relaxed);
-        reason.clear();
+        // Said after each batch; those who look must not wait for that.
+        if !self.up.load(Relaxed) {
+            let mut reason = self.reason.lock();
+            self.up.store(true, Relaxed);
+            reason.clear();
+        }
     }
 
     /// An attempt has failed. The reason is shown to whoever asks: it must hold no secret.
@@ -125,20 +147,17 @@ impl SinkGauge {
             let reason = self.reason.lock();
             (reason.clone(), self.status())
         };
-        let applied_lsn = self.applied.load(Relaxed);
-        let is_configured = status != SinkStatus::Disabled;
+        let applied = self.applied.load(Relaxed);
+        let applied_lsn = (applied != UNKNOWN).then_some(applied);
         let oldest_us = self.oldest_waiting_us.load(Relaxed);
         let age_us = if oldest_us == 0 { 0 } else { now.0 - oldest_us };
+        let lag_seconds = u64::try_from(age_us).unwrap_or(0) / 1_000_000;
         SinkFigures {
             status,
             reason,
             applied_lsn,
-            lag_records: if is_configured {
-                durable.0.saturating_sub(applied_lsn)
-            } else {
-                0
-            },
-            lag_seconds: u64::try_from(age_us).unwrap_or(0) / 1_000_000,
+            lag_records: applied_lsn.map(|applied| durable.0.saturating_sub(applied)),
+            lag_seconds: applied_lsn.map(|_| lag_seconds),
             batches: self.batches.load(Relaxed),
             failures: self.failures.load(Relaxed),
             rebuilds: self.rebuilds.load(Relaxed),
@@ -156,6 +175,8 @@ mod tests {
         assert_eq!(gauge.status(), SinkStatus::Disabled);
         gauge.configure();
         assert_eq!(gauge.status(), SinkStatus::Down);
+        let figures = gauge.figures(Lsn(10), Timestamp::from_seconds(103));
+        assert_eq!((figures.applied_lsn, figures.lag_records), (None, None));
         gauge.up();
         assert_eq!(gauge.status(), SinkStatus::Up);
         gauge.down("connection refused");
@@ -164,10 +185,16 @@ mod tests {
         let figures = gauge.figures(Lsn(10), Timestamp::from_seconds(103));
         assert_eq!(figures.status, SinkStatus::Down);
         assert_eq!(figures.reason, "connection refused");
-        assert_eq!((figures.lag_records, figures.lag_seconds), (3, 3));
+        assert_eq!(
+            (figures.lag_records, figures.lag_seconds),
+            (Some(3), Some(3))
+        );
         assert_eq!(figures.failures, 1);
         gauge.waiting_since(None);
         let figures = gauge.figures(Lsn(6), Timestamp::from_seconds(103));
-        assert_eq!((figures.lag_records, figures.lag_seconds), (0, 0));
+        assert_eq!(
+            (figures.lag_records, figures.lag_seconds),
+            (Some(0), Some(0))
+        );
     }
 }

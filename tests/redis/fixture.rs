@@ -167,7 +167,7 @@ impl Following {
         wait_for("the follower", || {
             let figures = self.figures();
             let up = figures.reason.is_empty();
-            (up && figures.applied_lsn == lsn.0).then_some(())
+            (up && figures.applied_lsn == Some(lsn.0)).then_some(())
         });
     }
 

@@ -39,8 +39,7 @@ fn a_database_is_away_while_it_is_read_only_or_a_standby() {
     // As those who run databases for others do when one is full.
     let read_only = |on| {
         let setting = format!("ALTER SYSTEM SET default_transaction_read_only = {on}");
-        let session = "SET default_transaction_read_only = off; ";
-        postgres.query("postgres", &format!("{session}{setting}"));
+        postgres.query("postgres", &setting);
         postgres.query("postgres", "SELECT pg_reload_conf()");
     };
     read_only("on");
