@@ -111,6 +111,25 @@ fn another_journal_is_refused_at_once() {
 }
 
 #[test]
+fn that_a_sink_does_not_answer_yet_is_not_its_first_word() {
+    let world = World::new();
+    world.append(20, 1);
+    let follower = world.follow();
+    world.wait_for_equality();
+    follower.stop();
+    let mut other = World::on(SimulatedDisk::new());
+    other.fake = world.fake.clone();
+    other.append(5, 1_000);
+    other.fake.content(|content| content.away = true);
+    let follower = other.follow();
+    wait_until("the first failure", || other.figures().failures > 0);
+    other.fake.content(|content| content.away = false);
+    let word = follower.first_word(PATIENCE).expect("a word");
+    assert!(matches!(word, Err(SinkError::Diverged(_))), "{word:?}");
+    follower.stop();
+}
+
+#[test]
 fn a_sink_that_needs_what_was_trimmed_starts_over_or_says_why_not() {
     let world = World::new();
     world.append(4_000, 1);

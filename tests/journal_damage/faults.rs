@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use flashsale::env::SimulatedDisk;
 use flashsale::journal::NotAdmitted;
@@ -100,4 +101,20 @@ fn a_full_disk_does_not_matter_while_the_segment_has_room() {
     assert_eq!(journal.admit(), Ok(()));
     let lsn = append(&journal, 1);
     assert_eq!(journal.wait(lsn), Ok(()));
+}
+
+/// Or what would make room is never looked for.
+#[test]
+fn whoever_waits_for_sealed_bytes_is_let_go_while_the_disk_is_full() {
+    let disk = SimulatedDisk::new();
+    disk.set_capacity_bytes(Some(SEGMENT_BYTES + 100));
+    let journal = open(&disk, &Arc::default()).expect("there is room for one segment");
+    eventually("the disk is seen to be full", || journal.status().disk_full);
+    let journal = Arc::new(journal);
+    let waiting = Arc::clone(&journal);
+    // Longer than the time between two attempts to find room, each of which wakes everybody.
+    let patience = Duration::from_millis(500);
+    let waiter = std::thread::spawn(move || waiting.wait_until_sealed(u64::MAX, patience));
+    eventually("it is let go", || waiter.is_finished());
+    assert_eq!(waiter.join().expect("no panic"), Some(0));
 }
