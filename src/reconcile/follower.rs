@@ -226,7 +226,7 @@ impl<S: Sink> Feeding<S> {
                     self.gauge.rebuilding();
                 }
                 let begun = self.sink.start_over(&self.source, found);
-                let begun = patiently(begun, &self.gauge).await?;
+                let begun = filling(begun, &self.gauge).await?;
                 let tail = self.source.tail_after(begun.lsn)?;
                 let tail = tail.ok_or_else(|| {
                     SinkError::Refused("the journal no longer holds what it needs next".into())
@@ -363,6 +363,20 @@ async fn patiently<T>(
     }
     gauge.down(&format!("no answer for {} s", SLOW.as_secs()));
     within(Duration::from_secs(limits::SINK_APPLY_SECONDS), answer).await
+}
+
+/// Waits until a sink is filled, however much that is: the sink itself sees to it that no single answer
+/// takes too long. Meanwhile it counts as down.
+async fn filling<T>(
+    answer: impl Future<Output = Result<T, SinkError>>,
+    gauge: &SinkGauge,
+) -> Result<T, SinkError> {
+    let mut answer = std::pin::pin!(answer);
+    if let Ok(answer) = timeout(SLOW, &mut answer).await {
+        return answer;
+    }
+    gauge.down("it is being filled again");
+    answer.await
 }
 
 /// What the sink answers, unless that takes too long.

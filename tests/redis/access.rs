@@ -115,8 +115,28 @@ fn a_user_who_may_do_too_little_is_told_so() {
     options.password = Some("x".into());
     let place = Place::new();
     Story::new(1).tell(&place.journal, 10);
-    place.follow(&options).wait_for_reason("lacks a permission");
+    place.follow(&options).wait_for_reason("see docs/redis.md");
     assert!(run(read(&options)).expect("readable").is_none());
+}
+
+#[test]
+fn servers_of_two_versions_leave_each_other_alone() {
+    let server = RedisServer::start();
+    let others = ["flashsale", "flashsale_00000001"];
+    for (number, library) in (1..).zip(others) {
+        let code = format!(
+            "#!lua name={library}\nredis.register_function('other_{number}', function() return {number} end)"
+        );
+        let loaded = server.command(&["FUNCTION", "LOAD", &code]);
+        assert_eq!(loaded.text(), library);
+    }
+    works(&options(&server));
+    for number in 1..=2 {
+        let answer = server.command(&["FCALL", &format!("other_{number}"), "0"]);
+        assert_eq!(answer.text(), number.to_string());
+    }
+    let listed = server.command(&["FUNCTION", "LIST", "LIBRARYNAME", "flashsale_*"]);
+    assert_eq!(listed.list().len(), 2, "ours is another one");
 }
 
 /// An authority, and a certificate of `host` with its key that it has signed.

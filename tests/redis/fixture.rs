@@ -16,6 +16,7 @@ use flashsale::telemetry::{SinkFigures, SinkGauge};
 use flashsale::types::{Lsn, Timestamp};
 
 use crate::redis_server::RedisServer;
+use crate::watched::Watched;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -53,7 +54,17 @@ pub struct Place {
 impl Place {
     pub fn new() -> Self {
         let disk = SimulatedDisk::new();
-        let opening = Opening::lock(Arc::new(disk.clone()), "journal".as_ref()).expect("free");
+        Self::on(disk.clone(), Arc::new(disk))
+    }
+
+    /// One whose followers tell `look` before they read from a snapshot.
+    pub fn watched(look: impl Fn() + Send + Sync + 'static) -> Self {
+        let disk = SimulatedDisk::new();
+        Self::on(disk.clone(), Arc::new(Watched::new(disk, look)))
+    }
+
+    fn on(disk: SimulatedDisk, followed: Arc<dyn Disk>) -> Self {
+        let opening = Opening::lock(followed, "journal".as_ref()).expect("free");
         let replayed = opening.replay(Lsn::ZERO, &mut |_| Ok(())).expect("empty");
         let tools = Tools {
             clock: Arc::new(ManualClock::at(Timestamp::from_seconds(100))),

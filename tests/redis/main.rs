@@ -7,5 +7,8 @@ mod access;
 mod contents;
 mod fixture;
 mod loss;
+mod refusal;
+mod restoring;
 mod room;
 mod story;
+mod watched;

@@ -38,6 +38,11 @@ impl Story {
         }
     }
 
+    /// Leaves the next sale to somebody else.
+    pub fn skip_sale(&mut self) {
+        self.last_sale += 1;
+    }
+
     /// A number below `end`.
     fn draw(&mut self, end: u64) -> u64 {
         splitmix64(&mut self.random) % end

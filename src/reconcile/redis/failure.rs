@@ -9,6 +9,21 @@ pub(super) fn wrong_type(key: &str, wanted: &str) -> SinkError {
     SinkError::Refused(format!("the key {key} is there and is no {wanted}"))
 }
 
+/// What is said where the stream of events cannot be told on.
+pub(super) fn events_ahead(key: &str) -> SinkError {
+    SinkError::Refused(format!(
+        "the stream {key} was given ids that are no records of this journal yet: somebody else has \
+         added to it, or it follows another journal. `flashsale rebuild redis --yes` empties it"
+    ))
+}
+
+/// What is said where a call found out that it could not end.
+pub(super) fn denied(command: &str) -> SinkError {
+    SinkError::Refused(format!(
+        "the user may not use {command}, which is needed, see docs/redis.md"
+    ))
+}
+
 /// Why Redis did not do what it was asked.
 pub(super) fn of(error: &RedisError) -> SinkError {
     match error.kind() {
@@ -54,13 +69,19 @@ fn of_server(kind: ServerErrorKind, error: &RedisError) -> SinkError {
     match kind {
         ServerErrorKind::BusyLoading => unavailable("it is loading its data"),
         ServerErrorKind::ReadOnly => unavailable("it is a read-only replica"),
-        ServerErrorKind::NoPerm => refused("the user lacks a permission"),
+        ServerErrorKind::NoPerm => may_not(),
         ServerErrorKind::MasterDown => unavailable("it is a replica that has lost its primary"),
         ServerErrorKind::ClusterDown => unavailable("the cluster is down"),
         ServerErrorKind::Moved | ServerErrorKind::Ask | ServerErrorKind::TryAgain => {
             unavailable("another node of the cluster has the keys")
         }
         _ if detail.contains("WRONGTYPE") => refused("a key is of the wrong type"),
+        // From inside of a script, where there is no code for it.
+        _ if detail.contains("can't run this command")
+            || detail.contains("can't access at least") =>
+        {
+            may_not()
+        }
         _ if detail.contains("READONLY") => unavailable("it is a read-only replica"),
         _ if detail.contains("OOM") || detail.contains("maxmemory") => {
             unavailable("it is out of memory")
@@ -83,6 +104,10 @@ fn of_code(code: &str) -> SinkError {
         "DENIED" => refused("it answers only to its own machine"),
         _ => unavailable("it answered with an error"),
     }
+}
+
+fn may_not() -> SinkError {
+    refused("the user may not use a command or a key that is needed, see docs/redis.md")
 }
 
 fn unavailable(why: &str) -> SinkError {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, FromRedisValue, IntoConnectionInfo,
-    RedisConnectionInfo, RedisResult, TlsCertificates, Value,
+    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ErrorKind, FromRedisValue,
+    IntoConnectionInfo, RedisConnectionInfo, RedisResult, TlsCertificates, Value,
 };
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -95,18 +95,34 @@ impl Link {
         answer.map_err(|error| failure::of(&error))
     }
 
-    /// One of the calls; the words of its answer.
+    /// One of the calls; the words of its answer. They are `broke` and the reason where it ended half
+    /// way.
     pub(super) async fn call(
         &mut self,
         call: Call,
         arguments: &dyn Fn(&mut Cmd),
     ) -> Result<Vec<String>, SinkError> {
         let answer = self.script.call(&mut self.connection, call, arguments);
-        let answer: Value = answer.await.map_err(|error| failure::of(&error))?;
+        let answer: Value = match answer.await {
+            Ok(answer) => answer,
+            Err(error) => {
+                let why = failure::of(&error);
+                let answered = matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension);
+                let broke =
+                    call == Call::Apply && answered && self.state().await?.writing.is_some();
+                return if broke {
+                    Ok(vec!["broke".into(), why.to_string()])
+                } else {
+                    Err(why)
+                };
+            }
+        };
         let words: Vec<String> =
             redis::from_redis_value(answer).map_err(|error| failure::of(&error.into()))?;
         match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
             ["wrong", key, wanted] => Err(failure::wrong_type(key, wanted)),
+            ["ahead", key] => Err(failure::events_ahead(key)),
+            ["denied", command] => Err(failure::denied(command)),
             ["moved"] => Err(SinkError::Moved),
             _ => Ok(words),
         }

@@ -6,8 +6,8 @@
 //!
 //! **Invariants.** Such a call is atomic towards others, but does not roll back: it checks everything
 //! before the first write, and a mark stands while it writes. A projection with that mark left, or with
-//! the token of somebody who has not finished filling it, counts as empty and is filled again. No code
-//! of an open checkout is ever sent.
+//! the token of somebody who has not finished filling it, counts as empty and is filled again; but what
+//! breaks off at the same place twice is left for a person. No code of an open checkout is ever sent.
 
 mod batch;
 mod failure;
@@ -19,6 +19,7 @@ mod reading;
 mod rebuild;
 mod script;
 mod sink;
+mod stored;
 mod wire;
 
 pub use batch::RedisBatch;

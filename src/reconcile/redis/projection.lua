@@ -14,9 +14,37 @@ local function is_of_type(key, wanted)
 end
 
 local function state_of(watermark)
-  local found = redis.call('HMGET', watermark, 'lsn', 'fingerprint', 'rebuilding', 'writing')
+  local found = redis.call('HMGET', watermark, 'lsn', 'fingerprint', 'rebuilding', 'writing', 'told')
   return { lsn = found[1] or '0', fingerprint = found[2] or '0', token = found[3] or '',
-    writing = found[4] }
+    writing = found[4], told = found[5] or '0' }
+end
+
+-- The number of the last event that the stream was ever given, as text.
+local function last_event(stream)
+  if redis.call('EXISTS', stream) == 1 then
+    local info = redis.call('XINFO', 'STREAM', stream)
+    for field = 1, #info, 2 do
+      if info[field] == 'last-generated-id' then return info[field + 1]:match('%d+') end
+    end
+  end
+  return '0'
+end
+
+-- A command that is needed and not allowed. Where Redis is too old to be asked there is none.
+local function denied(watermark, sales, events, sale)
+  if not redis.acl_check_cmd then return nil end
+  local needed = {
+    { 'HSET', watermark, 'lsn', '0' }, { 'HDEL', watermark, 'writing' }, { 'HGET', sale, 'units' },
+    { 'HSET', sale, 'sold', '0' }, { 'HINCRBY', sale, 'sold', '0' }, { 'UNLINK', sale },
+    { 'BITFIELD', sale, 'SET', 'u1', '0', '1' }, { 'EXPIREAT', sale, '0' }, { 'EXISTS', sale },
+    { 'ZADD', sales, '0', '0' }, { 'ZREM', sales, '0' }, { 'ZRANGEBYSCORE', sales, '0', '0' },
+    { 'XADD', events, '1-0', 'type', '' }, { 'XTRIM', events, 'MAXLEN', '0' },
+  }
+  for _, command in ipairs(needed) do
+    -- One that was renamed is not known at all.
+    local known, allowed = pcall(redis.acl_check_cmd, unpack(command))
+    if not (known and allowed) then return command[1] end
+  end
 end
 
 -- Calls `command key` with many arguments, in pieces. `width` of them belong together.
@@ -157,15 +185,8 @@ local function forget_expired(sales, prefix, at_most)
   end
 end
 
--- Every event has the number of its record, so that none can be there twice.
-local function add_events(stream, events, arguments, at_least)
-  local last = 0
-  if redis.call('EXISTS', stream) == 1 then
-    local info = redis.call('XINFO', 'STREAM', stream)
-    for field = 1, #info, 2 do
-      if info[field] == 'last-generated-id' then last = tonumber(info[field + 1]:match('%d+')) end
-    end
-  end
+-- Every event has the number of its record, so that none can be there twice. `last` was there before.
+local function add_events(stream, events, arguments, at_least, last)
   for event = 0, events.count - 1 do
     local at = events.start + 7 * event
     local lsn, kind, sale, time, user, code, items = unpack(arguments, at, at + 6)
@@ -200,6 +221,12 @@ local function apply(KEYS, ARGV)
   for place = 1, tonumber(ARGV[8]) do
     changed[place] = read_sale(read, KEYS, 3 + 5 * (place - 1))
   end
+  local added = read.list(7)
+  local last = added.count > 0 and tonumber(last_event(events)) or 0
+  -- What somebody else has added would be taken for events that have been told.
+  if last > math.max(tonumber(found.lsn), tonumber(found.told)) then return { 'ahead', events } end
+  local command = denied(watermark, sales, events, changed[1] and changed[1].terms or sales)
+  if command then return { 'denied', command } end
   for _, sale in ipairs(changed) do
     if is_lost(sale, ARGV) then
       redis.call('HSET', watermark, 'writing', 'lost')
@@ -218,8 +245,7 @@ local function apply(KEYS, ARGV)
     if sale.sold > 0 then sell(sale, ARGV) end
     if sale.expires_at ~= '' then close(sale, sales) end
   end
-  local added = read.list(7)
-  if added.count > 0 then add_events(events, added, ARGV, ARGV[7]) end
+  if added.count > 0 then add_events(events, added, ARGV, ARGV[7], last) end
   redis.call('HSET', watermark, 'lsn', ARGV[4], 'fingerprint', ARGV[5])
   if ARGV[6] == '' then redis.call('HDEL', watermark, 'rebuilding') end
   redis.call('HDEL', watermark, 'writing')
@@ -239,6 +265,8 @@ local function empty(KEYS, ARGV)
       key .. ':items', key .. ':bought')
   end
   if begins then
+    local command = denied(watermark, sales, events, ARGV[5] .. '0')
+    if command then return { 'denied', command } end
     for place, key in ipairs(KEYS) do
       if not is_of_type(key, SHARED_TYPES[place]) then
         if not forced then return { 'wrong', key, SHARED_TYPES[place] } end
@@ -249,7 +277,8 @@ local function empty(KEYS, ARGV)
     if announced then remove(announced) end
     removed = removed + redis.call('UNLINK', watermark)
     if forced then removed = removed + redis.call('UNLINK', events) end
-    redis.call('HSET', watermark, 'lsn', 0, 'fingerprint', 0, 'rebuilding', token)
+    redis.call('HSET', watermark, 'lsn', 0, 'fingerprint', 0, 'rebuilding', token,
+      'told', last_event(events))
   elseif state_of(watermark).token ~= token then
     return { 'moved' }
   end

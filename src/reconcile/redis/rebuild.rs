@@ -1,20 +1,24 @@
 //! Emptying the projection and filling it again.
 
-use redis::Cmd;
+use std::collections::BTreeMap;
+
 use redis::streams::StreamRangeReply;
+use redis::{Cmd, Value};
 
 use super::batch::RedisBatch;
+use super::failure;
 use super::keys::{EVENTS, SALE_PREFIX, SALES, WATERMARK};
 use super::link::{Link, State};
 use super::options::RedisOptions;
 use super::script::Call;
 use super::sink::RedisSink;
+use super::stored::StoredSnapshot;
 use super::wire::Position;
 use crate::env::{Entropy, OsEntropy};
 use crate::journal::{Entry, snapshot};
 use crate::limits::REDIS_REMOVED_SALES_MAX;
-use crate::reconcile::{Batch, SinkError, Source, Watermark};
-use crate::types::Lsn;
+use crate::reconcile::{SinkError, Source, Watermark};
+use crate::types::{Lsn, Timestamp};
 
 /// Empties the projection in Redis, whatever it is and whoever filled it, with the stream of events;
 /// the server then fills it from its journal. For a Redis that follows another journal.
@@ -67,22 +71,25 @@ impl RedisSink {
         source: &Source,
         found: Watermark,
     ) -> Result<Watermark, SinkError> {
-        let complete = source.is_complete()?;
         // Nothing is removed before it is known that it can be filled again.
-        let start = if complete {
-            Watermark::ZERO
+        let before = self.link()?.state().await?;
+        self.check_is_of_use(&before)?;
+        let (start, stored) = if source.is_complete()? {
+            (Watermark::ZERO, None)
         } else {
-            newest_snapshot(source)?
+            let start = newest_snapshot(source)?;
+            let now = now(self.link()?).await?;
+            let stored = StoredSnapshot::open(source, start.lsn, now).await?;
+            (start, Some(stored))
         };
         self.forget();
         let token = new_token(&*self.entropy);
         let link = self.link()?;
         check_events(link, source).await?;
-        let before = link.state().await?;
         let removed = empty(link, &token, false).await?;
         say_why(&before, found, removed, start);
-        if !complete {
-            self.restore(source, start.lsn, &token).await?;
+        if let Some(stored) = stored {
+            self.restore(&stored, &token).await?;
         }
         let filling = Position {
             watermark: Watermark::ZERO,
@@ -97,26 +104,26 @@ impl RedisSink {
         Ok(start)
     }
 
-    /// Writes what the snapshot at `lsn` holds, in pieces.
-    async fn restore(&mut self, source: &Source, lsn: Lsn, token: &str) -> Result<(), SinkError> {
-        let mut pieces = vec![RedisBatch::silent()];
-        snapshot::read(source.disk(), source.dir(), lsn, &mut |entry| {
-            if pieces.last_mut().is_none_or(|piece| !piece.push(&entry)) {
-                let mut piece = RedisBatch::silent();
-                piece.push(&entry);
-                pieces.push(piece);
-            }
-            Ok(())
-        })?;
+    /// Writes what a snapshot holds, in pieces; the next ones are read when these are written.
+    async fn restore(&mut self, stored: &StoredSnapshot, token: &str) -> Result<(), SinkError> {
         let filling = Position {
             watermark: Watermark::ZERO,
             token,
         };
-        for piece in pieces {
-            self.apply_at(&piece, filling, filling).await?;
+        let mut pieces = stored.pieces();
+        while let Some(some) = pieces.next()? {
+            for piece in some {
+                self.apply_at(&piece, filling, filling).await?;
+            }
         }
         Ok(())
     }
+}
+
+/// What Redis takes for the time; by it keys expire.
+async fn now(link: &mut Link) -> Result<Timestamp, SinkError> {
+    let (seconds, _): (i64, i64) = link.ask(&redis::cmd("TIME")).await?;
+    Ok(Timestamp::from_seconds(seconds))
 }
 
 /// The watermark of whoever has the newest snapshot.
@@ -136,6 +143,10 @@ fn newest_snapshot(source: &Source) -> Result<Watermark, SinkError> {
 /// The stream outlives a rebuild, so it must be this journal's: otherwise what is to come would be
 /// taken for what is there already.
 async fn check_events(link: &mut Link, source: &Source) -> Result<(), SinkError> {
+    // Entries may be gone; their numbers were given all the same.
+    if last_event(link).await? > source.durable() {
+        return Err(failure::events_ahead(EVENTS));
+    }
     let mut command = redis::cmd("XREVRANGE");
     command.arg(EVENTS).arg("+").arg("-").arg("COUNT").arg(1);
     let newest: StreamRangeReply = link.ask(&command).await?;
@@ -155,6 +166,24 @@ async fn check_events(link: &mut Link, source: &Source) -> Result<(), SinkError>
     } else {
         Err(foreign())
     }
+}
+
+/// The record of the last event that the stream was ever given; 0 for none.
+async fn last_event(link: &mut Link) -> Result<Lsn, SinkError> {
+    let mut exists = redis::cmd("EXISTS");
+    exists.arg(EVENTS);
+    if !link.ask::<bool>(&exists).await? {
+        return Ok(Lsn::ZERO);
+    }
+    let mut command = redis::cmd("XINFO");
+    command.arg("STREAM").arg(EVENTS);
+    let about: BTreeMap<String, Value> = link.ask(&command).await?;
+    let id = about.get("last-generated-id").cloned();
+    let id = id.and_then(|id| redis::from_redis_value::<String>(id).ok());
+    let number = id.and_then(|id| id.split('-').next()?.parse().ok());
+    number.map(Lsn).ok_or_else(|| {
+        SinkError::Unavailable("it does not say what its stream of events was given last".into())
+    })
 }
 
 fn say_why(before: &State, found: Watermark, removed: u64, start: Watermark) {

@@ -28,10 +28,9 @@ impl Call {
         }
     }
 
-    /// Named after the code, so that a server of another version never calls this one's.
+    /// Functions share one room of names, whatever their library.
     fn function(self) -> String {
-        let version = crc32c::crc32c(BODY.as_bytes());
-        format!("flashsale_{}_{version:08x}", self.name())
+        format!("flashsale_{}_{:08x}", self.name(), version())
     }
 
     /// Emptying is what helps when memory has run out.
@@ -46,6 +45,16 @@ impl Call {
     fn text(self) -> String {
         format!("{BODY}\nreturn {}(KEYS, ARGV)\n", self.name())
     }
+}
+
+/// Library and functions are named after the code: servers of several versions that use one Redis do
+/// not call or remove each other's.
+fn version() -> u32 {
+    crc32c::crc32c(BODY.as_bytes())
+}
+
+fn library() -> String {
+    format!("flashsale_{:08x}", version())
 }
 
 /// How the calls are made.
@@ -115,7 +124,7 @@ impl Script {
 
 async fn load_library(connection: &mut MultiplexedConnection) -> RedisResult<()> {
     let mut list = redis::cmd("FUNCTION");
-    list.arg("LIST").arg("LIBRARYNAME").arg("flashsale");
+    list.arg("LIST").arg("LIBRARYNAME").arg(library());
     let listed: Value = list.query_async(connection).await?;
     let listed = format!("{listed:?}");
     if Call::ALL
@@ -125,7 +134,7 @@ async fn load_library(connection: &mut MultiplexedConnection) -> RedisResult<()>
         // It may be listed and yet not for us to call.
         return probe(connection).await;
     }
-    let mut code = format!("#!lua name=flashsale\n{BODY}");
+    let mut code = format!("#!lua name={}\n{BODY}", library());
     for call in Call::ALL {
         code.push_str(&format!(
             "\nredis.register_function{{ function_name = '{}', callback = {}, flags = {{ {} }} }}\n",
@@ -135,8 +144,12 @@ async fn load_library(connection: &mut MultiplexedConnection) -> RedisResult<()>
         ));
     }
     let mut load = redis::cmd("FUNCTION");
-    load.arg("LOAD").arg("REPLACE").arg(code);
-    load.query_async::<()>(connection).await?;
+    load.arg("LOAD").arg(code);
+    match load.query_async::<()>(connection).await {
+        // Another server has been faster.
+        Err(error) if says(&error, "already exists") => {}
+        loaded => loaded?,
+    }
     probe(connection).await
 }
 
@@ -152,8 +165,9 @@ async fn probe(connection: &mut MultiplexedConnection) -> RedisResult<()> {
 
 /// Whether the server is older than functions, or this user may not use them.
 fn is_without_functions(error: &RedisError) -> bool {
-    let unknown = error
-        .detail()
-        .is_some_and(|detail| detail.contains("unknown command"));
-    unknown || error.kind() == ErrorKind::Server(ServerErrorKind::NoPerm)
+    says(error, "unknown command") || error.kind() == ErrorKind::Server(ServerErrorKind::NoPerm)
+}
+
+fn says(error: &RedisError, part: &str) -> bool {
+    error.detail().is_some_and(|detail| detail.contains(part))
 }

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use super::batch::RedisBatch;
 use super::keys::SaleKeys;
-use super::link::Link;
+use super::link::{Link, State};
 use super::options::RedisOptions;
 use super::script::Call;
 use super::wire::{Kind, Known, Position, Resolved};
 use crate::env::Entropy;
 use crate::limits;
 use crate::reconcile::{Sink, SinkError, Source, Watermark};
-use crate::types::{SaleId, Timestamp};
+use crate::types::{Lsn, SaleId, Timestamp};
 
 /// Keeps the projection in a Redis server.
 pub struct RedisSink {
@@ -24,6 +24,17 @@ pub struct RedisSink {
     known: BTreeMap<SaleId, Known>,
     /// Before which batch something was missing last.
     lost: Option<Watermark>,
+    broken: Option<Broken>,
+}
+
+/// A call that ended half way.
+struct Broken {
+    /// The last record that it would have written. Behind that, nothing is wrong any more.
+    until: Lsn,
+    /// Whether that was so before, with the projection filled again in between.
+    again: bool,
+    /// What Redis said.
+    why: String,
 }
 
 impl RedisSink {
@@ -37,6 +48,7 @@ impl RedisSink {
             link: None,
             known: BTreeMap::new(),
             lost: None,
+            broken: None,
         }
     }
 
@@ -72,7 +84,15 @@ impl RedisSink {
             }
         }
         match answer.first().map(String::as_str) {
-            Some("ok") => Ok(()),
+            Some("ok") => {
+                self.broken
+                    .take_if(|broken| broken.until < to.watermark.lsn);
+                Ok(())
+            }
+            Some("broke") => {
+                let why = answer.into_iter().nth(1).unwrap_or_default();
+                Err(self.break_off(why, from.watermark, to.watermark))
+            }
             Some("lost") => {
                 let key = answer.get(1).map_or("a key", String::as_str);
                 Err(self.lose(key, from.watermark))
@@ -94,6 +114,34 @@ impl RedisSink {
             ));
         }
         SinkError::Moved
+    }
+
+    /// A call has ended half way, and its mark is left. Once, filling the projection again may help.
+    fn break_off(&mut self, why: String, from: Watermark, to: Watermark) -> SinkError {
+        let before = self.broken.take();
+        let before = before.filter(|broken| from.lsn <= broken.until);
+        let until = before
+            .as_ref()
+            .map_or(to.lsn, |broken| broken.until.max(to.lsn));
+        let error = SinkError::Unavailable(format!("a change was cut off half way: {why}"));
+        self.broken = Some(Broken {
+            until,
+            again: before.is_some(),
+            why,
+        });
+        error
+    }
+
+    /// Whether there is sense in filling a projection again that was found as `state`.
+    pub(super) fn check_is_of_use(&self, state: &State) -> Result<(), SinkError> {
+        let broken = self.broken.as_ref();
+        match broken.filter(|broken| broken.again && state.writing.is_some()) {
+            None => Ok(()),
+            Some(Broken { until, why, .. }) => Err(SinkError::Refused(format!(
+                "what comes up to record {until} is cut off half way whenever it is filled: {why}. Once \
+                 that is mended, `flashsale rebuild redis --yes`"
+            ))),
+        }
     }
 
     /// Finds out of which kind the sales are that change.
