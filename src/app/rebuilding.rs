@@ -15,8 +15,8 @@ pub enum RebuildError {
     NotConfigured,
     /// Nobody has said that the keys may go.
     #[error(
-        "this would remove every key that begins with {{flashsale}} from the configured Redis, \
-         whichever server filled it, and the events that nobody has consumed yet; add --yes to do it"
+        "this would remove from the configured Redis what it shows of all sales, whichever server filled \
+         it, and the events that nobody has consumed yet; add --yes to do it"
     )]
     NotConfirmed,
     /// Redis.

@@ -19,7 +19,8 @@ use crate::types::{Lsn, Timestamp};
 const FRAME_PAYLOAD_BYTES: usize = 1024 * 1024;
 
 /// Where the snapshot at `lsn` is.
-pub(super) fn path_of(dir: &Path, lsn: Lsn) -> PathBuf {
+#[must_use]
+pub fn path_of(dir: &Path, lsn: Lsn) -> PathBuf {
     dir.join(format!("{:020}.snapshot", lsn.0))
 }
 

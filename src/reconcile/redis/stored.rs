@@ -6,7 +6,7 @@ use super::batch::RedisBatch;
 use super::wire::expires_at;
 use crate::env::OpenMode;
 use crate::journal::segment::Segment;
-use crate::journal::{Entry, JournalError, Record, SegmentReader};
+use crate::journal::{Entry, JournalError, Record, SegmentReader, snapshot};
 use crate::reconcile::{Batch, SinkError, Source};
 use crate::types::{Lsn, SaleId, Timestamp};
 
@@ -25,8 +25,7 @@ impl StoredSnapshot {
     /// # Errors
     /// It is damaged or cannot be read.
     pub(super) async fn open(source: &Source, lsn: Lsn, now: Timestamp) -> Result<Self, SinkError> {
-        // Named as the journal names it.
-        let path = source.dir().join(format!("{:020}.snapshot", lsn.0));
+        let path = snapshot::path_of(source.dir(), lsn);
         let segment = Segment::open_path(source.disk(), path, OpenMode::Read)?;
         let (mut ends, mut gone) = (BTreeMap::new(), BTreeSet::new());
         let mut frames = Frames::of(&segment);
