@@ -1,1 +1,2 @@
+DROP FUNCTION IF EXISTS reset_projection();
 DROP TABLE IF EXISTS watermark;

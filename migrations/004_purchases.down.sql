@@ -1,2 +1,8 @@
+-- What stays would be taken for whole: nothing of the journal is kept, and the watermark says so.
+DO $$ BEGIN
+    IF to_regprocedure('reset_projection()') IS NOT NULL THEN
+        PERFORM reset_projection();
+    END IF;
+END $$;
 DROP TABLE IF EXISTS purchase_results;
 DROP TABLE IF EXISTS purchases;

@@ -18,6 +18,9 @@ pub enum MigrateError {
     /// The files, or the database.
     #[error(transparent)]
     Migration(#[from] MigrationError),
+    /// Nothing would be taken back.
+    #[error("--steps 0 takes nothing back: give a number from 1 on")]
+    NoSteps,
     /// Tables would be dropped, and nobody has said that they may be.
     #[error("{0}")]
     NotConfirmed(String),
@@ -63,6 +66,9 @@ pub fn down(
     confirmed: bool,
     out: &mut dyn Write,
 ) -> Result<(), MigrateError> {
+    if steps == 0 {
+        return Err(MigrateError::NoSteps);
+    }
     let (runtime, options) = prepare(config)?;
     if !confirmed {
         let plan = runtime.block_on(migrations::plan_down(&options, steps))?;
@@ -124,6 +130,12 @@ fn warning(plan: &[Undoing]) -> String {
             text.push_str(&tables.join(", "));
         }
         text.push('\n');
+    }
+    if plan.iter().any(|it| !it.tables.is_empty()) {
+        text.push_str(
+            "The other tables are emptied with them: a server fills all of them again, from its \
+             journal's first record on, if it still has that.\n",
+        );
     }
     text.push_str("add --yes to do it");
     text

@@ -209,6 +209,11 @@ impl Writing {
                 let what = format!("record {lsn} is behind the watermark, {}", self.watermark);
                 return Err(RecoverError::Unfit(what));
             }
+            if lsn == Lsn::ZERO {
+                let why = rebuilt.record.as_ref().err();
+                let what = format!("rows of no record: {}", why.map_or("", String::as_str));
+                return Err(RecoverError::Unfit(what));
+            }
             if lsn < expected {
                 return Err(RecoverError::Unfit(format!("record {lsn} is there twice")));
             }
@@ -216,26 +221,26 @@ impl Writing {
             self.last = lsn;
             if self.gaps.is_empty() {
                 apply(&mut self.state, rebuilt).map_err(RecoverError::Unfit)?;
+                self.wait_until(|journal| journal.admit().is_ok())?;
                 self.append(rebuilt);
             }
         }
-        // A chunk at a time, so that what waits for the disk is bounded.
-        self.wait()
+        Ok(())
     }
 
-    /// Waits until everything is durable, but not for room on a full disk.
-    fn wait(&self) -> Result<(), RecoverError> {
-        let last = match self.gaps.first() {
-            None => self.last,
-            Some((first, _)) => Lsn(first.0 - 1),
-        };
-        loop {
-            match self.journal.progress().reached(last) {
-                Some(reached) => return Ok(reached?),
-                None if self.journal.status().disk_full => return Err(RecoverError::DiskFull),
-                None => thread::sleep(DURABLE_POLL),
+    /// Waits until the journal is so far, but not for room on a full disk.
+    fn wait_until(&self, is_so_far: impl Fn(&Journal) -> bool) -> Result<(), RecoverError> {
+        while !is_so_far(&self.journal) {
+            let status = self.journal.status();
+            if status.failure.is_some() {
+                return Err(JournalFailed.into());
             }
+            if status.disk_full {
+                return Err(RecoverError::DiskFull);
+            }
+            thread::sleep(DURABLE_POLL);
         }
+        Ok(())
     }
 
     fn append(&mut self, rebuilt: &Rebuilt) {
@@ -278,6 +283,7 @@ impl Writing {
             )));
         }
         self.state.check(self.last)?;
+        self.wait_until(|journal| journal.durable() >= self.last)?;
         self.journal.close();
         Ok(Recovered {
             sales: self.state.sales().len(),
@@ -306,6 +312,12 @@ impl Recovered {
             out,
             "What was acknowledged after {at} and had not reached Postgres is not in it: codes that were \
              given out since are unknown, and units that were sold since may be sold again."
+        )?;
+        writeln!(
+            out,
+            "Rows that were deleted, or that contradict others, would have been found, and so would a last \
+             record that is not the one followed last; rows before it that somebody changed without a \
+             contradiction cannot be told from the journal's own."
         )?;
         writeln!(
             out,

@@ -85,6 +85,7 @@ pub(super) fn health(api: &Api) -> Result<Answer, Problem> {
         tasks: connections.open + api.registry.worker_count() as u64,
         latency: latency(api),
         stock: stock(api),
+        // Behind the stock: what was sold there has its number in here.
         journal: api.engine.journal().status(),
         reconcile,
     };

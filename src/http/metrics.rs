@@ -20,26 +20,7 @@ pub(super) fn metrics(api: &Api) -> Answer {
     write_connections(api, &mut text);
     write_stock(api, &mut text);
     write_sinks(api, &mut text);
-    let journal = api.engine.journal();
-    family(
-        &mut text,
-        "journal_durable_lsn",
-        "gauge",
-        "Last record that is on disk.",
-    );
-    sample(&mut text, "journal_durable_lsn", "", journal.durable());
-    family(
-        &mut text,
-        "journal_writable",
-        "gauge",
-        "1 while the journal takes records.",
-    );
-    sample(
-        &mut text,
-        "journal_writable",
-        "",
-        u8::from(journal.is_writable()),
-    );
+    write_journal(api, &mut text);
     family(
         &mut text,
         "process_resident_memory_bytes",
@@ -61,6 +42,30 @@ pub(super) fn metrics(api: &Api) -> Answer {
     );
     sample(&mut text, "uptime_seconds", "", uptime_seconds(api));
     Answer::shown(EXPOSITION, text)
+}
+
+fn write_journal(api: &Api, text: &mut String) {
+    let journal = api.engine.journal().status();
+    for (name, about, value) in [
+        (
+            "journal_durable_lsn",
+            "Last record that is on disk.",
+            journal.durable_lsn,
+        ),
+        (
+            "journal_appended_lsn",
+            "Last record that has a number.",
+            journal.appended_lsn,
+        ),
+        (
+            "journal_writable",
+            "1 while the journal takes records.",
+            u64::from(api.engine.journal().is_writable()),
+        ),
+    ] {
+        family(text, name, "gauge", about);
+        sample(text, name, "", value);
+    }
 }
 
 fn write_requests(api: &Api, text: &mut String) {

@@ -149,6 +149,11 @@ impl Shared {
         })
     }
 
+    /// The last record that has a number, whether or not it is on the disk.
+    pub(super) fn appended(&self) -> Lsn {
+        Lsn(self.queue.lock().next.0 - 1)
+    }
+
     pub(super) fn pending_bytes(&self) -> u64 {
         self.pending_bytes.load(Ordering::Relaxed)
     }

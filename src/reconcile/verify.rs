@@ -133,6 +133,9 @@ impl Matching {
 
     /// A record of the sink at a number for which the journal has none, or has had its turn.
     fn extra(&mut self, theirs: &Rebuilt) {
+        if let (Lsn::ZERO, Err(why)) = (theirs.lsn, &theirs.record) {
+            return self.findings.add(|| format!("rows of no record: {why}"));
+        }
         let what = if theirs.lsn == self.last {
             "it is there twice"
         } else if theirs.lsn > self.watermark.lsn {
@@ -141,7 +144,7 @@ impl Matching {
             "it is there, but not in the journal"
         };
         self.last = theirs.lsn;
-        if theirs.lsn >= self.first || theirs.lsn == Lsn::ZERO {
+        if theirs.lsn >= self.first {
             let decoded = theirs.record.as_deref().ok().and_then(codec::decode);
             let record = decoded.map(|(_, record, _)| record);
             self.findings.add(|| say(theirs.lsn, record.as_ref(), what));

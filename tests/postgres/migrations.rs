@@ -142,9 +142,22 @@ fn down_is_the_way_back() {
     assert_eq!(
         warning,
         "this would take back:\n  005_views.up.sql\n  004_purchases.up.sql, dropping with all \
-         they hold: purchase_results, purchases\nadd --yes to do it\n"
+         they hold: purchase_results, purchases\nThe other tables are emptied with them: a server \
+         fills all of them again, from its journal's first record on, if it still has that.\nadd \
+         --yes to do it\n"
     );
     assert_eq!(place.schema(), schema);
+
+    for arguments in [
+        &["down", "--steps", "0"][..],
+        &["down", "--steps", "0", "--yes"],
+    ] {
+        let said = place.failure(arguments);
+        assert_eq!(
+            said,
+            "--steps 0 takes nothing back: give a number from 1 on\n"
+        );
+    }
 
     let done = place.report(&["down", "--yes"]);
     assert_eq!(done, "took back 005_views.up.sql\n");
@@ -155,6 +168,54 @@ fn down_is_the_way_back() {
     assert_eq!(place.schema(), "");
     place.report(&["up"]);
     assert_eq!(place.schema(), schema);
+}
+
+/// As a container of Postgres runs what lies in its directory of first steps.
+#[test]
+fn all_files_in_the_order_of_their_names_make_the_schema() {
+    let place = Place::new();
+    place.report(&["up"]);
+    let schema = place.schema();
+    place.report(&["down", "--steps", "5", "--yes"]);
+    let mut files: Vec<_> = fs::read_dir(repository())
+        .expect("migrations")
+        .map(|entry| entry.expect("a directory entry").path())
+        .collect();
+    files.sort();
+    let texts = files.iter().map(fs::read_to_string);
+    let texts: Vec<_> = texts.map(|text| text.expect("UTF-8")).collect();
+    for text in &texts {
+        place.postgres.query(DATABASE, text);
+    }
+    assert_eq!(place.schema(), schema);
+    // Each way back on its own, on an empty database.
+    for text in texts.iter().step_by(2).rev().chain(texts.iter().step_by(2)) {
+        place.postgres.query(DATABASE, text);
+    }
+    assert_eq!(place.schema(), "");
+}
+
+/// While the watermark says that rows are there, nobody writes them again.
+#[test]
+fn whoever_drops_a_table_resets_the_watermark() {
+    let place = Place::new();
+    for steps in 2..=4 {
+        place.report(&["up"]);
+        place.postgres.query(
+            DATABASE,
+            "UPDATE watermark SET lsn = 9, fingerprint = 9;
+             INSERT INTO sales VALUES (1, now(), now() + interval '1h', 1, 0, 1, 1, now(), 1);
+             INSERT INTO pools VALUES (1, 0, 1)",
+        );
+        place.report(&["down", "--steps", "1", "--yes"]);
+        let watermark = "SELECT lsn, fingerprint FROM watermark";
+        assert_eq!(place.postgres.query(DATABASE, watermark), "9|9");
+        place.report(&["down", "--steps", &(steps - 1).to_string(), "--yes"]);
+        assert_eq!(place.postgres.query(DATABASE, watermark), "0|0");
+        place.report(&["up"]);
+        let rows = "SELECT (SELECT count(*) FROM sales) + (SELECT count(*) FROM pools)";
+        assert_eq!(place.postgres.query(DATABASE, rows), "0");
+    }
 }
 
 #[test]

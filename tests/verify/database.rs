@@ -103,6 +103,10 @@ const DAMAGE: &[(&str, &str)] = &[
         "record 1000000, one of the refused attempts: it is there, but behind the watermark",
     ),
     (
+        "UPDATE refused_attempts SET lsn = 0 WHERE lsn = (SELECT min(lsn) FROM refused_attempts)",
+        "rows of no record: their number is 0, and records are numbered from 1 on",
+    ),
+    (
         "DELETE FROM purchases WHERE lsn = 4",
         "results belong to no purchase",
     ),

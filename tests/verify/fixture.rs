@@ -26,6 +26,11 @@ pub const BUYERS: u32 = 40;
 
 /// The engine of the journal in `dir`, a minute ago: a server may go on with the sales.
 pub fn open(dir: &Path) -> (Engine, Arc<ManualClock>) {
+    open_with(dir, 256 * 1024)
+}
+
+/// The same with new segments of this length.
+pub fn open_with(dir: &Path, segment_bytes: u64) -> (Engine, Arc<ManualClock>) {
     let clock = Arc::new(ManualClock::at(Timestamp(
         SystemClock::new().now().0 - 60_000_000,
     )));
@@ -33,7 +38,7 @@ pub fn open(dir: &Path) -> (Engine, Arc<ManualClock>) {
     let recovered = Recovered::from_journal(&opening).expect("intact");
     let options = Options {
         durability: Durability::Os,
-        segment_bytes: 256 * 1024,
+        segment_bytes,
     };
     let tools = Tools {
         clock: clock.clone(),

@@ -2,7 +2,10 @@
 
 use std::fs;
 
-use crate::fixture::{agrees, fill, follow, place, settings, verify};
+use flashsale::journal::record::NewItem;
+use flashsale::sale::NewCatalogue;
+
+use crate::fixture::{agrees, close, create, fill, follow, open_with, place, settings, verify};
 use crate::postgres::{DATABASE, Postgres};
 use crate::server::{Place, Server};
 
@@ -28,7 +31,12 @@ fn a_lost_journal_comes_back_record_by_record() {
     let said = place.report(&RECOVER);
     let last = postgres.query(DATABASE, "SELECT lsn FROM watermark");
     let first_line = format!("again: {last} records of 3 sales written and checked");
-    for part in [&*first_line, "may be sold again", "rebuild redis"] {
+    for part in [
+        &*first_line,
+        "may be sold again",
+        "cannot be told from",
+        "rebuild redis",
+    ] {
         assert!(said.contains(part), "{part}: {said}");
     }
     assert!(records(&place, "journal") == records(&place, "again"));
@@ -60,6 +68,33 @@ fn a_lost_journal_comes_back_record_by_record() {
     assert!(said.contains("is ahead of the journal"), "{said}");
 }
 
+/// Far more than a segment holds, in records as long as they can be.
+#[test]
+fn long_lists_of_items_are_no_faster_than_the_disk() {
+    let postgres = Postgres::start_with(&["fsync=off"]);
+    let place = place(&postgres);
+    let dir = place.journal_dir();
+    let ids: Vec<_> = (0..20_000).map(|item| format!("{item:0128}")).collect();
+    let (name, image_url) = ("n".repeat(256), "i".repeat(1024));
+    let items = ids.iter().map(|id| NewItem {
+        id,
+        name: &name,
+        image_url: &image_url,
+        stock: 1,
+    });
+    let (engine, _) = open_with(&dir, 64 << 20);
+    create(&engine, NewCatalogue::Explicit(items.collect()), 0);
+    close(&engine);
+    follow(&dir, &postgres);
+    let mut command = place.command(&RECOVER);
+    let output = command.env("JOURNAL_SEGMENT_MEBIBYTES", "4").output();
+    let output = output.expect("it runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {said}", output.status);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.starts_with("again: 501 records of 1 sales"), "{said}");
+}
+
 #[test]
 fn a_gap_is_named_and_nothing_is_left() {
     let (postgres, place) = followed();
@@ -71,6 +106,10 @@ fn a_gap_is_named_and_nothing_is_left() {
         (
             "DELETE FROM refused_attempts WHERE lsn = (SELECT min(lsn) FROM refused_attempts)",
             "1 records are missing",
+        ),
+        (
+            "UPDATE refused_attempts SET lsn = -5 WHERE lsn = (SELECT min(lsn) FROM refused_attempts)",
+            "rows of no record: their number is -5, and records are numbered from 1 on",
         ),
         (
             "UPDATE watermark SET lsn = lsn + 2",

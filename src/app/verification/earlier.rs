@@ -31,7 +31,9 @@ impl Earlier {
 
     /// Folds the next records; what comes after the snapshot is left alone.
     pub(super) fn take(&mut self, chunk: &[Rebuilt]) {
-        for rebuilt in chunk.iter().filter(|it| it.lsn <= self.snapshot_lsn) {
+        // What has no number is told by the comparison with the journal.
+        let before = |it: &&Rebuilt| it.lsn > Lsn::ZERO && it.lsn <= self.snapshot_lsn;
+        for rebuilt in chunk.iter().filter(before) {
             if let Err(what) = apply(&mut self.folded, rebuilt) {
                 self.findings.add(|| what);
             }

@@ -10,6 +10,9 @@ use crate::journal::{self, Entry, JournalError, Opening, Tail, snapshot};
 use crate::sale::{Recovered, State};
 use crate::types::Lsn;
 
+/// How often a journal that is in use is opened, should its server overtake us.
+const OPENINGS_MAX: usize = 2;
+
 /// Why there is nothing to hold anything against.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LedgerError {
@@ -33,6 +36,12 @@ pub(super) enum LedgerError {
     },
     #[error(transparent)]
     Server(#[from] ServerError),
+    #[error(
+        "the journal in {}: the server wrote newer snapshots and removed what they stand for while it \
+         was read; try again",
+        dir.display()
+    )]
+    Overtaken { dir: PathBuf },
 }
 
 impl LedgerError {
@@ -94,6 +103,10 @@ impl Ledger {
     }
 
     fn in_use(dir: &Path, server: RunningServer) -> Result<Self, LedgerError> {
+        from_newest(dir, || Self::from_snapshot(dir, server.clone()))
+    }
+
+    fn from_snapshot(dir: &Path, server: RunningServer) -> Result<Self, LedgerError> {
         let health = server.health();
         let health = health.map_err(|source| LedgerError::NoServer {
             dir: dir.to_owned(),
@@ -144,7 +157,10 @@ impl Ledger {
             None => Tail::after(self.disk.clone(), &self.dir, self.at, self.durable)?,
             found => found,
         };
-        let found = tail.insert(found.ok_or_else(|| gap(&self.dir, self.at))?);
+        let found = match found {
+            Some(found) => tail.insert(found),
+            None => return Err(missing(&self.dir, self.snapshot, self.at)),
+        };
         let state = &mut self.state;
         visit(found, until, &mut |entry| state.apply(entry))?;
         self.at = until;
@@ -167,6 +183,36 @@ impl Ledger {
     /// The state of the snapshot that stands for what was trimmed.
     pub(super) fn snapshot_state(&self) -> Result<(State, Lsn), JournalError> {
         restored(&self.dir)
+    }
+}
+
+/// What `open` makes of the newest snapshot and the records behind it. Should it fail while a newer
+/// snapshot comes, the server may have removed the older one, and the records before the newer one, under
+/// its hands: then once more.
+fn from_newest<T>(
+    dir: &Path,
+    mut open: impl FnMut() -> Result<T, LedgerError>,
+) -> Result<T, LedgerError> {
+    for _ in 0..OPENINGS_MAX {
+        let newest = snapshot::newest(&RealDisk, dir)?;
+        match open() {
+            Err(_) if snapshot::newest(&RealDisk, dir)? > newest => {}
+            opened => return opened,
+        }
+    }
+    Err(LedgerError::Overtaken {
+        dir: dir.to_owned(),
+    })
+}
+
+/// Why the record after `after` is not there, to which the state of `snapshot` was folded.
+fn missing(dir: &Path, snapshot: Lsn, after: Lsn) -> LedgerError {
+    match snapshot::newest(&RealDisk, dir) {
+        Err(error) => error.into(),
+        Ok(newest) if newest > Some(snapshot) => LedgerError::Overtaken {
+            dir: dir.to_owned(),
+        },
+        Ok(_) => gap(dir, after).into(),
     }
 }
 
@@ -219,5 +265,62 @@ fn gap(dir: &Path, after: Lsn) -> JournalError {
         path: dir.to_owned(),
         offset: 0,
         what: format!("record {} is missing", after.next()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// What opening a journal comes to whose `n`th snapshot is written at its `n`th opening, up to
+    /// `snapshots`, and how often it was opened. It succeeds once there are no more.
+    fn open_while_writing(snapshots: u64) -> (Result<u64, LedgerError>, u64) {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = dir.path();
+        fs::write(dir.join("00000000000000000007.snapshot"), "").expect("our own directory");
+        let mut openings = 0;
+        let opened = from_newest(dir, || {
+            openings += 1;
+            if openings > snapshots {
+                return Ok(openings);
+            }
+            let name = format!("{:020}.snapshot", 7 + openings);
+            fs::write(dir.join(name), "").expect("our own directory");
+            Err(gap(dir, Lsn(7)).into())
+        });
+        (opened, openings)
+    }
+
+    #[test]
+    fn a_newer_snapshot_is_gone_on_from() {
+        let (opened, openings) = open_while_writing(1);
+        assert_eq!((opened.expect("the second time"), openings), (2, 2));
+    }
+
+    #[test]
+    fn a_server_that_is_too_fast_is_no_difference() {
+        let (opened, openings) = open_while_writing(9);
+        let error = opened.expect_err("it was overtaken twice");
+        assert_eq!(openings, 2);
+        assert!(!error.is_difference(), "{error}");
+        assert!(error.to_string().contains("try again"), "{error}");
+    }
+
+    #[test]
+    fn what_is_missing_though_nothing_newer_stands_for_it_is_damage() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = dir.path();
+        let mut openings = 0;
+        let opened = from_newest(dir, || -> Result<(), _> {
+            openings += 1;
+            Err(gap(dir, Lsn(7)).into())
+        });
+        assert_eq!(openings, 1);
+        assert!(opened.expect_err("a gap").is_difference());
+        assert!(missing(dir, Lsn::ZERO, Lsn(7)).is_difference());
+        fs::write(dir.join("00000000000000000009.snapshot"), "").expect("our own directory");
+        assert!(!missing(dir, Lsn::ZERO, Lsn(7)).is_difference());
     }
 }

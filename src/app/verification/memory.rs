@@ -84,9 +84,7 @@ fn look_once(server: &RunningServer, ledger: &mut Ledger) -> Result<(bool, Findi
     let shown = Shown::ask(server, &chosen)?;
     let after = server.settled()?;
     ledger.advance(after.durable())?;
-    let still = before.durable() == after.durable()
-        && before.journal.pending_bytes == 0
-        && after.journal.pending_bytes == 0;
+    let still = after.is_still_as(&before);
     let mut findings = Findings::default();
     compare_sales(&ledger.state, &sold_before, &shown, still, &mut findings);
     Ok((still, findings))

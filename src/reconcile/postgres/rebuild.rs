@@ -1,20 +1,32 @@
 //! Records of the journal, put together from rows.
 
+use std::fmt;
+
 use super::rows::{AnyRow, RowKind};
 use crate::generated;
 use crate::journal::codec;
 use crate::journal::record::{
     CatalogueKind, Items, Lines, NewItem, Record, RefusedReason, SaleTerms,
 };
+use crate::limits::RECORD_BYTES_MAX;
 use crate::types::{GeneratedItemId, ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};
 
 /// What stands in Postgres at one number.
-#[derive(Debug)]
 pub struct Rebuilt {
-    /// The number.
+    /// The number; 0 where the rows have one that no record can have.
     pub lsn: Lsn,
     /// The record, encoded as in the journal; or why the rows make none.
     pub record: Result<Vec<u8>, String>,
+}
+
+/// Without the record: whoever knows the code of an open checkout can spend it.
+impl fmt::Debug for Rebuilt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lsn = &self.lsn;
+        f.debug_struct("Rebuilt")
+            .field("lsn", lsn)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Rows of the record that is being put together.
@@ -55,6 +67,15 @@ impl Parts {
     pub(super) fn finish(&mut self) -> Option<Rebuilt> {
         let parts = std::mem::take(self);
         let first = parts.rows.first()?;
+        let Some(lsn) = u64::try_from(first.lsn).ok().filter(|&lsn| lsn > 0) else {
+            return Some(Rebuilt {
+                lsn: Lsn::ZERO,
+                record: Err(format!(
+                    "their number is {}, and records are numbered from 1 on",
+                    first.lsn
+                )),
+            });
+        };
         let is_generated = first.kind == RowKind::SaleCreated && first.numbers[2].is_some();
         let record = match parts.flaw {
             Some(flaw) => Err(flaw),
@@ -64,8 +85,7 @@ impl Parts {
             None => rebuild(first, &parts.rows),
         };
         Some(Rebuilt {
-            // A negative number is no record's; it is told as one that the journal does not have.
-            lsn: Lsn(u64::try_from(first.lsn).unwrap_or(0)),
+            lsn: Lsn(lsn),
             record: record.map_err(str::to_owned),
         })
     }
@@ -169,7 +189,11 @@ fn encode(row: &AnyRow, record: &Record<'_>) -> Result<Vec<u8>, &'static str> {
     let mut bytes = Vec::with_capacity(128);
     codec::encode(row.at, record, &mut bytes);
     match codec::decode(&bytes) {
-        Some((at, decoded, [])) if at == row.at && decoded == *record => Ok(bytes),
+        Some((at, decoded, []))
+            if at == row.at && decoded == *record && bytes.len() <= RECORD_BYTES_MAX =>
+        {
+            Ok(bytes)
+        }
         _ => Err("its rows make no record"),
     }
 }
@@ -268,4 +292,25 @@ fn reason(text: &str) -> Option<RefusedReason> {
         "item_held" => RefusedReason::ItemHeld,
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_code_is_shown() {
+        let record = Record::Expired {
+            sale: SaleId(1),
+            secret: 0xabab_abab,
+            user: "ada",
+        };
+        let mut bytes = Vec::new();
+        codec::encode(Timestamp(0), &record, &mut bytes);
+        let rebuilt = Rebuilt {
+            lsn: Lsn(7),
+            record: Ok(bytes),
+        };
+        assert_eq!(format!("{rebuilt:?}"), "Rebuilt { lsn: Lsn(7), .. }");
+    }
 }

@@ -16,6 +16,8 @@ use crate::types::Lsn;
 
 /// Records that are handed over at once.
 const CHUNK_RECORDS: usize = 4096;
+/// Bytes of records after which no more are handed over at once: a list of items may be long.
+const CHUNK_BYTES: usize = 4 << 20;
 
 /// A connection to a database that is read as a whole.
 pub struct PostgresReader {
@@ -107,8 +109,9 @@ impl<'a> PostgresRecords<'a> {
             let asked = self.transaction.query_raw(ALL_ROWS, none).await;
             self.rows = Rows::Coming(Box::pin(asked.map_err(|error| explain(&error))?));
         }
-        let mut chunk = Vec::new();
+        let (mut chunk, mut bytes) = (Vec::new(), 0);
         while chunk.len() < CHUNK_RECORDS
+            && bytes < CHUNK_BYTES
             && let Rows::Coming(rows) = &mut self.rows
         {
             let Some(row) = rows.try_next().await.map_err(|error| explain(&error))? else {
@@ -117,7 +120,10 @@ impl<'a> PostgresRecords<'a> {
                 break;
             };
             let row = AnyRow::read(&row).map_err(|error| explain(&error))?;
-            chunk.extend(self.parts.push(row));
+            if let Some(rebuilt) = self.parts.push(row) {
+                bytes += rebuilt.record.as_ref().map_or(0, Vec::len);
+                chunk.push(rebuilt);
+            }
         }
         Ok(chunk)
     }
