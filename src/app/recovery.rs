@@ -326,3 +326,54 @@ impl Recovered {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::env::SimulatedDisk;
+    use crate::journal::Record;
+    use crate::journal::record::NewItem;
+    use crate::types::SaleId;
+
+    /// Room for four of the longest records.
+    const SEGMENT_BYTES: u64 = 256 * 1024;
+
+    /// The records that announce items as long as they may be.
+    fn long_lists(items: u32) -> Vec<Rebuilt> {
+        let (name, image_url) = ("n".repeat(256), "i".repeat(1024));
+        let ids: Vec<_> = (0..items).map(|item| format!("{item:0128}")).collect();
+        let items = ids.iter().map(|id| NewItem {
+            id,
+            name: &name,
+            image_url: &image_url,
+            stock: 1,
+        });
+        let items: Vec<_> = items.collect();
+        let records = Record::announcing(SaleId(1), &items);
+        let rebuilt = (1..).zip(records).map(|(lsn, record)| {
+            let mut bytes = Vec::new();
+            codec::encode(Timestamp(1), &record, &mut bytes);
+            Rebuilt {
+                lsn: Lsn(lsn),
+                record: Ok(bytes),
+            }
+        });
+        rebuilt.collect()
+    }
+
+    #[test]
+    fn more_than_a_segment_holds_is_not_appended_at_once() {
+        let chunk = long_lists(4_000);
+        let watermark = Watermark {
+            lsn: Lsn(100),
+            fingerprint: 0,
+        };
+        let opening =
+            Opening::lock(Arc::new(SimulatedDisk::new()), Path::new("journal")).expect("free");
+        let writing = Writing::start(opening, watermark, SEGMENT_BYTES);
+        let mut writing = writing.expect("room");
+        writing.take(&chunk).expect("the journal goes on");
+        let written = writing.wait_until(|journal| journal.durable() == watermark.lsn);
+        written.expect("the journal goes on");
+    }
+}
