@@ -72,7 +72,7 @@ impl Followers {
             Some(Err(error @ SinkError::Diverged(_))) => Err(AppError::Diverged(error)),
             Some(_) => Ok(()),
             None => {
-                tracing::warn!("Postgres has not answered yet: starting without it");
+                tracing::warn!("Postgres cannot be followed yet: starting without it");
                 Ok(())
             }
         }

@@ -82,7 +82,7 @@ pub fn recover(config: &Config, dir: &Path, out: &mut dyn Write) -> Result<(), R
         .database
         .as_ref()
         .ok_or(RecoverError::NotConfigured)?;
-    if !RealDisk.is_free(dir).map_err(place(dir))? {
+    if !RealDisk.is_free(dir).map_err(place(dir))? && !holds_no_record(dir)? {
         return Err(RecoverError::InTheWay(dir.to_owned()));
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -94,6 +94,23 @@ pub fn recover(config: &Config, dir: &Path, out: &mut dyn Write) -> Result<(), R
     })?;
     recovered.say(dir, out)?;
     Ok(())
+}
+
+/// Whether `dir` is a journal to which nothing was ever written, as a start leaves it that found its
+/// journal lost and was refused.
+fn holds_no_record(dir: &Path) -> Result<bool, RecoverError> {
+    let is_journal = |name: &String| name == "lock" || name.ends_with(".segment");
+    if !RealDisk
+        .list(dir)
+        .map_err(place(dir))?
+        .iter()
+        .all(is_journal)
+    {
+        return Ok(false);
+    }
+    let opening = Opening::lock(Arc::new(RealDisk), dir)?;
+    let replayed = opening.replay(Lsn::ZERO, &mut |_| Ok(()))?;
+    Ok(replayed.last_lsn == Lsn::ZERO && !replayed.torn)
 }
 
 fn place(dir: &Path) -> impl FnOnce(io::Error) -> RecoverError {
@@ -142,6 +159,9 @@ async fn write_aside(
         }
         records.end().await?;
         let recovered = writing.finish()?;
+        if !RealDisk.is_free(dir).map_err(place(dir))? && holds_no_record(dir)? {
+            RealDisk.remove_dir_all(dir).map_err(place(dir))?;
+        }
         RealDisk.rename(&aside, dir).map_err(place(dir))?;
         let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
         RealDisk

@@ -158,7 +158,17 @@ fn sale(check: &mut Check) -> SaleConfig {
 
 fn log(check: &mut Check) -> LogConfig {
     LogConfig {
-        level: check.text(keys::LOG_LEVEL, "info", LOG_LEVEL_BYTES_MAX),
+        level: check.value(
+            keys::LOG_LEVEL,
+            "info".to_owned(),
+            "off, error, warn, info, debug or trace, or a list such as flashsale=debug,info",
+            |given| {
+                let is_filter = |text: &&str| {
+                    text.len() <= LOG_LEVEL_BYTES_MAX && text.split(',').all(is_directive)
+                };
+                given.as_text().filter(is_filter).map(str::to_owned)
+            },
+        ),
         format: check.choice(keys::LOG_FORMAT, &LogFormat::NAMES),
     }
 }
@@ -186,6 +196,14 @@ fn is_host(text: &str) -> bool {
     text.len() <= HOST_BYTES_MAX
         && is_visible_ascii(text)
         && (is_address || !text.contains(['@', '/', ':', '[', ']', '?', '#']))
+}
+
+/// A level, of everything or of a part. A word that is no level would be taken for a part and silence
+/// the rest.
+fn is_directive(text: &str) -> bool {
+    let level = text.rsplit('=').next().unwrap_or_default();
+    let levels = ["off", "error", "warn", "info", "debug", "trace"];
+    is_visible_ascii(text) && levels.iter().any(|known| known.eq_ignore_ascii_case(level))
 }
 
 /// On one line, and without the mark of bytes that were not UTF-8.

@@ -70,6 +70,7 @@ impl Follower {
                 stopped,
                 first: Some(send_first),
                 said: String::new(),
+                works_since_start: false,
                 oldest: None,
                 disk_failed: false,
             };
@@ -123,6 +124,7 @@ struct Feeding<S> {
     first: Option<mpsc::Sender<Result<(), SinkError>>>,
     /// What was logged last, so that it is not logged again with every attempt.
     said: String,
+    works_since_start: bool,
     /// When the oldest record that waits for the sink was decided, once that has been looked up.
     oldest: Option<Timestamp>,
     /// What was read may be lost in a power cut, although it looks as if it were on the disk.
@@ -254,10 +256,14 @@ impl<S: Sink> Feeding<S> {
     fn works(&mut self, watermark: Watermark) {
         self.gauge.up();
         self.backoff.reset();
+        let name = self.sink.name();
         if !self.said.is_empty() {
-            tracing::info!("{} is followed again, from {watermark}", self.sink.name());
-            self.said.clear();
+            tracing::info!("{name} is followed again, now at {watermark}");
+        } else if !self.works_since_start {
+            tracing::info!("{name} is followed, now at {watermark}");
         }
+        self.works_since_start = true;
+        self.said.clear();
     }
 
     async fn follow_from(&mut self, position: &mut Position) -> Result<(), SinkError> {

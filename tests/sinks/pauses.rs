@@ -88,7 +88,7 @@ fn a_database_that_stands_still_keeps_no_server_from_stopping_or_starting() {
     assert!(log.contains("Postgres: not caught up"), "{log}");
     server.restart();
     let log = server.log();
-    assert!(log.contains("Postgres has not answered yet"), "{log}");
+    assert!(log.contains("Postgres cannot be followed yet"), "{log}");
     bought.add(Load::purchases(&server, 20));
     postgres.resume();
     all_is_well(server, &postgres, &bought);

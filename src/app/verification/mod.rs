@@ -42,6 +42,18 @@ pub fn verify(
     report.end()
 }
 
+/// What the server cannot bring up to date will not agree for long, whatever was found now.
+fn ask_who_is_down(server: &RunningServer, report: &mut Report<'_>) -> io::Result<()> {
+    match server.health() {
+        Ok(health) => health.down().try_for_each(|(sink, reason)| {
+            report.unchecked(&format!(
+                "{sink}: the server says that it is DOWN: {reason}"
+            ))
+        }),
+        Err(error) => report.unchecked(&error.to_string()),
+    }
+}
+
 async fn compare_all(
     config: &Config,
     dir: &Path,
@@ -73,7 +85,13 @@ async fn compare_all(
         None => report.say("Postgres: not configured")?,
     }
     match &config.redis {
-        Some(redis) => cache::compare(&sinks::redis_options(redis), &mut ledger, report).await,
-        None => report.say("Redis: not configured"),
+        Some(redis) => {
+            cache::compare(&sinks::redis_options(redis), &mut ledger, report).await?;
+        }
+        None => report.say("Redis: not configured")?,
+    }
+    match ledger.server() {
+        Some(server) => ask_who_is_down(server, report),
+        None => Ok(()),
     }
 }

@@ -39,6 +39,15 @@ pub(super) struct Health {
     journal: JournalFigures,
     /// By the id of each open sale.
     pub(super) stock: BTreeMap<String, ShownStock>,
+    /// By name, what the server says of those who follow it.
+    #[serde(default)]
+    reconcile: BTreeMap<String, ShownSink>,
+}
+
+#[derive(Debug, Deserialize)]
+struct ShownSink {
+    status: String,
+    reason: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -72,6 +81,12 @@ impl Health {
     /// The last durable record.
     pub(super) fn durable(&self) -> Lsn {
         Lsn(self.journal.durable_lsn)
+    }
+
+    /// The sinks that do not take what they are given, with the reasons.
+    pub(super) fn down(&self) -> impl Iterator<Item = (&str, &str)> {
+        let down = self.reconcile.iter().filter(|(_, it)| it.status == "DOWN");
+        down.map(|(name, it)| (&**name, &*it.reason))
     }
 
     /// Whether the journal on the disk has everything that memory shows.
@@ -187,6 +202,7 @@ mod tests {
                 appended_lsn,
             },
             stock: BTreeMap::new(),
+            reconcile: BTreeMap::new(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! The files that migrations are made of.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
@@ -8,6 +9,28 @@ use sha2::{Digest, Sha256};
 use super::{MigrationError, Undoing};
 use crate::env::{Disk, RealDisk, read_file};
 use crate::limits;
+
+macro_rules! built_in {
+    ($stem:literal) => {
+        (
+            $stem,
+            include_str!(concat!("../../../../migrations/", $stem, ".up.sql")),
+            include_str!(concat!("../../../../migrations/", $stem, ".down.sql")),
+        )
+    };
+}
+
+/// Where migrations are unless the configuration says otherwise.
+const USUAL_DIR: &str = "migrations";
+
+/// The files of this version, so that the binary is enough: stem, up and down.
+const BUILT_IN: [(&str, &str, &str); 5] = [
+    built_in!("001_watermark"),
+    built_in!("002_sales"),
+    built_in!("003_checkouts"),
+    built_in!("004_purchases"),
+    built_in!("005_views"),
+];
 
 /// A step of the schema, and the way back.
 pub(super) struct Migration {
@@ -45,12 +68,19 @@ impl Migration {
 pub(super) struct MigrationFiles(Vec<Migration>);
 
 impl MigrationFiles {
-    /// Reads the files `NNN_name.up.sql` and `NNN_name.down.sql` in `dir`.
+    /// Reads the files `NNN_name.up.sql` and `NNN_name.down.sql` in `dir`; where the usual directory is
+    /// not there, takes those that the binary was built with.
     ///
     /// # Errors
     /// One cannot be read, is named otherwise, has no counterpart, or a number is missing.
     pub(super) fn read(dir: &Path) -> Result<Self, MigrationError> {
-        let names = RealDisk.list(dir).map_err(|error| {
+        let listed = RealDisk.list(dir);
+        let is_missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+        if dir == Path::new(USUAL_DIR) && listed.as_ref().is_err_and(is_missing) {
+            let built_in = BUILT_IN.map(|(stem, up, down)| migration(stem, up.into(), down.into()));
+            return Ok(Self(built_in.into()));
+        }
+        let names = listed.map_err(|error| {
             let dir = dir.display();
             MigrationError::Files(format!(
                 "{dir}: {error}; database.migrations_path must be the directory of the migrations"
@@ -121,6 +151,17 @@ fn is_stem(stem: &str) -> bool {
         && name.bytes().all(of_name)
 }
 
+fn migration(stem: &str, up: String, down: String) -> Migration {
+    let digest = Sha256::digest(up.as_bytes());
+    Migration {
+        name: format!("{stem}.up.sql"),
+        up,
+        down_name: format!("{stem}.down.sql"),
+        down,
+        checksum: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+    }
+}
+
 fn read_migration(dir: &Path, stem: &str) -> Result<Migration, MigrationError> {
     let read = |name: &str| {
         let bytes = read_file(&RealDisk, &dir.join(name), limits::MIGRATION_BYTES_MAX)
@@ -128,16 +169,7 @@ fn read_migration(dir: &Path, stem: &str) -> Result<Migration, MigrationError> {
         String::from_utf8(bytes).map_err(|_| wrong(dir, name, "is not UTF-8"))
     };
     let (name, down_name) = (format!("{stem}.up.sql"), format!("{stem}.down.sql"));
-    let (up, down) = (read(&name)?, read(&down_name)?);
-    let digest = Sha256::digest(up.as_bytes());
-    let checksum = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Migration {
-        name,
-        up,
-        down_name,
-        down,
-        checksum,
-    })
+    Ok(migration(stem, read(&name)?, read(&down_name)?))
 }
 
 #[cfg(test)]
@@ -201,5 +233,15 @@ mod tests {
             checksum: String::new(),
         };
         assert_eq!(migration.undoing().tables, ["a", "b"]);
+    }
+
+    #[test]
+    fn the_binary_holds_the_files_of_its_version() {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join(USUAL_DIR);
+        let files = MigrationFiles::read(&dir).expect("they are in order");
+        let built_in = BUILT_IN.map(|(stem, up, down)| migration(stem, up.into(), down.into()));
+        let parts = |it: &Migration| (it.name.clone(), it.up.clone(), it.down.clone());
+        let listed: Vec<_> = files.all().iter().map(parts).collect();
+        assert_eq!(listed, built_in.iter().map(parts).collect::<Vec<_>>());
     }
 }
