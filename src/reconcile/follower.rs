@@ -346,15 +346,11 @@ impl<S: Sink> Feeding<S> {
         if self.oldest.is_some() || durable <= applied {
             return;
         }
-        let mut oldest = None;
-        if let Ok(Some(mut tail)) = self.source.tail_after(applied) {
-            let _ = tail.read(durable, &mut |entry| {
-                let first = oldest.is_none();
-                oldest = oldest.or(Some(entry.at));
-                first
-            });
-        }
-        self.waits_since(oldest);
+        let at = self
+            .source
+            .with_record(applied.next(), &mut |entry| entry.at);
+        // That the journal cannot be read is told when it is to be read.
+        self.waits_since(at.ok().flatten());
     }
 }
 

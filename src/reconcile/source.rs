@@ -84,6 +84,17 @@ impl Source {
         if lsn == Lsn::ZERO || lsn > self.durable() {
             return Ok(None);
         }
+        let found = self.tail_from(lsn, look)?;
+        Ok(found.map(|(_, seen)| seen))
+    }
+
+    /// What `look` makes of the record `lsn`, which must be durable, and the way on behind it; `None`
+    /// when the journal no longer holds that record.
+    fn tail_from<T>(
+        &self,
+        lsn: Lsn,
+        look: &mut dyn FnMut(&Entry<'_>) -> T,
+    ) -> Result<Option<(Tail, T)>, JournalError> {
         let Some(mut tail) = self.tail_after(Lsn(lsn.0 - 1))? else {
             return Ok(None);
         };
@@ -92,7 +103,7 @@ impl Source {
             seen = Some(look(entry));
             true
         })?;
-        Ok(seen)
+        Ok(seen.map(|seen| (tail, seen)))
     }
 
     /// Where a sink that says `found` stands.
@@ -107,17 +118,12 @@ impl Source {
                 found.lsn
             )));
         }
-        // One record back, to see whether it is the one that the sink means.
-        let before = Lsn(found.lsn.0 - 1);
-        let Some(mut tail) = self.tail_after(before)? else {
+        // Whether the record is the one that the sink means.
+        let Some((tail, fingerprint)) = self.tail_from(found.lsn, &mut journal::fingerprint)?
+        else {
             return Ok(Located::StartsOver);
         };
-        let mut fingerprint = None;
-        tail.read(found.lsn, &mut |entry| {
-            fingerprint = Some(journal::fingerprint(entry));
-            true
-        })?;
-        if fingerprint == Some(found.fingerprint) {
+        if fingerprint == found.fingerprint {
             return Ok(Located::Continues(tail));
         }
         Ok(Located::Diverged(format!(

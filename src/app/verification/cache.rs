@@ -2,21 +2,12 @@
 
 use std::io;
 
-use super::ledger::{Ledger, LedgerError, visit};
+use super::ledger::{CompareError, Ledger, LedgerError, visit};
 use super::report::Report;
 use crate::journal::{JournalError, fingerprint};
 use crate::reconcile::redis::{Projection, RedisOptions, read};
-use crate::reconcile::{Findings, SinkError, Watermark};
+use crate::reconcile::{Findings, Watermark};
 use crate::types::Lsn;
-
-/// Why it could not be compared.
-#[derive(Debug, thiserror::Error)]
-enum CompareError {
-    #[error(transparent)]
-    Redis(#[from] SinkError),
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-}
 
 /// What came of it.
 enum Compared {
@@ -42,10 +33,7 @@ pub(super) async fn compare(
 ) -> io::Result<()> {
     match look(options, ledger).await {
         Ok(compared) => say(&compared, ledger, report),
-        Err(CompareError::Ledger(error)) if error.is_difference() => {
-            report.different(&error.to_string())
-        }
-        Err(error) => report.unchecked(&format!("Redis: {error}")),
+        Err(error) => report.broken_off("Redis", &error),
     }
 }
 

@@ -3,20 +3,11 @@
 use std::io;
 
 use super::earlier::Earlier;
-use super::ledger::{Ledger, LedgerError};
+use super::ledger::{CompareError, Ledger, LedgerError};
 use super::report::Report;
 use crate::reconcile::postgres::{PostgresOptions, PostgresReader};
 use crate::reconcile::{Comparison, Findings, SinkError, Watermark};
 use crate::types::Lsn;
-
-/// Why it could not be compared to the end.
-#[derive(Debug, thiserror::Error)]
-enum CompareError {
-    #[error(transparent)]
-    Database(#[from] SinkError),
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-}
 
 /// What came of it.
 struct Compared {
@@ -41,10 +32,7 @@ pub(super) async fn compare(
 ) -> io::Result<()> {
     match look(options, ledger).await {
         Ok(compared) => say(&compared, ledger, report),
-        Err(CompareError::Ledger(error)) if error.is_difference() => {
-            report.different(&error.to_string())
-        }
-        Err(error) => report.unchecked(&format!("Postgres: {error}")),
+        Err(error) => report.broken_off("Postgres", &error),
     }
 }
 

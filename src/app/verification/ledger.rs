@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::server::{RunningServer, ServerError};
 use crate::env::RealDisk;
 use crate::journal::{self, Entry, JournalError, Opening, Tail, snapshot};
+use crate::reconcile::SinkError;
 use crate::sale::{Recovered, State};
 use crate::types::Lsn;
 
@@ -52,6 +53,15 @@ impl LedgerError {
             Self::Journal(JournalError::Damaged { .. } | JournalError::Contradiction { .. })
         )
     }
+}
+
+/// Why a sink could not be compared with the journal, or not to the end.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CompareError {
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
 }
 
 /// A journal with the state that it leads to.

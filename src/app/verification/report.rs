@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use super::ledger::CompareError;
 use crate::reconcile::Findings;
 
 /// Exit code when something is not as it must be.
@@ -69,6 +70,16 @@ impl<'a> Report<'a> {
     pub(super) fn unchecked(&mut self, line: &str) -> io::Result<()> {
         self.unchecked += 1;
         writeln!(self.out, "NOT CHECKED: {line}")
+    }
+
+    /// The comparison of `whom` could not be made, or not to its end.
+    pub(super) fn broken_off(&mut self, whom: &str, error: &CompareError) -> io::Result<()> {
+        match error {
+            CompareError::Ledger(error) if error.is_difference() => {
+                self.different(&error.to_string())
+            }
+            error => self.unchecked(&format!("{whom}: {error}")),
+        }
     }
 
     /// The last line, and the exit code.
