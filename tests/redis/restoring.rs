@@ -105,7 +105,8 @@ fn a_sale_that_would_have_expired_is_not_written() {
     story.tell(&place.journal, 14_000);
     let closed = Record::SaleClosed { sale: SaleId(1) };
     let closed_at = Timestamp::from_seconds(BEGIN_SECONDS);
-    place.journal.append(closed_at, &closed);
+    let lsn = place.journal.append(closed_at, &closed);
+    place.journal.wait(lsn).expect("the disk works");
     let (last, (_, expected)) = trim(&place, &mut story);
     // Whoever wrote it would have had its number among the calls of this key.
     server.command(&["CONFIG", "SET", "slowlog-log-slower-than", "0"]);
