@@ -1,50 +1,121 @@
-//! The one thread that writes: whatever has gathered becomes a frame, one write and one
-//! `fdatasync`; meanwhile the next batch gathers. The batch size adjusts itself to the disk.
+//! Writing: whatever has gathered becomes a frame, one write and one `fdatasync`; meanwhile the next
+//! batch gathers. The batch size adjusts itself to the disk.
+//!
+//! One at a time holds the [`Committer`] and writes with it: its own thread, or a worker at the end
+//! of a turn ([`super::turn`]). Whoever finds it taken may leave: the holder looks at the queue once
+//! more after it has let go.
 
 use std::sync::Arc;
 use std::thread;
+
+use parking_lot::Mutex;
 
 use super::Durability;
 use super::error::JournalError;
 use super::frame::{self, FRAME_HEADER_BYTES};
 use super::segment::{SEGMENT_HEADER_BYTES, Segment};
-use super::shared::{Batch, Shared};
+use super::shared::{Batch, Shared, Taken};
 use crate::env::Clock;
 use crate::sync::Ordering;
 
-/// The committer's own state: where it writes.
+/// Where is written, and how.
 pub(super) struct Committer {
-    pub(super) shared: Arc<Shared>,
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) durability: Durability,
-    pub(super) segment: Segment,
-    pub(super) offset: u64,
+    shared: Arc<Shared>,
+    clock: Arc<dyn Clock>,
+    durability: Durability,
+    segment: Segment,
+    offset: u64,
+    buffer: Vec<u8>,
+    ended: bool,
+}
+
+/// What came of a worker's attempt to commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Led {
+    /// A batch is durable.
+    Committed,
+    /// There was none, or nothing is written any more.
+    Nothing,
+    /// It needs the next segment, for which one may have to wait.
+    NeedsSegment,
 }
 
 impl Committer {
-    /// Writes until the journal is closed or fails.
-    pub(super) fn run(mut self) {
-        if let Err(error) = self.write_batches() {
-            self.shared.fail(&error);
-        }
-        self.shared.end_committer();
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        clock: Arc<dyn Clock>,
+        durability: Durability,
+        segment: Segment,
+        offset: u64,
+    ) -> Self {
+        let committer = Self {
+            shared,
+            clock,
+            durability,
+            segment,
+            offset,
+            buffer: Shared::empty_buffer(),
+            ended: false,
+        };
+        committer.publish_room();
+        committer
     }
 
-    fn write_batches(&mut self) -> Result<(), JournalError> {
-        let mut spare = Shared::empty_buffer();
+    /// The thread's work: writes until the journal is closed or fails.
+    pub(super) fn run(committer: &Mutex<Self>, shared: &Shared) {
         loop {
             // Read before the queue: what is enqueued before the closing is then taken.
-            let closing = self.shared.closing.load(Ordering::Acquire);
-            match self.shared.take_batch(&mut spare) {
-                Some(batch) => self.commit(&batch, &mut spare)?,
-                None if closing => return Ok(()),
-                None => thread::park(),
+            let closing = shared.closing.load(Ordering::Acquire);
+            let is_over = committer.lock().commit_all();
+            // Looked at after letting go, because whoever found the committer taken has left.
+            if is_over || closing && !shared.has_pending() {
+                break;
             }
+            if !shared.has_pending() {
+                thread::park();
+            }
+        }
+        committer.lock().ended = true;
+        shared.end_committer();
+    }
+
+    /// Commits until nothing waits; whether nothing will be written any more.
+    fn commit_all(&mut self) -> bool {
+        while !self.ended
+            && let Taken::Batch(batch) = self.shared.take_batch(&mut self.buffer, u64::MAX)
+        {
+            self.commit(&batch);
+        }
+        self.ended
+    }
+
+    /// Commits one batch for the worker that holds the committer. Does not wait for a segment.
+    pub(super) fn lead(&mut self) -> Led {
+        if self.ended {
+            return Led::Nothing;
+        }
+        let room_bytes = self.segment.header.length_bytes - self.offset;
+        match self.shared.take_batch(&mut self.buffer, room_bytes) {
+            Taken::Batch(batch) => {
+                self.commit(&batch);
+                Led::Committed
+            }
+            Taken::Nothing => Led::Nothing,
+            Taken::TooLarge => Led::NeedsSegment,
         }
     }
 
-    fn commit(&mut self, batch: &Batch, buffer: &mut Vec<u8>) -> Result<(), JournalError> {
-        let frame_bytes = frame::frame_bytes(buffer.len() - FRAME_HEADER_BYTES) as u64;
+    fn commit(&mut self, batch: &Batch) {
+        if let Err(error) = self.try_commit(batch) {
+            // The pages may be gone after a failed sync, so that trying again could confirm
+            // what is not on the disk.
+            self.ended = true;
+            self.shared.fail(&error);
+        }
+    }
+
+    fn try_commit(&mut self, batch: &Batch) -> Result<(), JournalError> {
+        let frame_bytes = frame::frame_bytes(self.buffer.len() - FRAME_HEADER_BYTES) as u64;
         assert!(
             SEGMENT_HEADER_BYTES + frame_bytes <= self.segment.header.length_bytes,
             "a batch fits into a segment, because what may be pending is bounded"
@@ -52,22 +123,23 @@ impl Committer {
         if self.offset + frame_bytes > self.segment.header.length_bytes {
             self.advance()?;
         }
-        frame::seal(self.segment.header.seed, batch.first, batch.count, buffer);
+        let seed = self.segment.header.seed;
+        frame::seal(seed, batch.first, batch.count, &mut self.buffer);
         let started_us = self.clock.monotonic_us();
-        self.write(buffer)?;
+        self.write()?;
         let took_us = self.clock.monotonic_us().saturating_sub(started_us);
         self.offset += frame_bytes;
         self.publish_room();
         self.shared.progress.publish(batch.last());
-        self.shared.record_batch(batch, buffer.len(), took_us);
+        self.shared.record_batch(batch, self.buffer.len(), took_us);
         Ok(())
     }
 
-    fn write(&self, frame: &[u8]) -> Result<(), JournalError> {
+    fn write(&self) -> Result<(), JournalError> {
         let path = &self.segment.path;
         self.segment
             .file
-            .write_at(frame, self.offset)
+            .write_at(&self.buffer, self.offset)
             .map_err(JournalError::io("write", path))?;
         match self.durability {
             Durability::Fsync => self

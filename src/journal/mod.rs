@@ -18,6 +18,7 @@ pub mod snapshot;
 
 mod committer;
 mod opening;
+mod pace;
 mod preparer;
 mod progress;
 mod reader;
@@ -26,6 +27,7 @@ mod shared;
 mod status;
 mod tail;
 mod trim;
+mod turn;
 mod waiters;
 
 use std::path::{Path, PathBuf};
@@ -50,7 +52,7 @@ use crate::env::{Clock, Disk, DiskFile, Entropy};
 use crate::limits;
 use crate::sync::Ordering;
 use crate::types::{Lsn, Timestamp};
-use committer::Committer;
+use committer::{Committer, Led};
 use preparer::Preparer;
 use segment::Segment;
 use shared::Shared;
@@ -108,6 +110,7 @@ pub enum NotAdmitted {
 /// An open journal.
 pub struct Journal {
     shared: Arc<Shared>,
+    committer: Arc<Mutex<Committer>>,
     disk: Arc<dyn Disk>,
     dir: PathBuf,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -139,13 +142,14 @@ impl Journal {
             start.prepared,
             tools.fail_stop,
         ));
-        let committer = Committer {
-            shared: Arc::clone(&shared),
-            clock: Arc::clone(&tools.clock),
-            durability: options.durability,
-            segment: start.segment,
-            offset: start.offset,
-        };
+        // Says at once how much room there is, so that records are taken from the beginning.
+        let committer = Arc::new(Mutex::new(Committer::new(
+            Arc::clone(&shared),
+            Arc::clone(&tools.clock),
+            options.durability,
+            start.segment,
+            start.offset,
+        )));
         let preparer = Preparer {
             shared: Arc::clone(&shared),
             disk: Arc::clone(&disk),
@@ -155,18 +159,21 @@ impl Journal {
             segment_bytes,
             next_number: start.last_number + 1,
         };
-        // Done here and not only by the thread, so that the journal takes records at once.
-        shared.set_room(committer.segment.header.length_bytes - committer.offset);
         let spawned = |name: &str, run: Box<dyn FnOnce() + Send>| {
             let thread = Builder::new().name(name.into()).spawn(run);
             thread.map_err(JournalError::io("start a thread for", &dir))
         };
-        let committer = spawned("commit", Box::new(move || committer.run()))?;
-        shared.committer.get_or_init(|| committer.thread().clone());
-        let preparer = spawned("prepare", Box::new(move || preparer.run()))?;
-        let threads = Mutex::new(vec![committer, preparer]);
+        let commit = {
+            let (committer, shared) = (Arc::clone(&committer), Arc::clone(&shared));
+            move || Committer::run(&committer, &shared)
+        };
+        let commit = spawned("commit", Box::new(commit))?;
+        shared.committer.get_or_init(|| commit.thread().clone());
+        let prepare = spawned("prepare", Box::new(move || preparer.run()))?;
+        let threads = Mutex::new(vec![commit, prepare]);
         Ok(Self {
             shared,
+            committer,
             disk,
             dir,
             threads,
@@ -200,7 +207,32 @@ impl Journal {
     /// # Errors
     /// The journal failed before.
     pub fn wait(&self, lsn: Lsn) -> Result<(), JournalFailed> {
+        // A worker's thread that blocks here does not come to the end of its turn.
+        self.shared.wake_committer();
         self.shared.progress.wait(lsn)
+    }
+
+    /// Sees to it that what a worker has enqueued in its turn is committed: here, where that costs
+    /// less than a hand-over, and else by the committer's thread.
+    fn commit_turn(&self) {
+        // Looked at after letting go, because whoever found the committer taken has left.
+        while self.shared.has_pending() {
+            if !self.shared.pace.is_quick() {
+                return self.shared.wake_committer();
+            }
+            let Some(mut committer) = self.committer.try_lock() else {
+                return;
+            };
+            match committer.lead() {
+                Led::Committed => {}
+                Led::Nothing => return,
+                Led::NeedsSegment => return self.shared.wake_committer(),
+            }
+        }
+    }
+
+    fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     /// The newest durable record.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use super::error::JournalFailed;
-use crate::sync::{AtomicBool, AtomicU64, Condvar, Mutex, Ordering};
+use crate::sync::{AtomicBool, AtomicU64, Condvar, Mutex, Ordering, fence};
 use crate::types::Lsn;
 
 /// The durable LSN, published by the committer and followed by everybody else.
@@ -17,26 +17,54 @@ pub struct Progress {
     advanced: Condvar,
 }
 
-/// A worker's one place to be woken at: once per batch, however many of its requests wait.
-#[derive(Default)]
+/// Nobody asked to be woken.
+const NOBODY: u64 = u64::MAX;
+
+/// A worker's one place to be woken at, however many of its requests wait. It is woken only for what
+/// it asked for: a worker that is at work looks for itself at the end of its turn.
 pub struct Listener {
     waker: Mutex<Option<Waker>>,
+    asked: AtomicU64,
+}
+
+impl Default for Listener {
+    fn default() -> Self {
+        Self {
+            waker: Mutex::default(),
+            asked: AtomicU64::new(NOBODY),
+        }
+    }
 }
 
 impl Listener {
-    /// From now on `waker` is woken after each batch.
+    /// From now on `waker` is woken.
     pub fn listen(&self, waker: &Waker) {
-        let mut current = self.waker.lock();
-        if !current
-            .as_ref()
-            .is_some_and(|current| current.will_wake(waker))
-        {
-            *current = Some(waker.clone());
-        }
+        *self.waker.lock() = Some(waker.clone());
     }
 
-    fn wake(&self) {
-        if let Some(waker) = &*self.waker.lock() {
+    /// Asks to be woken, once, when `lsn` is durable, unless it is by now, or never will be.
+    #[must_use]
+    pub fn ask(&self, progress: &Progress, lsn: Lsn) -> bool {
+        self.asked.store(lsn.0, Ordering::Relaxed);
+        // With the one in `wake_all`: asking and publishing cannot both miss the other.
+        fence(Ordering::SeqCst);
+        let reached = progress.reached(lsn).is_some();
+        if reached {
+            self.asked.store(NOBODY, Ordering::Relaxed);
+        }
+        reached
+    }
+
+    fn wake_for(&self, durable: u64) {
+        let asked = self.asked.load(Ordering::Relaxed);
+        let is_wanted = asked <= durable && asked != NOBODY;
+        // Fails where the worker is awake by itself, and has asked for something else.
+        let taken = is_wanted
+            && self
+                .asked
+                .compare_exchange(asked, NOBODY, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok();
+        if taken && let Some(waker) = &*self.waker.lock() {
             waker.wake_by_ref();
         }
     }
@@ -75,16 +103,17 @@ impl Progress {
         self.listeners.lock().push(listener);
     }
 
-    /// Everything up to `durable` is on the disk now. Only the committer calls this.
+    /// Everything up to `durable` is on the disk now. Only whoever holds the committer calls
+    /// this.
     pub fn publish(&self, durable: Lsn) {
         self.durable.store(durable.0, Ordering::Release);
-        self.wake_all();
+        self.wake_all(durable.0);
     }
 
     /// Nothing will become durable any more.
     pub fn fail(&self) {
         self.failed.store(true, Ordering::Release);
-        self.wake_all();
+        self.wake_all(u64::MAX);
     }
 
     /// Blocks the thread until `lsn` is durable.
@@ -101,9 +130,10 @@ impl Progress {
         }
     }
 
-    fn wake_all(&self) {
+    fn wake_all(&self, durable: u64) {
+        fence(Ordering::SeqCst);
         for listener in &*self.listeners.lock() {
-            listener.wake();
+            listener.wake_for(durable);
         }
         // Taking the lock between the change and the notification keeps a thread that has just
         // looked and not yet begun to wait from missing it.

@@ -9,10 +9,12 @@ use hdrhistogram::Histogram;
 use super::FailStop;
 use super::codec;
 use super::error::JournalError;
-use super::frame::{FRAME_ALIGN_BYTES, FRAME_HEADER_BYTES};
+use super::frame::{self, FRAME_ALIGN_BYTES, FRAME_HEADER_BYTES};
+use super::pace::Pace;
 use super::progress::Progress;
 use super::record::Record;
 use super::segment::Segment;
+use super::turn;
 use crate::sync::{AtomicBool, AtomicU64, Condvar, Mutex, Ordering};
 use crate::types::{Lsn, Timestamp};
 
@@ -21,6 +23,7 @@ const FULL_RETRY: Duration = Duration::from_millis(200);
 
 pub(super) struct Shared {
     pub(super) progress: Progress,
+    pub(super) pace: Pace,
     pub(super) closing: AtomicBool,
     committer_ended: AtomicBool,
     pub(super) committer: OnceLock<Thread>,
@@ -65,6 +68,14 @@ pub(super) struct Batch {
     pub(super) count: u32,
 }
 
+/// What the queue gave.
+pub(super) enum Taken {
+    Batch(Batch),
+    Nothing,
+    /// The frame would not fit into the room. It stays in the queue.
+    TooLarge,
+}
+
 impl Batch {
     pub(super) fn last(&self) -> Lsn {
         Lsn(self.first.0 + u64::from(self.count) - 1)
@@ -86,6 +97,7 @@ impl Shared {
         };
         Self {
             progress: Progress::starting_at(durable),
+            pace: Pace::default(),
             closing: AtomicBool::new(false),
             committer_ended: AtomicBool::new(false),
             committer: OnceLock::new(),
@@ -127,26 +139,42 @@ impl Shared {
                 .store(queue.buffer.len() as u64, Ordering::Relaxed);
             (lsn, queue.count == 1)
         };
-        if first && let Some(committer) = self.committer.get() {
-            committer.unpark();
+        if first && !turn::will_commit(self) {
+            self.wake_committer();
         }
         lsn
     }
 
-    /// Exchanges the gathered records for the empty `spare`.
-    pub(super) fn take_batch(&self, spare: &mut Vec<u8>) -> Option<Batch> {
-        spare.truncate(FRAME_HEADER_BYTES);
+    /// Lets the committer's thread see to what waits.
+    pub(super) fn wake_committer(&self) {
+        if let Some(committer) = self.committer.get() {
+            committer.unpark();
+        }
+    }
+
+    /// Exchanges the gathered records for the contents of `buffer`, which are dropped, if their frame
+    /// takes no more than `room_bytes`.
+    pub(super) fn take_batch(&self, buffer: &mut Vec<u8>, room_bytes: u64) -> Taken {
+        buffer.truncate(FRAME_HEADER_BYTES);
         let mut queue = self.queue.lock();
         if queue.count == 0 {
-            return None;
+            return Taken::Nothing;
         }
-        std::mem::swap(&mut queue.buffer, spare);
+        if frame::frame_bytes(queue.buffer.len() - FRAME_HEADER_BYTES) as u64 > room_bytes {
+            return Taken::TooLarge;
+        }
+        std::mem::swap(&mut queue.buffer, buffer);
         let count = std::mem::take(&mut queue.count);
         self.pending_bytes.store(0, Ordering::Relaxed);
-        Some(Batch {
+        Taken::Batch(Batch {
             first: Lsn(queue.next.0 - u64::from(count)),
             count,
         })
+    }
+
+    /// Whether records wait to be committed.
+    pub(super) fn has_pending(&self) -> bool {
+        self.queue.lock().count > 0
     }
 
     /// The last record that has a number, whether or not it is on the disk.
@@ -262,9 +290,7 @@ impl Shared {
             self.closing.store(true, Ordering::Release);
         }
         self.next_changed.notify_all();
-        if let Some(committer) = self.committer.get() {
-            committer.unpark();
-        }
+        self.wake_committer();
     }
 
     /// The committer writes nothing any more.
@@ -295,6 +321,7 @@ impl Shared {
     }
 
     pub(super) fn record_batch(&self, batch: &Batch, bytes: usize, took_us: u64) {
+        self.pace.record(took_us);
         let mut figures = self.figures.lock();
         figures.batches += 1;
         figures.records += u64::from(batch.count);

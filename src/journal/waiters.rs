@@ -1,6 +1,6 @@
 //! The requests of one worker that wait for their record to be durable.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::rc::Rc;
@@ -10,14 +10,17 @@ use std::task::{Context, Poll, Waker};
 use super::Journal;
 use super::error::JournalFailed;
 use super::progress::Listener;
+use super::turn;
 use crate::types::Lsn;
 
-/// A worker's waiting requests, in the order of their records. The committer wakes the worker once
-/// a batch; [`Self::drive`] then wakes, on the worker's own thread, all whose records are durable.
+/// A worker's waiting requests, in the order of their records. At the end of every turn in which the
+/// worker has enqueued records, [`Self::drive`] sees to it that they are committed; once they are
+/// durable it wakes all who wait for them, on the worker's own thread.
 pub struct CommitWaiters {
     journal: Arc<Journal>,
     listener: Arc<Listener>,
     waiting: RefCell<VecDeque<(Lsn, Waker)>>,
+    driver: OnceCell<Waker>,
 }
 
 impl CommitWaiters {
@@ -30,6 +33,7 @@ impl CommitWaiters {
             journal,
             listener,
             waiting: RefCell::default(),
+            driver: OnceCell::new(),
         })
     }
 
@@ -50,11 +54,18 @@ impl CommitWaiters {
         })
     }
 
-    /// Wakes the waiters, a whole batch at a time, for as long as it is polled. Without it nobody
-    /// is woken: spawn it once per worker.
+    /// Commits, and wakes the waiters, a whole batch at a time, for as long as it is polled. Without it
+    /// nobody is woken: spawn it once per worker.
     pub async fn drive(self: Rc<Self>) {
         poll_fn(|context| {
-            self.listener.listen(context.waker());
+            // A task's waker stays good for its whole life.
+            self.driver.get_or_init(|| {
+                let waker = context.waker();
+                self.listener.listen(waker);
+                turn::begin(self.journal.shared(), waker);
+                waker.clone()
+            });
+            self.journal.commit_turn();
             self.release();
             Poll::<()>::Pending
         })
@@ -73,9 +84,6 @@ impl CommitWaiters {
         self.waiting.borrow().is_empty()
     }
 
-    // The committer publishes first and wakes the worker afterwards, and `drive` runs on this same
-    // thread. So a batch that becomes durable between the look at `reached` and this is seen by
-    // the run of `drive` that its wake-up causes.
     fn enqueue(&self, lsn: Lsn, context: &Context<'_>) {
         let mut waiting = self.waiting.borrow_mut();
         let place = match waiting.back() {
@@ -83,18 +91,30 @@ impl CommitWaiters {
             _ => waiting.len(),
         };
         waiting.insert(place, (lsn, context.waker().clone()));
+        // For all behind the first, `drive` has asked to be woken already, or is about to.
+        if place == 0
+            && let Some(driver) = self.driver.get()
+        {
+            driver.wake_by_ref();
+        }
     }
 
     fn release(&self) {
         let progress = self.journal.progress();
         let mut waiting = self.waiting.borrow_mut();
-        while waiting
-            .front()
-            .is_some_and(|(lsn, _)| progress.reached(*lsn).is_some())
-        {
+        while let Some((lsn, _)) = waiting.front() {
+            if progress.reached(*lsn).is_none() && !self.listener.ask(progress, *lsn) {
+                return;
+            }
             if let Some((_, waker)) = waiting.pop_front() {
                 waker.wake();
             }
         }
+    }
+}
+
+impl Drop for CommitWaiters {
+    fn drop(&mut self) {
+        turn::stop(self.journal.shared());
     }
 }

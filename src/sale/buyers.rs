@@ -4,12 +4,13 @@
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use hashbrown::hash_map::Entry;
-use hashbrown::{HashMap, HashTable};
+use hashbrown::HashTable;
 use parking_lot::{Mutex, MutexGuard};
+use smallvec::SmallVec;
 
+use super::codes::Codes;
 use super::outcome::PurchaseResult;
-use crate::limits::{BUYER_SHARDS, BUYERS_PER_SALE_MAX, CODE_SHARDS};
+use crate::limits::{BUYER_SHARDS, BUYERS_PER_SALE_MAX};
 use crate::types::{ItemIndex, Lsn, Timestamp};
 
 /// A buyer's number in its sale.
@@ -34,8 +35,9 @@ pub struct OpenCheckout {
     pub secret: u128,
     /// Until when its units are held; `None` when the sale knows no holds.
     pub hold_until: Option<Timestamp>,
-    /// Its items, in the order of their coming, with their quantities.
-    pub lines: Vec<(ItemIndex, u32)>,
+    /// Its items, in the order of their coming, with their quantities. As many as take no more room
+    /// than the pointer to a list are kept in place.
+    pub lines: SmallVec<[(ItemIndex, u32); 2]>,
 }
 
 impl OpenCheckout {
@@ -78,15 +80,33 @@ pub enum CheckoutEnd {
 /// All buyers of a sale.
 pub struct Buyers {
     shards: Box<[Mutex<BuyerShard>]>,
-    codes: Box<[Mutex<HashMap<u128, BuyerRef, foldhash::fast::RandomState>>]>,
+    codes: Codes,
     hasher: foldhash::fast::RandomState,
 }
 
 /// The buyers under one lock.
 pub struct BuyerShard {
     number: u32,
-    by_user: HashTable<u32>,
-    buyers: Vec<Buyer>,
+    by_user: HashTable<Slot>,
+    /// In pieces of [`PIECE_BUYERS`], so that growing moves nobody and reserves little.
+    pieces: Vec<Vec<Buyer>>,
+}
+
+/// Buyers that are allocated at once.
+const PIECE_BUYERS: usize = 32;
+
+/// Where a user is, with half of the hash: a growing table then need not read every user's id.
+#[derive(Clone, Copy)]
+struct Slot {
+    hash: u32,
+    number: u32,
+}
+
+impl Slot {
+    /// The hash for the table, which looks at its lowest and its highest bits.
+    fn spread(self) -> u64 {
+        u64::from(self.hash) << 32 | u64::from(self.hash)
+    }
 }
 
 impl Default for Buyers {
@@ -94,13 +114,13 @@ impl Default for Buyers {
         let shard = |number| BuyerShard {
             number,
             by_user: HashTable::new(),
-            buyers: Vec::new(),
+            pieces: Vec::new(),
         };
         Self {
             shards: (0..BUYER_SHARDS as u32)
                 .map(|number| Mutex::new(shard(number)))
                 .collect(),
-            codes: (0..CODE_SHARDS).map(|_| Mutex::default()).collect(),
+            codes: Codes::default(),
             hasher: foldhash::fast::RandomState::default(),
         }
     }
@@ -110,18 +130,14 @@ impl Default for Buyers {
 pub struct LockedUser<'a> {
     /// The shard.
     pub shard: MutexGuard<'a, BuyerShard>,
-    hasher: &'a foldhash::fast::RandomState,
-    hash: u64,
+    hash: u32,
 }
 
 impl LockedUser<'_> {
     /// The user's number, if they are a buyer.
     #[must_use]
     pub fn find(&self, user: &str) -> Option<BuyerRef> {
-        let buyers = &self.shard.buyers;
-        let is_user = |&slot: &u32| &*buyers[slot as usize].user == user;
-        let slot = *self.shard.by_user.find(self.hash, is_user)?;
-        Some(self.shard.reference(slot))
+        self.shard.find(user, self.hash)
     }
 
     /// The user's number, who becomes a buyer if they are none yet.
@@ -129,29 +145,52 @@ impl LockedUser<'_> {
     /// # Panics
     /// The sale has [`BUYERS_PER_SALE_MAX`] buyers.
     pub fn find_or_insert(&mut self, user: &str) -> BuyerRef {
-        if let Some(found) = self.find(user) {
-            return found;
+        let found = self.find(user);
+        found.unwrap_or_else(|| self.shard.insert(user, self.hash))
+    }
+}
+
+impl BuyerShard {
+    fn find(&self, user: &str, hash: u32) -> Option<BuyerRef> {
+        let wanted = Slot { hash, number: 0 };
+        let is_user = |slot: &Slot| slot.hash == hash && *self.at(slot.number).user == *user;
+        let slot = self.by_user.find(wanted.spread(), is_user)?;
+        Some(self.reference(slot.number))
+    }
+
+    fn insert(&mut self, user: &str, hash: u32) -> BuyerRef {
+        let full = self
+            .pieces
+            .last()
+            .is_none_or(|piece| piece.len() == PIECE_BUYERS);
+        if full {
+            self.pieces.push(Vec::with_capacity(PIECE_BUYERS));
         }
-        let shard = &mut *self.shard;
-        let slot = shard.buyers.len() as u32;
+        let place = self.pieces.len() - 1;
+        let piece = &mut self.pieces[place];
+        let number = (place * PIECE_BUYERS + piece.len()) as u32;
         assert!(
-            slot < BUYERS_PER_SALE_MAX / BUYER_SHARDS as u32,
+            number < BUYERS_PER_SALE_MAX / BUYER_SHARDS as u32,
             "a sale has too many buyers"
         );
-        shard.buyers.push(Buyer {
+        piece.push(Buyer {
             user: user.into(),
             bought: 0,
             open: None,
             closed: Vec::new(),
         });
-        let (buyers, hasher) = (&shard.buyers, self.hasher);
-        let rehash = |&slot: &u32| hasher.hash_one(&*buyers[slot as usize].user);
-        shard.by_user.insert_unique(self.hash, slot, rehash);
-        shard.reference(slot)
+        let slot = Slot { hash, number };
+        let spread = slot.spread();
+        self.by_user
+            .insert_unique(spread, slot, |slot| slot.spread());
+        self.reference(number)
     }
-}
 
-impl BuyerShard {
+    fn at(&self, number: u32) -> &Buyer {
+        let number = number as usize;
+        &self.pieces[number / PIECE_BUYERS][number % PIECE_BUYERS]
+    }
+
     fn reference(&self, slot: u32) -> BuyerRef {
         BuyerRef(slot * BUYER_SHARDS as u32 + self.number)
     }
@@ -159,15 +198,17 @@ impl BuyerShard {
     /// The buyer with this number, which must be of this shard.
     pub fn buyer(&mut self, reference: BuyerRef) -> &mut Buyer {
         debug_assert_eq!(reference.0 % BUYER_SHARDS as u32, self.number);
-        &mut self.buyers[reference.0 as usize / BUYER_SHARDS]
+        let number = reference.0 as usize / BUYER_SHARDS;
+        &mut self.pieces[number / PIECE_BUYERS][number % PIECE_BUYERS]
     }
 
     /// All buyers of the shard with their numbers.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (BuyerRef, &mut Buyer)> {
         let number = self.number;
         let reference = move |slot: usize| BuyerRef(slot as u32 * BUYER_SHARDS as u32 + number);
-        self.buyers
+        self.pieces
             .iter_mut()
+            .flatten()
             .enumerate()
             .map(move |(slot, buyer)| (reference(slot), buyer))
     }
@@ -178,12 +219,11 @@ impl Buyers {
     #[must_use]
     pub fn lock_user(&self, user: &str) -> LockedUser<'_> {
         let hash = self.hasher.hash_one(user);
-        // The table uses the low and the very highest bits; the shard takes some in between.
-        let index = (hash >> 40) as usize % self.shards.len();
+        // The table has the lower half; the shard is chosen by the upper one.
+        let index = (hash >> 32) as usize % self.shards.len();
         LockedUser {
             shard: self.shards[index].lock(),
-            hasher: &self.hasher,
-            hash,
+            hash: hash as u32,
         }
     }
 
@@ -197,24 +237,16 @@ impl Buyers {
         self.shards.iter().map(|shard| shard.lock())
     }
 
-    fn codes(&self, secret: u128) -> &Mutex<HashMap<u128, BuyerRef, foldhash::fast::RandomState>> {
-        &self.codes[(secret >> 64) as usize % CODE_SHARDS]
-    }
-
-    /// The buyer whose checkout has this code.
+    /// The buyer whose checkout has this code; or some buyer, for a code that nobody has: whoever
+    /// locks them sees which.
     #[must_use]
     pub fn by_code(&self, secret: u128) -> Option<BuyerRef> {
-        self.codes(secret).lock().get(&secret).copied()
+        self.codes.find(secret)
     }
 
-    /// Remembers whose a code is; `false`, and nothing is changed, when the code was there already.
+    /// Remembers whose a code is; `false`, and nothing is changed, when it cannot be told from one
+    /// that was there already.
     pub fn insert_code(&self, secret: u128, buyer: BuyerRef) -> bool {
-        match self.codes(secret).lock().entry(secret) {
-            Entry::Occupied(_) => false,
-            Entry::Vacant(place) => {
-                place.insert(buyer);
-                true
-            }
-        }
+        self.codes.insert(secret, buyer)
     }
 }

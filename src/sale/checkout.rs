@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::buyers::{Buyer, BuyerRef, LockedUser, OpenCheckout};
 use super::engine::Engine;
 use super::outcome::{CheckoutOutcome, Decision};
@@ -168,7 +170,7 @@ impl Engine {
         OpenCheckout {
             secret,
             hold_until,
-            lines: Vec::with_capacity(1),
+            lines: SmallVec::new(),
         }
     }
 

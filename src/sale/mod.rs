@@ -18,6 +18,7 @@ mod buyers;
 mod catalogue;
 mod checkout;
 mod closing;
+mod codes;
 mod creation;
 mod engine;
 mod inventory;

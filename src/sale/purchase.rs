@@ -40,7 +40,8 @@ impl Engine {
             .as_ref()
             .filter(|open| open.secret == code.secret)
         else {
-            unreachable!("a code that is known is of an open or of a closed checkout");
+            // The code has only its one half in common with one of this buyer's.
+            return Decision::immediate(PurchaseOutcome::CheckoutNotFound);
         };
         // Under the lock, as in a checkout.
         if sale.is_closed() || now >= sale.terms.ended_at {

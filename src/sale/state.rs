@@ -337,7 +337,7 @@ impl Sale {
                 buyer.open = Some(OpenCheckout {
                     secret,
                     hold_until,
-                    lines: vec![(item, quantity)],
+                    lines: smallvec::smallvec![(item, quantity)],
                 });
                 if let Some(until) = hold_until {
                     self.holds.lock().push_back(Hold {

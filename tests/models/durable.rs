@@ -20,22 +20,21 @@ impl Wake for Alarm {
     }
 }
 
-/// A worker as in `journal/waiters.rs`: its task looks, and enqueues itself; its driver listens, and
-/// releases what it finds durable; the worker then sleeps until it is woken.
+/// A worker as in `journal/waiters.rs`: its driver looks what is durable, asks to be woken for what is
+/// not, and the worker then sleeps until it is.
 fn suspend(progress: &Progress, lsn: Lsn) -> Result<(), JournalFailed> {
     let listener = Arc::new(Listener::default());
     progress.subscribe(Arc::clone(&listener));
     let alarm = Arc::new(Alarm(Notify::new()));
     let waker = Waker::from(Arc::clone(&alarm));
-    if let Some(reached) = progress.reached(lsn) {
-        return reached;
-    }
+    listener.listen(&waker);
     loop {
-        listener.listen(&waker);
         if let Some(reached) = progress.reached(lsn) {
             return reached;
         }
-        alarm.0.wait();
+        if !listener.ask(progress, lsn) {
+            alarm.0.wait();
+        }
     }
 }
 

@@ -1,0 +1,100 @@
+//! Whose a checkout code is.
+
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+use parking_lot::Mutex;
+
+use super::buyers::BuyerRef;
+use crate::limits::CODE_SHARDS;
+
+/// The buyer of every code of a sale. Of a code only half is kept, which is unique in the sale; the
+/// buyer, who has the whole of it, tells whether it is right. That makes an entry of 12 bytes, where
+/// the whole code would take 32.
+pub(super) struct Codes {
+    shards: Box<[Mutex<HashTable<Code>>]>,
+}
+
+#[derive(Clone, Copy)]
+struct Code {
+    /// Half of the secret in two words, for the alignment.
+    half: [u32; 2],
+    buyer: u32,
+}
+
+impl Code {
+    /// Codes are random: they are their own hashes.
+    fn hash(&self) -> u64 {
+        u64::from(self.half[0]) << 32 | u64::from(self.half[1])
+    }
+}
+
+impl Default for Codes {
+    fn default() -> Self {
+        Self {
+            shards: (0..CODE_SHARDS).map(|_| Mutex::default()).collect(),
+        }
+    }
+}
+
+impl Codes {
+    /// The buyer of the code with this secret; or of another one with the same half.
+    pub(super) fn find(&self, secret: u128) -> Option<BuyerRef> {
+        let half = secret as u64;
+        let shard = self.shard(secret).lock();
+        let code = shard.find(half, |code| code.hash() == half)?;
+        Some(BuyerRef(code.buyer))
+    }
+
+    /// Remembers whose a code is; `false`, and nothing is changed, when its half is taken.
+    pub(super) fn insert(&self, secret: u128, buyer: BuyerRef) -> bool {
+        let half = secret as u64;
+        let mut shard = self.shard(secret).lock();
+        match shard.entry(half, |code| code.hash() == half, Code::hash) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(place) => {
+                place.insert(Code {
+                    half: [(half >> 32) as u32, half as u32],
+                    buyer: buyer.0,
+                });
+                true
+            }
+        }
+    }
+
+    /// Chosen by bits of the half that the table does not look at first.
+    fn shard(&self, secret: u128) -> &Mutex<HashTable<Code>> {
+        &self.shards[(secret as u64 >> 40) as usize % CODE_SHARDS]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::env::{Entropy, SeededEntropy};
+
+    #[test]
+    fn codes_lead_to_their_buyers() {
+        let (codes, entropy) = (Codes::default(), SeededEntropy::new(7));
+        let secrets: Vec<u128> = (0..10_000).map(|_| entropy.bits_128()).collect();
+        for (number, &secret) in secrets.iter().enumerate() {
+            assert_eq!(codes.find(secret), None);
+            assert!(codes.insert(secret, BuyerRef(number as u32)));
+        }
+        for (number, &secret) in secrets.iter().enumerate() {
+            assert_eq!(codes.find(secret), Some(BuyerRef(number as u32)));
+            assert!(!codes.insert(secret, BuyerRef(0)));
+        }
+    }
+
+    #[test]
+    fn a_half_belongs_to_one_code_only() {
+        let codes = Codes::default();
+        assert!(codes.insert(5, BuyerRef(1)));
+        assert!(!codes.insert(5 | 1 << 100, BuyerRef(2)));
+        assert_eq!(
+            codes.find(5 | 1 << 100),
+            Some(BuyerRef(1)),
+            "for the buyer to refuse"
+        );
+    }
+}
