@@ -1,0 +1,11 @@
+//! The load scripts of `perf`, run for real and short: their answers are all known ones, and what
+//! they count as sold is what the server has sold. How fast it was is not looked at.
+
+mod k6;
+mod tool;
+mod wrk;
+
+#[path = "../blackbox/client.rs"]
+mod client;
+#[path = "../blackbox/server.rs"]
+mod server;
