@@ -19,11 +19,11 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Puts load on a server, and proves its books afterwards
-    Load(load::Arguments),
+    Load(Box<load::Arguments>),
 }
 
 fn main() -> ExitCode {
     match Arguments::parse().command {
-        Command::Load(arguments) => load::command(arguments),
+        Command::Load(arguments) => load::command(&arguments),
     }
 }
