@@ -48,9 +48,14 @@ fn line(second: &Second, seconds_planned: u64) -> String {
     let latency_us = second.all_us();
     let ms = |quantile| latency_us.value_at_quantile(quantile) as f64 / 1e3;
     let [ok, refused, errors] = second.classes;
+    let number = second.number as u64 + 1;
+    let place = if number > seconds_planned {
+        "last answers".to_owned()
+    } else {
+        format!("{number:>4}/{seconds_planned} s")
+    };
     format!(
-        "{:>4}/{seconds_planned} s  planned {}/s  begun {}/s  sent {}/s  in flight {}  ok {ok}  refused {refused}  errors {errors}  p50 {:.2} ms  p99 {:.2} ms",
-        second.number + 1,
+        "{place}  planned {}/s  begun {}/s  sent {}/s  in flight {}  ok {ok}  refused {refused}  errors {errors}  p50 {:.2} ms  p99 {:.2} ms",
         second.planned,
         second.begun,
         second.sent,

@@ -123,3 +123,75 @@ impl Ledger {
         (self.sold_by_user.len(), most.unwrap_or(0))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use flashsale::journal::record::{CatalogueKind, Lines, SaleTerms};
+    use flashsale::types::{ItemIndex, SaleId, Timestamp};
+
+    use super::*;
+
+    const SALE: SaleId = SaleId(3);
+
+    fn ledger(purchases: &[(u128, &str, &[(u32, bool)])]) -> Ledger {
+        let mut ledger = Ledger::default();
+        let terms = SaleTerms {
+            started_at: Timestamp::from_seconds(0),
+            ended_at: Timestamp::from_seconds(1),
+            max_items_per_user: 2,
+            hold_seconds: 0,
+            catalogue: CatalogueKind::Generated {
+                seed: 0,
+                item_count: 10,
+            },
+        };
+        ledger.add(&Record::SaleCreated { sale: SALE, terms }, SALE.0, "we-");
+        for &(secret, user, lines) in purchases {
+            let lines: Vec<_> = lines
+                .iter()
+                .map(|&(item, sold)| PurchasedLine {
+                    item: ItemIndex(item),
+                    quantity: 1,
+                    sold,
+                })
+                .collect();
+            let lines = Lines::Slice(&lines);
+            let record = Record::Purchase {
+                sale: SALE,
+                secret,
+                user,
+                key: None,
+                lines,
+            };
+            ledger.add(&record, SALE.0, "we-");
+            ledger.add(&record, SALE.0 + 1, "we-");
+        }
+        ledger
+    }
+
+    #[test]
+    fn purchases_of_the_sale_are_added_up() {
+        let ledger = ledger(&[
+            (1, "we-1", &[(0, true), (1, false)]),
+            (2, "they", &[(1, true)]),
+        ]);
+        assert_eq!(
+            (ledger.sold(), ledger.oversold(), ledger.over_limit()),
+            (2, 0, 0)
+        );
+        assert_eq!((ledger.users(), ledger.used_twice), ((2, 1), 0));
+        assert!(ledger.purchases[&1].ours && !ledger.purchases[&2].ours);
+    }
+
+    #[test]
+    fn what_must_not_be_is_noticed() {
+        let twice = ledger(&[(1, "a", &[(0, true)]), (2, "b", &[(0, true)])]);
+        assert_eq!(twice.oversold(), 1);
+        let missing = ledger(&[(1, "a", &[(10, true)])]);
+        assert_eq!(missing.oversold(), 1);
+        let greedy = ledger(&[(1, "a", &[(0, true), (1, true)]), (2, "a", &[(2, true)])]);
+        assert_eq!((greedy.over_limit(), greedy.users()), (1, (1, 3)));
+        let spent = ledger(&[(1, "a", &[(0, true)]), (1, "a", &[(1, true)])]);
+        assert_eq!(spent.used_twice, 1);
+    }
+}

@@ -1,11 +1,14 @@
 //! A run in figures: what is printed, written as JSON, and drawn.
 
+mod charts;
 mod hgrm;
 mod host;
 mod html;
 mod plot;
 mod rows;
 mod summary;
+mod tables;
+mod text;
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};

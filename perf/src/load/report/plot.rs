@@ -7,7 +7,7 @@ const WIDTH: f64 = 860.0;
 const HEIGHT: f64 = 300.0;
 /// Room for the labels around the area.
 const LEFT: f64 = 64.0;
-const RIGHT: f64 = 24.0;
+const RIGHT: f64 = 32.0;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = 44.0;
 
