@@ -1,0 +1,133 @@
+//! A process that we started: when it is ready, and its end.
+
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// How long a process may take until it is ready.
+const PATIENCE: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// A process that does not outlive this, nor do its children.
+pub struct Process {
+    name: String,
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Runs `command`, whose output goes to the file `log`.
+    ///
+    /// # Errors
+    /// It cannot be run.
+    pub fn start(name: &str, command: &mut Command, log: PathBuf) -> Result<Self> {
+        let output = File::create(&log).with_context(|| log.display().to_string())?;
+        command
+            .stdin(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output);
+        let program = command.get_program().display().to_string();
+        let child = command
+            .spawn()
+            .with_context(|| format!("cannot run {program}"))?;
+        Ok(Self {
+            name: name.to_owned(),
+            child,
+            log,
+        })
+    }
+
+    /// Waits until `look` finds something in the output.
+    ///
+    /// # Errors
+    /// The process has ended, or takes too long; says what it wrote.
+    pub fn wait_for<T>(&mut self, mut look: impl FnMut(&str) -> Option<T>) -> Result<T> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let ended = self.child.try_wait()?;
+            let output = fs::read_to_string(&self.log).unwrap_or_default();
+            if let Some(found) = look(&output) {
+                return Ok(found);
+            }
+            if let Some(status) = ended {
+                bail!("{} ended with {status}:\n{output}", self.name);
+            }
+            if Instant::now() > deadline {
+                bail!("{} is not ready in time:\n{output}", self.name);
+            }
+            sleep(LOOK_EVERY);
+        }
+    }
+
+    /// The number of the process.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    fn children(&self) -> Vec<u32> {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id()));
+        let tasks = tasks.into_iter().flatten().flatten();
+        let lists = tasks.filter_map(|it| fs::read_to_string(it.path().join("children")).ok());
+        let ids = |list: String| -> Vec<u32> {
+            list.split(' ').filter_map(|id| id.parse().ok()).collect()
+        };
+        lists.flat_map(ids).collect()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Its children end with it or are ended: a parent that is killed cannot see to that.
+        let children = self.children();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let pids = children.into_iter().filter_map(|id| i32::try_from(id).ok());
+        for pid in pids.filter_map(Pid::from_raw) {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> (tempfile::TempDir, Process) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let log = dir.path().join("log");
+        let mut command = Command::new("sh");
+        let process = Process::start("sh", command.args(["-c", script]), log).expect("sh runs");
+        (dir, process)
+    }
+
+    #[test]
+    fn a_process_that_ends_early_says_why() {
+        let (_dir, mut process) = shell("echo no disk >&2; exit 3");
+        let error = process.wait_for(|_| None::<()>).expect_err("it ends");
+        let text = error.to_string();
+        assert!(text.contains("no disk") && text.contains('3'), "{text}");
+    }
+
+    #[test]
+    fn children_end_with_their_parent() {
+        let (_dir, mut process) = shell("sleep 600 & echo $!; wait");
+        let child = process.wait_for(|output| output.trim().parse::<u32>().ok());
+        let child = child.expect("its number");
+        drop(process);
+        let deadline = Instant::now() + PATIENCE;
+        let runs = || {
+            let stat = fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+            !stat.is_empty() && !stat.contains(") Z")
+        };
+        while runs() {
+            assert!(Instant::now() < deadline, "the child outlives its parent");
+            sleep(LOOK_EVERY);
+        }
+    }
+}
