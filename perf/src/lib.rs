@@ -1,0 +1,6 @@
+//! What flashsale is measured with and against.
+//!
+//! [`load`] asks a server for checkouts and purchases, in a closed loop or at a rate that is planned
+//! ahead, and says how long the answers took and whether the books are right afterwards.
+
+pub mod load;

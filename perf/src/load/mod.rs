@@ -1,0 +1,207 @@
+//! Load that can be trusted.
+//!
+//! [`run`] takes a [`Plan`] and gives an [`Outcome`]. Each thread of the generator is one epoll loop with
+//! nanosecond timeouts over non-blocking sockets, which costs the machine that it shares with the server
+//! about as little as can be.
+//!
+//! In an open loop the moments of all arrivals are planned before anything is sent. A latency counts
+//! from there, whoever was late: the server that let connections queue up, or the generator. What the
+//! generator itself was late is measured apart, and a run in which that was often the case is invalid.
+
+mod answer;
+mod arguments;
+mod connection;
+mod cpu;
+mod generator;
+mod journey;
+mod outcome;
+mod plan;
+mod receipt;
+mod recorder;
+mod schedule;
+mod shop;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use flashsale::types::CheckoutCode;
+
+pub use answer::{Class, Kind};
+pub use arguments::{Arguments, command};
+pub use cpu::Cpu;
+pub use outcome::{Invalid, Outcome};
+pub use plan::{Arrivals, Mode, Plan, Sale, Shape, Workload};
+pub use receipt::{Line, Receipts};
+pub use recorder::{Lost, Record, Second, Unknown};
+
+use generator::{Generator, Left};
+use journey::Script;
+use shop::Shop;
+
+/// From the moment at which all connections are open to the first request.
+const HEAD_START: Duration = Duration::from_millis(20);
+/// How long the preparation of checkouts may take.
+const PREPARATION: Duration = Duration::from_secs(300);
+
+/// Why there is no outcome.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The server is not there, or does not answer.
+    #[error("{0} does not answer: {1}")]
+    Connect(SocketAddr, io::Error),
+    /// The server answered something that the load cannot be built on.
+    #[error("{0} was answered with {1}")]
+    Odd(String, String),
+    /// A thread of the generator.
+    #[error("the load cannot be generated: {0}")]
+    Generator(#[from] io::Error),
+    /// The plan cannot be carried out.
+    #[error("{0}")]
+    Plan(String),
+}
+
+/// Carries a plan out.
+///
+/// # Errors
+/// The server cannot be reached, there is no sale, or what the plan asks for cannot be prepared.
+pub fn run(plan: &Plan) -> Result<Outcome, LoadError> {
+    let shop = Shop::at(plan.address);
+    let sale = match plan.sale {
+        Some(sale) => sale,
+        None => shop.active_sale()?,
+    };
+    let mut scripts: Vec<_> = (0..plan.threads)
+        .map(|lane| Script::new(plan, sale, lane))
+        .collect();
+    match plan.workload {
+        Workload::Purchase => scripts = prepare_checkouts(plan, sale, scripts)?,
+        Workload::SoldOut => shop.sell_out(sale.id, 0, &format!("{}first", plan.prefix))?,
+        _ => {}
+    }
+    let sold_before = plan
+        .sale
+        .is_none()
+        .then(|| shop.sale(sale.id))
+        .transpose()?;
+    let started_at = SystemTime::now();
+    let server_cpu = || plan.server_pid.and_then(|pid| cpu::process_ns(pid).ok());
+    let (own_before, server_before) = (cpu::own_ns(), server_cpu());
+    let (left, seconds) = drive(plan, scripts, progress_of(plan))?;
+    let (own_after, server_after) = (cpu::own_ns(), server_cpu());
+    let last_answer_ns = left
+        .iter()
+        .map(|left| left.last_answer_ns)
+        .max()
+        .unwrap_or(0);
+    let mut record = Record::default();
+    left.into_iter().for_each(|left| record.merge(left.record));
+    let answered = record.answered();
+    let sold_after = plan
+        .sale
+        .is_none()
+        .then(|| shop.sale(sale.id))
+        .transpose()?;
+    let server_ns = server_before
+        .zip(server_after)
+        .map(|(before, after)| after.saturating_sub(before));
+    Ok(Outcome {
+        plan: plan.clone(),
+        sale,
+        started_at,
+        elapsed: Duration::from_nanos(last_answer_ns),
+        client_cpu: Cpu::of(own_after - own_before, answered, last_answer_ns),
+        server_cpu: server_ns.map(|ns| Cpu::of(ns, answered, last_answer_ns)),
+        server_resident_kib: plan.server_pid.and_then(cpu::resident_kib),
+        items_sold: sold_before
+            .zip(sold_after)
+            .map(|(before, after)| (before.items_sold, after.items_sold)),
+        record,
+        seconds,
+    })
+}
+
+/// Called with every second that is over for all threads.
+type Watch<'a> = Box<dyn FnMut(&Second) + 'a>;
+
+fn progress_of(_plan: &Plan) -> Watch<'_> {
+    Box::new(|_| {})
+}
+
+/// Runs all threads to their end, and puts their seconds together.
+fn drive(
+    plan: &Plan,
+    scripts: Vec<Script>,
+    mut watch: Watch<'_>,
+) -> Result<(Vec<Left>, Vec<Second>), LoadError> {
+    let (sender, receiver) = channel();
+    let generators: io::Result<Vec<_>> = scripts
+        .into_iter()
+        .enumerate()
+        .map(|(lane, script)| Generator::open(plan, lane, script, sender.clone()))
+        .collect();
+    let generators = generators.map_err(|error| LoadError::Connect(plan.address, error))?;
+    drop(sender);
+    let begin = Instant::now() + HEAD_START;
+    thread::scope(|scope| {
+        let spawn = |generator: Generator| scope.spawn(move || generator.run(begin));
+        let threads: Vec<_> = generators.into_iter().map(spawn).collect();
+        let seconds = gather(&receiver, plan.threads, &mut watch);
+        let left: io::Result<Vec<_>> = threads
+            .into_iter()
+            .map(|thread| thread.join().expect("a generator does not panic"))
+            .collect();
+        Ok((left?, seconds))
+    })
+}
+
+/// The seconds of all threads, added up, until the last thread has ended.
+fn gather(receiver: &Receiver<Second>, threads: usize, watch: &mut Watch<'_>) -> Vec<Second> {
+    let mut seconds: Vec<(Second, usize)> = Vec::new();
+    for part in receiver {
+        while seconds.len() <= part.number {
+            seconds.push((Second::new(seconds.len()), 0));
+        }
+        let (second, parts) = &mut seconds[part.number];
+        second.merge(&part);
+        *parts += 1;
+        if *parts == threads {
+            watch(second);
+        }
+    }
+    seconds.into_iter().map(|(second, _)| second).collect()
+}
+
+/// Makes the checkouts that are to be purchased, in a closed loop.
+fn prepare_checkouts(
+    plan: &Plan,
+    sale: Sale,
+    scripts: Vec<Script>,
+) -> Result<Vec<Script>, LoadError> {
+    let wanted = plan.prepare.div_ceil(plan.threads as u64);
+    let left = u64::from(sale.total_items - sale.items_sold);
+    if wanted * plan.threads as u64 > left {
+        let wanted = plan.prepare;
+        return Err(LoadError::Plan(format!(
+            "{wanted} checkouts are to be purchased, and {left} items are unsold"
+        )));
+    }
+    let preparation = Plan {
+        mode: Mode::Closed,
+        duration: PREPARATION,
+        ..plan.clone()
+    };
+    let preparing = |lane| Script::new(plan, sale, lane).preparing(wanted);
+    let (prepared, _) = drive(
+        &preparation,
+        (0..plan.threads).map(preparing).collect(),
+        Box::new(|_| {}),
+    )?;
+    let with_codes = |(script, left): (Script, Left)| {
+        let codes: Vec<CheckoutCode> = left.codes;
+        script.with_prepared(codes)
+    };
+    Ok(scripts.into_iter().zip(prepared).map(with_codes).collect())
+}

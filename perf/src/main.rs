@@ -1,0 +1,29 @@
+//! The `flashsale-perf` binary. What it does is in [`flashsale_perf`].
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use flashsale_perf::load;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// What flashsale is measured with.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Puts load on a server, and proves its books afterwards
+    Load(load::Arguments),
+}
+
+fn main() -> ExitCode {
+    match Arguments::parse().command {
+        Command::Load(arguments) => load::command(arguments),
+    }
+}
