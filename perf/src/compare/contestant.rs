@@ -119,6 +119,8 @@ impl Running {
             .envs(settings.iter().map(|(key, value)| (key, value)));
         let mut process = Process::start("flashsale", &mut command, dir.path().join("log"))?;
         let address = process.wait_for(|log| log.lines().find_map(listening_address))?;
+        // It writes the next segment beforehand, which would take the disk from the first turn.
+        process.wait_for(|_| next_segment_is_ready(&journal_dir(dir.path())).then_some(()))?;
         Ok(Self {
             address,
             process,
@@ -201,6 +203,19 @@ impl Running {
 #[must_use]
 pub fn journal_dir(dir: &Path) -> PathBuf {
     dir.join("journal")
+}
+
+/// Besides the segment that is written there is another one, and none in the making.
+fn next_segment_is_ready(journal: &Path) -> bool {
+    let names = fs::read_dir(journal).into_iter().flatten().flatten();
+    let names: Vec<_> = names.map(|it| it.path()).collect();
+    let end_with = |end: &str| {
+        names
+            .iter()
+            .filter(|it| it.extension() == Some(end.as_ref()))
+            .count()
+    };
+    end_with("segment") > 1 && end_with("preparing") == 0
 }
 
 fn listening_address(line: &str) -> Option<SocketAddr> {

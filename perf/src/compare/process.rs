@@ -11,6 +11,8 @@ use rustix::process::{Pid, Signal, kill_process};
 
 /// How long a process may take until it is ready.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long one with children has to end them.
+const GRACE: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// A process that does not outlive this, nor do its children.
@@ -83,14 +85,27 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Its children end with it or are ended: a parent that is killed cannot see to that.
         let children = self.children();
+        if !children.is_empty() {
+            // A parent that is killed cannot see to the end of its children.
+            send(self.child.id(), Signal::TERM);
+            let deadline = Instant::now() + GRACE;
+            while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
+                sleep(LOOK_EVERY);
+            }
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
-        let pids = children.into_iter().filter_map(|id| i32::try_from(id).ok());
-        for pid in pids.filter_map(Pid::from_raw) {
-            let _ = kill_process(pid, Signal::KILL);
+        for id in children {
+            send(id, Signal::KILL);
         }
+    }
+}
+
+/// An error means that the process has ended.
+fn send(id: u32, signal: Signal) {
+    if let Some(pid) = i32::try_from(id).ok().and_then(Pid::from_raw) {
+        let _ = kill_process(pid, signal);
     }
 }
 
