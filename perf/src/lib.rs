@@ -1,8 +1,8 @@
 //! What flashsale is measured with and against.
 //!
 //! [`load`] asks a server for checkouts and purchases, in a closed loop or at a rate that is planned
-//! ahead, and says how long the answers took and whether the books are right afterwards. [`compare`] has the server and [`bare`] hyper do
-//! the same in turns.
+//! ahead, and says how long the answers took and whether the books are right afterwards. [`compare`] has
+//! the server and [`bare`] hyper answer the same in turns.
 
 pub mod bare;
 pub mod compare;

@@ -23,13 +23,13 @@ enum Command {
     /// Measures the server beside bare hyper, and nginx where it is installed
     Compare(compare::Arguments),
     /// Puts load on a server, and proves its books afterwards
-    Load(load::Arguments),
+    Load(Box<load::Arguments>),
 }
 
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Bare(arguments) => bare::command(&arguments),
         Command::Compare(arguments) => compare::command(&arguments),
-        Command::Load(arguments) => load::command(arguments),
+        Command::Load(arguments) => load::command(&arguments),
     }
 }

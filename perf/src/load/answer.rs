@@ -115,7 +115,7 @@ pub(super) fn outcome(kind: Kind, status: u16, body: &[u8]) -> Option<Outcome> {
 }
 
 /// The status that comes with an outcome; `None` where the interface does not know it.
-fn status_of(kind: Kind, outcome: Outcome) -> Option<u16> {
+pub(super) fn status_of(kind: Kind, outcome: Outcome) -> Option<u16> {
     use Kind::{Checkout, Get, Purchase};
     use Outcome as O;
     Some(match (kind, outcome) {

@@ -145,7 +145,8 @@ impl Generator {
     }
 
     fn start_all(&mut self) {
-        while let Some(index) = self.free.pop_front() {
+        // So many connections that this takes longer than the run may be free again at once.
+        for index in std::mem::take(&mut self.free) {
             self.ready(index, self.now());
         }
     }

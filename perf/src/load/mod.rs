@@ -8,14 +8,21 @@
 //! from there, whoever was late: the server that let connections queue up, or the generator. What the
 //! generator itself was late is measured apart, and a run in which that was often the case is invalid.
 
+pub mod audit;
+pub mod report;
+pub mod server;
+
 mod answer;
 mod arguments;
+mod command;
 mod connection;
 mod cpu;
 mod generator;
 mod journey;
 mod outcome;
 mod plan;
+mod profile;
+mod progress;
 mod receipt;
 mod recorder;
 mod schedule;
@@ -30,7 +37,8 @@ use std::time::{Duration, Instant, SystemTime};
 use flashsale::types::CheckoutCode;
 
 pub use answer::{Class, Kind};
-pub use arguments::{Arguments, command};
+pub use arguments::Arguments;
+pub use command::command;
 pub use cpu::Cpu;
 pub use outcome::{Invalid, Outcome};
 pub use plan::{Arrivals, Mode, Plan, Sale, Shape, Workload};
@@ -39,6 +47,7 @@ pub use recorder::{Lost, Record, Second, Unknown};
 
 use generator::{Generator, Left};
 use journey::Script;
+use progress::Progress;
 use shop::Shop;
 
 /// From the moment at which all connections are open to the first request.
@@ -55,8 +64,8 @@ pub enum LoadError {
     /// The server answered something that the load cannot be built on.
     #[error("{0} was answered with {1}")]
     Odd(String, String),
-    /// A thread of the generator.
-    #[error("the load cannot be generated: {0}")]
+    /// A thread of the generator, a server of its own, or a file.
+    #[error("{0}")]
     Generator(#[from] io::Error),
     /// The plan cannot be carried out.
     #[error("{0}")]
@@ -78,7 +87,7 @@ pub fn run(plan: &Plan) -> Result<Outcome, LoadError> {
         .collect();
     match plan.workload {
         Workload::Purchase => scripts = prepare_checkouts(plan, sale, scripts)?,
-        Workload::SoldOut => shop.sell_out(sale.id, 0, &format!("{}first", plan.prefix))?,
+        Workload::SoldOut => shop.sell_out(sale.id, 0, &format!("before-{}", plan.prefix))?,
         _ => {}
     }
     let sold_before = plan
@@ -89,7 +98,7 @@ pub fn run(plan: &Plan) -> Result<Outcome, LoadError> {
     let started_at = SystemTime::now();
     let server_cpu = || plan.server_pid.and_then(|pid| cpu::process_ns(pid).ok());
     let (own_before, server_before) = (cpu::own_ns(), server_cpu());
-    let (left, seconds) = drive(plan, scripts, progress_of(plan))?;
+    let (left, seconds) = drive(plan, scripts)?;
     let (own_after, server_after) = (cpu::own_ns(), server_cpu());
     let last_answer_ns = left
         .iter()
@@ -123,19 +132,8 @@ pub fn run(plan: &Plan) -> Result<Outcome, LoadError> {
     })
 }
 
-/// Called with every second that is over for all threads.
-type Watch<'a> = Box<dyn FnMut(&Second) + 'a>;
-
-fn progress_of(_plan: &Plan) -> Watch<'_> {
-    Box::new(|_| {})
-}
-
 /// Runs all threads to their end, and puts their seconds together.
-fn drive(
-    plan: &Plan,
-    scripts: Vec<Script>,
-    mut watch: Watch<'_>,
-) -> Result<(Vec<Left>, Vec<Second>), LoadError> {
+fn drive(plan: &Plan, scripts: Vec<Script>) -> Result<(Vec<Left>, Vec<Second>), LoadError> {
     let (sender, receiver) = channel();
     let generators: io::Result<Vec<_>> = scripts
         .into_iter()
@@ -148,7 +146,7 @@ fn drive(
     thread::scope(|scope| {
         let spawn = |generator: Generator| scope.spawn(move || generator.run(begin));
         let threads: Vec<_> = generators.into_iter().map(spawn).collect();
-        let seconds = gather(&receiver, plan.threads, &mut watch);
+        let seconds = gather(&receiver, plan);
         let left: io::Result<Vec<_>> = threads
             .into_iter()
             .map(|thread| thread.join().expect("a generator does not panic"))
@@ -158,7 +156,8 @@ fn drive(
 }
 
 /// The seconds of all threads, added up, until the last thread has ended.
-fn gather(receiver: &Receiver<Second>, threads: usize, watch: &mut Watch<'_>) -> Vec<Second> {
+fn gather(receiver: &Receiver<Second>, plan: &Plan) -> Vec<Second> {
+    let progress = Progress::of(plan);
     let mut seconds: Vec<(Second, usize)> = Vec::new();
     for part in receiver {
         while seconds.len() <= part.number {
@@ -167,10 +166,11 @@ fn gather(receiver: &Receiver<Second>, threads: usize, watch: &mut Watch<'_>) ->
         let (second, parts) = &mut seconds[part.number];
         second.merge(&part);
         *parts += 1;
-        if *parts == threads {
-            watch(second);
+        if *parts == plan.threads {
+            progress.show(second);
         }
     }
+    progress.end();
     seconds.into_iter().map(|(second, _)| second).collect()
 }
 
@@ -191,14 +191,11 @@ fn prepare_checkouts(
     let preparation = Plan {
         mode: Mode::Closed,
         duration: PREPARATION,
+        progress: false,
         ..plan.clone()
     };
     let preparing = |lane| Script::new(plan, sale, lane).preparing(wanted);
-    let (prepared, _) = drive(
-        &preparation,
-        (0..plan.threads).map(preparing).collect(),
-        Box::new(|_| {}),
-    )?;
+    let (prepared, _) = drive(&preparation, (0..plan.threads).map(preparing).collect())?;
     let with_codes = |(script, left): (Script, Left)| {
         let codes: Vec<CheckoutCode> = left.codes;
         script.with_prepared(codes)

@@ -121,6 +121,8 @@ pub struct Plan {
     pub late_percent_max: f64,
     /// The server's process, where it is on this machine.
     pub server_pid: Option<u32>,
+    /// Seconds of the windows whose 99th percentiles are reported.
+    pub window_seconds: usize,
     /// Whether a line of progress is shown on standard error.
     pub progress: bool,
 }
@@ -146,6 +148,7 @@ impl Plan {
             late: Duration::from_millis(1),
             late_percent_max: 1.0,
             server_pid: None,
+            window_seconds: 5,
             progress: false,
         }
     }

@@ -36,7 +36,7 @@ pub struct Receipts {
 
 impl Receipts {
     /// Keeps the receipt in the body of an answered purchase; `false` when it is none.
-    pub(super) fn keep(&mut self, code: CheckoutCode, body: &[u8]) -> bool {
+    pub fn keep(&mut self, code: CheckoutCode, body: &[u8]) -> bool {
         let first = self.lines.len();
         let whole = self.read_lines(code, body);
         let lines = &self.lines[first..];
@@ -69,7 +69,7 @@ impl Receipts {
     }
 
     /// Notes a purchase of `units` whose answer was lost.
-    pub(super) fn lose(&mut self, code: CheckoutCode, units: u32) {
+    pub fn lose(&mut self, code: CheckoutCode, units: u32) {
         self.unknown.push((code, units));
     }
 

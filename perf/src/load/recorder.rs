@@ -379,3 +379,69 @@ impl Recorder {
         self.record
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    fn recorder() -> Recorder {
+        Recorder::new(1000, channel().0)
+    }
+
+    fn moments(planned: u64, free_since: u64, sent: u64) -> Moments {
+        Moments {
+            planned,
+            free_since,
+            sent,
+        }
+    }
+
+    #[test]
+    fn only_the_generators_own_delay_makes_a_request_late() {
+        let mut recorder = recorder();
+        recorder.sent(moments(10_000, 0, 11_000), true);
+        assert_eq!(recorder.record.late, 0, "as late as is allowed");
+        recorder.sent(moments(10_000, 0, 11_001), true);
+        assert_eq!(recorder.record.late, 1);
+        recorder.sent(moments(10_000, 90_000, 91_000), true);
+        assert_eq!(recorder.record.late, 1, "no connection was free before");
+        recorder.sent(moments(10_000, 90_000, 92_000), true);
+        assert_eq!(recorder.record.late, 2, "one was free and was not used");
+        assert_eq!(recorder.record.lateness_ns.max(), 2000);
+        assert!((recorder.record.late_percent() - 50.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn latency_counts_from_the_plan_and_from_sending() {
+        let mut recorder = recorder();
+        let moments = moments(1_000_000, 5_000_000, 5_000_000);
+        recorder.answered(Kind::Purchase, moments, 6_000_000, Some(Outcome::Sold));
+        let index = Kind::Purchase as usize;
+        let near = |histogram: &Histogram<u64>, ns: u64| histogram.max().abs_diff(ns) < ns / 500;
+        assert!(near(&recorder.record.corrected_ns[index], 5_000_000));
+        assert!(near(&recorder.record.service_ns[index], 1_000_000));
+        assert_eq!(recorder.record.answered(), 1);
+        assert_eq!(recorder.record.of_class(Class::Ok), 1);
+    }
+
+    #[test]
+    fn seconds_are_handed_over_when_they_are_over() {
+        let (sender, receiver) = channel();
+        let mut recorder = Recorder::new(1000, sender);
+        recorder.planned();
+        recorder.turn(SECOND_NS - 1, 7);
+        recorder.turn(3 * SECOND_NS, 2);
+        recorder.lost(Loss::TimedOut);
+        let record = recorder.finish();
+        let seconds: Vec<_> = receiver.iter().collect();
+        let numbers: Vec<_> = seconds
+            .iter()
+            .map(|second| (second.number, second.planned))
+            .collect();
+        assert_eq!(numbers, [(0, 1), (1, 0), (2, 0), (3, 0)]);
+        assert_eq!(seconds[3].classes[Class::Error as usize], 1);
+        assert_eq!(record.lost.total(), 1);
+    }
+}

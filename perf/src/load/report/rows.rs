@@ -1,0 +1,244 @@
+//! The rows of a report's tables.
+
+use flashsale::telemetry::Outcome as Label;
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+use super::super::answer::{self, Class, Kind};
+use super::super::plan::Plan;
+use super::super::recorder::{Record, Second};
+use super::Curves;
+
+/// Percentiles in microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Percentiles {
+    /// How many values there are.
+    pub count: u64,
+    /// Their mean.
+    pub mean: f64,
+    /// The median.
+    pub p50: f64,
+    /// Nine of ten are at most this.
+    pub p90: f64,
+    /// 99 of 100.
+    pub p99: f64,
+    /// 999 of 1000.
+    pub p999: f64,
+    /// 9999 of 10000.
+    pub p9999: f64,
+    /// The greatest.
+    pub max: f64,
+}
+
+impl Percentiles {
+    /// Of a histogram of nanoseconds.
+    pub(super) fn of(histogram: &Histogram<u64>) -> Self {
+        let at = |quantile| histogram.value_at_quantile(quantile) as f64 / 1e3;
+        Self {
+            count: histogram.len(),
+            mean: histogram.mean() / 1e3,
+            p50: at(0.5),
+            p90: at(0.9),
+            p99: at(0.99),
+            p999: at(0.999),
+            p9999: at(0.9999),
+            max: histogram.max() as f64 / 1e3,
+        }
+    }
+
+    /// From the median to the maximum.
+    pub(super) fn values(&self) -> [f64; 6] {
+        [
+            self.p50, self.p90, self.p99, self.p999, self.p9999, self.max,
+        ]
+    }
+}
+
+/// The latencies of one kind of request.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Latency {
+    /// The kind, `all` or `journey`.
+    pub of: &'static str,
+    /// From the planned moment to the answer.
+    pub corrected_us: Percentiles,
+    /// From sending to the answer; a journey has none of its own.
+    pub service_us: Option<Percentiles>,
+}
+
+pub(super) fn latencies(record: &Record, curves: &Curves) -> Vec<Latency> {
+    let row = |of, corrected: &Histogram<u64>, service: Option<&Histogram<u64>>| Latency {
+        of,
+        corrected_us: Percentiles::of(corrected),
+        service_us: service.map(Percentiles::of),
+    };
+    let kinds = Kind::ALL.into_iter().map(|kind| {
+        let index = kind as usize;
+        row(
+            kind.name(),
+            &record.corrected_ns[index],
+            Some(&record.service_ns[index]),
+        )
+    });
+    let mut rows: Vec<_> = kinds.filter(|row| row.corrected_us.count > 0).collect();
+    rows.push(row("all", &curves.corrected_ns, Some(&curves.service_ns)));
+    rows.push(row("journey", &record.journey_ns, None));
+    rows
+}
+
+/// How often an answer came.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OutcomeCount {
+    /// The request.
+    pub kind: Kind,
+    /// The status.
+    pub status: u16,
+    /// What it said.
+    pub code: &'static str,
+    /// What that counts as.
+    pub class: Class,
+    /// How often.
+    pub count: u64,
+}
+
+pub(super) fn outcomes(record: &Record) -> Vec<OutcomeCount> {
+    let of_kind = |kind: Kind| {
+        let labelled = Label::ALL.iter().zip(&record.outcomes[kind as usize]);
+        labelled
+            .filter(|(_, count)| **count > 0)
+            .map(move |(&label, &count)| OutcomeCount {
+                kind,
+                status: answer::status_of(kind, label).unwrap_or(0),
+                code: label.as_str(),
+                class: answer::class(Some(label)),
+                count,
+            })
+    };
+    Kind::ALL.into_iter().flat_map(of_kind).collect()
+}
+
+/// An answer that the interface does not describe.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct UnknownAnswer {
+    /// The request.
+    pub kind: Kind,
+    /// The status.
+    pub status: u16,
+    /// How often this status came with it.
+    pub count: u64,
+    /// The beginning of one body.
+    pub body: String,
+}
+
+pub(super) fn unknown(record: &Record) -> Vec<UnknownAnswer> {
+    let answer = |unknown: &super::super::recorder::Unknown| UnknownAnswer {
+        kind: unknown.kind,
+        status: unknown.status,
+        count: unknown.count,
+        body: unknown.body.clone(),
+    };
+    record.unknown.iter().map(answer).collect()
+}
+
+/// One second of a run. What is counted is counted in the second in which it happened; a latency belongs
+/// to that of the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct SecondRow {
+    /// Arrivals that were due.
+    pub planned: u64,
+    /// Journeys that were begun.
+    pub begun: u64,
+    /// Requests sent.
+    pub sent: u64,
+    /// Answers.
+    pub answered: u64,
+    /// Answers that gave what was asked for.
+    pub ok: u64,
+    /// Refusals.
+    pub refused: u64,
+    /// Other answers, and requests that were given up.
+    pub errors: u64,
+    /// Requests on their way at its end.
+    pub in_flight: u64,
+    /// The median of the corrected latencies, in microseconds.
+    pub p50_us: u64,
+    /// Their 99th percentile, in microseconds.
+    pub p99_us: u64,
+    /// The longest, in microseconds.
+    pub max_us: u64,
+}
+
+impl SecondRow {
+    pub(super) fn of(second: &Second) -> Self {
+        let all = second.all_us();
+        let [ok, refused, errors] = second.classes;
+        Self {
+            planned: second.planned,
+            begun: second.begun,
+            sent: second.sent,
+            answered: all.len(),
+            ok,
+            refused,
+            errors,
+            in_flight: second.in_flight,
+            p50_us: all.value_at_quantile(0.5),
+            p99_us: all.value_at_quantile(0.99),
+            max_us: all.max(),
+        }
+    }
+}
+
+/// The 99th percentile of the corrected latency in windows, in microseconds. A single stall of the
+/// machine does not move their median.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Windows {
+    /// Length of a window, in seconds.
+    pub window_seconds: usize,
+    /// Of checkouts.
+    pub checkout: Vec<u64>,
+    /// Of purchases.
+    pub purchase: Vec<u64>,
+    /// Of everything else.
+    pub get: Vec<u64>,
+}
+
+impl Windows {
+    pub(super) fn of(seconds: &[Second], plan: &Plan) -> Self {
+        // The answers that came after the end belong to the last window.
+        let planned = plan.duration.as_secs().max(1) as usize;
+        let cut = planned
+            .saturating_sub(planned % plan.window_seconds)
+            .max(plan.window_seconds);
+        let of_kind = |kind: Kind| {
+            let (body, rest) = seconds.split_at(cut.min(seconds.len()));
+            let mut windows: Vec<_> = body
+                .chunks(plan.window_seconds)
+                .map(|it| merged(it, kind))
+                .collect();
+            match windows.last_mut() {
+                Some(last) if planned == cut => {
+                    let _ = last.add(merged(rest, kind));
+                }
+                _ => windows.push(merged(rest, kind)),
+            }
+            let windows = windows.iter().filter(|window| !window.is_empty());
+            windows
+                .map(|window| window.value_at_quantile(0.99))
+                .collect()
+        };
+        Self {
+            window_seconds: plan.window_seconds,
+            checkout: of_kind(Kind::Checkout),
+            purchase: of_kind(Kind::Purchase),
+            get: of_kind(Kind::Get),
+        }
+    }
+}
+
+fn merged(seconds: &[Second], kind: Kind) -> Histogram<u32> {
+    let mut all = Second::new(0).latency_us[kind as usize].clone();
+    for second in seconds {
+        all.add(&second.latency_us[kind as usize])
+            .expect("a histogram that grows");
+    }
+    all
+}

@@ -1,0 +1,9 @@
+//! The load generator against the real server, and against stubs that misbehave on purpose.
+
+mod audits;
+mod command;
+mod oddities;
+mod omission;
+mod place;
+mod stub;
+mod workloads;
