@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::process::Process;
+use super::process::{self, Process};
 use crate::bare;
 
 /// Items of every sale: far more than a turn sells.
@@ -101,7 +101,7 @@ impl Running {
     /// # Errors
     /// It does not start; says what it wrote.
     pub fn server(path: &Path, dir: TempDir, settings: &[(&str, String)]) -> Result<Self> {
-        let mut command = Command::new(path);
+        let mut command = process::command(path);
         command
             .arg("serve")
             .current_dir(dir.path())
@@ -134,7 +134,7 @@ impl Running {
     /// It does not start; says what it wrote.
     pub fn bare_hyper(body_bytes: usize) -> Result<Self> {
         let dir = tempfile::tempdir()?;
-        let mut command = Command::new(std::env::current_exe()?);
+        let mut command = process::command(&std::env::current_exe()?);
         command.args(["bare", "--address", "127.0.0.1:0"]);
         command.args(["--body-bytes", &body_bytes.to_string()]);
         let mut process = Process::start("bare hyper", &mut command, dir.path().join("log"))?;
@@ -160,7 +160,7 @@ impl Running {
         let workers = available_parallelism().map_or(1, usize::from);
         let config = dir.path().join("nginx.conf");
         fs::write(&config, nginx_config(address, workers, body_bytes))?;
-        let mut command = Command::new(path);
+        let mut command = process::command(path);
         command.arg("-p").arg(dir.path()).arg("-c").arg(&config);
         command.args(["-e", "stderr"]);
         let mut process = Process::start("nginx", &mut command, dir.path().join("log"))?;
@@ -239,14 +239,6 @@ fn nginx_config(address: SocketAddr, workers: usize, body_bytes: usize) -> Strin
             server {{ listen {address} reuseport backlog=4096; location / {{ return 200 '{body}'; }} }}
         }}\n"
     )
-}
-
-/// Where a program is.
-#[must_use]
-pub fn find_program(name: &str, also: &[&str]) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let places = std::env::split_paths(&path).chain(also.iter().map(PathBuf::from));
-    places.map(|place| place.join(name)).find(|it| it.is_file())
 }
 
 /// The server's binary: the one that is named, or the one beside this binary, which is built first

@@ -26,8 +26,9 @@ use anyhow::{Context, Result, bail};
 
 use crate::bare::raise_open_files_limit;
 use case::{Beside, Case, Medium, Side};
-use contestant::{Contestants, find_program, find_server};
+use contestant::{Contestants, find_server};
 use host::{Host, file_system};
+use process::find_program;
 use report::{Measured, Report};
 use round::{MEMORY, Round};
 use turn::{Pace, Turn};
@@ -91,7 +92,7 @@ fn run(arguments: &Arguments) -> Result<Report> {
     let server_b = arguments.server_b.as_deref();
     let server_b = server_b.map(|path| find_server(Some(path))).transpose()?;
     let server = find_server(arguments.server.as_deref())?;
-    let nginx = find_program("nginx", &["/usr/sbin", "/usr/local/sbin"]);
+    let nginx = find_program("nginx", &["/usr/sbin".into(), "/usr/local/sbin".into()]);
     let host = Host::read();
     let mut report = Report {
         notes: notes(&disk, nginx.is_none()),

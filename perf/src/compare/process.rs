@@ -1,7 +1,7 @@
 //! A process that we started: when it is ready, and its end.
 
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -14,6 +14,25 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How long one with children has to end them.
 const GRACE: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// A command for `program`, which also ends when this process is killed, where `setpriv` is installed.
+#[must_use]
+pub fn command(program: &Path) -> Command {
+    let Some(setpriv) = find_program("setpriv", &[]) else {
+        return Command::new(program);
+    };
+    let mut command = Command::new(setpriv);
+    command.args(["--pdeathsig", "KILL", "--"]).arg(program);
+    command
+}
+
+/// Where a program is: in `PATH`, or in one of the directories `also`.
+#[must_use]
+pub fn find_program(name: &str, also: &[PathBuf]) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let places = std::env::split_paths(&path).chain(also.iter().cloned());
+    places.map(|place| place.join(name)).find(|it| it.is_file())
+}
 
 /// A process that does not outlive this, nor do its children.
 pub struct Process {
@@ -33,10 +52,9 @@ impl Process {
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output);
-        let program = command.get_program().display().to_string();
         let child = command
             .spawn()
-            .with_context(|| format!("cannot run {program}"))?;
+            .with_context(|| format!("cannot run {name}"))?;
         Ok(Self {
             name: name.to_owned(),
             child,

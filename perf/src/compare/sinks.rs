@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use serde_json::Value;
 
-use super::contestant::{Running, find_program};
+use super::contestant::Running;
+use super::process::find_program;
 use postgres_server::{DATABASE, PASSWORD, Postgres, USER};
 use redis_server::RedisServer;
 
@@ -31,14 +32,11 @@ pub struct Sinks {
 /// What is missing on this machine, if anything.
 #[must_use]
 pub fn missing() -> Option<&'static str> {
+    // Debian keeps the server's programs outside of PATH.
     let versions = std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()
         .flatten();
-    let places = versions
-        .flatten()
-        .map(|it| it.path().join("bin").display().to_string());
-    let places: Vec<_> = places.collect();
-    let places: Vec<_> = places.iter().map(String::as_str).collect();
+    let places: Vec<_> = versions.flatten().map(|it| it.path().join("bin")).collect();
     if find_program("initdb", &places).is_none() {
         Some("postgresql")
     } else if find_program("redis-server", &[]).is_none() {
