@@ -1,6 +1,9 @@
 //! What flashsale is measured with and against.
 //!
 //! [`load`] asks a server for checkouts and purchases, in a closed loop or at a rate that is planned
-//! ahead, and says how long the answers took and whether the books are right afterwards.
+//! ahead, and says how long the answers took and whether the books are right afterwards. [`compare`] has
+//! the server and [`bare`] hyper answer the same in turns.
 
+pub mod bare;
+pub mod compare;
 pub mod load;

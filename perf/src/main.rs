@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use flashsale_perf::load;
+use flashsale_perf::{bare, compare, load};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -18,12 +18,18 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Serves a constant with bare hyper: the floor
+    Bare(bare::Arguments),
+    /// Measures the server beside bare hyper, and nginx where it is installed
+    Compare(compare::Arguments),
     /// Puts load on a server, and proves its books afterwards
     Load(Box<load::Arguments>),
 }
 
 fn main() -> ExitCode {
     match Arguments::parse().command {
+        Command::Bare(arguments) => bare::command(&arguments),
+        Command::Compare(arguments) => compare::command(&arguments),
         Command::Load(arguments) => load::command(&arguments),
     }
 }

@@ -13,15 +13,16 @@ pub fn own_ns() -> u64 {
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
-/// CPU time of all threads of a process that run now, in nanoseconds.
+/// CPU time of all threads of a process and its children that run now, in nanoseconds.
 ///
 /// # Errors
 /// There is no such process, or it is another user's.
 pub fn process_ns(pid: u32) -> io::Result<u64> {
     let mut sum = 0;
     for task in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let task = task?.path();
         // A thread may have ended since it was listed.
-        let Ok(text) = fs::read_to_string(task?.path().join("schedstat")) else {
+        let Ok(text) = fs::read_to_string(task.join("schedstat")) else {
             continue;
         };
         sum += text
@@ -29,6 +30,10 @@ pub fn process_ns(pid: u32) -> io::Result<u64> {
             .next()
             .and_then(|ns| ns.parse::<u64>().ok())
             .unwrap_or(0);
+        let children = fs::read_to_string(task.join("children")).unwrap_or_default();
+        let children = children.split_whitespace().filter_map(|id| id.parse().ok());
+        // So may a child.
+        sum += children.filter_map(|id| process_ns(id).ok()).sum::<u64>();
     }
     Ok(sum)
 }

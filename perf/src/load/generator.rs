@@ -34,6 +34,8 @@ pub(super) struct Left {
     pub(super) codes: Vec<CheckoutCode>,
     /// When the last answer came, in nanoseconds.
     pub(super) last_answer_ns: u64,
+    /// Connections that have ended well. They are closed with this, when nothing is measured any more.
+    _connections: Vec<Option<Connection>>,
 }
 
 /// One thread's load.
@@ -145,7 +147,8 @@ impl Generator {
     }
 
     fn start_all(&mut self) {
-        while let Some(index) = self.free.pop_front() {
+        // So many connections that this takes longer than the run may be free again at once.
+        for index in std::mem::take(&mut self.free) {
             self.ready(index, self.now());
         }
     }
@@ -395,7 +398,12 @@ impl Generator {
     fn finish(mut self) -> Left {
         let now = self.now();
         for index in 0..self.connections.len() {
-            self.close(index, Loss::TimedOut);
+            if self.connections[index]
+                .as_ref()
+                .is_some_and(|it| it.pending.is_some())
+            {
+                self.close(index, Loss::TimedOut);
+            }
         }
         self.recorder.not_sent(self.queue.len() as u64);
         self.recorder.turn(now, 0);
@@ -403,6 +411,7 @@ impl Generator {
             record: self.recorder.finish(),
             codes: self.script.into_collected(),
             last_answer_ns: self.last_answer_ns,
+            _connections: self.connections,
         }
     }
 }

@@ -97,8 +97,10 @@ pub fn run(plan: &Plan) -> Result<Outcome, LoadError> {
         .transpose()?;
     let started_at = SystemTime::now();
     let server_cpu = || plan.server_pid.and_then(|pid| cpu::process_ns(pid).ok());
-    let (own_before, server_before) = (cpu::own_ns(), server_cpu());
-    let (left, seconds) = drive(plan, scripts)?;
+    let (mut own_before, mut server_before) = (0, None);
+    // To open thousands of connections costs the server as much as a good part of a short run.
+    let begun = || (own_before, server_before) = (cpu::own_ns(), server_cpu());
+    let (left, seconds) = drive(plan, scripts, begun)?;
     let (own_after, server_after) = (cpu::own_ns(), server_cpu());
     let last_answer_ns = left
         .iter()
@@ -132,8 +134,13 @@ pub fn run(plan: &Plan) -> Result<Outcome, LoadError> {
     })
 }
 
-/// Runs all threads to their end, and puts their seconds together.
-fn drive(plan: &Plan, scripts: Vec<Script>) -> Result<(Vec<Left>, Vec<Second>), LoadError> {
+/// Runs all threads to their end, and puts their seconds together. Calls `begun` when all connections
+/// are open.
+fn drive(
+    plan: &Plan,
+    scripts: Vec<Script>,
+    begun: impl FnOnce(),
+) -> Result<(Vec<Left>, Vec<Second>), LoadError> {
     let (sender, receiver) = channel();
     let generators: io::Result<Vec<_>> = scripts
         .into_iter()
@@ -146,6 +153,8 @@ fn drive(plan: &Plan, scripts: Vec<Script>) -> Result<(Vec<Left>, Vec<Second>), 
     thread::scope(|scope| {
         let spawn = |generator: Generator| scope.spawn(move || generator.run(begin));
         let threads: Vec<_> = generators.into_iter().map(spawn).collect();
+        thread::sleep(begin.saturating_duration_since(Instant::now()));
+        begun();
         let seconds = gather(&receiver, plan);
         let left: io::Result<Vec<_>> = threads
             .into_iter()
@@ -195,7 +204,8 @@ fn prepare_checkouts(
         ..plan.clone()
     };
     let preparing = |lane| Script::new(plan, sale, lane).preparing(wanted);
-    let (prepared, _) = drive(&preparation, (0..plan.threads).map(preparing).collect())?;
+    let preparing = (0..plan.threads).map(preparing).collect();
+    let (prepared, _) = drive(&preparation, preparing, || ())?;
     let with_codes = |(script, left): (Script, Left)| {
         let codes: Vec<CheckoutCode> = left.codes;
         script.with_prepared(codes)

@@ -1,0 +1,348 @@
+//! What is compared: the rows of the table, and the bars that they are held to.
+
+use std::fmt;
+
+use anyhow::{Result, bail};
+
+use super::contestant::{Contestant, Contestants};
+use crate::load::Workload;
+
+/// Where a server's journal lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Medium {
+    /// On the disk of `--journal-dir`.
+    Disk,
+    /// In memory.
+    Tmpfs,
+}
+
+/// What the two sides of a comparison are.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Beside {
+    /// The servers beside bare hyper, each as fast as it can.
+    BareHyper,
+    /// The same with Postgres and Redis following; a record counts once both have it.
+    BareHyperWithSinks,
+    /// The servers beside bare hyper, all at half the rate that the first server can do.
+    BareHyperAtHalfRate,
+    /// The server that knows many users beside itself with few.
+    FewerUsers(u32, u32),
+    /// Each with many connections beside itself with few.
+    FewerConnections(usize, usize),
+}
+
+/// What a figure has to be.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Bar {
+    /// No less.
+    pub min: Option<f64>,
+    /// No more.
+    pub max: Option<f64>,
+}
+
+impl Bar {
+    const NONE: Self = Self {
+        min: None,
+        max: None,
+    };
+
+    const fn at_most(max: f64) -> Self {
+        Self {
+            min: None,
+            max: Some(max),
+        }
+    }
+
+    const fn at_least(min: f64) -> Self {
+        Self {
+            min: Some(min),
+            max: None,
+        }
+    }
+
+    const fn flat() -> Self {
+        Self {
+            min: Some(0.9),
+            max: Some(1.1),
+        }
+    }
+
+    /// Whether `figure` is as it has to be; `None` where nothing is asked of it.
+    #[must_use]
+    pub fn is_met(&self, figure: f64) -> Option<bool> {
+        let asks = self.min.is_some() || self.max.is_some();
+        let met =
+            self.min.is_none_or(|min| figure >= min) && self.max.is_none_or(|max| figure <= max);
+        asks.then_some(met)
+    }
+}
+
+impl fmt::Display for Bar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.min, self.max) {
+            (None, None) => Ok(()),
+            (Some(min), None) => write!(f, "≥ {min:.2}"),
+            (None, Some(max)) => write!(f, "≤ {max:.2}"),
+            (Some(min), Some(max)) => write!(f, "{min:.2}–{max:.2}"),
+        }
+    }
+}
+
+/// The bars of a row.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bars {
+    /// CPU time per request, as a ratio.
+    pub cpu: Bar,
+    /// Requests a second, as a ratio.
+    pub rate: Bar,
+    /// The 99.9th percentile, as a share of what it may be.
+    pub tail: Bar,
+}
+
+const fn bars(cpu: Bar, rate: Bar, tail: Bar) -> Bars {
+    Bars { cpu, rate, tail }
+}
+
+const fn throughput(cpu_max: f64, rate_min: f64) -> Bars {
+    bars(Bar::at_most(cpu_max), Bar::at_least(rate_min), Bar::NONE)
+}
+
+const FLAT: Bars = bars(Bar::flat(), Bar::NONE, Bar::NONE);
+
+/// A row.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Case {
+    /// What `--only` looks at.
+    pub name: &'static str,
+    /// As it is shown.
+    pub title: &'static str,
+    /// What is asked of everyone.
+    pub workload: Workload,
+    /// Where the journal lies.
+    pub medium: Medium,
+    /// `JOURNAL_DURABILITY`.
+    pub durability: &'static str,
+    /// Connections, where they are not what is compared.
+    pub connections: usize,
+    /// With what it is compared.
+    pub beside: Beside,
+    /// What the ratios have to be.
+    pub bars: Bars,
+}
+
+const fn case(
+    name: &'static str,
+    title: &'static str,
+    workload: Workload,
+    (medium, durability): (Medium, &'static str),
+    connections: usize,
+    beside: Beside,
+    bars: Bars,
+) -> Case {
+    Case {
+        name,
+        title,
+        workload,
+        medium,
+        durability,
+        connections,
+        beside,
+        bars,
+    }
+}
+
+const DISK: (Medium, &str) = (Medium::Disk, "fsync");
+const TMPFS: (Medium, &str) = (Medium::Tmpfs, "fsync");
+const OS: (Medium, &str) = (Medium::Disk, "os");
+
+/// All rows, in the order in which they are measured.
+#[rustfmt::skip]
+pub const CASES: [Case; 15] = {
+    use Beside::{BareHyper, BareHyperAtHalfRate, BareHyperWithSinks, FewerConnections, FewerUsers};
+    use Workload::{Active, Checkout, ManyUsers, Purchase, SoldOut};
+    [
+        case("sold-out-64", "sold-out refusal", SoldOut, DISK, 64, BareHyper, throughput(1.10, 0.95)),
+        case("active-64", "GET /sales/active", Active, DISK, 64, BareHyper, throughput(1.10, 0.95)),
+        case("checkout-disk-256", "checkout, fsync, disk", Checkout, DISK, 256, BareHyper, throughput(1.25, 0.85)),
+        case("purchase-disk-256", "purchase, fsync, disk", Purchase, DISK, 256, BareHyper, throughput(1.25, 0.85)),
+        case("checkout-disk-64", "checkout, fsync, disk", Checkout, DISK, 64, BareHyper, throughput(1.40, 0.65)),
+        case("purchase-disk-64", "purchase, fsync, disk", Purchase, DISK, 64, BareHyper, throughput(1.40, 0.65)),
+        case("checkout-tmpfs-64", "checkout, fsync, tmpfs", Checkout, TMPFS, 64, BareHyper, throughput(1.20, 0.90)),
+        case("purchase-tmpfs-64", "purchase, fsync, tmpfs", Purchase, TMPFS, 64, BareHyper, throughput(1.20, 0.90)),
+        case("checkout-os-64", "checkout, durability os", Checkout, OS, 64, BareHyper, throughput(1.15, 0.92)),
+        case("purchase-os-64", "purchase, durability os", Purchase, OS, 64, BareHyper, throughput(1.15, 0.92)),
+        case("sinks-256", "checkout, Postgres and Redis keeping up", Checkout, DISK, 256, BareHyperWithSinks,
+            bars(Bar::NONE, Bar::at_least(0.5), Bar::NONE)),
+        case("tail-64", "checkout, fsync, disk, at half the maximal rate", Checkout, DISK, 64, BareHyperAtHalfRate,
+            bars(Bar::NONE, Bar::NONE, Bar::at_most(1.0))),
+        case("flat-users-known", "refusal of known users", ManyUsers, DISK, 64, FewerUsers(1_000, 1_000_000), FLAT),
+        case("flat-users-new", "checkout of new users, durability os", Checkout, OS, 64, FewerUsers(1_000, 1_000_000), FLAT),
+        case("flat-connections", "sold-out refusal", SoldOut, DISK, 0, FewerConnections(10, 10_000), FLAT),
+    ]
+};
+
+/// The rows whose name contains one of `patterns`; all of them without any.
+///
+/// # Errors
+/// A pattern is in no name; says which names there are.
+pub fn select(patterns: &[String]) -> Result<Vec<&'static Case>> {
+    for pattern in patterns {
+        if !CASES
+            .iter()
+            .any(|case| case.name.contains(pattern.as_str()))
+        {
+            let names: Vec<_> = CASES.iter().map(|case| case.name).collect();
+            bail!(
+                "--only {pattern}: no row has this in its name; there are {}",
+                names.join(", ")
+            );
+        }
+    }
+    let wanted = |case: &&Case| {
+        let is_in_name = |pattern: &String| case.name.contains(pattern.as_str());
+        patterns.is_empty() || patterns.iter().any(is_in_name)
+    };
+    Ok(CASES.iter().filter(wanted).collect())
+}
+
+/// One who takes part in a row.
+#[derive(Clone, Debug)]
+pub struct Side {
+    /// As it is shown.
+    pub label: String,
+    /// What is started.
+    pub contestant: Contestant,
+    /// Connections to it.
+    pub connections: usize,
+    /// Users that it knows before the measurement; 0 for none.
+    pub users: u32,
+    /// The place of the side that it is compared with.
+    pub beside: Option<usize>,
+}
+
+impl Case {
+    /// Whether it is about the 99.9th percentile.
+    #[must_use]
+    pub fn has_tail(&self) -> bool {
+        self.beside == Beside::BareHyperAtHalfRate
+    }
+
+    /// Who takes part.
+    #[must_use]
+    pub fn sides(&self, contestants: &Contestants) -> Vec<Side> {
+        let side = |contestant: &Contestant, beside| Side {
+            label: contestant.label().to_owned(),
+            contestant: contestant.clone(),
+            connections: self.connections,
+            users: 0,
+            beside,
+        };
+        let with = |mut side: Side, what: String, connections, users| {
+            side.label = format!("{}, {what}", side.label);
+            (side.connections, side.users) = (connections, users);
+            side
+        };
+        let bare = &Contestant::BareHyper;
+        match self.beside {
+            Beside::BareHyper => {
+                let others = contestants.servers().chain(contestants.nginx());
+                let others = others.map(|contestant| side(contestant, Some(0)));
+                std::iter::once(side(bare, None)).chain(others).collect()
+            }
+            Beside::BareHyperAtHalfRate | Beside::BareHyperWithSinks => {
+                let servers = contestants.servers().map(|server| side(server, Some(0)));
+                std::iter::once(side(bare, None)).chain(servers).collect()
+            }
+            Beside::FewerUsers(few, many) => pairs(contestants.servers(), |contestant, beside| {
+                let users = if beside.is_some() { many } else { few };
+                let what = format!("{users} users");
+                with(side(contestant, beside), what, self.connections, users)
+            }),
+            Beside::FewerConnections(few, many) => {
+                let all = std::iter::once(bare).chain(contestants.servers());
+                pairs(all, |contestant, beside| {
+                    let connections = if beside.is_some() { many } else { few };
+                    let what = format!("{connections} connections");
+                    with(side(contestant, beside), what, connections, 0)
+                })
+            }
+        }
+    }
+}
+
+/// Everyone twice, the second time beside the first.
+fn pairs<'a>(
+    contestants: impl Iterator<Item = &'a Contestant>,
+    side: impl Fn(&Contestant, Option<usize>) -> Side,
+) -> Vec<Side> {
+    let both = contestants.enumerate();
+    both.flat_map(|(place, contestant)| [side(contestant, None), side(contestant, Some(place * 2))])
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_selected_by_a_part_of_their_name() {
+        let names = |patterns: &[&str]| -> Vec<_> {
+            let patterns: Vec<_> = patterns.iter().map(|&it| it.to_owned()).collect();
+            let cases = select(&patterns).expect("there are such rows");
+            cases.iter().map(|case| case.name).collect()
+        };
+        assert_eq!(names(&[]).len(), CASES.len());
+        assert_eq!(names(&["sold", "active"]), ["sold-out-64", "active-64"]);
+        assert_eq!(names(&["flat"]).len(), 3);
+        let error = select(&["sold".into(), "nothing".into()]).expect_err("no such row");
+        let text = error.to_string();
+        assert!(
+            text.contains("nothing") && text.contains("sinks-256"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_bar_is_met_from_its_side() {
+        assert_eq!(Bar::at_most(1.1).is_met(1.1), Some(true));
+        assert_eq!(Bar::at_most(1.1).is_met(1.2), Some(false));
+        assert_eq!(Bar::at_least(0.9).is_met(0.8), Some(false));
+        assert_eq!(Bar::flat().is_met(1.0), Some(true));
+        assert_eq!(Bar::flat().is_met(0.8), Some(false));
+        assert_eq!(Bar::NONE.is_met(9.0), None);
+        assert_eq!(Bar::flat().to_string(), "0.90–1.10");
+    }
+
+    #[test]
+    fn every_side_but_a_base_is_compared_with_an_earlier_one() {
+        let contestants = Contestants::new("a".into(), Some("b".into()), Some("nginx".into()));
+        for case in &CASES {
+            let sides = case.sides(&contestants);
+            for (place, side) in sides.iter().enumerate() {
+                assert!(
+                    side.beside.is_none_or(|beside| beside < place),
+                    "{}",
+                    case.name
+                );
+            }
+            assert!(
+                sides.iter().any(|side| side.beside.is_some()),
+                "{}",
+                case.name
+            );
+        }
+        let labels = |case: usize| -> Vec<_> {
+            let sides = CASES[case].sides(&contestants);
+            sides.into_iter().map(|side| side.label).collect()
+        };
+        assert_eq!(
+            labels(0),
+            ["bare hyper", "flashsale", "flashsale B", "nginx"]
+        );
+        let users = labels(13);
+        assert_eq!(
+            users[..2],
+            ["flashsale, 1000 users", "flashsale, 1000000 users"]
+        );
+    }
+}

@@ -1,0 +1,226 @@
+//! The server beside bare hyper on the same machine, in turns: what its requests cost more.
+//!
+//! A [row](case::Case) is measured in [rounds](round::Round), in which everyone is started afresh and
+//! has a [turn](turn::Turn). Ratios are formed within a round, because what else the machine does moves
+//! neighbours alike; the [page](report::Report) shows their medians beside the bars.
+
+mod case;
+mod contestant;
+mod disk_probe;
+mod findings;
+mod host;
+mod prefill;
+mod process;
+mod report;
+mod round;
+mod sinks;
+mod statistics;
+mod table;
+mod turn;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use crate::bare::raise_open_files_limit;
+use case::{Beside, Case, Medium, Side};
+use contestant::{Contestants, find_server};
+use host::{Host, file_system};
+use process::find_program;
+use report::{Measured, Report};
+use round::{MEMORY, Round};
+use turn::{Pace, Turn};
+
+/// Files that are open besides connections.
+const OTHER_FILES: u64 = 200;
+
+/// Measures the server beside bare hyper, and nginx where it is installed
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Only rows with this in their name; may be given several times
+    #[arg(long, value_name = "PATTERN")]
+    only: Vec<String>,
+    /// Rounds of each row
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    rounds: u32,
+    /// Length of each turn
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=600))]
+    seconds: u32,
+    /// Two rounds with turns of a second: whether it works, not how fast it is
+    #[arg(long, conflicts_with_all = ["rounds", "seconds"])]
+    quick: bool,
+    /// Where the journals are written [default: beside this binary]
+    #[arg(long, value_name = "DIR")]
+    journal_dir: Option<PathBuf>,
+    /// The server's binary [default: the one beside this binary]
+    #[arg(long, value_name = "PATH")]
+    server: Option<PathBuf>,
+    /// A second build of the server, to be compared, too
+    #[arg(long, value_name = "PATH")]
+    server_b: Option<PathBuf>,
+    /// Where README.md and turns.json are written [default: perf/runs/<date>-<host>]
+    #[arg(long, value_name = "DIR")]
+    output: Option<PathBuf>,
+    /// End with exit code 1 when a bar is not met
+    #[arg(long)]
+    strict: bool,
+}
+
+/// Measures, and prints the page.
+#[must_use]
+pub fn command(arguments: &Arguments) -> ExitCode {
+    match run(arguments) {
+        Ok(report) if arguments.strict && !report.is_met() => ExitCode::FAILURE,
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<Report> {
+    let cases = case::select(&arguments.only)?;
+    let (rounds, seconds) = if arguments.quick {
+        (2, 1)
+    } else {
+        (arguments.rounds, arguments.seconds)
+    };
+    let disk = journal_dir(arguments.journal_dir.as_deref())?;
+    let server_b = arguments.server_b.as_deref();
+    let server_b = server_b.map(|path| find_server(Some(path))).transpose()?;
+    let server = find_server(arguments.server.as_deref())?;
+    let nginx = find_program("nginx", &["/usr/sbin".into(), "/usr/local/sbin".into()]);
+    let host = Host::read();
+    let mut report = Report {
+        notes: notes(&disk, nginx.is_none()),
+        rounds: rounds as usize,
+        seconds,
+        measured: Vec::new(),
+        host,
+    };
+    let contestants = Contestants::new(server, server_b, nginx);
+    let output = report::make_directory(arguments.output.as_deref(), &report.host)?;
+    let files_max = raise_open_files_limit();
+    for case in cases {
+        let sides = case.sides(&contestants);
+        if let Some(reason) = impossible(case, &sides, files_max) {
+            eprintln!("{}: {reason}", case.name);
+            report
+                .notes
+                .push(format!("`{}` was not measured: {reason}.", case.name));
+        } else {
+            report
+                .measured
+                .push(measure(case, &sides, &disk, rounds as usize, seconds)?);
+        }
+        report.write(&output)?;
+    }
+    println!("{}", report.page());
+    eprintln!("written to {}", output.display());
+    Ok(report)
+}
+
+fn journal_dir(named: Option<&Path>) -> Result<PathBuf> {
+    let Some(named) = named else {
+        let beside = std::env::current_exe()?;
+        return beside
+            .parent()
+            .map(Path::to_owned)
+            .context("a binary is in a directory");
+    };
+    if !named.is_dir() {
+        bail!(
+            "--journal-dir {}: there is no such directory",
+            named.display()
+        );
+    }
+    Ok(named.canonicalize()?)
+}
+
+fn notes(disk: &Path, without_nginx: bool) -> Vec<String> {
+    let mut notes = vec![format!(
+        "The journals of \"disk\" and \"durability os\" are on {}, those of \"tmpfs\" on {}.",
+        file_system(disk),
+        file_system(Path::new(MEMORY))
+    )];
+    if cfg!(debug_assertions) {
+        notes.push("**Not built with `--release`: the figures mean nothing.**".into());
+    }
+    if without_nginx {
+        notes.push("nginx is not installed (`apt-get install nginx`).".into());
+    }
+    notes
+}
+
+/// Why this machine cannot do a row.
+fn impossible(case: &Case, sides: &[Side], files_max: u64) -> Option<String> {
+    let connections = sides.iter().map(|side| side.connections as u64).max()?;
+    if connections + OTHER_FILES > files_max {
+        return Some(format!(
+            "{connections} connections need more open files than the {files_max} that are allowed (ulimit -n)"
+        ));
+    }
+    if case.medium == Medium::Tmpfs && !Path::new(MEMORY).is_dir() {
+        return Some(format!("there is no {MEMORY}"));
+    }
+    let missing = (case.beside == Beside::BareHyperWithSinks).then(sinks::missing)?;
+    missing.map(|program| format!("{program} is not installed"))
+}
+
+fn measure(
+    case: &'static Case,
+    sides: &[Side],
+    disk: &Path,
+    rounds: usize,
+    seconds: u32,
+) -> Result<Measured> {
+    let mut pace = Pace {
+        duration: Duration::from_secs(u64::from(seconds)),
+        rate: None,
+    };
+    if case.has_tail() {
+        pace.rate = Some(half_of_maximum(case, sides, disk, pace)?);
+    }
+    let round = |number| {
+        let round = round::run(case, sides, number, disk, pace)?;
+        show(&round, rounds);
+        Ok(round)
+    };
+    let rounds: Result<Vec<_>> = (1..=rounds).map(round).collect();
+    let rounds = rounds.with_context(|| case.name)?;
+    let findings = findings::findings(case, sides, &rounds);
+    Ok(Measured {
+        case,
+        rounds,
+        findings,
+    })
+}
+
+/// Half of what the first server answers in a closed loop.
+fn half_of_maximum(case: &'static Case, sides: &[Side], disk: &Path, pace: Pace) -> Result<f64> {
+    let server = sides.iter().find(|side| side.contestant.is_server());
+    let server = server.context("every row has a server")?;
+    let alone = round::run(case, std::slice::from_ref(server), 1, disk, pace)?;
+    Ok(alone.turns[0].requests_per_second / 2.0)
+}
+
+/// A line for whoever waits.
+fn show(round: &Round, rounds: usize) {
+    let turn = |turn: &Turn| {
+        let cpu = turn
+            .cpu_us_per_request
+            .map(|us| format!(" {us:.2} us"))
+            .unwrap_or_default();
+        format!("{} {:.0}/s{cpu}", turn.label, turn.requests_per_second)
+    };
+    let turns: Vec<_> = round.turns.iter().map(turn).collect();
+    eprintln!(
+        "{} {}/{rounds}: {}",
+        round.case,
+        round.round,
+        turns.join(" | ")
+    );
+}

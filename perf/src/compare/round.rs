@@ -1,0 +1,139 @@
+//! A round: everyone of a row once, next to each other in time.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use serde::Serialize;
+use tempfile::TempDir;
+
+use super::case::{Beside, Case, Medium, Side};
+use super::contestant::{Contestant, Running, SALE_ITEMS, journal_dir};
+use super::disk_probe::{self, DiskTimes};
+use super::prefill::prefill;
+use super::sinks::{self, Sinks};
+use super::turn::{self, KNOWN_USERS, Pace, Turn};
+use crate::load::Workload;
+
+/// Where journals in memory lie.
+pub const MEMORY: &str = "/dev/shm";
+
+/// Everyone of a row once.
+#[derive(Clone, Debug, Serialize)]
+pub struct Round {
+    /// The row.
+    pub case: &'static str,
+    /// Number, from 1.
+    pub round: usize,
+    /// The disk of the journals, asked directly before the turns.
+    pub disk_us: DiskTimes,
+    /// The turns, in the order of the row's sides.
+    pub turns: Vec<Turn>,
+}
+
+/// A contestant that answers, with what follows it.
+struct Started {
+    running: Running,
+    _sinks: Option<Sinks>,
+}
+
+/// Starts all `sides` afresh, lets each have its turn, and ends them. Who is first changes with every
+/// round.
+///
+/// # Errors
+/// One of them does not start, or does not answer.
+pub fn run(
+    case: &'static Case,
+    sides: &[Side],
+    round: usize,
+    disk: &Path,
+    pace: Pace,
+) -> Result<Round> {
+    let disk = match case.medium {
+        Medium::Disk => disk,
+        Medium::Tmpfs => Path::new(MEMORY),
+    };
+    let started = start_all(case, sides, disk)?;
+    let disk_us = disk_probe::probe(disk)?;
+    let mut turns: Vec<Option<Turn>> = vec![None; sides.len()];
+    for place in 0..sides.len() {
+        let index = (place + round - 1) % sides.len();
+        let running = &started[index].running;
+        turns[index] = Some(turn::take(case, &sides[index], running, pace, place)?);
+    }
+    Ok(Round {
+        case: case.name,
+        round,
+        disk_us,
+        turns: turns.into_iter().flatten().collect(),
+    })
+}
+
+/// The servers first: how long their answers are decides about those of the others.
+fn start_all(case: &Case, sides: &[Side], disk: &Path) -> Result<Vec<Started>> {
+    let mut started: Vec<Option<Started>> = Vec::new();
+    for side in sides {
+        started.push(match &side.contestant {
+            Contestant::Server { path, .. } => Some(start_server(case, side, path, disk)?),
+            _ => None,
+        });
+    }
+    let server = started
+        .iter()
+        .flatten()
+        .next()
+        .context("every row has a server")?;
+    let body_bytes = answer_bytes(case.workload, &server.running)?;
+    let others = sides.iter().zip(started).map(|(side, started)| {
+        let running = match (&side.contestant, started) {
+            (_, Some(started)) => return Ok(started),
+            (Contestant::Nginx { path }, _) => Running::nginx(path, body_bytes)?,
+            _ => Running::bare_hyper(body_bytes)?,
+        };
+        let _sinks = None;
+        Ok(Started { running, _sinks })
+    });
+    others.collect()
+}
+
+fn start_server(case: &Case, side: &Side, path: &Path, disk: &Path) -> Result<Started> {
+    let dir = TempDir::with_prefix_in("compare-", disk)?;
+    if side.users > 0 {
+        prefill(&journal_dir(dir.path()), KNOWN_USERS, side.users)?;
+    }
+    let mut settings = vec![("JOURNAL_DURABILITY", case.durability.to_owned())];
+    let with_sinks = case.beside == Beside::BareHyperWithSinks;
+    let sinks = with_sinks.then(Sinks::start);
+    settings.extend(sinks.iter().flat_map(Sinks::settings));
+    let running = Running::server(path, dir, &settings)?;
+    if with_sinks {
+        sinks::wait_until_applied(&running)?;
+    }
+    Ok(Started {
+        running,
+        _sinks: sinks,
+    })
+}
+
+/// Length of the body of the answer that the workload is about, of a server that is fresh.
+fn answer_bytes(workload: Workload, server: &Running) -> Result<usize> {
+    let last = SALE_ITEMS - 1;
+    let checkout =
+        |user: &str, item| server.ask("POST", &format!("/checkout?user_id={user}&id=ITM-1-{item}"));
+    let purchase = |user: &str, item| {
+        let answer = checkout(user, item)?;
+        let answer: serde_json::Value = serde_json::from_str(&answer)?;
+        let code = answer["code"].as_str().context("a checkout has a code")?;
+        server.ask("POST", &format!("/purchase?code={code}"))
+    };
+    let answer = match workload {
+        Workload::Checkout | Workload::ManyUsers => checkout("sample", last)?,
+        Workload::Purchase => purchase("sample", last)?,
+        Workload::Active => server.ask("GET", "/sales/active")?,
+        Workload::SoldOut => {
+            purchase("sample", 0)?;
+            checkout("another-sample", 0)?
+        }
+        other => bail!("no row asks for {other:?}"),
+    };
+    Ok(answer.len())
+}

@@ -1,0 +1,245 @@
+//! A turn: one contestant under load for some seconds, after a short warm-up.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use flashsale::telemetry::Outcome as Told;
+use hdrhistogram::Histogram;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::case::{Beside, Case, Side};
+use super::contestant::{Running, SALE_ITEMS};
+use super::sinks;
+use crate::load::{self, Arrivals, Kind, Mode, Outcome, Plan, Sale, Shape, Workload};
+
+/// How long everything is asked before it is measured.
+const WARM_UP: Duration = Duration::from_millis(500);
+/// Checkouts that the warm-up of a purchase begins with.
+const WARM_UP_CHECKOUTS: u32 = 50_000;
+/// Checkouts for a turn of purchases, as a multiple of what the warm-up's rate asks for.
+const CHECKOUTS_RESERVE: f64 = 1.5;
+/// What the names of the users that a server knows beforehand begin with.
+pub const KNOWN_USERS: &str = "known-";
+/// Arrivals of an open loop that may wait for a connection.
+const QUEUE_MAX: usize = 100_000;
+
+/// What was measured.
+#[derive(Clone, Debug, Serialize)]
+pub struct Turn {
+    /// Who.
+    pub label: String,
+    /// Place in the order of the round, from 0.
+    pub place: usize,
+    /// Connections.
+    pub connections: usize,
+    /// Requests a second that were asked for; nothing in a closed loop.
+    pub asked_per_second: Option<f64>,
+    /// How long it was measured.
+    pub seconds: f64,
+    /// Answers; with sinks, records that both have.
+    pub requests: u64,
+    /// Answers that should not have come, and requests without one.
+    pub unexpected: u64,
+    /// What makes the turn say nothing about the server; empty when it is valid.
+    pub invalid: Vec<String>,
+    /// Requests by time.
+    pub requests_per_second: f64,
+    /// CPU time of the server's threads per request, in microseconds; nothing with sinks, which are
+    /// other processes.
+    pub cpu_us_per_request: Option<f64>,
+    /// Time until the answer, from sending; in an open loop from when it was due.
+    pub latency_us: Latency,
+    /// Resident memory at the end.
+    pub resident_mebibytes: f64,
+    /// What the server says of its journal, since its start.
+    pub journal: Option<JournalFigures>,
+}
+
+/// In microseconds.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Latency {
+    /// The median.
+    pub p50: f64,
+    /// The 99th percentile.
+    pub p99: f64,
+    /// The 99.9th percentile.
+    pub p999: f64,
+}
+
+/// Of `/health`.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct JournalFigures {
+    /// Records by batches.
+    pub records_per_batch: f64,
+    /// Median time of a write and its sync, in microseconds.
+    pub commit_us_p50: u64,
+    /// 99th percentile of the same.
+    pub commit_us_p99: u64,
+}
+
+/// How long a turn is, and how much is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// How long it is measured.
+    pub duration: Duration,
+    /// Requests a second; as many as are answered without.
+    pub rate: Option<f64>,
+}
+
+/// Warms `running` up, and measures it.
+///
+/// # Errors
+/// It does not answer.
+pub fn take(case: &Case, side: &Side, running: &Running, pace: Pace, place: usize) -> Result<Turn> {
+    let mut plan = plan(case, side, running, pace);
+    let warm_up = load::run(&Plan {
+        duration: WARM_UP,
+        mode: Mode::Closed,
+        prepare: u64::from(WARM_UP_CHECKOUTS),
+        ..plan.clone()
+    });
+    let warm_up = warm_up.with_context(|| format!("warming {} up", side.label))?;
+    let wanted = warm_up.answers_per_second() * pace.duration.as_secs_f64() * CHECKOUTS_RESERVE;
+    plan.prepare = (wanted as u64).min(u64::from(SALE_ITEMS - WARM_UP_CHECKOUTS - 1));
+    // Neither users nor items of the warm-up come again.
+    plan.first_item = Some(WARM_UP_CHECKOUTS);
+    if case.workload != Workload::ManyUsers {
+        plan.prefix.push_str("again-");
+    }
+    let keeps_up = case.beside == Beside::BareHyperWithSinks && side.contestant.is_server();
+    let applied_before = keeps_up.then(|| sinks::applied(running)).transpose()?;
+    let started = Instant::now();
+    let outcome = load::run(&plan).with_context(|| format!("measuring {}", side.label))?;
+    let applied = applied_before.map(|before| Applied::wait(running, before, started));
+    Ok(turn(
+        case,
+        side,
+        &outcome,
+        applied.transpose()?,
+        place,
+        journal_of(side, running)?,
+    ))
+}
+
+fn plan(case: &Case, side: &Side, running: &Running, pace: Pace) -> Plan {
+    let mut plan = Plan::new(running.address, pace.duration);
+    plan.workload = case.workload;
+    plan.connections = side.connections;
+    plan.server_pid = Some(running.process.id());
+    plan.users = side.users;
+    if case.workload == Workload::ManyUsers {
+        KNOWN_USERS.clone_into(&mut plan.prefix);
+    }
+    if let Some(rate) = pace.rate {
+        plan.mode = Mode::Open {
+            rate,
+            arrivals: Arrivals::Poisson,
+            shape: Shape::Steady,
+            queue: QUEUE_MAX,
+        };
+    }
+    // Only a server can say which sale there is.
+    plan.sale = (!side.contestant.is_server()).then_some(Sale {
+        id: 1,
+        total_items: SALE_ITEMS,
+        items_sold: 0,
+    });
+    plan
+}
+
+/// Records that both sinks took, and the time until they had them.
+struct Applied {
+    records: u64,
+    seconds: f64,
+}
+
+impl Applied {
+    fn wait(running: &Running, before: u64, started: Instant) -> Result<Self> {
+        sinks::wait_until_applied(running)?;
+        let seconds = started.elapsed().as_secs_f64();
+        let records = sinks::applied(running)? - before;
+        Ok(Self { records, seconds })
+    }
+}
+
+fn turn(
+    case: &Case,
+    side: &Side,
+    outcome: &Outcome,
+    applied: Option<Applied>,
+    place: usize,
+    journal: Option<JournalFigures>,
+) -> Turn {
+    let record = &outcome.record;
+    let (kind, expected) = expected(case, side);
+    let answered = record.answered();
+    let as_expected = record.outcomes[kind as usize][expected as usize];
+    let latencies = match outcome.plan.mode {
+        Mode::Closed => &record.service_ns,
+        Mode::Open { .. } => &record.corrected_ns,
+    };
+    let (requests, seconds) = match &applied {
+        Some(applied) => (applied.records, applied.seconds),
+        None => (answered, outcome.elapsed.as_secs_f64()),
+    };
+    let cpu = outcome
+        .server_cpu
+        .filter(|_| case.beside != Beside::BareHyperWithSinks);
+    Turn {
+        label: side.label.clone(),
+        place,
+        connections: side.connections,
+        asked_per_second: match outcome.plan.mode {
+            Mode::Open { rate, .. } => Some(rate),
+            Mode::Closed => None,
+        },
+        seconds,
+        requests,
+        unexpected: answered - as_expected + record.lost.total(),
+        invalid: outcome.invalid().iter().map(ToString::to_string).collect(),
+        requests_per_second: requests as f64 / seconds,
+        cpu_us_per_request: cpu.map(|cpu| cpu.us_per_request),
+        latency_us: latency(&latencies[kind as usize]),
+        resident_mebibytes: outcome.server_resident_kib.unwrap_or(0) as f64 / 1024.0,
+        journal,
+    }
+}
+
+/// What every answer should be.
+fn expected(case: &Case, side: &Side) -> (Kind, Told) {
+    let refuses = side.contestant.is_server();
+    match case.workload {
+        Workload::SoldOut if refuses => (Kind::Checkout, Told::ItemSoldOut),
+        Workload::ManyUsers if refuses => (Kind::Checkout, Told::UserLimitExceeded),
+        Workload::Purchase => (Kind::Purchase, Told::Sold),
+        Workload::Active => (Kind::Get, Told::Ok),
+        _ => (Kind::Checkout, Told::Accepted),
+    }
+}
+
+fn latency(times_ns: &Histogram<u64>) -> Latency {
+    let micros = |quantile| times_ns.value_at_quantile(quantile) as f64 / 1000.0;
+    Latency {
+        p50: micros(0.5),
+        p99: micros(0.99),
+        p999: micros(0.999),
+    }
+}
+
+fn journal_of(side: &Side, running: &Running) -> Result<Option<JournalFigures>> {
+    if !side.contestant.is_server() {
+        return Ok(None);
+    }
+    let journal = running.health()?["journal"].take();
+    let figure = |name: &str| {
+        let number = journal.get(name).and_then(Value::as_u64);
+        number.with_context(|| format!("/health does not tell journal.{name}"))
+    };
+    let (records, batches) = (figure("records")?, figure("batches")?);
+    Ok(Some(JournalFigures {
+        records_per_batch: records as f64 / batches.max(1) as f64,
+        commit_us_p50: figure("commit_us_p50")?,
+        commit_us_p99: figure("commit_us_p99")?,
+    }))
+}
