@@ -64,6 +64,8 @@ pub const HEADERS_MAX: usize = 64;
 pub const BODY_BYTES_MAX: usize = 16 * 1024;
 /// Seconds that a connection may be without a request.
 pub const IDLE_SECONDS_MAX: u32 = 60;
+/// How long after its last answer a connection keeps its buffers for the next request, in seconds.
+pub const QUIET_SECONDS: u32 = 1;
 /// Seconds from a connection's accept to the first byte of its first request.
 pub const FIRST_BYTE_SECONDS_MAX: u32 = 10;
 /// Seconds from the first byte of a request to the end of its head.

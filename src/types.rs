@@ -255,10 +255,18 @@ fn check_id(text: &str) -> Result<&str, Malformed> {
     if !(1..=limits::ID_BYTES_MAX).contains(&text.len()) {
         return Err(Malformed("must be 1 to 128 bytes"));
     }
-    if text.chars().any(char::is_control) {
+    if has_control(text) {
         return Err(Malformed("must not contain control characters"));
     }
     Ok(text)
+}
+
+/// Whether `text` contains a control character.
+#[must_use]
+pub fn has_control(text: &str) -> bool {
+    // Without the decoding that only a text beyond ASCII needs.
+    let ascii_control = |b: u8| b < b' ' || b == 0x7f;
+    text.bytes().any(ascii_control) || !text.is_ascii() && text.chars().any(char::is_control)
 }
 
 /// A decimal number in its one canonical form: no sign, no leading zero.
@@ -270,6 +278,13 @@ fn parse_decimal(text: &str) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn control_characters_are_those_of_unicode() {
+        for c in (0..0x3000).filter_map(char::from_u32) {
+            assert_eq!(has_control(&format!("a{c}")), c.is_control(), "{c:?}");
+        }
+    }
 
     #[test]
     fn codes_round_trip_and_hide_in_debug() {

@@ -10,7 +10,7 @@ use hyper::{Response, StatusCode};
 use crate::sale::Sale;
 use crate::sale::outcome::PurchaseResult;
 use crate::telemetry::Outcome;
-use crate::types::CheckoutCode;
+use crate::types::{CheckoutCode, Timestamp};
 
 pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 pub(super) const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
@@ -76,6 +76,24 @@ pub(super) fn write_code(code: CheckoutCode, out: &mut Vec<u8>) {
 
 fn hex_digit(nibble: u8) -> u8 {
     b"0123456789abcdef"[usize::from(nibble)]
+}
+
+/// Appends a time as it displays itself. The calendar is asked once for each of the few times that
+/// answers contain again and again: when sales begin and end.
+pub(super) fn write_time(at: Timestamp, out: &mut Vec<u8>) {
+    /// A prime, so that sales of whole hours do not meet at one place.
+    const REMEMBERED: usize = 31;
+    thread_local! {
+        static TEXTS: RefCell<[(Timestamp, String); REMEMBERED]> =
+            RefCell::new(std::array::from_fn(|_| (Timestamp(0), Timestamp(0).to_string())));
+    }
+    TEXTS.with_borrow_mut(|texts| {
+        let (remembered, text) = &mut texts[(at.0 / 1_000_000) as usize % REMEMBERED];
+        if *remembered != at {
+            (*remembered, *text) = (at, at.to_string());
+        }
+        out.extend_from_slice(text.as_bytes());
+    });
 }
 
 /// Appends `text` as a JSON string.
@@ -204,6 +222,25 @@ mod tests {
                 secret,
             };
             assert_eq!(body(|out| write_code(code, out)), code.to_string());
+        }
+    }
+
+    #[test]
+    fn times_are_written_as_they_display() {
+        for round in 0..2 {
+            for at in [
+                0,
+                1,
+                3_600_000_000,
+                -5,
+                i64::MAX,
+                i64::MIN,
+                31_000_000,
+                62_000_000,
+            ] {
+                let text = body(|out| write_time(Timestamp(at), out));
+                assert_eq!(text, Timestamp(at).to_string(), "{round}");
+            }
         }
     }
 

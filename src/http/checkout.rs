@@ -1,39 +1,24 @@
 //! `POST /checkout`
 
-use std::io::Write;
+use hyper::http::request::Parts;
 
-use hyper::Request;
-use hyper::body::{Body, Bytes};
-
-use super::answer::{self, Answer, write_code, write_number};
+use super::answer::{self, Answer, write_code, write_number, write_time};
 use super::parameters::{Field, Parameters, Whole};
 use super::problem::Problem;
-use super::{Api, body};
-use crate::sale::{CheckoutOutcome, CheckoutRequest, Decision};
+use crate::sale::{CheckoutOutcome, CheckoutRequest, Decision, Engine};
 use crate::telemetry::Outcome;
 
 /// Puts an item into a user's open checkout.
-pub(super) async fn checkout<B>(api: &Api, request: Request<B>) -> Result<Answer, Problem>
-where
-    B: Body<Data = Bytes> + Unpin,
-{
-    let decision = decide(api, request).await?;
-    api.durable(decision.lsn).await?;
-    decision.outcome.try_into()
-}
-
-/// Decides, and lets go of the request.
-async fn decide<B>(api: &Api, request: Request<B>) -> Result<Decision<CheckoutOutcome>, Problem>
-where
-    B: Body<Data = Bytes> + Unpin,
-{
-    let (head, body) = request.into_parts();
-    let body = body::read(body).await?;
-    let mut parameters = Parameters::from_request(&head, &body);
+pub(super) fn decide(
+    engine: &Engine,
+    head: &Parts,
+    body: &[u8],
+) -> Result<Decision<CheckoutOutcome>, Problem> {
+    let mut parameters = Parameters::from_request(head, body);
     let quantity = parameters.optional(Field::Quantity).unwrap_or(Whole(1)).0;
     let sale = parameters.optional(Field::SaleId);
     let (user, item) = parameters.buyer_and_item()?;
-    Ok(api.engine.checkout(&CheckoutRequest {
+    Ok(engine.checkout(&CheckoutRequest {
         user,
         item,
         quantity,
@@ -56,8 +41,9 @@ impl TryFrom<CheckoutOutcome> for Answer {
                     write_code(code, out);
                     out.extend_from_slice(b"\",\"items_count\":");
                     write_number(items_count, out);
-                    // Writing into memory cannot fail.
-                    let _ = write!(out, ",\"sale_ends_at\":\"{sale_ends_at}\"}}");
+                    out.extend_from_slice(b",\"sale_ends_at\":\"");
+                    write_time(sale_ends_at, out);
+                    out.extend_from_slice(b"\"}");
                 });
                 return Ok(Self::json(Outcome::Accepted, body));
             }

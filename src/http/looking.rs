@@ -1,13 +1,12 @@
 //! What is on sale: `/sales/active`, `/sales`, `/sales/{id}` and `/sales/{id}/items`.
 
-use std::io::Write;
 use std::str::FromStr;
 
 use hyper::Uri;
 use hyper::header::{HeaderValue, LINK};
 
 use super::Api;
-use super::answer::{Answer, JSON, write_number, write_string};
+use super::answer::{Answer, JSON, write_number, write_string, write_time};
 use super::parameters::{Field, Parameters, Whole};
 use super::problem::Problem;
 use crate::limits::{PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX};
@@ -139,17 +138,21 @@ fn separate(list: &mut Vec<u8>) {
 
 fn write_sale(sale: &Sale, now: Timestamp, out: &mut Vec<u8>) {
     let figures = sale.figures();
-    // Writing into memory cannot fail.
-    let _ = write!(
-        out,
-        r#"{{"id":"{}","started_at":"{}","ended_at":"{}","total_items":{},"items_sold":{},"active":{}}}"#,
-        sale.id(),
-        sale.started_at(),
-        sale.ended_at(),
-        figures.total,
-        figures.sold,
-        sale.status(now) == SaleStatus::Active,
-    );
+    out.extend_from_slice(b"{\"id\":\"");
+    write_number(sale.id().0, out);
+    out.extend_from_slice(b"\",\"started_at\":\"");
+    write_time(sale.started_at(), out);
+    out.extend_from_slice(b"\",\"ended_at\":\"");
+    write_time(sale.ended_at(), out);
+    out.extend_from_slice(b"\",\"total_items\":");
+    write_number(figures.total, out);
+    out.extend_from_slice(b",\"items_sold\":");
+    write_number(figures.sold, out);
+    out.extend_from_slice(if sale.status(now) == SaleStatus::Active {
+        b",\"active\":true}"
+    } else {
+        b",\"active\":false}"
+    });
 }
 
 fn write_item(item: &ItemView, out: &mut Vec<u8>) {

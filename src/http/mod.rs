@@ -26,15 +26,15 @@ use std::sync::Arc;
 
 use http_body_util::Full;
 use hyper::body::{Body, Bytes};
+use hyper::http::request::Parts;
 use hyper::{Method, Request, Response};
 
 use self::answer::Answer;
 use self::problem::{Format, Problem};
 use self::route::Path;
-use crate::sale::CommitWaiters;
-use crate::sale::Engine;
+use crate::sale::{CheckoutOutcome, CommitWaiters, Decision, Engine, PurchaseOutcome};
 use crate::telemetry::{Registry, Route, WorkerTelemetry};
-use crate::types::Lsn;
+use crate::types::{Lsn, SaleId};
 
 /// What one worker answers requests with.
 pub struct Api {
@@ -75,11 +75,16 @@ impl Api {
         let (route, format) = (path.route(), Format::asked_by(request.headers()));
         let answer = match path.check_method(request.method()) {
             Err(problem) => Err(problem),
-            Ok(()) => match route {
-                Route::Checkout => checkout::checkout(self, request).await,
-                Route::Purchase => purchase::purchase(self, request).await,
-                _ => self.show(&path, &request),
-            },
+            Ok(()) if !path.sells() => self.show(&path, &request),
+            Ok(()) if request.body().is_end_stream() => {
+                let decided = self.decide_without_body(route, request);
+                self.answer(decided).await
+            }
+            // In a box, because such requests are rare, and all others would have to make room.
+            Ok(()) => {
+                let decided = Box::pin(self.decide_with_body(route, request)).await;
+                self.answer(decided).await
+            }
         };
         let answer = answer.unwrap_or_else(|problem| problem.into_answer(format));
         let latency_us = self
@@ -89,6 +94,37 @@ impl Api {
             .saturating_sub(started_us);
         self.telemetry.record(route, answer.outcome, latency_us);
         answer.response
+    }
+
+    fn decide_without_body<B>(
+        &self,
+        route: Route,
+        request: Request<B>,
+    ) -> Result<Decided, Problem> {
+        Decided::by(&self.engine, route, &request.into_parts().0, &[])
+    }
+
+    async fn decide_with_body<B>(
+        &self,
+        route: Route,
+        request: Request<B>,
+    ) -> Result<Decided, Problem>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let (head, body) = request.into_parts();
+        let body = body::read(body).await?;
+        Decided::by(&self.engine, route, &head, &body)
+    }
+
+    /// Says what was decided, once it is on the disk.
+    async fn answer(&self, decided: Result<Decided, Problem>) -> Result<Answer, Problem> {
+        let decided = decided?;
+        if let Some(lsn) = decided.lsn() {
+            let durable = self.waiters.durable(lsn).await;
+            durable.map_err(|_| Problem::journal_unavailable())?;
+        }
+        decided.into_answer(&self.engine)
     }
 
     /// Answers what changes nothing and waits for nothing.
@@ -109,18 +145,6 @@ impl Api {
         }
     }
 
-    /// Waits until `lsn` and everything before it is on disk.
-    async fn durable(&self, lsn: Option<Lsn>) -> Result<(), Problem> {
-        match lsn {
-            None => Ok(()),
-            Some(lsn) => self
-                .waiters
-                .durable(lsn)
-                .await
-                .map_err(|_| Problem::journal_unavailable()),
-        }
-    }
-
     /// Releases the requests that wait for the disk. Must run for as long as [`Self::handle`] is
     /// called, once per worker.
     pub async fn drive(&self) {
@@ -136,6 +160,39 @@ impl Api {
     #[must_use]
     pub fn telemetry(&self) -> &WorkerTelemetry {
         &self.telemetry
+    }
+}
+
+/// What the engine decided on a request to sell something.
+enum Decided {
+    Checkout(Decision<CheckoutOutcome>),
+    Purchase(SaleId, Decision<PurchaseOutcome>),
+}
+
+impl Decided {
+    /// Decides, without suspending. The request can be let go of afterwards.
+    fn by(engine: &Engine, route: Route, head: &Parts, body: &[u8]) -> Result<Self, Problem> {
+        if route == Route::Checkout {
+            checkout::decide(engine, head, body).map(Self::Checkout)
+        } else {
+            let decided = purchase::decide(engine, head, body);
+            decided.map(|(sale, decision)| Self::Purchase(sale, decision))
+        }
+    }
+
+    /// The record that must be durable before anybody hears of it.
+    fn lsn(&self) -> Option<Lsn> {
+        match self {
+            Self::Checkout(decision) => decision.lsn,
+            Self::Purchase(_, decision) => decision.lsn,
+        }
+    }
+
+    fn into_answer(self, engine: &Engine) -> Result<Answer, Problem> {
+        match self {
+            Self::Checkout(decision) => decision.outcome.try_into(),
+            Self::Purchase(sale, decision) => purchase::answer(engine, sale, decision.outcome),
+        }
     }
 }
 

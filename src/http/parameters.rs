@@ -8,7 +8,7 @@ use hyper::http::request::Parts;
 
 use super::encoding::{Members, decode};
 use super::problem::{FieldError, Problem};
-use crate::types::{ItemId, Malformed, UserId};
+use crate::types::{ItemId, Malformed, UserId, has_control};
 
 /// A parameter that some path understands. All others are ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,7 +153,7 @@ impl<'a> Parameters<'a> {
         let given_twice = slot.is_some();
         let wrong = match value {
             Ok(value) => {
-                let has_control = value.chars().any(char::is_control);
+                let has_control = has_control(&value);
                 *slot = Some(value);
                 has_control.then_some(CONTROL)
             }

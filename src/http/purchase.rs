@@ -1,42 +1,26 @@
 //! `POST /purchase`
 
-use hyper::Request;
-use hyper::body::{Body, Bytes};
 use hyper::header::HeaderMap;
+use hyper::http::request::Parts;
 
 use super::answer::{self, ALL_ITEMS_SOLD, Answer, write_purchase, write_purchased_items};
 use super::checkout::sale_not_active;
 use super::parameters::{Field, Parameters};
 use super::problem::Problem;
-use super::{Api, body};
 use crate::sale::outcome::PurchaseResult;
-use crate::sale::{Decision, PurchaseOutcome, Sale};
+use crate::sale::{Decision, Engine, PurchaseOutcome, Sale};
 use crate::telemetry::Outcome;
 use crate::types::{CheckoutCode, IdempotencyKey, Malformed, SaleId};
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
-/// Sells what is in a checkout.
-pub(super) async fn purchase<B>(api: &Api, request: Request<B>) -> Result<Answer, Problem>
-where
-    B: Body<Data = Bytes> + Unpin,
-{
-    let (sale, decision) = decide(api, request).await?;
-    api.durable(decision.lsn).await?;
-    answer(api, sale, decision.outcome)
-}
-
-/// Decides, and lets go of the request.
-async fn decide<B>(
-    api: &Api,
-    request: Request<B>,
-) -> Result<(SaleId, Decision<PurchaseOutcome>), Problem>
-where
-    B: Body<Data = Bytes> + Unpin,
-{
-    let (head, body) = request.into_parts();
-    let body = body::read(body).await?;
-    let mut parameters = Parameters::from_request(&head, &body);
+/// Sells what is in a checkout; in which sale.
+pub(super) fn decide(
+    engine: &Engine,
+    head: &Parts,
+    body: &[u8],
+) -> Result<(SaleId, Decision<PurchaseOutcome>), Problem> {
+    let mut parameters = Parameters::from_request(head, body);
     let code: Option<CheckoutCode> = parameters.required(Field::Code);
     let key = idempotency_key(&head.headers).unwrap_or_else(|wrong| {
         parameters.wrong_as("idempotency_key", wrong);
@@ -44,7 +28,7 @@ where
     });
     parameters.check()?;
     let code = code.ok_or_else(Problem::internal)?;
-    Ok((code.sale, api.engine.purchase(code, key)))
+    Ok((code.sale, engine.purchase(code, key)))
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey<'_>>, Malformed> {
@@ -59,8 +43,13 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey<'_>>, Ma
     IdempotencyKey::new(key.to_str().unwrap_or_default()).map(Some)
 }
 
-fn answer(api: &Api, sale: SaleId, outcome: PurchaseOutcome) -> Result<Answer, Problem> {
-    let sale = || api.engine.sale(sale).ok_or_else(Problem::internal);
+/// Says what came of it.
+pub(super) fn answer(
+    engine: &Engine,
+    sale: SaleId,
+    outcome: PurchaseOutcome,
+) -> Result<Answer, Problem> {
+    let sale = || engine.sale(sale).ok_or_else(Problem::internal);
     Err(match outcome {
         PurchaseOutcome::Processed { result, replayed } if result.any_sold() => {
             let outcome = if replayed {

@@ -89,12 +89,17 @@ impl<'a> Path<'a> {
         }
     }
 
+    /// Whether something may be sold on this path. All others only show.
+    pub(super) fn sells(self) -> bool {
+        matches!(self, Self::Checkout | Self::Purchase)
+    }
+
     /// An error when the path is unknown or does not take `method`.
     pub(super) fn check_method(self, method: &Method) -> Result<(), Problem> {
         match self {
             Self::Unknown => Err(Problem::not_found()),
-            Self::Checkout | Self::Purchase if *method == Method::POST => Ok(()),
-            Self::Checkout | Self::Purchase => Err(Problem::method_not_allowed("POST")),
+            path if path.sells() && *method == Method::POST => Ok(()),
+            path if path.sells() => Err(Problem::method_not_allowed("POST")),
             _ if is_looking(method) => Ok(()),
             _ => Err(Problem::method_not_allowed("GET, HEAD")),
         }

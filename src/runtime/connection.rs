@@ -2,14 +2,14 @@
 
 use std::cell::RefCell;
 use std::convert::Infallible;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use hyper::Request;
-use hyper::body::Incoming;
+use hyper::body::{Bytes, Incoming};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -37,6 +37,9 @@ pub(super) fn protocol() -> http1::Builder {
 }
 
 /// Serves `stream` until it ends, is overdue, or the drain ends it.
+///
+/// Only a connection that is in use has hyper's state and buffers, which take 17 KiB: one that has been
+/// quiet for a while gives them up, and so thousands of idle ones cost little.
 pub(super) async fn serve(
     stream: TcpStream,
     protocol: &http1::Builder,
@@ -45,37 +48,71 @@ pub(super) async fn serve(
 ) {
     let open = connections.add();
     let progress = &open.progress;
-    let io = Io {
+    let mut io = Io {
         stream,
+        unread: Bytes::new(),
         progress: Rc::clone(progress),
     };
+    loop {
+        progress.set_quiet(true);
+        if !io.is_ready(api, connections).await {
+            return;
+        }
+        progress.set_quiet(false);
+        // In a box, so that a quiet connection's task has no room for it.
+        match Box::pin(converse(io, protocol, api, connections)).await {
+            Some(quiet) => io = quiet,
+            None => return,
+        }
+    }
+}
+
+/// Answers requests until the connection ends (`None`), or has been quiet for a while.
+async fn converse(
+    io: Io,
+    protocol: &http1::Builder,
+    api: &Api,
+    connections: &Connections,
+) -> Option<Io> {
+    let progress = Rc::clone(&io.progress);
     let service = service_fn(|request: Request<Incoming>| {
         progress.request_begun();
+        let progress = &progress;
         async move {
             let response = api.handle(request).await;
             progress.request_ended();
             Ok::<_, Infallible>(response)
         }
     });
-    let mut connection = pin!(protocol.serve_connection(io, service));
+    let mut connection = protocol.serve_connection(io, service);
     let mut told_to_end = false;
-    poll_fn(|cx| {
-        progress.set_waker(cx.waker());
+    let goes_on = poll_fn(|cx| {
         if progress.is_overdue() {
             api.telemetry().connection_overdue();
-            return Poll::Ready(());
+            return Poll::Ready(false);
         }
         // What has arrived before the drain is taken in first.
-        let mut polled = connection.as_mut().poll(cx);
+        let mut polled = Pin::new(&mut connection).poll(cx);
         if polled.is_pending() && connections.is_draining() && !told_to_end {
             told_to_end = true;
-            connection.as_mut().graceful_shutdown();
-            polled = connection.as_mut().poll(cx);
+            Pin::new(&mut connection).graceful_shutdown();
+            polled = Pin::new(&mut connection).poll(cx);
         }
-        // An error is the client's: it left, or did not speak HTTP and was told so.
-        polled.map(drop)
+        match polled {
+            Poll::Pending if progress.has_become_quiet() => Poll::Ready(true),
+            Poll::Pending => Poll::Pending,
+            // An error is the client's: it left, or did not speak HTTP and was told so.
+            Poll::Ready(_) => Poll::Ready(false),
+        }
     })
     .await;
+    goes_on.then(|| {
+        let parts = connection.into_parts();
+        Io {
+            unread: parts.read_buf,
+            ..parts.io
+        }
+    })
 }
 
 thread_local! {
@@ -87,7 +124,31 @@ thread_local! {
 /// A socket whose reads and writes are progress.
 struct Io {
     stream: TcpStream,
+    /// What was read before, and is to be read again.
+    unread: Bytes,
     progress: Rc<Progress>,
+}
+
+impl Io {
+    /// Waits until there is something to read, or the end of it; false when the connection is overdue
+    /// or the drain ends it first.
+    async fn is_ready(&self, api: &Api, connections: &Connections) -> bool {
+        poll_fn(|cx| {
+            self.progress.set_waker(cx.waker());
+            if self.progress.is_overdue() {
+                api.telemetry().connection_overdue();
+                return Poll::Ready(false);
+            }
+            if !self.unread.is_empty() || self.stream.poll_read_ready(cx).is_ready() {
+                return Poll::Ready(true);
+            }
+            if connections.is_draining() {
+                return Poll::Ready(false);
+            }
+            Poll::Pending
+        })
+        .await
+    }
 }
 
 impl Read for Io {
@@ -96,6 +157,12 @@ impl Read for Io {
         cx: &mut Context<'_>,
         mut cursor: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.unread.is_empty() {
+            let length = self.unread.len().min(cursor.remaining());
+            cursor.put_slice(&self.unread.split_to(length));
+            self.progress.read();
+            return Poll::Ready(Ok(()));
+        }
         INCOMING.with_borrow_mut(|incoming| {
             let length = incoming.len().min(cursor.remaining());
             let mut buffer = ReadBuf::new(&mut incoming[..length]);

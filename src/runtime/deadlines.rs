@@ -10,7 +10,9 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::limits::{BODY_SECONDS_MAX, FIRST_BYTE_SECONDS_MAX, HEAD_SECONDS_MAX, IDLE_SECONDS_MAX};
+use crate::limits::{
+    BODY_SECONDS_MAX, FIRST_BYTE_SECONDS_MAX, HEAD_SECONDS_MAX, IDLE_SECONDS_MAX, QUIET_SECONDS,
+};
 
 const TICKS_PER_SECOND: u32 = 2;
 
@@ -35,6 +37,8 @@ pub(super) struct Progress {
     since: Cell<u32>,
     /// The last read found nothing, and there was no other since.
     awaits_bytes: Cell<bool>,
+    /// Nothing is kept for the next request.
+    quiet: Cell<bool>,
     /// Since when the client has taken nothing of what is to be written.
     blocked_since: Cell<Option<u32>>,
     overdue: Cell<bool>,
@@ -49,6 +53,7 @@ impl Progress {
             phase: Cell::new(Phase::FirstByte),
             since,
             awaits_bytes: Cell::new(true),
+            quiet: Cell::new(true),
             blocked_since: Cell::new(None),
             overdue: Cell::new(false),
             waker: OnceCell::new(),
@@ -99,6 +104,20 @@ impl Progress {
     /// Whether the client was too slow and the connection must be closed.
     pub(super) fn is_overdue(&self) -> bool {
         self.overdue.get()
+    }
+
+    /// Says whether the connection keeps anything for its next request.
+    pub(super) fn set_quiet(&self, quiet: bool) {
+        self.quiet.set(quiet);
+    }
+
+    /// Whether the last answer was taken a while ago, and what is kept for the next request can be let
+    /// go of.
+    pub(super) fn has_become_quiet(&self) -> bool {
+        self.phase.get() == Phase::Idle
+            && self.blocked_since.get().is_none()
+            && !self.quiet.get()
+            && self.ticks.get().wrapping_sub(self.since.get()) > QUIET_SECONDS * TICKS_PER_SECOND
     }
 
     /// Remembers how to wake the connection's task.
@@ -206,12 +225,14 @@ impl Connections {
         }
     }
 
-    /// Advances the clock by one tick and wakes the connections that are overdue.
+    /// Advances the clock by one tick and wakes the connections that are overdue, or have become quiet.
     fn tick(&self) {
         self.ticks.set(self.ticks.get().wrapping_add(1));
         for progress in self.open.borrow().values() {
             if progress.exceeds_its_deadline() {
                 progress.overdue.set(true);
+                progress.wake();
+            } else if progress.has_become_quiet() {
                 progress.wake();
             }
         }
@@ -283,6 +304,41 @@ mod tests {
         progress.request_ended();
         progress.read_blocked();
         assert!(due_after(&connections, progress, IDLE_SECONDS_MAX));
+    }
+
+    #[test]
+    fn a_connection_becomes_quiet_long_before_it_is_closed() {
+        const { assert!(QUIET_SECONDS < IDLE_SECONDS_MAX) };
+        let connections = Connections::default();
+        let open = connections.add();
+        let progress = &open.progress;
+        progress.set_quiet(false);
+        let quiet_after = |ticks: u32| {
+            (0..ticks).for_each(|_| connections.tick());
+            progress.has_become_quiet()
+        };
+        assert!(
+            !quiet_after(2 * QUIET_SECONDS * TICKS_PER_SECOND),
+            "nothing was answered"
+        );
+        progress.read();
+        progress.request_begun();
+        assert!(
+            !quiet_after(2 * QUIET_SECONDS * TICKS_PER_SECOND),
+            "a request is answered"
+        );
+        progress.request_ended();
+        assert!(!quiet_after(QUIET_SECONDS * TICKS_PER_SECOND));
+        assert!(quiet_after(1));
+        progress.write_blocked();
+        assert!(!progress.has_become_quiet(), "the answer is not taken");
+        progress.written();
+        assert!(progress.has_become_quiet());
+        progress.set_quiet(true);
+        assert!(
+            !progress.has_become_quiet(),
+            "there is nothing to let go of"
+        );
     }
 
     #[test]
