@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::mem;
 use std::num::NonZeroU64;
 use std::os::fd::OwnedFd;
 use std::sync::mpsc::Sender;
@@ -57,6 +58,8 @@ pub(super) struct Generator {
     script: Script,
     recorder: Recorder,
     in_flight: usize,
+    /// A connection has ended, and is to be opened again at once.
+    has_closed: bool,
     /// The script has no more journeys.
     exhausted: bool,
     last_answer_ns: u64,
@@ -106,6 +109,7 @@ impl Generator {
             script,
             recorder: Recorder::new(nanoseconds(plan.late), seconds),
             in_flight: 0,
+            has_closed: false,
             exhausted: false,
             last_answer_ns: 0,
             plan: plan.clone(),
@@ -127,7 +131,7 @@ impl Generator {
         loop {
             let now = self.now();
             self.admit(now);
-            if now >= next_tick {
+            if now >= next_tick || mem::take(&mut self.has_closed) {
                 self.tick(now);
                 next_tick = now + TICK_NS;
             }
@@ -313,6 +317,7 @@ impl Generator {
         let Some(connection) = &mut self.connections[index] else {
             return;
         };
+        let is_first = planned == journey_planned;
         if self.schedule.is_none() {
             // Nothing is planned ahead in a closed loop.
             (planned, connection.free_since) = (sent, sent);
@@ -324,7 +329,7 @@ impl Generator {
             sent,
         };
         self.script.write(&journey, connection.clear());
-        self.recorder.sent(moments, planned == journey_planned);
+        self.recorder.sent(moments, is_first);
         connection.pending = Some(Pending {
             kind,
             moments,
@@ -343,6 +348,7 @@ impl Generator {
             return;
         };
         self.free.retain(|&free| free != index);
+        self.has_closed = true;
         if let Some(pending) = connection.pending {
             self.in_flight -= 1;
             self.recorder.lost(loss);
