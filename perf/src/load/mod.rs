@@ -39,7 +39,7 @@ use flashsale::types::CheckoutCode;
 pub use answer::{Class, Kind};
 pub use arguments::Arguments;
 pub use command::command;
-pub use cpu::Cpu;
+pub use cpu::{Cpu, children};
 pub use outcome::{Invalid, Outcome};
 pub use plan::{Arrivals, Mode, Plan, Sale, Shape, Workload};
 pub use receipt::{Line, Receipts};
