@@ -20,8 +20,10 @@ use super::answer::{self, Kind, Response, string_after};
 use super::connection::{Connection, Pending, Received};
 use super::journey::{Journey, Script};
 use super::plan::{Mode, Plan};
-use super::recorder::{Loss, Moments, Record, Recorder, Second};
+use super::record::Record;
+use super::recorder::{Loss, Moments, Recorder};
 use super::schedule::Schedule;
+use super::second::Second;
 
 /// How often connections are looked after, in nanoseconds.
 const TICK_NS: u64 = 50_000_000;
