@@ -17,7 +17,7 @@ pub struct Second {
     pub classes: [u64; 3],
     /// Requests that wait for an answer at its end.
     pub in_flight: u64,
-    /// Corrected latencies of the answers, by [`Kind`], in microseconds.
+    /// Corrected latencies of the answers, by [kind](super::Kind), in microseconds.
     pub latency_us: [Histogram<u32>; 3],
 }
 
