@@ -20,8 +20,10 @@ use super::answer::{self, Kind, Response, string_after};
 use super::connection::{Connection, Pending, Received};
 use super::journey::{Journey, Script};
 use super::plan::{Mode, Plan};
-use super::recorder::{Loss, Moments, Record, Recorder, Second};
+use super::record::Record;
+use super::recorder::{Loss, Moments, Recorder};
 use super::schedule::Schedule;
+use super::second::Second;
 
 /// How often connections are looked after, in nanoseconds.
 const TICK_NS: u64 = 50_000_000;
@@ -255,23 +257,19 @@ impl Generator {
             self.recorder.unknown(kind, status, body);
         }
         self.recorder.answered(kind, pending.moments, now, outcome);
-        let next = pending.journey.advance();
-        if response.close || ended {
-            return self.close(index, Loss::Disconnected);
+        let Pending {
+            mut journey,
+            journey_planned,
+            ..
+        } = pending;
+        let next = journey.advance();
+        if next.is_none() {
+            self.recorder.journey_over(journey_planned, now);
         }
         match next {
-            Some(kind) => {
-                let Pending {
-                    journey,
-                    journey_planned,
-                    ..
-                } = pending;
-                self.send(index, kind, journey, (now, journey_planned));
-            }
-            None => {
-                self.recorder.journey_over(pending.journey_planned, now);
-                self.ready(index, now);
-            }
+            _ if response.close || ended => self.close(index, Loss::Disconnected),
+            Some(kind) => self.send(index, kind, journey, (now, journey_planned)),
+            None => self.ready(index, now),
         }
     }
 
@@ -282,7 +280,6 @@ impl Generator {
         }
         let in_time = now < nanoseconds(self.plan.duration);
         if self.schedule.is_none() && in_time && !self.exhausted {
-            self.recorder.planned();
             self.begin_journey(index, now);
         } else if let Some(due) = self.queue.pop_front() {
             self.begin_journey(index, due);
@@ -294,6 +291,9 @@ impl Generator {
     fn begin_journey(&mut self, index: usize, due: u64) {
         match self.script.begin() {
             Some(journey) => {
+                if self.schedule.is_none() {
+                    self.recorder.planned();
+                }
                 if let Some(kind) = journey.kind() {
                     self.send(index, kind, journey, (due, due));
                 }

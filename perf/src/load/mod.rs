@@ -24,8 +24,10 @@ mod plan;
 mod profile;
 mod progress;
 mod receipt;
+mod record;
 mod recorder;
 mod schedule;
+mod second;
 mod shop;
 
 use std::io;
@@ -43,7 +45,8 @@ pub use cpu::{Cpu, children};
 pub use outcome::{Invalid, Outcome};
 pub use plan::{Arrivals, Mode, Plan, Sale, Shape, Workload};
 pub use receipt::{Line, Receipts};
-pub use recorder::{Lost, Record, Second, Unknown};
+pub use record::{Lost, Record, Unknown};
+pub use second::Second;
 
 use generator::{Generator, Left};
 use journey::Script;
