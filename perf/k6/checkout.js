@@ -1,9 +1,9 @@
 // New users at a steady rate, each of whom checks one item out. Nobody buys, so that all are accepted.
 // Environment: RATE (200 a second), DURATION (10), and what shop.js names.
 
-import { anyItem, checkout, newUser, number, openSale, options as optionsOf } from './shop.js';
+import { anyItem, checkout, newUser, number, openSale, options as optionsOf, whole } from './shop.js';
 
-const rate = number('RATE', 200);
+const rate = whole('RATE', 200);
 
 export const options = optionsOf({
   checkout: {

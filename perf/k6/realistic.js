@@ -6,9 +6,10 @@
 import { sleep } from 'k6';
 import {
   anyItem, checkout, look, newUser, number, openSale, options as optionsOf, purchase,
+  whole,
 } from './shop.js';
 
-const rate = number('RATE', 100);
+const rate = whole('RATE', 100);
 const think = number('THINK', 1);
 // More than a user may have.
 const GRABBED = 12;

@@ -2,9 +2,11 @@
 // then thin out. Eight in ten want one of the first tenth of the items.
 // Environment: RATE (200 at the peak), DURATION (10), and what shop.js names.
 
-import { anyItem, checkout, newUser, number, openSale, options as optionsOf, purchase } from './shop.js';
+import {
+  anyItem, checkout, newUser, number, openSale, options as optionsOf, purchase, whole,
+} from './shop.js';
 
-const rate = number('RATE', 200);
+const rate = whole('RATE', 200);
 const duration = number('DURATION', 10);
 const part = (share) => `${Math.ceil(duration * share * 1000)}ms`;
 

@@ -1,7 +1,7 @@
 // What the scripts share: the server, its sale, buying and looking, and what counts as a failure.
 //
 //   BASE_URL   the server (http://127.0.0.1:8080)
-//   RATE       iterations a second
+//   RATE       iterations a second, a whole number
 //   DURATION   of the test, in seconds
 //   P99_MS     longest 99th percentile of accepted requests, in milliseconds (500)
 //   PREFIX     of the user ids; another one lets a second run begin with fresh users (k6)
@@ -38,6 +38,15 @@ export function number(name, byDefault) {
   const value = Number(__ENV[name] || byDefault);
   if (!(value > 0)) {
     throw new Error(`${name} must be a number above 0, not ${__ENV[name]}`);
+  }
+  return value;
+}
+
+// A whole number of the environment, which the rates of k6 must be.
+export function whole(name, byDefault) {
+  const value = number(name, byDefault);
+  if (!Number.isInteger(value)) {
+    throw new Error(`${name} must be a whole number, not ${value}`);
   }
   return value;
 }

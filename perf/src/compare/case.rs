@@ -60,13 +60,6 @@ impl Bar {
         }
     }
 
-    const fn flat() -> Self {
-        Self {
-            min: Some(0.9),
-            max: Some(1.1),
-        }
-    }
-
     /// Whether `figure` is as it has to be; `None` where nothing is asked of it.
     #[must_use]
     pub fn is_met(&self, figure: f64) -> Option<bool> {
@@ -107,7 +100,7 @@ const fn throughput(cpu_max: f64, rate_min: f64) -> Bars {
     bars(Bar::at_most(cpu_max), Bar::at_least(rate_min), Bar::NONE)
 }
 
-const FLAT: Bars = bars(Bar::flat(), Bar::NONE, Bar::NONE);
+const FLAT: Bars = bars(Bar::at_most(1.1), Bar::NONE, Bar::NONE);
 
 /// A row.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -307,10 +300,8 @@ mod tests {
         assert_eq!(Bar::at_most(1.1).is_met(1.1), Some(true));
         assert_eq!(Bar::at_most(1.1).is_met(1.2), Some(false));
         assert_eq!(Bar::at_least(0.9).is_met(0.8), Some(false));
-        assert_eq!(Bar::flat().is_met(1.0), Some(true));
-        assert_eq!(Bar::flat().is_met(0.8), Some(false));
         assert_eq!(Bar::NONE.is_met(9.0), None);
-        assert_eq!(Bar::flat().to_string(), "0.90–1.10");
+        assert_eq!(Bar::at_most(1.1).to_string(), "≤ 1.10");
     }
 
     #[test]

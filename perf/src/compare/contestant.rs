@@ -259,6 +259,7 @@ pub fn find_server(named: Option<&Path>) -> Result<PathBuf> {
         if !cfg!(debug_assertions) {
             build.arg("--release");
         }
+        eprintln!("building the server");
         let status = build.status().context("cannot run cargo")?;
         if !status.success() {
             bail!("the server cannot be built");

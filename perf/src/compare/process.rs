@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::load;
+
 /// How long a process may take until it is ready.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long one with children has to end them.
@@ -89,21 +91,11 @@ impl Process {
     pub fn id(&self) -> u32 {
         self.child.id()
     }
-
-    fn children(&self) -> Vec<u32> {
-        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id()));
-        let tasks = tasks.into_iter().flatten().flatten();
-        let lists = tasks.filter_map(|it| fs::read_to_string(it.path().join("children")).ok());
-        let ids = |list: String| -> Vec<u32> {
-            list.split(' ').filter_map(|id| id.parse().ok()).collect()
-        };
-        lists.flat_map(ids).collect()
-    }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        let children = self.children();
+        let children = load::children(self.child.id());
         if !children.is_empty() {
             // A parent that is killed cannot see to the end of its children.
             send(self.child.id(), Signal::TERM);

@@ -20,9 +20,8 @@ pub fn own_ns() -> u64 {
 pub fn process_ns(pid: u32) -> io::Result<u64> {
     let mut sum = 0;
     for task in fs::read_dir(format!("/proc/{pid}/task"))? {
-        let task = task?.path();
         // A thread may have ended since it was listed.
-        let Ok(text) = fs::read_to_string(task.join("schedstat")) else {
+        let Ok(text) = fs::read_to_string(task?.path().join("schedstat")) else {
             continue;
         };
         sum += text
@@ -30,22 +29,36 @@ pub fn process_ns(pid: u32) -> io::Result<u64> {
             .next()
             .and_then(|ns| ns.parse::<u64>().ok())
             .unwrap_or(0);
-        let children = fs::read_to_string(task.join("children")).unwrap_or_default();
-        let children = children.split_whitespace().filter_map(|id| id.parse().ok());
-        // So may a child.
-        sum += children.filter_map(|id| process_ns(id).ok()).sum::<u64>();
     }
-    Ok(sum)
+    // So may a child.
+    let children = children(pid).into_iter();
+    Ok(sum + children.filter_map(|it| process_ns(it).ok()).sum::<u64>())
 }
 
-/// Memory of a process that is resident, in kibibytes.
+/// Memory of a process and its children that is resident, in kibibytes.
 #[must_use]
 pub fn resident_kib(pid: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status
         .lines()
         .find_map(|line| line.strip_prefix("VmRSS:"))?;
-    line.trim().trim_end_matches(" kB").parse().ok()
+    let own: u64 = line.trim().trim_end_matches(" kB").parse().ok()?;
+    let children = children(pid).into_iter();
+    Some(own + children.filter_map(resident_kib).sum::<u64>())
+}
+
+/// The processes that a process has started and that run now.
+#[must_use]
+pub fn children(pid: u32) -> Vec<u32> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task"));
+    let tasks = tasks.into_iter().flatten().flatten();
+    let lists = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+    let ids = |list: String| -> Vec<u32> {
+        list.split_whitespace()
+            .filter_map(|id| id.parse().ok())
+            .collect()
+    };
+    lists.flat_map(ids).collect()
 }
 
 /// CPU time that a run has cost one side.

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::mem;
 use std::num::NonZeroU64;
 use std::os::fd::OwnedFd;
 use std::sync::mpsc::Sender;
@@ -19,8 +20,10 @@ use super::answer::{self, Kind, Response, string_after};
 use super::connection::{Connection, Pending, Received};
 use super::journey::{Journey, Script};
 use super::plan::{Mode, Plan};
-use super::recorder::{Loss, Moments, Record, Recorder, Second};
+use super::record::Record;
+use super::recorder::{Loss, Moments, Recorder};
 use super::schedule::Schedule;
+use super::second::Second;
 
 /// How often connections are looked after, in nanoseconds.
 const TICK_NS: u64 = 50_000_000;
@@ -57,6 +60,8 @@ pub(super) struct Generator {
     script: Script,
     recorder: Recorder,
     in_flight: usize,
+    /// A connection has ended, and is to be opened again at once.
+    has_closed: bool,
     /// The script has no more journeys.
     exhausted: bool,
     last_answer_ns: u64,
@@ -106,6 +111,7 @@ impl Generator {
             script,
             recorder: Recorder::new(nanoseconds(plan.late), seconds),
             in_flight: 0,
+            has_closed: false,
             exhausted: false,
             last_answer_ns: 0,
             plan: plan.clone(),
@@ -127,7 +133,7 @@ impl Generator {
         loop {
             let now = self.now();
             self.admit(now);
-            if now >= next_tick {
+            if now >= next_tick || mem::take(&mut self.has_closed) {
                 self.tick(now);
                 next_tick = now + TICK_NS;
             }
@@ -251,23 +257,19 @@ impl Generator {
             self.recorder.unknown(kind, status, body);
         }
         self.recorder.answered(kind, pending.moments, now, outcome);
-        let next = pending.journey.advance();
-        if response.close || ended {
-            return self.close(index, Loss::Disconnected);
+        let Pending {
+            mut journey,
+            journey_planned,
+            ..
+        } = pending;
+        let next = journey.advance();
+        if next.is_none() {
+            self.recorder.journey_over(journey_planned, now);
         }
         match next {
-            Some(kind) => {
-                let Pending {
-                    journey,
-                    journey_planned,
-                    ..
-                } = pending;
-                self.send(index, kind, journey, (now, journey_planned));
-            }
-            None => {
-                self.recorder.journey_over(pending.journey_planned, now);
-                self.ready(index, now);
-            }
+            _ if response.close || ended => self.close(index, Loss::Disconnected),
+            Some(kind) => self.send(index, kind, journey, (now, journey_planned)),
+            None => self.ready(index, now),
         }
     }
 
@@ -278,7 +280,6 @@ impl Generator {
         }
         let in_time = now < nanoseconds(self.plan.duration);
         if self.schedule.is_none() && in_time && !self.exhausted {
-            self.recorder.planned();
             self.begin_journey(index, now);
         } else if let Some(due) = self.queue.pop_front() {
             self.begin_journey(index, due);
@@ -290,6 +291,9 @@ impl Generator {
     fn begin_journey(&mut self, index: usize, due: u64) {
         match self.script.begin() {
             Some(journey) => {
+                if self.schedule.is_none() {
+                    self.recorder.planned();
+                }
                 if let Some(kind) = journey.kind() {
                     self.send(index, kind, journey, (due, due));
                 }
@@ -313,6 +317,7 @@ impl Generator {
         let Some(connection) = &mut self.connections[index] else {
             return;
         };
+        let is_first = planned == journey_planned;
         if self.schedule.is_none() {
             // Nothing is planned ahead in a closed loop.
             (planned, connection.free_since) = (sent, sent);
@@ -324,7 +329,7 @@ impl Generator {
             sent,
         };
         self.script.write(&journey, connection.clear());
-        self.recorder.sent(moments, planned == journey_planned);
+        self.recorder.sent(moments, is_first);
         connection.pending = Some(Pending {
             kind,
             moments,
@@ -343,6 +348,7 @@ impl Generator {
             return;
         };
         self.free.retain(|&free| free != index);
+        self.has_closed = true;
         if let Some(pending) = connection.pending {
             self.in_flight -= 1;
             self.recorder.lost(loss);

@@ -24,8 +24,10 @@ mod plan;
 mod profile;
 mod progress;
 mod receipt;
+mod record;
 mod recorder;
 mod schedule;
+mod second;
 mod shop;
 
 use std::io;
@@ -39,11 +41,12 @@ use flashsale::types::CheckoutCode;
 pub use answer::{Class, Kind};
 pub use arguments::Arguments;
 pub use command::command;
-pub use cpu::Cpu;
+pub use cpu::{Cpu, children};
 pub use outcome::{Invalid, Outcome};
 pub use plan::{Arrivals, Mode, Plan, Sale, Shape, Workload};
 pub use receipt::{Line, Receipts};
-pub use recorder::{Lost, Record, Second, Unknown};
+pub use record::{Lost, Record, Unknown};
+pub use second::Second;
 
 use generator::{Generator, Left};
 use journey::Script;

@@ -5,7 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use super::cpu::Cpu;
 use super::plan::{Plan, Sale};
-use super::recorder::{Record, Second};
+use super::record::Record;
+use super::second::Second;
 
 /// What came of a run.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// How arrivals are spread over time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
@@ -102,8 +102,10 @@ pub struct Plan {
     /// Threads that send.
     pub threads: usize,
     /// How long requests are sent.
+    #[serde(rename = "duration_seconds", serialize_with = "as_seconds")]
     pub duration: Duration,
     /// How long an answer may take; then its outcome is unknown.
+    #[serde(rename = "timeout_seconds", serialize_with = "as_seconds")]
     pub timeout: Duration,
     /// What the ids of the users begin with, so that runs do not meet.
     pub prefix: String,
@@ -116,6 +118,7 @@ pub struct Plan {
     /// Determines what is drawn by lot.
     pub seed: u64,
     /// From when on a request counts as sent late by the generator's fault.
+    #[serde(rename = "late_seconds", serialize_with = "as_seconds")]
     pub late: Duration,
     /// Share of requests sent late, in percent, that makes a run invalid.
     pub late_percent_max: f64,
@@ -125,6 +128,10 @@ pub struct Plan {
     pub window_seconds: usize,
     /// Whether a line of progress is shown on standard error.
     pub progress: bool,
+}
+
+fn as_seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(duration.as_secs_f64())
 }
 
 impl Plan {

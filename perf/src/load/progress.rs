@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use super::plan::Plan;
-use super::recorder::Second;
+use super::second::Second;
 
 /// Where progress is shown.
 pub(super) struct Progress {

@@ -57,6 +57,7 @@ fn a_run_leaves_everything_in_files() {
         (&result["valid"], &result["audit_passed"]),
         (&true.into(), &true.into())
     );
+    assert_eq!(result["plan"]["duration_seconds"], 2.0);
     let answered = result["totals"]["answered"].as_u64().expect("a count");
     assert!(answered > 0);
     let seconds = result["seconds"].as_array().expect("seconds");

@@ -15,7 +15,7 @@ fn audited(workload: Workload, mode: Mode) -> Outcome {
         workload,
         mode,
         prepare: 400,
-        ..place::plan(&server, 500)
+        ..place::plan(&server, millis(workload))
     };
     let outcome = place::outcome(&plan);
     server.stop().expect("it ends");
@@ -24,6 +24,15 @@ fn audited(workload: Workload, mode: Mode) -> Outcome {
     assert!(audit.left_out.is_empty(), "{audit:#?}");
     assert!(outcome.record.answered() > 0, "{workload:?}");
     outcome
+}
+
+/// Long enough for what a test wants to see, also beside others.
+fn millis(workload: Workload) -> u64 {
+    match workload {
+        // It ends with what was prepared.
+        Workload::Purchase => 60_000,
+        _ => 1_000,
+    }
 }
 
 fn count(outcome: &Outcome, kind: Kind, label: Label) -> u64 {

@@ -133,7 +133,10 @@ mod tests {
 
     const SALE: SaleId = SaleId(3);
 
-    fn ledger(purchases: &[(u128, &str, &[(u32, bool)])]) -> Ledger {
+    /// A code, a user, and items with whether they were sold.
+    type Bought<'a> = (u128, &'a str, &'a [(u32, bool)]);
+
+    fn ledger(purchases: &[Bought<'_>]) -> Ledger {
         let mut ledger = Ledger::default();
         let terms = SaleTerms {
             started_at: Timestamp::from_seconds(0),

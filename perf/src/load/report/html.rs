@@ -106,10 +106,10 @@ fn tiles(report: &Report) -> String {
         .map(|row| row.corrected_us);
     let mut tiles = vec![(count(report.totals.answers_per_second), "answers a second")];
     if let Some(all) = all {
-        tiles.push((time_us(all.p50), "median"));
-        tiles.push((time_us(all.p99), "99 %"));
-        tiles.push((time_us(all.p999), "99.9 %"));
-        tiles.push((time_us(all.max), "longest"));
+        tiles.push((time_us(all.p50), "median latency"));
+        tiles.push((time_us(all.p99), "99 % latency"));
+        tiles.push((time_us(all.p999), "99.9 % latency"));
+        tiles.push((time_us(all.max), "longest latency"));
     }
     if let Some(cpu) = &report.server_cpu {
         tiles.push((time_us(cpu.us_per_request), "server CPU a request"));

@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use super::super::answer::{self, Class, Kind};
 use super::super::plan::Plan;
-use super::super::recorder::{Record, Second};
+use super::super::record::{Record, Unknown};
+use super::super::second::Second;
 use super::Curves;
 
 /// Percentiles in microseconds.
@@ -130,7 +131,7 @@ pub struct UnknownAnswer {
 }
 
 pub(super) fn unknown(record: &Record) -> Vec<UnknownAnswer> {
-    let answer = |unknown: &super::super::recorder::Unknown| UnknownAnswer {
+    let answer = |unknown: &Unknown| UnknownAnswer {
         kind: unknown.kind,
         status: unknown.status,
         count: unknown.count,

@@ -126,7 +126,7 @@ pub(super) fn facts(report: &Report) -> String {
             "load",
             format!(
                 "{}; {} threads; timeout {} s; seed {}",
-                summary::title(&plan),
+                summary::title(plan),
                 plan.threads,
                 plan.timeout.as_secs_f64(),
                 plan.seed

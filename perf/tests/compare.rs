@@ -1,0 +1,109 @@
+//! The comparison, for real and in short: what it prints and leaves behind, and which flags it refuses.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+/// The server's binary, which a build of the workspace puts beside this one's.
+fn server() -> PathBuf {
+    let path = Path::new(env!("CARGO_BIN_EXE_flashsale-perf")).with_file_name("flashsale");
+    assert!(
+        path.is_file(),
+        "{} is missing: build the whole workspace (cargo nextest run --workspace does)",
+        path.display()
+    );
+    path
+}
+
+fn compare(dir: &Path, flags: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_flashsale-perf"));
+    command.arg("compare").args(flags);
+    command.current_dir(dir).output().expect("the binary runs")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn a_quick_comparison_prints_its_table_and_leaves_every_turn() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let server = server().display().to_string();
+    let flags = ["--quick", "--only", "checkout-os", "--journal-dir", "."];
+    let output = ["--server", &server, "--output", "result"];
+    let done = compare(dir.path(), &[&flags[..], &output].concat());
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    let result = dir.path().join("result");
+
+    let page = fs::read_to_string(result.join("README.md")).expect("a page");
+    assert_eq!(text(&done.stdout).trim_end(), page.trim_end());
+    let row = "| checkout, durability os | 64 | flashsale | bare hyper |";
+    let row = page.lines().find(|line| line.starts_with(row));
+    let cells: Vec<_> = row.expect("a row").split('|').map(str::trim).collect();
+    for (cell, bar) in [(cells[5], "≤ 1.15"), (cells[6], "≥ 0.92")] {
+        let ratio = cell.split(' ').next().and_then(|it| it.parse::<f64>().ok());
+        assert!(ratio.is_some_and(|it| it > 0.0), "{cell}");
+        assert!(cell.contains(bar) && cell.ends_with(['✓', '✗']), "{cell}");
+    }
+    assert_eq!(cells[8], "", "no unexpected answer");
+    check_turns(&result.join("turns.json"));
+    let left = fs::read_dir(dir.path()).expect("readable").count();
+    assert_eq!(left, 1, "the journals are gone");
+}
+
+fn check_turns(path: &Path) {
+    let raw = fs::read_to_string(path).expect("every turn");
+    let raw: Value = serde_json::from_str(&raw).expect("JSON");
+    let rounds = raw["rounds"].as_array().expect("rounds");
+    assert_eq!(rounds.len(), 2);
+    for (number, round) in rounds.iter().enumerate() {
+        assert!(round["disk_us"]["p50"].as_f64() > Some(0.0), "{round}");
+        let turns = round["turns"].as_array().expect("turns");
+        let label = |turn: &Value| turn["label"].as_str().map(str::to_owned);
+        assert_eq!(label(&turns[0]).as_deref(), Some("bare hyper"));
+        assert_eq!(label(&turns[1]).as_deref(), Some("flashsale"));
+        assert_eq!(turns[number]["place"], 0, "another one begins each round");
+        for turn in turns {
+            assert!(turn["requests"].as_u64() > Some(0), "{turn}");
+            assert_eq!(turn["unexpected"], 0, "{turn}");
+            assert!(turn["cpu_us_per_request"].as_f64() > Some(0.0), "{turn}");
+        }
+        let journal = &turns[1]["journal"];
+        assert!(
+            journal["records_per_batch"].as_f64() >= Some(1.0),
+            "{turns:?}"
+        );
+    }
+}
+
+#[test]
+fn flags_that_make_no_sense_are_refused_with_what_is_allowed() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let server = server().display().to_string();
+    let cases: [(&[&str], &[&str]); 6] = [
+        (
+            &["--only", "teapot"],
+            &["teapot", "sold-out-64", "flat-users-known"],
+        ),
+        (&["--rounds", "0"], &["--rounds", "1..=1000"]),
+        (&["--seconds", "601"], &["--seconds", "1..=600"]),
+        (&["--quick", "--rounds", "3"], &["--quick", "--rounds"]),
+        (&["--server", "/no/server"], &["/no/server", "binary"]),
+        (
+            &["--server", &server, "--journal-dir", "/no/dir"],
+            &["--journal-dir", "/no/dir"],
+        ),
+    ];
+    for (flags, wanted) in cases {
+        let done = compare(dir.path(), flags);
+        let said = text(&done.stderr);
+        assert_eq!(done.status.code(), Some(2), "{flags:?}: {said}");
+        for part in wanted {
+            assert!(said.contains(part), "{flags:?}: {said}");
+        }
+    }
+    let left = fs::read_dir(dir.path()).expect("readable").count();
+    assert_eq!(left, 0, "nothing was begun");
+}
