@@ -92,6 +92,11 @@ pub struct Bars {
     pub tail: Bar,
 }
 
+impl Bars {
+    /// Nothing is asked.
+    pub const NONE: Self = bars(Bar::NONE, Bar::NONE, Bar::NONE);
+}
+
 const fn bars(cpu: Bar, rate: Bar, tail: Bar) -> Bars {
     Bars { cpu, rate, tail }
 }

@@ -2,7 +2,8 @@
 
 use serde::{Serialize, Serializer};
 
-use super::case::{Bar, Case, Side};
+use super::case::{Bar, Bars, Case, Side};
+use super::contestant::Contestant;
 use super::round::Round;
 use super::statistics::Spread;
 use super::turn::Turn;
@@ -55,41 +56,60 @@ impl Finding {
     }
 }
 
+/// Two sides, by their places, and what the first has to be in comparison.
+struct Pair {
+    place: usize,
+    beside: usize,
+    bars: Bars,
+}
+
 /// Every side that is compared with another.
 #[must_use]
 pub fn findings(case: &Case, sides: &[Side], rounds: &[Round]) -> Vec<Finding> {
-    let compared = sides.iter().enumerate();
-    compared
-        .filter_map(|(place, side)| {
-            let beside = side.beside?;
-            finding(case, (sides, rounds), place, beside)
-        })
+    let pairs = pairs(case, sides).into_iter();
+    pairs
+        .filter_map(|pair| finding(case, &pair, sides, rounds))
         .collect()
 }
 
-fn finding(
-    case: &Case,
-    (sides, rounds): (&[Side], &[Round]),
-    place: usize,
-    beside: usize,
-) -> Option<Finding> {
-    let ratio = |bar, of: &dyn Fn(&Round, &Turn, &Turn) -> Option<f64>| {
+/// What is only there for comparison is held to nothing, nor is a second build beside the first.
+fn pairs(case: &Case, sides: &[Side]) -> Vec<Pair> {
+    let mut pairs: Vec<Pair> = Vec::new();
+    for (place, side) in sides.iter().enumerate() {
+        let Some(beside) = side.beside else { continue };
+        let is_server = side.contestant.is_server();
+        let first_build = pairs.iter().find(|pair| is_server && pair.beside == beside);
+        let first_build = first_build.map(|pair| pair.place);
+        let bars = if is_server { case.bars } else { Bars::NONE };
+        let pair = |beside, bars| Pair {
+            place,
+            beside,
+            bars,
+        };
+        pairs.push(pair(beside, bars));
+        pairs.extend(first_build.map(|first| pair(first, Bars::NONE)));
+    }
+    pairs
+}
+
+fn finding(case: &Case, pair: &Pair, sides: &[Side], rounds: &[Round]) -> Option<Finding> {
+    let &Pair {
+        place,
+        beside,
+        bars,
+    } = pair;
+    let ratio = |bar: Bar, of: &dyn Fn(&Round, &Turn, &Turn) -> Option<f64>| {
         let figures = rounds.iter().filter_map(|round| {
             let figure = of(round, &round.turns[place], &round.turns[beside])?;
             figure.is_finite().then_some(figure)
         });
-        // What is only there for comparison is held to nothing.
-        let bar = if sides[place].contestant.is_server() {
-            bar
-        } else {
-            Bar::default()
-        };
         Spread::of(figures).map(|spread| Ratio {
             spread,
             bar,
             is_met: bar.is_met(spread.median),
         })
     };
+    let has_tail = case.has_tail() && sides[beside].contestant == Contestant::BareHyper;
     let turns = rounds
         .iter()
         .flat_map(|round| [&round.turns[place], &round.turns[beside]]);
@@ -99,15 +119,15 @@ fn finding(
         connections: sides[place].connections,
         label: sides[place].label.clone(),
         beside: sides[beside].label.clone(),
-        cpu: ratio(case.bars.cpu, &|_, mine, theirs| {
+        cpu: ratio(bars.cpu, &|_, mine, theirs| {
             Some(mine.cpu_us_per_request? / theirs.cpu_us_per_request?)
         }),
-        rate: ratio(case.bars.rate, &|_, mine, theirs| {
+        rate: ratio(bars.rate, &|_, mine, theirs| {
             Some(mine.requests_per_second / theirs.requests_per_second)
         })?,
-        tail: ratio(case.bars.tail, &|round, mine, theirs| {
+        tail: ratio(bars.tail, &|round, mine, theirs| {
             let bound = 2.0 * theirs.latency_us.p999 + round.disk_us.p50;
-            case.has_tail().then_some(mine.latency_us.p999 / bound)
+            has_tail.then_some(mine.latency_us.p999 / bound)
         }),
         unexpected: turns.clone().map(|turn| turn.unexpected).sum(),
         invalid: turns.filter(|turn| !turn.invalid.is_empty()).count(),
@@ -116,4 +136,25 @@ fn finding(
 
 fn shown<S: Serializer>(bar: &Bar, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(bar)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::case::select;
+    use super::super::contestant::Contestants;
+    use super::*;
+
+    #[test]
+    fn a_second_build_is_compared_with_the_first_one_too() {
+        let contestants = Contestants::new("a".into(), Some("b".into()), Some("nginx".into()));
+        let compared = |name: &str| -> Vec<_> {
+            let case = select(&[name.to_owned()]).expect("there is such a row")[0];
+            let sides = case.sides(&contestants);
+            let shown = |pair: Pair| (pair.place, pair.beside, pair.bars != Bars::NONE);
+            pairs(case, &sides).into_iter().map(shown).collect()
+        };
+        let [a, b, b_beside_a, nginx] = [(1, 0, true), (2, 0, true), (2, 1, false), (3, 0, false)];
+        assert_eq!(compared("sold-out"), [a, b, b_beside_a, nginx]);
+        assert_eq!(compared("flat-users-new"), [(1, 0, true), (3, 2, true)]);
+    }
 }
