@@ -264,9 +264,12 @@ fn check_id(text: &str) -> Result<&str, Malformed> {
 /// Whether `text` contains a control character.
 #[must_use]
 pub fn has_control(text: &str) -> bool {
-    // Without the decoding that only a text beyond ASCII needs.
-    let ascii_control = |b: u8| b < b' ' || b == 0x7f;
-    text.bytes().any(ascii_control) || !text.is_ascii() && text.chars().any(char::is_control)
+    // All bytes are looked at, several at a time, and decoded only where they are not ASCII.
+    let is_control = |b: u8| b < b' ' || b == 0x7f;
+    let ascii = text.bytes().fold((false, false), |(control, beyond), b| {
+        (control | is_control(b), beyond | !b.is_ascii())
+    });
+    ascii.0 || ascii.1 && text.chars().any(char::is_control)
 }
 
 /// A decimal number in its one canonical form: no sign, no leading zero.

@@ -2,20 +2,26 @@
 
 use std::borrow::Cow;
 
+use memchr::{memchr, memchr2};
+
 use crate::types::Malformed;
 
 const BROKEN_ESCAPE: Malformed = Malformed("has a broken percent-encoding");
-const NOT_UTF8: Malformed = Malformed("must be UTF-8");
+pub(super) const NOT_UTF8: Malformed = Malformed("must be UTF-8");
 
 /// Undoes the encoding of a form or query: `%XX`, and `+` for a space.
-pub(super) fn decode(text: &[u8]) -> Result<Cow<'_, str>, Malformed> {
-    if !text.iter().any(|&b| matches!(b, b'%' | b'+')) {
-        return std::str::from_utf8(text)
-            .map(Cow::Borrowed)
-            .map_err(|_| NOT_UTF8);
+pub(super) fn decode(text: &str) -> Result<Cow<'_, str>, Malformed> {
+    match memchr2(b'%', b'+', text.as_bytes()) {
+        None => Ok(Cow::Borrowed(text)),
+        Some(plain) => decode_from(plain, text.as_bytes()).map(Cow::Owned),
     }
+}
+
+/// The same for a text in which the first encoded byte is at `start`.
+fn decode_from(start: usize, text: &[u8]) -> Result<String, Malformed> {
     let mut decoded = Vec::with_capacity(text.len());
-    let mut rest = text;
+    let (plain, mut rest) = text.split_at(start);
+    decoded.extend_from_slice(plain);
     while let Some((&first, after)) = rest.split_first() {
         rest = after;
         decoded.push(match first {
@@ -29,9 +35,25 @@ pub(super) fn decode(text: &[u8]) -> Result<Cow<'_, str>, Malformed> {
             plain => plain,
         });
     }
-    String::from_utf8(decoded)
-        .map(Cow::Owned)
-        .map_err(|_| NOT_UTF8)
+    String::from_utf8(decoded).map_err(|_| NOT_UTF8)
+}
+
+/// The names and values of a form or query, still encoded.
+pub(super) fn pairs(mut form: &str) -> impl Iterator<Item = (&str, &str)> {
+    let separate = |text: &'_ str, by: u8| memchr(by, text.as_bytes());
+    std::iter::from_fn(move || {
+        form = form.trim_start_matches('&');
+        let pair = match separate(form, b'&') {
+            Some(at) => &form[..at],
+            None => form,
+        };
+        form = &form[pair.len()..];
+        let parts = match separate(pair, b'=') {
+            Some(at) => (&pair[..at], &pair[at + 1..]),
+            None => (pair, ""),
+        };
+        (!pair.is_empty()).then_some(parts)
+    })
 }
 
 /// The members of a JSON object in their order. Unlike a map it keeps a name that comes twice.
@@ -74,22 +96,32 @@ mod tests {
         #[test]
         fn percent_encoding_is_undone(text in "[^\\p{Cc}]{1,30}") {
             let escaped: String = text.bytes().map(|b| format!("%{b:02X}")).collect();
-            prop_assert_eq!(decode(escaped.as_bytes()).expect("well-formed"), text);
+            prop_assert_eq!(decode(&escaped).expect("well-formed"), text);
         }
 
         #[test]
-        fn no_bytes_panic(text in any::<Vec<u8>>()) {
+        fn no_text_panics(text in any::<String>()) {
             let _ = decode(&text);
+        }
+
+        #[test]
+        fn pairs_are_what_splitting_says(form in "[a=&%ü]{0,20}") {
+            let expected: Vec<_> = form
+                .split('&')
+                .filter(|pair| !pair.is_empty())
+                .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+                .collect();
+            prop_assert_eq!(pairs(&form).collect::<Vec<_>>(), expected);
         }
     }
 
     #[test]
     fn a_broken_escape_is_not_guessed() {
         for broken in ["%", "a%4", "%+1", "%zz"] {
-            assert_eq!(decode(broken.as_bytes()), Err(BROKEN_ESCAPE), "{broken}");
+            assert_eq!(decode(broken), Err(BROKEN_ESCAPE), "{broken}");
         }
-        assert_eq!(decode(b"%ff"), Err(NOT_UTF8));
-        assert_eq!(decode(b"a+%2B"), Ok("a +".into()));
+        assert_eq!(decode("%ff"), Err(NOT_UTF8));
+        assert_eq!(decode("a+%2B"), Ok("a +".into()));
     }
 
     #[test]

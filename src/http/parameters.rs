@@ -6,7 +6,7 @@ use std::str::FromStr;
 use hyper::header::{CONTENT_TYPE, HeaderMap};
 use hyper::http::request::Parts;
 
-use super::encoding::{Members, decode};
+use super::encoding::{Members, NOT_UTF8, decode, pairs};
 use super::problem::{FieldError, Problem};
 use crate::types::{ItemId, Malformed, UserId, has_control};
 
@@ -85,7 +85,7 @@ impl<'a> Parameters<'a> {
     /// The parameters of a query.
     pub(super) fn from_query(query: Option<&'a str>) -> Self {
         let mut parameters = Self::default();
-        parameters.add_form("query", query.unwrap_or_default().as_bytes());
+        parameters.add_form("query", query.unwrap_or_default());
         parameters
     }
 
@@ -103,7 +103,10 @@ impl<'a> Parameters<'a> {
             .unwrap_or_default()
             .trim_ascii();
         if essence.eq_ignore_ascii_case(b"application/x-www-form-urlencoded") {
-            self.add_form("body", body);
+            match std::str::from_utf8(body) {
+                Ok(form) => self.add_form("body", form),
+                Err(_) => self.wrong_as("body", NOT_UTF8),
+            }
         } else if essence.eq_ignore_ascii_case(b"application/json") {
             self.add_json(body);
         } else {
@@ -111,13 +114,8 @@ impl<'a> Parameters<'a> {
         }
     }
 
-    fn add_form(&mut self, place: &'static str, form: &'a [u8]) {
-        for pair in form.split(|&b| b == b'&').filter(|pair| !pair.is_empty()) {
-            let equals = pair.iter().position(|&b| b == b'=');
-            let (name, value) = match equals {
-                Some(at) => (&pair[..at], &pair[at + 1..]),
-                None => (pair, &b""[..]),
-            };
+    fn add_form(&mut self, place: &'static str, form: &'a str) {
+        for (name, value) in pairs(form) {
             match decode(name) {
                 Ok(name) => {
                     if let Some(field) = Field::named(&name) {

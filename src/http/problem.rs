@@ -9,6 +9,7 @@ use super::answer::{self, Answer, JSON, PROBLEM_JSON, write_string};
 use crate::limits::RETRY_AFTER_SECONDS;
 use crate::sale::Unavailable;
 use crate::telemetry::Outcome;
+use crate::types::has_control;
 
 /// What is wrong with one parameter.
 pub(super) type FieldError = (&'static str, Cow<'static, str>);
@@ -150,6 +151,7 @@ impl Problem {
             Format::Plain => JSON,
             Format::Rfc9457 => PROBLEM_JSON,
         };
+        debug_assert!(!self.message.contains(['"', '\\']) && !has_control(self.message));
         let mut answer = Answer::new(self.outcome, self.status, content_type, body);
         let headers = answer.response.headers_mut();
         if let Some(seconds) = self.retry_after_seconds {
@@ -162,10 +164,12 @@ impl Problem {
     }
 
     fn write_plain(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(b"{\"message\":");
-        write_string(self.message, out);
-        out.extend_from_slice(b",\"code\":");
-        write_string(self.outcome.as_str(), out);
+        // Messages and labels are plain texts of ours, in which nothing has to be escaped.
+        out.extend_from_slice(b"{\"message\":\"");
+        out.extend_from_slice(self.message.as_bytes());
+        out.extend_from_slice(b"\",\"code\":\"");
+        out.extend_from_slice(self.outcome.as_str().as_bytes());
+        out.push(b'"');
         self.write_rest(out);
     }
 
