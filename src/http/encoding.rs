@@ -1,13 +1,14 @@
 //! The two encodings of parameters: forms (and queries), and JSON objects.
 
 use std::borrow::Cow;
+use std::fmt::Write;
 
 use memchr::{memchr, memchr2};
 
 use crate::types::Malformed;
 
 const BROKEN_ESCAPE: Malformed = Malformed("has a broken percent-encoding");
-pub(super) const NOT_UTF8: Malformed = Malformed("must be UTF-8");
+const NOT_UTF8: Malformed = Malformed("must be UTF-8");
 
 /// Undoes the encoding of a form or query: `%XX`, and `+` for a space.
 pub(super) fn decode(text: &str) -> Result<Cow<'_, str>, Malformed> {
@@ -36,6 +37,20 @@ fn decode_from(start: usize, text: &[u8]) -> Result<String, Malformed> {
         });
     }
     String::from_utf8(decoded).map_err(|_| NOT_UTF8)
+}
+
+/// `form` with every byte beyond ASCII percent-encoded, so that it is text.
+pub(super) fn escape_beyond_ascii(form: &[u8]) -> String {
+    let mut text = String::with_capacity(3 * form.len());
+    for &byte in form {
+        if byte.is_ascii() {
+            text.push(char::from(byte));
+        } else {
+            // Writing into memory cannot fail.
+            let _ = write!(text, "%{byte:02X}");
+        }
+    }
+    text
 }
 
 /// The names and values of a form or query, still encoded.

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use hyper::header::{CONTENT_TYPE, HeaderMap};
 use hyper::http::request::Parts;
 
-use super::encoding::{Members, NOT_UTF8, decode, pairs};
+use super::encoding::{Members, decode, escape_beyond_ascii, pairs};
 use super::problem::{FieldError, Problem};
 use crate::types::{ItemId, Malformed, UserId, has_control};
 
@@ -105,7 +105,7 @@ impl<'a> Parameters<'a> {
         if essence.eq_ignore_ascii_case(b"application/x-www-form-urlencoded") {
             match std::str::from_utf8(body) {
                 Ok(form) => self.add_form("body", form),
-                Err(_) => self.wrong_as("body", NOT_UTF8),
+                Err(_) => self.add_broken_form("body", body),
             }
         } else if essence.eq_ignore_ascii_case(b"application/json") {
             self.add_json(body);
@@ -116,14 +116,29 @@ impl<'a> Parameters<'a> {
 
     fn add_form(&mut self, place: &'static str, form: &'a str) {
         for (name, value) in pairs(form) {
-            match decode(name) {
-                Ok(name) => {
-                    if let Some(field) = Field::named(&name) {
-                        self.add(field, decode(value));
-                    }
-                }
-                Err(wrong) => self.wrong_as(place, wrong),
-            }
+            self.add_pair(place, decode(name), || decode(value));
+        }
+    }
+
+    /// A form that is not UTF-8 as a whole. Only the fields that are not are wrong.
+    fn add_broken_form(&mut self, place: &'static str, form: &[u8]) {
+        let escaped = escape_beyond_ascii(form);
+        for (name, value) in pairs(&escaped) {
+            let owned = || decode(value).map(|value| Cow::Owned(value.into_owned()));
+            self.add_pair(place, decode(name), owned);
+        }
+    }
+
+    fn add_pair(
+        &mut self,
+        place: &'static str,
+        name: Result<Cow<'_, str>, Malformed>,
+        value: impl FnOnce() -> Result<Cow<'a, str>, Malformed>,
+    ) {
+        match name.map(|name| Field::named(&name)) {
+            Ok(Some(field)) => self.add(field, value()),
+            Ok(None) => {}
+            Err(wrong) => self.wrong_as(place, wrong),
         }
     }
 
@@ -300,6 +315,11 @@ mod tests {
             pair("ü x", "a+b")
         );
         assert_eq!(ids(with_body("user_id=a", FORM, b"id=b")), pair("a", "b"));
+        let broken = "user_id=ü&id=b&other="
+            .bytes()
+            .chain([0xff])
+            .collect::<Vec<_>>();
+        assert_eq!(ids(with_body("", FORM, &broken)), pair("ü", "b"));
         assert_eq!(
             ids(with_body(
                 "",
@@ -329,6 +349,10 @@ mod tests {
         assert_eq!(query("user_id=a&user_id=a&id=b"), Err(vec!["user_id"]));
         assert_eq!(query("user_id=a&id=b&%ff=1"), Err(vec!["query"]));
         assert_eq!(query(""), Err(vec!["user_id", "id", "item_id"]));
+        assert_eq!(
+            ids(with_body("id=b", FORM, b"user_id=\xff")),
+            Err(vec!["user_id"])
+        );
         assert_eq!(
             ids(with_body("user_id=a&id=b", FORM, b"id=b")),
             Err(item.clone())

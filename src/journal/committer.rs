@@ -34,8 +34,10 @@ pub(super) struct Committer {
 pub(super) enum Led {
     /// A batch is durable.
     Committed,
-    /// There was none, or nothing is written any more.
+    /// There was none.
     Nothing,
+    /// Nothing is written any more.
+    Ended,
     /// It needs the next segment, for which one may have to wait.
     NeedsSegment,
 }
@@ -92,7 +94,7 @@ impl Committer {
     /// Commits one batch for the worker that holds the committer. Does not wait for a segment.
     pub(super) fn lead(&mut self) -> Led {
         if self.ended {
-            return Led::Nothing;
+            return Led::Ended;
         }
         let room_bytes = self.segment.header.length_bytes - self.offset;
         match self.shared.take_batch(&mut self.buffer, room_bytes) {
@@ -106,11 +108,12 @@ impl Committer {
     }
 
     fn commit(&mut self, batch: &Batch) {
-        if let Err(error) = self.try_commit(batch) {
-            // The pages may be gone after a failed sync, so that trying again could confirm
-            // what is not on the disk.
-            self.ended = true;
-            self.shared.fail(&error);
+        // Until it is done, because nothing may be written behind a batch that is not: the pages may be
+        // gone after a failed sync, so that trying again could confirm what is not on the disk.
+        self.ended = true;
+        match self.try_commit(batch) {
+            Ok(()) => self.ended = false,
+            Err(error) => self.shared.fail(&error),
         }
     }
 

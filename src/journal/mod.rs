@@ -1,9 +1,10 @@
 //! The journal: one total order of records, durable a batch at a time. It is the truth; everything
 //! else is a fold over it.
 //!
-//! [`Journal::append`] enqueues without waiting and gives the record its [`Lsn`]; one committer
-//! thread writes what has gathered as one [frame], syncs once, and publishes the durable LSN;
-//! [`CommitWaiters`] (tasks) or [`Journal::wait`] (threads) learn of it.
+//! [`Journal::append`] enqueues without waiting and gives the record its [`Lsn`]; one at a time, the
+//! committer's thread or a worker at the end of its turn, writes what has gathered as one [frame], syncs
+//! once, and publishes the durable LSN; [`CommitWaiters`] (tasks) or [`Journal::wait`] (threads) learn
+//! of it.
 //!
 //! **Invariants.** A batch is written only when the one before it is durable, so an incomplete
 //! batch can only be the last, and nobody was answered from it. A failed write or sync is never
@@ -212,26 +213,33 @@ impl Journal {
         self.shared.progress.wait(lsn)
     }
 
-    /// Sees to it that what a worker has enqueued in its turn is committed: here, where that costs
-    /// less than a hand-over, and else by the committer's thread.
-    fn commit_turn(&self) {
-        // Looked at after letting go, because whoever found the committer taken has left.
-        while self.shared.has_pending() {
-            if !self.shared.pace.is_quick() {
-                return self.shared.wake_committer();
+    /// Sees to it that what a worker has enqueued in its turn is committed: here, one batch, where that
+    /// costs less than a hand-over, and else by the committer's thread. Whether the worker is to come
+    /// again, behind what is ready by then.
+    fn commit_turn(&self) -> bool {
+        if !self.shared.has_pending() {
+            return false;
+        }
+        if !self.shared.pace.is_quick() {
+            self.shared.wake_committer();
+            return false;
+        }
+        let led = match self.committer.try_lock() {
+            Some(mut committer) => committer.lead(),
+            None => return false,
+        };
+        match led {
+            Led::Ended => false,
+            Led::NeedsSegment => {
+                self.shared.wake_committer();
+                false
             }
-            let Some(mut committer) = self.committer.try_lock() else {
-                return;
-            };
-            match committer.lead() {
-                Led::Committed => {}
-                Led::Nothing => return,
-                Led::NeedsSegment => return self.shared.wake_committer(),
-            }
+            // Looked at after letting go, because whoever found the committer taken has left.
+            Led::Committed | Led::Nothing => self.shared.has_pending(),
         }
     }
 
-    fn shared(&self) -> &Shared {
+    fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }
 

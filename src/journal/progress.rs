@@ -46,7 +46,8 @@ impl Listener {
     #[must_use]
     pub fn ask(&self, progress: &Progress, lsn: Lsn) -> bool {
         self.asked.store(lsn.0, Ordering::Relaxed);
-        // With the one in `wake_all`: asking and publishing cannot both miss the other.
+        // With the one in `wake_all`: here `asked` is written and then `durable` read, there `durable`
+        // written and then `asked` read, so that at least one of the two sees the other.
         fence(Ordering::SeqCst);
         let reached = progress.reached(lsn).is_some();
         if reached {

@@ -3,40 +3,53 @@
 
 use std::cell::RefCell;
 use std::ptr;
+use std::sync::Arc;
 use std::task::Waker;
 
 use super::shared::Shared;
 
-/// The worker on this thread: whose journal it serves, and how its turn's end is called for.
-struct Turn {
+/// The worker on a thread: whose journal it serves, and how its turn's end is called for.
+struct Worker {
     journal: *const Shared,
     end: Waker,
 }
 
 thread_local! {
-    static TURN: RefCell<Option<Turn>> = const { RefCell::new(None) };
+    static WORKER: RefCell<Option<Worker>> = const { RefCell::new(None) };
 }
 
-/// From now on this thread commits what it appends to `journal`: whenever it has, `end` is woken.
-pub(super) fn begin(journal: &Shared, end: &Waker) {
-    TURN.set(Some(Turn {
-        journal: ptr::from_ref(journal),
-        end: end.clone(),
-    }));
+/// A thread's promise to commit what it appends to a journal, for as long as this lives.
+pub(super) struct Turn {
+    journal: Arc<Shared>,
 }
 
-/// This thread does so no more.
-pub(super) fn stop(journal: &Shared) {
-    TURN.with_borrow_mut(|turn| {
-        turn.take_if(|turn| ptr::eq(turn.journal, journal));
-    });
+impl Turn {
+    /// From now on the calling thread commits what it appends to `journal`: whenever it has, `end` is
+    /// woken.
+    pub(super) fn begin(journal: Arc<Shared>, end: &Waker) -> Self {
+        WORKER.set(Some(Worker {
+            journal: Arc::as_ptr(&journal),
+            end: end.clone(),
+        }));
+        Self { journal }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        WORKER.with_borrow_mut(|worker| {
+            worker.take_if(|worker| ptr::eq(worker.journal, Arc::as_ptr(&self.journal)));
+        });
+        // What was enqueued in a turn that did not come to its end.
+        self.journal.wake_committer();
+    }
 }
 
 /// Whether this thread will commit what it appends to `journal`, which it is told hereby.
 pub(super) fn will_commit(journal: &Shared) -> bool {
-    TURN.with_borrow(|turn| match turn {
-        Some(turn) if ptr::eq(turn.journal, journal) => {
-            turn.end.wake_by_ref();
+    WORKER.with_borrow(|worker| match worker {
+        Some(worker) if ptr::eq(worker.journal, journal) => {
+            worker.end.wake_by_ref();
             true
         }
         _ => false,

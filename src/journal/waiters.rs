@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 use super::Journal;
 use super::error::JournalFailed;
 use super::progress::Listener;
-use super::turn;
+use super::turn::Turn;
 use crate::types::Lsn;
 
 /// A worker's waiting requests, in the order of their records. At the end of every turn in which the
@@ -57,15 +57,18 @@ impl CommitWaiters {
     /// Commits, and wakes the waiters, a whole batch at a time, for as long as it is polled. Without it
     /// nobody is woken: spawn it once per worker.
     pub async fn drive(self: Rc<Self>) {
+        // Ends with this future, whoever else still has the waiters.
+        let mut turn = None;
         poll_fn(|context| {
             // A task's waker stays good for its whole life.
-            self.driver.get_or_init(|| {
-                let waker = context.waker();
+            let waker = self.driver.get_or_init(|| context.waker().clone());
+            turn.get_or_insert_with(|| {
                 self.listener.listen(waker);
-                turn::begin(self.journal.shared(), waker);
-                waker.clone()
+                Turn::begin(Arc::clone(self.journal.shared()), waker)
             });
-            self.journal.commit_turn();
+            if self.journal.commit_turn() {
+                waker.wake_by_ref();
+            }
             self.release();
             Poll::<()>::Pending
         })
@@ -110,11 +113,5 @@ impl CommitWaiters {
                 waker.wake();
             }
         }
-    }
-}
-
-impl Drop for CommitWaiters {
-    fn drop(&mut self) {
-        turn::stop(self.journal.shared());
     }
 }

@@ -108,8 +108,13 @@ async fn converse(
     .await;
     goes_on.then(|| {
         let parts = connection.into_parts();
+        debug_assert!(
+            parts.io.unread.is_empty(),
+            "a read that is served from it begins a head, and then the connection is not quiet"
+        );
         Io {
-            unread: parts.read_buf,
+            // Copied, because even an empty piece would keep hyper's whole buffer.
+            unread: Bytes::copy_from_slice(&parts.read_buf),
             ..parts.io
         }
     })

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::thread;
 use std::time::Duration;
 
-use flashsale::limits::{BODY_BYTES_MAX, HEAD_BYTES_MAX, HEADERS_MAX};
+use flashsale::limits::{BODY_BYTES_MAX, HEAD_BYTES_MAX, HEADERS_MAX, QUIET_SECONDS};
 
 use crate::client::Client;
 use crate::server::{Server, wait_for};
@@ -244,4 +244,41 @@ fn garbage_is_refused() {
         status_of(&server, b"GET /livez HTTP/1.0\r\n\r\n"),
         Some(200)
     );
+}
+
+/// Longer than a connection keeps its buffers.
+const LONG_QUIET: Duration = Duration::from_secs(2 * QUIET_SECONDS as u64 + 1);
+
+#[test]
+fn a_connection_that_was_quiet_goes_on() {
+    let server = server();
+    let mut clients: Vec<_> = (0..4).map(|_| server.client()).collect();
+    // The second has half of its next request behind the first, the third has said nothing yet.
+    let whole = b"GET /livez HTTP/1.1\r\nhost: a\r\n\r\n";
+    let (first_half, second_half) = whole.split_at(20);
+    clients[0].get("/livez").ok();
+    let glued = [&whole[..], first_half].concat();
+    clients[1].write(&glued).expect("connected");
+    clients[1].read().expect("an answer").ok();
+    clients[3].get("/livez").ok();
+    thread::sleep(LONG_QUIET);
+    clients[0].get("/livez").ok();
+    clients[1].write(second_half).expect("still connected");
+    clients[1].read().expect("an answer").ok();
+    clients[2].get("/livez").ok();
+    // Several at once, also after a pause, are answered one by one.
+    let both = [&whole[..], &whole[..]].concat();
+    clients[3].write(&both).expect("still connected");
+    clients[3].read().expect("an answer").ok();
+    clients[3].read().expect("an answer").ok();
+}
+
+#[test]
+fn a_quiet_connection_ends_with_the_server() {
+    let mut server = server();
+    let mut client = server.client();
+    client.get("/livez").ok();
+    thread::sleep(LONG_QUIET);
+    assert!(server.terminate().success());
+    assert_eq!(client.read_to_close().expect("a close, not a reset"), b"");
 }
