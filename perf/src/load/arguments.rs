@@ -112,7 +112,7 @@ pub struct Arguments {
     pub(super) journal: Option<PathBuf>,
     /// The server's process, for its CPU time
     #[arg(long, conflicts_with = "spawn")]
-    server_pid: Option<u32>,
+    pub(super) server_pid: Option<u32>,
     /// Seconds of the windows whose 99th percentiles are reported
     #[arg(long, default_value_t = 5, value_parser = value_parser!(u32).range(1..))]
     window: u32,

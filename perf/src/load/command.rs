@@ -1,10 +1,12 @@
 //! `flashsale-perf load`: from the flags to the exit code.
 
+use std::fs;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use super::arguments::{Arguments, Format};
 use super::audit::Audit;
+use super::cpu::process_ns;
 use super::report::Report;
 use super::server::{self, Server};
 use super::{LoadError, run};
@@ -31,6 +33,7 @@ pub fn command(arguments: &Arguments) -> ExitCode {
 
 fn report(arguments: &Arguments) -> Result<Report, LoadError> {
     let mut plan = arguments.plan()?;
+    check_places(arguments)?;
     let report = if arguments.spawn {
         let binary = arguments
             .server
@@ -39,7 +42,9 @@ fn report(arguments: &Arguments) -> Result<Report, LoadError> {
         let mut server = Server::start(&binary?, arguments.sale_items)?;
         (plan.address, plan.server_pid) = (server.address(), Some(server.pid()));
         let outcome = run(&plan)?;
-        server.stop()?;
+        if let Err(error) = server.stop() {
+            eprintln!("flashsale-perf: the server did not end as it should: {error}");
+        }
         let journal = server.journal_dir();
         Report::new(&outcome, Audit::of(&outcome, true, Some(&journal)))
     } else {
@@ -54,6 +59,28 @@ fn report(arguments: &Arguments) -> Result<Report, LoadError> {
         // Whoever read it had enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(report),
         printed => Ok(printed.map(|()| report)?),
+    }
+}
+
+/// Looks at what is needed only after the run, so that no run is made in vain.
+fn check_places(arguments: &Arguments) -> Result<(), LoadError> {
+    if let Some(dir) = &arguments.output {
+        fs::create_dir_all(dir).map_err(|error| {
+            LoadError::Plan(format!(
+                "--output {} cannot be made: {error}",
+                dir.display()
+            ))
+        })?;
+    }
+    if let Some(dir) = arguments.journal.as_deref().filter(|dir| !dir.is_dir()) {
+        let dir = dir.display();
+        return Err(LoadError::Plan(format!("--journal {dir} is no directory")));
+    }
+    match arguments.server_pid {
+        Some(pid) if process_ns(pid).is_err() => Err(LoadError::Plan(format!(
+            "--server-pid {pid} is no process whose CPU time can be read"
+        ))),
+        _ => Ok(()),
     }
 }
 

@@ -113,11 +113,9 @@ pub fn run(plan: &Plan) -> Result<Outcome, LoadError> {
     let mut record = Record::default();
     left.into_iter().for_each(|left| record.merge(left.record));
     let answered = record.answered();
-    let sold_after = plan
-        .sale
-        .is_none()
-        .then(|| shop.sale(sale.id))
-        .transpose()?;
+    // A server that died in between takes nothing of what was measured before with it.
+    let sold_after = plan.sale.is_none().then(|| shop.sale(sale.id)).transpose();
+    let gone = sold_after.as_ref().err().map(ToString::to_string);
     let server_ns = server_before
         .zip(server_after)
         .map(|(before, after)| after.saturating_sub(before));
@@ -130,8 +128,9 @@ pub fn run(plan: &Plan) -> Result<Outcome, LoadError> {
         server_cpu: server_ns.map(|ns| Cpu::of(ns, answered, last_answer_ns)),
         server_resident_kib: plan.server_pid.and_then(cpu::resident_kib),
         items_sold: sold_before
-            .zip(sold_after)
+            .zip(sold_after.unwrap_or_default())
             .map(|(before, after)| (before.items_sold, after.items_sold)),
+        gone,
         record,
         seconds,
     })

@@ -31,6 +31,8 @@ pub struct Outcome {
     pub server_resident_kib: Option<u64>,
     /// Units sold according to the server, before and after the run.
     pub items_sold: Option<(u32, u32)>,
+    /// Why the server could not be asked after the run.
+    pub gone: Option<String>,
 }
 
 /// Why a run says nothing about the server.
@@ -42,6 +44,8 @@ pub enum Invalid {
     NotSent(u64),
     /// Nothing was answered.
     NoAnswers,
+    /// The server did not answer any more when the run was over, and why.
+    Gone(String),
 }
 
 impl fmt::Display for Invalid {
@@ -57,6 +61,7 @@ impl fmt::Display for Invalid {
                 "{count} arrivals were not sent: the queue for a connection was full, or the run over"
             ),
             Self::NoAnswers => write!(f, "nothing was answered"),
+            Self::Gone(why) => write!(f, "the server was gone at the end: {why}"),
         }
     }
 }
@@ -76,6 +81,7 @@ impl Outcome {
         if self.record.answered() == 0 {
             reasons.push(Invalid::NoAnswers);
         }
+        reasons.extend(self.gone.clone().map(Invalid::Gone));
         reasons
     }
 

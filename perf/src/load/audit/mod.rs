@@ -91,8 +91,9 @@ impl Audit {
 
     fn check_figures(&mut self, outcome: &Outcome, exclusive: bool) {
         let Some((before, after)) = outcome.items_sold else {
-            self.left_out
-                .push("the server's figures: the sale was given, not asked for".to_owned());
+            let why = outcome.gone.as_deref();
+            let why = why.unwrap_or("the sale was given, not asked for");
+            self.left_out.push(format!("the server's figures: {why}"));
             return;
         };
         let answered = outcome.record.receipts.units_sold();
