@@ -1,8 +1,8 @@
 //! The server beside bare hyper on the same machine, in turns: what its requests cost more.
 //!
-//! A [row](case::Case) is measured in [rounds](round::Round), in which everyone is started afresh and
-//! has a [turn](turn::Turn). Ratios are formed within a round, because what else the machine does moves
-//! neighbours alike; the [page](report::Report) shows their medians beside the bars.
+//! A row is measured in rounds, in which everyone is started afresh and
+//! has a turn. Ratios are formed within a round, because what else the machine does moves
+//! neighbours alike; the page shows their medians beside the bars.
 
 mod case;
 mod contestant;
@@ -60,7 +60,7 @@ pub struct Arguments {
     /// A second build of the server, to be compared, too
     #[arg(long, value_name = "PATH")]
     server_b: Option<PathBuf>,
-    /// Where README.md and turns.json are written [default: perf/runs/<date>-<host>]
+    /// Where README.md and turns.json are written [default: perf/runs/DATE-HOST]
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
     /// End with exit code 1 when a bar is not met
