@@ -32,10 +32,8 @@ pub(super) struct Committer {
 /// What came of a worker's attempt to commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Led {
-    /// A batch is durable.
+    /// What had gathered is durable, if there was anything.
     Committed,
-    /// There was none.
-    Nothing,
     /// Nothing is written any more.
     Ended,
     /// It needs the next segment, for which one may have to wait.
@@ -70,10 +68,11 @@ impl Committer {
             let closing = shared.closing.load(Ordering::Acquire);
             let is_over = committer.lock().commit_all();
             // Looked at after letting go, because whoever found the committer taken has left.
-            if is_over || closing && !shared.has_pending() {
+            let is_idle = !shared.has_pending();
+            if is_over || closing && is_idle {
                 break;
             }
-            if !shared.has_pending() {
+            if is_idle {
                 thread::park();
             }
         }
@@ -102,7 +101,7 @@ impl Committer {
                 self.commit(&batch);
                 Led::Committed
             }
-            Taken::Nothing => Led::Nothing,
+            Taken::Nothing => Led::Committed,
             Taken::TooLarge => Led::NeedsSegment,
         }
     }

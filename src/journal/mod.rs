@@ -235,7 +235,7 @@ impl Journal {
                 false
             }
             // Looked at after letting go, because whoever found the committer taken has left.
-            Led::Committed | Led::Nothing => self.shared.has_pending(),
+            Led::Committed => self.shared.has_pending(),
         }
     }
 

@@ -22,8 +22,8 @@ struct Code {
 }
 
 impl Code {
-    /// Codes are random: they are their own hashes.
-    fn hash(&self) -> u64 {
+    /// The half in one piece. Codes are random, so that it is its own hash, too.
+    fn half(&self) -> u64 {
         u64::from(self.half[0]) << 32 | u64::from(self.half[1])
     }
 }
@@ -41,7 +41,7 @@ impl Codes {
     pub(super) fn find(&self, secret: u128) -> Option<BuyerRef> {
         let half = secret as u64;
         let shard = self.shard(secret).lock();
-        let code = shard.find(half, |code| code.hash() == half)?;
+        let code = shard.find(half, |code| code.half() == half)?;
         Some(BuyerRef(code.buyer))
     }
 
@@ -49,7 +49,7 @@ impl Codes {
     pub(super) fn insert(&self, secret: u128, buyer: BuyerRef) -> bool {
         let half = secret as u64;
         let mut shard = self.shard(secret).lock();
-        match shard.entry(half, |code| code.hash() == half, Code::hash) {
+        match shard.entry(half, |code| code.half() == half, Code::half) {
             Entry::Occupied(_) => false,
             Entry::Vacant(place) => {
                 place.insert(Code {
