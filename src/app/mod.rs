@@ -163,13 +163,13 @@ fn fail_stop(error: &JournalError) {
     std::process::exit(EXIT_JOURNAL_FAILED);
 }
 
-/// Opens the sale of this interval, unless it is there. Where nothing can be recorded at the moment the
-/// server starts without it: the scheduler tries again.
+/// Opens the sale of this interval, unless it is there. Where that cannot be at the moment the server
+/// starts without it: the scheduler tries again.
 fn open_first_sale(engine: &Engine, rotation: &Rotation) -> Result<(), AppError> {
     match rotation.run(engine) {
         Ok(None) => Ok(()),
         Ok(Some(lsn)) => Ok(engine.journal().wait(lsn)?),
-        Err(error @ CreateError::Unavailable(_)) => {
+        Err(error @ (CreateError::Unavailable(_) | CreateError::TooManyOpen)) => {
             tracing::error!("{error}: starting without a new sale");
             Ok(())
         }

@@ -261,6 +261,12 @@ impl Journal {
         self.shared.is_accepting() && !self.shared.closing.load(Ordering::Relaxed)
     }
 
+    /// Whether it never takes a record again: it is closed, or has failed.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.shared.is_over()
+    }
+
     /// The directory.
     #[must_use]
     pub fn dir(&self) -> &Path {

@@ -280,7 +280,7 @@ impl Shared {
         self.next.lock().full
     }
 
-    fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         self.closing.load(Ordering::Acquire) || self.failure.get().is_some()
     }
 

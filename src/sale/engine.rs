@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
+use super::numbers::Numbers;
 use super::outcome::Unavailable;
 use super::registry::Registry;
 use super::sale::Sale;
@@ -28,8 +29,8 @@ pub struct Engine {
     pub(super) entropy: Arc<dyn Entropy>,
     pub(super) options: EngineOptions,
     pub(super) registry: ArcSwap<Registry>,
-    /// Held while a sale is created or closed: one at a time.
-    pub(super) administration: Mutex<()>,
+    /// Held while a sale comes into the registry or is closed: one at a time, and never for long.
+    pub(super) administration: Mutex<Numbers>,
     draining: AtomicBool,
 }
 
@@ -43,6 +44,7 @@ impl Engine {
         entropy: Arc<dyn Entropy>,
         options: EngineOptions,
     ) -> Self {
+        let administration = Mutex::new(Numbers::with_free(state.announced_sales()));
         let registry = ArcSwap::from_pointee(state.into_registry());
         Self {
             journal,
@@ -50,7 +52,7 @@ impl Engine {
             entropy,
             options,
             registry,
-            administration: Mutex::new(()),
+            administration,
             draining: AtomicBool::new(false),
         }
     }

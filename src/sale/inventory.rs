@@ -2,7 +2,7 @@
 
 use crossbeam_utils::CachePadded;
 
-use super::stock::{Availability, Pool, Single, Units};
+use super::stock::{Availability, Few, Pool, Single, Units};
 use crate::limits;
 use crate::sync::{AtomicU64, Ordering};
 use crate::types::ItemIndex;
@@ -23,7 +23,8 @@ pub struct Inventory {
     totals: Box<[CachePadded<Totals>]>,
 }
 
-/// Four bytes an item where every item has stock 1, as in a generated catalogue.
+/// Four bytes an item where every item has stock 1, as in a generated catalogue; sixteen otherwise, and
+/// the pool of an item that has one.
 enum Items {
     Singles(Box<[Single]>),
     Mixed(Box<[Slot]>),
@@ -31,12 +32,29 @@ enum Items {
 
 enum Slot {
     Single(Single),
+    Few(Few),
     Pool(Box<Pool>),
+}
+
+impl Slot {
+    /// The counter for `stock` units of one of `item_count` items. A pool keeps many threads apart that
+    /// want the same, for which it takes a cache line each.
+    fn of(stock: u64, item_count: usize) -> Self {
+        let is_sharded =
+            stock >= limits::SHARDED_STOCK_MIN && item_count <= limits::SHARDED_ITEMS_MAX;
+        match stock {
+            1 => Self::Single(Single::default()),
+            _ if is_sharded => Self::Pool(Box::new(Pool::new(stock, lanes()))),
+            2..=Few::STOCK_MAX => Self::Few(Few::new(stock)),
+            _ => Self::Pool(Box::new(Pool::new(stock, 1))),
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
 enum SlotRef<'a> {
     Single(&'a Single),
+    Few(&'a Few),
     Pool(&'a Pool),
 }
 
@@ -57,13 +75,14 @@ impl Inventory {
 
     /// Items of the given stocks.
     #[must_use]
-    pub fn of(stocks: &[u64]) -> Self {
-        let slot = |&stock: &u64| match stock {
-            1 => Slot::Single(Single::default()),
-            _ => Slot::Pool(Box::new(Pool::new(stock, lanes()))),
+    pub fn of(stocks: impl ExactSizeIterator<Item = u64>) -> Self {
+        let (mut total, item_count) = (0, stocks.len());
+        let slot = |stock| {
+            total += stock;
+            Slot::of(stock, item_count)
         };
-        let items = Items::Mixed(stocks.iter().map(slot).collect());
-        Self::new(items, stocks.iter().sum())
+        let items = Items::Mixed(stocks.map(slot).collect());
+        Self::new(items, total)
     }
 
     fn new(items: Items, total: u64) -> Self {
@@ -80,6 +99,7 @@ impl Inventory {
             Items::Singles(singles) => SlotRef::Single(&singles[index]),
             Items::Mixed(slots) => match &slots[index] {
                 Slot::Single(single) => SlotRef::Single(single),
+                Slot::Few(few) => SlotRef::Few(few),
                 Slot::Pool(pool) => SlotRef::Pool(pool),
             },
         }
@@ -99,6 +119,7 @@ impl Inventory {
     pub fn sell(&self, item: ItemIndex, quantity: u32, taker: Taker) -> bool {
         let sold = match self.slot(item) {
             SlotRef::Single(single) => quantity == 1 && single.sell(taker.buyer),
+            SlotRef::Few(few) => few.sell(u64::from(quantity)),
             SlotRef::Pool(pool) => pool.sell(taker.lane, u64::from(quantity)),
         };
         if sold {
@@ -114,6 +135,7 @@ impl Inventory {
     pub fn hold(&self, item: ItemIndex, quantity: u32, taker: Taker) -> bool {
         let held = match self.slot(item) {
             SlotRef::Single(single) => quantity == 1 && single.hold(taker.buyer),
+            SlotRef::Few(few) => few.hold(u64::from(quantity)),
             SlotRef::Pool(pool) => pool.hold(taker.lane, u64::from(quantity)),
         };
         if held {
@@ -133,6 +155,7 @@ impl Inventory {
         let units = u64::from(quantity);
         match self.slot(item) {
             SlotRef::Single(single) => single.sell_held(taker.buyer),
+            SlotRef::Few(few) => few.sell_held(units),
             SlotRef::Pool(pool) => pool.sell_held(taker.lane, units),
         }
         self.totals(taker.lane)
@@ -151,6 +174,7 @@ impl Inventory {
         let units = u64::from(quantity);
         match self.slot(item) {
             SlotRef::Single(single) => single.release(taker.buyer),
+            SlotRef::Few(few) => few.release(units),
             SlotRef::Pool(pool) => pool.release(units),
         }
         self.totals(taker.lane)
@@ -162,6 +186,7 @@ impl Inventory {
     #[must_use]
     pub fn availability(&self, item: ItemIndex, quantity: u32) -> Availability {
         match self.slot(item) {
+            SlotRef::Few(few) => few.availability(u64::from(quantity)),
             SlotRef::Pool(pool) => pool.availability(u64::from(quantity)),
             SlotRef::Single(single) => match single.units() {
                 Units { free: 1, .. } => Availability::Free,
@@ -182,6 +207,7 @@ impl Inventory {
     pub fn units(&self, item: ItemIndex) -> Units {
         match self.slot(item) {
             SlotRef::Single(single) => single.units(),
+            SlotRef::Few(few) => few.units(),
             SlotRef::Pool(pool) => pool.units(),
         }
     }
@@ -191,6 +217,7 @@ impl Inventory {
     pub fn stock(&self, item: ItemIndex) -> u64 {
         match self.slot(item) {
             SlotRef::Single(_) => 1,
+            SlotRef::Few(few) => few.stock(),
             SlotRef::Pool(pool) => pool.stock(),
         }
     }
@@ -252,4 +279,45 @@ fn lanes() -> usize {
     std::thread::available_parallelism()
         .map_or(1, usize::from)
         .min(limits::STOCK_SHARDS_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_are_for_few_items_with_much_stock() {
+        assert_eq!(size_of::<Slot>(), 16);
+        let is_pool = |stock, item_count| matches!(Slot::of(stock, item_count), Slot::Pool(_));
+        assert!(is_pool(10_000, 1) && is_pool(10_000, 1_000));
+        assert!(!is_pool(5, 1) && !is_pool(10_000, 1_000_000));
+        assert!(is_pool(limits::ITEM_STOCK_MAX, 1_000_000));
+    }
+
+    #[test]
+    fn every_counter_moves_its_units_alike() {
+        let stocks = [1, 5, 2_000, limits::ITEM_STOCK_MAX];
+        let inventory = Inventory::of(stocks.into_iter());
+        let taker = Taker { buyer: 3, lane: 1 };
+        let units = |item| {
+            let Units { free, held, sold } = inventory.units(item);
+            (free, held, sold)
+        };
+        for (item, stock) in (0..).map(ItemIndex).zip(stocks) {
+            assert!(inventory.hold(item, 1, taker));
+            assert_eq!(units(item), (stock - 1, 1, 0));
+            inventory.release(item, 1, taker);
+            assert!(inventory.hold(item, 1, taker));
+            inventory.sell_held(item, 1, taker);
+            assert_eq!(units(item), (stock - 1, 0, 1));
+            assert_eq!(inventory.stock(item), stock);
+        }
+        let few = ItemIndex(1);
+        assert!(!inventory.sell(few, 5, taker), "four are left");
+        assert!(inventory.hold(few, 4, taker));
+        assert_eq!(inventory.availability(few, 4), Availability::Held);
+        assert_eq!(inventory.availability(few, 5), Availability::SoldOut);
+        assert!(inventory.check_conserved(4).is_ok());
+        assert_eq!(inventory.total(), stocks.iter().sum::<u64>());
+    }
 }

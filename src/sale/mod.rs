@@ -14,6 +14,7 @@
 pub mod outcome;
 pub mod stock;
 
+mod announcement;
 mod buyers;
 mod catalogue;
 mod checkout;
@@ -22,6 +23,7 @@ mod codes;
 mod creation;
 mod engine;
 mod inventory;
+mod numbers;
 mod purchase;
 mod registry;
 #[allow(

@@ -11,6 +11,7 @@ use super::registry::Registry;
 use super::sale::{Hold, Sale};
 use crate::journal::record::{CatalogueKind, Items, Lines, NewItem, Record, SaleTerms};
 use crate::journal::{Entry, JournalError, Opening, Replayed};
+use crate::limits;
 use crate::types::{ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};
 
 /// What the records so far have led to.
@@ -72,6 +73,11 @@ impl State {
             sale.sort_holds();
         }
         self.registry
+    }
+
+    /// The numbers of sales whose items have come, and which themselves have not.
+    pub(super) fn announced_sales(&self) -> impl Iterator<Item = SaleId> {
+        self.announced.keys().copied()
     }
 
     /// The state of a running engine; exact only while nobody decides anything.
@@ -193,10 +199,12 @@ impl State {
     }
 
     fn create(&mut self, id: SaleId, terms: SaleTerms) -> Result<(), String> {
-        if id.0 <= self.registry.last_id() {
-            return Err(format!("sale {id} is created out of order"));
+        // Not in the order of the numbers: a long list of items takes its time.
+        if self.registry.get(id).is_some() {
+            return Err(format!("sale {id} is created twice"));
         }
-        let announced = self.announced.remove(&id).unwrap_or_default();
+        let mut announced = self.announced.remove(&id).unwrap_or_default();
+        announced.shrink();
         let catalogue = match terms.catalogue {
             CatalogueKind::Generated { seed, item_count } => Catalogue::Generated {
                 sale: id,
@@ -257,8 +265,16 @@ fn visit_items(
     items: &ExplicitItems,
     visit: &mut dyn FnMut(&Record<'_>) -> Result<(), JournalError>,
 ) -> Result<(), JournalError> {
-    let items: Vec<NewItem<'_>> = items.iter().collect();
-    Record::announcing(sale, &items).try_for_each(|record| visit(&record))
+    for first in (0..items.count()).step_by(limits::ITEMS_PER_RECORD_MAX) {
+        let piece = items.from(first).take(limits::ITEMS_PER_RECORD_MAX);
+        let piece: Vec<NewItem<'_>> = piece.collect();
+        visit(&Record::SaleItems {
+            sale,
+            first: ItemIndex(first as u32),
+            items: Items::Slice(&piece),
+        })?;
+    }
+    Ok(())
 }
 
 fn visit_buyer(
