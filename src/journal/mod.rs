@@ -197,6 +197,13 @@ impl Journal {
         }
     }
 
+    /// Whether records that can wait may come, too: most of the queue is empty, and the next segment is
+    /// ready. So they never use up the room that those who cannot wait are left with.
+    #[must_use]
+    pub fn is_at_ease(&self) -> bool {
+        self.shared.is_at_ease()
+    }
+
     /// Enqueues a record and gives it its number. Never waits and never fails: what was decided
     /// is recorded, or the journal fails as a whole.
     pub fn append(&self, at: Timestamp, record: &Record<'_>) -> Lsn {

@@ -190,6 +190,10 @@ impl Shared {
         self.pending_bytes() > self.pending_bytes_max
     }
 
+    pub(super) fn is_at_ease(&self) -> bool {
+        self.pending_bytes() <= self.pending_bytes_max / 4 && self.next.lock().prepared.is_some()
+    }
+
     pub(super) fn is_accepting(&self) -> bool {
         self.accepting.load(Ordering::Acquire)
     }

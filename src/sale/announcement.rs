@@ -39,7 +39,9 @@ impl Engine {
         let give_up_us = self.clock.monotonic_us() + patience_us;
         loop {
             let refused = match self.admit() {
-                Ok(()) if self.journal.durable() >= settled => return Ok(()),
+                Ok(()) if self.journal.durable() >= settled && self.journal.is_at_ease() => {
+                    return Ok(());
+                }
                 Ok(()) => Unavailable::Overloaded,
                 Err(Unavailable::Draining) => return Err(Unavailable::Draining),
                 Err(refused) => refused,

@@ -37,14 +37,13 @@ enum Slot {
 }
 
 impl Slot {
-    /// The counter for `stock` units of one of `item_count` items. A pool keeps many threads apart that
-    /// want the same, for which it takes a cache line each.
-    fn of(stock: u64, item_count: usize) -> Self {
-        let is_sharded =
-            stock >= limits::SHARDED_STOCK_MIN && item_count <= limits::SHARDED_ITEMS_MAX;
+    /// The counter for `stock` units, over `shards` if that is worth their memory.
+    fn of(stock: u64, shards: usize) -> Self {
         match stock {
             1 => Self::Single(Single::default()),
-            _ if is_sharded => Self::Pool(Box::new(Pool::new(stock, lanes()))),
+            limits::SHARDED_STOCK_MIN.. if shards > 1 => {
+                Self::Pool(Box::new(Pool::new(stock, shards)))
+            }
             2..=Few::STOCK_MAX => Self::Few(Few::new(stock)),
             _ => Self::Pool(Box::new(Pool::new(stock, 1))),
         }
@@ -76,10 +75,13 @@ impl Inventory {
     /// Items of the given stocks.
     #[must_use]
     pub fn of(stocks: impl ExactSizeIterator<Item = u64>) -> Self {
-        let (mut total, item_count) = (0, stocks.len());
+        // A shard is a cache line, which keeps threads apart that want the same item.
+        let is_sharded = stocks.len() <= limits::SHARDED_ITEMS_MAX;
+        let shards = if is_sharded { lanes() } else { 1 };
+        let mut total = 0;
         let slot = |stock| {
             total += stock;
-            Slot::of(stock, item_count)
+            Slot::of(stock, shards)
         };
         let items = Items::Mixed(stocks.map(slot).collect());
         Self::new(items, total)
@@ -275,6 +277,7 @@ impl Inventory {
     }
 }
 
+/// Asks the operating system, which takes its time.
 fn lanes() -> usize {
     std::thread::available_parallelism()
         .map_or(1, usize::from)
@@ -286,12 +289,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shards_are_for_few_items_with_much_stock() {
+    fn shards_are_for_much_stock() {
         assert_eq!(size_of::<Slot>(), 16);
-        let is_pool = |stock, item_count| matches!(Slot::of(stock, item_count), Slot::Pool(_));
-        assert!(is_pool(10_000, 1) && is_pool(10_000, 1_000));
-        assert!(!is_pool(5, 1) && !is_pool(10_000, 1_000_000));
-        assert!(is_pool(limits::ITEM_STOCK_MAX, 1_000_000));
+        let is_pool = |stock, shards| matches!(Slot::of(stock, shards), Slot::Pool(_));
+        assert!(is_pool(10_000, 2) && !is_pool(10_000, 1) && !is_pool(5, 2));
+        assert!(is_pool(limits::ITEM_STOCK_MAX, 1), "a word is too small");
     }
 
     #[test]

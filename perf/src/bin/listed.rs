@@ -218,7 +218,7 @@ fn buy_until(engine: &Engine, over: &AtomicBool, name: &str) -> Histogram<u64> {
 }
 
 fn histogram() -> Histogram<u64> {
-    Histogram::new(3).expect("3 significant digits are allowed")
+    Histogram::new_with_max(60_000_000, 3).expect("3 significant digits are allowed")
 }
 
 fn restart(dir: &Path) -> Result<()> {
