@@ -105,7 +105,7 @@ impl ExplicitItems {
     }
 
     /// The items from `first` on, in order.
-    pub fn from(&self, first: usize) -> impl Iterator<Item = NewItem<'_>> {
+    pub fn iter_from(&self, first: usize) -> impl Iterator<Item = NewItem<'_>> {
         let items = self.items.get(first..).unwrap_or_default();
         items.iter().map(|item| item.of(&self.texts))
     }
@@ -211,7 +211,7 @@ impl Catalogue {
 mod tests {
     use super::*;
 
-    fn text(write: impl FnOnce(&mut Vec<u8>)) -> String {
+    fn text_of(write: impl FnOnce(&mut Vec<u8>)) -> String {
         let mut out = Vec::new();
         write(&mut out);
         String::from_utf8(out).expect("UTF-8")
@@ -227,16 +227,56 @@ mod tests {
         let (a, b, other) = (catalogue(1), catalogue(1), catalogue(2));
         let names = |catalogue: &Catalogue| -> Vec<String> {
             (0..50)
-                .map(|i| text(|out| catalogue.write_name(ItemIndex(i), out)))
+                .map(|i| text_of(|out| catalogue.write_name(ItemIndex(i), out)))
                 .collect()
         };
         assert_eq!(names(&a), names(&b));
         assert_ne!(names(&a), names(&other));
-        let id = text(|out| a.write_id(ItemIndex(49), out));
+        let id = text_of(|out| a.write_id(ItemIndex(49), out));
         assert_eq!(id, "ITM-2-49");
         assert_eq!(a.find(&id), Some(ItemIndex(49)));
         assert_eq!(a.find("ITM-2-50"), None);
         assert_eq!(a.find("ITM-3-1"), None);
+    }
+
+    #[test]
+    fn listed_items_keep_their_texts() {
+        let text = |n: usize, letter: &str| letter.repeat(n % 7);
+        let texts: Vec<_> = (0..1000)
+            .map(|n| (format!("ä{n}"), text(n, "名"), text(n + 3, "u")))
+            .collect();
+        let list = texts
+            .iter()
+            .zip(1..)
+            .map(|((id, name, image_url), stock)| NewItem {
+                id,
+                name,
+                image_url,
+                stock,
+            });
+        let mut items = ExplicitItems::default();
+        assert!(list.clone().all(|item| items.push(&item)));
+        items.shrink();
+        let owned = |item: NewItem<'_>| {
+            let NewItem {
+                id,
+                name,
+                image_url,
+                ..
+            } = item;
+            (id.to_owned(), name.to_owned(), image_url.to_owned())
+        };
+        let seen = |first| items.iter_from(first).map(owned).collect::<Vec<_>>();
+        assert_eq!(seen(0), texts);
+        assert_eq!(seen(990), texts[990..]);
+        assert_eq!(items.iter_from(1000).count(), 0);
+        let catalogue = Catalogue::Explicit(items);
+        for (index, item) in (0..).map(ItemIndex).zip(list) {
+            assert_eq!(catalogue.find(item.id), Some(index));
+            assert_eq!(catalogue.find_listed(HashedId::new(item.id)), Some(index));
+            assert_eq!(text_of(|out| catalogue.write_name(index, out)), item.name);
+        }
+        assert_eq!(catalogue.find("ä"), None);
     }
 
     #[test]

@@ -178,6 +178,11 @@ impl State {
     }
 
     fn announce(&mut self, sale: SaleId, first: ItemIndex, items: Items<'_>) -> Result<(), String> {
+        if self.registry.get(sale).is_some() {
+            return Err(format!(
+                "items come for sale {sale}, which is there already"
+            ));
+        }
         let announced = self.announced.entry(sale).or_default();
         if first.0 == 0 {
             // What an attempt left that never became a sale.
@@ -266,7 +271,7 @@ fn visit_items(
     visit: &mut dyn FnMut(&Record<'_>) -> Result<(), JournalError>,
 ) -> Result<(), JournalError> {
     for first in (0..items.count()).step_by(limits::ITEMS_PER_RECORD_MAX) {
-        let piece = items.from(first).take(limits::ITEMS_PER_RECORD_MAX);
+        let piece = items.iter_from(first).take(limits::ITEMS_PER_RECORD_MAX);
         let piece: Vec<NewItem<'_>> = piece.collect();
         visit(&Record::SaleItems {
             sale,

@@ -136,21 +136,24 @@ impl Few {
         Self(AtomicU64::new(stock * ONE_FREE))
     }
 
+    fn count(word: u64, one: u64) -> u64 {
+        (word / one) & COUNT_MAX
+    }
+
     /// Where the units are.
     pub fn units(&self) -> Units {
         let word = self.0.load(Ordering::Acquire);
-        let count = |one: u64| word / one & COUNT_MAX;
         Units {
-            free: count(ONE_FREE),
-            held: count(ONE_HELD),
-            sold: count(ONE_SOLD),
+            free: Self::count(word, ONE_FREE),
+            held: Self::count(word, ONE_HELD),
+            sold: Self::count(word, ONE_SOLD),
         }
     }
 
     /// Free to `one`'s place, all or none.
     fn take(&self, quantity: u64, one: u64) -> bool {
         let mut word = self.0.load(Ordering::Acquire);
-        while word / ONE_FREE & COUNT_MAX >= quantity {
+        while Self::count(word, ONE_FREE) >= quantity {
             let taken = self.0.compare_exchange_weak(
                 word,
                 word - quantity * ONE_FREE + quantity * one,
@@ -169,8 +172,10 @@ impl Few {
     fn give(&self, quantity: u64, one: u64) {
         let moved = (quantity * one).wrapping_sub(quantity * ONE_HELD);
         let word = self.0.fetch_add(moved, Ordering::AcqRel);
-        let held = word / ONE_HELD & COUNT_MAX;
-        assert!(held >= quantity, "only held units are sold or given back");
+        assert!(
+            Self::count(word, ONE_HELD) >= quantity,
+            "only held units are sold or given back"
+        );
     }
 
     /// Free to sold.

@@ -23,6 +23,9 @@ use hdrhistogram::Histogram;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// How long memory takes to stand still.
+const SETTLING: Duration = Duration::from_secs(1);
+
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// Measures a sale of many listed items.
@@ -100,34 +103,38 @@ fn open(dir: &Path) -> Result<Engine> {
     ))
 }
 
-/// Creates a sale, and waits until it is durable.
-fn create(engine: &Engine, catalogue: NewCatalogue<'_>) -> Result<()> {
+fn new_sale<'a>(engine: &Engine, catalogue: NewCatalogue<'a>) -> NewSale<'a> {
     let now = engine.clock().now();
-    let decision = engine.create_sale(&NewSale {
+    NewSale {
         started_at: now,
         ended_at: now.plus_seconds(86_400),
         max_items_per_user: 10,
         hold_seconds: 0,
         catalogue,
-    })?;
-    Ok(engine.journal().wait(decision.lsn.ok_or("no record")?)?)
+    }
+}
+
+/// Creates a sale, and waits until it is durable; how long that took.
+fn create(engine: &Engine, new: &NewSale<'_>) -> Result<Duration> {
+    let started = Instant::now();
+    let decision = engine.create_sale(new)?;
+    engine.journal().wait(decision.lsn.ok_or("no record")?)?;
+    Ok(started.elapsed())
 }
 
 /// Creates the sale while nobody buys.
 fn alone(engine: &Engine, items: &[NewItem<'_>]) -> Result<()> {
-    let listed = NewCatalogue::Explicit(items.to_vec());
+    let listed = new_sale(engine, NewCatalogue::Explicit(items.to_vec()));
     let before = anonymous_bytes()?;
-    let started = Instant::now();
-    create(engine, listed)?;
-    let took = started.elapsed();
-    // What was given to the creation is gone by now, and was counted before.
-    let kept = anonymous_bytes()? + std::mem::size_of_val(items) as u64 - before;
+    let took = create(engine, &listed)?;
+    // What is given back goes back to the system a little later.
+    thread::sleep(SETTLING);
     println!(
         "{} items: created in {:.2} s, {:.1} MB of journal, {:.0} bytes of memory an item",
         items.len(),
         took.as_secs_f64(),
         engine.journal().status().written_bytes as f64 / 1e6,
-        kept as f64 / items.len() as f64
+        anonymous_bytes()?.saturating_sub(before) as f64 / items.len() as f64
     );
     Ok(())
 }
@@ -138,15 +145,15 @@ fn with_buyers(engine: &Engine, arguments: &Arguments, items: &[NewItem<'_>]) ->
         item_count: 1_000_000,
         seed: 0,
     };
-    create(engine, generated)?;
+    create(engine, &new_sale(engine, generated))?;
     let (_, latency) = buy_during(engine, arguments.buyers, "before", || {
         thread::sleep(Duration::from_secs(arguments.seconds));
         Ok(())
     })?;
     say("checkouts before", &latency);
-    let listed = NewCatalogue::Explicit(items.to_vec());
+    let listed = new_sale(engine, NewCatalogue::Explicit(items.to_vec()));
     let (took, latency) = buy_during(engine, arguments.buyers, "during", || {
-        create(engine, listed)
+        create(engine, &listed)
     })?;
     say("checkouts meanwhile", &latency);
     println!("created meanwhile in {:.2} s", took.as_secs_f64());
@@ -165,14 +172,14 @@ fn say(what: &str, latency_us: &Histogram<u64>) {
     );
 }
 
-/// Buys on several threads for as long as `work` takes; that, and how long each checkout took to be
-/// durable.
-fn buy_during(
+/// Buys on several threads for as long as `work` takes; what comes of it, and how long each checkout
+/// took to be durable.
+fn buy_during<T>(
     engine: &Engine,
     buyers: u32,
     name: &str,
-    work: impl FnOnce() -> Result<()>,
-) -> Result<(Duration, Histogram<u64>)> {
+    work: impl FnOnce() -> Result<T>,
+) -> Result<(T, Histogram<u64>)> {
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
         let threads: Vec<_> = (0..buyers)
@@ -181,15 +188,13 @@ fn buy_during(
                 scope.spawn(move || buy_until(engine, over, &name))
             })
             .collect();
-        let started = Instant::now();
         let worked = work();
-        let took = started.elapsed();
         over.store(true, Ordering::Relaxed);
         let mut all = histogram();
         for thread in threads {
             all.add(thread.join().expect("no buyer panics"))?;
         }
-        worked.map(|()| (took, all))
+        worked.map(|result| (result, all))
     })
 }
 
