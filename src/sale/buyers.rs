@@ -217,7 +217,7 @@ impl BuyerShard {
     }
 
     fn reference(&self, slot: u32) -> BuyerRef {
-        BuyerRef(slot * BUYER_SHARDS as u32 + self.number)
+        reference_of(slot, self.number)
     }
 
     /// The buyer with this number, which must be of this shard.
@@ -229,9 +229,7 @@ impl BuyerShard {
 
     /// Lets a buyer's checkout hold its units until then; `now` is when that is said.
     pub fn arm_hold(&mut self, buyer: BuyerRef, until: Timestamp, now: Timestamp) -> Hold {
-        let timers = self
-            .timers
-            .get_or_insert_with(|| Box::new(Wheel::new(now)));
+        let timers = self.timers.get_or_insert_with(|| Box::new(Wheel::new(now)));
         let timer = timers.arm(until, buyer);
         Hold { until, timer }
     }
@@ -255,13 +253,31 @@ impl BuyerShard {
     pub fn take_expired(&mut self, steady: Timestamp) -> Option<(BuyerRef, OpenCheckout)> {
         let (_, reference) = self.timers.as_mut()?.pop_due(steady)?;
         let open = self.buyer(reference).open.take();
-        Some((reference, open.expect("a timer stands for an open checkout")))
+        Some((
+            reference,
+            open.expect("a timer stands for an open checkout"),
+        ))
     }
 
     /// When a hold runs out; not later than the first one does.
     #[must_use]
     pub fn next_expiry(&self) -> Option<Timestamp> {
         self.timers.as_ref()?.next_due()
+    }
+
+    /// Lets no hold run out later than at `latest`.
+    pub fn hasten_holds(&mut self, latest: Timestamp) {
+        let Some(timers) = &mut self.timers else {
+            return;
+        };
+        let number = self.number;
+        for (slot, buyer) in self.pieces.iter_mut().flatten().enumerate() {
+            let hold = buyer.open.as_mut().and_then(|open| open.hold.as_mut());
+            if let Some(hold) = hold.filter(|hold| hold.until > latest) {
+                timers.cancel(hold.timer);
+                hold.timer = timers.arm(latest, reference_of(slot as u32, number));
+            }
+        }
     }
 
     /// Lets no hold run out any more.
@@ -272,13 +288,16 @@ impl BuyerShard {
     /// All buyers of the shard with their numbers.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (BuyerRef, &mut Buyer)> {
         let number = self.number;
-        let reference = move |slot: usize| BuyerRef(slot as u32 * BUYER_SHARDS as u32 + number);
         self.pieces
             .iter_mut()
             .flatten()
             .enumerate()
-            .map(move |(slot, buyer)| (reference(slot), buyer))
+            .map(move |(slot, buyer)| (reference_of(slot as u32, number), buyer))
     }
+}
+
+fn reference_of(slot: u32, shard: u32) -> BuyerRef {
+    BuyerRef(slot * BUYER_SHARDS as u32 + shard)
 }
 
 impl Buyers {

@@ -191,7 +191,12 @@ impl Engine {
 
     /// What to answer where too few units are free. Nobody's lock may be held: it looks at another
     /// buyer's.
-    fn refusal_of_stock(&self, sale: &Sale, item: ItemIndex, gone: Availability) -> CheckoutOutcome {
+    fn refusal_of_stock(
+        &self,
+        sale: &Sale,
+        item: ItemIndex,
+        gone: Availability,
+    ) -> CheckoutOutcome {
         // Without holds, what is neither free nor sold is just being sold.
         if gone == Availability::SoldOut || !sale.has_holds() {
             return CheckoutOutcome::ItemSoldOut;

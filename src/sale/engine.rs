@@ -44,7 +44,11 @@ impl Engine {
         entropy: Arc<dyn Entropy>,
         options: EngineOptions,
     ) -> Self {
-        let registry = ArcSwap::from_pointee(state.into_registry());
+        let registry = state.into_registry();
+        for sale in registry.open() {
+            sale.hasten_holds(clock.steady());
+        }
+        let registry = ArcSwap::from_pointee(registry);
         Self {
             journal,
             clock,

@@ -210,6 +210,18 @@ impl Sale {
         until.or_else(|| self.next_expiry())
     }
 
+    /// Lets no hold last longer from now on than a new one would: since they began, the clock that their
+    /// ends were written down by was set back.
+    pub(super) fn hasten_holds(&self, steady: Timestamp) {
+        let latest = steady.plus_seconds(self.terms.hold_seconds);
+        for mut shard in self.buyers.lock_each() {
+            shard.hasten_holds(latest);
+            if let Some(next) = shard.next_expiry() {
+                self.expect_expiry(next);
+            }
+        }
+    }
+
     /// Notes that a hold will run out. Call it under the lock that its buyer is under.
     pub(super) fn expect_expiry(&self, until: Timestamp) {
         // Holds that begin later run out later, so that this is hardly ever written.

@@ -234,8 +234,7 @@ impl State {
 }
 
 /// Takes a record and, where it is known, its time.
-pub type Visit<'a> =
-    &'a mut dyn FnMut(Option<Timestamp>, &Record<'_>) -> Result<(), JournalError>;
+pub type Visit<'a> = &'a mut dyn FnMut(Option<Timestamp>, &Record<'_>) -> Result<(), JournalError>;
 
 fn visit_items(sale: SaleId, items: &ExplicitItems, visit: Visit<'_>) -> Result<(), JournalError> {
     let items: Vec<NewItem<'_>> = items.iter().collect();
