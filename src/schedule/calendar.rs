@@ -34,6 +34,7 @@ impl Calendar {
                 events.arm(terms.started_at, Event::Opens(sale.id()));
             }
             events.arm(terms.ended_at, Event::Closes);
+            events.arm(rotation.turn_before(terms.ended_at), Event::Rotates);
         }
         events.arm(rotation.next_turn(looked_until.min(now)), Event::Rotates);
         Self { events }

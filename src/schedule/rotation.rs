@@ -40,9 +40,13 @@ impl Rotation {
     /// When the rotation has something to do next: shortly before the next interval.
     #[must_use]
     pub fn next_turn(&self, now: Timestamp) -> Timestamp {
-        let ahead_us = self.ahead_us();
-        let next = self.start_of(Timestamp(now.0 + ahead_us));
-        Timestamp(next.plus_seconds(self.interval_seconds).0 - ahead_us)
+        let next = self.start_of(Timestamp(now.0 + self.ahead_us()));
+        self.turn_before(next.plus_seconds(self.interval_seconds))
+    }
+
+    /// When it has something to do because of what begins at `boundary`.
+    pub(super) fn turn_before(&self, boundary: Timestamp) -> Timestamp {
+        Timestamp(boundary.0 - self.ahead_us())
     }
 
     /// Sees to it that there is a sale for now, and one for the next interval shortly before it begins.
