@@ -7,12 +7,12 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use hashbrown::HashTable;
-use parking_lot::{Mutex, MutexGuard};
 use smallvec::SmallVec;
 
 use super::codes::Codes;
 use super::outcome::PurchaseResult;
 use crate::limits::{BUYER_SHARDS, BUYERS_PER_SALE_MAX};
+use crate::sync::{Mutex, MutexGuard};
 use crate::types::{ItemIndex, Lsn, Timestamp};
 use crate::wheel::{TimerKey, Wheel};
 

@@ -23,6 +23,7 @@ mod checkout;
 mod closing;
 mod codes;
 mod creation;
+mod ending;
 mod engine;
 mod inventory;
 mod purchase;
@@ -34,6 +35,8 @@ mod registry;
 mod sale;
 mod snapshotter;
 mod state;
+#[cfg(test)]
+mod tests;
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,13 +1,13 @@
 //! One sale: its terms, catalogue, stock and buyers.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use super::buyers::{BuyerRef, Buyers};
 use super::catalogue::Catalogue;
 use super::inventory::{Inventory, Taker};
 use super::outcome::StockFigures;
 use crate::journal::record::SaleTerms;
+use crate::sync::{AtomicBool, AtomicI64, Ordering};
 use crate::types::{ItemIndex, Lsn, SaleId, Timestamp};
 
 /// Where a sale is in its life.
