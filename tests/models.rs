@@ -5,17 +5,40 @@
 #[allow(dead_code, reason = "a model uses a part of its source")]
 #[path = "../src/journal/progress.rs"]
 mod progress;
-#[allow(dead_code, reason = "a model uses a part of its source")]
-#[path = "../src/sale/stock.rs"]
-mod stock;
-
 mod error {
     pub use flashsale::journal::JournalFailed;
 }
 
-mod types {
-    pub use flashsale::types::Lsn;
+mod generated {
+    pub use flashsale::generated::*;
 }
+
+mod journal {
+    pub use flashsale::journal::record;
+}
+
+/// One lock of everything: what is under different locks does not disturb each other, and the more there
+/// are the less a model can try.
+mod limits {
+    pub use flashsale::limits::*;
+
+    pub const BUYER_SHARDS: usize = 1;
+    pub const CODE_SHARDS: usize = 1;
+    pub const STOCK_SHARDS_MAX: usize = 1;
+}
+
+mod types {
+    pub use flashsale::types::*;
+}
+
+mod wheel {
+    pub use flashsale::wheel::*;
+}
+
+#[allow(dead_code, reason = "a model uses a part of its source")]
+#[path = "models/sale.rs"]
+mod sale;
+use sale::stock;
 
 #[path = "models/sync.rs"]
 mod sync;

@@ -25,8 +25,8 @@ use crate::journal::{CommitWaiters, Durability, JournalError, Opening, Options, 
 use crate::limits;
 use crate::reconcile::SinkError;
 use crate::runtime::{Running, ServeError, Server, Shutdown};
-use crate::sale::{CreateError, Engine, EngineOptions, Recovered, Retention, Snapshotter};
-use crate::schedule::{Rotation, Scheduler};
+use crate::sale::{Engine, EngineOptions, Recovered, Retention, Snapshotter};
+use crate::schedule::{Agenda, CatchUpError, Rotation, Scheduler};
 use crate::telemetry::Registry;
 
 /// Exit code when the journal has failed (`EX_IOERR`): start again, and what was answered is there.
@@ -37,10 +37,8 @@ pub const EXIT_JOURNAL_FAILED: i32 = 74;
 enum AppError {
     #[error(transparent)]
     Journal(#[from] JournalError),
-    #[error("the first sale could not be created: {0}")]
-    FirstSale(#[from] CreateError),
-    #[error("the journal failed while the first sale was written")]
-    FirstSaleLost(#[from] crate::journal::JournalFailed),
+    #[error(transparent)]
+    CatchUp(#[from] CatchUpError),
     #[error(transparent)]
     Serve(#[from] ServeError),
     #[error("the database cannot be followed: {0}")]
@@ -90,9 +88,9 @@ fn run(config: &Config) -> Result<(), AppError> {
             followed: Box::new(followers.followed()),
         }),
     )?;
-    let rotation = rotation(config);
-    open_first_sale(&engine, &rotation)?;
-    let scheduler = Scheduler::start(Arc::clone(&engine), rotation)?;
+    let mut agenda = Agenda::new(Arc::clone(&engine), rotation(config));
+    agenda.catch_up()?;
+    let scheduler = Scheduler::start(agenda)?;
 
     let shutdown = Shutdown::new();
     let running = start_server(config, &engine, telemetry, &shutdown)?;
@@ -161,20 +159,6 @@ fn open_engine(config: &Config, clock: &Arc<dyn Clock>) -> Result<Arc<Engine>, A
 fn fail_stop(error: &JournalError) {
     tracing::error!("{error}; stopping, nothing is confirmed any more");
     std::process::exit(EXIT_JOURNAL_FAILED);
-}
-
-/// Opens the sale of this interval, unless it is there. Where that cannot be at the moment the server
-/// starts without it: the scheduler tries again.
-fn open_first_sale(engine: &Engine, rotation: &Rotation) -> Result<(), AppError> {
-    match rotation.run(engine) {
-        Ok(None) => Ok(()),
-        Ok(Some(lsn)) => Ok(engine.journal().wait(lsn)?),
-        Err(error @ (CreateError::Unavailable(_) | CreateError::TooManyOpen)) => {
-            tracing::error!("{error}: starting without a new sale");
-            Ok(())
-        }
-        Err(error) => Err(error.into()),
-    }
 }
 
 fn rotation(config: &Config) -> Rotation {

@@ -220,6 +220,14 @@ impl Journal {
         self.shared.progress.wait(lsn)
     }
 
+    /// Blocks the thread until everything is durable that has been appended so far.
+    ///
+    /// # Errors
+    /// The journal failed before.
+    pub fn flush(&self) -> Result<(), JournalFailed> {
+        self.wait(self.shared.appended())
+    }
+
     /// Sees to it that what a worker has enqueued in its turn is committed: here, one batch, where that
     /// costs less than a hand-over, and else by the committer's thread. Whether the worker is to come
     /// again, behind what is ready by then.

@@ -2,10 +2,10 @@
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
-use parking_lot::Mutex;
 
 use super::buyers::BuyerRef;
 use crate::limits::CODE_SHARDS;
+use crate::sync::Mutex;
 
 /// The buyer of every code of a sale. Of a code only half is kept, which is unique in the sale; the
 /// buyer, who has the whole of it, tells whether it is right. That makes an entry of 12 bytes, where
@@ -64,37 +64,5 @@ impl Codes {
     /// Chosen by bits of the half that the table does not look at first.
     fn shard(&self, secret: u128) -> &Mutex<HashTable<Code>> {
         &self.shards[(secret as u64 >> 40) as usize % CODE_SHARDS]
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::env::{Entropy, SeededEntropy};
-
-    #[test]
-    fn codes_lead_to_their_buyers() {
-        let (codes, entropy) = (Codes::default(), SeededEntropy::new(7));
-        let secrets: Vec<u128> = (0..10_000).map(|_| entropy.bits_128()).collect();
-        for (number, &secret) in secrets.iter().enumerate() {
-            assert_eq!(codes.find(secret), None);
-            assert!(codes.insert(secret, BuyerRef(number as u32)));
-        }
-        for (number, &secret) in secrets.iter().enumerate() {
-            assert_eq!(codes.find(secret), Some(BuyerRef(number as u32)));
-            assert!(!codes.insert(secret, BuyerRef(0)));
-        }
-    }
-
-    #[test]
-    fn a_half_belongs_to_one_code_only() {
-        let codes = Codes::default();
-        assert!(codes.insert(5, BuyerRef(1)));
-        assert!(!codes.insert(5 | 1 << 100, BuyerRef(2)));
-        assert_eq!(
-            codes.find(5 | 1 << 100),
-            Some(BuyerRef(1)),
-            "for the buyer to refuse"
-        );
     }
 }

@@ -134,8 +134,7 @@ impl Engine {
         let mut numbers = self.administration.lock();
         let record = Record::SaleCreated { sale: id, terms };
         let lsn = self.journal.append(self.now(), &record);
-        let registry = self.registry.load().with(Arc::clone(&sale));
-        self.registry.store(Arc::new(registry));
+        self.set_registry(self.registry.load().with(Arc::clone(&sale)));
         numbers.used(id);
         Ok(Decision::after(lsn, sale))
     }

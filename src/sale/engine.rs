@@ -1,7 +1,7 @@
 //! The engine: the sales, the journal, and what the outside world lends them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -31,6 +31,7 @@ pub struct Engine {
     pub(super) registry: ArcSwap<Registry>,
     /// Held while a sale comes into the registry or is closed: one at a time, and never for long.
     pub(super) administration: Mutex<Numbers>,
+    changes: AtomicU64,
     draining: AtomicBool,
 }
 
@@ -45,7 +46,11 @@ impl Engine {
         options: EngineOptions,
     ) -> Self {
         let administration = Mutex::new(Numbers::with_free(state.announced_sales()));
-        let registry = ArcSwap::from_pointee(state.into_registry());
+        let registry = state.into_registry();
+        for sale in registry.open() {
+            sale.hasten_holds(clock.steady());
+        }
+        let registry = ArcSwap::from_pointee(registry);
         Self {
             journal,
             clock,
@@ -53,6 +58,7 @@ impl Engine {
             options,
             registry,
             administration,
+            changes: AtomicU64::new(0),
             draining: AtomicBool::new(false),
         }
     }
@@ -102,6 +108,18 @@ impl Engine {
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)
+    }
+
+    /// Replaces the sales, under the lock of the administration.
+    pub(super) fn set_registry(&self, registry: Registry) {
+        self.registry.store(Arc::new(registry));
+        self.changes.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// How often sales have come or gone.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
     }
 
     /// Whether something may be decided that must be recorded.

@@ -204,6 +204,15 @@ impl Inventory {
         matches!(self.slot(item), SlotRef::Single(single) if single.is_sold_to(buyer))
     }
 
+    /// The buyer who holds it, where the item has one unit.
+    #[must_use]
+    pub fn holder(&self, item: ItemIndex) -> Option<u32> {
+        match self.slot(item) {
+            SlotRef::Single(single) => single.holder(),
+            SlotRef::Few(_) | SlotRef::Pool(_) => None,
+        }
+    }
+
     /// Where an item's units are.
     #[must_use]
     pub fn units(&self, item: ItemIndex) -> Units {
@@ -282,44 +291,4 @@ fn lanes() -> usize {
     std::thread::available_parallelism()
         .map_or(1, usize::from)
         .min(limits::STOCK_SHARDS_MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shards_are_for_much_stock() {
-        assert_eq!(size_of::<Slot>(), 16);
-        let is_pool = |stock, shards| matches!(Slot::of(stock, shards), Slot::Pool(_));
-        assert!(is_pool(10_000, 2) && !is_pool(10_000, 1) && !is_pool(5, 2));
-        assert!(is_pool(limits::ITEM_STOCK_MAX, 1), "a word is too small");
-    }
-
-    #[test]
-    fn every_counter_moves_its_units_alike() {
-        let stocks = [1, 5, 2_000, limits::ITEM_STOCK_MAX];
-        let inventory = Inventory::of(stocks.into_iter());
-        let taker = Taker { buyer: 3, lane: 1 };
-        let units = |item| {
-            let Units { free, held, sold } = inventory.units(item);
-            (free, held, sold)
-        };
-        for (item, stock) in (0..).map(ItemIndex).zip(stocks) {
-            assert!(inventory.hold(item, 1, taker));
-            assert_eq!(units(item), (stock - 1, 1, 0));
-            inventory.release(item, 1, taker);
-            assert!(inventory.hold(item, 1, taker));
-            inventory.sell_held(item, 1, taker);
-            assert_eq!(units(item), (stock - 1, 0, 1));
-            assert_eq!(inventory.stock(item), stock);
-        }
-        let few = ItemIndex(1);
-        assert!(!inventory.sell(few, 5, taker), "four are left");
-        assert!(inventory.hold(few, 4, taker));
-        assert_eq!(inventory.availability(few, 4), Availability::Held);
-        assert_eq!(inventory.availability(few, 5), Availability::SoldOut);
-        assert!(inventory.check_conserved(4).is_ok());
-        assert_eq!(inventory.total(), stocks.iter().sum::<u64>());
-    }
 }

@@ -8,8 +8,11 @@
 //! *after* it is, so every prefix of the journal is a state in which nothing is oversold.
 //! `free + held + sold == stock` for every item. Nothing here waits, and nothing here knows HTTP.
 //!
-//! Locks are taken in this order: a buyer's shard; then the codes, the hold queue, a pool's reserve or
-//! the journal's queue, one at a time.
+//! A checkout's hold ends in one place: under the lock of its buyer's shard, where its timer is, too. So a
+//! purchase, an expiry and the sale's closing cannot meet, and what it held comes back once.
+//!
+//! Locks are taken in this order: a buyer's shard; then the codes, a pool's reserve or the journal's
+//! queue, one at a time.
 
 pub mod outcome;
 pub mod stock;
@@ -21,6 +24,7 @@ mod checkout;
 mod closing;
 mod codes;
 mod creation;
+mod ending;
 mod engine;
 mod inventory;
 mod numbers;
@@ -33,18 +37,21 @@ mod registry;
 mod sale;
 mod snapshotter;
 mod state;
+#[cfg(test)]
+mod tests;
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+pub use crate::journal::record::{CatalogueKind, SaleTerms};
 pub use crate::journal::{CommitWaiters, Journal, JournalFailed, JournalStatus};
 pub use checkout::CheckoutRequest;
 pub use creation::{CreateError, NewCatalogue, NewSale};
 pub use engine::{Engine, EngineOptions};
 pub use outcome::{CheckoutOutcome, Decision, PurchaseOutcome, StockFigures, Unavailable};
-pub use sale::{ItemView, Sale, SaleStatus};
+pub use sale::{Closing, ItemView, Sale, SaleStatus};
 pub use snapshotter::{Retention, Snapshotter, write_snapshot};
-pub use state::{Recovered, State};
+pub use state::{Recovered, State, Visit};
 
 /// The calling thread's lane: threads with different lanes use different shards of a counter.
 fn lane() -> usize {

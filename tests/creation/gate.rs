@@ -82,6 +82,10 @@ impl Clock for Gate {
         self.clock.now()
     }
 
+    fn steady(&self) -> Timestamp {
+        self.clock.steady()
+    }
+
     fn monotonic_us(&self) -> u64 {
         self.clock.monotonic_us()
     }

@@ -117,6 +117,7 @@ fn the_engine_goes_on_from_a_snapshot() {
     let (disk, last) = journal_of_an_engine();
     take_snapshot(&disk, last).expect("the disk works");
     let (shared, clock): (Arc<dyn Disk>, _) = (Arc::new(disk.clone()), clock());
+    clock.set(Timestamp::from_seconds(173));
     let engine = open_engine(&shared, dir(), &clock, 4).expect("intact");
     let state = State::of_engine(&engine);
     let [sale] = state.sales() else {

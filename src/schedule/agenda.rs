@@ -1,0 +1,208 @@
+//! What is to be done by the clock, and the doing of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::calendar::{Calendar, Event};
+use super::jump::JumpWatch;
+use super::rotation::Rotation;
+use crate::sale::{CreateError, Engine, JournalFailed};
+use crate::types::{SaleId, Timestamp};
+
+/// The longest time between two looks at the clocks, one of which may jump.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// The shortest, so that nothing turns into a busy loop.
+const LOOK_EVERY_MIN: Duration = Duration::from_millis(1);
+
+/// Everything that is due some time.
+pub struct Agenda {
+    engine: Arc<Engine>,
+    rotation: Rotation,
+    calendar: Calendar,
+    /// The engine's count of changes that the calendar knows of.
+    changes: u64,
+    /// Up to when, by the wall clock, the calendar was looked at.
+    looked_until: Timestamp,
+    jumps: JumpWatch,
+    /// What was due and has not been done yet.
+    pending: Pending,
+    failing: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    close: bool,
+    rotate: bool,
+}
+
+impl Pending {
+    const ALL: Self = Self {
+        close: true,
+        rotate: true,
+    };
+}
+
+impl Agenda {
+    /// The agenda of an engine, of which nothing has been done yet.
+    #[must_use]
+    pub fn new(engine: Arc<Engine>, rotation: Rotation) -> Self {
+        let (changes, now) = (engine.changes(), engine.clock().now());
+        Self {
+            calendar: Calendar::of(&engine, &rotation, now),
+            engine,
+            rotation,
+            changes,
+            looked_until: now,
+            jumps: JumpWatch::default(),
+            pending: Pending::ALL,
+            failing: false,
+        }
+    }
+
+    /// Works off what was missed while there was no server: holds that have run out and sales that have
+    /// ended, in the order of their times, and opens the sale of this interval. All of it is durable when
+    /// this returns, but for a sale that cannot be recorded at the moment.
+    ///
+    /// # Errors
+    /// The configuration makes no possible sale, or the journal has failed.
+    pub fn catch_up(&mut self) -> Result<(), CatchUpError> {
+        loop {
+            let done = match self.look_once() {
+                Ok(done) => done,
+                Err(error @ (CreateError::Unavailable(_) | CreateError::TooManyOpen)) => {
+                    tracing::error!("{error}: starting without a new sale");
+                    return Ok(());
+                }
+                Err(error) => return Err(error.into()),
+            };
+            let journal = self.engine.journal();
+            if !journal.is_writable() {
+                return Ok(());
+            }
+            // More may be due than may wait for the disk at once.
+            journal.flush()?;
+            if done == Done::Wholly {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Does what is due. A failure is logged once until it is over.
+    pub fn look(&mut self) {
+        match self.look_once() {
+            Ok(_) => self.failing = false,
+            Err(error) if !self.failing => {
+                self.failing = true;
+                tracing::error!("no new sale: {error}; trying again");
+            }
+            Err(_) => {}
+        }
+    }
+
+    /// How long nothing is due.
+    #[must_use]
+    pub fn rest(&self) -> Duration {
+        let clock = self.engine.clock();
+        if !self.engine.journal().is_writable() {
+            return LOOK_EVERY;
+        }
+        let left_us = |at: Option<Timestamp>, now: Timestamp| {
+            at.map_or(i64::MAX, |at| at.0.saturating_sub(now.0)).max(0)
+        };
+        let events_us = left_us(self.calendar.next(), clock.now());
+        let holds_us = left_us(self.engine.next_expiry(), clock.steady());
+        let rest = Duration::from_micros(events_us.min(holds_us).cast_unsigned());
+        rest.clamp(LOOK_EVERY_MIN, LOOK_EVERY)
+    }
+
+    fn look_once(&mut self) -> Result<Done, CreateError> {
+        self.read_calendar();
+        if self.pending.close && !self.jumps.is_in_doubt() {
+            self.engine.close_ended();
+            self.pending.close = self.has_ended_sales();
+        }
+        self.engine.release_expired();
+        let done = self.how_far();
+        if self.pending.rotate {
+            match self.rotation.run(&self.engine) {
+                Ok(_) => self.pending.rotate = false,
+                // What was missed comes first, and may have filled the queue.
+                Err(CreateError::Unavailable(_)) if done == Done::Partly => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(done)
+    }
+
+    /// Notes what has become due by the wall clock.
+    fn read_calendar(&mut self) {
+        let clock = self.engine.clock();
+        let (now, steady) = (clock.now(), clock.steady());
+        let jump_us = self.jumps.look(now, steady);
+        if let Some(jump_us) = jump_us {
+            let seconds = jump_us / 1_000_000;
+            tracing::warn!(seconds, %now, "the wall clock has jumped; no sale is closed until it goes on evenly");
+            self.looked_until = self.looked_until.min(now);
+            self.pending = Pending::ALL;
+        }
+        let changes = self.engine.changes();
+        if jump_us.is_some() || changes != self.changes {
+            self.changes = changes;
+            self.calendar = Calendar::of(&self.engine, &self.rotation, self.looked_until);
+        }
+        while let Some(event) = self.calendar.next_due_event(now) {
+            match event {
+                Event::Opens(sale) => self.announce(sale),
+                Event::Closes => self.pending.close = true,
+                Event::Rotates => {
+                    self.pending.rotate = true;
+                    let next = self.rotation.next_turn(now);
+                    self.calendar.add(next, Event::Rotates);
+                }
+            }
+        }
+        self.looked_until = now;
+    }
+
+    fn announce(&self, sale: SaleId) {
+        let Some(sale) = self.engine.sale(sale).filter(|sale| !sale.is_closed()) else {
+            return;
+        };
+        let (id, until, items) = (sale.id(), sale.ended_at(), sale.item_count());
+        tracing::info!("sale {id} is open until {until}: {items} items");
+    }
+
+    fn has_ended_sales(&self) -> bool {
+        let now = self.engine.clock().now();
+        let open = self.engine.open_sales();
+        open.iter().any(|sale| sale.terms().ended_at <= now)
+    }
+
+    fn how_far(&self) -> Done {
+        let steady = self.engine.clock().steady();
+        let is_due = self.engine.next_expiry().is_some_and(|next| next <= steady);
+        if is_due || self.pending.close {
+            Done::Partly
+        } else {
+            Done::Wholly
+        }
+    }
+}
+
+/// Whether all was done that was due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Done {
+    Wholly,
+    Partly,
+}
+
+/// Why what was missed was not worked off.
+#[derive(Debug, thiserror::Error)]
+pub enum CatchUpError {
+    /// There can be no sale of this interval.
+    #[error("the first sale could not be created: {0}")]
+    Sale(#[from] CreateError),
+    /// The journal.
+    #[error("the journal failed while it was worked off what was missed")]
+    Journal(#[from] JournalFailed),
+}

@@ -1,0 +1,201 @@
+//! A sale for every interval of the wall clock, one after the other.
+
+use crate::sale::{CatalogueKind, CreateError, Engine, NewCatalogue, NewSale, SaleTerms};
+use crate::types::{Lsn, Timestamp};
+
+/// How long before its start a sale is prepared, at most.
+const AHEAD_US_MAX: i64 = 5_000_000;
+
+/// The sale of every interval.
+#[derive(Clone, Copy, Debug)]
+pub struct Rotation {
+    /// Length of an interval, in seconds. Intervals are counted from 1970, so that hours begin on
+    /// the hour.
+    pub interval_seconds: u32,
+    /// Items of each sale.
+    pub item_count: u32,
+    /// Units that one user may buy.
+    pub max_items_per_user: u32,
+    /// How long a checkout holds its units; 0 for not at all.
+    pub hold_seconds: u32,
+    /// With the sale's start, determines the items.
+    pub seed: u64,
+}
+
+/// From when until when a sale sells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Span {
+    start: Timestamp,
+    end: Timestamp,
+}
+
+impl Rotation {
+    /// When the interval that `now` lies in begins.
+    #[must_use]
+    pub fn start_of(&self, now: Timestamp) -> Timestamp {
+        let interval = i64::from(self.interval_seconds);
+        Timestamp::from_seconds(now.seconds().div_euclid(interval) * interval)
+    }
+
+    /// When the rotation has something to do next: shortly before the next interval.
+    #[must_use]
+    pub fn next_turn(&self, now: Timestamp) -> Timestamp {
+        let next = self.start_of(Timestamp(now.0 + self.ahead_us()));
+        self.turn_before(next.plus_seconds(self.interval_seconds))
+    }
+
+    /// When it has something to do because of what begins at `boundary`.
+    pub(super) fn turn_before(&self, boundary: Timestamp) -> Timestamp {
+        Timestamp(boundary.0 - self.ahead_us())
+    }
+
+    /// Sees to it that there is a sale for now, and one for the next interval shortly before it begins.
+    /// The record of the last one created, if any was.
+    ///
+    /// # Errors
+    /// A sale could not be created; ask again.
+    pub fn run(&self, engine: &Engine) -> Result<Option<Lsn>, CreateError> {
+        let now = engine.clock().now();
+        let current = self.ensure(engine, now)?;
+        let next = self.ensure(engine, Timestamp(now.0 + self.ahead_us()))?;
+        Ok(next.or(current))
+    }
+
+    fn ahead_us(&self) -> i64 {
+        (i64::from(self.interval_seconds) * 500_000).min(AHEAD_US_MAX)
+    }
+
+    fn ensure(&self, engine: &Engine, at: Timestamp) -> Result<Option<Lsn>, CreateError> {
+        let sales = engine.sales();
+        let own = sales.iter().map(|sale| sale.terms());
+        let own = own.filter(|terms| self.is_own(terms));
+        let spans = own.map(|terms| Span {
+            start: terms.started_at,
+            end: terms.ended_at,
+        });
+        let Some(Span { start, end }) = self.missing(at, spans) else {
+            return Ok(None);
+        };
+        let decision = engine.create_sale(&NewSale {
+            started_at: start,
+            ended_at: end,
+            max_items_per_user: self.max_items_per_user,
+            hold_seconds: self.hold_seconds,
+            catalogue: NewCatalogue::Generated {
+                item_count: self.item_count,
+                seed: self.seed_of(start),
+            },
+        })?;
+        let sale = decision.outcome;
+        tracing::info!(sale = %sale.id(), from = %start, until = %end, "sale created");
+        Ok(decision.lsn)
+    }
+
+    /// The span that is to be sold in around `at`, unless one of `own` covers it already: the interval,
+    /// less what others have of it. They have when the length of the interval was changed.
+    fn missing(&self, at: Timestamp, own: impl Iterator<Item = Span>) -> Option<Span> {
+        let start = self.start_of(at);
+        let mut span = Span {
+            start,
+            end: start.plus_seconds(self.interval_seconds),
+        };
+        for other in own {
+            if other.start > at {
+                span.end = span.end.min(other.start);
+            } else if other.end <= at {
+                span.start = span.start.max(other.end);
+            } else {
+                return None;
+            }
+        }
+        Some(span)
+    }
+
+    /// Whether a sale is of this rotation, and not one that somebody added: by its seed, or, where that
+    /// was changed, by its times.
+    fn is_own(&self, terms: &SaleTerms) -> bool {
+        let CatalogueKind::Generated { seed, .. } = terms.catalogue else {
+            return false;
+        };
+        let start = terms.started_at;
+        let fills_interval = self.start_of(start) == start
+            && start.plus_seconds(self.interval_seconds) == terms.ended_at;
+        seed == self.seed_of(start) || fills_interval
+    }
+
+    fn seed_of(&self, start: Timestamp) -> u64 {
+        self.seed ^ start.seconds().cast_unsigned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn every(interval_seconds: u32) -> Rotation {
+        Rotation {
+            interval_seconds,
+            item_count: 1,
+            max_items_per_user: 1,
+            hold_seconds: 0,
+            seed: 0,
+        }
+    }
+
+    fn seconds(seconds: i64) -> Timestamp {
+        Timestamp::from_seconds(seconds)
+    }
+
+    fn span(start: i64, end: i64) -> Span {
+        let (start, end) = (seconds(start), seconds(end));
+        Span { start, end }
+    }
+
+    #[test]
+    fn a_changed_interval_neither_overlaps_nor_leaves_a_gap() {
+        let old = [span(0, 3600)];
+        let missing = |at, own: &[Span]| every(1800).missing(seconds(at), own.iter().copied());
+        assert_eq!(missing(1900, &old), None);
+        assert_eq!(missing(3600, &old), Some(span(3600, 5400)));
+        let old = [span(1800, 3600), span(3600, 5400)];
+        let missing = |at, own: &[Span]| every(7200).missing(seconds(at), own.iter().copied());
+        assert_eq!(missing(5399, &old), None);
+        assert_eq!(missing(5400, &old), Some(span(5400, 7200)));
+        assert_eq!(missing(1000, &old), Some(span(0, 1800)));
+    }
+
+    #[test]
+    fn the_next_turn_comes_before_the_next_interval() {
+        let rotation = every(3600);
+        assert_eq!(rotation.next_turn(seconds(10)), seconds(3595));
+        assert_eq!(rotation.next_turn(seconds(3595)), seconds(7195));
+        assert_eq!(every(1).next_turn(seconds(10)), Timestamp(10_500_000));
+        assert_eq!(
+            every(1).next_turn(Timestamp(10_500_000)),
+            Timestamp(11_500_000)
+        );
+    }
+
+    proptest! {
+        /// Wherever the clock goes and however long intervals become, every moment that is looked at is
+        /// covered afterwards, and no two spans overlap.
+        #[test]
+        fn spans_cover_and_never_overlap(looks in prop::collection::vec((0_i64..100_000, 1_u32..5_000), 1..40)) {
+            let mut spans: Vec<Span> = Vec::new();
+            for (at, interval) in looks {
+                let at = seconds(at);
+                spans.extend(every(interval).missing(at, spans.iter().copied()));
+                let covering = spans.iter().filter(|span| span.start <= at && at < span.end);
+                prop_assert_eq!(covering.count(), 1);
+                for (index, one) in spans.iter().enumerate() {
+                    prop_assert!(one.start < one.end);
+                    for other in &spans[..index] {
+                        prop_assert!(one.end <= other.start || other.end <= one.start);
+                    }
+                }
+            }
+        }
+    }
+}

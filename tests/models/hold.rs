@@ -1,0 +1,217 @@
+//! What a checkout holds comes back once, whoever ends it: its purchase, its expiry, the end of the sale.
+//!
+//! The sale, its buyers and its stock are the server's own. The steps of the threads are those of the engine
+//! (`src/sale/{checkout,purchase,closing}.rs`); its journal is a list.
+
+use std::sync::Arc;
+
+use flashsale::journal::record::{CatalogueKind, SaleTerms};
+use loom::thread;
+use smallvec::smallvec;
+
+use super::buyers::OpenCheckout;
+use super::catalogue::Catalogue;
+use super::inventory::Taker;
+use super::sale::Sale;
+use crate::check;
+use crate::sync::Mutex;
+use crate::types::{ItemIndex, Lsn, SaleId, Timestamp};
+
+const ITEM: ItemIndex = ItemIndex(0);
+const START: Timestamp = Timestamp(0);
+/// When the hold has run out.
+const LATER: Timestamp = Timestamp(1_000_000);
+const SECRET: u128 = 7;
+
+/// What the journal is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Said {
+    /// By ada, or by somebody under another lock.
+    Held {
+        by_ada: bool,
+    },
+    Bought,
+    Expired,
+    Closed,
+}
+
+struct Hall {
+    sale: Sale,
+    journal: Mutex<Vec<Said>>,
+}
+
+impl Hall {
+    /// A sale of one item, which ada holds.
+    fn new() -> Arc<Self> {
+        let terms = SaleTerms {
+            started_at: START,
+            ended_at: LATER,
+            max_items_per_user: 1,
+            hold_seconds: 1,
+            catalogue: CatalogueKind::Generated {
+                seed: 0,
+                item_count: 1,
+            },
+        };
+        let catalogue = Catalogue::Generated {
+            sale: SaleId(1),
+            seed: 0,
+            item_count: 1,
+        };
+        let hall = Self {
+            sale: Sale::new(SaleId(1), terms, catalogue),
+            journal: Mutex::default(),
+        };
+        hall.check_out();
+        Arc::new(hall)
+    }
+
+    fn say(&self, said: Said) -> Lsn {
+        let mut journal = self.journal.lock();
+        journal.push(said);
+        Lsn(journal.len() as u64)
+    }
+
+    fn check_out(&self) {
+        let mut locked = self.sale.buyers.lock_user("ada");
+        let ada = locked.find_or_insert("ada");
+        assert!(self.sale.inventory.hold(ITEM, 1, self.sale.taker(ada)));
+        assert!(self.sale.buyers.insert_code(SECRET, ada));
+        self.sale.expect_expiry(LATER);
+        let hold = locked.shard.arm_hold(ada, LATER, START);
+        locked.shard.buyer(ada).open = Some(OpenCheckout {
+            secret: SECRET,
+            opened_at: START,
+            hold: Some(hold),
+            lines: smallvec![(ITEM, 1)],
+        });
+        self.say(Said::Held { by_ada: true });
+    }
+
+    /// Ada purchases, if she still can.
+    fn purchase(&self) {
+        let ada = self.sale.buyers.by_code(SECRET).expect("it was told");
+        let mut shard = self.sale.buyers.lock_buyer(ada);
+        if self.sale.is_closed() {
+            return;
+        }
+        if shard.take_open(ada).is_some() {
+            self.sale.inventory.sell_held(ITEM, 1, self.sale.taker(ada));
+            shard.buyer(ada).bought += 1;
+            self.say(Said::Bought);
+        }
+    }
+
+    /// The hold has run out, if there still is one.
+    fn expire(&self) {
+        if self.sale.next_expiry().is_none_or(|next| next > LATER) {
+            return;
+        }
+        self.sale.expect_no_expiry();
+        let mut shard = self.sale.buyers.lock_shard(0);
+        if self.sale.is_closed() {
+            return;
+        }
+        if let Some((ada, open)) = shard.take_expired(LATER) {
+            let lsn = self.say(Said::Expired);
+            let buyer = shard.buyer(ada);
+            self.sale.end_expired(ada, buyer, open, LATER, lsn);
+        }
+    }
+
+    fn close(&self) {
+        self.sale.close(LATER, || self.say(Said::Closed));
+    }
+
+    /// Somebody else takes the item for a moment, under another lock; whether they got it.
+    fn take(&self) -> bool {
+        let taker = Taker { buyer: 9, lane: 0 };
+        let held = self.sale.inventory.hold(ITEM, 1, taker);
+        if held {
+            self.say(Said::Held { by_ada: false });
+        }
+        held
+    }
+
+    /// The journal tells of nothing that cannot be, and memory is what it leads to.
+    fn check(&self) {
+        let (mut held_by, mut sold) = (None, false);
+        for &said in self.journal.lock().iter() {
+            match said {
+                Said::Held { by_ada } => {
+                    assert!(held_by.is_none() && !sold, "held twice");
+                    held_by = Some(by_ada);
+                }
+                Said::Bought => {
+                    assert_eq!(held_by.take(), Some(true), "bought what she did not hold");
+                    sold = true;
+                }
+                Said::Expired => assert_eq!(held_by.take(), Some(true), "expired twice"),
+                // What others hold is not a checkout of this sale in the model, and stays.
+                Said::Closed => held_by = held_by.filter(|by_ada| !by_ada),
+            }
+        }
+        let units = self.sale.inventory.units(ITEM);
+        let expected = (u64::from(held_by.is_some()), u64::from(sold));
+        assert_eq!((units.held, units.sold), expected);
+        assert_eq!(units.free + units.held + units.sold, 1);
+        let totals = self.sale.inventory.totals_now();
+        assert_eq!((totals.held, totals.sold), expected);
+    }
+}
+
+/// Runs both beside a third, in every order.
+fn race(one: fn(&Hall), other: fn(&Hall), third: fn(&Hall)) {
+    check(3, move || {
+        let hall = Hall::new();
+        let run = |step: fn(&Hall)| {
+            let hall = Arc::clone(&hall);
+            thread::spawn(move || step(&hall))
+        };
+        let threads = [run(one), run(other)];
+        third(&hall);
+        for thread in threads {
+            thread.join().expect("a thread panicked");
+        }
+        hall.check();
+    });
+}
+
+fn take_if_free(hall: &Hall) {
+    hall.take();
+}
+
+#[test]
+fn a_purchase_and_an_expiry_race_and_somebody_waits_for_the_unit() {
+    race(Hall::purchase, Hall::expire, take_if_free);
+}
+
+#[test]
+fn a_purchase_and_the_end_of_the_sale_race() {
+    race(Hall::purchase, Hall::close, take_if_free);
+}
+
+#[test]
+fn an_expiry_and_the_end_of_the_sale_race() {
+    race(Hall::expire, Hall::close, take_if_free);
+}
+
+#[test]
+fn all_three_race() {
+    race(Hall::purchase, Hall::expire, Hall::close);
+}
+
+#[test]
+fn what_was_given_back_can_be_had_at_once() {
+    check(3, || {
+        let hall = Hall::new();
+        let expiring = {
+            let hall = Arc::clone(&hall);
+            thread::spawn(move || hall.expire())
+        };
+        let early = hall.take();
+        expiring.join().expect("a thread panicked");
+        assert!(early || hall.take(), "it was given back");
+        hall.check();
+    });
+}

@@ -1,0 +1,109 @@
+//! Clocks that jump, and machines that sleep.
+
+use flashsale::sale::{CheckoutOutcome, PurchaseOutcome};
+use flashsale::types::SaleId;
+
+use crate::world::{World, at, rotation};
+
+#[test]
+fn a_clock_that_is_put_right_at_once_closes_nothing() {
+    let mut world = World::start(10, rotation(3600, 0));
+    let code = world.code("ada", "ITM-1-0");
+    world.jump_to(at(10 + 86_400));
+    // By that clock the sale is over, and its followers are there. That can be taken back.
+    assert!(matches!(
+        world.checkout("bob", "ITM-1-1"),
+        CheckoutOutcome::SaleNotActive
+    ));
+    world.pass(9);
+    assert!(!world.sale(1).is_closed());
+    world.jump_to(at(19));
+    assert!(matches!(
+        world.purchase(code),
+        PurchaseOutcome::Processed { .. }
+    ));
+    world.code("bob", "ITM-1-1");
+    world.pass(3_600);
+    assert!(world.sale(1).is_closed(), "its time has come");
+    assert_eq!(world.active(), Some(SaleId(3)));
+    // On the next day there is a sale for this hour already.
+    world.pass(86_400 - 3_600);
+    assert_eq!(world.active(), Some(SaleId(2)));
+    world.check();
+}
+
+#[test]
+fn a_clock_that_goes_on_after_its_jump_is_believed() {
+    let mut world = World::start(10, rotation(3600, 0));
+    world.jump_to(at(86_400));
+    assert_eq!(
+        world.active(),
+        Some(SaleId(2)),
+        "the first request finds it open"
+    );
+    for _ in 0..9 {
+        world.pass(1);
+        assert!(!world.sale(1).is_closed());
+    }
+    world.pass(1);
+    assert!(world.sale(1).is_closed());
+    assert_eq!(world.records(), ["created 1", "created 2", "closed 1"]);
+}
+
+#[test]
+fn a_clock_that_is_set_back_sells_on() {
+    let mut world = World::start(3600 + 10, rotation(3600, 0));
+    world.jump_to(at(10));
+    // The sale of that hour never was; it is opened now, and the other one waits.
+    assert_eq!(world.active(), Some(SaleId(2)));
+    assert!(matches!(
+        world.checkout("ada", "ITM-1-0"),
+        CheckoutOutcome::SaleNotActive
+    ));
+    world.pass(3590);
+    assert_eq!(world.active(), Some(SaleId(1)));
+    world.pass(3600);
+    let expected = [
+        "created 1",
+        "created 2",
+        "closed 2",
+        "closed 1",
+        "created 3",
+    ];
+    assert_eq!(world.records(), expected);
+    world.check();
+}
+
+#[test]
+fn a_machine_that_slept_works_off_what_it_missed_in_order() {
+    let mut world = World::start(10, rotation(3600, 120));
+    let added = world.add_sale(20, 7_000, 600);
+    world.pass(20);
+    let early = world.code("early", "ITM-1-0");
+    world.pass(3_000);
+    world.code("late", "ITM-2-0");
+    world.pass(400);
+    let open = world.code("open", "ITM-1-1");
+    // One look after a day: early and late have run out long ago, and so has the other one, before the
+    // end of its sale.
+    world.pass(86_400);
+    let expected = [
+        "created 1",
+        "created 2",
+        "expired 1 early",
+        "expired 1 open",
+        "closed 1",
+        "expired 2 late",
+        "closed 2",
+        "created 3",
+    ];
+    assert_eq!(world.records(), expected);
+    assert_eq!(added, SaleId(2));
+    for code in [early, open] {
+        assert!(matches!(
+            world.purchase(code),
+            PurchaseOutcome::CheckoutExpired
+        ));
+    }
+    world.check();
+}
