@@ -14,6 +14,16 @@ pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 64;
 pub const SALE_ITEMS_MAX: u32 = 1_000_000;
 /// Most units of one item.
 pub const ITEM_STOCK_MAX: u64 = 1 << 32;
+/// Most sales that are open at the same time, those that are being created included: an item without
+/// a generated id is looked for in each of them.
+pub const OPEN_SALES_MAX: usize = 1_000;
+/// Bytes of a new sale's items that are on their way to the disk at once. Buyers of other sales share
+/// their commits with these.
+pub const ANNOUNCED_BYTES: usize = 64 * 1024;
+/// Milliseconds between two pieces of a new sale's items, which the buyers have the disk for.
+pub const ANNOUNCE_PAUSE_MS: u64 = 1;
+/// Seconds that the creation of a sale waits for the journal to take the next piece.
+pub const ANNOUNCE_SECONDS: u64 = 30;
 /// Highest limit per user that a sale may have, in units; also the most lines of a checkout.
 pub const ITEMS_PER_USER_MAX: u32 = 1_000;
 /// Longest sale, in seconds (a year).
@@ -29,6 +39,10 @@ pub const BUYER_SHARDS: usize = 64;
 pub const CODE_SHARDS: usize = 64;
 /// Shards of a counter. More threads than this share shards.
 pub const STOCK_SHARDS_MAX: usize = 16;
+/// Units from which on an item is worth several shards: fewer are sold before sharing them out pays.
+pub const SHARDED_STOCK_MIN: u64 = 1_000;
+/// Most items of a sale that are worth several shards each: among more of them, buyers rarely meet.
+pub const SHARDED_ITEMS_MAX: usize = 1_000;
 
 /// Longest encoded journal record, in bytes.
 pub const RECORD_BYTES_MAX: usize = 64 * 1024;
@@ -166,6 +180,10 @@ const _: () = {
     assert!(BODY_BYTES_MAX >= ID_BYTES_MAX * 2 + IDEMPOTENCY_KEY_BYTES_MAX + 256);
     assert!(PAGE_ITEMS_DEFAULT <= PAGE_ITEMS_MAX);
     assert!(SALE_ITEMS_MAX < u32::MAX);
+    // The units of a sale fit into what Postgres counts with, and Lua in Redis, which has doubles.
+    assert!(SALE_ITEMS_MAX as u64 * ITEM_STOCK_MAX <= 1 << 53);
+    // What is announced at once leaves most of the smallest queue to buyers.
+    assert!((ANNOUNCED_BYTES + ITEMS_RECORD_BYTES_MAX) as u64 <= SEGMENT_BYTES_MIN / 8 / 4);
     // A segment holds a full queue and what every thread may append behind it.
     assert!(
         SEGMENT_BYTES_MIN / 8 + (APPENDERS_MAX * PURCHASE_RECORD_BYTES_MAX) as u64

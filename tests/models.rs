@@ -45,6 +45,8 @@ mod sync;
 
 #[path = "models/durable.rs"]
 mod durable;
+#[path = "models/few.rs"]
+mod few;
 #[path = "models/pool.rs"]
 mod pool;
 #[path = "models/single.rs"]

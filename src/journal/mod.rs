@@ -197,6 +197,13 @@ impl Journal {
         }
     }
 
+    /// Whether records that can wait may come, too: most of the queue is empty, and the next segment is
+    /// ready. So they never use up the room that those who cannot wait are left with.
+    #[must_use]
+    pub fn is_at_ease(&self) -> bool {
+        self.shared.is_at_ease()
+    }
+
     /// Enqueues a record and gives it its number. Never waits and never fails: what was decided
     /// is recorded, or the journal fails as a whole.
     pub fn append(&self, at: Timestamp, record: &Record<'_>) -> Lsn {
@@ -267,6 +274,12 @@ impl Journal {
     #[must_use]
     pub fn is_writable(&self) -> bool {
         self.shared.is_accepting() && !self.shared.closing.load(Ordering::Relaxed)
+    }
+
+    /// Whether it never takes a record again: it is closed, or has failed.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.shared.is_over()
     }
 
     /// The directory.

@@ -190,6 +190,10 @@ impl Shared {
         self.pending_bytes() > self.pending_bytes_max
     }
 
+    pub(super) fn is_at_ease(&self) -> bool {
+        self.pending_bytes() <= self.pending_bytes_max / 4 && self.next.lock().prepared.is_some()
+    }
+
     pub(super) fn is_accepting(&self) -> bool {
         self.accepting.load(Ordering::Acquire)
     }
@@ -280,7 +284,7 @@ impl Shared {
         self.next.lock().full
     }
 
-    fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         self.closing.load(Ordering::Acquire) || self.failure.get().is_some()
     }
 

@@ -1,6 +1,9 @@
 //! What a sale sells: a generated catalogue, which needs no memory, or an explicit one.
 
-use hashbrown::HashMap;
+use std::hash::BuildHasher;
+use std::sync::LazyLock;
+
+use hashbrown::HashTable;
 
 use crate::generated;
 use crate::journal::record::NewItem;
@@ -21,35 +24,73 @@ pub enum Catalogue {
     Explicit(ExplicitItems),
 }
 
-/// Listed items, found by id.
+/// Listed items, found by id: one text with all ids, names and addresses, and a table of places in it.
 #[derive(Default)]
 pub struct ExplicitItems {
-    items: Vec<Item>,
-    by_id: HashMap<Box<str>, u32, foldhash::fast::RandomState>,
+    texts: String,
+    items: Vec<Entry>,
+    /// Indexes into `items`, by the hash of the id.
+    by_id: HashTable<u32>,
 }
 
-struct Item {
-    id: Box<str>,
-    name: Box<str>,
-    image_url: Box<str>,
+/// An item's texts follow each other in [`ExplicitItems::texts`]: id, name, address of the picture.
+struct Entry {
+    /// Where they begin.
+    start: usize,
     stock: u64,
+    id_bytes: u16,
+    name_bytes: u16,
+    image_url_bytes: u16,
+}
+
+/// An id with its hash, so that looking it up in many sales hashes it once.
+#[derive(Clone, Copy)]
+pub struct HashedId<'a> {
+    id: &'a str,
+    hash: u64,
+}
+
+impl<'a> HashedId<'a> {
+    /// Hashes `id`.
+    #[must_use]
+    pub fn new(id: &'a str) -> Self {
+        // One for all sales, and drawn anew by each process.
+        static HASHER: LazyLock<foldhash::fast::RandomState> = LazyLock::new(Default::default);
+        let hash = HASHER.hash_one(id);
+        Self { id, hash }
+    }
 }
 
 impl ExplicitItems {
-    /// Adds an item; `false` when its id is there already.
+    /// Adds an item, whose texts are those of a record; `false` when its id is there already.
     pub fn push(&mut self, item: &NewItem<'_>) -> bool {
-        let index = self.items.len() as u32;
-        if self.by_id.contains_key(item.id) {
+        let id = HashedId::new(item.id);
+        if self.find(id).is_some() {
             return false;
         }
-        self.by_id.insert(item.id.into(), index);
-        self.items.push(Item {
-            id: item.id.into(),
-            name: item.name.into(),
-            image_url: item.image_url.into(),
+        let bytes = |text: &str| u16::try_from(text.len()).expect("a record's texts are short");
+        let entry = Entry {
+            start: self.texts.len(),
             stock: item.stock,
-        });
+            id_bytes: bytes(item.id),
+            name_bytes: bytes(item.name),
+            image_url_bytes: bytes(item.image_url),
+        };
+        for text in [item.id, item.name, item.image_url] {
+            self.texts.push_str(text);
+        }
+        let index = self.items.len() as u32;
+        self.items.push(entry);
+        let (texts, items) = (&self.texts, &self.items);
+        let hash = |&other: &u32| HashedId::new(items[other as usize].of(texts).id).hash;
+        self.by_id.insert_unique(id.hash, index, hash);
         true
+    }
+
+    /// Gives back memory that was kept for more items.
+    pub fn shrink(&mut self) {
+        self.texts.shrink_to_fit();
+        self.items.shrink_to_fit();
     }
 
     /// Number of items.
@@ -59,19 +100,38 @@ impl ExplicitItems {
     }
 
     /// The stock of every item, in order.
-    #[must_use]
-    pub fn stocks(&self) -> Vec<u64> {
-        self.items.iter().map(|item| item.stock).collect()
+    pub fn stocks(&self) -> impl ExactSizeIterator<Item = u64> {
+        self.items.iter().map(|item| item.stock)
     }
 
-    /// The items, in order.
-    pub fn iter(&self) -> impl Iterator<Item = NewItem<'_>> {
-        self.items.iter().map(|item| NewItem {
-            id: &item.id,
-            name: &item.name,
-            image_url: &item.image_url,
-            stock: item.stock,
-        })
+    /// The items from `first` on, in order.
+    pub fn iter_from(&self, first: usize) -> impl Iterator<Item = NewItem<'_>> {
+        let items = self.items.get(first..).unwrap_or_default();
+        items.iter().map(|item| item.of(&self.texts))
+    }
+
+    fn get(&self, index: ItemIndex) -> NewItem<'_> {
+        self.items[index.0 as usize].of(&self.texts)
+    }
+
+    fn find(&self, id: HashedId<'_>) -> Option<ItemIndex> {
+        let is_same = |&index: &u32| self.get(ItemIndex(index)).id == id.id;
+        self.by_id.find(id.hash, is_same).copied().map(ItemIndex)
+    }
+}
+
+impl Entry {
+    /// The item, whose texts are among `texts`.
+    fn of<'a>(&self, texts: &'a str) -> NewItem<'a> {
+        let rest = &texts[self.start..];
+        let (id, rest) = rest.split_at(self.id_bytes.into());
+        let (name, rest) = rest.split_at(self.name_bytes.into());
+        NewItem {
+            id,
+            name,
+            image_url: &rest[..self.image_url_bytes.into()],
+            stock: self.stock,
+        }
     }
 }
 
@@ -89,12 +149,21 @@ impl Catalogue {
     #[must_use]
     pub fn find(&self, id: &str) -> Option<ItemIndex> {
         match self {
-            Catalogue::Explicit(items) => items.by_id.get(id).copied().map(ItemIndex),
+            Catalogue::Explicit(items) => items.find(HashedId::new(id)),
             Catalogue::Generated {
                 sale, item_count, ..
             } => GeneratedItemId::parse(id)
                 .filter(|id| id.sale == *sale && id.index.0 < *item_count)
                 .map(|id| id.index),
+        }
+    }
+
+    /// The listed item with this id; a generated one is not looked for.
+    #[must_use]
+    pub fn find_listed(&self, id: HashedId<'_>) -> Option<ItemIndex> {
+        match self {
+            Catalogue::Explicit(items) => items.find(id),
+            Catalogue::Generated { .. } => None,
         }
     }
 
@@ -108,7 +177,7 @@ impl Catalogue {
                 out.extend_from_slice(itoa::Buffer::new().format(index.0).as_bytes());
             }
             Catalogue::Explicit(items) => {
-                out.extend_from_slice(items.items[index.0 as usize].id.as_bytes());
+                out.extend_from_slice(items.get(index).id.as_bytes());
             }
         }
     }
@@ -120,7 +189,7 @@ impl Catalogue {
                 generated::write_name(*seed, index, out);
             }
             Catalogue::Explicit(items) => {
-                out.extend_from_slice(items.items[index.0 as usize].name.as_bytes());
+                out.extend_from_slice(items.get(index).name.as_bytes());
             }
         }
     }
@@ -132,7 +201,7 @@ impl Catalogue {
                 generated::write_image_url(*seed, index, out);
             }
             Catalogue::Explicit(items) => {
-                out.extend_from_slice(items.items[index.0 as usize].image_url.as_bytes());
+                out.extend_from_slice(items.get(index).image_url.as_bytes());
             }
         }
     }
@@ -142,7 +211,7 @@ impl Catalogue {
 mod tests {
     use super::*;
 
-    fn text(write: impl FnOnce(&mut Vec<u8>)) -> String {
+    fn text_of(write: impl FnOnce(&mut Vec<u8>)) -> String {
         let mut out = Vec::new();
         write(&mut out);
         String::from_utf8(out).expect("UTF-8")
@@ -158,16 +227,56 @@ mod tests {
         let (a, b, other) = (catalogue(1), catalogue(1), catalogue(2));
         let names = |catalogue: &Catalogue| -> Vec<String> {
             (0..50)
-                .map(|i| text(|out| catalogue.write_name(ItemIndex(i), out)))
+                .map(|i| text_of(|out| catalogue.write_name(ItemIndex(i), out)))
                 .collect()
         };
         assert_eq!(names(&a), names(&b));
         assert_ne!(names(&a), names(&other));
-        let id = text(|out| a.write_id(ItemIndex(49), out));
+        let id = text_of(|out| a.write_id(ItemIndex(49), out));
         assert_eq!(id, "ITM-2-49");
         assert_eq!(a.find(&id), Some(ItemIndex(49)));
         assert_eq!(a.find("ITM-2-50"), None);
         assert_eq!(a.find("ITM-3-1"), None);
+    }
+
+    #[test]
+    fn listed_items_keep_their_texts() {
+        let text = |n: usize, letter: &str| letter.repeat(n % 7);
+        let texts: Vec<_> = (0..1000)
+            .map(|n| (format!("ä{n}"), text(n, "名"), text(n + 3, "u")))
+            .collect();
+        let list = texts
+            .iter()
+            .zip(1..)
+            .map(|((id, name, image_url), stock)| NewItem {
+                id,
+                name,
+                image_url,
+                stock,
+            });
+        let mut items = ExplicitItems::default();
+        assert!(list.clone().all(|item| items.push(&item)));
+        items.shrink();
+        let owned = |item: NewItem<'_>| {
+            let NewItem {
+                id,
+                name,
+                image_url,
+                ..
+            } = item;
+            (id.to_owned(), name.to_owned(), image_url.to_owned())
+        };
+        let seen = |first| items.iter_from(first).map(owned).collect::<Vec<_>>();
+        assert_eq!(seen(0), texts);
+        assert_eq!(seen(990), texts[990..]);
+        assert_eq!(items.iter_from(1000).count(), 0);
+        let catalogue = Catalogue::Explicit(items);
+        for (index, item) in (0..).map(ItemIndex).zip(list) {
+            assert_eq!(catalogue.find(item.id), Some(index));
+            assert_eq!(catalogue.find_listed(HashedId::new(item.id)), Some(index));
+            assert_eq!(text_of(|out| catalogue.write_name(index, out)), item.name);
+        }
+        assert_eq!(catalogue.find("ä"), None);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::sale::Sale;
 use crate::journal::Record;
 use crate::journal::record::{CatalogueKind, NewItem, SaleTerms};
 use crate::limits;
-use crate::types::{GENERATED_ITEM_PREFIX, ItemId, SaleId, Timestamp};
+use crate::types::{GENERATED_ITEM_PREFIX, ItemId, SaleId, Timestamp, has_control};
 
 /// A sale that somebody wants.
 #[derive(Clone, Debug)]
@@ -51,40 +51,76 @@ pub enum CreateError {
         /// What is allowed.
         what: String,
     },
+    /// As many sales are open, or being created, as may be.
+    #[error(
+        "{} sales are open, and more may not be; close one first",
+        limits::OPEN_SALES_MAX
+    )]
+    TooManyOpen,
     /// Nothing is recorded at the moment.
     #[error("the sale could not be recorded")]
     Unavailable(Unavailable),
 }
 
 impl Engine {
-    /// Creates a sale. Blocks while a long list of items is written; the decision's record is the
-    /// one that makes the sale exist.
+    /// Creates a sale; the decision's record is the one that makes it exist. Blocks the thread while a
+    /// long list of items is written, which must not be a worker's: up to seconds, in which buyers and
+    /// other creations go on.
     ///
     /// # Errors
     /// A value is not allowed, or nothing can be recorded. Then there is no sale.
     pub fn create_sale(&self, new: &NewSale<'_>) -> Result<Decision<Arc<Sale>>, CreateError> {
         check(new)?;
-        let _one_at_a_time = self.administration.lock();
-        let id = SaleId(self.registry.load().last_id() + 1);
-        let (kind, catalogue) = match &new.catalogue {
+        let listed = match &new.catalogue {
+            NewCatalogue::Explicit(items) => collect(items)?,
+            NewCatalogue::Generated { .. } => ExplicitItems::default(),
+        };
+        let id = self.reserve_number()?;
+        let created = self.create_numbered(id, new, listed);
+        if created.is_err() {
+            self.administration.lock().give_back(id);
+        }
+        created
+    }
+
+    fn reserve_number(&self) -> Result<SaleId, CreateError> {
+        let mut numbers = self.administration.lock();
+        let registry = self.registry.load();
+        if registry.open().len() + numbers.reserved() >= limits::OPEN_SALES_MAX {
+            return Err(CreateError::TooManyOpen);
+        }
+        Ok(numbers.reserve(registry.last_id()))
+    }
+
+    /// Creates the sale with a number that is reserved. `listed` are the items of a listed catalogue.
+    fn create_numbered(
+        &self,
+        id: SaleId,
+        new: &NewSale<'_>,
+        listed: ExplicitItems,
+    ) -> Result<Decision<Arc<Sale>>, CreateError> {
+        let admitted = match &new.catalogue {
+            NewCatalogue::Generated { .. } => self.admit(),
+            NewCatalogue::Explicit(items) => self.announce(id, items),
+        };
+        admitted.map_err(CreateError::Unavailable)?;
+        let (kind, catalogue) = match new.catalogue {
             NewCatalogue::Generated { item_count, seed } => {
-                let (item_count, seed) = (*item_count, *seed);
-                let catalogue = Catalogue::Generated {
-                    sale: id,
-                    seed,
-                    item_count,
-                };
-                (CatalogueKind::Generated { seed, item_count }, catalogue)
-            }
-            NewCatalogue::Explicit(items) => {
-                let catalogue = Catalogue::Explicit(collect(items)?);
-                self.record_items(id, items)?;
+                let sale = id;
+                let kind = CatalogueKind::Generated { seed, item_count };
                 (
-                    CatalogueKind::Explicit {
-                        item_count: items.len() as u32,
+                    kind,
+                    Catalogue::Generated {
+                        sale,
+                        seed,
+                        item_count,
                     },
-                    catalogue,
                 )
+            }
+            NewCatalogue::Explicit(_) => {
+                let item_count = listed.count() as u32;
+                let kind = CatalogueKind::Explicit { item_count };
+                (kind, Catalogue::Explicit(listed))
             }
         };
         let terms = SaleTerms {
@@ -94,26 +130,13 @@ impl Engine {
             hold_seconds: new.hold_seconds,
             catalogue: kind,
         };
-        self.admit().map_err(CreateError::Unavailable)?;
         let sale = Arc::new(Sale::new(id, terms, catalogue));
-        let lsn = self
-            .journal
-            .append(self.now(), &Record::SaleCreated { sale: id, terms });
+        let mut numbers = self.administration.lock();
+        let record = Record::SaleCreated { sale: id, terms };
+        let lsn = self.journal.append(self.now(), &record);
         self.set_registry(self.registry.load().with(Arc::clone(&sale)));
+        numbers.used(id);
         Ok(Decision::after(lsn, sale))
-    }
-
-    /// Records the items, a bounded number at a time, so that buyers of other sales go on.
-    fn record_items(&self, sale: SaleId, items: &[NewItem<'_>]) -> Result<(), CreateError> {
-        for (index, record) in Record::announcing(sale, items).enumerate() {
-            self.admit().map_err(CreateError::Unavailable)?;
-            let lsn = self.journal.append(self.now(), &record);
-            if index % 16 == 15 {
-                let failed = |_| CreateError::Unavailable(Unavailable::Journal);
-                self.journal.wait(lsn).map_err(failed)?;
-            }
-        }
-        Ok(())
     }
 }
 
@@ -185,6 +208,7 @@ fn collect(items: &[NewItem<'_>]) -> Result<ExplicitItems, CreateError> {
             ));
         }
     }
+    collected.shrink();
     Ok(collected)
 }
 
@@ -192,7 +216,7 @@ fn check_text(text: &str, bytes_max: usize) -> Result<(), String> {
     if text.len() > bytes_max {
         return Err(format!("must be at most {bytes_max} bytes"));
     }
-    if text.chars().any(char::is_control) {
+    if has_control(text) {
         return Err("must not contain control characters".into());
     }
     Ok(())

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
+use super::numbers::Numbers;
 use super::outcome::Unavailable;
 use super::registry::Registry;
 use super::sale::Sale;
@@ -28,8 +29,8 @@ pub struct Engine {
     pub(super) entropy: Arc<dyn Entropy>,
     pub(super) options: EngineOptions,
     pub(super) registry: ArcSwap<Registry>,
-    /// Held while a sale is created or closed: one at a time.
-    pub(super) administration: Mutex<()>,
+    /// Held while a sale comes into the registry or is closed: one at a time, and never for long.
+    pub(super) administration: Mutex<Numbers>,
     changes: AtomicU64,
     draining: AtomicBool,
 }
@@ -44,6 +45,7 @@ impl Engine {
         entropy: Arc<dyn Entropy>,
         options: EngineOptions,
     ) -> Self {
+        let administration = Mutex::new(Numbers::with_free(state.announced_sales()));
         let registry = state.into_registry();
         for sale in registry.open() {
             sale.hasten_holds(clock.steady());
@@ -55,7 +57,7 @@ impl Engine {
             entropy,
             options,
             registry,
-            administration: Mutex::new(()),
+            administration,
             changes: AtomicU64::new(0),
             draining: AtomicBool::new(false),
         }

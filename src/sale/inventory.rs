@@ -2,7 +2,7 @@
 
 use crossbeam_utils::CachePadded;
 
-use super::stock::{Availability, Pool, Single, Units};
+use super::stock::{Availability, Few, Pool, Single, Units};
 use crate::limits;
 use crate::sync::{AtomicU64, Ordering};
 use crate::types::ItemIndex;
@@ -23,7 +23,8 @@ pub struct Inventory {
     totals: Box<[CachePadded<Totals>]>,
 }
 
-/// Four bytes an item where every item has stock 1, as in a generated catalogue.
+/// Four bytes an item where every item has stock 1, as in a generated catalogue; sixteen otherwise, and
+/// the pool of an item that has one.
 enum Items {
     Singles(Box<[Single]>),
     Mixed(Box<[Slot]>),
@@ -31,12 +32,28 @@ enum Items {
 
 enum Slot {
     Single(Single),
+    Few(Few),
     Pool(Box<Pool>),
+}
+
+impl Slot {
+    /// The counter for `stock` units, over `shards` if that is worth their memory.
+    fn of(stock: u64, shards: usize) -> Self {
+        match stock {
+            1 => Self::Single(Single::default()),
+            limits::SHARDED_STOCK_MIN.. if shards > 1 => {
+                Self::Pool(Box::new(Pool::new(stock, shards)))
+            }
+            2..=Few::STOCK_MAX => Self::Few(Few::new(stock)),
+            _ => Self::Pool(Box::new(Pool::new(stock, 1))),
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
 enum SlotRef<'a> {
     Single(&'a Single),
+    Few(&'a Few),
     Pool(&'a Pool),
 }
 
@@ -57,13 +74,17 @@ impl Inventory {
 
     /// Items of the given stocks.
     #[must_use]
-    pub fn of(stocks: &[u64]) -> Self {
-        let slot = |&stock: &u64| match stock {
-            1 => Slot::Single(Single::default()),
-            _ => Slot::Pool(Box::new(Pool::new(stock, lanes()))),
+    pub fn of(stocks: impl ExactSizeIterator<Item = u64>) -> Self {
+        // A shard is a cache line, which keeps threads apart that want the same item.
+        let is_sharded = stocks.len() <= limits::SHARDED_ITEMS_MAX;
+        let shards = if is_sharded { lanes() } else { 1 };
+        let mut total = 0;
+        let slot = |stock| {
+            total += stock;
+            Slot::of(stock, shards)
         };
-        let items = Items::Mixed(stocks.iter().map(slot).collect());
-        Self::new(items, stocks.iter().sum())
+        let items = Items::Mixed(stocks.map(slot).collect());
+        Self::new(items, total)
     }
 
     fn new(items: Items, total: u64) -> Self {
@@ -80,6 +101,7 @@ impl Inventory {
             Items::Singles(singles) => SlotRef::Single(&singles[index]),
             Items::Mixed(slots) => match &slots[index] {
                 Slot::Single(single) => SlotRef::Single(single),
+                Slot::Few(few) => SlotRef::Few(few),
                 Slot::Pool(pool) => SlotRef::Pool(pool),
             },
         }
@@ -99,6 +121,7 @@ impl Inventory {
     pub fn sell(&self, item: ItemIndex, quantity: u32, taker: Taker) -> bool {
         let sold = match self.slot(item) {
             SlotRef::Single(single) => quantity == 1 && single.sell(taker.buyer),
+            SlotRef::Few(few) => few.sell(u64::from(quantity)),
             SlotRef::Pool(pool) => pool.sell(taker.lane, u64::from(quantity)),
         };
         if sold {
@@ -114,6 +137,7 @@ impl Inventory {
     pub fn hold(&self, item: ItemIndex, quantity: u32, taker: Taker) -> bool {
         let held = match self.slot(item) {
             SlotRef::Single(single) => quantity == 1 && single.hold(taker.buyer),
+            SlotRef::Few(few) => few.hold(u64::from(quantity)),
             SlotRef::Pool(pool) => pool.hold(taker.lane, u64::from(quantity)),
         };
         if held {
@@ -133,6 +157,7 @@ impl Inventory {
         let units = u64::from(quantity);
         match self.slot(item) {
             SlotRef::Single(single) => single.sell_held(taker.buyer),
+            SlotRef::Few(few) => few.sell_held(units),
             SlotRef::Pool(pool) => pool.sell_held(taker.lane, units),
         }
         self.totals(taker.lane)
@@ -151,6 +176,7 @@ impl Inventory {
         let units = u64::from(quantity);
         match self.slot(item) {
             SlotRef::Single(single) => single.release(taker.buyer),
+            SlotRef::Few(few) => few.release(units),
             SlotRef::Pool(pool) => pool.release(units),
         }
         self.totals(taker.lane)
@@ -162,6 +188,7 @@ impl Inventory {
     #[must_use]
     pub fn availability(&self, item: ItemIndex, quantity: u32) -> Availability {
         match self.slot(item) {
+            SlotRef::Few(few) => few.availability(u64::from(quantity)),
             SlotRef::Pool(pool) => pool.availability(u64::from(quantity)),
             SlotRef::Single(single) => match single.units() {
                 Units { free: 1, .. } => Availability::Free,
@@ -182,7 +209,7 @@ impl Inventory {
     pub fn holder(&self, item: ItemIndex) -> Option<u32> {
         match self.slot(item) {
             SlotRef::Single(single) => single.holder(),
-            SlotRef::Pool(_) => None,
+            SlotRef::Few(_) | SlotRef::Pool(_) => None,
         }
     }
 
@@ -191,6 +218,7 @@ impl Inventory {
     pub fn units(&self, item: ItemIndex) -> Units {
         match self.slot(item) {
             SlotRef::Single(single) => single.units(),
+            SlotRef::Few(few) => few.units(),
             SlotRef::Pool(pool) => pool.units(),
         }
     }
@@ -200,6 +228,7 @@ impl Inventory {
     pub fn stock(&self, item: ItemIndex) -> u64 {
         match self.slot(item) {
             SlotRef::Single(_) => 1,
+            SlotRef::Few(few) => few.stock(),
             SlotRef::Pool(pool) => pool.stock(),
         }
     }
@@ -257,6 +286,7 @@ impl Inventory {
     }
 }
 
+/// Asks the operating system, which takes its time.
 fn lanes() -> usize {
     std::thread::available_parallelism()
         .map_or(1, usize::from)

@@ -17,6 +17,7 @@
 pub mod outcome;
 pub mod stock;
 
+mod announcement;
 mod buyers;
 mod catalogue;
 mod checkout;
@@ -26,6 +27,7 @@ mod creation;
 mod ending;
 mod engine;
 mod inventory;
+mod numbers;
 mod purchase;
 mod registry;
 #[allow(

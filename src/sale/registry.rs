@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::catalogue::HashedId;
 use super::sale::{Sale, SaleStatus};
 use crate::types::{GeneratedItemId, ItemIndex, SaleId, Timestamp};
 
@@ -84,11 +85,13 @@ impl Registry {
                 None => Found::Nothing,
             };
         }
+        let id = HashedId::new(id);
         let mut not_active = Found::Nothing;
         // The open ones come first and in the order of preference; the closed ones are looked
         // through only to tell "over" from "never was".
         for sale in self.open.iter().chain(&self.sales) {
-            match sale.find_item(id).map(|item| active_item(sale, item, now)) {
+            let item = sale.catalogue.find_listed(id);
+            match item.map(|item| active_item(sale, item, now)) {
                 Some(found @ Found::Item(..)) => return found,
                 Some(found) => not_active = found,
                 None => {}

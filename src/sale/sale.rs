@@ -67,7 +67,7 @@ impl Sale {
     pub(super) fn new(id: SaleId, terms: SaleTerms, catalogue: Catalogue) -> Self {
         let inventory = match &catalogue {
             Catalogue::Generated { item_count, .. } => Inventory::singles(*item_count),
-            Catalogue::Explicit(items) => Inventory::of(&items.stocks()),
+            Catalogue::Explicit(items) => Inventory::of(items.stocks()),
         };
         Self {
             id,

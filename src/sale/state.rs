@@ -11,6 +11,7 @@ use super::registry::Registry;
 use super::sale::Sale;
 use crate::journal::record::{CatalogueKind, Items, Lines, NewItem, Record, SaleTerms};
 use crate::journal::{Entry, JournalError, Opening, Replayed};
+use crate::limits;
 use crate::types::{ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};
 
 /// What the records so far have led to.
@@ -69,6 +70,11 @@ struct Purchased<'a> {
 impl State {
     pub(super) fn into_registry(self) -> Registry {
         self.registry
+    }
+
+    /// The numbers of sales whose items have come, and which themselves have not.
+    pub(super) fn announced_sales(&self) -> impl Iterator<Item = SaleId> {
+        self.announced.keys().copied()
     }
 
     /// The state of a running engine; exact only while nobody decides anything.
@@ -169,6 +175,11 @@ impl State {
     }
 
     fn announce(&mut self, sale: SaleId, first: ItemIndex, items: Items<'_>) -> Result<(), String> {
+        if self.registry.get(sale).is_some() {
+            return Err(format!(
+                "items come for sale {sale}, which is there already"
+            ));
+        }
         let announced = self.announced.entry(sale).or_default();
         if first.0 == 0 {
             // What an attempt left that never became a sale.
@@ -190,10 +201,12 @@ impl State {
     }
 
     fn create(&mut self, id: SaleId, terms: SaleTerms) -> Result<(), String> {
-        if id.0 <= self.registry.last_id() {
-            return Err(format!("sale {id} is created out of order"));
+        // Not in the order of the numbers: a long list of items takes its time.
+        if self.registry.get(id).is_some() {
+            return Err(format!("sale {id} is created twice"));
         }
-        let announced = self.announced.remove(&id).unwrap_or_default();
+        let mut announced = self.announced.remove(&id).unwrap_or_default();
+        announced.shrink();
         let catalogue = match terms.catalogue {
             CatalogueKind::Generated { seed, item_count } => Catalogue::Generated {
                 sale: id,
@@ -237,8 +250,14 @@ impl State {
 pub type Visit<'a> = &'a mut dyn FnMut(Option<Timestamp>, &Record<'_>) -> Result<(), JournalError>;
 
 fn visit_items(sale: SaleId, items: &ExplicitItems, visit: Visit<'_>) -> Result<(), JournalError> {
-    let items: Vec<NewItem<'_>> = items.iter().collect();
-    Record::announcing(sale, &items).try_for_each(|record| visit(None, &record))
+    for first in (0..items.count()).step_by(limits::ITEMS_PER_RECORD_MAX) {
+        let piece = items.iter_from(first).take(limits::ITEMS_PER_RECORD_MAX);
+        let piece: Vec<NewItem<'_>> = piece.collect();
+        let items = Items::Slice(&piece);
+        let first = ItemIndex(first as u32);
+        visit(None, &Record::SaleItems { sale, first, items })?;
+    }
+    Ok(())
 }
 
 fn visit_buyer(sale: SaleId, buyer: &Buyer, visit: Visit<'_>) -> Result<(), JournalError> {

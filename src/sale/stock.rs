@@ -1,7 +1,7 @@
 //! Stock counters: how many units are free, held and sold. Exact at the end, fast until then.
 //!
-//! An item with one unit is one atomic that names its owner. An item with more is a [`Pool`]: the
-//! fast path takes from the calling thread's own shard; the slow path, under a mutex, fills the shard
+//! An item with one unit is one atomic that names its owner. An item with [`Few`] is one that counts
+//! them. An item with many is a [`Pool`]: the fast path takes from the calling thread's own shard; the slow path, under a mutex, fills the shard
 //! from the reserve or gathers all shards, and is the only one that may say "none is left". The idea
 //! is `count_lim_atomic` of McKenney's "Is Parallel Programming Hard", chapter 5.
 
@@ -120,7 +120,116 @@ impl Single {
     }
 }
 
-/// The units of an item that has more than one.
+/// The units of an item that has few: how many are free, held and sold, all in one word.
+pub struct Few(AtomicU64);
+
+const COUNT_BITS: u32 = 21;
+const COUNT_MAX: u64 = (1 << COUNT_BITS) - 1;
+const ONE_FREE: u64 = 1;
+const ONE_HELD: u64 = 1 << COUNT_BITS;
+const ONE_SOLD: u64 = 1 << (2 * COUNT_BITS);
+
+impl Few {
+    /// Most units that it can count.
+    pub const STOCK_MAX: u64 = COUNT_MAX;
+
+    /// `stock` free units.
+    ///
+    /// # Panics
+    /// Those are more than [`Self::STOCK_MAX`].
+    pub fn new(stock: u64) -> Self {
+        assert!(stock <= Self::STOCK_MAX, "few are {COUNT_MAX} at most");
+        Self(AtomicU64::new(stock * ONE_FREE))
+    }
+
+    fn count(word: u64, one: u64) -> u64 {
+        (word / one) & COUNT_MAX
+    }
+
+    /// Where the units are.
+    pub fn units(&self) -> Units {
+        let word = self.0.load(Ordering::Acquire);
+        Units {
+            free: Self::count(word, ONE_FREE),
+            held: Self::count(word, ONE_HELD),
+            sold: Self::count(word, ONE_SOLD),
+        }
+    }
+
+    /// Free to `one`'s place, all or none.
+    fn take(&self, quantity: u64, one: u64) -> bool {
+        let mut word = self.0.load(Ordering::Acquire);
+        while Self::count(word, ONE_FREE) >= quantity {
+            let taken = self.0.compare_exchange_weak(
+                word,
+                word - quantity * ONE_FREE + quantity * one,
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            );
+            match taken {
+                Ok(_) => return true,
+                Err(now) => word = now,
+            }
+        }
+        false
+    }
+
+    /// Held to `one`'s place.
+    fn give(&self, quantity: u64, one: u64) {
+        let moved = (quantity * one).wrapping_sub(quantity * ONE_HELD);
+        let word = self.0.fetch_add(moved, Ordering::AcqRel);
+        assert!(
+            Self::count(word, ONE_HELD) >= quantity,
+            "only held units are sold or given back"
+        );
+    }
+
+    /// Free to sold.
+    pub fn sell(&self, quantity: u64) -> bool {
+        self.take(quantity, ONE_SOLD)
+    }
+
+    /// Free to held.
+    pub fn hold(&self, quantity: u64) -> bool {
+        self.take(quantity, ONE_HELD)
+    }
+
+    /// Held to sold.
+    ///
+    /// # Panics
+    /// Fewer units are held.
+    pub fn sell_held(&self, quantity: u64) {
+        self.give(quantity, ONE_SOLD);
+    }
+
+    /// Held to free.
+    ///
+    /// # Panics
+    /// Fewer units are held.
+    pub fn release(&self, quantity: u64) {
+        self.give(quantity, ONE_FREE);
+    }
+
+    /// Whether `quantity` units can be had.
+    pub fn availability(&self, quantity: u64) -> Availability {
+        let Units { free, held, .. } = self.units();
+        if free >= quantity {
+            Availability::Free
+        } else if free + held >= quantity {
+            Availability::Held
+        } else {
+            Availability::SoldOut
+        }
+    }
+
+    /// The units that it began with.
+    pub fn stock(&self) -> u64 {
+        let Units { free, held, sold } = self.units();
+        free + held + sold
+    }
+}
+
+/// The units of an item that has many.
 pub struct Pool {
     stock: u64,
     /// Changes only under the `reserve` lock, while the pool can be exhausted; see [`Pool::take`].

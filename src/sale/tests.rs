@@ -1,8 +1,12 @@
 //! Tests of files that the models compile, too: there no test may run outside of a model.
 
 use crate::env::{Entropy, SeededEntropy};
+use crate::limits;
 use crate::sale::buyers::BuyerRef;
 use crate::sale::codes::Codes;
+use crate::sale::inventory::{Inventory, Taker};
+use crate::sale::stock::{Availability, Units};
+use crate::types::ItemIndex;
 
 #[test]
 fn codes_lead_to_their_buyers() {
@@ -28,4 +32,31 @@ fn a_half_belongs_to_one_code_only() {
         Some(BuyerRef(1)),
         "for the buyer to refuse"
     );
+}
+
+#[test]
+fn every_counter_moves_its_units_alike() {
+    let stocks = [1, 5, 2_000, limits::ITEM_STOCK_MAX];
+    let inventory = Inventory::of(stocks.into_iter());
+    let taker = Taker { buyer: 3, lane: 1 };
+    let units = |item| {
+        let Units { free, held, sold } = inventory.units(item);
+        (free, held, sold)
+    };
+    for (item, stock) in (0..).map(ItemIndex).zip(stocks) {
+        assert!(inventory.hold(item, 1, taker));
+        assert_eq!(units(item), (stock - 1, 1, 0));
+        inventory.release(item, 1, taker);
+        assert!(inventory.hold(item, 1, taker));
+        inventory.sell_held(item, 1, taker);
+        assert_eq!(units(item), (stock - 1, 0, 1));
+        assert_eq!(inventory.stock(item), stock);
+    }
+    let few = ItemIndex(1);
+    assert!(!inventory.sell(few, 5, taker), "four are left");
+    assert!(inventory.hold(few, 4, taker));
+    assert_eq!(inventory.availability(few, 4), Availability::Held);
+    assert_eq!(inventory.availability(few, 5), Availability::SoldOut);
+    assert!(inventory.check_conserved(4).is_ok());
+    assert_eq!(inventory.total(), stocks.iter().sum::<u64>());
 }

@@ -69,7 +69,7 @@ impl Agenda {
         loop {
             let done = match self.look_once() {
                 Ok(done) => done,
-                Err(error @ CreateError::Unavailable(_)) => {
+                Err(error @ (CreateError::Unavailable(_) | CreateError::TooManyOpen)) => {
                     tracing::error!("{error}: starting without a new sale");
                     return Ok(());
                 }

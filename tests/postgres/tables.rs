@@ -207,6 +207,41 @@ fn what_never_became_a_sale_is_set_aside() {
 }
 
 #[test]
+fn sales_come_to_be_in_any_order() {
+    let (postgres, mut driver) = start();
+    const ITEMS: &[NewItem<'static>] = &[item("a", 5), item("b", 6)];
+    let begun = [
+        announce(1, 0, &[ITEMS[0]]),
+        announce(2, 0, &[ITEMS[0]]),
+        announce(1, 1, &[ITEMS[1]]),
+        generated(3, 1),
+        checkout(3, 1, 0, 1),
+    ];
+    driver.apply(&begun).expect("a database");
+    // Whoever goes on has not seen what came before.
+    driver.reopen().expect("a database");
+    let rest = [
+        announce(2, 1, &[ITEMS[1]]),
+        listed(2, 2),
+        checkout(2, 2, 1, 1),
+        purchase(3, 1, &[line(0, 1, true)]),
+        listed(1, 2),
+        checkout(1, 3, 1, 4),
+        purchase(1, 3, &[line(1, 4, true)]),
+        purchase(2, 2, &[line(1, 1, true)]),
+    ];
+    driver.apply(&rest).expect("a database");
+    let sales = postgres.query(DATABASE, "SELECT id, lsn FROM sales ORDER BY lsn");
+    assert_eq!(sales, "3|4\n2|7\n1|10");
+    assert_eq!(
+        rows(&postgres, "pools"),
+        ["1|0|5|0", "1|1|6|4", "2|0|5|0", "2|1|6|1"]
+    );
+    assert_eq!(count(&postgres, "abandoned_items"), "0");
+    assert!(rows(&postgres, "violations").is_empty());
+}
+
+#[test]
 fn a_large_catalogue_comes_in_pieces() {
     let (postgres, mut driver) = start();
     driver.apply(&[generated(1, 50_000)]).expect("a database");

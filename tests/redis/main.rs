@@ -4,6 +4,7 @@
 mod redis_server;
 
 mod access;
+mod announced;
 mod contents;
 mod fixture;
 mod loss;

@@ -22,7 +22,7 @@ fn what_was_changed_in_redis_is_found() {
     let (redis, place) = followed();
     let said = agrees(&place, &[]);
     assert!(
-        said.contains("Redis: 3 sales as the journal has them"),
+        said.contains("Redis: 5 sales as the journal has them"),
         "{said}"
     );
 

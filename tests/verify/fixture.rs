@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use flashsale::env::{Clock, ManualClock, OsEntropy, RealDisk, SystemClock};
-use flashsale::journal::record::{Items, NewItem, Record};
+use flashsale::journal::record::{CatalogueKind, Items, NewItem, Record, SaleTerms};
 use flashsale::journal::{Durability, Journal, Opening, Options, Tools};
 use flashsale::reconcile::postgres::{Encryption, PostgresOptions, PostgresSink};
 use flashsale::reconcile::redis::{RedisOptions, RedisSink};
@@ -153,7 +153,41 @@ pub fn fill(dir: &Path) {
     );
     choose(&engine, third, "late", &format!("ITM-{third}-0"));
     engine.close_sale(sale);
+    overtake(&engine, third);
     close(&engine);
+}
+
+/// What stands in a journal where a sale was created while the items of the one before it came, and
+/// those of a further one still come.
+fn overtake(engine: &Engine, last: SaleId) {
+    let [slow, quick, coming] = [1, 2, 3].map(|more| SaleId(last.0 + more));
+    let items = ["x", "y"].map(|id| [new_item(id, "Overtaken", 3)]);
+    let announced = |sale, first| Record::SaleItems {
+        sale,
+        first: ItemIndex(first),
+        items: Items::Slice(&items[first as usize]),
+    };
+    let created = |sale, catalogue| {
+        let started_at = engine.clock().now();
+        let terms = SaleTerms {
+            started_at,
+            ended_at: started_at.plus_seconds(31_000_000),
+            max_items_per_user: 3,
+            hold_seconds: 0,
+            catalogue,
+        };
+        Record::SaleCreated { sale, terms }
+    };
+    let (seed, item_count) = (5, 2);
+    for record in [
+        announced(slow, 0),
+        created(quick, CatalogueKind::Generated { seed, item_count }),
+        announced(coming, 0),
+        announced(slow, 1),
+        created(slow, CatalogueKind::Explicit { item_count }),
+    ] {
+        engine.journal().append(engine.clock().now(), &record);
+    }
 }
 
 fn new_item<'a>(id: &'a str, name: &'a str, stock: u64) -> NewItem<'a> {

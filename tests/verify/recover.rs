@@ -30,7 +30,7 @@ fn a_lost_journal_comes_back_record_by_record() {
     let (postgres, place) = followed();
     let said = place.report(&RECOVER);
     let last = postgres.query(DATABASE, "SELECT lsn FROM watermark");
-    let first_line = format!("again: {last} records of 3 sales written and checked");
+    let first_line = format!("again: {last} records of 5 sales written and checked");
     for part in [
         &*first_line,
         "may be sold again",

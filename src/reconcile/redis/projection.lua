@@ -118,6 +118,25 @@ local function is_lost(sale, arguments)
   return some_sold and redis.call('EXISTS', sale.bought) == 0
 end
 
+-- The sales whose items have come, but not yet the sales: several may be on their way at a time.
+local function announced_sales(watermark)
+  return (redis.call('HGET', watermark, 'announced') or ''):gmatch('%d+')
+end
+
+-- Writes down whether this sale is one of them.
+local function note_announced(watermark, sale, is_announced)
+  local ids = {}
+  for id in announced_sales(watermark) do
+    if id ~= sale.id then ids[#ids + 1] = id end
+  end
+  if is_announced then ids[#ids + 1] = sale.id end
+  if #ids > 0 then
+    redis.call('HSET', watermark, 'announced', table.concat(ids, ' '))
+  else
+    redis.call('HDEL', watermark, 'announced')
+  end
+end
+
 local function announce(sale, arguments, watermark)
   if sale.first == '0' then
     redis.call('UNLINK', sale.items, sale.remaining)
@@ -131,7 +150,7 @@ local function announce(sale, arguments, watermark)
   call_with_many('HSET', sale.items, ids, 2)
   call_with_many('HSET', sale.remaining, stocks, 2)
   redis.call('HINCRBY', sale.items, 'units', sale.announced_units)
-  redis.call('HSET', watermark, 'announced', sale.id)
+  note_announced(watermark, sale, true)
 end
 
 local function create(sale, watermark, sales)
@@ -145,7 +164,7 @@ local function create(sale, watermark, sales)
     'ended_at', sale.ended_at, 'max_items_per_user', sale.max_items_per_user,
     'total', sale.total, 'sold', 0, 'remaining', sale.total)
   redis.call('ZADD', sales, '+inf', sale.id)
-  redis.call('HDEL', watermark, 'announced')
+  note_announced(watermark, sale, false)
 end
 
 local function sell(sale, arguments)
@@ -273,8 +292,7 @@ local function empty(KEYS, ARGV)
         redis.call('UNLINK', key)
       end
     end
-    local announced = redis.call('HGET', watermark, 'announced')
-    if announced then remove(announced) end
+    for id in announced_sales(watermark) do remove(id) end
     removed = removed + redis.call('UNLINK', watermark)
     if forced then removed = removed + redis.call('UNLINK', events) end
     redis.call('HSET', watermark, 'lsn', 0, 'fingerprint', 0, 'rebuilding', token,
