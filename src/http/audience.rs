@@ -37,9 +37,7 @@ impl Audience {
     /// Takes in one more viewer of `sale`. Called inside the worker's runtime.
     pub(super) fn admit(self: &Rc<Self>, sale: &Arc<Sale>) -> Viewer {
         let mut stages = self.stages.borrow_mut();
-        let stage = stages
-            .entry(sale.id())
-            .or_insert_with(|| self.open(sale));
+        let stage = stages.entry(sale.id()).or_insert_with(|| self.open(sale));
         let number = self.came.replace(self.came.get() + 1);
         self.telemetry.viewer_came();
         Viewer::new(Rc::clone(self), Rc::clone(stage), retry_ms(number))
@@ -97,7 +95,8 @@ async fn relay(mut news: watch::Receiver<News>, stage: Weak<Stage>) {
 /// in a row are spread evenly, by the golden ratio.
 fn retry_ms(number: u64) -> u64 {
     let fraction = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-    STREAM_RETRY_MS_MIN + ((STREAM_RETRY_MS_MAX - STREAM_RETRY_MS_MIN) * fraction >> 32)
+    let span_ms = STREAM_RETRY_MS_MAX - STREAM_RETRY_MS_MIN;
+    STREAM_RETRY_MS_MIN + ((span_ms * fraction) >> 32)
 }
 
 #[cfg(test)]
@@ -112,6 +111,9 @@ mod tests {
             let after_ms = retry_ms(number) - STREAM_RETRY_MS_MIN;
             tenths[(after_ms * 10 / span_ms) as usize] += 1;
         }
-        assert!(tenths.iter().all(|count| (95..=105).contains(count)), "{tenths:?}");
+        assert!(
+            tenths.iter().all(|count| (95..=105).contains(count)),
+            "{tenths:?}"
+        );
     }
 }

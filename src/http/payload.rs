@@ -55,7 +55,9 @@ impl Body for Payload {
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         match self.get_mut() {
             Self::Whole(whole) => Pin::new(whole).poll_frame(cx),
-            Self::Stream(viewer) => viewer.poll_next(cx).map(|event| Some(Ok(Frame::data(event?)))),
+            Self::Stream(viewer) => viewer
+                .poll_next(cx)
+                .map(|event| Some(Ok(Frame::data(event?)))),
             Self::Elsewhere => Poll::Pending,
         }
     }

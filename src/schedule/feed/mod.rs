@@ -274,7 +274,10 @@ mod tests {
         assert!(news.borrow().is_last);
         assert_eq!(scene.feeds.figures().feeds, 0);
         let late = scene.feeds.watch(&scene.sale);
-        assert_eq!((text(&late).as_str(), late.borrow().is_last), (closed, true));
+        assert_eq!(
+            (text(&late).as_str(), late.borrow().is_last),
+            (closed, true)
+        );
         assert_eq!(scene.feeds.figures().feeds, 0);
     }
 }

@@ -18,11 +18,18 @@ impl Rate {
     pub(super) fn at(&mut self, now_us: u64, sold: u64) -> f64 {
         self.looks.push_back((now_us, sold));
         let counts_from_us = now_us.saturating_sub(STREAM_RATE_SECONDS * 1_000_000);
-        while self.looks.get(1).is_some_and(|&(at, _)| at <= counts_from_us) {
+        while self
+            .looks
+            .get(1)
+            .is_some_and(|&(at, _)| at <= counts_from_us)
+        {
             self.looks.pop_front();
         }
         let (first_us, sold_before) = self.looks[0];
-        let (passed_us, units) = (now_us.saturating_sub(first_us), sold.saturating_sub(sold_before));
+        let (passed_us, units) = (
+            now_us.saturating_sub(first_us),
+            sold.saturating_sub(sold_before),
+        );
         if passed_us == 0 {
             return 0.0;
         }
