@@ -6,22 +6,21 @@ use crate::types::{SaleId, Timestamp};
 
 /// The event that tells the state of `sale`, and whether it is the last one that there will be.
 pub(super) fn of(sale: &Sale, now: Timestamp, now_us: u64, rate: &mut Rate) -> (String, bool) {
-    // Before the figures: those of a closed sale are final.
-    let is_closed = sale.is_closed();
+    // Before the figures: what is sold by then is final.
+    let closing = sale.closing();
     let figures = sale.figures();
-    let event = if is_closed {
-        closed(sale.id(), figures, sale.ended_at())
-    } else {
-        let stock = Stock {
-            sale: sale.id(),
-            figures,
-            rate: rate.at(now_us, figures.sold),
-            ends_at: sale.ended_at(),
-            active: sale.status(now) == SaleStatus::Active,
-        };
-        stock.event()
+    if let Some(closing) = closing {
+        let ended_at = closing.at.min(sale.ended_at());
+        return (closed(sale.id(), figures, ended_at), true);
+    }
+    let stock = Stock {
+        sale: sale.id(),
+        figures,
+        rate: rate.at(now_us, figures.sold),
+        ends_at: sale.ended_at(),
+        active: sale.status(now) == SaleStatus::Active,
     };
-    (event, is_closed)
+    (stock.event(), false)
 }
 
 /// What a viewer sees of a sale that is not closed.

@@ -258,6 +258,17 @@ mod tests {
     }
 
     #[test]
+    fn a_sale_that_is_closed_early_says_when() {
+        let scene = Scene::new();
+        let news = scene.feeds.watch(&scene.sale);
+        scene.clock.advance_us(7_000_000);
+        scene.engine.close_sale(scene.sale.id()).expect("a sale");
+        scene.tick();
+        let ended_at = "\"ended_at\":\"1970-01-01T00:01:47Z\"";
+        assert!(text(&news).contains(ended_at), "{}", text(&news));
+    }
+
+    #[test]
     fn a_feed_ends_with_its_sale() {
         let scene = Scene::new();
         let mut news = scene.feeds.watch(&scene.sale);
