@@ -77,6 +77,8 @@ pub const DRAIN_SECONDS_MAX: u32 = 30;
 /// `Retry-After` of a 503, in seconds.
 pub const RETRY_AFTER_SECONDS: u32 = 1;
 
+/// Most viewers of sales at one worker, so that buyers find room beside them.
+pub const VIEWERS_PER_WORKER_MAX: usize = CONNECTIONS_PER_WORKER_MAX / 4 * 3;
 /// Milliseconds between two looks at a sale that is watched.
 pub const STREAM_TICK_MS: u64 = 250;
 /// Seconds of silence after which viewers get a comment, so that proxies keep the connection.

@@ -38,6 +38,7 @@ pub use self::payload::Payload;
 use self::problem::{Format, Problem};
 use self::route::Path;
 pub use self::stage::Viewer;
+use crate::limits::VIEWERS_PER_WORKER_MAX;
 use crate::sale::{CheckoutOutcome, CommitWaiters, Decision, Engine, PurchaseOutcome};
 use crate::schedule::feed::Feeds;
 use crate::telemetry::{Registry, Route, WorkerTelemetry};
@@ -66,7 +67,7 @@ impl Api {
         started_us: u64,
     ) -> Self {
         let telemetry = registry.add_worker();
-        let audience = Audience::new(feeds, Arc::clone(&telemetry));
+        let audience = Audience::new(feeds, Arc::clone(&telemetry), VIEWERS_PER_WORKER_MAX);
         Self {
             engine,
             waiters,

@@ -9,6 +9,7 @@ use super::answer::Answer;
 use super::looking;
 use super::payload::Payload;
 use super::problem::Problem;
+use crate::sale::Unavailable;
 use crate::telemetry::Outcome;
 
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
@@ -28,7 +29,8 @@ pub(super) fn stream<B: Body>(
     let body: Payload = if request.method() == Method::HEAD {
         Bytes::new().into()
     } else {
-        api.audience.admit(&sale).into()
+        let viewer = api.audience.admit(&sale);
+        viewer.ok_or(Unavailable::Overloaded)?.into()
     };
     let mut answer = Answer::new(Outcome::Ok, StatusCode::OK, EVENT_STREAM, body);
     *answer.response.version_mut() = request.version();
