@@ -90,7 +90,7 @@ pub const STREAM_RETRY_MS_MIN: u64 = 2_000;
 /// The same, at most: viewers are spread over the time between, so that they do not come all at once.
 pub const STREAM_RETRY_MS_MAX: u64 = 4_000;
 /// Viewers that are woken at once. Then a worker looks after its other connections before it goes on.
-pub const STREAM_WOKEN_MAX: usize = 64;
+pub const STREAM_WOKEN_MAX: usize = 16;
 /// Bytes that the kernel keeps for a viewer who does not take them: some events, and no more.
 pub const STREAM_UNSENT_BYTES_MAX: u32 = 2_048;
 
