@@ -59,10 +59,11 @@ impl Audience {
 
     fn open(&self, sale: &Arc<Sale>) -> Rc<Stage> {
         let news = self.feeds.watch(sale);
-        let stage = Rc::new(Stage::new(sale.id(), news.borrow().clone()));
-        let relay = spawn_local(relay(news, Rc::downgrade(&stage)));
-        stage.set_relay(relay.abort_handle());
-        stage
+        Rc::new_cyclic(|stage| {
+            let state = news.borrow().clone();
+            let relay = spawn_local(relay(news, Weak::clone(stage)));
+            Stage::new(sale.id(), state, relay.abort_handle())
+        })
     }
 
     /// A viewer of `stage` has left.

@@ -78,7 +78,8 @@ impl Api {
         }
     }
 
-    /// Answers one request, whatever it is.
+    /// Answers one request, whatever it is. The body of the answer may be a stream, whose events belong
+    /// behind the head as they come.
     pub async fn handle<B>(&self, request: Request<B>) -> Response<Payload>
     where
         B: Body<Data = Bytes> + Unpin,

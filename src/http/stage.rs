@@ -1,6 +1,6 @@
 //! A sale as one worker's viewers see it.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, RefCell};
 use std::ops::Range;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -24,24 +24,20 @@ pub(super) struct Stage {
     viewers: RefCell<Slab<Option<Waker>>>,
     /// Nothing will be shown any more.
     over: Cell<bool>,
-    /// What brings the news.
-    relay: OnceCell<AbortHandle>,
+    /// What brings the news; it stops when there is nobody left to bring them to.
+    relay: AbortHandle,
 }
 
 impl Stage {
-    pub(super) fn new(sale: SaleId, news: News) -> Self {
+    /// A stage without viewers that `relay` brings the news to, behind what is known.
+    pub(super) fn new(sale: SaleId, news: News, relay: AbortHandle) -> Self {
         Self {
             sale,
             over: Cell::new(news.is_last),
             news: RefCell::new(news),
             viewers: RefCell::default(),
-            relay: OnceCell::new(),
+            relay,
         }
-    }
-
-    /// Stops `relay` when there is nobody left to bring news to.
-    pub(super) fn set_relay(&self, relay: AbortHandle) {
-        self.relay.get_or_init(|| relay);
     }
 
     pub(super) fn sale(&self) -> SaleId {
@@ -88,9 +84,7 @@ impl Stage {
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        if let Some(relay) = self.relay.get() {
-            relay.abort();
-        }
+        self.relay.abort();
     }
 }
 
