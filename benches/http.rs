@@ -9,12 +9,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::{BatchSize, Criterion, Throughput};
-use flashsale::http::Api;
+use flashsale::http::{Api, Payload};
 use flashsale::journal::CommitWaiters;
+use flashsale::schedule::feed::Feeds;
 use flashsale::telemetry::Registry;
 use futures_util::FutureExt;
 use futures_util::future::join_all;
-use http_body_util::{Empty, Full};
+use http_body_util::Empty;
 use hyper::body::Bytes;
 use hyper::{Method, Request, Response};
 use tokio::runtime::{Builder, LocalOptions};
@@ -32,6 +33,7 @@ fn api(hall: &Hall) -> Api {
         Arc::clone(&hall.engine),
         waiters,
         Arc::new(Registry::new()),
+        Feeds::new(Arc::clone(&hall.engine)),
         0,
     )
 }
@@ -82,7 +84,7 @@ fn at_once(criterion: &mut Criterion) {
     ];
     let mut group = criterion.benchmark_group("http/at_once");
     for (name, status, asked) in cases {
-        let answer = |request| -> Response<Full<Bytes>> {
+        let answer = |request| -> Response<Payload> {
             let answer = api.handle(request).now_or_never();
             answer.expect("it waits for nothing")
         };

@@ -91,6 +91,23 @@ pub const DRAIN_SECONDS_MAX: u32 = 30;
 /// `Retry-After` of a 503, in seconds.
 pub const RETRY_AFTER_SECONDS: u32 = 1;
 
+/// Most viewers of sales at one worker, so that buyers find room beside them.
+pub const VIEWERS_PER_WORKER_MAX: usize = CONNECTIONS_PER_WORKER_MAX / 4 * 3;
+/// Milliseconds between two looks at a sale that is watched.
+pub const STREAM_TICK_MS: u64 = 250;
+/// Seconds of silence after which viewers get a comment, so that proxies keep the connection.
+pub const STREAM_SILENCE_SECONDS: u64 = 15;
+/// Seconds over which the rate of a sale is counted.
+pub const STREAM_RATE_SECONDS: u64 = 5;
+/// Milliseconds after which a viewer whose connection was lost comes again, at least.
+pub const STREAM_RETRY_MS_MIN: u64 = 2_000;
+/// The same, at most: viewers are spread over the time between, so that they do not come all at once.
+pub const STREAM_RETRY_MS_MAX: u64 = 4_000;
+/// Viewers that are woken at once. Then a worker looks after its other connections before it goes on.
+pub const STREAM_WOKEN_MAX: usize = 16;
+/// Bytes that the kernel keeps for a viewer who does not take them: some events, and no more.
+pub const STREAM_UNSENT_BYTES_MAX: u32 = 2_048;
+
 /// Most records that a sink is given at once.
 pub const BATCH_RECORDS_MAX: usize = 16 * 1024;
 /// Milliseconds between two looks at the journal for Postgres, whose transactions cost a sync each.
@@ -205,4 +222,8 @@ const _: () = {
     assert!(HOLD_SECONDS_MAX < SALE_SECONDS_MAX);
     assert!(FIRST_BYTE_SECONDS_MAX <= IDLE_SECONDS_MAX && HEAD_SECONDS_MAX <= IDLE_SECONDS_MAX);
     assert!(QUIET_SECONDS < IDLE_SECONDS_MAX);
+    assert!(STREAM_TICK_MS < 1000 && STREAM_TICK_MS < STREAM_SILENCE_SECONDS * 1000);
+    // Whoever takes nothing is noticed by the comments that cannot be sent, too.
+    assert!(STREAM_SILENCE_SECONDS < IDLE_SECONDS_MAX as u64);
+    assert!(STREAM_RETRY_MS_MIN < STREAM_RETRY_MS_MAX);
 };

@@ -26,6 +26,7 @@ use crate::limits;
 use crate::reconcile::SinkError;
 use crate::runtime::{Running, ServeError, Server, Shutdown};
 use crate::sale::{Engine, EngineOptions, Recovered, Retention, Snapshotter};
+use crate::schedule::feed::{Feeds, Ticker};
 use crate::schedule::{Agenda, CatchUpError, Rotation, Scheduler};
 use crate::telemetry::Registry;
 
@@ -93,11 +94,14 @@ fn run(config: &Config) -> Result<(), AppError> {
     let scheduler = Scheduler::start(agenda)?;
 
     let shutdown = Shutdown::new();
-    let running = start_server(config, &engine, telemetry, &shutdown)?;
+    let feeds = Feeds::new(Arc::clone(&engine));
+    let ticker = Ticker::start(Arc::clone(&feeds))?;
+    let running = start_server(config, &engine, telemetry, feeds, &shutdown)?;
     announce_sale(&engine);
 
     signals.wait_then_begin(shutdown);
     let drained = running.join();
+    ticker.stop();
     scheduler.stop();
     engine.journal().close();
     snapshotter.join();
@@ -179,6 +183,7 @@ fn start_server(
     config: &Config,
     engine: &Arc<Engine>,
     telemetry: Arc<Registry>,
+    feeds: Arc<Feeds>,
     shutdown: &Shutdown,
 ) -> Result<Running, AppError> {
     let cores = thread::available_parallelism().map_or(1, usize::from);
@@ -197,6 +202,7 @@ fn start_server(
             Arc::clone(&engine),
             waiters,
             Arc::clone(&telemetry),
+            Arc::clone(&feeds),
             started_us,
         ))
     };

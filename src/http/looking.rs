@@ -95,7 +95,7 @@ pub(super) fn sale_items(api: &Api, id: &str, uri: &Uri) -> Result<Answer, Probl
     page(body, uri, (next < sale.item_count()).then_some(next))
 }
 
-fn find(api: &Api, id: &str) -> Result<std::sync::Arc<Sale>, Problem> {
+pub(super) fn find(api: &Api, id: &str) -> Result<std::sync::Arc<Sale>, Problem> {
     let id: Option<SaleId> = id.parse().ok();
     id.and_then(|id| api.engine.sale(id))
         .ok_or_else(|| Problem::missing(Outcome::SaleNotFound, "Sale not found"))

@@ -8,6 +8,7 @@
 //! waits for the disk. A client that leaves can neither undo nor duplicate what was decided.
 
 mod answer;
+mod audience;
 mod body;
 mod checkout;
 mod encoding;
@@ -17,22 +18,29 @@ mod looking;
 mod metrics;
 mod pages;
 mod parameters;
+mod payload;
 mod problem;
 mod purchase;
 mod route;
+mod stage;
+mod stream;
 
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http_body_util::Full;
 use hyper::body::{Body, Bytes};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response};
 
 use self::answer::Answer;
+use self::audience::Audience;
+pub use self::payload::Payload;
 use self::problem::{Format, Problem};
 use self::route::Path;
+pub use self::stage::Viewer;
+use crate::limits::VIEWERS_PER_WORKER_MAX;
 use crate::sale::{CheckoutOutcome, CommitWaiters, Decision, Engine, PurchaseOutcome};
+use crate::schedule::feed::Feeds;
 use crate::telemetry::{Registry, Route, WorkerTelemetry};
 use crate::types::{Lsn, SaleId};
 
@@ -42,31 +50,37 @@ pub struct Api {
     waiters: Rc<CommitWaiters>,
     registry: Arc<Registry>,
     telemetry: Arc<WorkerTelemetry>,
+    audience: Rc<Audience>,
     started_us: u64,
 }
 
 impl Api {
-    /// The interface to `engine` for one worker, on whose thread this is called. The uptime that
-    /// `/health` shows begins at `started_us` of the engine's monotonic clock, in microseconds.
+    /// The interface to `engine` for one worker, on whose thread this is called. Viewers are told what
+    /// `feeds` say. The uptime that `/health` shows begins at `started_us` of the engine's monotonic
+    /// clock, in microseconds.
     #[must_use]
     pub fn new(
         engine: Arc<Engine>,
         waiters: Rc<CommitWaiters>,
         registry: Arc<Registry>,
+        feeds: Arc<Feeds>,
         started_us: u64,
     ) -> Self {
         let telemetry = registry.add_worker();
+        let audience = Audience::new(feeds, Arc::clone(&telemetry), VIEWERS_PER_WORKER_MAX);
         Self {
             engine,
             waiters,
             registry,
             telemetry,
+            audience,
             started_us,
         }
     }
 
-    /// Answers one request, whatever it is.
-    pub async fn handle<B>(&self, request: Request<B>) -> Response<Full<Bytes>>
+    /// Answers one request, whatever it is. The body of the answer may be a stream, whose events belong
+    /// behind the head as they come.
+    pub async fn handle<B>(&self, request: Request<B>) -> Response<Payload>
     where
         B: Body<Data = Bytes> + Unpin,
     {
@@ -128,13 +142,14 @@ impl Api {
     }
 
     /// Answers what changes nothing and waits for nothing.
-    fn show<B>(&self, path: &Path<'_>, request: &Request<B>) -> Result<Answer, Problem> {
+    fn show<B: Body>(&self, path: &Path<'_>, request: &Request<B>) -> Result<Answer, Problem> {
         let uri = request.uri();
         match *path {
             Path::SalesActive => looking::active_sale(self),
             Path::Sales => looking::sales(self, uri),
             Path::Sale(id) => looking::sale(self, id),
             Path::SaleItems(id) => looking::sale_items(self, id, uri),
+            Path::SaleStream(id) => stream::stream(self, id, request),
             Path::Image(name) => Ok(images::image(name)),
             Path::Health => health::health(self),
             Path::Livez => Ok(health::livez()),
@@ -151,9 +166,10 @@ impl Api {
         Rc::clone(&self.waiters).drive().await;
     }
 
-    /// Takes no new work from now on, and says so to whoever asks for readiness.
+    /// Takes no new work from now on, and says so to whoever asks for readiness. Streams end.
     pub fn start_draining(&self) {
         self.engine.start_draining();
+        self.audience.send_home();
     }
 
     /// The figures of this worker.

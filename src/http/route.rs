@@ -18,6 +18,7 @@ pub(super) enum Path<'a> {
     Sales,
     Sale(&'a str),
     SaleItems(&'a str),
+    SaleStream(&'a str),
     Image(&'a str),
     Health,
     Livez,
@@ -63,8 +64,9 @@ impl<'a> Path<'a> {
         let Some(sale) = path.strip_prefix("/sales/") else {
             return Self::Unknown;
         };
-        match sale.strip_suffix("/items") {
-            Some(id) if plain(id) => Self::SaleItems(id),
+        match sale.split_once('/') {
+            Some((id, "items")) if plain(id) => Self::SaleItems(id),
+            Some((id, "stream")) if plain(id) => Self::SaleStream(id),
             None if plain(sale) => Self::Sale(sale),
             _ => Self::Unknown,
         }
@@ -79,6 +81,7 @@ impl<'a> Path<'a> {
             Self::Sales => Route::Sales,
             Self::Sale(_) => Route::Sale,
             Self::SaleItems(_) => Route::SaleItems,
+            Self::SaleStream(_) => Route::Stream,
             Self::Image(_) => Route::Image,
             Self::Health => Route::Health,
             Self::Livez => Route::Livez,
@@ -119,6 +122,7 @@ mod tests {
             ("/sales/active", Path::SalesActive),
             ("/sales/12", Path::Sale("12")),
             ("/sales/12/items", Path::SaleItems("12")),
+            ("/sales/12/stream", Path::SaleStream("12")),
             ("/images/a.b.svg", Path::Image("a.b")),
             ("/", Path::Page),
         ] {
@@ -142,6 +146,9 @@ mod tests {
             "/sales/1/",
             "/sales/1/items/",
             "/sales//items",
+            "/sales//stream",
+            "/sales/1/stream/",
+            "/sales/1/2/stream",
             "/images/.svg",
             "/images/a/b.svg",
             "/images/a.png",

@@ -27,6 +27,8 @@ enum Phase {
     Head,
     /// The head is complete; its body may still be on the way.
     Body,
+    /// The answer goes on for as long as there is something to tell.
+    Stream,
 }
 
 /// What the deadlines know about one connection.
@@ -101,6 +103,21 @@ impl Progress {
         self.enter(Phase::Idle);
     }
 
+    /// The answer to the request is a stream.
+    pub(super) fn stream_begun(&self) {
+        self.enter(Phase::Stream);
+    }
+
+    /// Whether the connection streams, and the client has taken all that there was so far.
+    pub(super) fn head_is_sent(&self) -> bool {
+        self.phase.get() == Phase::Stream && !self.is_blocked()
+    }
+
+    /// Whether the client takes nothing of what is to be written.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.blocked_since.get().is_some()
+    }
+
     /// Whether the client was too slow and the connection must be closed.
     pub(super) fn is_overdue(&self) -> bool {
         self.overdue.get()
@@ -115,7 +132,7 @@ impl Progress {
     /// go of.
     pub(super) fn has_become_quiet(&self) -> bool {
         self.phase.get() == Phase::Idle
-            && self.blocked_since.get().is_none()
+            && !self.is_blocked()
             && !self.quiet.get()
             && self.ticks.get().wrapping_sub(self.since.get()) > QUIET_SECONDS * TICKS_PER_SECOND
     }
@@ -148,8 +165,8 @@ impl Progress {
             Phase::Idle => IDLE_SECONDS_MAX,
             Phase::Head => HEAD_SECONDS_MAX,
             Phase::Body if self.awaits_bytes.get() => BODY_SECONDS_MAX,
-            // The server is at work, which is not the client's fault.
-            Phase::Body => return false,
+            // The server is at work, or has nothing to tell, which is not the client's fault.
+            Phase::Body | Phase::Stream => return false,
         };
         passed(self.since.get(), seconds_max)
     }
@@ -365,6 +382,38 @@ mod tests {
         connections.tick();
         progress.written();
         progress.write_blocked();
+        assert!(due_after(&connections, progress, IDLE_SECONDS_MAX));
+    }
+
+    #[test]
+    fn a_stream_lasts_for_as_long_as_it_is_taken() {
+        let connections = Connections::default();
+        let open = connections.add();
+        let progress = &open.progress;
+        progress.set_quiet(false);
+        progress.read();
+        progress.request_begun();
+        progress.stream_begun();
+        assert!(progress.head_is_sent());
+        for _ in 0..2 * IDLE_SECONDS_MAX * TICKS_PER_SECOND {
+            connections.tick();
+            assert!(!progress.is_overdue() && !progress.has_become_quiet());
+        }
+        progress.write_blocked();
+        assert!(!progress.head_is_sent());
+        assert!(due_after(&connections, progress, IDLE_SECONDS_MAX));
+    }
+
+    #[test]
+    fn a_connection_idles_behind_its_stream() {
+        let connections = Connections::default();
+        let open = connections.add();
+        let progress = &open.progress;
+        progress.read();
+        progress.request_begun();
+        progress.stream_begun();
+        (0..100).for_each(|_| connections.tick());
+        progress.request_ended();
         assert!(due_after(&connections, progress, IDLE_SECONDS_MAX));
     }
 

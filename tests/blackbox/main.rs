@@ -13,3 +13,4 @@ mod looking;
 mod parameters;
 mod rotation;
 mod server;
+mod stream;
