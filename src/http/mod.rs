@@ -7,6 +7,7 @@
 //! **Invariant:** a handler decides without suspending, lets go of the request, and only then
 //! waits for the disk. A client that leaves can neither undo nor duplicate what was decided.
 
+mod administration;
 mod answer;
 mod body;
 mod checkout;
@@ -17,6 +18,7 @@ mod looking;
 mod metrics;
 mod pages;
 mod parameters;
+mod peer;
 mod problem;
 mod purchase;
 mod route;
@@ -29,7 +31,9 @@ use hyper::body::{Body, Bytes};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response};
 
+pub use self::administration::{Administration, SaleDefaults};
 use self::answer::Answer;
+pub use self::peer::Peer;
 use self::problem::{Format, Problem};
 use self::route::Path;
 use crate::sale::{CheckoutOutcome, CommitWaiters, Decision, Engine, PurchaseOutcome};
@@ -42,6 +46,7 @@ pub struct Api {
     waiters: Rc<CommitWaiters>,
     registry: Arc<Registry>,
     telemetry: Arc<WorkerTelemetry>,
+    administration: Arc<Administration>,
     started_us: u64,
 }
 
@@ -53,6 +58,7 @@ impl Api {
         engine: Arc<Engine>,
         waiters: Rc<CommitWaiters>,
         registry: Arc<Registry>,
+        administration: Arc<Administration>,
         started_us: u64,
     ) -> Self {
         let telemetry = registry.add_worker();
@@ -61,12 +67,13 @@ impl Api {
             waiters,
             registry,
             telemetry,
+            administration,
             started_us,
         }
     }
 
-    /// Answers one request, whatever it is.
-    pub async fn handle<B>(&self, request: Request<B>) -> Response<Full<Bytes>>
+    /// Answers one request of `peer`, whatever it is.
+    pub async fn handle<B>(&self, request: Request<B>, peer: &Peer) -> Response<Full<Bytes>>
     where
         B: Body<Data = Bytes> + Unpin,
     {
@@ -75,6 +82,9 @@ impl Api {
         let (route, format) = (path.route(), Format::asked_by(request.headers()));
         let answer = match path.check_method(request.method()) {
             Err(problem) => Err(problem),
+            Ok(()) if matches!(path, Path::Admin(_)) => {
+                Box::pin(administration::answer(self, request, peer)).await
+            }
             Ok(()) if !path.sells() => self.show(&path, &request),
             Ok(()) if request.body().is_end_stream() => {
                 let decided = self.decide_without_body(route, request);
@@ -141,7 +151,9 @@ impl Api {
             Path::Readyz => health::readyz(self, uri.query()),
             Path::Metrics => Ok(metrics::metrics(self)),
             Path::Page => Ok(pages::sale_page(self, request.headers())),
-            Path::Checkout | Path::Purchase | Path::Unknown => Err(Problem::not_found()),
+            Path::Checkout | Path::Purchase | Path::Admin(_) | Path::Unknown => {
+                Err(Problem::not_found())
+            }
         }
     }
 
