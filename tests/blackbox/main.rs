@@ -17,3 +17,4 @@ mod new_sales;
 mod parameters;
 mod rotation;
 mod server;
+mod support;
