@@ -15,17 +15,19 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
 
+use secrecy::ExposeSecret;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::followers::Followers;
 use crate::config::{self, Config};
 use crate::env::{Clock, OsEntropy, RealDisk, SystemClock};
-use crate::http::Api;
+use crate::http::{Administration, Api, SaleDefaults};
 use crate::journal::{CommitWaiters, Durability, JournalError, Opening, Options, Tools};
 use crate::limits;
 use crate::reconcile::SinkError;
 use crate::runtime::{Running, ServeError, Server, Shutdown};
 use crate::sale::{Engine, EngineOptions, Recovered, Retention, Snapshotter};
+use crate::schedule::feed::{Feeds, Ticker};
 use crate::schedule::{Agenda, CatchUpError, Rotation, Scheduler};
 use crate::telemetry::Registry;
 
@@ -93,11 +95,14 @@ fn run(config: &Config) -> Result<(), AppError> {
     let scheduler = Scheduler::start(agenda)?;
 
     let shutdown = Shutdown::new();
-    let running = start_server(config, &engine, telemetry, &shutdown)?;
+    let feeds = Feeds::new(Arc::clone(&engine));
+    let ticker = Ticker::start(Arc::clone(&feeds))?;
+    let running = start_server(config, &engine, telemetry, feeds, &shutdown)?;
     announce_sale(&engine);
 
     signals.wait_then_begin(shutdown);
     let drained = running.join();
+    ticker.stop();
     scheduler.stop();
     engine.journal().close();
     snapshotter.join();
@@ -179,6 +184,7 @@ fn start_server(
     config: &Config,
     engine: &Arc<Engine>,
     telemetry: Arc<Registry>,
+    feeds: Arc<Feeds>,
     shutdown: &Shutdown,
 ) -> Result<Running, AppError> {
     let cores = thread::available_parallelism().map_or(1, usize::from);
@@ -191,18 +197,32 @@ fn start_server(
     let address = server.address();
     let started_us = engine.clock().monotonic_us();
     let engine = Arc::clone(engine);
+    let administration = Arc::new(administration(config));
     let make_api = move |_worker| {
         let waiters = CommitWaiters::new(Arc::clone(engine.journal()));
         Rc::new(Api::new(
             Arc::clone(&engine),
             waiters,
             Arc::clone(&telemetry),
+            Arc::clone(&feeds),
+            Arc::clone(&administration),
             started_us,
         ))
     };
     let running = server.start(make_api, shutdown)?;
     tracing::info!(workers, "listening on http://{address}");
     Ok(running)
+}
+
+fn administration(config: &Config) -> Administration {
+    let token = config.admin.token.as_ref();
+    let defaults = SaleDefaults {
+        interval_seconds: seconds(config.sale.interval),
+        max_items_per_user: config.sale.max_items_per_user,
+        hold_seconds: config.sale.hold.map_or(0, seconds),
+        seed: config.sale.seed,
+    };
+    Administration::new(token.map(ExposeSecret::expose_secret), defaults)
 }
 
 fn announce_sale(engine: &Engine) {

@@ -2,11 +2,11 @@
 
 use std::cell::RefCell;
 
-use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
 
+use super::payload::Payload;
 use crate::sale::Sale;
 use crate::sale::outcome::PurchaseResult;
 use crate::telemetry::Outcome;
@@ -20,7 +20,7 @@ pub(super) const TEXT: HeaderValue = HeaderValue::from_static("text/plain; chars
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) outcome: Outcome,
-    pub(super) response: Response<Full<Bytes>>,
+    pub(super) response: Response<Payload>,
 }
 
 impl Answer {
@@ -28,9 +28,9 @@ impl Answer {
         outcome: Outcome,
         status: StatusCode,
         content_type: HeaderValue,
-        body: Bytes,
+        body: impl Into<Payload>,
     ) -> Self {
-        let mut response = Response::new(Full::new(body));
+        let mut response = Response::new(body.into());
         *response.status_mut() = status;
         response.headers_mut().insert(CONTENT_TYPE, content_type);
         Self { outcome, response }
@@ -43,7 +43,8 @@ impl Answer {
 
     /// 200 with something to look at.
     pub(super) fn shown(content_type: HeaderValue, body: impl Into<Bytes>) -> Self {
-        Self::new(Outcome::Ok, StatusCode::OK, content_type, body.into())
+        let body: Bytes = body.into();
+        Self::new(Outcome::Ok, StatusCode::OK, content_type, body)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use http_body_util::Full;
+use hyper::body::Bytes;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use serde::Serialize;
 
@@ -11,6 +11,7 @@ use super::answer::{Answer, JSON, TEXT};
 use super::problem::{Format, Problem};
 use crate::env::ProcessMemory;
 use crate::sale::JournalStatus;
+use crate::schedule::feed::FeedFigures;
 use crate::telemetry::{LatencySummary, SinkFigures, SinkStatus};
 
 /// The body of `/health`. The first four keys are fixed by clients that exist.
@@ -24,6 +25,15 @@ struct Health {
     stock: BTreeMap<String, Stock>,
     journal: JournalStatus,
     reconcile: Reconcile,
+    stream: Stream,
+}
+
+/// Those who watch a sale, and what that costs.
+#[derive(Serialize)]
+struct Stream {
+    viewers: u64,
+    #[serde(flatten)]
+    figures: FeedFigures,
 }
 
 #[derive(Serialize)]
@@ -88,6 +98,10 @@ pub(super) fn health(api: &Api) -> Result<Answer, Problem> {
         // Behind the stock: what was sold there has its number in here.
         journal: api.engine.journal().status(),
         reconcile,
+        stream: Stream {
+            viewers: api.registry.viewers(),
+            figures: api.audience.feed_figures(),
+        },
     };
     let body = serde_json::to_vec(&health).map_err(|_| Problem::internal())?;
     Ok(fresh(Answer::shown(JSON, body)))
@@ -164,7 +178,7 @@ pub(super) fn readyz(api: &Api, query: Option<&str>) -> Result<Answer, Problem> 
     }
     let mut answer = problem.into_answer(Format::Plain);
     answer.response.headers_mut().insert(CONTENT_TYPE, TEXT);
-    *answer.response.body_mut() = Full::new(text.into());
+    *answer.response.body_mut() = Bytes::from(text).into();
     Ok(fresh(answer))
 }
 

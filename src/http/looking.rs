@@ -1,5 +1,6 @@
 //! What is on sale: `/sales/active`, `/sales`, `/sales/{id}` and `/sales/{id}/items`.
 
+use std::fmt::Display;
 use std::str::FromStr;
 
 use hyper::Uri;
@@ -95,13 +96,20 @@ pub(super) fn sale_items(api: &Api, id: &str, uri: &Uri) -> Result<Answer, Probl
     page(body, uri, (next < sale.item_count()).then_some(next))
 }
 
-fn find(api: &Api, id: &str) -> Result<std::sync::Arc<Sale>, Problem> {
+/// The sale that a path names.
+pub(super) fn find(api: &Api, id: &str) -> Result<std::sync::Arc<Sale>, Problem> {
     let id: Option<SaleId> = id.parse().ok();
     id.and_then(|id| api.engine.sale(id))
-        .ok_or_else(|| Problem::missing(Outcome::SaleNotFound, "Sale not found"))
+        .ok_or_else(sale_not_found)
 }
 
-fn page_limit(parameters: &mut Parameters<'_>) -> u32 {
+/// No sale has the id that a path names.
+pub(super) fn sale_not_found() -> Problem {
+    Problem::missing(Outcome::SaleNotFound, "Sale not found")
+}
+
+/// How many entries a page may have.
+pub(super) fn page_limit(parameters: &mut Parameters<'_>) -> u32 {
     let limit = parameters
         .optional(Field::Limit)
         .unwrap_or(Whole(PAGE_ITEMS_DEFAULT))
@@ -113,7 +121,11 @@ fn page_limit(parameters: &mut Parameters<'_>) -> u32 {
 }
 
 /// A page of a list. `next` is the cursor of the page after it, when there is one.
-fn page(body: Vec<u8>, uri: &Uri, next: Option<u32>) -> Result<Answer, Problem> {
+pub(super) fn page(
+    body: Vec<u8>,
+    uri: &Uri,
+    next: Option<impl Display>,
+) -> Result<Answer, Problem> {
     let mut answer = Answer::shown(JSON, body);
     if let Some(next) = next {
         let kept = uri.query().unwrap_or_default().split('&');
@@ -130,13 +142,15 @@ fn page(body: Vec<u8>, uri: &Uri, next: Option<u32>) -> Result<Answer, Problem> 
     Ok(answer)
 }
 
-fn separate(list: &mut Vec<u8>) {
+/// Appends a comma, unless the list has just begun.
+pub(super) fn separate(list: &mut Vec<u8>) {
     if list.len() > 1 {
         list.push(b',');
     }
 }
 
-fn write_sale(sale: &Sale, now: Timestamp, out: &mut Vec<u8>) {
+/// Appends a sale as it is shown.
+pub(super) fn write_sale(sale: &Sale, now: Timestamp, out: &mut Vec<u8>) {
     let figures = sale.figures();
     out.extend_from_slice(b"{\"id\":\"");
     write_number(sale.id().0, out);
@@ -220,7 +234,7 @@ mod tests {
         let answer = page(Vec::new(), &uri, Some(8)).expect("a page");
         let expected = "</api/v1/sales/2/items?available=true&limit=3&cursor=8>; rel=\"next\"";
         assert_eq!(answer.response.headers()[LINK], expected);
-        let answer = page(Vec::new(), &uri, None).expect("a page");
+        let answer = page(Vec::new(), &uri, None::<u32>).expect("a page");
         assert!(!answer.response.headers().contains_key(LINK));
     }
 

@@ -92,6 +92,8 @@ fn write_connections(api: &Api, text: &mut String) {
         "Connections that are open.",
     );
     sample(text, "http_connections_open", "", connections.open);
+    family(text, "sale_viewers", "gauge", "Those who watch a sale.");
+    sample(text, "sale_viewers", "", api.registry.viewers());
     for (name, about, value) in [
         (
             "http_connections_accepted_total",

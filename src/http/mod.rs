@@ -7,7 +7,9 @@
 //! **Invariant:** a handler decides without suspending, lets go of the request, and only then
 //! waits for the disk. A client that leaves can neither undo nor duplicate what was decided.
 
+mod administration;
 mod answer;
+mod audience;
 mod body;
 mod checkout;
 mod encoding;
@@ -17,22 +19,32 @@ mod looking;
 mod metrics;
 mod pages;
 mod parameters;
+mod payload;
+mod peer;
 mod problem;
 mod purchase;
 mod route;
+mod stage;
+mod stream;
 
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http_body_util::Full;
 use hyper::body::{Body, Bytes};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response};
 
+pub use self::administration::{Administration, SaleDefaults};
 use self::answer::Answer;
+use self::audience::Audience;
+pub use self::payload::Payload;
+pub use self::peer::Peer;
 use self::problem::{Format, Problem};
 use self::route::Path;
+pub use self::stage::Viewer;
+use crate::limits::VIEWERS_PER_WORKER_MAX;
 use crate::sale::{CheckoutOutcome, CommitWaiters, Decision, Engine, PurchaseOutcome};
+use crate::schedule::feed::Feeds;
 use crate::telemetry::{Registry, Route, WorkerTelemetry};
 use crate::types::{Lsn, SaleId};
 
@@ -42,31 +54,40 @@ pub struct Api {
     waiters: Rc<CommitWaiters>,
     registry: Arc<Registry>,
     telemetry: Arc<WorkerTelemetry>,
+    audience: Rc<Audience>,
+    administration: Arc<Administration>,
     started_us: u64,
 }
 
 impl Api {
-    /// The interface to `engine` for one worker, on whose thread this is called. The uptime that
-    /// `/health` shows begins at `started_us` of the engine's monotonic clock, in microseconds.
+    /// The interface to `engine` for one worker, on whose thread this is called. Viewers are told what
+    /// `feeds` say. The uptime that `/health` shows begins at `started_us` of the engine's monotonic
+    /// clock, in microseconds.
     #[must_use]
     pub fn new(
         engine: Arc<Engine>,
         waiters: Rc<CommitWaiters>,
         registry: Arc<Registry>,
+        feeds: Arc<Feeds>,
+        administration: Arc<Administration>,
         started_us: u64,
     ) -> Self {
         let telemetry = registry.add_worker();
+        let audience = Audience::new(feeds, Arc::clone(&telemetry), VIEWERS_PER_WORKER_MAX);
         Self {
             engine,
             waiters,
             registry,
             telemetry,
+            audience,
+            administration,
             started_us,
         }
     }
 
-    /// Answers one request, whatever it is.
-    pub async fn handle<B>(&self, request: Request<B>) -> Response<Full<Bytes>>
+    /// Answers one request of `peer`, whatever it is. The body of the answer may be a stream, whose events
+    /// belong behind the head as they come.
+    pub async fn handle<B>(&self, request: Request<B>, peer: &Peer) -> Response<Payload>
     where
         B: Body<Data = Bytes> + Unpin,
     {
@@ -75,6 +96,9 @@ impl Api {
         let (route, format) = (path.route(), Format::asked_by(request.headers()));
         let answer = match path.check_method(request.method()) {
             Err(problem) => Err(problem),
+            Ok(()) if matches!(path, Path::Admin(_)) => {
+                Box::pin(administration::answer(self, request, peer)).await
+            }
             Ok(()) if !path.sells() => self.show(&path, &request),
             Ok(()) if request.body().is_end_stream() => {
                 let decided = self.decide_without_body(route, request);
@@ -128,20 +152,23 @@ impl Api {
     }
 
     /// Answers what changes nothing and waits for nothing.
-    fn show<B>(&self, path: &Path<'_>, request: &Request<B>) -> Result<Answer, Problem> {
+    fn show<B: Body>(&self, path: &Path<'_>, request: &Request<B>) -> Result<Answer, Problem> {
         let uri = request.uri();
         match *path {
             Path::SalesActive => looking::active_sale(self),
             Path::Sales => looking::sales(self, uri),
             Path::Sale(id) => looking::sale(self, id),
             Path::SaleItems(id) => looking::sale_items(self, id, uri),
+            Path::SaleStream(id) => stream::stream(self, id, request),
             Path::Image(name) => Ok(images::image(name)),
             Path::Health => health::health(self),
             Path::Livez => Ok(health::livez()),
             Path::Readyz => health::readyz(self, uri.query()),
             Path::Metrics => Ok(metrics::metrics(self)),
             Path::Page => Ok(pages::sale_page(self, request.headers())),
-            Path::Checkout | Path::Purchase | Path::Unknown => Err(Problem::not_found()),
+            Path::Checkout | Path::Purchase | Path::Admin(_) | Path::Unknown => {
+                Err(Problem::not_found())
+            }
         }
     }
 
@@ -151,9 +178,10 @@ impl Api {
         Rc::clone(&self.waiters).drive().await;
     }
 
-    /// Takes no new work from now on, and says so to whoever asks for readiness.
+    /// Takes no new work from now on, and says so to whoever asks for readiness. Streams end.
     pub fn start_draining(&self) {
         self.engine.start_draining();
+        self.audience.send_home();
     }
 
     /// The figures of this worker.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use hyper::StatusCode;
-use hyper::header::{ACCEPT, ALLOW, HeaderMap, HeaderValue, RETRY_AFTER};
+use hyper::header::{ACCEPT, ALLOW, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 
 use super::answer::{self, Answer, JSON, PROBLEM_JSON, write_string};
 use crate::limits::RETRY_AFTER_SECONDS;
@@ -12,7 +12,7 @@ use crate::telemetry::Outcome;
 use crate::types::has_control;
 
 /// What is wrong with one parameter.
-pub(super) type FieldError = (&'static str, Cow<'static, str>);
+pub(super) type FieldError = (Cow<'static, str>, Cow<'static, str>);
 
 /// The form in which a client wants to read errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +86,10 @@ impl Problem {
     }
 
     pub(super) fn body_incomplete() -> Self {
-        Self::validation(vec![("body", "ended before its announced end".into())])
+        Self::validation(vec![(
+            "body".into(),
+            "ended before its announced end".into(),
+        )])
     }
 
     pub(super) fn not_found() -> Self {
@@ -100,6 +103,13 @@ impl Problem {
             allow: Some(allow),
             ..problem
         }
+    }
+
+    /// The bearer token is missing or wrong.
+    pub(super) fn unauthorized() -> Self {
+        let (status, outcome) = (StatusCode::UNAUTHORIZED, Outcome::Unauthorized);
+        let message = "Administration needs the header Authorization: Bearer with the right token";
+        Self::new(status, outcome, message)
     }
 
     pub(super) fn payload_too_large() -> Self {
@@ -126,6 +136,11 @@ impl Problem {
     fn unavailable(outcome: Outcome, message: &'static str) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, outcome, message)
             .retry_after(u64::from(RETRY_AFTER_SECONDS))
+    }
+
+    /// What came of the request.
+    pub(super) fn outcome(&self) -> Outcome {
+        self.outcome
     }
 
     /// The same, to be asked again in `seconds`.
@@ -159,6 +174,9 @@ impl Problem {
         }
         if let Some(methods) = self.allow {
             headers.insert(ALLOW, HeaderValue::from_static(methods));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         answer
     }
@@ -203,8 +221,8 @@ impl Problem {
 #[cfg(test)]
 impl Problem {
     /// The names of the wrong parameters.
-    pub(super) fn fields(&self) -> Vec<&'static str> {
-        self.errors.iter().map(|(name, _)| *name).collect()
+    pub(super) fn fields(&self) -> Vec<&str> {
+        self.errors.iter().map(|(name, _)| &**name).collect()
     }
 }
 
@@ -239,8 +257,8 @@ mod tests {
     #[tokio::test]
     async fn errors_are_listed_by_field() {
         let errors = vec![
-            ("user_id", "is required".into()),
-            ("id", "is \"odd\"".into()),
+            ("user_id".into(), "is required".into()),
+            ("id".into(), "is \"odd\"".into()),
         ];
         let expected = r#"{"message":"Validation failed","code":"validation_failed","errors":{"user_id":"is required","id":"is \"odd\""}}"#;
         assert_eq!(

@@ -1,9 +1,10 @@
 //! One connection: hyper on a socket that reports its progress to the deadlines.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -17,6 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::deadlines::{Connections, Progress};
+use super::stream::Stream;
 use crate::http::Api;
 use crate::limits::{HEAD_BYTES_MAX, HEADERS_MAX};
 
@@ -36,17 +38,18 @@ pub(super) fn protocol() -> http1::Builder {
     protocol
 }
 
-/// Serves `stream` until it ends, is overdue, or the drain ends it.
+/// Serves `stream`, which leads to `address`, until it ends, is overdue, or the drain ends it.
 ///
 /// Only a connection that is in use has hyper's state and buffers, which take 17 KiB: one that has been
 /// quiet for a while gives them up, and so thousands of idle ones cost little.
 pub(super) async fn serve(
     stream: TcpStream,
+    address: IpAddr,
     protocol: &http1::Builder,
     api: &Api,
     connections: &Connections,
 ) {
-    let open = connections.add();
+    let open = connections.add(address);
     let progress = &open.progress;
     let mut io = Io {
         stream,
@@ -59,28 +62,44 @@ pub(super) async fn serve(
             return;
         }
         progress.set_quiet(false);
-        // In a box, so that a quiet connection's task has no room for it.
-        match Box::pin(converse(io, protocol, api, connections)).await {
-            Some(quiet) => io = quiet,
-            None => return,
-        }
+        // In boxes, so that a quiet connection's task has no room for them.
+        io = match Box::pin(converse(io, protocol, api, connections)).await {
+            Next::Request(io) => io,
+            Next::Stream(io, stream) => match Box::pin(stream.send(io, api, connections)).await {
+                Some(io) => io,
+                None => return,
+            },
+            Next::End => return,
+        };
     }
 }
 
-/// Answers requests until the connection ends (`None`), or has been quiet for a while.
-async fn converse(
-    io: Io,
-    protocol: &http1::Builder,
-    api: &Api,
-    connections: &Connections,
-) -> Option<Io> {
+/// How a connection goes on without hyper's state.
+enum Next {
+    /// It is quiet, and waits for a request.
+    Request(Io),
+    /// The head of a stream was sent, and its events follow.
+    Stream(Io, Stream),
+    /// It does not.
+    End,
+}
+
+/// Answers requests until the connection ends, has been quiet for a while, or is to stream.
+async fn converse(io: Io, protocol: &http1::Builder, api: &Api, connections: &Connections) -> Next {
     let progress = Rc::clone(&io.progress);
+    let streamed = Cell::new(None);
     let service = service_fn(|request: Request<Incoming>| {
         progress.request_begun();
-        let progress = &progress;
+        let (progress, streamed) = (&progress, &streamed);
         async move {
-            let response = api.handle(request).await;
-            progress.request_ended();
+            let mut response = api.handle(request, &progress.peer).await;
+            match Stream::behind(&mut response) {
+                None => progress.request_ended(),
+                stream => {
+                    progress.stream_begun();
+                    streamed.set(stream);
+                }
+            }
             Ok::<_, Infallible>(response)
         }
     });
@@ -99,25 +118,28 @@ async fn converse(
             polled = Pin::new(&mut connection).poll(cx);
         }
         match polled {
-            Poll::Pending if progress.has_become_quiet() => Poll::Ready(true),
+            Poll::Pending if progress.has_become_quiet() || progress.head_is_sent() => {
+                Poll::Ready(true)
+            }
             Poll::Pending => Poll::Pending,
             // An error is the client's: it left, or did not speak HTTP and was told so.
             Poll::Ready(_) => Poll::Ready(false),
         }
     })
     .await;
-    goes_on.then(|| {
-        let parts = connection.into_parts();
-        debug_assert!(
-            parts.io.unread.is_empty(),
-            "a read that is served from it begins a head, and then the connection is not quiet"
-        );
-        Io {
-            // Copied, because even an empty piece would keep hyper's whole buffer.
-            unread: Bytes::copy_from_slice(&parts.read_buf),
-            ..parts.io
-        }
-    })
+    if !goes_on {
+        return Next::End;
+    }
+    let parts = connection.into_parts();
+    let io = Io {
+        // Copied, because even an empty piece would keep hyper's whole buffer.
+        unread: [&parts.read_buf[..], &parts.io.unread].concat().into(),
+        ..parts.io
+    };
+    match streamed.take() {
+        Some(stream) => Next::Stream(io, stream),
+        None => Next::Request(io),
+    }
 }
 
 thread_local! {
@@ -127,11 +149,11 @@ thread_local! {
 }
 
 /// A socket whose reads and writes are progress.
-struct Io {
-    stream: TcpStream,
+pub(super) struct Io {
+    pub(super) stream: TcpStream,
     /// What was read before, and is to be read again.
     unread: Bytes,
-    progress: Rc<Progress>,
+    pub(super) progress: Rc<Progress>,
 }
 
 impl Io {

@@ -8,6 +8,7 @@ mod deadlines;
 mod drain;
 mod listener;
 mod shutdown;
+mod stream;
 mod worker;
 
 use std::io;

@@ -37,13 +37,14 @@ mod registry;
 mod sale;
 mod snapshotter;
 mod state;
+mod support;
 #[cfg(test)]
 mod tests;
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-pub use crate::journal::record::{CatalogueKind, SaleTerms};
+pub use crate::journal::record::{CatalogueKind, NewItem, SaleTerms};
 pub use crate::journal::{CommitWaiters, Journal, JournalFailed, JournalStatus};
 pub use checkout::CheckoutRequest;
 pub use creation::{CreateError, NewCatalogue, NewSale};
@@ -52,6 +53,7 @@ pub use outcome::{CheckoutOutcome, Decision, PurchaseOutcome, StockFigures, Unav
 pub use sale::{Closing, ItemView, Sale, SaleStatus};
 pub use snapshotter::{Retention, Snapshotter, write_snapshot};
 pub use state::{Recovered, State, Visit};
+pub use support::{CheckoutState, CheckoutView, PurchaseMark, PurchasePage, PurchaseView};
 
 /// The calling thread's lane: threads with different lanes use different shards of a counter.
 fn lane() -> usize {

@@ -42,6 +42,8 @@ labels! {
         Sale = "sale",
         /// `GET /sales/{id}/items`
         SaleItems = "sale_items",
+        /// `GET /sales/{id}/stream`, up to its first event.
+        Stream = "stream",
         /// `GET /images/….svg`
         Image = "image",
         /// `GET /health`
@@ -54,6 +56,14 @@ labels! {
         Metrics = "metrics",
         /// `GET /`
         Page = "page",
+        /// `POST /admin/sales`
+        AdminSales = "admin_sales",
+        /// `POST /admin/sales/{id}/close`
+        AdminClose = "admin_close",
+        /// `GET /admin/sales/{id}/purchases`
+        AdminPurchases = "admin_purchases",
+        /// `GET /admin/checkouts/{code}`
+        AdminCheckout = "admin_checkout",
         /// Any other path.
         Unknown = "unknown",
     }
@@ -94,8 +104,18 @@ labels! {
         AlreadyProcessed = "already_processed",
         /// No sale has this id, or none is open.
         SaleNotFound = "sale_not_found",
+        /// A sale was created.
+        Created = "created",
+        /// The token of administration is missing or wrong.
+        Unauthorized = "unauthorized",
+        /// Administration takes no requests from there.
+        Forbidden = "forbidden",
+        /// The peer was wrong about the token too often.
+        TooManyFailures = "too_many_failures",
         /// No such path.
         NotFound = "not_found",
+        /// No more sales may be open at the same time.
+        TooManySales = "too_many_sales",
         /// The path does not take this method.
         MethodNotAllowed = "method_not_allowed",
         /// The body is over its bound.

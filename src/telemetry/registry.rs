@@ -15,6 +15,7 @@ pub struct WorkerTelemetry {
     connections_closed: AtomicU64,
     connections_refused: AtomicU64,
     connections_overdue: AtomicU64,
+    viewers: AtomicU64,
 }
 
 impl WorkerTelemetry {
@@ -41,6 +42,16 @@ impl WorkerTelemetry {
     /// Counts a connection that was closed because its client was too slow.
     pub fn connection_overdue(&self) {
         self.connections_overdue.fetch_add(1, Relaxed);
+    }
+
+    /// Counts a viewer of a sale who came.
+    pub fn viewer_came(&self) {
+        self.viewers.fetch_add(1, Relaxed);
+    }
+
+    /// Counts a viewer of a sale who left.
+    pub fn viewer_left(&self) {
+        self.viewers.fetch_sub(1, Relaxed);
     }
 }
 
@@ -109,6 +120,14 @@ impl Registry {
             sum.overdue += worker.connections_overdue.load(Relaxed);
         }
         sum
+    }
+
+    /// Those who watch a sale now, at all workers.
+    #[must_use]
+    pub fn viewers(&self) -> u64 {
+        let workers = self.workers.lock();
+        let viewers = workers.iter().map(|worker| worker.viewers.load(Relaxed));
+        viewers.sum()
     }
 
     /// The state of Postgres and Redis.

@@ -113,7 +113,11 @@ pub struct Client {
 
 impl Client {
     pub fn connect(addr: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect_timeout(&addr, PATIENCE)?;
+        Self::over(TcpStream::connect_timeout(&addr, PATIENCE)?, addr)
+    }
+
+    /// Speaks over `stream`, which leads to `addr`.
+    pub fn over(stream: TcpStream, addr: SocketAddr) -> io::Result<Self> {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         stream.set_nodelay(true)?;
@@ -146,6 +150,19 @@ impl Client {
     /// Reads one answer to a request that was not `HEAD`.
     pub fn read(&mut self) -> io::Result<Answer> {
         self.read_answer(false)
+    }
+
+    /// The next chunk of a body whose head was read; `None` when it was the last one.
+    pub fn read_chunk(&mut self) -> io::Result<Option<Vec<u8>>> {
+        let length = self.read_line()?;
+        let length = usize::from_str_radix(&length, 16)
+            .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, length))?;
+        let mut chunk = vec![0; length];
+        self.stream.read_exact(&mut chunk)?;
+        match &*self.read_line()? {
+            "" => Ok((length > 0).then_some(chunk)),
+            line => Err(io::Error::new(io::ErrorKind::InvalidData, line)),
+        }
     }
 
     fn read_answer(&mut self, only_head: bool) -> io::Result<Answer> {

@@ -1,4 +1,5 @@
-//! What the server's memory holds: an idle connection, and a user with an open checkout of one item.
+//! What the server's memory holds: an idle connection, one over which a sale is watched, and a user with
+//! an open checkout of one item.
 //! Runs the real server on a journal of its own, and asks the kernel for its anonymous memory before
 //! and after. The engine alone, without sockets, is measured beside it, in this process. Exit code 1
 //! says that a figure is over its bar.
@@ -30,6 +31,8 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// Most bytes that an idle connection may take.
 const CONNECTION_BYTES_MAX: f64 = 16.0 * 1024.0;
+/// Most bytes that a connection may take over which a sale is watched.
+const VIEWER_BYTES_MAX: f64 = 16.0 * 1024.0;
 /// Most bytes that a user with an open checkout of one item may take.
 const USER_BYTES_MAX: f64 = 250.0;
 /// Items of the sale, which is as many as one may have.
@@ -41,13 +44,13 @@ const STILL_BYTES: u64 = 64 * 1024;
 const PAUSE: Duration = Duration::from_millis(300);
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Measures the server's memory per idle connection and per user.
+/// Measures the server's memory per idle connection, per viewer and per user.
 #[derive(Parser)]
 struct Arguments {
     /// The server's binary; by default the one beside this
     #[arg(long)]
     server: Option<PathBuf>,
-    /// Idle connections
+    /// Connections: idle ones, and then as many over which a sale is watched
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
     connections: u32,
     /// Users, each with one item checked out
@@ -67,10 +70,15 @@ fn main() -> Result<ExitCode> {
     raise_file_limit(u64::from(arguments.connections.max(arguments.shared)) + 64)?;
     // First, while this process holds nothing else.
     let in_engine = engine_bytes_per_user(arguments.users)?;
-    let connection = bytes_per_connection(&server, arguments.connections)?;
+    let connection = bytes_per_connection(&server, arguments.connections, |_| Ok(()))?;
+    let viewer = bytes_per_connection(&server, arguments.connections, Connection::watch)?;
     let user = bytes_per_user(&server, arguments.users, arguments.shared)?;
     println!(
         "idle connection: {connection:.0} bytes (of {}, bar {CONNECTION_BYTES_MAX})",
+        arguments.connections
+    );
+    println!(
+        "viewer of a sale: {viewer:.0} bytes (of {}, bar {VIEWER_BYTES_MAX})",
         arguments.connections
     );
     println!(
@@ -78,7 +86,8 @@ fn main() -> Result<ExitCode> {
         arguments.users
     );
     println!("user with a checkout, engine alone: {in_engine:.1} bytes");
-    let is_fine = connection <= CONNECTION_BYTES_MAX && user <= USER_BYTES_MAX;
+    let is_fine =
+        connection <= CONNECTION_BYTES_MAX && viewer <= VIEWER_BYTES_MAX && user <= USER_BYTES_MAX;
     Ok(if is_fine {
         ExitCode::SUCCESS
     } else {
@@ -180,7 +189,13 @@ impl Connection {
         Ok(self.0.get_mut().write_all(head.as_bytes())?)
     }
 
-    /// Reads an answer, which must be a 200, to its end.
+    /// Watches the sale from now on.
+    fn watch(&mut self) -> Result<()> {
+        self.ask("GET /sales/1/stream")?;
+        self.take_answer()
+    }
+
+    /// Reads an answer, which must be a 200, to its end; of a stream, the head.
     fn take_answer(&mut self) -> Result<()> {
         let (mut status, mut length) = (String::new(), 0);
         self.0.read_line(&mut status)?;
@@ -233,12 +248,18 @@ fn per_one(before: u64, after: u64, count: u32) -> f64 {
     after.saturating_sub(before) as f64 / f64::from(count)
 }
 
-fn bytes_per_connection(server: &Path, count: u32) -> Result<f64> {
+/// What one of `count` connections takes when `prepare` was done to each.
+fn bytes_per_connection(
+    server: &Path,
+    count: u32,
+    prepare: impl FnMut(&mut Connection) -> Result<()>,
+) -> Result<f64> {
     let server = Server::start(server)?;
     // What the first connections bring with them for good is not the connections' own.
     drop(server.connect(64)?);
     let before = server.memory()?;
-    let connections = server.connect(count)?;
+    let mut connections = server.connect(count)?;
+    connections.iter_mut().try_for_each(prepare)?;
     let after = server.memory()?;
     drop(connections);
     Ok(per_one(before, after, count))

@@ -120,6 +120,8 @@ pub struct Case {
     pub medium: Medium,
     /// `JOURNAL_DURABILITY`.
     pub durability: &'static str,
+    /// `SALE_HOLD_SECONDS`.
+    pub hold_seconds: u32,
     /// Connections, where they are not what is compared.
     pub connections: usize,
     /// With what it is compared.
@@ -132,7 +134,7 @@ const fn case(
     name: &'static str,
     title: &'static str,
     workload: Workload,
-    (medium, durability): (Medium, &'static str),
+    (medium, durability, hold_seconds): (Medium, &'static str, u32),
     connections: usize,
     beside: Beside,
     bars: Bars,
@@ -143,21 +145,24 @@ const fn case(
         workload,
         medium,
         durability,
+        hold_seconds,
         connections,
         beside,
         bars,
     }
 }
 
-const DISK: (Medium, &str) = (Medium::Disk, "fsync");
-const TMPFS: (Medium, &str) = (Medium::Tmpfs, "fsync");
-const OS: (Medium, &str) = (Medium::Disk, "os");
+const DISK: (Medium, &str, u32) = (Medium::Disk, "fsync", 0);
+const TMPFS: (Medium, &str, u32) = (Medium::Tmpfs, "fsync", 0);
+const OS: (Medium, &str, u32) = (Medium::Disk, "os", 0);
+/// A checkout holds its item for so long that no hold runs out meanwhile.
+const HELD: (Medium, &str, u32) = (Medium::Tmpfs, "fsync", 600);
 
 /// All rows, in the order in which they are measured.
 #[rustfmt::skip]
-pub const CASES: [Case; 15] = {
+pub const CASES: [Case; 17] = {
     use Beside::{BareHyper, BareHyperAtHalfRate, BareHyperWithSinks, FewerConnections, FewerUsers};
-    use Workload::{Active, Checkout, ManyUsers, Purchase, SoldOut};
+    use Workload::{Active, Buy, Checkout, ManyUsers, Purchase, SoldOut};
     [
         case("sold-out-64", "sold-out refusal", SoldOut, DISK, 64, BareHyper, throughput(1.10, 0.95)),
         case("active-64", "GET /sales/active", Active, DISK, 64, BareHyper, throughput(1.10, 0.95)),
@@ -176,6 +181,8 @@ pub const CASES: [Case; 15] = {
         case("flat-users-known", "refusal of known users", ManyUsers, DISK, 64, FewerUsers(1_000, 1_000_000), FLAT),
         case("flat-users-new", "checkout of new users, durability os", Checkout, OS, 64, FewerUsers(1_000, 1_000_000), FLAT),
         case("flat-connections", "sold-out refusal", SoldOut, DISK, 0, FewerConnections(10, 10_000), FLAT),
+        case("buy-held-64", "checkout and purchase with holds, fsync, tmpfs", Buy, HELD, 64, BareHyper, throughput(1.20, 0.90)),
+        case("buy-tmpfs-64", "the same without holds", Buy, TMPFS, 64, BareHyper, throughput(1.20, 0.90)),
     ]
 };
 

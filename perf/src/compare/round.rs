@@ -100,7 +100,10 @@ fn start_server(case: &Case, side: &Side, path: &Path, disk: &Path) -> Result<St
     if side.users > 0 {
         prefill(&journal_dir(dir.path()), KNOWN_USERS, side.users)?;
     }
-    let mut settings = vec![("JOURNAL_DURABILITY", case.durability.to_owned())];
+    let mut settings = vec![
+        ("JOURNAL_DURABILITY", case.durability.to_owned()),
+        ("SALE_HOLD_SECONDS", case.hold_seconds.to_string()),
+    ];
     let with_sinks = case.beside == Beside::BareHyperWithSinks;
     let sinks = with_sinks.then(Sinks::start);
     settings.extend(sinks.iter().flat_map(Sinks::settings));
@@ -119,15 +122,21 @@ fn answer_bytes(workload: Workload, server: &Running) -> Result<usize> {
     let last = SALE_ITEMS - 1;
     let checkout =
         |user: &str, item| server.ask("POST", &format!("/checkout?user_id={user}&id=ITM-1-{item}"));
-    let purchase = |user: &str, item| {
-        let answer = checkout(user, item)?;
-        let answer: serde_json::Value = serde_json::from_str(&answer)?;
+    let purchase_of = |answer: &str| {
+        let answer: serde_json::Value = serde_json::from_str(answer)?;
         let code = answer["code"].as_str().context("a checkout has a code")?;
         server.ask("POST", &format!("/purchase?code={code}"))
     };
+    let purchase = |user: &str, item| purchase_of(&checkout(user, item)?);
     let answer = match workload {
         Workload::Checkout | Workload::ManyUsers => checkout("sample", last)?,
         Workload::Purchase => purchase("sample", last)?,
+        Workload::Buy => {
+            // One request of each kind: the mean of both.
+            let first = checkout("sample", last)?;
+            let second = purchase_of(&first)?;
+            return Ok((first.len() + second.len()) / 2);
+        }
         Workload::Active => server.ask("GET", "/sales/active")?,
         Workload::SoldOut => {
             purchase("sample", 0)?;

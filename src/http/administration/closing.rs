@@ -1,0 +1,32 @@
+//! `POST /admin/sales/{id}/close`
+
+use std::sync::Arc;
+
+use crate::http::Api;
+use crate::http::answer::{self, Answer};
+use crate::http::looking::write_sale;
+use crate::http::problem::Problem;
+use crate::telemetry::Outcome;
+
+/// Ends a sale at once and for good. A sale that was closed before stays closed. Answers when that is
+/// on the disk.
+pub(super) async fn close(api: &Api, id: &str) -> Result<Answer, Problem> {
+    let sale = super::find_sale(api, super::sale_id(id)?).await?;
+    if sale.closing().is_none() {
+        super::check_available(&api.engine)?;
+        let (engine, id) = (Arc::clone(&api.engine), sale.id());
+        // It locks out all buyers of the sale, one after the other.
+        let close = move || Ok(engine.close_sale(id));
+        if let Some(Some(_)) = api.administration.aside.run(close).await? {
+            tracing::info!(sale = %id, "sale closed as asked");
+        }
+    }
+    let closing = sale.closing().ok_or_else(Problem::internal)?;
+    super::durable(api, closing.lsn).await?;
+    let body = answer::body(|out| {
+        out.extend_from_slice(b"{\"data\":");
+        write_sale(&sale, api.engine.clock().now(), out);
+        out.push(b'}');
+    });
+    Ok(Answer::json(Outcome::Ok, body))
+}

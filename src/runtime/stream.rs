@@ -1,0 +1,144 @@
+//! A stream of events, sent without hyper. Hyper has written the head; for each viewer it would keep
+//! its state and buffers, and could gather events for one who takes none.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use hyper::body::{Buf, Bytes};
+use hyper::header::CONNECTION;
+use hyper::rt::Write;
+use hyper::{Response, Version};
+use socket2::SockRef;
+use tokio::io::ReadBuf;
+
+use super::connection::Io;
+use super::deadlines::Connections;
+use crate::http::{Api, Payload, Viewer};
+use crate::limits::STREAM_UNSENT_BYTES_MAX;
+
+/// The chunk that ends a chunked body.
+const LAST_CHUNK: Bytes = Bytes::from_static(b"0\r\n\r\n");
+
+/// The events that follow the head of an answer.
+pub(super) struct Stream {
+    viewer: Viewer,
+    /// Every event is a chunk; otherwise the end of the connection is that of the stream.
+    is_chunked: bool,
+    /// The connection takes another request behind it.
+    is_followed: bool,
+    /// What is under way.
+    unsent: Bytes,
+    has_ended: bool,
+}
+
+impl Stream {
+    /// The stream that `response` promises, which then has no body of its own any more; `None` when it
+    /// is an ordinary answer.
+    pub(super) fn behind(response: &mut Response<Payload>) -> Option<Self> {
+        let viewer = response.body_mut().take_viewer()?;
+        let is_chunked = response.version() == Version::HTTP_11;
+        Some(Self {
+            viewer,
+            is_chunked,
+            is_followed: is_chunked && !response.headers().contains_key(CONNECTION),
+            unsent: Bytes::new(),
+            has_ended: false,
+        })
+    }
+
+    /// Sends events on `io` until there are no more. `None` when the connection has to end: it takes no
+    /// other request, the client left or is overdue, or takes nothing while the server drains.
+    pub(super) async fn send(
+        mut self,
+        mut io: Io,
+        api: &Api,
+        connections: &Connections,
+    ) -> Option<Io> {
+        io.progress.set_quiet(true);
+        limit_unsent(&io, STREAM_UNSENT_BYTES_MAX);
+        let is_complete = poll_fn(|cx| {
+            if io.progress.is_overdue() {
+                api.telemetry().connection_overdue();
+                return Poll::Ready(false);
+            }
+            match self.poll_send(&mut io, cx) {
+                Poll::Ready(sent) => Poll::Ready(sent.is_ok()),
+                Poll::Pending if io.progress.is_blocked() && connections.is_draining() => {
+                    Poll::Ready(false)
+                }
+                Poll::Pending if has_left(&io, cx) => Poll::Ready(false),
+                Poll::Pending => Poll::Pending,
+            }
+        })
+        .await;
+        if !(is_complete && self.is_followed) {
+            return None;
+        }
+        limit_unsent(&io, NO_LIMIT_OF_ITS_OWN);
+        io.progress.request_ended();
+        Some(io)
+    }
+
+    /// Sends what there is to tell; ready at the end of the stream.
+    fn poll_send(&mut self, io: &mut Io, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            while !self.unsent.is_empty() {
+                match ready!(Pin::new(&mut *io).poll_write(cx, &self.unsent))? {
+                    0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                    sent => self.unsent.advance(sent),
+                }
+            }
+            // Even an empty rest would keep the whole event.
+            self.unsent = Bytes::new();
+            if self.has_ended {
+                return Poll::Ready(Ok(()));
+            }
+            let event = ready!(self.viewer.poll_next(cx));
+            self.has_ended = event.is_none();
+            self.unsent = match event {
+                Some(event) if self.is_chunked => chunk(&event),
+                Some(event) => event,
+                None if self.is_chunked => LAST_CHUNK,
+                None => Bytes::new(),
+            };
+        }
+    }
+}
+
+fn chunk(data: &[u8]) -> Bytes {
+    let mut chunk = format!("{:x}\r\n", data.len()).into_bytes();
+    chunk.extend_from_slice(data);
+    chunk.extend_from_slice(b"\r\n");
+    chunk.into()
+}
+
+/// What the kernel takes for the system's setting.
+const NO_LIMIT_OF_ITS_OWN: u32 = 0;
+
+/// Has the kernel take no more bytes once so many wait to be sent.
+fn limit_unsent(io: &Io, bytes_max: u32) {
+    // A kernel that cannot do this keeps more for those who are slow, which harms nobody else.
+    let _ = SockRef::from(&io.stream).set_tcp_notsent_lowat(bytes_max);
+}
+
+/// Whether the client has closed its side, which it does when it does not want more; otherwise the task
+/// is woken when it does.
+fn has_left(io: &Io, cx: &mut Context<'_>) -> bool {
+    let mut first = [0];
+    let peeked = io.stream.poll_peek(cx, &mut ReadBuf::new(&mut first));
+    matches!(peeked, Poll::Ready(Ok(0) | Err(_)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_say_their_length_in_hexadecimal() {
+        assert_eq!(chunk(b":\n\n"), "3\r\n:\n\n\r\n");
+        let long = chunk(&[b'x'; 300]);
+        assert!(long.starts_with(b"12c\r\nx") && long.ends_with(b"x\r\n"));
+    }
+}

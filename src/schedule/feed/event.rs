@@ -1,0 +1,89 @@
+//! The state of a sale as an event of an event stream.
+
+use super::rate::Rate;
+use crate::sale::{Sale, SaleStatus, StockFigures};
+use crate::types::{SaleId, Timestamp};
+
+/// The event that tells the state of `sale`, and whether it is the last one that there will be.
+pub(super) fn of(sale: &Sale, now: Timestamp, now_us: u64, rate: &mut Rate) -> (String, bool) {
+    // Before the figures: what is sold by then is final.
+    let closing = sale.closing();
+    let figures = sale.figures();
+    if let Some(closing) = closing {
+        let ended_at = closing.at.min(sale.ended_at());
+        return (closed(sale.id(), figures, ended_at), true);
+    }
+    let stock = Stock {
+        sale: sale.id(),
+        figures,
+        rate: rate.at(now_us, figures.sold),
+        ends_at: sale.ended_at(),
+        active: sale.status(now) == SaleStatus::Active,
+    };
+    (stock.event(), false)
+}
+
+/// What a viewer sees of a sale that is not closed.
+struct Stock {
+    sale: SaleId,
+    figures: StockFigures,
+    /// Units sold per second.
+    rate: f64,
+    ends_at: Timestamp,
+    active: bool,
+}
+
+impl Stock {
+    fn event(&self) -> String {
+        let Self {
+            sale,
+            figures,
+            rate,
+            ends_at,
+            active,
+        } = self;
+        let (total, sold, held) = (figures.total, figures.sold, figures.held);
+        let remaining = figures.free();
+        format!(
+            "event: stock\n\
+             data: {{\"sale_id\":\"{sale}\",\"total\":{total},\"remaining\":{remaining},\"sold\":{sold},\
+             \"held\":{held},\"rate\":{rate:.1},\"ends_at\":\"{ends_at}\",\"active\":{active}}}\n\n"
+        )
+    }
+}
+
+fn closed(sale: SaleId, figures: StockFigures, ended_at: Timestamp) -> String {
+    let (sold, total) = (figures.sold, figures.total);
+    format!(
+        "event: closed\n\
+         data: {{\"sale_id\":\"{sale}\",\"sold\":{sold},\"total\":{total},\"ended_at\":\"{ended_at}\"}}\n\n"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_two_lines_and_its_data_json() {
+        let stock = Stock {
+            sale: SaleId(1),
+            figures: StockFigures {
+                total: 10_000,
+                sold: 10,
+                held: 3,
+            },
+            rate: 12.46,
+            ends_at: Timestamp::from_seconds(3600),
+            active: true,
+        };
+        let expected = "event: stock\n\
+             data: {\"sale_id\":\"1\",\"total\":10000,\"remaining\":9987,\"sold\":10,\"held\":3,\
+             \"rate\":12.5,\"ends_at\":\"1970-01-01T01:00:00Z\",\"active\":true}\n\n";
+        assert_eq!(stock.event(), expected);
+        let data = expected.lines().nth(1).expect("two lines");
+        let data = data.strip_prefix("data: ").expect("data");
+        let json: serde_json::Value = serde_json::from_str(data).expect("JSON");
+        assert_eq!(json["rate"], 12.5);
+    }
+}
