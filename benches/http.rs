@@ -4,12 +4,13 @@
 
 mod common;
 
+use std::net::Ipv4Addr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::{BatchSize, Criterion, Throughput};
-use flashsale::http::{Api, Payload};
+use flashsale::http::{Administration, Api, Payload, Peer, SaleDefaults};
 use flashsale::journal::CommitWaiters;
 use flashsale::schedule::feed::Feeds;
 use flashsale::telemetry::Registry;
@@ -27,6 +28,17 @@ const ITEMS: u32 = 1_000_000;
 /// Requests that wait for the disk together.
 const CONCURRENT: usize = 64;
 
+const DEFAULTS: SaleDefaults = SaleDefaults {
+    interval_seconds: 3_600,
+    max_items_per_user: 10,
+    hold_seconds: 0,
+    seed: 0,
+};
+
+fn peer() -> Peer {
+    Peer::new(Ipv4Addr::LOCALHOST.into())
+}
+
 fn api(hall: &Hall) -> Api {
     let waiters = CommitWaiters::new(Arc::clone(hall.engine.journal()));
     Api::new(
@@ -34,6 +46,7 @@ fn api(hall: &Hall) -> Api {
         waiters,
         Arc::new(Registry::new()),
         Feeds::new(Arc::clone(&hall.engine)),
+        Arc::new(Administration::new(None, DEFAULTS)),
         0,
     )
 }
@@ -54,7 +67,7 @@ fn at_once(criterion: &mut Criterion) {
     let sold = hall.checkout("winner", "ITM-1-0");
     let bought = hall.engine.purchase(sold, None).lsn.expect("a record");
     hall.engine.journal().wait(bought).expect("the disk works");
-    let api = api(&hall);
+    let (api, peer) = (api(&hall), peer());
     let percents = "user_id=%C3%84da%20L.&item_id=ITM-1%2D5000&quantity=1&utm=%20a%20b&sale_id=1";
     let cases = [
         ("livez", 200, request(Method::GET, "/livez")),
@@ -85,7 +98,7 @@ fn at_once(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("http/at_once");
     for (name, status, asked) in cases {
         let answer = |request| -> Response<Payload> {
-            let answer = api.handle(request).now_or_never();
+            let answer = api.handle(request, &peer).now_or_never();
             answer.expect("it waits for nothing")
         };
         assert_eq!(answer(asked.clone()).status(), status, "{name}");
@@ -137,14 +150,15 @@ fn answer_all(hall: &Hall, requests: Vec<Request<Empty<Bytes>>>) -> Duration {
         let api = Rc::new(api(hall));
         let driven = Rc::clone(&api);
         let driver = spawn_local(async move { driven.drive().await });
-        let mut requests = requests.into_iter();
+        let (mut requests, peer) = (requests.into_iter(), peer());
         let started = Instant::now();
         loop {
             let together: Vec<_> = requests.by_ref().take(CONCURRENT).collect();
             if together.is_empty() {
                 break;
             }
-            let answers = join_all(together.into_iter().map(|request| api.handle(request))).await;
+            let handle = |request| api.handle(request, &peer);
+            let answers = join_all(together.into_iter().map(handle)).await;
             assert!(answers.iter().all(|answer| answer.status() == 200));
         }
         let time = started.elapsed();

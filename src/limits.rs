@@ -52,7 +52,7 @@ pub const ITEMS_PER_RECORD_MAX: usize = 40;
 pub const PENDING_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Threads that may append to a journal at the same time. Each may overshoot
 /// [`PENDING_BYTES_MAX`] by one record.
-pub const APPENDERS_MAX: usize = 260;
+pub const APPENDERS_MAX: usize = 272;
 /// Smallest segment, in bytes.
 pub const SEGMENT_BYTES_MIN: u64 = 4 * 1024 * 1024;
 /// Largest segment, in bytes.
@@ -86,6 +86,28 @@ pub const FIRST_BYTE_SECONDS_MAX: u32 = 10;
 pub const HEAD_SECONDS_MAX: u32 = 5;
 /// Seconds for a request's body to arrive.
 pub const BODY_SECONDS_MAX: u32 = 10;
+/// Longest request body of administration, in bytes: the longest list of items, with long texts.
+pub const ADMIN_BODY_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Longest of these bodies that counts as small, in bytes.
+pub const ADMIN_SMALL_BODY_BYTES_MAX: usize = 1024 * 1024;
+/// Small bodies of administration that are taken at the same time. Of larger ones it is one.
+pub const ADMIN_SMALL_BODIES_MAX: usize = 4;
+/// Seconds for a body of administration to arrive, as long as it goes on within [`BODY_SECONDS_MAX`].
+pub const ADMIN_BODY_SECONDS_MAX: u32 = 300;
+/// Requests of administration that have a thread of their own at the same time.
+pub const ADMIN_THREADS_MAX: usize = 8;
+/// Fields that are complained about in one answer.
+pub const ADMIN_ERRORS_MAX: usize = 100;
+/// Failures to authenticate after which a peer is locked out of administration.
+pub const AUTHENTICATION_FAILURES_MAX: u32 = 10;
+/// Seconds within which they count, and until whose end it is locked out.
+pub const AUTHENTICATION_WINDOW_SECONDS: u32 = 60;
+/// Peers whose failures are remembered.
+pub const AUTHENTICATION_PEERS_MAX: usize = 4_096;
+/// Seconds that the start of a new sale may lie in the past.
+pub const SALE_LATE_SECONDS_MAX: u32 = 60;
+/// Seconds that the start of a new sale may lie ahead (a year).
+pub const SALE_AHEAD_SECONDS_MAX: u32 = 31_536_000;
 /// Seconds that a drain may take before the server leaves anyway.
 pub const DRAIN_SECONDS_MAX: u32 = 30;
 /// `Retry-After` of a 503, in seconds.
@@ -195,6 +217,11 @@ const _: () = {
     // A quarter of the smallest segment must hold a record, because that is what may be pending.
     assert!(RECORD_BYTES_MAX as u64 * 4 <= SEGMENT_BYTES_MIN);
     assert!(BODY_BYTES_MAX >= ID_BYTES_MAX * 2 + IDEMPOTENCY_KEY_BYTES_MAX + 256);
+    assert!(BODY_BYTES_MAX < ADMIN_SMALL_BODY_BYTES_MAX);
+    assert!(ADMIN_SMALL_BODY_BYTES_MAX < ADMIN_BODY_BYTES_MAX);
+    assert!(BODY_SECONDS_MAX < ADMIN_BODY_SECONDS_MAX);
+    // Each of its threads may append.
+    assert!(WORKERS_MAX + ADMIN_THREADS_MAX < APPENDERS_MAX);
     assert!(PAGE_ITEMS_DEFAULT <= PAGE_ITEMS_MAX);
     assert!(SALE_ITEMS_MAX < u32::MAX);
     // The units of a sale fit into what Postgres counts with, and Lua in Redis, which has doubles.

@@ -15,12 +15,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
 
+use secrecy::ExposeSecret;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::followers::Followers;
 use crate::config::{self, Config};
 use crate::env::{Clock, OsEntropy, RealDisk, SystemClock};
-use crate::http::Api;
+use crate::http::{Administration, Api, SaleDefaults};
 use crate::journal::{CommitWaiters, Durability, JournalError, Opening, Options, Tools};
 use crate::limits;
 use crate::reconcile::SinkError;
@@ -196,6 +197,7 @@ fn start_server(
     let address = server.address();
     let started_us = engine.clock().monotonic_us();
     let engine = Arc::clone(engine);
+    let administration = Arc::new(administration(config));
     let make_api = move |_worker| {
         let waiters = CommitWaiters::new(Arc::clone(engine.journal()));
         Rc::new(Api::new(
@@ -203,12 +205,24 @@ fn start_server(
             waiters,
             Arc::clone(&telemetry),
             Arc::clone(&feeds),
+            Arc::clone(&administration),
             started_us,
         ))
     };
     let running = server.start(make_api, shutdown)?;
     tracing::info!(workers, "listening on http://{address}");
     Ok(running)
+}
+
+fn administration(config: &Config) -> Administration {
+    let token = config.admin.token.as_ref();
+    let defaults = SaleDefaults {
+        interval_seconds: seconds(config.sale.interval),
+        max_items_per_user: config.sale.max_items_per_user,
+        hold_seconds: config.sale.hold.map_or(0, seconds),
+        seed: config.sale.seed,
+    };
+    Administration::new(token.map(ExposeSecret::expose_secret), defaults)
 }
 
 fn announce_sale(engine: &Engine) {

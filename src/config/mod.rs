@@ -193,7 +193,7 @@ pub struct SaleConfig {
 /// The operator's part of the API.
 #[derive(Clone, Debug)]
 pub struct AdminConfig {
-    /// The bearer token; `None` closes that part of the API.
+    /// The bearer token; with `None` only requests from this machine are taken.
     pub token: Option<SecretString>,
 }
 

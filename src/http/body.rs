@@ -14,12 +14,11 @@ where
     if body.is_end_stream() {
         return Ok(Bytes::new());
     }
-    if body.size_hint().lower() > BODY_BYTES_MAX as u64 {
-        return Err(Problem::payload_too_large());
-    }
+    check_length(body.size_hint().lower())?;
     let Some(first) = next_piece(&mut body).await? else {
         return Ok(Bytes::new());
     };
+    check_length(first.len() as u64)?;
     let Some(second) = next_piece(&mut body).await? else {
         return Ok(first);
     };
@@ -27,9 +26,7 @@ where
     whole.extend_from_slice(&first);
     let mut piece = second;
     loop {
-        if whole.len() + piece.len() > BODY_BYTES_MAX {
-            return Err(Problem::payload_too_large());
-        }
+        check_length((whole.len() + piece.len()) as u64)?;
         whole.extend_from_slice(&piece);
         match next_piece(&mut body).await? {
             Some(next) => piece = next,
@@ -38,8 +35,16 @@ where
     }
 }
 
+fn check_length(bytes: u64) -> Result<(), Problem> {
+    if bytes > BODY_BYTES_MAX as u64 {
+        Err(Problem::payload_too_large())
+    } else {
+        Ok(())
+    }
+}
+
 /// The next data of `body`; trailers are skipped. `None` at its end.
-async fn next_piece<B>(body: &mut B) -> Result<Option<Bytes>, Problem>
+pub(super) async fn next_piece<B>(body: &mut B) -> Result<Option<Bytes>, Problem>
 where
     B: Body<Data = Bytes> + Unpin,
 {
@@ -48,7 +53,6 @@ where
             return Err(Problem::body_incomplete());
         };
         match frame.into_data() {
-            Ok(data) if data.len() > BODY_BYTES_MAX => return Err(Problem::payload_too_large()),
             Ok(data) if !data.is_empty() => return Ok(Some(data)),
             _ => {}
         }

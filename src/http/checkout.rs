@@ -51,7 +51,8 @@ impl TryFrom<CheckoutOutcome> for Answer {
                 Problem::missing(Outcome::ItemNotFound, "Item not found")
             }
             CheckoutOutcome::QuantityNotAllowed { max } => {
-                Problem::validation(vec![("quantity", format!("must be 1 to {max}").into())])
+                let wrong = format!("must be 1 to {max}");
+                Problem::validation(vec![("quantity".into(), wrong.into())])
             }
             CheckoutOutcome::SaleNotActive => sale_not_active(),
             CheckoutOutcome::UserLimitExceeded { limit } => {

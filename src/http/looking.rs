@@ -32,7 +32,8 @@ pub(super) fn sale(api: &Api, id: &str) -> Result<Answer, Problem> {
     Ok(shown_sale(&*find(api, id)?, api.engine.clock().now()))
 }
 
-fn shown_sale(sale: &Sale, now: Timestamp) -> Answer {
+/// A sale as an answer.
+pub(super) fn shown_sale(sale: &Sale, now: Timestamp) -> Answer {
     let mut body = Vec::with_capacity(192);
     write_sale(sale, now, &mut body);
     Answer::shown(JSON, body)
@@ -95,10 +96,16 @@ pub(super) fn sale_items(api: &Api, id: &str, uri: &Uri) -> Result<Answer, Probl
     page(body, uri, (next < sale.item_count()).then_some(next))
 }
 
+/// The sale that a path names.
 pub(super) fn find(api: &Api, id: &str) -> Result<std::sync::Arc<Sale>, Problem> {
     let id: Option<SaleId> = id.parse().ok();
     id.and_then(|id| api.engine.sale(id))
-        .ok_or_else(|| Problem::missing(Outcome::SaleNotFound, "Sale not found"))
+        .ok_or_else(sale_not_found)
+}
+
+/// No sale has the id that a path names.
+pub(super) fn sale_not_found() -> Problem {
+    Problem::missing(Outcome::SaleNotFound, "Sale not found")
 }
 
 fn page_limit(parameters: &mut Parameters<'_>) -> u32 {

@@ -7,6 +7,7 @@
 //! **Invariant:** a handler decides without suspending, lets go of the request, and only then
 //! waits for the disk. A client that leaves can neither undo nor duplicate what was decided.
 
+mod administration;
 mod answer;
 mod audience;
 mod body;
@@ -19,6 +20,7 @@ mod metrics;
 mod pages;
 mod parameters;
 mod payload;
+mod peer;
 mod problem;
 mod purchase;
 mod route;
@@ -32,9 +34,11 @@ use hyper::body::{Body, Bytes};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response};
 
+pub use self::administration::{Administration, SaleDefaults};
 use self::answer::Answer;
 use self::audience::Audience;
 pub use self::payload::Payload;
+pub use self::peer::Peer;
 use self::problem::{Format, Problem};
 use self::route::Path;
 pub use self::stage::Viewer;
@@ -51,6 +55,7 @@ pub struct Api {
     registry: Arc<Registry>,
     telemetry: Arc<WorkerTelemetry>,
     audience: Rc<Audience>,
+    administration: Arc<Administration>,
     started_us: u64,
 }
 
@@ -64,6 +69,7 @@ impl Api {
         waiters: Rc<CommitWaiters>,
         registry: Arc<Registry>,
         feeds: Arc<Feeds>,
+        administration: Arc<Administration>,
         started_us: u64,
     ) -> Self {
         let telemetry = registry.add_worker();
@@ -74,13 +80,14 @@ impl Api {
             registry,
             telemetry,
             audience,
+            administration,
             started_us,
         }
     }
 
-    /// Answers one request, whatever it is. The body of the answer may be a stream, whose events belong
-    /// behind the head as they come.
-    pub async fn handle<B>(&self, request: Request<B>) -> Response<Payload>
+    /// Answers one request of `peer`, whatever it is. The body of the answer may be a stream, whose
+    /// events belong behind the head as they come.
+    pub async fn handle<B>(&self, request: Request<B>, peer: &Peer) -> Response<Payload>
     where
         B: Body<Data = Bytes> + Unpin,
     {
@@ -89,6 +96,9 @@ impl Api {
         let (route, format) = (path.route(), Format::asked_by(request.headers()));
         let answer = match path.check_method(request.method()) {
             Err(problem) => Err(problem),
+            Ok(()) if matches!(path, Path::Admin(_)) => {
+                Box::pin(administration::answer(self, request, peer)).await
+            }
             Ok(()) if !path.sells() => self.show(&path, &request),
             Ok(()) if request.body().is_end_stream() => {
                 let decided = self.decide_without_body(route, request);
@@ -156,7 +166,9 @@ impl Api {
             Path::Readyz => health::readyz(self, uri.query()),
             Path::Metrics => Ok(metrics::metrics(self)),
             Path::Page => Ok(pages::sale_page(self, request.headers())),
-            Path::Checkout | Path::Purchase | Path::Unknown => Err(Problem::not_found()),
+            Path::Checkout | Path::Purchase | Path::Admin(_) | Path::Unknown => {
+                Err(Problem::not_found())
+            }
         }
     }
 

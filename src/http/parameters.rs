@@ -94,14 +94,7 @@ impl<'a> Parameters<'a> {
         if body.is_empty() {
             return;
         }
-        let content_type = headers
-            .get(CONTENT_TYPE)
-            .map_or(&b""[..], |value| value.as_bytes());
-        let essence = content_type
-            .split(|&b| b == b';')
-            .next()
-            .unwrap_or_default()
-            .trim_ascii();
+        let essence = media_type(headers);
         if essence.eq_ignore_ascii_case(b"application/x-www-form-urlencoded") {
             match std::str::from_utf8(body) {
                 Ok(form) => self.add_form("body", form),
@@ -189,15 +182,15 @@ impl<'a> Parameters<'a> {
         let wrong = wrong.into();
         for name in field.names() {
             if !self.errors.iter().any(|(noted, _)| noted == name) {
-                self.errors.push((name, wrong.clone()));
+                self.errors.push((Cow::Borrowed(name), wrong.clone()));
             }
         }
     }
 
     /// Notes what is wrong with something that is not a parameter, such as a header.
     pub(super) fn wrong_as(&mut self, name: &'static str, wrong: Malformed) {
-        if !self.errors.iter().any(|&(noted, _)| noted == name) {
-            self.errors.push((name, wrong.0.into()));
+        if !self.errors.iter().any(|(noted, _)| noted == name) {
+            self.errors.push((name.into(), wrong.0.into()));
         }
     }
 
@@ -263,6 +256,15 @@ impl<'a> Parameters<'a> {
     }
 }
 
+/// What kind of body a request has: its `Content-Type` without parameters.
+pub(super) fn media_type(headers: &HeaderMap) -> &[u8] {
+    let content_type = headers
+        .get(CONTENT_TYPE)
+        .map_or(&b""[..], |value| value.as_bytes());
+    let essence = content_type.split(|&b| b == b';').next();
+    essence.unwrap_or_default().trim_ascii()
+}
+
 /// A whole number that is written in decimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Whole(pub(super) u32);
@@ -292,14 +294,18 @@ mod tests {
         parameters
     }
 
-    fn ids(mut parameters: Parameters<'_>) -> Result<(String, String), Vec<&'static str>> {
+    fn ids(mut parameters: Parameters<'_>) -> Result<(String, String), Vec<String>> {
         match parameters.buyer_and_item() {
             Ok((user, item)) => Ok((user.as_str().to_owned(), item.as_str().to_owned())),
-            Err(problem) => Err(problem.fields()),
+            Err(problem) => Err(problem.fields().into_iter().map(str::to_owned).collect()),
         }
     }
 
-    fn pair(user: &str, item: &str) -> Result<(String, String), Vec<&'static str>> {
+    fn named(fields: &[&str]) -> Vec<String> {
+        fields.iter().map(|&field| field.to_owned()).collect()
+    }
+
+    fn pair(user: &str, item: &str) -> Result<(String, String), Vec<String>> {
         Ok((user.to_owned(), item.to_owned()))
     }
 
@@ -337,7 +343,7 @@ mod tests {
     #[test]
     fn nothing_is_guessed() {
         let query = |text| ids(Parameters::from_query(Some(text)));
-        let item = vec!["id", "item_id"];
+        let item = named(&["id", "item_id"]);
         assert_eq!(query("user_id=a&id=b&item_id=b"), Err(item.clone()));
         assert_eq!(query("user_id=a&id=%"), Err(item.clone()));
         assert_eq!(query("user_id=a&id=%4"), Err(item.clone()));
@@ -346,12 +352,12 @@ mod tests {
         assert_eq!(query("user_id=a&id=%00"), Err(item.clone()));
         assert_eq!(query("user_id=a&id="), Err(item.clone()));
         assert_eq!(query("user_id=a&id"), Err(item.clone()));
-        assert_eq!(query("user_id=a&user_id=a&id=b"), Err(vec!["user_id"]));
-        assert_eq!(query("user_id=a&id=b&%ff=1"), Err(vec!["query"]));
-        assert_eq!(query(""), Err(vec!["user_id", "id", "item_id"]));
+        assert_eq!(query("user_id=a&user_id=a&id=b"), Err(named(&["user_id"])));
+        assert_eq!(query("user_id=a&id=b&%ff=1"), Err(named(&["query"])));
+        assert_eq!(query(""), Err(named(&["user_id", "id", "item_id"])));
         assert_eq!(
             ids(with_body("id=b", FORM, b"user_id=\xff")),
-            Err(vec!["user_id"])
+            Err(named(&["user_id"]))
         );
         assert_eq!(
             ids(with_body("user_id=a&id=b", FORM, b"id=b")),
@@ -365,12 +371,12 @@ mod tests {
             ids(with_body("", JSON, br#"{"user_id":"a","id":"b","id":"b"}"#)),
             Err(item)
         );
-        let nothing = vec!["body", "user_id", "id", "item_id"];
+        let nothing = named(&["body", "user_id", "id", "item_id"]);
         assert_eq!(ids(with_body("", JSON, b"[1]")), Err(nothing.clone()));
         assert_eq!(ids(with_body("", JSON, b"{} x")), Err(nothing));
         assert_eq!(
             ids(with_body("user_id=a&id=b", "text/plain", b"x")),
-            Err(vec!["content_type"])
+            Err(named(&["content_type"]))
         );
     }
 

@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 
 use hyper::StatusCode;
-use hyper::header::{ACCEPT, ALLOW, HeaderMap, HeaderValue, RETRY_AFTER};
+use hyper::header::{
+    ACCEPT, ALLOW, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 
 use super::answer::{self, Answer, JSON, PROBLEM_JSON, write_string};
 use crate::limits::RETRY_AFTER_SECONDS;
@@ -12,7 +14,7 @@ use crate::telemetry::Outcome;
 use crate::types::has_control;
 
 /// What is wrong with one parameter.
-pub(super) type FieldError = (&'static str, Cow<'static, str>);
+pub(super) type FieldError = (Cow<'static, str>, Cow<'static, str>);
 
 /// The form in which a client wants to read errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +53,7 @@ pub(super) struct Problem {
     /// More members of the JSON object, each with a comma before it.
     members: Vec<u8>,
     retry_after_seconds: Option<u64>,
-    allow: Option<&'static str>,
+    header: Option<(HeaderName, &'static str)>,
 }
 
 impl Problem {
@@ -64,7 +66,7 @@ impl Problem {
             errors: Vec::new(),
             members: Vec::new(),
             retry_after_seconds: None,
-            allow: None,
+            header: None,
         }
     }
 
@@ -86,7 +88,7 @@ impl Problem {
     }
 
     pub(super) fn body_incomplete() -> Self {
-        Self::validation(vec![("body", "ended before its announced end".into())])
+        Self::validation(vec![("body".into(), "ended before its announced end".into())])
     }
 
     pub(super) fn not_found() -> Self {
@@ -97,8 +99,18 @@ impl Problem {
         let (status, outcome) = (StatusCode::METHOD_NOT_ALLOWED, Outcome::MethodNotAllowed);
         let problem = Self::new(status, outcome, "This path does not take this method");
         Self {
-            allow: Some(allow),
+            header: Some((ALLOW, allow)),
             ..problem
+        }
+    }
+
+    /// The bearer token is missing or wrong.
+    pub(super) fn unauthorized() -> Self {
+        let (status, outcome) = (StatusCode::UNAUTHORIZED, Outcome::Unauthorized);
+        let message = "Administration needs the header Authorization: Bearer with the right token";
+        Self {
+            header: Some((WWW_AUTHENTICATE, "Bearer")),
+            ..Self::new(status, outcome, message)
         }
     }
 
@@ -157,8 +169,8 @@ impl Problem {
         if let Some(seconds) = self.retry_after_seconds {
             headers.insert(RETRY_AFTER, seconds.into());
         }
-        if let Some(methods) = self.allow {
-            headers.insert(ALLOW, HeaderValue::from_static(methods));
+        if let Some((name, value)) = self.header {
+            headers.insert(name, HeaderValue::from_static(value));
         }
         answer
     }
@@ -203,8 +215,8 @@ impl Problem {
 #[cfg(test)]
 impl Problem {
     /// The names of the wrong parameters.
-    pub(super) fn fields(&self) -> Vec<&'static str> {
-        self.errors.iter().map(|(name, _)| *name).collect()
+    pub(super) fn fields(&self) -> Vec<&str> {
+        self.errors.iter().map(|(name, _)| &**name).collect()
     }
 }
 
@@ -239,8 +251,8 @@ mod tests {
     #[tokio::test]
     async fn errors_are_listed_by_field() {
         let errors = vec![
-            ("user_id", "is required".into()),
-            ("id", "is \"odd\"".into()),
+            ("user_id".into(), "is required".into()),
+            ("id".into(), "is \"odd\"".into()),
         ];
         let expected = r#"{"message":"Validation failed","code":"validation_failed","errors":{"user_id":"is required","id":"is \"odd\""}}"#;
         assert_eq!(

@@ -2,6 +2,7 @@
 
 use hyper::Method;
 
+use super::administration::AdminPath;
 use super::is_looking;
 use super::problem::Problem;
 use crate::telemetry::Route;
@@ -25,6 +26,7 @@ pub(super) enum Path<'a> {
     Readyz,
     Metrics,
     Page,
+    Admin(AdminPath<'a>),
     Unknown,
 }
 
@@ -61,6 +63,9 @@ impl<'a> Path<'a> {
                 Self::Unknown
             };
         }
+        if let Some(path) = path.strip_prefix("/admin/") {
+            return AdminPath::parse(path).map_or(Self::Unknown, Self::Admin);
+        }
         let Some(sale) = path.strip_prefix("/sales/") else {
             return Self::Unknown;
         };
@@ -88,21 +93,27 @@ impl<'a> Path<'a> {
             Self::Readyz => Route::Readyz,
             Self::Metrics => Route::Metrics,
             Self::Page => Route::Page,
+            Self::Admin(path) => path.route(),
             Self::Unknown => Route::Unknown,
         }
     }
 
-    /// Whether something may be sold on this path. All others only show.
+    /// Whether something may be sold on this path.
     pub(super) fn sells(self) -> bool {
         matches!(self, Self::Checkout | Self::Purchase)
+    }
+
+    /// Whether something may change on this path. All others only show.
+    fn changes(self) -> bool {
+        self.sells() || matches!(self, Self::Admin(path) if path.changes())
     }
 
     /// An error when the path is unknown or does not take `method`.
     pub(super) fn check_method(self, method: &Method) -> Result<(), Problem> {
         match self {
             Self::Unknown => Err(Problem::not_found()),
-            path if path.sells() && *method == Method::POST => Ok(()),
-            path if path.sells() => Err(Problem::method_not_allowed("POST")),
+            path if path.changes() && *method == Method::POST => Ok(()),
+            path if path.changes() => Err(Problem::method_not_allowed("POST")),
             _ if is_looking(method) => Ok(()),
             _ => Err(Problem::method_not_allowed("GET, HEAD")),
         }
@@ -124,6 +135,16 @@ mod tests {
             ("/sales/12/items", Path::SaleItems("12")),
             ("/sales/12/stream", Path::SaleStream("12")),
             ("/images/a.b.svg", Path::Image("a.b")),
+            ("/admin/sales", Path::Admin(AdminPath::Sales)),
+            ("/admin/sales/3/close", Path::Admin(AdminPath::Close("3"))),
+            (
+                "/admin/sales/3/purchases",
+                Path::Admin(AdminPath::Purchases("3")),
+            ),
+            (
+                "/admin/checkouts/C",
+                Path::Admin(AdminPath::Checkout("C")),
+            ),
             ("/", Path::Page),
         ] {
             assert_eq!(Path::parse(path), expected, "{path}");
@@ -152,6 +173,15 @@ mod tests {
             "/images/.svg",
             "/images/a/b.svg",
             "/images/a.png",
+            "/admin",
+            "/admin/",
+            "/admin/sales/",
+            "/admin/sales/3",
+            "/admin/sales/3/4/close",
+            "/admin/sales//close",
+            "/admin/checkouts",
+            "/admin/checkouts/",
+            "/admin/checkouts/a/b",
         ] {
             assert_eq!(Path::parse(path), Path::Unknown, "{path}");
         }
@@ -163,5 +193,11 @@ mod tests {
         assert!(Path::Checkout.check_method(&Method::HEAD).is_err());
         assert!(Path::Sales.check_method(&Method::HEAD).is_ok());
         assert!(Path::Sales.check_method(&Method::OPTIONS).is_err());
+        let close = Path::Admin(AdminPath::Close("1"));
+        assert!(close.check_method(&Method::POST).is_ok());
+        assert!(close.check_method(&Method::GET).is_err());
+        let checkout = Path::Admin(AdminPath::Checkout("1"));
+        assert!(checkout.check_method(&Method::GET).is_ok());
+        assert!(checkout.check_method(&Method::POST).is_err());
     }
 }

@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -37,17 +38,18 @@ pub(super) fn protocol() -> http1::Builder {
     protocol
 }
 
-/// Serves `stream` until it ends, is overdue, or the drain ends it.
+/// Serves `stream`, which leads to `address`, until it ends, is overdue, or the drain ends it.
 ///
 /// Only a connection that is in use has hyper's state and buffers, which take 17 KiB: one that has been
 /// quiet for a while gives them up, and so thousands of idle ones cost little.
 pub(super) async fn serve(
     stream: TcpStream,
+    address: IpAddr,
     protocol: &http1::Builder,
     api: &Api,
     connections: &Connections,
 ) {
-    let open = connections.add();
+    let open = connections.add(address);
     let progress = &open.progress;
     let mut io = Io {
         stream,
@@ -90,7 +92,7 @@ async fn converse(io: Io, protocol: &http1::Builder, api: &Api, connections: &Co
         progress.request_begun();
         let (progress, streamed) = (&progress, &streamed);
         async move {
-            let mut response = api.handle(request).await;
+            let mut response = api.handle(request, &progress.peer).await;
             match Stream::behind(&mut response) {
                 None => progress.request_ended(),
                 stream => {

@@ -3,6 +3,7 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::task::Waker;
 use std::time::Duration;
@@ -10,8 +11,10 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval};
 
+use crate::http::Peer;
 use crate::limits::{
-    BODY_SECONDS_MAX, FIRST_BYTE_SECONDS_MAX, HEAD_SECONDS_MAX, IDLE_SECONDS_MAX, QUIET_SECONDS,
+    ADMIN_BODY_SECONDS_MAX, BODY_SECONDS_MAX, FIRST_BYTE_SECONDS_MAX, HEAD_SECONDS_MAX,
+    IDLE_SECONDS_MAX, QUIET_SECONDS,
 };
 
 const TICKS_PER_SECOND: u32 = 2;
@@ -25,7 +28,8 @@ enum Phase {
     Idle,
     /// A request has begun and its head is not complete. More bytes do not extend the deadline.
     Head,
-    /// The head is complete; its body may still be on the way.
+    /// The head is complete; its body may still be on the way. Only where a long one is expected do
+    /// more bytes extend the deadline.
     Body,
     /// The answer goes on for as long as there is something to tell.
     Stream,
@@ -34,9 +38,13 @@ enum Phase {
 /// What the deadlines know about one connection.
 #[derive(Debug)]
 pub(super) struct Progress {
+    /// Who is at the other end.
+    pub(super) peer: Peer,
     ticks: Rc<Cell<u32>>,
     phase: Cell<Phase>,
     since: Cell<u32>,
+    /// When bytes of a body came in last.
+    body_grew: Cell<u32>,
     /// The last read found nothing, and there was no other since.
     awaits_bytes: Cell<bool>,
     /// Nothing is kept for the next request.
@@ -48,11 +56,13 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    fn new(ticks: Rc<Cell<u32>>) -> Self {
+    fn new(peer: Peer, ticks: Rc<Cell<u32>>) -> Self {
         let since = Cell::new(ticks.get());
         Self {
+            peer,
             ticks,
             phase: Cell::new(Phase::FirstByte),
+            body_grew: since.clone(),
             since,
             awaits_bytes: Cell::new(true),
             quiet: Cell::new(true),
@@ -70,8 +80,10 @@ impl Progress {
     /// Bytes came in.
     pub(super) fn read(&self) {
         self.awaits_bytes.set(false);
-        if matches!(self.phase.get(), Phase::FirstByte | Phase::Idle) {
-            self.enter(Phase::Head);
+        match self.phase.get() {
+            Phase::FirstByte | Phase::Idle => self.enter(Phase::Head),
+            Phase::Body => self.body_grew.set(self.ticks.get()),
+            Phase::Head | Phase::Stream => {}
         }
     }
 
@@ -96,10 +108,12 @@ impl Progress {
     pub(super) fn request_begun(&self) {
         self.awaits_bytes.set(false);
         self.enter(Phase::Body);
+        self.body_grew.set(self.ticks.get());
     }
 
     /// The answer to the request is known.
     pub(super) fn request_ended(&self) {
+        self.peer.set_long_body(false);
         self.enter(Phase::Idle);
     }
 
@@ -164,9 +178,12 @@ impl Progress {
             Phase::FirstByte => FIRST_BYTE_SECONDS_MAX,
             Phase::Idle => IDLE_SECONDS_MAX,
             Phase::Head => HEAD_SECONDS_MAX,
-            Phase::Body if self.awaits_bytes.get() => BODY_SECONDS_MAX,
             // The server is at work, or has nothing to tell, which is not the client's fault.
-            Phase::Body | Phase::Stream => return false,
+            Phase::Stream => return false,
+            Phase::Body if !self.awaits_bytes.get() => return false,
+            Phase::Body if !self.peer.has_long_body() => BODY_SECONDS_MAX,
+            Phase::Body if passed(self.body_grew.get(), BODY_SECONDS_MAX) => return true,
+            Phase::Body => ADMIN_BODY_SECONDS_MAX,
         };
         passed(self.since.get(), seconds_max)
     }
@@ -183,12 +200,10 @@ pub(super) struct Connections {
 }
 
 impl Connections {
-    /// Takes in a new connection.
-    pub(super) fn add(&self) -> OpenConnection<'_> {
-        let (id, progress) = (
-            self.next.get(),
-            Rc::new(Progress::new(Rc::clone(&self.ticks))),
-        );
+    /// Takes in a new connection with whoever is at `address`.
+    pub(super) fn add(&self, address: IpAddr) -> OpenConnection<'_> {
+        let (peer, ticks) = (Peer::new(address), Rc::clone(&self.ticks));
+        let (id, progress) = (self.next.get(), Rc::new(Progress::new(peer, ticks)));
         self.next.set(id + 1);
         self.open.borrow_mut().insert(id, Rc::clone(&progress));
         OpenConnection {
@@ -273,7 +288,11 @@ impl Drop for OpenConnection<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
+
+    const SOMEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
     /// Whether the connection becomes overdue in `seconds`, and not half a second before.
     fn due_after(connections: &Connections, progress: &Progress, seconds: u32) -> bool {
@@ -290,7 +309,7 @@ mod tests {
     #[test]
     fn a_silent_connection_is_closed() {
         let connections = Connections::default();
-        let open = connections.add();
+        let open = connections.add(SOMEWHERE);
         let progress = &open.progress;
         assert!(due_after(&connections, progress, FIRST_BYTE_SECONDS_MAX));
     }
@@ -298,7 +317,7 @@ mod tests {
     #[test]
     fn more_bytes_do_not_extend_a_head() {
         let connections = Connections::default();
-        let open = connections.add();
+        let open = connections.add(SOMEWHERE);
         let progress = &open.progress;
         for _ in 0..HEAD_SECONDS_MAX * TICKS_PER_SECOND {
             progress.read();
@@ -314,7 +333,7 @@ mod tests {
     #[test]
     fn an_answered_connection_may_idle() {
         let connections = Connections::default();
-        let open = connections.add();
+        let open = connections.add(SOMEWHERE);
         let progress = &open.progress;
         progress.read();
         progress.request_begun();
@@ -326,7 +345,7 @@ mod tests {
     #[test]
     fn a_connection_becomes_quiet_long_before_it_is_closed() {
         let connections = Connections::default();
-        let open = connections.add();
+        let open = connections.add(SOMEWHERE);
         let progress = &open.progress;
         progress.set_quiet(false);
         let quiet_after = |ticks: u32| {
@@ -360,7 +379,7 @@ mod tests {
     #[test]
     fn only_missing_bytes_make_a_body_late() {
         let connections = Connections::default();
-        let (complete, missing) = (connections.add(), connections.add());
+        let (complete, missing) = (connections.add(SOMEWHERE), connections.add(SOMEWHERE));
         let (complete, missing) = (&complete.progress, &missing.progress);
         for progress in [complete, missing] {
             progress.read();
@@ -372,9 +391,44 @@ mod tests {
     }
 
     #[test]
+    fn a_long_body_may_take_its_time_but_not_stand_still() {
+        let connections = Connections::default();
+        let open = connections.add(SOMEWHERE);
+        let progress = &open.progress;
+        let begin = || {
+            progress.read();
+            progress.request_begun();
+            progress.peer.set_long_body(true);
+            progress.read_blocked();
+        };
+        begin();
+        for _ in 0..ADMIN_BODY_SECONDS_MAX * TICKS_PER_SECOND {
+            connections.tick();
+            assert!(!progress.is_overdue());
+            progress.read();
+            progress.read_blocked();
+        }
+        progress.request_ended();
+        assert!(!progress.peer.has_long_body(), "the next one is short");
+        begin();
+        assert!(due_after(&connections, progress, BODY_SECONDS_MAX));
+        let trickling = connections.add(SOMEWHERE);
+        let progress = &trickling.progress;
+        progress.read();
+        progress.request_begun();
+        progress.peer.set_long_body(true);
+        for _ in 0..=ADMIN_BODY_SECONDS_MAX * TICKS_PER_SECOND {
+            progress.read();
+            progress.read_blocked();
+            connections.tick();
+        }
+        assert!(progress.is_overdue());
+    }
+
+    #[test]
     fn a_client_must_take_its_answer() {
         let connections = Connections::default();
-        let open = connections.add();
+        let open = connections.add(SOMEWHERE);
         let progress = &open.progress;
         progress.read();
         progress.request_begun();
@@ -388,7 +442,7 @@ mod tests {
     #[test]
     fn a_stream_lasts_for_as_long_as_it_is_taken() {
         let connections = Connections::default();
-        let open = connections.add();
+        let open = connections.add(SOMEWHERE);
         let progress = &open.progress;
         progress.set_quiet(false);
         progress.read();
@@ -407,7 +461,7 @@ mod tests {
     #[test]
     fn a_connection_idles_behind_its_stream() {
         let connections = Connections::default();
-        let open = connections.add();
+        let open = connections.add(SOMEWHERE);
         let progress = &open.progress;
         progress.read();
         progress.request_begun();
@@ -421,7 +475,7 @@ mod tests {
     fn ticks_may_wrap() {
         let connections = Connections::default();
         connections.ticks.set(u32::MAX - 3);
-        let open = connections.add();
+        let open = connections.add(SOMEWHERE);
         let progress = &open.progress;
         assert!(due_after(&connections, progress, FIRST_BYTE_SECONDS_MAX));
     }
@@ -430,7 +484,7 @@ mod tests {
     async fn the_last_to_leave_is_noticed() {
         let connections = Connections::default();
         connections.all_closed().await;
-        let open = connections.add();
+        let open = connections.add(SOMEWHERE);
         assert_eq!(connections.count(), 1);
         drop(open);
         connections.all_closed().await;

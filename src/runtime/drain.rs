@@ -41,20 +41,24 @@ pub(super) async fn drain(connections: &Connections) -> DrainReport {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
     use super::*;
+
+    const SOMEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
     #[tokio::test(start_paused = true)]
     async fn patience_ends() {
         let connections = Connections::default();
         assert_eq!(drain(&connections).await, DrainReport::default());
-        let _stays = connections.add();
+        let _stays = connections.add(SOMEWHERE);
         assert_eq!(drain(&connections).await, DrainReport { open: 1, cut: 1 });
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_last_connection_ends_the_drain() {
         let connections = Connections::default();
-        let open = connections.add();
+        let open = connections.add(SOMEWHERE);
         let leave = async {
             tokio::time::sleep(Duration::from_secs(1)).await;
             drop(open);

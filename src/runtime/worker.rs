@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
@@ -92,9 +93,9 @@ impl Door {
         let mut failures = 0_u32;
         loop {
             match self.listener.accept().await {
-                Ok((stream, _)) => {
+                Ok((stream, address)) => {
                     failures = 0;
-                    self.take_in(stream);
+                    self.take_in(stream, address.ip());
                 }
                 Err(error) if concerns_one_connection(&error) => {}
                 Err(error) => {
@@ -109,7 +110,7 @@ impl Door {
     }
 
     /// Serves a connection with a task of its own, or refuses it when there are too many.
-    fn take_in(&self, stream: TcpStream) {
+    fn take_in(&self, stream: TcpStream, address: IpAddr) {
         if self.connections.count() >= self.connections_max {
             self.api.telemetry().connection_refused();
             refuse(&stream);
@@ -119,7 +120,7 @@ impl Door {
         let connections = Rc::clone(&self.connections);
         spawn_local(async move {
             api.telemetry().connection_accepted();
-            connection::serve(stream, &protocol, &api, &connections).await;
+            connection::serve(stream, address, &protocol, &api, &connections).await;
             api.telemetry().connection_closed();
         });
     }
@@ -128,8 +129,8 @@ impl Door {
     /// closing the listener would reset them.
     async fn close(self) {
         poll_fn(|cx| {
-            while let Poll::Ready(Ok((stream, _))) = self.listener.poll_accept(cx) {
-                self.take_in(stream);
+            while let Poll::Ready(Ok((stream, address))) = self.listener.poll_accept(cx) {
+                self.take_in(stream, address.ip());
             }
             Poll::Ready(())
         })

@@ -43,7 +43,7 @@ mod tests;
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-pub use crate::journal::record::{CatalogueKind, SaleTerms};
+pub use crate::journal::record::{CatalogueKind, NewItem, SaleTerms};
 pub use crate::journal::{CommitWaiters, Journal, JournalFailed, JournalStatus};
 pub use checkout::CheckoutRequest;
 pub use creation::{CreateError, NewCatalogue, NewSale};

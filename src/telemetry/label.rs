@@ -56,6 +56,14 @@ labels! {
         Metrics = "metrics",
         /// `GET /`
         Page = "page",
+        /// `POST /admin/sales`
+        AdminSales = "admin_sales",
+        /// `POST /admin/sales/{id}/close`
+        AdminClose = "admin_close",
+        /// `GET /admin/sales/{id}/purchases`
+        AdminPurchases = "admin_purchases",
+        /// `GET /admin/checkouts/{code}`
+        AdminCheckout = "admin_checkout",
         /// Any other path.
         Unknown = "unknown",
     }
@@ -96,6 +104,14 @@ labels! {
         AlreadyProcessed = "already_processed",
         /// No sale has this id, or none is open.
         SaleNotFound = "sale_not_found",
+        /// A sale was created.
+        Created = "created",
+        /// The token of administration is missing or wrong.
+        Unauthorized = "unauthorized",
+        /// Administration takes no requests from there.
+        Forbidden = "forbidden",
+        /// The peer was wrong about the token too often.
+        TooManyFailures = "too_many_failures",
         /// No such path.
         NotFound = "not_found",
         /// The path does not take this method.

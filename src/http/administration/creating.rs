@@ -1,0 +1,86 @@
+//! `POST /admin/sales`
+
+use std::sync::Arc;
+
+use hyper::StatusCode;
+use hyper::body::{Body, Bytes};
+use hyper::header::{HeaderValue, LOCATION};
+use hyper::http::request::Parts;
+
+use super::wanted::{SaleDefaults, WantedSale};
+use crate::http::answer::{self, Answer, JSON, write_number, write_time};
+use crate::http::parameters::media_type;
+use crate::http::problem::Problem;
+use crate::http::{Api, Peer};
+use crate::sale::{CreateError, Engine, Sale};
+use crate::telemetry::Outcome;
+
+/// Creates the sale that the body describes. Answers when it is on the disk.
+pub(super) async fn create<B>(
+    api: &Api,
+    head: &Parts,
+    body: B,
+    peer: &Peer,
+) -> Result<Answer, Problem>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    if !media_type(&head.headers).eq_ignore_ascii_case(b"application/json") {
+        let wrong = ("content_type".into(), "must be application/json".into());
+        return Err(Problem::validation(vec![wrong]));
+    }
+    super::check_available(&api.engine)?;
+    let administration = &api.administration;
+    let mut body = administration.bodies.read(body, peer).await?;
+    let (engine, defaults) = (Arc::clone(&api.engine), administration.defaults);
+    let work = move || create_from(&engine, body.bytes(), &defaults);
+    administration.aside.run(work).await
+}
+
+fn create_from(
+    engine: &Engine,
+    json: &mut [u8],
+    defaults: &SaleDefaults,
+) -> Result<Answer, Problem> {
+    let wanted = WantedSale::parse(json, defaults, engine.clock().now())?;
+    let decision = engine.create_sale(&wanted.sale())?;
+    if let Some(lsn) = decision.lsn {
+        let durable = engine.journal().wait(lsn);
+        durable.map_err(|_| Problem::journal_unavailable())?;
+    }
+    let sale = decision.outcome;
+    let (id, from, until) = (sale.id(), sale.started_at(), sale.ended_at());
+    let items = sale.item_count();
+    tracing::info!(sale = %id, %from, %until, items, "sale created as asked");
+    created(&sale)
+}
+
+fn created(sale: &Sale) -> Result<Answer, Problem> {
+    let body = answer::body(|out| {
+        out.extend_from_slice(b"{\"data\":{\"id\":\"");
+        write_number(sale.id().0, out);
+        out.extend_from_slice(b"\",\"started_at\":\"");
+        write_time(sale.started_at(), out);
+        out.extend_from_slice(b"\",\"ended_at\":\"");
+        write_time(sale.ended_at(), out);
+        out.extend_from_slice(b"\",\"total_items\":");
+        write_number(sale.figures().total, out);
+        out.extend_from_slice(b"}}");
+    });
+    let mut answer = Answer::new(Outcome::Created, StatusCode::CREATED, JSON, body);
+    let location = HeaderValue::try_from(format!("/sales/{}", sale.id()));
+    let location = location.map_err(|_| Problem::internal())?;
+    answer.response.headers_mut().insert(LOCATION, location);
+    Ok(answer)
+}
+
+impl From<CreateError> for Problem {
+    fn from(error: CreateError) -> Self {
+        match error {
+            CreateError::Invalid { field, what } => {
+                Self::validation(vec![(field.into(), what.into())])
+            }
+            CreateError::Unavailable(reason) => reason.into(),
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! A JSON document that is looked through by hand, so that everything that is wrong with it can be
+//! named by field, and a name that comes twice is noticed.
+
+use std::borrow::Cow;
+use std::ops::RangeInclusive;
+
+use simd_json::base::{ValueAsScalar, ValueIntoString};
+use simd_json::tape::Value;
+
+use crate::http::problem::{FieldError, Problem};
+use crate::limits::ADMIN_ERRORS_MAX;
+use crate::types::Timestamp;
+
+/// Longest unknown name that is shown, in characters.
+const SHOWN_CHARS_MAX: usize = 64;
+
+const REQUIRED: &str = "is required";
+
+/// What is wrong with a document, by field. The first complaint about a field stays.
+#[derive(Debug, Default)]
+pub(super) struct Complaints(Vec<FieldError>);
+
+impl Complaints {
+    /// Notes what is wrong with `field`, unless too much is wrong already.
+    pub(super) fn add(
+        &mut self,
+        field: impl Into<Cow<'static, str>>,
+        wrong: impl Into<Cow<'static, str>>,
+    ) {
+        let field = field.into();
+        if !self.is_full() && !self.0.iter().any(|(noted, _)| *noted == field) {
+            self.0.push((field, wrong.into()));
+        }
+    }
+
+    /// Whether no more are noted.
+    pub(super) fn is_full(&self) -> bool {
+        self.0.len() >= ADMIN_ERRORS_MAX
+    }
+
+    /// An error that names them all.
+    pub(super) fn check(self) -> Result<(), Problem> {
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(Problem::validation(self.0))
+        }
+    }
+}
+
+/// The members of an object that have one of `N` names. `null` is the same as nothing.
+pub(super) struct Members<'c, 't, 'input, const N: usize> {
+    values: [Option<Value<'t, 'input>>; N],
+    names: &'static [&'static str; N],
+    /// What the names of its fields begin with.
+    place: Place,
+    complaints: &'c mut Complaints,
+}
+
+/// Where an object is in the document.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Place {
+    /// It is the document.
+    Top,
+    /// It has this index in `items`.
+    Item(usize),
+}
+
+impl Place {
+    fn whole(self) -> String {
+        match self {
+            Self::Top => "body".to_owned(),
+            Self::Item(index) => format!("items[{index}]"),
+        }
+    }
+
+    fn field(self, name: &str) -> String {
+        match self {
+            Self::Top => name.to_owned(),
+            Self::Item(index) => format!("items[{index}].{name}"),
+        }
+    }
+}
+
+impl<'c, 't, 'input, const N: usize> Members<'c, 't, 'input, N> {
+    /// The members of `value`, which must be an object and have no others. `None` when it is none.
+    pub(super) fn of(
+        value: Value<'t, 'input>,
+        names: &'static [&'static str; N],
+        place: Place,
+        complaints: &'c mut Complaints,
+    ) -> Option<Self> {
+        let Some(object) = value.as_object() else {
+            complaints.add(place.whole(), "must be a JSON object");
+            return None;
+        };
+        let mut values = [None; N];
+        for (name, value) in &object {
+            match names.iter().position(|known| *known == name) {
+                None => complaints.add(
+                    place.field(&shown(name)),
+                    format!("is not known here; known are {}", names.join(", ")),
+                ),
+                Some(index) if values[index].is_some() => {
+                    complaints.add(place.field(name), "must be given only once");
+                }
+                Some(index) => values[index] = Some(value),
+            }
+        }
+        Some(Self {
+            values,
+            names,
+            place,
+            complaints,
+        })
+    }
+
+    /// The value of the member with this name, which must be one of the known ones.
+    pub(super) fn value(&self, name: &str) -> Option<Value<'t, 'input>> {
+        let index = self.names.iter().position(|known| *known == name)?;
+        self.values[index].filter(|value| value.as_null().is_none())
+    }
+
+    /// Notes what is wrong with a member.
+    pub(super) fn wrong(&mut self, name: &str, wrong: impl Into<Cow<'static, str>>) {
+        self.complaints.add(self.place.field(name), wrong);
+    }
+
+    /// Where further complaints go.
+    pub(super) fn complaints(&mut self) -> &mut Complaints {
+        self.complaints
+    }
+
+    /// A whole number in `range`.
+    pub(super) fn whole(&mut self, name: &str, range: RangeInclusive<u64>) -> Option<u64> {
+        let number = self.value(name)?.as_u64();
+        let fits = number.filter(|number| range.contains(number));
+        if fits.is_none() {
+            let (min, max) = range.into_inner();
+            self.wrong(name, format!("must be a whole number, {min} to {max}"));
+        }
+        fits
+    }
+
+    /// The same for ranges of 32 bits.
+    pub(super) fn whole32(&mut self, name: &str, range: RangeInclusive<u32>) -> Option<u32> {
+        let (min, max) = range.into_inner();
+        let number = self.whole(name, min.into()..=max.into())?;
+        u32::try_from(number).ok()
+    }
+
+    /// A text.
+    pub(super) fn text(&mut self, name: &str) -> Option<&'input str> {
+        let text = self.value(name)?.into_string();
+        if text.is_none() {
+            self.wrong(name, "must be a string");
+        }
+        text
+    }
+
+    /// A time.
+    pub(super) fn time(&mut self, name: &str) -> Option<Timestamp> {
+        let text = self.value(name)?.into_string();
+        let time = text.and_then(|text| text.parse::<jiff::Timestamp>().ok());
+        if time.is_none() {
+            self.wrong(
+                name,
+                "must be a time as RFC 3339 writes it, such as 2026-11-23T10:00:00Z",
+            );
+        }
+        time.map(|time| Timestamp(time.as_microsecond()))
+    }
+
+    /// What `read` finds under `name`, which must be there.
+    pub(super) fn required<T>(
+        &mut self,
+        name: &str,
+        read: impl FnOnce(&mut Self, &str) -> Option<T>,
+    ) -> Option<T> {
+        if self.value(name).is_none() {
+            self.wrong(name, REQUIRED);
+        }
+        read(self, name)
+    }
+}
+
+/// An unknown name, as far as it can be shown.
+fn shown(name: &str) -> String {
+    name.chars().take(SHOWN_CHARS_MAX).collect()
+}

@@ -1,0 +1,97 @@
+//! Administration: `/admin/…`
+//!
+//! **Invariants.** Nothing of a request is looked at before its sender is let in. What blocks, or takes
+//! long, has a thread of its own, so that buyers never wait for an administrator; and how much of that
+//! there is at the same time is bounded.
+
+mod aside;
+mod authentication;
+mod bodies;
+mod closing;
+mod creating;
+mod document;
+mod failures;
+mod path;
+mod wanted;
+
+use std::sync::Arc;
+
+use hyper::Request;
+use hyper::body::{Body, Bytes};
+use hyper::header::{CACHE_CONTROL, HeaderValue};
+
+use self::aside::Aside;
+use self::authentication::Guard;
+use self::bodies::BodyRoom;
+pub(super) use self::path::AdminPath;
+pub use self::wanted::SaleDefaults;
+use super::answer::Answer;
+use super::looking;
+use super::problem::Problem;
+use super::route::Path;
+use super::{Api, Peer};
+use crate::sale::{Engine, Sale};
+
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
+/// What all workers share for administration.
+#[derive(Debug)]
+pub struct Administration {
+    guard: Guard,
+    bodies: BodyRoom,
+    aside: Aside,
+    defaults: SaleDefaults,
+}
+
+impl Administration {
+    /// Administration for whoever knows `token`, or without one for whoever is on this machine. To be
+    /// made by a thread that may run on all cores, because its own threads run where that one does.
+    #[must_use]
+    pub fn new(token: Option<&str>, defaults: SaleDefaults) -> Self {
+        Self {
+            guard: Guard::new(token),
+            bodies: BodyRoom::default(),
+            aside: Aside::new(),
+            defaults,
+        }
+    }
+}
+
+/// Answers a request of administration.
+pub(super) async fn answer<B>(
+    api: &Api,
+    request: Request<B>,
+    peer: &Peer,
+) -> Result<Answer, Problem>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let (head, body) = request.into_parts();
+    let now_us = api.engine.clock().monotonic_us();
+    let guard = &api.administration.guard;
+    guard.check(peer, &head.headers, now_us)?;
+    let mut answer = match Path::parse(head.uri.path()) {
+        Path::Admin(AdminPath::Sales) => creating::create(api, &head, body, peer).await,
+        Path::Admin(AdminPath::Close(sale)) => closing::close(api, sale).await,
+        _ => Err(Problem::not_found()),
+    }?;
+    let headers = answer.response.headers_mut();
+    headers.insert(CACHE_CONTROL, NO_STORE);
+    Ok(answer)
+}
+
+/// The sale that a path names.
+async fn find_sale(api: &Api, id: &str) -> Result<Arc<Sale>, Problem> {
+    looking::find(api, id)
+}
+
+/// An error when nothing is recorded at the moment, for what would have to be.
+fn check_available(engine: &Engine) -> Result<(), Problem> {
+    if engine.is_draining() {
+        return Err(Problem::draining());
+    }
+    if !engine.journal().is_writable() {
+        return Err(Problem::journal_unavailable());
+    }
+    Ok(())
+}

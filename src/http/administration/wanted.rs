@@ -1,0 +1,213 @@
+//! The sale that an administrator wants: what the body of `POST /admin/sales` says.
+
+use std::borrow::Cow;
+
+use super::document::{Complaints, Members, Place};
+use crate::generated;
+use crate::http::problem::Problem;
+use crate::limits::{
+    HOLD_SECONDS_MAX, ITEM_STOCK_MAX, ITEMS_PER_USER_MAX, SALE_AHEAD_SECONDS_MAX, SALE_ITEMS_MAX,
+    SALE_LATE_SECONDS_MAX, SALE_SECONDS_MAX,
+};
+use crate::sale::{NewCatalogue, NewItem, NewSale};
+use crate::types::{ItemIndex, Timestamp};
+
+/// What a new sale is like where its administrator does not say.
+#[derive(Clone, Copy, Debug)]
+pub struct SaleDefaults {
+    /// How long it lasts, in seconds.
+    pub interval_seconds: u32,
+    /// Units that one user may buy.
+    pub max_items_per_user: u32,
+    /// How long a checkout holds its units, in seconds; 0 for not at all.
+    pub hold_seconds: u32,
+    /// With the sale's start, determines names and pictures that are not given.
+    pub seed: u64,
+}
+
+/// A sale as its administrator described it, with everything that was left out filled in.
+#[derive(Debug)]
+pub(super) struct WantedSale<'a> {
+    started_at: Timestamp,
+    ended_at: Timestamp,
+    max_items_per_user: u32,
+    hold_seconds: u32,
+    goods: Goods<'a>,
+}
+
+#[derive(Debug)]
+enum Goods<'a> {
+    Generated { item_count: u32, seed: u64 },
+    Listed(Vec<WantedItem<'a>>),
+}
+
+#[derive(Debug)]
+struct WantedItem<'a> {
+    id: Cow<'a, str>,
+    name: &'a str,
+    image_url: Cow<'a, str>,
+    stock: u64,
+}
+
+const NAMES: [&str; 7] = [
+    "started_at",
+    "ended_at",
+    "total_items",
+    "items",
+    "max_items_per_user",
+    "hold_seconds",
+    "seed",
+];
+
+const ITEM_NAMES: [&str; 4] = ["id", "name", "image_url", "stock"];
+
+type Top<'c, 't, 'a> = Members<'c, 't, 'a, 7>;
+
+impl<'a> WantedSale<'a> {
+    /// Reads a JSON document, whose texts are unescaped in place.
+    pub(super) fn parse(
+        json: &'a mut [u8],
+        defaults: &SaleDefaults,
+        now: Timestamp,
+    ) -> Result<Self, Problem> {
+        let tape = simd_json::to_tape(json).map_err(|error| {
+            let wrong = format!("must be a JSON object; it is no JSON at byte {}", error.index());
+            Problem::validation(vec![("body".into(), wrong.into())])
+        })?;
+        let mut complaints = Complaints::default();
+        let top = Members::of(tape.as_value(), &NAMES, Place::Top, &mut complaints);
+        let wanted = top.and_then(|mut top| Self::read(&mut top, defaults, now));
+        complaints.check()?;
+        wanted.ok_or_else(Problem::internal)
+    }
+
+    /// Reads everything, so that everything that is wrong is found. `None` when there is no saying
+    /// what is wanted.
+    fn read(top: &mut Top<'_, '_, 'a>, defaults: &SaleDefaults, now: Timestamp) -> Option<Self> {
+        let (started_at, ended_at) = period(top, defaults, now);
+        let max_items_per_user = top.whole32("max_items_per_user", 1..=ITEMS_PER_USER_MAX);
+        let hold_seconds = top.whole32("hold_seconds", 0..=HOLD_SECONDS_MAX);
+        let seed = top.whole("seed", 0..=u64::MAX);
+        let seed = seed.unwrap_or(defaults.seed ^ started_at.seconds().cast_unsigned());
+        Some(Self {
+            started_at,
+            ended_at,
+            max_items_per_user: max_items_per_user.unwrap_or(defaults.max_items_per_user),
+            hold_seconds: hold_seconds.unwrap_or(defaults.hold_seconds),
+            goods: goods(top, seed)?,
+        })
+    }
+
+    /// The same as the engine understands it.
+    pub(super) fn sale(&self) -> NewSale<'_> {
+        let catalogue = match &self.goods {
+            Goods::Generated { item_count, seed } => NewCatalogue::Generated {
+                item_count: *item_count,
+                seed: *seed,
+            },
+            Goods::Listed(items) => {
+                NewCatalogue::Explicit(items.iter().map(WantedItem::item).collect())
+            }
+        };
+        NewSale {
+            started_at: self.started_at,
+            ended_at: self.ended_at,
+            max_items_per_user: self.max_items_per_user,
+            hold_seconds: self.hold_seconds,
+            catalogue,
+        }
+    }
+}
+
+impl<'a> WantedItem<'a> {
+    fn read(item: &mut Members<'_, '_, 'a, 4>, index: ItemIndex, seed: u64) -> Option<Self> {
+        let (id, image_url) = (item.text("id"), item.text("image_url"));
+        let name = item.required("name", Members::text);
+        let stock = item.required("stock", |item, name| item.whole(name, 1..=ITEM_STOCK_MAX));
+        Some(Self {
+            id: id.map_or_else(|| format!("item-{}", index.0 + 1).into(), Cow::Borrowed),
+            name: name?,
+            image_url: image_url.map_or_else(|| drawn_image(seed, index).into(), Cow::Borrowed),
+            stock: stock?,
+        })
+    }
+
+    fn item(&self) -> NewItem<'_> {
+        NewItem {
+            id: &self.id,
+            name: self.name,
+            image_url: &self.image_url,
+            stock: self.stock,
+        }
+    }
+}
+
+/// The address of a picture that the server draws.
+fn drawn_image(seed: u64, index: ItemIndex) -> String {
+    let mut address = Vec::with_capacity(32);
+    generated::write_image_url(seed, index, &mut address);
+    String::from_utf8(address).expect("the address is ASCII")
+}
+
+/// From when and until when the sale sells.
+fn period(
+    top: &mut Top<'_, '_, '_>,
+    defaults: &SaleDefaults,
+    now: Timestamp,
+) -> (Timestamp, Timestamp) {
+    let (start, end) = (top.time("started_at"), top.time("ended_at"));
+    let started_at = start.unwrap_or(Timestamp::from_seconds(now.seconds()));
+    let ended_at = end.unwrap_or(started_at.plus_seconds(defaults.interval_seconds));
+    if started_at.plus_seconds(SALE_LATE_SECONDS_MAX) < now {
+        top.wrong("started_at", "must not lie more than a minute in the past");
+    } else if started_at > now.plus_seconds(SALE_AHEAD_SECONDS_MAX) {
+        top.wrong("started_at", "must not lie more than a year ahead");
+    }
+    if ended_at <= started_at {
+        top.wrong("ended_at", "must be after started_at");
+    } else if ended_at > started_at.plus_seconds(SALE_SECONDS_MAX) {
+        top.wrong("ended_at", "must be at most a year after started_at");
+    } else if ended_at <= now {
+        top.wrong("ended_at", "must be in the future");
+    }
+    (started_at, ended_at)
+}
+
+/// What the sale sells: so and so many generated items, or those of a list.
+fn goods<'a>(top: &mut Top<'_, '_, 'a>, seed: u64) -> Option<Goods<'a>> {
+    let given = ["total_items", "items"].map(|name| top.value(name).is_some());
+    match given {
+        [true, false] => {
+            let item_count = top.whole32("total_items", 1..=SALE_ITEMS_MAX)?;
+            return Some(Goods::Generated { item_count, seed });
+        }
+        [false, true] => return listed(top, seed).map(Goods::Listed),
+        _ => {}
+    }
+    for name in ["total_items", "items"] {
+        top.wrong(name, "exactly one of total_items and items is required");
+    }
+    None
+}
+
+fn listed<'a>(top: &mut Top<'_, '_, 'a>, seed: u64) -> Option<Vec<WantedItem<'a>>> {
+    let list = top.value("items")?.as_array();
+    let Some(list) = list.filter(|list| (1..=SALE_ITEMS_MAX as usize).contains(&list.len())) else {
+        top.wrong("items", format!("must be a list of 1 to {SALE_ITEMS_MAX} items"));
+        return None;
+    };
+    let mut items = Vec::with_capacity(list.len());
+    for (index, value) in (0..).zip(&list) {
+        let complaints = top.complaints();
+        if complaints.is_full() {
+            return None;
+        }
+        let place = Place::Item(index as usize);
+        let item = Members::of(value, &ITEM_NAMES, place, complaints);
+        items.extend(item.and_then(|mut item| WantedItem::read(&mut item, ItemIndex(index), seed)));
+    }
+    Some(items)
+}
+
+#[cfg(test)]
+mod tests;
