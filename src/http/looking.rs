@@ -32,8 +32,7 @@ pub(super) fn sale(api: &Api, id: &str) -> Result<Answer, Problem> {
     Ok(shown_sale(&*find(api, id)?, api.engine.clock().now()))
 }
 
-/// A sale as an answer.
-pub(super) fn shown_sale(sale: &Sale, now: Timestamp) -> Answer {
+fn shown_sale(sale: &Sale, now: Timestamp) -> Answer {
     let mut body = Vec::with_capacity(192);
     write_sale(sale, now, &mut body);
     Answer::shown(JSON, body)
@@ -143,7 +142,8 @@ fn separate(list: &mut Vec<u8>) {
     }
 }
 
-fn write_sale(sale: &Sale, now: Timestamp, out: &mut Vec<u8>) {
+/// Appends a sale as it is shown.
+pub(super) fn write_sale(sale: &Sale, now: Timestamp, out: &mut Vec<u8>) {
     let figures = sale.figures();
     out.extend_from_slice(b"{\"id\":\"");
     write_number(sale.id().0, out);

@@ -88,7 +88,10 @@ impl Problem {
     }
 
     pub(super) fn body_incomplete() -> Self {
-        Self::validation(vec![("body".into(), "ended before its announced end".into())])
+        Self::validation(vec![(
+            "body".into(),
+            "ended before its announced end".into(),
+        )])
     }
 
     pub(super) fn not_found() -> Self {

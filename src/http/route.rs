@@ -141,10 +141,7 @@ mod tests {
                 "/admin/sales/3/purchases",
                 Path::Admin(AdminPath::Purchases("3")),
             ),
-            (
-                "/admin/checkouts/C",
-                Path::Admin(AdminPath::Checkout("C")),
-            ),
+            ("/admin/checkouts/C", Path::Admin(AdminPath::Checkout("C"))),
             ("/", Path::Page),
         ] {
             assert_eq!(Path::parse(path), expected, "{path}");

@@ -1,8 +1,11 @@
 //! The server as its users meet it: the real binary, real sockets, a real disk, real signals.
 
+mod admin;
+mod administration;
 mod bounds;
 mod buying;
 mod client;
+mod closed_sales;
 mod crash;
 mod disk;
 mod history;
@@ -10,6 +13,7 @@ mod holds;
 mod journal;
 mod lifecycle;
 mod looking;
+mod new_sales;
 mod parameters;
 mod rotation;
 mod server;

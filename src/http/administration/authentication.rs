@@ -202,7 +202,11 @@ mod tests {
             ),
         ] {
             let guard = Guard::new(Some(TOKEN));
-            assert_eq!(status(&guard, "127.0.0.1", headers), expected, "{headers:?}");
+            assert_eq!(
+                status(&guard, "127.0.0.1", headers),
+                expected,
+                "{headers:?}"
+            );
         }
     }
 

@@ -8,9 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::http::Peer;
 use crate::http::body::next_piece;
 use crate::http::problem::Problem;
-use crate::limits::{
-    ADMIN_BODY_BYTES_MAX, ADMIN_SMALL_BODIES_MAX, ADMIN_SMALL_BODY_BYTES_MAX,
-};
+use crate::limits::{ADMIN_BODY_BYTES_MAX, ADMIN_SMALL_BODIES_MAX, ADMIN_SMALL_BODY_BYTES_MAX};
 use crate::sale::Unavailable;
 
 /// Room for the bodies that are taken at the same time: some small ones and one large one.

@@ -34,14 +34,15 @@ where
     let mut body = administration.bodies.read(body, peer).await?;
     let (engine, defaults) = (Arc::clone(&api.engine), administration.defaults);
     let work = move || create_from(&engine, body.bytes(), &defaults);
-    administration.aside.run(work).await
+    let sale = administration.aside.run(work).await?;
+    created(&sale)
 }
 
 fn create_from(
     engine: &Engine,
     json: &mut [u8],
     defaults: &SaleDefaults,
-) -> Result<Answer, Problem> {
+) -> Result<Arc<Sale>, Problem> {
     let wanted = WantedSale::parse(json, defaults, engine.clock().now())?;
     let decision = engine.create_sale(&wanted.sale())?;
     if let Some(lsn) = decision.lsn {
@@ -52,7 +53,7 @@ fn create_from(
     let (id, from, until) = (sale.id(), sale.started_at(), sale.ended_at());
     let items = sale.item_count();
     tracing::info!(sale = %id, %from, %until, items, "sale created as asked");
-    created(&sale)
+    Ok(sale)
 }
 
 fn created(sale: &Sale) -> Result<Answer, Problem> {

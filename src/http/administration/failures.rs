@@ -114,7 +114,10 @@ mod tests {
         }
         assert_eq!(failures.locked_out_seconds(network, SECOND_US), Some(60));
         assert!(!failures.add(network, SECOND_US), "that is said once");
-        assert_eq!(failures.locked_out_seconds(network, 60 * SECOND_US), Some(1));
+        assert_eq!(
+            failures.locked_out_seconds(network, 60 * SECOND_US),
+            Some(1)
+        );
         assert_eq!(failures.locked_out_seconds(network, 61 * SECOND_US), None);
         assert!(!failures.add(network, 61 * SECOND_US), "a new window");
         assert_eq!(failures.locked_out_seconds(network, 61 * SECOND_US), None);

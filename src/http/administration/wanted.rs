@@ -71,7 +71,10 @@ impl<'a> WantedSale<'a> {
         now: Timestamp,
     ) -> Result<Self, Problem> {
         let tape = simd_json::to_tape(json).map_err(|error| {
-            let wrong = format!("must be a JSON object; it is no JSON at byte {}", error.index());
+            let wrong = format!(
+                "must be a JSON object; it is no JSON at byte {}",
+                error.index()
+            );
             Problem::validation(vec![("body".into(), wrong.into())])
         })?;
         let mut complaints = Complaints::default();
@@ -193,7 +196,10 @@ fn goods<'a>(top: &mut Top<'_, '_, 'a>, seed: u64) -> Option<Goods<'a>> {
 fn listed<'a>(top: &mut Top<'_, '_, 'a>, seed: u64) -> Option<Vec<WantedItem<'a>>> {
     let list = top.value("items")?.as_array();
     let Some(list) = list.filter(|list| (1..=SALE_ITEMS_MAX as usize).contains(&list.len())) else {
-        top.wrong("items", format!("must be a list of 1 to {SALE_ITEMS_MAX} items"));
+        top.wrong(
+            "items",
+            format!("must be a list of 1 to {SALE_ITEMS_MAX} items"),
+        );
         return None;
     };
     let mut items = Vec::with_capacity(list.len());

@@ -53,7 +53,10 @@ fn listed_items_get_ids_and_pictures() {
     let drawn = items[0].image_url;
     assert!(drawn.starts_with("/images/") && drawn.ends_with(".svg"));
     let shown = items.iter().map(|item| (item.id, item.name, item.stock));
-    assert_eq!(shown.collect::<Vec<_>>(), [("item-1", "A ü", 3), ("b", "", 1)]);
+    assert_eq!(
+        shown.collect::<Vec<_>>(),
+        [("item-1", "A ü", 3), ("b", "", 1)]
+    );
     assert_eq!(items[1].image_url, "x");
 }
 
@@ -71,7 +74,13 @@ fn everything_that_is_wrong_is_named() {
     assert_wrong(r#"{"total_items":1,"colour":1}"#, &["colour"]);
     assert_wrong(
         r#"{"total_items":0,"started_at":"soon","max_items_per_user":"1","hold_seconds":-1,"seed":0.5}"#,
-        &["started_at", "max_items_per_user", "hold_seconds", "seed", "total_items"],
+        &[
+            "started_at",
+            "max_items_per_user",
+            "hold_seconds",
+            "seed",
+            "total_items",
+        ],
     );
     for wrong in ["0", "1000001", "1.0", "1e3", "true", "\"1\"", "[1]", "{}"] {
         assert_wrong(&format!(r#"{{"total_items":{wrong}}}"#), &["total_items"]);
@@ -81,10 +90,20 @@ fn everything_that_is_wrong_is_named() {
     }
     assert_wrong(
         r#"{"items":[{"name":"a","stock":1},[],{"id":1,"stock":1,"x":2},{"name":"b","name":"b","stock":0}]}"#,
-        &["items[1]", "items[2].x", "items[2].id", "items[2].name", "items[3].name", "items[3].stock"],
+        &[
+            "items[1]",
+            "items[2].x",
+            "items[2].id",
+            "items[2].name",
+            "items[3].name",
+            "items[3].stock",
+        ],
     );
     let many = format!("{{\"items\":[{}1]}}", "1,".repeat(ADMIN_ERRORS_MAX));
-    assert_eq!(parsed(&many).err().map(|fields| fields.len()), Some(ADMIN_ERRORS_MAX));
+    assert_eq!(
+        parsed(&many).err().map(|fields| fields.len()),
+        Some(ADMIN_ERRORS_MAX)
+    );
     let long = format!("{{\"total_items\":1,\"{}\":1}}", "ü".repeat(100));
     assert_wrong(&long, &[&*"ü".repeat(64)]);
 }
@@ -93,20 +112,46 @@ fn everything_that_is_wrong_is_named() {
 fn a_sale_begins_soon_and_ends_later() {
     let period = |start: &str, end: &str| {
         let times = format!(r#""started_at":"{start}","ended_at":"{end}""#);
-        parsed(&format!("{{\"total_items\":1,{times}}}")).err().unwrap_or_default()
+        parsed(&format!("{{\"total_items\":1,{times}}}"))
+            .err()
+            .unwrap_or_default()
     };
     let none: [&str; 0] = [];
     assert_eq!(period("2026-11-23T10:00:00Z", "2026-11-23T10:00:01Z"), none);
-    assert_eq!(period("2026-11-23T12:00:00+02:00", "2026-11-23T10:00:01Z"), none);
+    assert_eq!(
+        period("2026-11-23T12:00:00+02:00", "2026-11-23T10:00:01Z"),
+        none
+    );
     assert_eq!(period("2026-11-23T09:59:01Z", "2026-11-23T10:00:01Z"), none);
     assert_eq!(period("2027-11-23T10:00:00Z", "2028-11-22T10:00:00Z"), none);
-    assert_eq!(period("2026-11-23T09:59:00Z", "2026-11-23T10:00:01Z"), ["started_at"]);
-    assert_eq!(period("2027-11-23T10:00:01Z", "2027-11-23T11:00:01Z"), ["started_at"]);
-    assert_eq!(period("2026-11-23T09:59:58Z", "2026-11-23T10:00:00Z"), ["ended_at"]);
-    assert_eq!(period("2026-11-23T11:00:00Z", "2026-11-23T11:00:00Z"), ["ended_at"]);
-    assert_eq!(period("2026-11-23T11:00:00Z", "2027-11-24T11:00:00Z"), ["ended_at"]);
-    assert_eq!(period("2026-11-23", "2026-13-23T10:00:00Z"), ["started_at", "ended_at"]);
-    assert_eq!(period("-9999-01-01T00:00:00Z", "9999-01-01T00:00:00Z"), ["started_at", "ended_at"]);
+    assert_eq!(
+        period("2026-11-23T09:59:00Z", "2026-11-23T10:00:01Z"),
+        ["started_at"]
+    );
+    assert_eq!(
+        period("2027-11-23T10:00:01Z", "2027-11-23T11:00:01Z"),
+        ["started_at"]
+    );
+    assert_eq!(
+        period("2026-11-23T09:59:58Z", "2026-11-23T10:00:00Z"),
+        ["ended_at"]
+    );
+    assert_eq!(
+        period("2026-11-23T11:00:00Z", "2026-11-23T11:00:00Z"),
+        ["ended_at"]
+    );
+    assert_eq!(
+        period("2026-11-23T11:00:00Z", "2027-11-24T11:00:00Z"),
+        ["ended_at"]
+    );
+    assert_eq!(
+        period("2026-11-23", "2026-13-23T10:00:00Z"),
+        ["started_at", "ended_at"]
+    );
+    assert_eq!(
+        period("-9999-01-01T00:00:00Z", "9999-01-01T00:00:00Z"),
+        ["started_at", "ended_at"]
+    );
 }
 
 /// JSON that comes close to a sale, or not.
@@ -125,7 +170,9 @@ fn document() -> impl Strategy<Value = serde_json::Value> {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..5).prop_map(Into::into),
             prop::collection::hash_map(name.clone(), inner, 0..6).prop_map(|members| {
-                let members = members.into_iter().map(|(name, value)| (name.to_owned(), value));
+                let members = members
+                    .into_iter()
+                    .map(|(name, value)| (name.to_owned(), value));
                 serde_json::Value::Object(members.collect())
             }),
         ]

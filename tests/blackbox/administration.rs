@@ -1,0 +1,235 @@
+//! Who is let in to administration.
+
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+
+use flashsale::limits::{ADMIN_BODY_BYTES_MAX, AUTHENTICATION_FAILURES_MAX};
+use serde_json::json;
+
+use crate::admin::{JSON, TOKEN, ask, create, shop};
+use crate::client::{Answer, Client};
+use crate::server::Server;
+
+const PATHS: [(&str, &str); 4] = [
+    ("POST", "/admin/sales"),
+    ("POST", "/admin/sales/1/close"),
+    ("GET", "/admin/sales/1/purchases"),
+    (
+        "GET",
+        "/admin/checkouts/CHK-1-00000000000000000000000000000000",
+    ),
+];
+
+fn guarded() -> (Server, Client) {
+    let server = Server::start(&[("SALE_TOTAL_ITEMS", "10"), ("ADMIN_TOKEN", TOKEN)]);
+    let client = server.client();
+    (server, client)
+}
+
+fn bearer(token: &str) -> String {
+    format!("Bearer {token}")
+}
+
+#[track_caller]
+fn unauthorized(answer: Answer) {
+    let answer = answer.refused(401, "unauthorized", "token");
+    assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
+}
+
+#[test]
+fn without_a_token_this_machine_is_let_in() {
+    let (_server, mut client) = shop();
+    create(&mut client, &json!({"total_items": 3}));
+    let prefixed = client.send(
+        "POST",
+        "/api/v1/admin/sales",
+        &[JSON],
+        br#"{"total_items":3}"#,
+    );
+    assert_eq!(prefixed.status, 201, "{}", prefixed.text());
+    for (method, path) in PATHS {
+        for header in [
+            ("Origin", "http://localhost:8080"),
+            ("X-Forwarded-For", "192.0.2.1"),
+            ("Forwarded", "for=192.0.2.1"),
+        ] {
+            let answer = client.send(method, path, &[header], b"");
+            answer.refused(403, "forbidden", "admin.token");
+        }
+    }
+    // Others are not, whatever they bring.
+    client.get("/sales/active").ok();
+}
+
+/// An address of this machine that is not loopback, if it has one. Nothing is sent.
+fn outer_address() -> Option<IpAddr> {
+    let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
+    socket.connect("192.0.2.1:9").ok()?;
+    let address = socket.local_addr().ok()?.ip();
+    (!address.is_loopback() && !address.is_unspecified()).then_some(address)
+}
+
+#[test]
+fn without_a_token_nobody_else_is_let_in() {
+    let Some(address) = outer_address() else {
+        return;
+    };
+    let server = Server::start(&[("SERVER_HOST", "0.0.0.0"), ("SALE_TOTAL_ITEMS", "10")]);
+    let outer = SocketAddr::new(address, server.addr().port());
+    let mut client = Client::connect(outer).expect("a connection");
+    client.get("/sales/1").ok();
+    for (method, path) in PATHS {
+        let answer = client.send(method, path, &[], b"");
+        answer.refused(403, "forbidden", "admin.token");
+        let answer = client.send(method, path, &[("Authorization", &bearer(TOKEN))], b"");
+        answer.refused(403, "forbidden", "admin.token");
+    }
+    let loopback = SocketAddr::new([127, 0, 0, 1].into(), server.addr().port());
+    let mut client = Client::connect(loopback).expect("a connection");
+    create(&mut client, &json!({"total_items": 3}));
+}
+
+#[test]
+fn with_a_token_everybody_needs_it() {
+    let (server, mut client) = guarded();
+    for (method, path) in &PATHS[..2] {
+        unauthorized(client.send(method, path, &[], b""));
+        let wrong = bearer(&TOKEN[1..]);
+        unauthorized(client.send(method, path, &[("Authorization", &wrong)], b""));
+    }
+    let (right, basic) = (bearer(TOKEN), format!("Basic {TOKEN}"));
+    unauthorized(client.send("POST", "/admin/sales", &[("Authorization", &basic)], b"{}"));
+    // Whether a sale exists is nobody's business.
+    unauthorized(client.post("/admin/sales/99/close"));
+    // Nor is a body read that is larger than others may be.
+    let mut stranger = server.client();
+    let head = format!(
+        "POST /admin/sales HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n\
+         content-length: {ADMIN_BODY_BYTES_MAX}\r\n\r\n"
+    );
+    stranger.write(head.as_bytes()).expect("it is sent");
+    unauthorized(stranger.read().expect("an answer"));
+
+    let headers = [JSON, ("Authorization", &*right)];
+    let created = client.send("POST", "/admin/sales", &headers, br#"{"total_items":3}"#);
+    assert_eq!(created.status, 201, "{}", created.text());
+    assert_eq!(created.header("cache-control"), Some("no-store"));
+    let with_origin = [headers[0], headers[1], ("Origin", "https://shop.example")];
+    let created = client.send(
+        "POST",
+        "/admin/sales",
+        &with_origin,
+        br#"{"total_items":3}"#,
+    );
+    assert_eq!(created.status, 201, "{}", created.text());
+    let metrics = client.get("/metrics").ok();
+    assert!(metrics.text().contains("admin_sales"), "{}", metrics.text());
+    let log = server.log();
+    assert!(log.contains("sale created as asked"), "{log}");
+    assert!(!log.contains(TOKEN), "the token is in the log");
+}
+
+#[test]
+fn whoever_fails_too_often_is_locked_out() {
+    let (server, mut client) = guarded();
+    let right = bearer(TOKEN);
+    for attempt in 0..AUTHENTICATION_FAILURES_MAX {
+        let wrong = bearer(&format!("not-the-token-{attempt}"));
+        unauthorized(client.send("POST", "/admin/sales", &[("Authorization", &wrong)], b""));
+    }
+    for header in [("Authorization", &*right), ("Accept", "*/*")] {
+        // Over another connection, and so perhaps by another worker.
+        let answer = server
+            .client()
+            .send("POST", "/admin/sales/1/close", &[header], b"");
+        let answer = answer.refused(429, "too_many_failures", "wait");
+        let seconds = answer.header("retry-after").map(str::parse::<u64>);
+        assert!(matches!(seconds, Some(Ok(1..=60))), "{answer:?}");
+    }
+    // Buyers at the same address are not concerned, and other paths stay what they are.
+    client.checkout("ada", "ITM-1-0").ok();
+    client.get("/admin/nowhere").refused(404, "not_found", "");
+    client
+        .get("/admin/sales")
+        .refused(405, "method_not_allowed", "");
+    let log = server.log();
+    assert_eq!(log.matches("locked out").count(), 1, "{log}");
+    assert!(!log.contains("not-the-token"), "{log}");
+}
+
+#[test]
+fn other_paths_and_methods_are_refused() {
+    let (_server, mut client) = guarded();
+    for path in [
+        "/admin",
+        "/admin/",
+        "/admin/sales/",
+        "/admin/sales/1",
+        "/admin/sales/1/open",
+        "/admin/checkouts",
+    ] {
+        client.get(path).refused(404, "not_found", "");
+        client.post(path).refused(404, "not_found", "");
+    }
+    for (right, path) in PATHS {
+        for method in ["GET", "POST", "PUT", "DELETE", "OPTIONS"] {
+            if method != right {
+                let answer = client.send(method, path, &[], b"");
+                let answer = answer.refused(405, "method_not_allowed", "");
+                let allowed = if right == "POST" { "POST" } else { "GET, HEAD" };
+                assert_eq!(answer.header("allow"), Some(allowed), "{method} {path}");
+            }
+        }
+    }
+}
+
+#[test]
+fn few_large_bodies_are_taken_at_the_same_time() {
+    let (server, mut client) = shop();
+    let length = 2 * 1024 * 1024;
+    let head = format!(
+        "POST /admin/sales HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n\
+         content-length: {length}\r\nexpect: 100-continue\r\n\r\n"
+    );
+    let (mut first, mut second) = (server.client(), server.client());
+    first.write(head.as_bytes()).expect("it is sent");
+    assert_eq!(first.read().expect("leave to go on").status, 100);
+    second.write(head.as_bytes()).expect("it is sent");
+    let refused = second.read().expect("an answer");
+    refused.refused(503, "overloaded", "");
+    // A small one has its own room, and buyers do not notice.
+    create(&mut client, &json!({"total_items": 3}));
+    client.checkout("ada", "ITM-1-0").ok();
+    let sale = br#"{"total_items":4}"#;
+    let padding = vec![b' '; length - sale.len()];
+    first.write(&padding).expect("it is sent");
+    first.write(sale).expect("it is sent");
+    let answer = first.read().expect("an answer");
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    let large = format!("{}{}", " ".repeat(length), r#"{"total_items":5}"#);
+    let answer = server
+        .client()
+        .send("POST", "/admin/sales", &[JSON], large.as_bytes());
+    assert_eq!(answer.status, 201, "there is room again");
+}
+
+#[test]
+fn a_body_may_be_too_large() {
+    let (server, mut client) = shop();
+    let head = format!(
+        "POST /admin/sales HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\n\r\n",
+        ADMIN_BODY_BYTES_MAX + 1
+    );
+    client.write(head.as_bytes()).expect("it is sent");
+    let answer = client.read().expect("an answer");
+    answer.refused(413, "payload_too_large", "");
+    let mut client = server.client();
+    let form = ("Content-Type", "application/x-www-form-urlencoded");
+    let answer = client.send("POST", "/admin/sales", &[form], b"total_items=1");
+    answer.invalid(&["content_type"]);
+    client.post("/admin/sales").invalid(&["content_type"]);
+    ask(&mut client, &json!([])).invalid(&["body"]);
+    client
+        .send("POST", "/admin/sales", &[JSON], b"")
+        .invalid(&["body"]);
+}
