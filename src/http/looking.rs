@@ -1,5 +1,6 @@
 //! What is on sale: `/sales/active`, `/sales`, `/sales/{id}` and `/sales/{id}/items`.
 
+use std::fmt::Display;
 use std::str::FromStr;
 
 use hyper::Uri;
@@ -107,7 +108,8 @@ pub(super) fn sale_not_found() -> Problem {
     Problem::missing(Outcome::SaleNotFound, "Sale not found")
 }
 
-fn page_limit(parameters: &mut Parameters<'_>) -> u32 {
+/// How many entries a page may have.
+pub(super) fn page_limit(parameters: &mut Parameters<'_>) -> u32 {
     let limit = parameters
         .optional(Field::Limit)
         .unwrap_or(Whole(PAGE_ITEMS_DEFAULT))
@@ -119,7 +121,11 @@ fn page_limit(parameters: &mut Parameters<'_>) -> u32 {
 }
 
 /// A page of a list. `next` is the cursor of the page after it, when there is one.
-fn page(body: Vec<u8>, uri: &Uri, next: Option<u32>) -> Result<Answer, Problem> {
+pub(super) fn page(
+    body: Vec<u8>,
+    uri: &Uri,
+    next: Option<impl Display>,
+) -> Result<Answer, Problem> {
     let mut answer = Answer::shown(JSON, body);
     if let Some(next) = next {
         let kept = uri.query().unwrap_or_default().split('&');
@@ -136,7 +142,8 @@ fn page(body: Vec<u8>, uri: &Uri, next: Option<u32>) -> Result<Answer, Problem> 
     Ok(answer)
 }
 
-fn separate(list: &mut Vec<u8>) {
+/// Appends a comma, unless the list has just begun.
+pub(super) fn separate(list: &mut Vec<u8>) {
     if list.len() > 1 {
         list.push(b',');
     }
@@ -227,7 +234,7 @@ mod tests {
         let answer = page(Vec::new(), &uri, Some(8)).expect("a page");
         let expected = "</api/v1/sales/2/items?available=true&limit=3&cursor=8>; rel=\"next\"";
         assert_eq!(answer.response.headers()[LINK], expected);
-        let answer = page(Vec::new(), &uri, None).expect("a page");
+        let answer = page(Vec::new(), &uri, None::<u32>).expect("a page");
         assert!(!answer.response.headers().contains_key(LINK));
     }
 

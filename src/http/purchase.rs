@@ -62,9 +62,7 @@ pub(super) fn answer(
             return Ok(Answer::json(outcome, body));
         }
         PurchaseOutcome::Processed { result, .. } => all_items_sold(&*sale()?, &result),
-        PurchaseOutcome::CheckoutNotFound => {
-            Problem::missing(Outcome::CheckoutNotFound, "Checkout not found")
-        }
+        PurchaseOutcome::CheckoutNotFound => checkout_not_found(),
         PurchaseOutcome::SaleNotActive => sale_not_active(),
         PurchaseOutcome::CheckoutExpired => {
             Problem::conflict(Outcome::CheckoutExpired, "This checkout has expired")
@@ -77,6 +75,11 @@ pub(super) fn answer(
         }
         PurchaseOutcome::Unavailable(reason) => reason.into(),
     })
+}
+
+/// No checkout has this code.
+pub(super) fn checkout_not_found() -> Problem {
+    Problem::missing(Outcome::CheckoutNotFound, "Checkout not found")
 }
 
 fn all_items_sold(sale: &Sale, result: &PurchaseResult) -> Problem {

@@ -37,6 +37,7 @@ mod registry;
 mod sale;
 mod snapshotter;
 mod state;
+mod support;
 #[cfg(test)]
 mod tests;
 
@@ -52,6 +53,7 @@ pub use outcome::{CheckoutOutcome, Decision, PurchaseOutcome, StockFigures, Unav
 pub use sale::{Closing, ItemView, Sale, SaleStatus};
 pub use snapshotter::{Retention, Snapshotter, write_snapshot};
 pub use state::{Recovered, State, Visit};
+pub use support::{CheckoutState, CheckoutView, PurchaseMark, PurchasePage, PurchaseView};
 
 /// The calling thread's lane: threads with different lanes use different shards of a counter.
 fn lane() -> usize {

@@ -7,11 +7,14 @@
 mod aside;
 mod authentication;
 mod bodies;
+mod checkouts;
 mod closing;
 mod creating;
 mod document;
 mod failures;
+mod lines;
 mod path;
+mod purchases;
 mod wanted;
 
 use std::sync::Arc;
@@ -26,11 +29,12 @@ use self::bodies::BodyRoom;
 pub(super) use self::path::AdminPath;
 pub use self::wanted::SaleDefaults;
 use super::answer::Answer;
-use super::looking;
+use super::looking::sale_not_found;
 use super::problem::Problem;
 use super::route::Path;
 use super::{Api, Peer};
 use crate::sale::{Engine, Sale};
+use crate::types::{Lsn, SaleId};
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
@@ -73,6 +77,8 @@ where
     let mut answer = match Path::parse(head.uri.path()) {
         Path::Admin(AdminPath::Sales) => creating::create(api, &head, body, peer).await,
         Path::Admin(AdminPath::Close(sale)) => closing::close(api, sale).await,
+        Path::Admin(AdminPath::Purchases(sale)) => purchases::list(api, sale, &head.uri).await,
+        Path::Admin(AdminPath::Checkout(code)) => checkouts::show(api, code).await,
         _ => Err(Problem::not_found()),
     }?;
     let headers = answer.response.headers_mut();
@@ -80,9 +86,29 @@ where
     Ok(answer)
 }
 
+/// The sale with this number, if there is one.
+async fn sale_by_id(api: &Api, id: SaleId) -> Result<Option<Arc<Sale>>, Problem> {
+    Ok(api.engine.sale(id))
+}
+
 /// The sale that a path names.
 async fn find_sale(api: &Api, id: &str) -> Result<Arc<Sale>, Problem> {
-    looking::find(api, id)
+    let sale = match id.parse() {
+        Ok(id) => sale_by_id(api, id).await?,
+        Err(_) => None,
+    };
+    sale.ok_or_else(sale_not_found)
+}
+
+/// Suspends until everything is durable that was decided so far, which is to be shown.
+async fn all_durable(api: &Api) -> Result<(), Problem> {
+    let decided = Lsn(api.engine.journal().status().appended_lsn);
+    durable(api, decided).await
+}
+
+async fn durable(api: &Api, lsn: Lsn) -> Result<(), Problem> {
+    let durable = api.waiters.durable(lsn).await;
+    durable.map_err(|_| Problem::journal_unavailable())
 }
 
 /// An error when nothing is recorded at the moment, for what would have to be.

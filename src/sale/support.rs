@@ -1,0 +1,274 @@
+//! What support needs to answer a buyer: what became of a checkout, and what was purchased when.
+
+use std::collections::BinaryHeap;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use super::buyers::{Buyer, BuyerRef, CheckoutEnd, ClosedCheckout, OpenCheckout};
+use super::outcome::PurchaseResult;
+use super::sale::Sale;
+use crate::types::{CheckoutCode, ItemIndex, Malformed, Timestamp};
+
+/// A checkout as support sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckoutView {
+    /// Its code.
+    pub code: CheckoutCode,
+    /// Whose it is.
+    pub user: Box<str>,
+    /// What became of it.
+    pub state: CheckoutState,
+}
+
+/// What became of a checkout.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CheckoutState {
+    /// It was not purchased, and did not expire.
+    Open {
+        /// When it was opened.
+        opened_at: Timestamp,
+        /// Until when its units are held, by the steady clock; `None` when they are not.
+        held_until: Option<Timestamp>,
+        /// Its items with their quantities.
+        lines: Box<[(ItemIndex, u32)]>,
+    },
+    /// It was purchased.
+    Purchased {
+        /// When.
+        at: Timestamp,
+        /// What was answered.
+        result: Arc<PurchaseResult>,
+    },
+    /// Its hold ran out. What it held is not kept.
+    Expired {
+        /// When.
+        at: Timestamp,
+    },
+}
+
+/// A purchase as support sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PurchaseView {
+    /// The code of the checkout that was purchased.
+    pub code: CheckoutCode,
+    /// Who purchased it.
+    pub user: Box<str>,
+    /// When.
+    pub at: Timestamp,
+    /// Whether an idempotency key came with it.
+    pub has_key: bool,
+    /// What was answered.
+    pub result: Arc<PurchaseResult>,
+}
+
+/// Purchases in the order of their marks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PurchasePage {
+    /// The purchases.
+    pub purchases: Vec<PurchaseView>,
+    /// The mark of the last one, when there are more behind it.
+    pub next: Option<PurchaseMark>,
+}
+
+/// The place of a purchase among all of its sale: by time, and then by half of its code. That is the
+/// same after a restart, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PurchaseMark {
+    at: Timestamp,
+    half: u64,
+}
+
+impl PurchaseMark {
+    fn of(closed: &ClosedCheckout) -> Self {
+        Self {
+            at: closed.at,
+            half: (closed.secret >> 64) as u64,
+        }
+    }
+}
+
+impl fmt::Display for PurchaseMark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{:016x}", self.at.0, self.half)
+    }
+}
+
+impl FromStr for PurchaseMark {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        let mark = text.rsplit_once('-').and_then(|(at, half)| {
+            Some(Self {
+                at: Timestamp(at.parse().ok()?),
+                half: u64::from_str_radix(half, 16).ok()?,
+            })
+        });
+        // Whatever else is understood, only what was once given out is accepted.
+        mark.filter(|mark| mark.to_string() == text)
+            .ok_or(Malformed("must be one that a page before gave"))
+    }
+}
+
+/// Where a purchase is to be found: as a buyer's finished checkouts only become more, it stays there.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Found {
+    mark: PurchaseMark,
+    buyer: u32,
+    place: usize,
+}
+
+/// The first purchases behind a mark, of those that it was shown.
+struct First {
+    after: Option<PurchaseMark>,
+    /// One more than are wanted, to know whether there is one.
+    count: usize,
+    found: BinaryHeap<Found>,
+}
+
+impl First {
+    fn look_at(&mut self, reference: BuyerRef, buyer: &Buyer) {
+        for (place, closed) in buyer.closed.iter().enumerate() {
+            let mark = PurchaseMark::of(closed);
+            let is_purchase = matches!(closed.end, CheckoutEnd::Processed { .. });
+            if !is_purchase || self.after.is_some_and(|after| mark <= after) {
+                continue;
+            }
+            let buyer = reference.0;
+            self.found.push(Found { mark, buyer, place });
+            if self.found.len() > self.count {
+                self.found.pop();
+            }
+        }
+    }
+}
+
+impl Sale {
+    /// The checkout whose code has this secret half.
+    #[must_use]
+    pub fn checkout_view(&self, secret: u128) -> Option<CheckoutView> {
+        let reference = self.buyers.by_code(secret)?;
+        let mut shard = self.buyers.lock_buyer(reference);
+        let buyer = shard.buyer(reference);
+        let closed = buyer.closed.iter().find(|closed| closed.secret == secret);
+        let open = || buyer.open.as_ref().filter(|open| open.secret == secret);
+        let state = match closed {
+            Some(closed) => state_of_closed(closed),
+            None => state_of_open(open()?),
+        };
+        Some(CheckoutView {
+            code: self.code(secret),
+            user: buyer.user.clone(),
+            state,
+        })
+    }
+
+    /// At most `count` purchases of this sale, or of `user` in it, behind `after`. Looks at all buyers,
+    /// some of them locked at a time, which takes a while when there are many.
+    #[must_use]
+    pub fn purchases(
+        &self,
+        user: Option<&str>,
+        after: Option<PurchaseMark>,
+        count: usize,
+    ) -> PurchasePage {
+        let mut first = First {
+            after,
+            count: count + 1,
+            found: BinaryHeap::new(),
+        };
+        match user {
+            Some(user) => {
+                let mut locked = self.buyers.lock_user(user);
+                if let Some(reference) = locked.find(user) {
+                    first.look_at(reference, locked.shard.buyer(reference));
+                }
+            }
+            None => {
+                for mut shard in self.buyers.lock_each() {
+                    for (reference, buyer) in shard.iter_mut() {
+                        first.look_at(reference, buyer);
+                    }
+                }
+            }
+        }
+        let found = first.found.into_sorted_vec();
+        let shown = &found[..count.min(found.len())];
+        let more = found.len() > shown.len();
+        PurchasePage {
+            purchases: shown.iter().map(|found| self.purchase(found)).collect(),
+            next: shown.last().filter(|_| more).map(|last| last.mark),
+        }
+    }
+
+    fn purchase(&self, found: &Found) -> PurchaseView {
+        let reference = BuyerRef(found.buyer);
+        let mut shard = self.buyers.lock_buyer(reference);
+        let buyer = shard.buyer(reference);
+        let closed = &buyer.closed[found.place];
+        let CheckoutEnd::Processed { key, result } = &closed.end else {
+            unreachable!("only purchases are found");
+        };
+        PurchaseView {
+            code: self.code(closed.secret),
+            user: buyer.user.clone(),
+            at: closed.at,
+            has_key: key.is_some(),
+            result: Arc::clone(result),
+        }
+    }
+
+    fn code(&self, secret: u128) -> CheckoutCode {
+        CheckoutCode {
+            sale: self.id,
+            secret,
+        }
+    }
+}
+
+fn state_of_open(open: &OpenCheckout) -> CheckoutState {
+    CheckoutState::Open {
+        opened_at: open.opened_at,
+        held_until: open.hold_until(),
+        lines: open.lines.iter().copied().collect(),
+    }
+}
+
+fn state_of_closed(closed: &ClosedCheckout) -> CheckoutState {
+    let at = closed.at;
+    match &closed.end {
+        CheckoutEnd::Expired => CheckoutState::Expired { at },
+        CheckoutEnd::Processed { result, .. } => CheckoutState::Purchased {
+            at,
+            result: Arc::clone(result),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_has_one_spelling() {
+        let mark = PurchaseMark {
+            at: Timestamp(1_795_428_000_500_000),
+            half: 0xabc,
+        };
+        let text = mark.to_string();
+        assert_eq!(text, "1795428000500000-0000000000000abc");
+        assert_eq!(text.parse(), Ok(mark));
+        for wrong in [
+            "",
+            "-",
+            "1",
+            "1-abc",
+            "1-0000000000000ABC",
+            "01-0000000000000abc",
+            "+1-0000000000000abc",
+            "x-0000000000000abc",
+        ] {
+            assert!(wrong.parse::<PurchaseMark>().is_err(), "{wrong}");
+        }
+    }
+}
