@@ -10,7 +10,7 @@ fn shop() -> (Server, Client) {
 }
 
 /// The address of the next page.
-fn next(answer: &Answer) -> Option<String> {
+pub fn next(answer: &Answer) -> Option<String> {
     let link = answer.header("link")?;
     let target = link.strip_prefix('<')?.strip_suffix(">; rel=\"next\"");
     Some(target.expect("a link to the next page").to_owned())

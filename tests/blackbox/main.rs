@@ -18,3 +18,4 @@ mod parameters;
 mod rotation;
 mod server;
 mod stream;
+mod support;

@@ -44,14 +44,12 @@ fn write_checkout(
     write_number(sale.id().0, out);
     out.extend_from_slice(b"\",\"user_id\":");
     write_string(&checkout.user, out);
-    out.extend_from_slice(b",\"status\":\"");
-    out.extend_from_slice(match checkout.state {
-        CheckoutState::Open { .. } if sale.status(now) == SaleStatus::Ended => b"closed\"",
-        CheckoutState::Open { .. } => b"open\"",
-        CheckoutState::Purchased { .. } => b"purchased\"",
-        CheckoutState::Expired { .. } => b"expired\"",
-    });
-    match &checkout.state {
+    out.extend_from_slice(b",\"status\":");
+    let state = &checkout.state;
+    write_string(status(state, sale.status(now)), out);
+    match state {
+        CheckoutState::Purchased { at, .. } => write_moment("purchased_at", *at, out),
+        CheckoutState::Expired { at } => write_moment("expired_at", *at, out),
         CheckoutState::Open {
             opened_at,
             held_until,
@@ -62,12 +60,25 @@ fn write_checkout(
                 write_moment("held_until", by_wall_clock(*until), out);
             }
         }
-        CheckoutState::Purchased { at, .. } => write_moment("purchased_at", *at, out),
-        CheckoutState::Expired { at } => write_moment("expired_at", *at, out),
     }
     out.extend_from_slice(b",\"sale\":");
     write_sale(sale, now, out);
-    match &checkout.state {
+    write_contents(sale, state, out);
+    out.push(b'}');
+}
+
+fn status(state: &CheckoutState, sale: SaleStatus) -> &'static str {
+    match state {
+        CheckoutState::Open { .. } if sale == SaleStatus::Ended => "closed",
+        CheckoutState::Open { .. } => "open",
+        CheckoutState::Purchased { .. } => "purchased",
+        CheckoutState::Expired { .. } => "expired",
+    }
+}
+
+/// What is in the checkout, as far as it is known, and what was answered to its purchase.
+fn write_contents(sale: &Sale, state: &CheckoutState, out: &mut Vec<u8>) {
+    match state {
         CheckoutState::Open { lines, .. } => write_chosen_lines(sale, lines, out),
         CheckoutState::Expired { .. } => {}
         CheckoutState::Purchased { result, .. } => {
@@ -76,7 +87,6 @@ fn write_checkout(
             write_purchase(sale, result, out);
         }
     }
-    out.push(b'}');
 }
 
 fn write_moment(name: &str, at: Timestamp, out: &mut Vec<u8>) {

@@ -1,0 +1,257 @@
+//! What support can look up to answer a buyer.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::admin::{TOKEN, create, household, shop};
+use crate::client::{Answer, Client};
+use crate::looking::next;
+use crate::server::{Server, wait_for};
+
+fn checkout(client: &mut Client, code: &str) -> Answer {
+    client.get(&format!("/admin/checkouts/{code}"))
+}
+
+#[track_caller]
+fn times(shown: &Value, names: &[&str]) {
+    let all = ["opened_at", "held_until", "purchased_at", "expired_at"];
+    for name in all {
+        let time = shown[name].as_str();
+        assert_eq!(time.is_some(), names.contains(&name), "{name} in {shown}");
+        let parsed = time.map(str::parse::<jiff::Timestamp>);
+        assert!(parsed.is_none_or(|time| time.is_ok()), "{name} in {shown}");
+    }
+}
+
+#[test]
+fn a_checkout_is_shown_through_its_life() {
+    let (_server, mut client) = shop();
+    let id = create(&mut client, &household());
+    let code = client.choose("ada \"ü\"", &["lamp", "chair"]);
+    let shown = checkout(&mut client, &code).ok();
+    assert_eq!(shown.header("cache-control"), Some("no-store"));
+    let shown = shown.json();
+    assert_eq!(
+        (&shown["code"], &shown["sale_id"]),
+        (&code.clone().into(), &id.clone().into())
+    );
+    assert_eq!(
+        (&shown["user_id"], &shown["status"]),
+        (&"ada \"ü\"".into(), &"open".into())
+    );
+    times(&shown, &["opened_at"]);
+    let items = json!([
+        {"id": "lamp", "name": "Lamp", "quantity": 1},
+        {"id": "chair", "name": "Chair", "quantity": 1},
+    ]);
+    assert_eq!(shown["items"], items);
+    assert_eq!(shown["sale"], client.get(&format!("/sales/{id}")).json());
+    assert_eq!(shown["result"], Value::Null);
+
+    let rival = client.choose("bob", &["chair"]);
+    client.purchase(&rival).ok();
+    let result = client.purchase(&code).ok().json();
+    let path = format!("/api/v1/admin/checkouts/{code}");
+    let shown = client.get(&path).ok().json();
+    assert_eq!(
+        (&shown["status"], &shown["result"]),
+        (&"purchased".into(), &result)
+    );
+    times(&shown, &["purchased_at"]);
+    let sold = [
+        shown["items"][0]["sold"].clone(),
+        shown["items"][1]["sold"].clone(),
+    ];
+    assert_eq!(sold, [true, false]);
+    let lost = client.choose("carl", &["lamp"]);
+    client.post(&format!("/admin/sales/{id}/close")).ok();
+    assert_eq!(checkout(&mut client, &lost).ok().json()["status"], "closed");
+    assert_eq!(
+        checkout(&mut client, &code).ok().json()["status"],
+        "purchased"
+    );
+}
+
+#[test]
+fn a_hold_is_shown_until_it_has_run_out() {
+    let (_server, mut client) = shop();
+    let mut sale = household();
+    sale["hold_seconds"] = 1.into();
+    create(&mut client, &sale);
+    let code = client.choose("ada", &["chair"]);
+    let shown = checkout(&mut client, &code).ok().json();
+    if shown["status"] == "open" {
+        times(&shown, &["opened_at", "held_until"]);
+    }
+    let expired = wait_for("the end of a hold", || {
+        let shown = checkout(&mut client, &code).ok().json();
+        (shown["status"] == "expired").then_some(shown)
+    });
+    times(&expired, &["expired_at"]);
+    assert_eq!(expired["user_id"], "ada");
+}
+
+#[test]
+fn only_codes_that_were_given_out_are_found() {
+    let (_server, mut client) = shop();
+    let code = client.choose("ada", &["ITM-1-0"]);
+    for unknown in [
+        format!("CHK-1-{}", "0".repeat(32)),
+        format!("CHK-9{}", &code[5..]),
+    ] {
+        checkout(&mut client, &unknown).refused(404, "checkout_not_found", "not found");
+    }
+    for malformed in [
+        "x",
+        "CHK-1",
+        "CHK-1-xyz",
+        "CHK-1-%30",
+        &code[..code.len() - 1],
+    ] {
+        checkout(&mut client, malformed).invalid(&["code"]);
+    }
+}
+
+/// All pages from `target` on, and how many those are.
+fn pages(client: &mut Client, target: &str) -> (Vec<Value>, usize) {
+    let (mut all, mut count) = (Vec::new(), 0);
+    let mut target = Some(target.to_owned());
+    while let Some(page) = target.map(|target| client.get(&target).ok()) {
+        let json = page.json();
+        all.extend(json.as_array().expect("a list").iter().cloned());
+        count += 1;
+        target = next(&page);
+    }
+    (all, count)
+}
+
+fn codes(purchases: &[Value]) -> Vec<String> {
+    let code = |purchase: &Value| purchase["code"].as_str().expect("a code").to_owned();
+    purchases.iter().map(code).collect()
+}
+
+#[test]
+fn purchases_come_in_pages_also_after_a_power_cut() {
+    let (mut server, mut client) = shop();
+    let id = create(&mut client, &household());
+    let mut bought = Vec::new();
+    for index in 0..25 {
+        let code = client.choose(&format!("user-{}", index % 10), &["cup"]);
+        match index % 2 {
+            0 => client.purchase(&code).ok(),
+            _ => client.purchase_with_key(&code, "k-1").ok(),
+        };
+        bought.push(code);
+    }
+    client.choose("nobody", &["cup"]);
+    let path = format!("/admin/sales/{id}/purchases");
+    let (all, count) = pages(&mut client, &path);
+    assert_eq!(
+        (codes(&all), count),
+        (bought.clone(), 1),
+        "in the order of their times"
+    );
+    let expected = json!({
+        "code": bought[1], "user_id": "user-1", "purchased_at": all[1]["purchased_at"],
+        "idempotency_key": true, "total_purchased": 1, "failed_count": 0,
+        "items": [{"id": "cup", "name": "Cup \"Ü\"", "quantity": 1, "sold": true}],
+    });
+    assert_eq!(all[1], expected);
+    assert_eq!(all[0]["idempotency_key"], false);
+
+    let first = client.get(&format!("{path}?limit=10")).ok();
+    let rest = next(&first).expect("more");
+    // What comes meanwhile, and a restart, neither repeats nor loses any.
+    let code = client.choose("late", &["cup"]);
+    client.purchase(&code).ok();
+    bought.push(code);
+    server.kill_9();
+    server.restart();
+    let mut client = server.client();
+    let (rest, count) = pages(&mut client, &rest);
+    let mut seen = codes(first.json().as_array().expect("a list"));
+    seen.extend(codes(&rest));
+    assert_eq!((seen, count), (bought.clone(), 2));
+
+    let (own, _) = pages(&mut client, &format!("{path}?user_id=user-3&limit=1"));
+    let expected = [3, 13, 23].map(|index| bought[index].clone());
+    assert_eq!(codes(&own), expected);
+    assert_eq!(
+        pages(&mut client, &format!("{path}?user_id=nobody")),
+        (vec![], 1)
+    );
+    assert_eq!(
+        pages(&mut client, "/api/v1/admin/sales/1/purchases"),
+        (vec![], 1)
+    );
+    for (query, field) in [
+        ("limit=0", "limit"),
+        ("limit=1001", "limit"),
+        ("cursor=1", "cursor"),
+        ("user_id=", "user_id"),
+    ] {
+        client.get(&format!("{path}?{query}")).invalid(&[field]);
+    }
+    let unknown = client.get("/admin/sales/99/purchases");
+    unknown.refused(404, "sale_not_found", "not found");
+}
+
+#[test]
+fn a_refused_purchase_is_listed_with_what_it_lost() {
+    let (_server, mut client) = shop();
+    let id = create(&mut client, &household());
+    let (winner, loser) = (
+        client.choose("ada", &["chair"]),
+        client.choose("bob", &["chair"]),
+    );
+    client.purchase(&winner).ok();
+    client
+        .purchase(&loser)
+        .refused(409, "all_items_sold", "sold");
+    let list = client
+        .get(&format!("/admin/sales/{id}/purchases?user_id=bob"))
+        .ok()
+        .json();
+    assert_eq!(
+        (&list[0]["total_purchased"], &list[0]["failed_count"]),
+        (&0.into(), &1.into())
+    );
+    let shown = checkout(&mut client, &loser).ok().json();
+    assert_eq!(
+        (&shown["status"], &shown["result"]["code"]),
+        (&"purchased".into(), &"all_items_sold".into())
+    );
+}
+
+#[test]
+fn looking_needs_the_token_too() {
+    let server = Server::start(&[("SALE_TOTAL_ITEMS", "10"), ("ADMIN_TOKEN", TOKEN)]);
+    let mut client = server.client();
+    let code = client.choose("ada", &["ITM-1-0"]);
+    client.purchase(&code).ok();
+    let paths = [
+        "/admin/sales/1/purchases",
+        &format!("/admin/checkouts/{code}"),
+    ];
+    let bearer = format!("Bearer {TOKEN}");
+    for path in paths {
+        client.get(path).refused(401, "unauthorized", "token");
+        let shown = client
+            .send("GET", path, &[("Authorization", &bearer)], b"")
+            .ok();
+        let head = client
+            .send("HEAD", path, &[("Authorization", &bearer)], b"")
+            .ok();
+        assert_eq!(
+            head.header("content-length"),
+            shown.header("content-length")
+        );
+    }
+    let log = server.log();
+    let unwanted: BTreeSet<_> = [TOKEN, &code]
+        .into_iter()
+        .filter(|secret| log.contains(secret))
+        .collect();
+    assert!(unwanted.is_empty(), "in the log: {unwanted:?}");
+}
