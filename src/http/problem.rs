@@ -3,9 +3,7 @@
 use std::borrow::Cow;
 
 use hyper::StatusCode;
-use hyper::header::{
-    ACCEPT, ALLOW, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
-};
+use hyper::header::{ACCEPT, ALLOW, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 
 use super::answer::{self, Answer, JSON, PROBLEM_JSON, write_string};
 use crate::limits::RETRY_AFTER_SECONDS;
@@ -53,7 +51,7 @@ pub(super) struct Problem {
     /// More members of the JSON object, each with a comma before it.
     members: Vec<u8>,
     retry_after_seconds: Option<u64>,
-    header: Option<(HeaderName, &'static str)>,
+    allow: Option<&'static str>,
 }
 
 impl Problem {
@@ -66,7 +64,7 @@ impl Problem {
             errors: Vec::new(),
             members: Vec::new(),
             retry_after_seconds: None,
-            header: None,
+            allow: None,
         }
     }
 
@@ -102,7 +100,7 @@ impl Problem {
         let (status, outcome) = (StatusCode::METHOD_NOT_ALLOWED, Outcome::MethodNotAllowed);
         let problem = Self::new(status, outcome, "This path does not take this method");
         Self {
-            header: Some((ALLOW, allow)),
+            allow: Some(allow),
             ..problem
         }
     }
@@ -111,10 +109,7 @@ impl Problem {
     pub(super) fn unauthorized() -> Self {
         let (status, outcome) = (StatusCode::UNAUTHORIZED, Outcome::Unauthorized);
         let message = "Administration needs the header Authorization: Bearer with the right token";
-        Self {
-            header: Some((WWW_AUTHENTICATE, "Bearer")),
-            ..Self::new(status, outcome, message)
-        }
+        Self::new(status, outcome, message)
     }
 
     pub(super) fn payload_too_large() -> Self {
@@ -172,8 +167,11 @@ impl Problem {
         if let Some(seconds) = self.retry_after_seconds {
             headers.insert(RETRY_AFTER, seconds.into());
         }
-        if let Some((name, value)) = self.header {
-            headers.insert(name, HeaderValue::from_static(value));
+        if let Some(methods) = self.allow {
+            headers.insert(ALLOW, HeaderValue::from_static(methods));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         answer
     }
