@@ -1,13 +1,15 @@
 //! Who is let in to administration.
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::thread;
+use std::time::Duration;
 
 use flashsale::limits::{ADMIN_BODY_BYTES_MAX, AUTHENTICATION_FAILURES_MAX};
 use serde_json::json;
 
 use crate::admin::{JSON, TOKEN, ask, create, shop};
 use crate::client::{Answer, Client};
-use crate::server::Server;
+use crate::server::{Server, wait_for};
 
 const PATHS: [(&str, &str); 4] = [
     ("POST", "/admin/sales"),
@@ -210,6 +212,36 @@ fn few_large_bodies_are_taken_at_the_same_time() {
         .client()
         .send("POST", "/admin/sales", &[JSON], large.as_bytes());
     assert_eq!(answer.status, 201, "there is room again");
+}
+
+#[test]
+fn a_body_may_come_slowly_but_not_stop() {
+    let (server, _client) = shop();
+    let sale = br#"{"total_items":4}"#;
+    let head = |length: usize| {
+        format!(
+            "POST /admin/sales HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n\
+             content-length: {length}\r\n\r\n"
+        )
+    };
+    let padding = 1_000;
+    let (mut slow, mut stopped) = (server.client(), server.client());
+    slow.write(head(padding + sale.len()).as_bytes())
+        .expect("it is sent");
+    stopped.write(head(9).as_bytes()).expect("it is sent");
+    let stops = thread::spawn(move || stopped.read_to_close().expect("a close"));
+    let mut sent = 0;
+    wait_for("the close of a connection that stopped", || {
+        slow.write(b" ").expect("it is still open");
+        sent += 1;
+        thread::sleep(Duration::from_millis(100));
+        stops.is_finished().then_some(())
+    });
+    let rest = vec![b' '; padding - sent];
+    slow.write(&[&rest, &sale[..]].concat())
+        .expect("it is still open");
+    let answer = slow.read().expect("an answer");
+    assert_eq!(answer.status, 201, "{}", answer.text());
 }
 
 #[test]

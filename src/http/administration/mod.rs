@@ -9,7 +9,7 @@ mod authentication;
 mod bodies;
 mod checkouts;
 mod closing;
-mod creating;
+mod creation;
 mod document;
 mod failures;
 mod lines;
@@ -75,7 +75,7 @@ where
     let guard = &api.administration.guard;
     guard.check(peer, &head.headers, now_us)?;
     let mut answer = match Path::parse(head.uri.path()) {
-        Path::Admin(AdminPath::Sales) => creating::create(api, &head, body, peer).await,
+        Path::Admin(AdminPath::Sales) => creation::create(api, &head, body, peer).await,
         Path::Admin(AdminPath::Close(sale)) => closing::close(api, sale).await,
         Path::Admin(AdminPath::Purchases(sale)) => purchases::list(api, sale, &head.uri).await,
         Path::Admin(AdminPath::Checkout(code)) => checkouts::show(api, code).await,

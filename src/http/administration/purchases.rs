@@ -1,7 +1,6 @@
 //! `GET /admin/sales/{id}/purchases`
 
 use std::str::FromStr;
-use std::sync::Arc;
 
 use hyper::Uri;
 
@@ -33,7 +32,7 @@ pub(super) async fn list(api: &Api, id: &str, uri: &Uri) -> Result<Answer, Probl
     page(body, uri, next)
 }
 
-fn written(sale: &Arc<Sale>, purchases: &[PurchaseView]) -> Vec<u8> {
+fn written(sale: &Sale, purchases: &[PurchaseView]) -> Vec<u8> {
     let mut body = vec![b'['];
     for purchase in purchases {
         separate(&mut body);
