@@ -138,6 +138,11 @@ impl Problem {
             .retry_after(u64::from(RETRY_AFTER_SECONDS))
     }
 
+    /// What came of the request.
+    pub(super) fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+
     /// The same, to be asked again in `seconds`.
     pub(super) fn retry_after(self, seconds: u64) -> Self {
         Self {

@@ -17,8 +17,11 @@ pub(super) async fn show(api: &Api, code: &str) -> Result<Answer, Problem> {
     let code: CheckoutCode = code
         .parse()
         .map_err(|Malformed(wrong)| Problem::validation(vec![("code".into(), wrong.into())]))?;
-    let sale = super::sale_by_id(api, code.sale).await?;
-    let sale = sale.ok_or_else(checkout_not_found)?;
+    let sale = super::find_sale(api, code.sale).await;
+    let sale = sale.map_err(|problem| match problem.outcome() {
+        Outcome::SaleNotFound => checkout_not_found(),
+        _ => problem,
+    })?;
     let checkout = sale.checkout_view(code.secret);
     let checkout = checkout.ok_or_else(checkout_not_found)?;
     super::all_durable(api).await?;

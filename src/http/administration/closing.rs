@@ -11,7 +11,7 @@ use crate::telemetry::Outcome;
 /// Ends a sale at once and for good. A sale that was closed before stays closed. Answers when that is
 /// on the disk.
 pub(super) async fn close(api: &Api, id: &str) -> Result<Answer, Problem> {
-    let sale = super::find_sale(api, id).await?;
+    let sale = super::find_sale(api, super::sale_id(id)?).await?;
     if sale.closing().is_none() {
         super::check_available(&api.engine)?;
         let (engine, id) = (Arc::clone(&api.engine), sale.id());

@@ -86,18 +86,14 @@ where
     Ok(answer)
 }
 
-/// The sale with this number, if there is one.
-async fn sale_by_id(api: &Api, id: SaleId) -> Result<Option<Arc<Sale>>, Problem> {
-    Ok(api.engine.sale(id))
+/// The sale with this number.
+async fn find_sale(api: &Api, id: SaleId) -> Result<Arc<Sale>, Problem> {
+    api.engine.sale(id).ok_or_else(sale_not_found)
 }
 
-/// The sale that a path names.
-async fn find_sale(api: &Api, id: &str) -> Result<Arc<Sale>, Problem> {
-    let sale = match id.parse() {
-        Ok(id) => sale_by_id(api, id).await?,
-        Err(_) => None,
-    };
-    sale.ok_or_else(sale_not_found)
+/// The number of the sale that a path names.
+fn sale_id(text: &str) -> Result<SaleId, Problem> {
+    text.parse().map_err(|_| sale_not_found())
 }
 
 /// Suspends until everything is durable that was decided so far, which is to be shown.

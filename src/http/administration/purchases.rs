@@ -15,7 +15,7 @@ use crate::types::{Malformed, UserId};
 
 /// The purchases of a sale, or those of one user in it, in the order of their times.
 pub(super) async fn list(api: &Api, id: &str, uri: &Uri) -> Result<Answer, Problem> {
-    let sale = super::find_sale(api, id).await?;
+    let sale = super::find_sale(api, super::sale_id(id)?).await?;
     let mut parameters = Parameters::from_query(uri.query());
     let user: Option<User> = parameters.optional(Field::UserId);
     let limit = page_limit(&mut parameters);
