@@ -106,6 +106,8 @@ labels! {
         SaleNotFound = "sale_not_found",
         /// A sale was created.
         Created = "created",
+        /// As many sales are open as may be.
+        TooManySales = "too_many_sales",
         /// The token of administration is missing or wrong.
         Unauthorized = "unauthorized",
         /// Administration takes no requests from there.
