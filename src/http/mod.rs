@@ -85,8 +85,8 @@ impl Api {
         }
     }
 
-    /// Answers one request of `peer`, whatever it is. The body of the answer may be a stream, whose events
-    /// belong behind the head as they come.
+    /// Answers one request of `peer`, whatever it is. The body of the answer may be a stream, whose
+    /// events belong behind the head as they come.
     pub async fn handle<B>(&self, request: Request<B>, peer: &Peer) -> Response<Payload>
     where
         B: Body<Data = Bytes> + Unpin,
