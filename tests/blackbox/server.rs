@@ -259,6 +259,10 @@ impl Server {
         &self.place
     }
 
+    pub fn pid(&self) -> u32 {
+        self.process.child.id()
+    }
+
     /// A new connection.
     pub fn client(&self) -> Client {
         Client::connect(self.addr).expect("a connection")

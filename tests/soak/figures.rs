@@ -1,0 +1,82 @@
+//! What a run was like, for whoever reads it.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::server::Server;
+use crate::showcase::Showcase;
+
+/// Rotations after which the server's memory is looked at.
+const MARKS: [u32; 5] = [0, 10, 100, 500, 1000];
+
+/// What a run was like.
+#[derive(Default)]
+pub struct Figures {
+    /// Rotations, and the memory of the server then, in KiB.
+    memory: Vec<(u32, u64)>,
+    /// How long each start after a kill took until the server listened.
+    starts: Vec<Duration>,
+}
+
+impl Figures {
+    /// Notes the server's memory, if it is time to.
+    pub fn look(&mut self, rotations: u32, server: &Server, is_last: bool) {
+        let due = MARKS.iter().filter(|&&mark| mark <= rotations).count();
+        if self.memory.len() < due || is_last {
+            self.memory.push((rotations, resident_kib(server.pid())));
+        }
+    }
+
+    pub fn add_start(&mut self, took: Duration) {
+        self.starts.push(took);
+    }
+
+    /// Says it all.
+    pub fn print(
+        &self,
+        name: &str,
+        rotations: u32,
+        sold: usize,
+        expired: usize,
+        showcase: &Showcase,
+    ) {
+        let requests = showcase.requests.load(std::sync::atomic::Ordering::Relaxed);
+        println!(
+            "{name}: {rotations} rotations, {requests} requests, {sold} units sold, {expired} holds ran out"
+        );
+        for ((status, code), count) in showcase.answers() {
+            println!("{count:>10} {status} {code}");
+        }
+        let mut starts: Vec<_> = self.starts.iter().map(Duration::as_millis).collect();
+        starts.sort_unstable();
+        if let (Some(last), [first, .., longest]) = (self.starts.last(), &*starts) {
+            let (kills, last) = (starts.len(), last.as_millis());
+            println!("{kills:>10} kills; starts of {first} to {longest} ms, the last {last} ms");
+        }
+        for (rotations, kib) in &self.memory {
+            println!("{kib:>10} KiB resident after {rotations} rotations");
+        }
+    }
+}
+
+/// Prints how much the journal takes.
+pub fn print_journal(dir: &Path, listing: &str) {
+    let files = fs::read_dir(dir).expect("a journal");
+    let bytes: u64 = files
+        .map(|file| file.and_then(|file| file.metadata()).expect("a file").len())
+        .sum();
+    let records = listing
+        .lines()
+        .rev()
+        .find(|line| line.contains(" records, the last is "));
+    let records = records.expect("a count").trim_start();
+    println!("{:>10} KiB of journal: {records}", bytes / 1024);
+}
+
+fn resident_kib(process: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).expect("it runs");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+    kib.expect("a figure of memory")
+}
