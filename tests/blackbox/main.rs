@@ -6,6 +6,7 @@ mod bounds;
 mod buying;
 mod client;
 mod closed_sales;
+mod clock;
 mod crash;
 mod disk;
 mod history;

@@ -50,7 +50,9 @@ impl Figures {
         }
         let mut starts: Vec<_> = self.starts.iter().map(Duration::as_millis).collect();
         starts.sort_unstable();
-        if let (Some(last), [first, .., longest]) = (self.starts.last(), &*starts) {
+        if let (Some(last), Some(first), Some(longest)) =
+            (self.starts.last(), starts.first(), starts.last())
+        {
             let (kills, last) = (starts.len(), last.as_millis());
             println!("{kills:>10} kills; starts of {first} to {longest} ms, the last {last} ms");
         }

@@ -18,7 +18,7 @@ use crate::run::{Plan, STOCK};
 const USERS: u64 = 40;
 /// Buyers are patient in some sales, in which something is left at the end, and rush in others.
 const PACES: u64 = 8;
-const PACE_MS: u64 = 12;
+const PACE_MS: u64 = 5;
 
 /// All that a buyer has seen of a sale.
 pub struct Report {
