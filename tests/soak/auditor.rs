@@ -11,8 +11,8 @@ use crate::link::{Link, Shown};
 use crate::random::Random;
 use crate::run::{BUYERS, Plan, STOCK, UNITS_PER_USER_MAX};
 use crate::server::wait_for;
+use crate::shared::Settled;
 use crate::shopper::Report;
-use crate::showcase::Settled;
 
 /// Codes of each sale that are asked about again and again.
 const SETTLED_PER_SALE: usize = 4;
@@ -84,8 +84,8 @@ impl<'a> Auditor<'a> {
     fn follows(&self, before: &Shown, next: &Shown) {
         assert!(before.ended_at <= next.started_at, "{before:?} {next:?}");
         let is_excused = || {
-            let showcase = self.link.showcase;
-            showcase.was_silent(before.started_at, next.started_at)
+            let shared = self.link.shared;
+            shared.was_silent(before.started_at, next.started_at)
         };
         let follows = before.ended_at == next.started_at || is_excused();
         assert!(follows, "a gap between {before:?} and {next:?}");
@@ -196,7 +196,7 @@ impl<'a> Auditor<'a> {
     }
 
     fn keep(&mut self, mut settled: Vec<Settled>) {
-        let mut kept = self.link.showcase.settled.lock().expect("no panic");
+        let mut kept = self.link.shared.settled.lock().expect("no panic");
         for _ in 0..SETTLED_PER_SALE.min(settled.len()) {
             let place = self.random.below(settled.len() as u64);
             kept.push(settled.swap_remove(usize::try_from(place).expect("an index")));

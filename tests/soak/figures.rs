@@ -2,10 +2,13 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use crate::auditor::Audited;
+use crate::run::STOCK;
 use crate::server::Server;
-use crate::showcase::Showcase;
+use crate::shared::Shared;
 
 /// Rotations after which the server's memory is looked at.
 const MARKS: [u32; 5] = [0, 10, 100, 500, 1000];
@@ -33,19 +36,14 @@ impl Figures {
     }
 
     /// Says it all.
-    pub fn print(
-        &self,
-        name: &str,
-        rotations: u32,
-        sold: usize,
-        expired: usize,
-        showcase: &Showcase,
-    ) {
-        let requests = showcase.requests.load(std::sync::atomic::Ordering::Relaxed);
-        println!(
-            "{name}: {rotations} rotations, {requests} requests, {sold} units sold, {expired} holds ran out"
-        );
-        for ((status, code), count) in showcase.answers() {
+    pub fn print(&self, name: &str, audited: &[Audited], expired: usize, shared: &Shared) {
+        let requests = shared.requests.load(Ordering::Relaxed);
+        let sold: u64 = audited.iter().map(|sale| sale.shown.sold).sum();
+        let all_sold = audited.iter().filter(|sale| sale.shown.sold == STOCK);
+        let (rotations, sold_out) = (audited.len(), all_sold.count());
+        println!("{name}: {rotations} rotations, {sold_out} of them sold out");
+        println!("{requests:>10} requests, {sold} units sold, {expired} holds ran out");
+        for ((status, code), count) in shared.answers() {
             println!("{count:>10} {status} {code}");
         }
         let mut starts: Vec<_> = self.starts.iter().map(Duration::as_millis).collect();

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::client::{Answer, Client};
 use crate::server::wait_for;
-use crate::showcase::Showcase;
+use crate::shared::Shared;
 
 /// A sale as it is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,21 +39,21 @@ impl Shown {
 
 /// A connection to whichever server there is.
 pub struct Link<'a> {
-    pub showcase: &'a Showcase,
+    pub shared: &'a Shared,
     client: Option<Client>,
 }
 
 impl<'a> Link<'a> {
-    pub fn new(showcase: &'a Showcase) -> Self {
+    pub fn new(shared: &'a Shared) -> Self {
         Self {
-            showcase,
+            shared,
             client: None,
         }
     }
 
     fn client(&mut self) -> io::Result<&mut Client> {
         if self.client.is_none() {
-            let address = *self.showcase.address.lock().expect("no panic");
+            let address = *self.shared.address.lock().expect("no panic");
             let address = address.ok_or(io::ErrorKind::NotConnected)?;
             self.client = Some(Client::connect(address)?);
         }
@@ -72,7 +72,7 @@ impl<'a> Link<'a> {
             .client()
             .and_then(|client| client.try_send(method, target, key.as_slice(), b""));
         match &sent {
-            Ok(_) => self.showcase.beat(),
+            Ok(_) => self.shared.beat(),
             Err(_) => {
                 self.client = None;
                 thread::sleep(Duration::from_millis(5));

@@ -4,7 +4,6 @@
 //! A few rotations, unless `FLASHSALE_SOAK_ROTATIONS` says how many; `make soak` runs a thousand.
 
 #[path = "../servers/certificates.rs"]
-#[allow(dead_code, reason = "what connects without TLS needs none")]
 mod certificates;
 #[path = "../blackbox/client.rs"]
 mod client;
@@ -26,8 +25,8 @@ mod figures;
 mod link;
 mod random;
 mod run;
+mod shared;
 mod shopper;
-mod showcase;
 
 use server::Place;
 

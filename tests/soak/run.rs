@@ -11,8 +11,8 @@ use crate::figures::{self, Figures};
 use crate::link::{Link, Shown};
 use crate::random::Random;
 use crate::server::{PATIENCE, Place, Server, wait_for};
+use crate::shared::Shared;
 use crate::shopper::Shopper;
-use crate::showcase::Showcase;
 
 /// Units of every sale: a busy second sells them, a slow one does not.
 pub const STOCK: u64 = 60;
@@ -59,39 +59,39 @@ impl Plan {
 pub fn soak(plan: Plan, mut place: Place) {
     plan.furnish(&mut place);
     let mut server = Server::start_in(place);
-    let showcase = Showcase::new(server.addr());
+    let shared = Shared::new(server.addr());
     let mut figures = Figures::default();
     let rotations = plan.rotations();
     let audited = thread::scope(|scope| {
         let (sender, reports) = mpsc::channel();
-        let auditor = Auditor::new(plan, Link::new(&showcase));
+        let auditor = Auditor::new(plan, Link::new(&shared));
         let auditor = scope.spawn(|| auditor.run(reports));
         let mut buyers: Vec<_> = (0..BUYERS)
-            .map(|number| Shopper::new(number, plan, Link::new(&showcase), sender.clone()))
+            .map(|number| Shopper::new(number, plan, Link::new(&shared), sender.clone()))
             .map(|buyer| scope.spawn(|| buyer.run()))
             .collect();
         drop(sender);
-        rotate(&mut server, &showcase, &mut figures, rotations, || {
+        rotate(&mut server, &shared, &mut figures, rotations, || {
             buyers.iter().any(|buyer| buyer.is_finished()) || auditor.is_finished()
         });
-        showcase.stopped.store(true, Ordering::Release);
+        shared.stopped.store(true, Ordering::Release);
         buyers
             .drain(..)
             .for_each(|buyer| buyer.join().expect("no panic"));
         auditor.join().expect("no panic")
     });
-    finish(plan, server, &showcase, &figures, &audited);
+    finish(plan, server, &shared, &figures, &audited);
 }
 
 /// Lets sales pass, and kills the server now and then. Ends early once `is_over`.
 fn rotate(
     server: &mut Server,
-    showcase: &Showcase,
+    shared: &Shared,
     figures: &mut Figures,
     rotations: u32,
     is_over: impl Fn() -> bool,
 ) {
-    let (mut link, mut random) = (Link::new(showcase), Random::new());
+    let (mut link, mut random) = (Link::new(shared), Random::new());
     let rotations_per_kill = (rotations / KILLS_MAX).max(ROTATIONS_PER_KILL_MIN);
     let (mut passed, mut kill_at) = (0, rotations_per_kill);
     while passed < rotations && !is_over() {
@@ -102,35 +102,29 @@ fn rotate(
         });
         if passed >= kill_at && passed < rotations {
             kill_at = passed + rotations_per_kill;
-            figures.add_start(kill(server, showcase, &mut random));
+            figures.add_start(kill(server, shared, &mut random));
         }
     }
     figures.look(passed, server, true);
 }
 
 /// Kills the server somewhere in a second, and starts it again: at once, or after the next boundary.
-fn kill(server: &mut Server, showcase: &Showcase, random: &mut Random) -> Duration {
+fn kill(server: &mut Server, shared: &Shared, random: &mut Random) -> Duration {
     thread::sleep(Duration::from_millis(random.below(1000)));
-    *showcase.address.lock().expect("no panic") = None;
+    *shared.address.lock().expect("no panic") = None;
     server.kill_9();
     if random.one_in(3) {
         thread::sleep(Duration::from_millis(random.below(2500)));
     }
     let begun = Instant::now();
     server.restart();
-    *showcase.address.lock().expect("no panic") = Some(server.addr());
+    *shared.address.lock().expect("no panic") = Some(server.addr());
     begun.elapsed()
 }
 
 /// Holds what buyers were told against everything that can be looked at.
-fn finish(
-    plan: Plan,
-    mut server: Server,
-    showcase: &Showcase,
-    figures: &Figures,
-    audited: &[Audited],
-) {
-    compare_list(&mut Link::new(showcase), audited);
+fn finish(plan: Plan, mut server: Server, shared: &Shared, figures: &Figures, audited: &[Audited]) {
+    compare_list(&mut Link::new(shared), audited);
     // Followers may be behind.
     let address = server.addr().to_string();
     let begun = Instant::now();
@@ -143,7 +137,7 @@ fn finish(
         assert!(begun.elapsed() < PATIENCE, "{report}");
     }
 
-    *showcase.address.lock().expect("no panic") = None;
+    *shared.address.lock().expect("no panic") = None;
     server.kill_9();
     let verified = server.place().report(&["journal", "verify"]);
     assert!(verified.contains("nothing oversold"), "{verified}");
@@ -152,13 +146,11 @@ fn finish(
     book.compare(audited);
 
     server.restart();
-    *showcase.address.lock().expect("no panic") = Some(server.addr());
-    remember_all(&mut Link::new(showcase));
-    compare_list(&mut Link::new(showcase), audited);
+    *shared.address.lock().expect("no panic") = Some(server.addr());
+    remember_all(&mut Link::new(shared));
+    compare_list(&mut Link::new(shared), audited);
 
-    let (rotations, sold) = (audited.len(), audited.iter().map(|sale| sale.sold.len()));
-    let rotations = u32::try_from(rotations).expect("a number");
-    figures.print(plan.name, rotations, sold.sum(), book.expired(), showcase);
+    figures.print(plan.name, audited, book.expired(), shared);
     figures::print_journal(&server.place().journal_dir(), &listing);
 }
 
@@ -194,7 +186,7 @@ fn compare_list(link: &mut Link<'_>, audited: &[Audited]) {
 
 /// Every code that was asked about must still have the same answer.
 fn remember_all(link: &mut Link<'_>) {
-    let settled = link.showcase.settled.lock().expect("no panic").clone();
+    let settled = link.shared.settled.lock().expect("no panic").clone();
     for one in settled {
         for (key, first) in [
             (None, &one.without_key),

@@ -58,7 +58,7 @@ impl<'a> Shopper<'a> {
 
     /// Buys in one sale after the other.
     pub fn run(mut self) {
-        while !self.link.showcase.is_stopped() {
+        while !self.link.shared.is_stopped() {
             match self.link.active_sale() {
                 Some(sale) => self.visit(&sale),
                 None => thread::sleep(Duration::from_millis(2)),
@@ -68,7 +68,7 @@ impl<'a> Shopper<'a> {
 
     fn visit(&mut self, sale: &Shown) {
         assert!(sale.active && sale.started_at < sale.ended_at, "{sale:?}");
-        while Timestamp::now() < sale.ended_at && !self.link.showcase.is_stopped() {
+        while Timestamp::now() < sale.ended_at && !self.link.shared.is_stopped() {
             // An error means that the server was killed, and was noted with the request.
             let _ = self.session(sale);
             let pace = u64::from(sale.sale) * 5 % PACES * PACE_MS;
@@ -121,7 +121,7 @@ impl<'a> Shopper<'a> {
         let sent = Timestamp::now();
         let answer = self.link.try_send("POST", &target, None);
         let code = answer.as_ref().ok().and_then(|answer| {
-            self.link.showcase.count(answer);
+            self.link.shared.count(answer);
             self.accepted(sale, &item, sent, answer)
         });
         if code.is_some() || answer.is_err() {
@@ -186,7 +186,7 @@ impl<'a> Shopper<'a> {
             self.events.push(Event::Purchased { code, key, answer });
             return Ok(());
         };
-        self.link.showcase.count(&answer);
+        self.link.shared.count(&answer);
         let text = answer.text();
         match answer.code_if_any().as_deref() {
             Some("checkout_expired") => {
@@ -215,7 +215,7 @@ impl<'a> Shopper<'a> {
         let item = format!("ITM-{}-{}", sale.sale + 1, self.random.below(STOCK));
         let target = format!("/checkout?user_id=early&id={item}");
         let answer = self.link.try_send("POST", &target, None)?;
-        self.link.showcase.count(&answer);
+        self.link.shared.count(&answer);
         let may_have_begun = Timestamp::now() >= sale.ended_at;
         let is_refused = answer.status != 200
             && ["sale_not_active", "item_not_found"].contains(&&*answer.code());
@@ -234,7 +234,7 @@ impl<'a> Shopper<'a> {
 
     /// Asks again what became of a code of an ended sale.
     fn remember(&mut self) -> io::Result<()> {
-        let settled = self.link.showcase.settled.lock().expect("no panic");
+        let settled = self.link.shared.settled.lock().expect("no panic");
         let Some(one) = self.random.pick(&settled).cloned() else {
             return Ok(());
         };

@@ -24,7 +24,7 @@ pub struct Settled {
 }
 
 /// What the threads of a run share.
-pub struct Showcase {
+pub struct Shared {
     /// `None` while there is no server.
     pub address: Mutex<Option<SocketAddr>>,
     pub stopped: AtomicBool,
@@ -42,7 +42,7 @@ struct Pulse {
     silences: Vec<(Timestamp, Timestamp)>,
 }
 
-impl Showcase {
+impl Shared {
     pub fn new(address: SocketAddr) -> Self {
         Self {
             address: Mutex::new(Some(address)),
