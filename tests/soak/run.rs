@@ -141,17 +141,18 @@ fn finish(plan: Plan, mut server: Server, shared: &Shared, figures: &Figures, au
     server.kill_9();
     let verified = server.place().report(&["journal", "verify"]);
     assert!(verified.contains("nothing oversold"), "{verified}");
-    let listing = server.place().report(&["journal", "inspect", "--records"]);
-    let book = Book::read(&listing);
-    book.compare(audited);
-
+    // A start closes what has ended before it listens.
     server.restart();
     *shared.address.lock().expect("no panic") = Some(server.addr());
     remember_all(&mut Link::new(shared));
     compare_list(&mut Link::new(shared), audited);
+    let place = server.stop();
+    let listing = place.report(&["journal", "inspect", "--records"]);
+    let book = Book::read(&listing);
+    book.compare(audited);
 
     figures.print(plan.name, audited, book.expired(), shared);
-    figures::print_journal(&server.place().journal_dir(), &listing);
+    figures::print_journal(&place.journal_dir(), &listing);
 }
 
 /// The list of all sales must still show those that are over as they were.
