@@ -15,7 +15,7 @@ use crate::shared::Shared;
 use crate::shopper::Shopper;
 
 /// Units of every sale: a busy second sells them, a slow one does not.
-pub const STOCK: u64 = 60;
+pub const STOCK: u64 = 40;
 /// Units that a user may buy.
 pub const UNITS_PER_USER_MAX: usize = 4;
 /// Buyers at the same time.

@@ -15,10 +15,10 @@ use crate::random::Random;
 use crate::run::{Plan, STOCK};
 
 /// Users of each sale; several buyers are the same user.
-const USERS: u64 = 40;
+const USERS: u64 = 60;
 /// Buyers are patient in some sales, in which something is left at the end, and rush in others.
 const PACES: u64 = 8;
-const PACE_MS: u64 = 5;
+const PACE_MS: u64 = 4;
 
 /// All that a buyer has seen of a sale.
 pub struct Report {
