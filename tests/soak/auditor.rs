@@ -146,33 +146,23 @@ impl<'a> Auditor<'a> {
                     }
                 }
             }
-            let key = self.key_of(history, &code);
+            let outcome = history.baskets[&code].outcome.as_ref();
+            let key = outcome.and_then(|outcome| outcome.key.clone());
             let with_key = self.link.purchase(&code, key.as_deref());
-            if let Some(outcome) = history.baskets[&code].outcome.as_ref()
-                && key.is_some()
-            {
+            if let Some(outcome) = outcome.filter(|_| key.is_some()) {
                 assert!(outcome.is_repeated_by(&with_key), "{code}: {with_key:?}");
             }
-            let with_key = text_of(&with_key);
-            // A hold that has run out may not have been noticed yet.
-            if without_key == with_key && without_key.1.contains("sale_not_active") {
-                continue;
+            // It may have expired before the sale was over, which is noticed when the sale is closed.
+            if !without_key.1.contains("sale_not_active") {
+                settled.push(Settled {
+                    with_key: text_of(&with_key),
+                    code,
+                    key,
+                    without_key,
+                });
             }
-            settled.push(Settled {
-                code,
-                key,
-                without_key,
-                with_key,
-            });
         }
         settled
-    }
-
-    /// The key of the purchase that has sold what is in a code, where that is known.
-    fn key_of(&self, history: &History, code: &str) -> Option<String> {
-        let basket = &history.baskets[code];
-        let outcome = basket.outcome.as_ref()?;
-        outcome.key.clone()
     }
 
     /// The items that the server shows as sold must be those that buyers were sold.

@@ -48,6 +48,7 @@ impl Plan {
             ("SALE_HOLD_SECONDS", u64::from(self.hold_seconds)),
             ("SALE_TOTAL_ITEMS", STOCK),
             ("SALE_MAX_ITEMS_PER_USER", UNITS_PER_USER_MAX as u64),
+            // They leave memory as soon as they may, and are asked about all the time.
             ("SALE_KEEP_ENDED_SECONDS", 0),
         ] {
             place.set(key, &value.to_string());
