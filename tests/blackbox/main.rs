@@ -5,6 +5,7 @@ mod administration;
 mod bounds;
 mod buying;
 mod client;
+mod clock;
 mod closed_sales;
 mod crash;
 mod disk;
