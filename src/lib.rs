@@ -19,7 +19,7 @@
 //!
 //! | part | what it does | may use |
 //! |---|---|---|
-//! | [`types`], [`limits`], [`mod@env`], [`generated`], [`telemetry`] | shared nouns, bounds, the outside world, histograms | each other |
+//! | [`types`], [`limits`], [`mod@env`], [`generated`], [`telemetry`], [`wheel`] | shared nouns, bounds, the outside world, histograms, timers | each other |
 //! | [`config`] | file, environment and flags, checked as a whole | leaves |
 //! | [`journal`] | the one order of records, and its durability | leaves |
 //! | [`sale`] | stock, buyers, checkouts, purchases, recovery | journal, leaves |
@@ -108,3 +108,4 @@ pub mod schedule;
 mod sync;
 pub mod telemetry;
 pub mod types;
+pub mod wheel;

@@ -1,7 +1,9 @@
 //! Time, as the engine sees it.
 
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::types::Timestamp;
 
@@ -9,6 +11,10 @@ use crate::types::Timestamp;
 pub trait Clock: Send + Sync {
     /// The wall clock: what sale times are compared with. It may jump.
     fn now(&self) -> Timestamp;
+
+    /// What the wall clock said at the start, and what has passed since, also while the machine slept:
+    /// for durations whose end is written down as a time. It does not jump, and never goes back.
+    fn steady(&self) -> Timestamp;
 
     /// Microseconds since an arbitrary moment; never goes back. For durations.
     fn monotonic_us(&self) -> u64;
@@ -18,6 +24,8 @@ pub trait Clock: Send + Sync {
 #[derive(Debug)]
 pub struct SystemClock {
     started: Instant,
+    /// The wall clock when the time since the boot was zero.
+    steady_zero: Timestamp,
 }
 
 impl SystemClock {
@@ -26,6 +34,7 @@ impl SystemClock {
     pub fn new() -> Self {
         Self {
             started: Instant::now(),
+            steady_zero: Timestamp(wall_us() - since_boot_us()),
         }
     }
 }
@@ -38,10 +47,11 @@ impl Default for SystemClock {
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        let since = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+        Timestamp(wall_us())
+    }
+
+    fn steady(&self) -> Timestamp {
+        Timestamp(self.steady_zero.0 + since_boot_us())
     }
 
     fn monotonic_us(&self) -> u64 {
@@ -49,10 +59,22 @@ impl Clock for SystemClock {
     }
 }
 
+fn wall_us() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    i64::try_from(since.unwrap_or_default().as_micros()).unwrap_or(i64::MAX)
+}
+
+/// Unlike [`Instant`]'s clock, this one does not stop while the machine sleeps.
+fn since_boot_us() -> i64 {
+    let since = Duration::try_from(clock_gettime(ClockId::Boottime)).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}
+
 /// A clock that moves only when it is told to, so that a run can be repeated exactly.
 #[derive(Debug, Default)]
 pub struct ManualClock {
     now_us: AtomicI64,
+    steady_us: AtomicI64,
 }
 
 impl ManualClock {
@@ -61,17 +83,25 @@ impl ManualClock {
     pub fn at(now: Timestamp) -> Self {
         Self {
             now_us: AtomicI64::new(now.0),
+            steady_us: AtomicI64::new(now.0),
         }
     }
 
-    /// Sets the time, forward or back.
+    /// Lets time pass until it is `now` by the wall clock, which may not be earlier than it was.
     pub fn set(&self, now: Timestamp) {
-        self.now_us.store(now.0, Ordering::SeqCst);
+        self.advance_us(now.0 - self.now().0);
     }
 
-    /// Moves the time by `micros`.
+    /// Lets `micros` pass.
     pub fn advance_us(&self, micros: i64) {
+        assert!(micros >= 0, "time does not go back; the wall clock jumps");
         self.now_us.fetch_add(micros, Ordering::SeqCst);
+        self.steady_us.fetch_add(micros, Ordering::SeqCst);
+    }
+
+    /// Sets the wall clock, forward or back, while no time passes.
+    pub fn jump_to(&self, now: Timestamp) {
+        self.now_us.store(now.0, Ordering::SeqCst);
     }
 }
 
@@ -80,7 +110,11 @@ impl Clock for ManualClock {
         Timestamp(self.now_us.load(Ordering::SeqCst))
     }
 
+    fn steady(&self) -> Timestamp {
+        Timestamp(self.steady_us.load(Ordering::SeqCst))
+    }
+
     fn monotonic_us(&self) -> u64 {
-        u64::try_from(self.now_us.load(Ordering::SeqCst)).unwrap_or(0)
+        u64::try_from(self.steady().0).unwrap_or(0)
     }
 }

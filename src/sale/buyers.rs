@@ -1,6 +1,8 @@
 //! The buyers of one sale: what each has bought, chosen and finished. Kept under many locks, so
 //! that two users seldom meet at one.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
@@ -12,6 +14,7 @@ use super::codes::Codes;
 use super::outcome::PurchaseResult;
 use crate::limits::{BUYER_SHARDS, BUYERS_PER_SALE_MAX};
 use crate::types::{ItemIndex, Lsn, Timestamp};
+use crate::wheel::{TimerKey, Wheel};
 
 /// A buyer's number in its sale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,8 +36,10 @@ pub struct Buyer {
 pub struct OpenCheckout {
     /// The secret half of its code.
     pub secret: u128,
-    /// Until when its units are held; `None` when the sale knows no holds.
-    pub hold_until: Option<Timestamp>,
+    /// When it was opened.
+    pub opened_at: Timestamp,
+    /// `None` when its units are not held.
+    pub hold: Option<Hold>,
     /// Its items, in the order of their coming, with their quantities. As many as take no more room
     /// than the pointer to a list are kept in place.
     pub lines: SmallVec<[(ItemIndex, u32); 2]>,
@@ -47,17 +52,33 @@ impl OpenCheckout {
         self.lines.iter().map(|(_, quantity)| quantity).sum()
     }
 
-    /// Whether its hold has run out.
+    /// Until when its units are held.
     #[must_use]
-    pub fn is_expired(&self, now: Timestamp) -> bool {
-        self.hold_until.is_some_and(|until| until <= now)
+    pub fn hold_until(&self) -> Option<Timestamp> {
+        self.hold.as_ref().map(|hold| hold.until)
     }
+
+    /// Whether its hold has run out at `steady`.
+    #[must_use]
+    pub fn is_expired(&self, steady: Timestamp) -> bool {
+        self.hold_until().is_some_and(|until| until <= steady)
+    }
+}
+
+/// That the units of a checkout are held.
+pub struct Hold {
+    /// By the steady clock.
+    pub until: Timestamp,
+    /// Fires then, unless the checkout is over before.
+    timer: TimerKey,
 }
 
 /// A checkout that is over.
 pub struct ClosedCheckout {
     /// The secret half of its code.
     pub secret: u128,
+    /// When it ended.
+    pub at: Timestamp,
     /// The record that closed it.
     pub lsn: Lsn,
     /// How it ended.
@@ -90,6 +111,9 @@ pub struct BuyerShard {
     by_user: HashTable<Slot>,
     /// In pieces of [`PIECE_BUYERS`], so that growing moves nobody and reserves little.
     pieces: Vec<Vec<Buyer>>,
+    /// Exactly the open checkouts that hold something. Under the same lock as they are, so that a
+    /// purchase and an expiry cannot meet.
+    timers: Option<Box<Wheel<BuyerRef>>>,
 }
 
 /// Buyers that are allocated at once.
@@ -115,6 +139,7 @@ impl Default for Buyers {
             number,
             by_user: HashTable::new(),
             pieces: Vec::new(),
+            timers: None,
         };
         Self {
             shards: (0..BUYER_SHARDS as u32)
@@ -202,6 +227,48 @@ impl BuyerShard {
         &mut self.pieces[number / PIECE_BUYERS][number % PIECE_BUYERS]
     }
 
+    /// Lets a buyer's checkout hold its units until then; `now` is when that is said.
+    pub fn arm_hold(&mut self, buyer: BuyerRef, until: Timestamp, now: Timestamp) -> Hold {
+        let timers = self
+            .timers
+            .get_or_insert_with(|| Box::new(Wheel::new(now)));
+        let timer = timers.arm(until, buyer);
+        Hold { until, timer }
+    }
+
+    /// Ends a buyer's open checkout, if there is one. Its units are still held.
+    pub fn take_open(&mut self, reference: BuyerRef) -> Option<OpenCheckout> {
+        let open = self.buyer(reference).open.take()?;
+        if let (Some(hold), Some(timers)) = (&open.hold, &mut self.timers) {
+            timers.cancel(hold.timer);
+        }
+        Some(open)
+    }
+
+    /// The same, if its code is this one.
+    pub fn take_open_if(&mut self, reference: BuyerRef, secret: u128) -> Option<OpenCheckout> {
+        let open = self.buyer(reference).open.as_ref()?;
+        (open.secret == secret).then(|| self.take_open(reference))?
+    }
+
+    /// The same for a checkout whose hold has run out by `steady`, the first of them.
+    pub fn take_expired(&mut self, steady: Timestamp) -> Option<(BuyerRef, OpenCheckout)> {
+        let (_, reference) = self.timers.as_mut()?.pop_due(steady)?;
+        let open = self.buyer(reference).open.take();
+        Some((reference, open.expect("a timer stands for an open checkout")))
+    }
+
+    /// When a hold runs out; not later than the first one does.
+    #[must_use]
+    pub fn next_expiry(&self) -> Option<Timestamp> {
+        self.timers.as_ref()?.next_due()
+    }
+
+    /// Lets no hold run out any more.
+    pub fn forget_timers(&mut self) {
+        self.timers = None;
+    }
+
     /// All buyers of the shard with their numbers.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (BuyerRef, &mut Buyer)> {
         let number = self.number;
@@ -230,6 +297,20 @@ impl Buyers {
     /// Locks the shard of a buyer.
     pub fn lock_buyer(&self, reference: BuyerRef) -> MutexGuard<'_, BuyerShard> {
         self.shards[reference.0 as usize % BUYER_SHARDS].lock()
+    }
+
+    /// Locks the shard with this number, which must be one of [`Self::expiries`].
+    pub fn lock_shard(&self, index: usize) -> MutexGuard<'_, BuyerShard> {
+        self.shards[index].lock()
+    }
+
+    /// When a hold can run out next in each shard where there is one, with the shard's number, the
+    /// first on top.
+    pub fn expiries(&self) -> BinaryHeap<Reverse<(Timestamp, usize)>> {
+        let expiry = |(index, shard): (usize, MutexGuard<'_, BuyerShard>)| {
+            Some(Reverse((shard.next_expiry()?, index)))
+        };
+        self.lock_each().enumerate().filter_map(expiry).collect()
     }
 
     /// Every shard in turn, locked one at a time.

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::buyers::{Buyer, BuyerRef, LockedUser, OpenCheckout};
+use super::buyers::{Buyer, BuyerRef, BuyerShard, LockedUser, OpenCheckout};
 use super::engine::Engine;
-use super::outcome::{CheckoutOutcome, Decision};
+use super::outcome::{CheckoutOutcome, Decision, Unavailable};
 use super::registry::Found;
-use super::sale::{Hold, Sale};
+use super::sale::Sale;
 use super::stock::Availability;
 use crate::journal::record::{Record, RefusedReason};
 use crate::types::{CheckoutCode, ItemId, ItemIndex, SaleId, Timestamp, UserId};
@@ -78,52 +78,64 @@ impl Engine {
         if sale.is_closed() {
             return Decision::immediate(CheckoutOutcome::SaleNotActive);
         }
-        let known = locked.find(wanted.user);
-        if let Some(reference) = known {
-            let buyer = locked.shard.buyer(reference);
-            if buyer
-                .open
-                .as_ref()
-                .is_some_and(|open| open.is_expired(wanted.now))
-            {
-                if let Err(unavailable) = self.admit() {
-                    return Decision::immediate(CheckoutOutcome::Unavailable(unavailable));
-                }
-                self.expire(sale, reference, buyer, wanted.now);
+        if let Some(reference) = locked.find(wanted.user) {
+            if let Err(unavailable) = self.expire_if_due(sale, &mut locked.shard, reference) {
+                return Decision::immediate(CheckoutOutcome::Unavailable(unavailable));
             }
+            let buyer = locked.shard.buyer(reference);
             if let Some(refusal) = refusal_of_buyer(sale, reference, buyer, wanted, limit) {
                 return Decision::immediate(refusal);
             }
         }
-        if let Some(refusal) = refusal_of_stock(sale, wanted) {
-            return Decision::immediate(refusal);
+        if let Some(gone) = unavailability(sale, wanted) {
+            drop(locked);
+            return Decision::immediate(self.refusal_of_stock(sale, wanted.item, gone));
         }
         if let Err(unavailable) = self.admit() {
             return Decision::immediate(CheckoutOutcome::Unavailable(unavailable));
         }
-        self.accept(sale, &mut locked, wanted)
+        self.accept(sale, locked, wanted)
+    }
+
+    /// Closes the user's open checkout if its hold has run out, and nobody has noticed yet.
+    fn expire_if_due(
+        &self,
+        sale: &Sale,
+        shard: &mut BuyerShard,
+        reference: BuyerRef,
+    ) -> Result<(), Unavailable> {
+        let open = shard.buyer(reference).open.as_ref();
+        if open.is_some_and(|open| open.hold.is_some() && open.is_expired(self.clock.steady())) {
+            self.admit()?;
+            let open = shard.take_open(reference).expect("it was there");
+            self.expire(sale, shard, reference, open);
+        }
+        Ok(())
     }
 
     fn accept(
         &self,
         sale: &Arc<Sale>,
-        locked: &mut LockedUser<'_>,
+        mut locked: LockedUser<'_>,
         wanted: &Wanted<'_>,
     ) -> Decision<CheckoutOutcome> {
         let reference = locked.find_or_insert(wanted.user);
         if sale.has_holds() {
             let taker = sale.taker(reference);
             if !sale.inventory.hold(wanted.item, wanted.quantity, taker) {
+                drop(locked);
                 // Somebody took it since the look at the stock, and may have given it back.
-                let gone = refusal_of_stock(sale, wanted);
-                return Decision::immediate(gone.unwrap_or_else(|| item_held(sale, wanted.now)));
+                let gone = unavailability(sale, wanted).unwrap_or(Availability::Held);
+                return Decision::immediate(self.refusal_of_stock(sale, wanted.item, gone));
             }
         }
+        let opens = locked.shard.buyer(reference).open.is_none();
+        if opens {
+            let open = self.open_checkout(sale, &mut locked.shard, reference, wanted.now);
+            locked.shard.buyer(reference).open = Some(open);
+        }
         let buyer = locked.shard.buyer(reference);
-        let opens = buyer.open.is_none();
-        let open = buyer
-            .open
-            .get_or_insert_with(|| self.open_checkout(sale, reference, wanted.now));
+        let open = buyer.open.as_mut().expect("it is open, or was opened");
         let lsn = self.journal.append(
             wanted.now,
             &Record::Checkout {
@@ -132,7 +144,7 @@ impl Engine {
                 user: wanted.user,
                 item: wanted.item,
                 quantity: wanted.quantity,
-                hold_until: open.hold_until,
+                hold_until: open.hold_until(),
                 opens,
             },
         );
@@ -150,27 +162,43 @@ impl Engine {
         )
     }
 
-    fn open_checkout(&self, sale: &Sale, reference: BuyerRef, now: Timestamp) -> OpenCheckout {
+    fn open_checkout(
+        &self,
+        sale: &Sale,
+        shard: &mut BuyerShard,
+        reference: BuyerRef,
+        now: Timestamp,
+    ) -> OpenCheckout {
         let secret = loop {
             let secret = self.entropy.bits_128();
             if sale.buyers.insert_code(secret, reference) {
                 break secret;
             }
         };
-        let hold_until = sale
-            .has_holds()
-            .then(|| now.plus_seconds(sale.terms.hold_seconds));
-        if let Some(until) = hold_until {
-            sale.push_hold(Hold {
-                until,
-                buyer: reference,
-                secret,
-            });
-        }
+        let hold = sale.has_holds().then(|| {
+            let steady = self.clock.steady();
+            let until = steady.plus_seconds(sale.terms.hold_seconds);
+            sale.expect_expiry(until);
+            shard.arm_hold(reference, until, steady)
+        });
         OpenCheckout {
             secret,
-            hold_until,
+            opened_at: now,
+            hold,
             lines: SmallVec::new(),
+        }
+    }
+
+    /// What to answer where too few units are free. Nobody's lock may be held: it looks at another
+    /// buyer's.
+    fn refusal_of_stock(&self, sale: &Sale, item: ItemIndex, gone: Availability) -> CheckoutOutcome {
+        // Without holds, what is neither free nor sold is just being sold.
+        if gone == Availability::SoldOut || !sale.has_holds() {
+            return CheckoutOutcome::ItemSoldOut;
+        }
+        let until = sale.held_until(item).unwrap_or_default();
+        CheckoutOutcome::ItemHeld {
+            retry_after_seconds: self.clock.steady().seconds_until(until).max(1),
         }
     }
 
@@ -226,18 +254,8 @@ fn refusal_of_buyer(
     (is_chosen || is_bought).then_some(CheckoutOutcome::ItemAlreadyInCheckout)
 }
 
-fn refusal_of_stock(sale: &Sale, wanted: &Wanted<'_>) -> Option<CheckoutOutcome> {
-    match sale.inventory.availability(wanted.item, wanted.quantity) {
-        Availability::Free => None,
-        Availability::Held if sale.has_holds() => Some(item_held(sale, wanted.now)),
-        // Without holds, what is neither free nor sold is just being sold.
-        Availability::Held | Availability::SoldOut => Some(CheckoutOutcome::ItemSoldOut),
-    }
-}
-
-fn item_held(sale: &Sale, now: Timestamp) -> CheckoutOutcome {
-    let until = sale.next_expiry().unwrap_or(now);
-    CheckoutOutcome::ItemHeld {
-        retry_after_seconds: now.seconds_until(until).max(1),
-    }
+/// Why the wanted units cannot be had; `None` where they can.
+fn unavailability(sale: &Sale, wanted: &Wanted<'_>) -> Option<Availability> {
+    let availability = sale.inventory.availability(wanted.item, wanted.quantity);
+    (availability != Availability::Free).then_some(availability)
 }

@@ -1,147 +1,170 @@
 //! What ends: holds that run out, and sales.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::buyers::{Buyer, BuyerRef, CheckoutEnd, ClosedCheckout};
+use super::buyers::{Buyer, BuyerRef, BuyerShard, CheckoutEnd, ClosedCheckout, OpenCheckout};
 use super::engine::Engine;
-use super::sale::Sale;
+use super::sale::{Closing, Sale};
 use crate::journal::Record;
 use crate::types::{Lsn, SaleId, Timestamp};
 
 impl Engine {
-    /// Closes a checkout whose hold has run out. The record is enqueued before the units are free.
+    /// Ends a checkout whose hold has run out. The record is enqueued before the units are free.
     pub(super) fn expire(
         &self,
         sale: &Sale,
+        shard: &mut BuyerShard,
         reference: BuyerRef,
-        buyer: &mut Buyer,
-        now: Timestamp,
+        open: OpenCheckout,
     ) -> Lsn {
-        let secret = buyer.open.as_ref().expect("the caller has found it").secret;
+        let (now, buyer) = (self.now(), shard.buyer(reference));
         let record = Record::Expired {
             sale: sale.id,
-            secret,
+            secret: open.secret,
             user: &buyer.user,
         };
         let lsn = self.journal.append(now, &record);
-        sale.close_expired(reference, buyer, lsn);
+        sale.end_expired(reference, buyer, open, now, lsn);
         lsn
     }
 
-    /// Gives the units of run-out holds back, in all open sales; how many checkouts that closed.
-    /// Does nothing while the journal takes no records.
+    /// Gives the units back whose holds have run out, in all open sales; how many checkouts that
+    /// ended. Does nothing while the journal takes no records.
     pub fn release_expired(&self) -> usize {
-        let now = self.now();
+        self.release_expired_until(self.clock.steady())
+    }
+
+    /// The same for the holds that had run out at `steady` of the steady clock.
+    pub fn release_expired_until(&self, steady: Timestamp) -> usize {
         let sales = self.open_sales();
         sales
             .iter()
-            .map(|sale| self.release_expired_of(sale, now))
+            .map(|sale| self.release_expired_of(sale, steady))
             .sum()
     }
 
-    fn release_expired_of(&self, sale: &Sale, now: Timestamp) -> usize {
+    /// In the order in which they ran out, whichever locks they are under.
+    fn release_expired_of(&self, sale: &Sale, steady: Timestamp) -> usize {
+        if sale.next_expiry().is_none_or(|next| next > steady) {
+            return 0;
+        }
+        sale.expect_no_expiry();
         let mut released = 0;
-        while self.journal.admit().is_ok() {
-            let due = {
-                let mut holds = sale.holds.lock();
-                let is_due = holds.front().is_some_and(|hold| hold.until <= now);
-                is_due.then(|| holds.pop_front()).flatten()
-            };
-            let Some(hold) = due else { break };
-            let mut shard = sale.buyers.lock_buyer(hold.buyer);
-            let buyer = shard.buyer(hold.buyer);
-            // The checkout may be over already, and another may be open.
-            let is_open = |open: &super::buyers::OpenCheckout| {
-                open.secret == hold.secret && open.is_expired(now)
-            };
-            if buyer.open.as_ref().is_some_and(is_open) {
-                self.expire(sale, hold.buyer, buyer, now);
+        let mut queue = sale.buyers.expiries();
+        while let Some(Reverse((next, index))) = queue.pop() {
+            if next > steady || self.journal.admit().is_err() {
+                queue.push(Reverse((next, index)));
+                break;
+            }
+            let mut shard = sale.buyers.lock_shard(index);
+            // Under the lock, as in a checkout.
+            if sale.is_closed() {
+                break;
+            }
+            if let Some((reference, open)) = shard.take_expired(steady) {
+                self.expire(sale, &mut shard, reference, open);
                 released += 1;
             }
+            queue.extend(shard.next_expiry().map(|next| Reverse((next, index))));
+        }
+        for Reverse((next, _)) in queue {
+            sale.expect_expiry(next);
         }
         released
     }
 
-    /// When the next hold can run out, in any open sale.
+    /// When the next hold can run out, in any open sale, by the steady clock.
     #[must_use]
     pub fn next_expiry(&self) -> Option<Timestamp> {
-        self.open_sales()
-            .iter()
-            .filter_map(|sale| sale.next_expiry())
-            .min()
+        let sales = self.open_sales();
+        sales.iter().filter_map(|sale| sale.next_expiry()).min()
     }
 
-    /// Ends a sale, at once and for good. `None` when there is no such sale; otherwise the record
-    /// that says so, or `Ok(None)` when it was closed before.
+    /// Ends a sale, at once and for good. `None` when there is no such sale in memory; otherwise the
+    /// record that says so, or `Ok(None)` when it was closed before.
     pub fn close_sale(&self, id: SaleId) -> Option<Option<Lsn>> {
         let _one_at_a_time = self.administration.lock();
         let sale: Arc<Sale> = self.sale(id)?;
+        let (now, record) = (self.now(), Record::SaleClosed { sale: id });
         let mut lsn = None;
-        let record = Record::SaleClosed { sale: id };
-        if sale.close(|| lsn = Some(self.journal.append(self.now(), &record))) {
+        let enqueue = || *lsn.insert(self.journal.append(now, &record));
+        if sale.close(now, enqueue) {
             let registry = self.registry.load().refreshed();
-            self.registry.store(Arc::new(registry));
+            self.set_registry(registry);
         }
         Some(lsn)
     }
 
-    /// Closes the sales whose end has come; how many those are.
+    /// Closes the sales whose end has come by the wall clock, in the order of their ends; how many
+    /// those are. What a hold had given back before the end of its sale is given back first.
     pub fn close_ended(&self) -> usize {
-        let now = self.now();
-        let ended = self
-            .open_sales()
-            .into_iter()
-            .filter(|sale| sale.ended_at() <= now);
-        ended
-            .filter(|sale| matches!(self.close_sale(sale.id()), Some(Some(_))))
-            .count()
+        let (now, steady) = (self.now(), self.clock.steady());
+        let mut ended = self.open_sales();
+        ended.retain(|sale| sale.terms.ended_at <= now);
+        ended.sort_by_key(|sale| (sale.terms.ended_at, sale.id));
+        let close = |sale: &Arc<Sale>| {
+            // When it ended, by the steady clock.
+            let ago_us = now.0 - sale.terms.ended_at.0;
+            self.release_expired_until(Timestamp(steady.0 - ago_us));
+            matches!(self.close_sale(sale.id()), Some(Some(_)))
+        };
+        ended.iter().filter(|sale| close(sale)).count()
     }
 }
 
 impl Sale {
-    /// Ends an open checkout as expired and gives its units back.
-    pub(super) fn close_expired(&self, reference: BuyerRef, buyer: &mut Buyer, lsn: Lsn) {
-        let open = buyer.open.take().expect("the caller has found it");
-        if open.hold_until.is_some() {
-            for (item, quantity) in open.lines {
-                self.inventory
-                    .release(item, quantity, self.taker(reference));
-            }
+    /// Ends a checkout, which was taken from its buyer, as expired, and gives its units back.
+    pub(super) fn end_expired(
+        &self,
+        reference: BuyerRef,
+        buyer: &mut Buyer,
+        open: OpenCheckout,
+        at: Timestamp,
+        lsn: Lsn,
+    ) {
+        if open.hold.is_some() {
+            self.release_lines(reference, &open);
         }
-        let secret = open.secret;
         buyer.closed.push(ClosedCheckout {
-            secret,
+            secret: open.secret,
+            at,
             lsn,
             end: CheckoutEnd::Expired,
         });
     }
 
+    fn release_lines(&self, reference: BuyerRef, open: &OpenCheckout) {
+        for &(item, quantity) in &open.lines {
+            self.inventory
+                .release(item, quantity, self.taker(reference));
+        }
+    }
+
     /// Decides nothing from here on, and holds nothing; `false` when it was closed before. `enqueue`
     /// is called in between: behind the records of all who were deciding, and before what they hold is
     /// free.
-    pub(super) fn close(&self, enqueue: impl FnOnce()) -> bool {
+    pub(super) fn close(&self, at: Timestamp, enqueue: impl FnOnce() -> Lsn) -> bool {
         if self.closed.swap(true, Ordering::AcqRel) {
             return false;
         }
         // Whoever was deciding under one of these locks has enqueued their record; whoever takes one
         // later sees that the sale is closed.
         self.buyers.lock_each().for_each(drop);
-        enqueue();
+        let lsn = enqueue();
+        self.closing.get_or_init(|| Closing { at, lsn });
         for mut shard in self.buyers.lock_each() {
+            shard.forget_timers();
             for (reference, buyer) in shard.iter_mut() {
-                let Some(open) = buyer.open.as_mut() else {
-                    continue;
-                };
-                if open.hold_until.take().is_some() {
-                    for &(item, quantity) in &open.lines {
-                        self.inventory
-                            .release(item, quantity, self.taker(reference));
-                    }
+                if let Some(open) = &mut buyer.open
+                    && open.hold.take().is_some()
+                {
+                    self.release_lines(reference, open);
                 }
             }
         }
-        self.holds.lock().clear();
+        self.expect_no_expiry();
         true
     }
 }

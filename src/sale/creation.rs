@@ -99,8 +99,7 @@ impl Engine {
         let lsn = self
             .journal
             .append(self.now(), &Record::SaleCreated { sale: id, terms });
-        self.registry
-            .store(Arc::new(self.registry.load().with(Arc::clone(&sale))));
+        self.set_registry(self.registry.load().with(Arc::clone(&sale)));
         Ok(Decision::after(lsn, sale))
     }
 

@@ -1,7 +1,7 @@
 //! The engine: the sales, the journal, and what the outside world lends them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -30,6 +30,7 @@ pub struct Engine {
     pub(super) registry: ArcSwap<Registry>,
     /// Held while a sale is created or closed: one at a time.
     pub(super) administration: Mutex<()>,
+    changes: AtomicU64,
     draining: AtomicBool,
 }
 
@@ -51,6 +52,7 @@ impl Engine {
             options,
             registry,
             administration: Mutex::new(()),
+            changes: AtomicU64::new(0),
             draining: AtomicBool::new(false),
         }
     }
@@ -100,6 +102,18 @@ impl Engine {
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)
+    }
+
+    /// Replaces the sales, under the lock of the administration.
+    pub(super) fn set_registry(&self, registry: Registry) {
+        self.registry.store(Arc::new(registry));
+        self.changes.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// How often sales have come or gone.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
     }
 
     /// Whether something may be decided that must be recorded.

@@ -177,6 +177,15 @@ impl Inventory {
         matches!(self.slot(item), SlotRef::Single(single) if single.is_sold_to(buyer))
     }
 
+    /// The buyer who holds it, where the item has one unit.
+    #[must_use]
+    pub fn holder(&self, item: ItemIndex) -> Option<u32> {
+        match self.slot(item) {
+            SlotRef::Single(single) => single.holder(),
+            SlotRef::Pool(_) => None,
+        }
+    }
+
     /// Where an item's units are.
     #[must_use]
     pub fn units(&self, item: ItemIndex) -> Units {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::buyers::{Buyer, BuyerRef, CheckoutEnd, ClosedCheckout};
+use super::buyers::{Buyer, BuyerRef, CheckoutEnd, ClosedCheckout, OpenCheckout};
 use super::engine::Engine;
 use super::outcome::{Decision, PurchaseOutcome, PurchaseResult};
 use super::sale::Sale;
@@ -50,11 +50,13 @@ impl Engine {
         if let Err(unavailable) = self.admit() {
             return Decision::immediate(PurchaseOutcome::Unavailable(unavailable));
         }
-        if open.is_expired(now) {
-            let lsn = self.expire(sale, reference, buyer, now);
+        let expired = open.hold.is_some() && open.is_expired(self.clock.steady());
+        let open = shard.take_open(reference).expect("it was there");
+        if expired {
+            let lsn = self.expire(sale, &mut shard, reference, open);
             return Decision::after(lsn, PurchaseOutcome::CheckoutExpired);
         }
-        self.sell(sale, reference, buyer, key, now)
+        self.sell(sale, reference, shard.buyer(reference), &open, key, now)
     }
 
     fn sell(
@@ -62,13 +64,13 @@ impl Engine {
         sale: &Sale,
         reference: BuyerRef,
         buyer: &mut Buyer,
+        open: &OpenCheckout,
         key: Option<IdempotencyKey<'_>>,
         now: Timestamp,
     ) -> Decision<PurchaseOutcome> {
-        let open = buyer.open.take().expect("the caller has found it");
         let taker = sale.taker(reference);
         let take = |&(item, quantity): &_| {
-            let sold = if open.hold_until.is_some() {
+            let sold = if open.hold.is_some() {
                 sale.inventory.sell_held(item, quantity, taker);
                 true
             } else {
@@ -110,6 +112,7 @@ impl Engine {
         };
         buyer.closed.push(ClosedCheckout {
             secret: open.secret,
+            at: now,
             lsn,
             end,
         });

@@ -1,16 +1,14 @@
 //! One sale: its terms, catalogue, stock and buyers.
 
-use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use parking_lot::Mutex;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use super::buyers::{BuyerRef, Buyers};
 use super::catalogue::Catalogue;
 use super::inventory::{Inventory, Taker};
 use super::outcome::StockFigures;
 use crate::journal::record::SaleTerms;
-use crate::types::{ItemIndex, SaleId, Timestamp};
+use crate::types::{ItemIndex, Lsn, SaleId, Timestamp};
 
 /// Where a sale is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,17 +45,23 @@ pub struct Sale {
     pub(super) catalogue: Catalogue,
     pub(super) inventory: Inventory,
     pub(super) buyers: Buyers,
+    /// Nothing is decided any more; [`Self::closing`] follows at once.
     pub(super) closed: AtomicBool,
-    pub(super) holds: Mutex<VecDeque<Hold>>,
+    pub(super) closing: OnceLock<Closing>,
+    /// When a hold can run out next, in microseconds of the steady clock; [`NEVER`] for none.
+    next_expiry_us: AtomicI64,
 }
 
-/// An open checkout whose hold will run out. All holds of a sale last equally long, so they run out
-/// in the order of their beginning, as long as the clock does not go back, and a queue is enough.
-pub(super) struct Hold {
-    pub(super) until: Timestamp,
-    pub(super) buyer: BuyerRef,
-    pub(super) secret: u128,
+/// How a sale came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Closing {
+    /// When.
+    pub at: Timestamp,
+    /// The record that says so.
+    pub lsn: Lsn,
 }
+
+const NEVER: i64 = i64::MAX;
 
 impl Sale {
     pub(super) fn new(id: SaleId, terms: SaleTerms, catalogue: Catalogue) -> Self {
@@ -72,7 +76,8 @@ impl Sale {
             inventory,
             buyers: Buyers::default(),
             closed: AtomicBool::new(false),
-            holds: Mutex::default(),
+            closing: OnceLock::new(),
+            next_expiry_us: AtomicI64::new(NEVER),
         }
     }
 
@@ -88,10 +93,13 @@ impl Sale {
         self.terms.started_at
     }
 
-    /// From when on it sells no more.
+    /// From when on it sells no more: the end that its terms say, or an earlier one.
     #[must_use]
     pub fn ended_at(&self) -> Timestamp {
-        self.terms.ended_at
+        let closing = self.closing.get();
+        closing.map_or(self.terms.ended_at, |closing| {
+            closing.at.min(self.terms.ended_at)
+        })
     }
 
     /// Its terms.
@@ -116,6 +124,12 @@ impl Sale {
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
+    }
+
+    /// When and with which record it was closed.
+    #[must_use]
+    pub fn closing(&self) -> Option<Closing> {
+        self.closing.get().copied()
     }
 
     /// Units in all, sold and held.
@@ -179,24 +193,34 @@ impl Sale {
         self.terms.hold_seconds > 0
     }
 
-    /// When the next hold can expire.
+    /// When the next hold can run out, by the steady clock.
     #[must_use]
     pub fn next_expiry(&self) -> Option<Timestamp> {
-        self.holds.lock().front().map(|hold| hold.until)
+        let next_us = self.next_expiry_us.load(Ordering::Acquire);
+        (next_us != NEVER).then_some(Timestamp(next_us))
     }
 
-    /// Queues a hold, at the end unless the clock went back.
-    pub(super) fn push_hold(&self, hold: Hold) {
-        let mut holds = self.holds.lock();
-        let later = |other: &&Hold| other.until > hold.until;
-        let place = holds.len() - holds.iter().rev().take_while(later).count();
-        holds.insert(place, hold);
+    /// Until when an item that is not free can be held, by the steady clock.
+    pub(super) fn held_until(&self, item: ItemIndex) -> Option<Timestamp> {
+        let holder = self.inventory.holder(item).map(BuyerRef);
+        let until = holder.and_then(|holder| {
+            let mut shard = self.buyers.lock_buyer(holder);
+            shard.buyer(holder).open.as_ref()?.hold_until()
+        });
+        until.or_else(|| self.next_expiry())
     }
 
-    /// Puts the holds in order: a snapshot hands them over by buyer.
-    pub(super) fn sort_holds(&self) {
-        let mut holds = self.holds.lock();
-        holds.make_contiguous().sort_by_key(|hold| hold.until);
+    /// Notes that a hold will run out. Call it under the lock that its buyer is under.
+    pub(super) fn expect_expiry(&self, until: Timestamp) {
+        // Holds that begin later run out later, so that this is hardly ever written.
+        if until.0 < self.next_expiry_us.load(Ordering::Acquire) {
+            self.next_expiry_us.fetch_min(until.0, Ordering::AcqRel);
+        }
+    }
+
+    /// Forgets what was noted. Whoever does looks into every shard afterwards.
+    pub(super) fn expect_no_expiry(&self) {
+        self.next_expiry_us.store(NEVER, Ordering::Release);
     }
 
     /// Whether every unit is free, held or sold, and none twice. Exact only while nobody buys.
@@ -212,7 +236,7 @@ impl Sale {
                 if buyer.bought > self.terms.max_items_per_user {
                     return Err(format!("a user bought {} units", buyer.bought));
                 }
-                let holding = buyer.open.as_ref().filter(|open| open.hold_until.is_some());
+                let holding = buyer.open.as_ref().filter(|open| open.hold.is_some());
                 held += holding.map_or(0, |open| u64::from(open.units()));
             }
         }

@@ -125,7 +125,7 @@ pub fn write_snapshot(
         created_at,
     };
     let mut writer = SnapshotWriter::create(disk, dir, header)?;
-    state.visit_records(&mut |record| writer.push(created_at, record))?;
+    state.visit_records(&mut |at, record| writer.push(at.unwrap_or(created_at), record))?;
     // A snapshot must not outlive records that it stands for, also where commits are not synced.
     segment::sync(disk, dir, &replayed.segments)?;
     writer.finish()?;

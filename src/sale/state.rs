@@ -8,7 +8,7 @@ use super::buyers::{Buyer, BuyerRef, CheckoutEnd, ClosedCheckout, OpenCheckout};
 use super::catalogue::{Catalogue, ExplicitItems};
 use super::outcome::PurchaseResult;
 use super::registry::Registry;
-use super::sale::{Hold, Sale};
+use super::sale::Sale;
 use crate::journal::record::{CatalogueKind, Items, Lines, NewItem, Record, SaleTerms};
 use crate::journal::{Entry, JournalError, Opening, Replayed};
 use crate::types::{ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};
@@ -68,9 +68,6 @@ struct Purchased<'a> {
 
 impl State {
     pub(super) fn into_registry(self) -> Registry {
-        for sale in self.sales() {
-            sale.sort_holds();
-        }
         self.registry
     }
 
@@ -99,7 +96,7 @@ impl State {
             Record::SaleItems { sale, first, items } => self.announce(sale, first, items),
             Record::SaleCreated { sale, terms } => self.create(sale, terms),
             Record::SaleClosed { sale } => self.find(sale).map(|sale| {
-                sale.close(|| ());
+                sale.close(entry.at, || entry.lsn);
                 self.registry = self.registry.refreshed();
             }),
             Record::Checkout {
@@ -119,7 +116,7 @@ impl State {
                     opens,
                 };
                 self.find(sale)
-                    .and_then(|sale| sale.apply_checkout(&chosen))
+                    .and_then(|sale| sale.apply_checkout(&chosen, entry.at))
             }
             Record::Purchase {
                 sale,
@@ -135,11 +132,11 @@ impl State {
                     lines,
                 };
                 self.find(sale)
-                    .and_then(|sale| sale.apply_purchase(&purchased, entry.lsn))
+                    .and_then(|sale| sale.apply_purchase(&purchased, entry.at, entry.lsn))
             }
             Record::Expired { sale, secret, user } => self
                 .find(sale)
-                .and_then(|sale| sale.apply_expired(secret, user, entry.lsn)),
+                .and_then(|sale| sale.apply_expired(secret, user, entry.at, entry.lsn)),
             Record::Refused { .. } => Ok(()),
         };
         applied.map_err(|what| JournalError::Contradiction {
@@ -219,30 +216,14 @@ impl State {
         Ok(())
     }
 
-    /// Hands the records that lead to this state to `visit`. Exact only while nobody decides.
+    /// Hands the records that lead to this state to `visit`, with their times where those are known.
+    /// Exact only while nobody decides.
     ///
     /// # Errors
     /// The visitor's own.
-    pub fn visit_records(
-        &self,
-        visit: &mut dyn FnMut(&Record<'_>) -> Result<(), JournalError>,
-    ) -> Result<(), JournalError> {
+    pub fn visit_records(&self, visit: Visit<'_>) -> Result<(), JournalError> {
         for sale in self.sales() {
-            if let Catalogue::Explicit(items) = &sale.catalogue {
-                visit_items(sale.id, items, visit)?;
-            }
-            visit(&Record::SaleCreated {
-                sale: sale.id,
-                terms: sale.terms,
-            })?;
-            for mut shard in sale.buyers.lock_each() {
-                for (_, buyer) in shard.iter_mut() {
-                    visit_buyer(sale.id, buyer, visit)?;
-                }
-            }
-            if sale.is_closed() {
-                visit(&Record::SaleClosed { sale: sale.id })?;
-            }
+            sale.visit_records(visit)?;
         }
         // The record that makes them a sale may follow.
         for (&sale, items) in &self.announced {
@@ -252,61 +233,72 @@ impl State {
     }
 }
 
-fn visit_items(
-    sale: SaleId,
-    items: &ExplicitItems,
-    visit: &mut dyn FnMut(&Record<'_>) -> Result<(), JournalError>,
-) -> Result<(), JournalError> {
+/// Takes a record and, where it is known, its time.
+pub type Visit<'a> =
+    &'a mut dyn FnMut(Option<Timestamp>, &Record<'_>) -> Result<(), JournalError>;
+
+fn visit_items(sale: SaleId, items: &ExplicitItems, visit: Visit<'_>) -> Result<(), JournalError> {
     let items: Vec<NewItem<'_>> = items.iter().collect();
-    Record::announcing(sale, &items).try_for_each(|record| visit(&record))
+    Record::announcing(sale, &items).try_for_each(|record| visit(None, &record))
 }
 
-fn visit_buyer(
-    sale: SaleId,
-    buyer: &Buyer,
-    visit: &mut dyn FnMut(&Record<'_>) -> Result<(), JournalError>,
-) -> Result<(), JournalError> {
+fn visit_buyer(sale: SaleId, buyer: &Buyer, visit: Visit<'_>) -> Result<(), JournalError> {
     let user = &*buyer.user;
-    for ClosedCheckout { secret, end, .. } in &buyer.closed {
-        let secret = *secret;
-        match end {
-            CheckoutEnd::Expired => visit(&Record::Expired { sale, secret, user })?,
+    for closed in &buyer.closed {
+        let (secret, at) = (closed.secret, Some(closed.at));
+        match &closed.end {
+            CheckoutEnd::Expired => visit(at, &Record::Expired { sale, secret, user })?,
             CheckoutEnd::Processed { key, result } => {
                 let lines = Lines::Slice(&result.lines);
                 let key = key.as_deref();
-                visit(&Record::Purchase {
+                let purchase = Record::Purchase {
                     sale,
                     secret,
                     user,
                     key,
                     lines,
-                })?;
+                };
+                visit(at, &purchase)?;
             }
         }
     }
-    if let Some(OpenCheckout {
-        secret,
-        hold_until,
-        lines,
-    }) = &buyer.open
-    {
-        let (secret, hold_until) = (*secret, *hold_until);
-        for (place, &(item, quantity)) in lines.iter().enumerate() {
-            visit(&Record::Checkout {
-                sale,
-                secret,
-                user,
-                item,
-                quantity,
-                hold_until,
-                opens: place == 0,
-            })?;
-        }
+    let Some(open) = &buyer.open else {
+        return Ok(());
+    };
+    for (place, &(item, quantity)) in open.lines.iter().enumerate() {
+        let checkout = Record::Checkout {
+            sale,
+            secret: open.secret,
+            user,
+            item,
+            quantity,
+            hold_until: open.hold_until(),
+            opens: place == 0,
+        };
+        visit(Some(open.opened_at), &checkout)?;
     }
     Ok(())
 }
 
 impl Sale {
+    /// Hands the records that lead to this sale to `visit`, as [`State::visit_records`] does.
+    fn visit_records(&self, visit: Visit<'_>) -> Result<(), JournalError> {
+        if let Catalogue::Explicit(items) = &self.catalogue {
+            visit_items(self.id, items, visit)?;
+        }
+        let (sale, terms) = (self.id, self.terms);
+        visit(None, &Record::SaleCreated { sale, terms })?;
+        for mut shard in self.buyers.lock_each() {
+            for (_, buyer) in shard.iter_mut() {
+                visit_buyer(sale, buyer, visit)?;
+            }
+        }
+        match self.closing() {
+            Some(closing) => visit(Some(closing.at), &Record::SaleClosed { sale }),
+            None => Ok(()),
+        }
+    }
+
     fn check_item(&self, item: ItemIndex) -> Result<(), String> {
         if item.0 < self.item_count() {
             Ok(())
@@ -315,7 +307,7 @@ impl Sale {
         }
     }
 
-    fn apply_checkout(&self, chosen: &Chosen<'_>) -> Result<(), String> {
+    fn apply_checkout(&self, chosen: &Chosen<'_>, at: Timestamp) -> Result<(), String> {
         let Chosen {
             secret,
             user,
@@ -329,29 +321,26 @@ impl Sale {
         if hold_until.is_some() && !self.inventory.hold(item, quantity, self.taker(reference)) {
             return Err(format!("item {} is held beyond its stock", item.0));
         }
-        let buyer = locked.shard.buyer(reference);
-        match &mut buyer.open {
+        match &mut locked.shard.buyer(reference).open {
             None if !opens => Err(format!("user {user:?} adds to a checkout that is not open")),
             None => {
                 self.add_code(secret, reference)?;
-                buyer.open = Some(OpenCheckout {
+                let hold = hold_until.map(|until| {
+                    self.expect_expiry(until);
+                    locked.shard.arm_hold(reference, until, at)
+                });
+                locked.shard.buyer(reference).open = Some(OpenCheckout {
                     secret,
-                    hold_until,
+                    opened_at: at,
+                    hold,
                     lines: smallvec::smallvec![(item, quantity)],
                 });
-                if let Some(until) = hold_until {
-                    self.holds.lock().push_back(Hold {
-                        until,
-                        buyer: reference,
-                        secret,
-                    });
-                }
                 Ok(())
             }
             Some(open) if opens || open.secret != secret => {
                 Err(format!("user {user:?} opens a second checkout"))
             }
-            Some(open) if open.hold_until != hold_until => {
+            Some(open) if open.hold_until() != hold_until => {
                 Err(format!("user {user:?} holds one checkout until two times"))
             }
             Some(open) => {
@@ -370,7 +359,12 @@ impl Sale {
     }
 
     /// A purchase closes its open checkout; in a snapshot it stands alone.
-    fn apply_purchase(&self, purchased: &Purchased<'_>, lsn: Lsn) -> Result<(), String> {
+    fn apply_purchase(
+        &self,
+        purchased: &Purchased<'_>,
+        at: Timestamp,
+        lsn: Lsn,
+    ) -> Result<(), String> {
         let Purchased {
             secret,
             user,
@@ -379,9 +373,8 @@ impl Sale {
         } = *purchased;
         let mut locked = self.buyers.lock_user(user);
         let reference = locked.find_or_insert(user);
-        let buyer = locked.shard.buyer(reference);
-        let open = buyer.open.take_if(|open| open.secret == secret);
-        let held = open.as_ref().is_some_and(|open| open.hold_until.is_some());
+        let open = locked.shard.take_open_if(reference, secret);
+        let held = open.as_ref().is_some_and(|open| open.hold.is_some());
         match open {
             None => self.add_code(secret, reference)?,
             Some(open) => {
@@ -391,6 +384,7 @@ impl Sale {
                 }
             }
         }
+        let buyer = locked.shard.buyer(reference);
         let mut sold_lines = Vec::new();
         for line in lines.iter() {
             self.check_item(line.item)?;
@@ -408,7 +402,12 @@ impl Sale {
             key: key.map(Into::into),
             result,
         };
-        buyer.closed.push(ClosedCheckout { secret, lsn, end });
+        buyer.closed.push(ClosedCheckout {
+            secret,
+            at,
+            lsn,
+            end,
+        });
         Ok(())
     }
 
@@ -434,21 +433,23 @@ impl Sale {
     }
 
     /// An expiry closes its open checkout; in a snapshot it stands alone.
-    fn apply_expired(&self, secret: u128, user: &str, lsn: Lsn) -> Result<(), String> {
+    fn apply_expired(
+        &self,
+        secret: u128,
+        user: &str,
+        at: Timestamp,
+        lsn: Lsn,
+    ) -> Result<(), String> {
         let mut locked = self.buyers.lock_user(user);
         let reference = locked.find_or_insert(user);
-        let buyer = locked.shard.buyer(reference);
-        if buyer
-            .open
-            .as_ref()
-            .is_some_and(|open| open.secret == secret)
-        {
-            self.close_expired(reference, buyer, lsn);
+        if let Some(open) = locked.shard.take_open_if(reference, secret) {
+            self.end_expired(reference, locked.shard.buyer(reference), open, at, lsn);
             return Ok(());
         }
         self.add_code(secret, reference)?;
-        buyer.closed.push(ClosedCheckout {
+        locked.shard.buyer(reference).closed.push(ClosedCheckout {
             secret,
+            at,
             lsn,
             end: CheckoutEnd::Expired,
         });

@@ -95,6 +95,12 @@ impl Single {
         self.0.load(Ordering::Acquire) == Self::tag(owner)
     }
 
+    /// Who holds it.
+    pub fn holder(&self) -> Option<u32> {
+        let tag = self.0.load(Ordering::Acquire);
+        (tag & HELD_BIT != 0).then(|| (tag & !HELD_BIT) - 1)
+    }
+
     /// Where the unit is.
     pub fn units(&self) -> Units {
         match self.0.load(Ordering::Acquire) {

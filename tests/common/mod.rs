@@ -53,9 +53,9 @@ pub fn recover(disk: &Arc<dyn Disk>, dir: &Path) -> Result<State, JournalError> 
 /// The state as text: equal for equal states.
 pub fn dump(state: &State) -> Vec<String> {
     let mut texts = Vec::new();
-    let mut visit = |record: &Record<'_>| {
+    let mut visit = |at: Option<Timestamp>, record: &Record<'_>| {
         let mut bytes = Vec::new();
-        codec::encode(Timestamp(0), record, &mut bytes);
+        codec::encode(at.unwrap_or_default(), record, &mut bytes);
         let digits = bytes.iter().map(|byte| format!("{byte:02x}"));
         texts.push(format!("{record:?} {}", digits.collect::<String>()));
         Ok(())

@@ -241,6 +241,19 @@ impl Model {
         expired
     }
 
+    /// Closes the sales that have ended, each after what had run out by then; how many.
+    pub fn close_ended(&mut self, now: i64) -> usize {
+        let is_ended = |sale: &ModelSale| sale.end <= now && !sale.closed;
+        let ended = (0..self.sales.len()).filter(|&sale| is_ended(&self.sales[sale]));
+        let mut ended: Vec<_> = ended.collect();
+        ended.sort_by_key(|&sale| self.sales[sale].end);
+        for &sale in &ended {
+            self.expire_where(self.sales[sale].end, |_| true);
+            self.close(sale);
+        }
+        ended.len()
+    }
+
     /// Closes a sale; `false` when it was closed before.
     pub fn close(&mut self, sale: usize) -> bool {
         for checkout in self

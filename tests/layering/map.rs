@@ -1,7 +1,15 @@
 //! The map of the parts: change it together with the map in the crate's documentation.
 
 /// Parts that everything may use. They use each other and nothing else.
-const LEAVES: &[&str] = &["types", "limits", "env", "generated", "telemetry", "sync"];
+const LEAVES: &[&str] = &[
+    "types",
+    "limits",
+    "env",
+    "generated",
+    "telemetry",
+    "wheel",
+    "sync",
+];
 
 /// The other parts, with what each may use besides itself and the leaves.
 const PARTS: &[(&str, &[&str])] = &[

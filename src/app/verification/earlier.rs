@@ -83,7 +83,7 @@ fn without_prefix(error: &JournalError) -> String {
 /// The fewest records that lead to the state, sorted: equal for equal states.
 fn dump(state: &State) -> Result<Vec<Vec<u8>>, JournalError> {
     let mut records = Vec::new();
-    state.visit_records(&mut |record| {
+    state.visit_records(&mut |_, record| {
         let mut bytes = Vec::new();
         codec::encode(Timestamp(0), record, &mut bytes);
         records.push(bytes);
