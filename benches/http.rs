@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use criterion::{BatchSize, Criterion, Throughput};
 use flashsale::http::Api;
 use flashsale::journal::CommitWaiters;
+use flashsale::sale::Archive;
 use flashsale::telemetry::Registry;
 use futures_util::FutureExt;
 use futures_util::future::join_all;
@@ -28,8 +29,10 @@ const CONCURRENT: usize = 64;
 
 fn api(hall: &Hall) -> Api {
     let waiters = CommitWaiters::new(Arc::clone(hall.engine.journal()));
+    let archive = Archive::start(Arc::clone(&hall.engine), None).expect("a thread");
     Api::new(
         Arc::clone(&hall.engine),
+        Arc::new(archive),
         waiters,
         Arc::new(Registry::new()),
         0,

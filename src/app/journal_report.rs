@@ -193,6 +193,7 @@ fn write_record(out: &mut dyn Write, entry: &Entry<'_>) -> io::Result<()> {
             writeln!(out, "sale {sale} created: {count} items, {from} to {until}")
         }
         Record::SaleClosed { sale } => writeln!(out, "sale {sale} closed"),
+        Record::SaleArchived { sale, .. } => writeln!(out, "sale {sale} archived"),
         Record::Checkout {
             sale,
             user,

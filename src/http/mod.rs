@@ -31,14 +31,16 @@ use hyper::{Method, Request, Response};
 
 use self::answer::Answer;
 use self::problem::{Format, Problem};
+use self::purchase::Archived;
 use self::route::Path;
-use crate::sale::{CheckoutOutcome, CommitWaiters, Decision, Engine, PurchaseOutcome};
+use crate::sale::{Archive, CheckoutOutcome, CommitWaiters, Decision, Engine, Sale};
 use crate::telemetry::{Registry, Route, WorkerTelemetry};
 use crate::types::{Lsn, SaleId};
 
 /// What one worker answers requests with.
 pub struct Api {
     engine: Arc<Engine>,
+    archive: Arc<Archive>,
     waiters: Rc<CommitWaiters>,
     registry: Arc<Registry>,
     telemetry: Arc<WorkerTelemetry>,
@@ -51,6 +53,7 @@ impl Api {
     #[must_use]
     pub fn new(
         engine: Arc<Engine>,
+        archive: Arc<Archive>,
         waiters: Rc<CommitWaiters>,
         registry: Arc<Registry>,
         started_us: u64,
@@ -58,6 +61,7 @@ impl Api {
         let telemetry = registry.add_worker();
         Self {
             engine,
+            archive,
             waiters,
             registry,
             telemetry,
@@ -75,7 +79,14 @@ impl Api {
         let (route, format) = (path.route(), Format::asked_by(request.headers()));
         let answer = match path.check_method(request.method()) {
             Err(problem) => Err(problem),
-            Ok(()) if !path.sells() => self.show(&path, &request),
+            Ok(()) if !path.sells() => match path {
+                // In a box as below, because it may have to be loaded.
+                Path::SaleItems(id) => match looking::Page::of_items(id, request.uri()) {
+                    Ok(page) => Box::pin(self.show_items(page, request)).await,
+                    Err(problem) => Err(problem),
+                },
+                _ => self.show(&path, &request),
+            },
             Ok(()) if request.body().is_end_stream() => {
                 let decided = self.decide_without_body(route, request);
                 self.answer(decided).await
@@ -119,12 +130,61 @@ impl Api {
 
     /// Says what was decided, once it is on the disk.
     async fn answer(&self, decided: Result<Decided, Problem>) -> Result<Answer, Problem> {
-        let decided = decided?;
-        if let Some(lsn) = decided.lsn() {
-            let durable = self.waiters.durable(lsn).await;
-            durable.map_err(|_| Problem::journal_unavailable())?;
+        match decided? {
+            Decided::Checkout(decision) => {
+                self.durable(decision.lsn).await?;
+                decision.outcome.try_into()
+            }
+            Decided::Purchase(purchase::Decided::Now(sale, decision)) => {
+                self.durable(decision.lsn).await?;
+                let sale = match purchase::names_items(&decision.outcome) {
+                    false => None,
+                    true => match self.engine.sale(sale) {
+                        // It has left memory meanwhile.
+                        None => Some(Box::pin(self.find_sale(sale)).await?),
+                        sale => sale,
+                    },
+                };
+                purchase::answer(sale, decision.outcome)
+            }
+            Decided::Purchase(purchase::Decided::Archived(archived)) => {
+                Box::pin(self.answer_archived(&archived)).await
+            }
         }
-        decided.into_answer(&self.engine)
+    }
+
+    async fn durable(&self, lsn: Option<Lsn>) -> Result<(), Problem> {
+        let Some(lsn) = lsn else {
+            return Ok(());
+        };
+        let durable = self.waiters.durable(lsn).await;
+        durable.map_err(|_| Problem::journal_unavailable())
+    }
+
+    /// Answers a purchase in a sale that has left memory.
+    async fn answer_archived(&self, archived: &Archived) -> Result<Answer, Problem> {
+        let sale = self.find_sale(archived.sale()).await?;
+        let decision = archived.decide(&self.engine, &sale);
+        self.durable(decision.lsn).await?;
+        purchase::answer(Some(sale), decision.outcome)
+    }
+
+    /// A sale with all that is in it. One that has left memory is loaded.
+    async fn find_sale(&self, id: SaleId) -> Result<Arc<Sale>, Problem> {
+        match self.engine.sale(id) {
+            Some(sale) => Ok(sale),
+            None => Ok(self.archive.load(id).await?),
+        }
+    }
+
+    async fn show_items<B>(
+        &self,
+        page: looking::Page,
+        request: Request<B>,
+    ) -> Result<Answer, Problem> {
+        let uri = request.into_parts().0.uri;
+        let sale = self.find_sale(page.sale()).await?;
+        looking::sale_items(&sale, &page, &uri)
     }
 
     /// Answers what changes nothing and waits for nothing.
@@ -134,14 +194,15 @@ impl Api {
             Path::SalesActive => looking::active_sale(self),
             Path::Sales => looking::sales(self, uri),
             Path::Sale(id) => looking::sale(self, id),
-            Path::SaleItems(id) => looking::sale_items(self, id, uri),
             Path::Image(name) => Ok(images::image(name)),
             Path::Health => health::health(self),
             Path::Livez => Ok(health::livez()),
             Path::Readyz => health::readyz(self, uri.query()),
             Path::Metrics => Ok(metrics::metrics(self)),
             Path::Page => Ok(pages::sale_page(self, request.headers())),
-            Path::Checkout | Path::Purchase | Path::Unknown => Err(Problem::not_found()),
+            Path::SaleItems(_) | Path::Checkout | Path::Purchase | Path::Unknown => {
+                Err(Problem::not_found())
+            }
         }
     }
 
@@ -166,7 +227,7 @@ impl Api {
 /// What the engine decided on a request to sell something.
 enum Decided {
     Checkout(Decision<CheckoutOutcome>),
-    Purchase(SaleId, Decision<PurchaseOutcome>),
+    Purchase(purchase::Decided),
 }
 
 impl Decided {
@@ -175,23 +236,7 @@ impl Decided {
         if route == Route::Checkout {
             checkout::decide(engine, head, body).map(Self::Checkout)
         } else {
-            let decided = purchase::decide(engine, head, body);
-            decided.map(|(sale, decision)| Self::Purchase(sale, decision))
-        }
-    }
-
-    /// The record that must be durable before anybody hears of it.
-    fn lsn(&self) -> Option<Lsn> {
-        match self {
-            Self::Checkout(decision) => decision.lsn,
-            Self::Purchase(_, decision) => decision.lsn,
-        }
-    }
-
-    fn into_answer(self, engine: &Engine) -> Result<Answer, Problem> {
-        match self {
-            Self::Checkout(decision) => decision.outcome.try_into(),
-            Self::Purchase(sale, decision) => purchase::answer(engine, sale, decision.outcome),
+            purchase::decide(engine, head, body).map(Self::Purchase)
         }
     }
 }

@@ -229,9 +229,7 @@ impl BuyerShard {
 
     /// Lets a buyer's checkout hold its units until then; `now` is when that is said.
     pub fn arm_hold(&mut self, buyer: BuyerRef, until: Timestamp, now: Timestamp) -> Hold {
-        let timers = self
-            .timers
-            .get_or_insert_with(|| Box::new(Wheel::new(now)));
+        let timers = self.timers.get_or_insert_with(|| Box::new(Wheel::new(now)));
         let timer = timers.arm(until, buyer);
         Hold { until, timer }
     }
@@ -255,7 +253,10 @@ impl BuyerShard {
     pub fn take_expired(&mut self, steady: Timestamp) -> Option<(BuyerRef, OpenCheckout)> {
         let (_, reference) = self.timers.as_mut()?.pop_due(steady)?;
         let open = self.buyer(reference).open.take();
-        Some((reference, open.expect("a timer stands for an open checkout")))
+        Some((
+            reference,
+            open.expect("a timer stands for an open checkout"),
+        ))
     }
 
     /// When a hold runs out; not later than the first one does.
@@ -267,6 +268,12 @@ impl BuyerShard {
     /// Lets no hold run out any more.
     pub fn forget_timers(&mut self) {
         self.timers = None;
+    }
+
+    /// Number of buyers of the shard.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.by_user.len()
     }
 
     /// All buyers of the shard with their numbers.

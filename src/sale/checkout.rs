@@ -40,9 +40,12 @@ impl Engine {
         let now = self.now();
         let registry = self.registry.load();
         let (sale, decision) = match registry.find_item(request.item.as_str(), request.sale, now) {
-            Found::Nothing => (None, Decision::immediate(CheckoutOutcome::ItemNotFound)),
+            Found::Nothing => match self.ended().find_item(request.item.as_str(), request.sale) {
+                None => (None, Decision::immediate(CheckoutOutcome::ItemNotFound)),
+                sale => (sale, Decision::immediate(CheckoutOutcome::SaleNotActive)),
+            },
             Found::NotActive(sale) => (
-                Some(sale.id()),
+                Some(sale),
                 Decision::immediate(CheckoutOutcome::SaleNotActive),
             ),
             Found::Item(sale, item) => {
@@ -191,7 +194,12 @@ impl Engine {
 
     /// What to answer where too few units are free. Nobody's lock may be held: it looks at another
     /// buyer's.
-    fn refusal_of_stock(&self, sale: &Sale, item: ItemIndex, gone: Availability) -> CheckoutOutcome {
+    fn refusal_of_stock(
+        &self,
+        sale: &Sale,
+        item: ItemIndex,
+        gone: Availability,
+    ) -> CheckoutOutcome {
         // Without holds, what is neither free nor sold is just being sold.
         if gone == Availability::SoldOut || !sale.has_holds() {
             return CheckoutOutcome::ItemSoldOut;

@@ -1,11 +1,13 @@
 //! The engine: the sales, the journal, and what the outside world lends them.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
+use super::ended::EndedSales;
 use super::outcome::Unavailable;
 use super::registry::Registry;
 use super::sale::Sale;
@@ -28,6 +30,9 @@ pub struct Engine {
     pub(super) entropy: Arc<dyn Entropy>,
     pub(super) options: EngineOptions,
     pub(super) registry: ArcSwap<Registry>,
+    /// The sales that have left memory. A sale comes in here before it leaves the registry, so that
+    /// whoever looks there first and then here finds it.
+    pub(super) ended: RwLock<EndedSales>,
     /// Held while a sale is created or closed: one at a time.
     pub(super) administration: Mutex<()>,
     changes: AtomicU64,
@@ -44,13 +49,14 @@ impl Engine {
         entropy: Arc<dyn Entropy>,
         options: EngineOptions,
     ) -> Self {
-        let registry = ArcSwap::from_pointee(state.into_registry());
+        let (registry, ended) = state.into_parts();
         Self {
             journal,
             clock,
             entropy,
             options,
-            registry,
+            registry: ArcSwap::from_pointee(registry),
+            ended: RwLock::new(ended),
             administration: Mutex::new(()),
             changes: AtomicU64::new(0),
             draining: AtomicBool::new(false),
@@ -79,6 +85,13 @@ impl Engine {
     #[must_use]
     pub fn open_sales(&self) -> Vec<Arc<Sale>> {
         self.registry.load().open().to_vec()
+    }
+
+    /// What is known of the sales that have left memory. As long as it is looked at, none leaves; and
+    /// whoever looks for a sale asks [`Self::sale`] first.
+    #[must_use]
+    pub fn ended(&self) -> impl Deref<Target = EndedSales> + '_ {
+        self.ended.read()
     }
 
     /// The journal.

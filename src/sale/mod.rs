@@ -14,34 +14,45 @@
 pub mod outcome;
 pub mod stock;
 
+mod archive;
 mod buyers;
 mod catalogue;
 mod checkout;
 mod closing;
 mod codes;
 mod creation;
+mod ended;
 mod engine;
+mod file;
+mod housekeeping;
 mod inventory;
+mod overview;
 mod purchase;
+mod records;
 mod registry;
 #[allow(
     clippy::module_inception,
     reason = "the noun of the part is also one of its files"
 )]
 mod sale;
-mod snapshotter;
+mod snapshotting;
 mod state;
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub use crate::journal::{CommitWaiters, Journal, JournalFailed, JournalStatus};
+pub use archive::{Archive, NotLoaded, SaleSource, VisitEntry};
 pub use checkout::CheckoutRequest;
 pub use creation::{CreateError, NewCatalogue, NewSale};
+pub use ended::{EndedSale, EndedSales};
 pub use engine::{Engine, EngineOptions};
+pub use file::{Folding, load as load_ended};
+pub use housekeeping::{Housekeeper, Housekeeping, Retention};
 pub use outcome::{CheckoutOutcome, Decision, PurchaseOutcome, StockFigures, Unavailable};
-pub use sale::{ItemView, Sale, SaleStatus};
-pub use snapshotter::{Retention, Snapshotter, write_snapshot};
+pub use overview::Overview;
+pub use sale::{Closing, ItemView, Sale, SaleStatus};
+pub use snapshotting::write_snapshot;
 pub use state::{Recovered, State};
 
 /// The calling thread's lane: threads with different lanes use different shards of a counter.
