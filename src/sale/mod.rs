@@ -47,7 +47,9 @@ pub use checkout::CheckoutRequest;
 pub use creation::{CreateError, NewCatalogue, NewSale};
 pub use ended::{EndedSale, EndedSales};
 pub use engine::{Engine, EngineOptions};
-pub use file::{Folding, load as load_ended};
+pub use file::{
+    CheckedFiles, Folding, check_files, load as load_ended, missing_files, rewrite_files,
+};
 pub use housekeeping::{Housekeeper, Housekeeping, Retention};
 pub use outcome::{CheckoutOutcome, Decision, PurchaseOutcome, StockFigures, Unavailable};
 pub use overview::Overview;

@@ -41,8 +41,9 @@ impl Recovered {
     pub fn from_journal(opening: &Opening) -> Result<Self, JournalError> {
         let mut state = State::default();
         let snapshot_lsn = opening.restore_snapshot(&mut |entry| state.restore(&entry))?;
-        opening.check_sale_files(state.ended.oldest_first().map(EndedSale::file))?;
         let replayed = opening.replay(snapshot_lsn, &mut |entry| state.apply(&entry))?;
+        let ended = state.ended.oldest_first().map(EndedSale::file);
+        opening.check_sale_files(ended, replayed.last_lsn)?;
         state.check(replayed.last_lsn)?;
         Ok(Self {
             state,
