@@ -124,6 +124,8 @@ pub const DATABASE_LOCK_SECONDS: u64 = 4;
 /// Seconds after which the database undoes the transaction of a client that says nothing, and asks
 /// whether it is still there.
 pub const DATABASE_IDLE_SECONDS: u64 = 10;
+/// Seconds that reading an ended sale from the database may take.
+pub const DATABASE_SALE_SECONDS: u64 = 30;
 /// Connections to the database for questions.
 pub const DATABASE_READERS_MAX: usize = 2;
 /// Seconds that migrations may take when a server connects.

@@ -1,5 +1,6 @@
 //! The only place where the parts are put together.
 
+pub mod elsewhere;
 pub mod journal_report;
 pub mod migrate_report;
 pub mod rebuilding;
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use self::elsewhere::DatabaseSales;
 use self::followers::Followers;
 use crate::config::{self, Config};
 use crate::env::{Clock, OsEntropy, RealDisk, SystemClock};
@@ -28,6 +30,7 @@ use crate::reconcile::SinkError;
 use crate::runtime::{Running, ServeError, Server, Shutdown};
 use crate::sale::{
     Archive, CreateError, Engine, EngineOptions, Housekeeper, Housekeeping, Recovered, Retention,
+    SaleSource,
 };
 use crate::schedule::{Rotation, Scheduler};
 use crate::telemetry::Registry;
@@ -225,7 +228,13 @@ fn start_server(
     let address = server.address();
     let started_us = engine.clock().monotonic_us();
     let engine = Arc::clone(engine);
-    let archive = Arc::new(Archive::start(Arc::clone(&engine), None)?);
+    let database = config
+        .database
+        .as_ref()
+        .map(DatabaseSales::new)
+        .transpose()?;
+    let elsewhere = database.map(|database| Box::new(database) as Box<dyn SaleSource>);
+    let archive = Arc::new(Archive::start(Arc::clone(&engine), elsewhere)?);
     let make_api = move |_worker| {
         let waiters = CommitWaiters::new(Arc::clone(engine.journal()));
         Rc::new(Api::new(
