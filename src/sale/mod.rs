@@ -53,6 +53,7 @@ pub use file::{
 pub use housekeeping::{Housekeeper, Housekeeping, Retention};
 pub use outcome::{CheckoutOutcome, Decision, PurchaseOutcome, StockFigures, Unavailable};
 pub use overview::Overview;
+pub use records::Visit;
 pub use sale::{Closing, ItemView, Sale, SaleStatus};
 pub use snapshotting::write_snapshot;
 pub use state::{Recovered, State};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use flashsale::env::{Disk, ManualClock, SeededEntropy};
 use flashsale::journal::codec;
 use flashsale::journal::{Durability, JournalError, Opening, Options, Record, Tools};
-use flashsale::sale::{Engine, EngineOptions, Recovered, State, load_ended};
+use flashsale::sale::{Engine, EngineOptions, Recovered, State, Visit, load_ended};
 use flashsale::types::Timestamp;
 
 pub const OPTIONS: Options = Options {
@@ -65,8 +65,6 @@ pub fn dump_whole(disk: &dyn Disk, dir: &Path, state: &State) -> Vec<String> {
         sales.try_for_each(|sale| sale.visit_records(visit))
     })
 }
-
-type Visit<'a> = &'a mut dyn FnMut(Option<Timestamp>, &Record<'_>) -> Result<(), JournalError>;
 
 fn text(describe: &mut dyn FnMut(Visit<'_>) -> Result<(), JournalError>) -> Vec<String> {
     let mut texts = Vec::new();

@@ -4,7 +4,7 @@ use super::ledger::Ledger;
 use crate::journal::{Entry, JournalError, Record, codec};
 use crate::reconcile::Findings;
 use crate::reconcile::postgres::Rebuilt;
-use crate::sale::State;
+use crate::sale::{State, Visit};
 use crate::types::{Lsn, SaleId, Timestamp};
 
 /// Folds the records that come before a snapshot, to hold what they lead to against it. An ended sale is
@@ -109,9 +109,7 @@ fn without_prefix(error: &JournalError) -> String {
 
 /// The records that `describe` hands to its visitor, sorted: equal for equal states.
 fn dump(
-    describe: &mut dyn FnMut(
-        &mut dyn FnMut(Option<Timestamp>, &Record<'_>) -> Result<(), JournalError>,
-    ) -> Result<(), JournalError>,
+    describe: &mut dyn FnMut(Visit<'_>) -> Result<(), JournalError>,
 ) -> Result<Vec<Vec<u8>>, JournalError> {
     let mut records = Vec::new();
     describe(&mut |_, record| {
