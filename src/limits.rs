@@ -46,6 +46,8 @@ pub const SEGMENT_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 /// Seconds between two looks for ended sales that may leave memory, and for files that are no longer
 /// needed.
 pub const HOUSEKEEPING_SECONDS: u64 = 5;
+/// Ended sales that leave memory together.
+pub const PUT_AWAY_SALES_MAX: usize = 64;
 /// Ended sales that may wait to be loaded.
 pub const LOADS_WAITING_MAX: usize = 64;
 /// What loaded sales that are kept may weigh together, in items and buyers: some hundred bytes each. The

@@ -163,7 +163,18 @@ impl<'a> RecordFileWriter<'a> {
     ///
     /// # Errors
     /// An error of the operating system.
-    pub fn finish(mut self) -> Result<(), JournalError> {
+    pub fn finish(self) -> Result<(), JournalError> {
+        let (disk, path) = (self.disk, self.path.clone());
+        self.finish_but_for_name()?;
+        let dir = path.parent().unwrap_or(Path::new("."));
+        disk.sync_dir(dir).map_err(JournalError::io("sync", dir))
+    }
+
+    /// The same, but the name is durable only when the directory is synced: once for many files.
+    ///
+    /// # Errors
+    /// An error of the operating system.
+    pub fn finish_but_for_name(mut self) -> Result<(), JournalError> {
         if self.count > 0 {
             self.write_frame()?;
         }
@@ -175,10 +186,7 @@ impl<'a> RecordFileWriter<'a> {
             .rename(&self.temporary, &self.path)
             .map_err(JournalError::io("rename", &self.path))?;
         self.finished = true;
-        let dir = self.path.parent().unwrap_or(Path::new("."));
-        self.disk
-            .sync_dir(dir)
-            .map_err(JournalError::io("sync", dir))
+        Ok(())
     }
 
     fn write_frame(&mut self) -> Result<(), JournalError> {

@@ -14,11 +14,24 @@ use crate::journal::segment::SegmentHeader;
 use crate::journal::{self, Entry, JournalError, Record, snapshot};
 use crate::types::{Lsn, Timestamp};
 
-/// Sees to it that a closed sale has its file in `dir`.
+/// Sees to it that closed sales have their files in `dir`, durably.
 ///
 /// # Errors
-/// The file cannot be written.
-pub(super) fn ensure(
+/// A file cannot be written.
+pub(super) fn ensure_all<'a>(
+    disk: &dyn Disk,
+    dir: &Path,
+    sales: impl Iterator<Item = &'a Arc<Sale>>,
+    created_at: Timestamp,
+    entropy: &dyn Entropy,
+) -> Result<(), JournalError> {
+    for sale in sales {
+        ensure(disk, dir, sale, created_at, entropy)?;
+    }
+    disk.sync_dir(dir).map_err(JournalError::io("sync", dir))
+}
+
+fn ensure(
     disk: &dyn Disk,
     dir: &Path,
     sale: &Sale,
@@ -37,7 +50,7 @@ pub(super) fn ensure(
     };
     let mut writer = RecordFileWriter::create(disk, ended.file().path(dir), header)?;
     sale.visit_records(&mut |at, record| writer.push(at.unwrap_or(created_at), record))?;
-    writer.finish()
+    writer.finish_but_for_name()
 }
 
 /// The sale as it was when it left memory, from its file in `dir`.
@@ -136,7 +149,7 @@ pub fn rewrite_files(
         };
         for sale in state.sales().iter().filter(|sale| sale.id() == id) {
             if EndedSale::of(sale).is_some_and(|it| missing.contains(&it.file())) {
-                ensure(disk, dir, sale, clock.now(), entropy)?;
+                ensure_all(disk, dir, [sale].into_iter(), clock.now(), entropy)?;
             }
         }
         state.put_away(|sale| sale.id() == id);

@@ -63,7 +63,9 @@ impl Housekeeper {
                     wanted = sealed + limits::SNAPSHOT_EVERY_BYTES;
                     or_later("no snapshot", keeper.snapshot());
                 }
-                or_later("ended sales stay in memory", keeper.put_sales_away());
+                if or_later("ended sales stay in memory", keeper.put_sales_away()) == Some(true) {
+                    patience = Duration::ZERO;
+                }
                 or_later("old files are kept", keeper.remove_old());
             }
         };
@@ -78,10 +80,9 @@ impl Housekeeper {
     }
 }
 
-fn or_later(what: &str, done: Result<(), JournalError>) {
-    if let Err(error) = done {
-        tracing::warn!("{what}: {error}; trying again later");
-    }
+fn or_later<T>(what: &str, done: Result<T, JournalError>) -> Option<T> {
+    done.inspect_err(|error| tracing::warn!("{what}: {error}; trying again later"))
+        .ok()
 }
 
 struct Keeper<'a> {
@@ -101,7 +102,8 @@ impl Keeper<'_> {
         Ok(())
     }
 
-    fn put_sales_away(&mut self) -> Result<(), JournalError> {
+    /// Whether there may be more.
+    fn put_sales_away(&mut self) -> Result<bool, JournalError> {
         let followed = (self.housekeeping.followed)();
         let left = self
             .engine
@@ -109,9 +111,10 @@ impl Keeper<'_> {
         if !left.is_empty() {
             tracing::info!(sales = left.len(), "ended sales have left memory");
         }
+        let more = left.len() == limits::PUT_AWAY_SALES_MAX;
         self.leaving.extend(left);
         self.leaving.retain(|sale| Arc::strong_count(sale) > 1);
-        Ok(())
+        Ok(more)
     }
 
     /// Removes the segments and the files of sales that are old enough, that a snapshot or a database
@@ -147,11 +150,12 @@ fn seconds_before(now: Timestamp, seconds: u32) -> Timestamp {
 
 impl Engine {
     /// Lets the sales leave memory that were closed at least `keep_seconds` ago, whose end has come, and
-    /// whose closing is durable and among what everybody has `followed`; which those are. Each has its
-    /// file before it leaves. Only one thread may call this at a time.
+    /// whose closing is durable and among what everybody has `followed`: the oldest of them, at most
+    /// [`limits::PUT_AWAY_SALES_MAX`]. Which those are. Each has its file before it leaves. Only one
+    /// thread may call this at a time.
     ///
     /// # Errors
-    /// A file cannot be written. The sales before it have left.
+    /// A file cannot be written. None has left.
     pub fn put_ended_away(
         &self,
         keep_seconds: u32,
@@ -177,16 +181,11 @@ impl Engine {
         }
         // A file must not outlive records that it stands for, also where commits are not synced.
         segment::sync(disk, dir, &segment::list_segments(disk, dir)?)?;
-        let mut written = Ok(());
         leaving.reverse();
-        leaving.retain(|sale| {
-            if written.is_ok() {
-                written = file::ensure(disk, dir, sale, now, &*self.entropy);
-            }
-            written.is_ok()
-        });
+        leaving.truncate(limits::PUT_AWAY_SALES_MAX);
+        file::ensure_all(disk, dir, leaving.iter(), now, &*self.entropy)?;
         self.let_go(&leaving);
-        written.map(|()| leaving)
+        Ok(leaving)
     }
 
     /// Takes the sales out of memory, except for what stays of them.

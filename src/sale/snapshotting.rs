@@ -37,9 +37,8 @@ pub fn write_snapshot(
     // A file must not outlive records that it stands for, also where commits are not synced.
     segment::sync(disk, dir, &replayed.segments)?;
     let created_at = clock.now();
-    for sale in state.sales().iter().filter(|sale| sale.is_closed()) {
-        file::ensure(disk, dir, sale, created_at, entropy)?;
-    }
+    let closed = state.sales().iter().filter(|sale| sale.is_closed());
+    file::ensure_all(disk, dir, closed, created_at, entropy)?;
     state.put_away(|_| true);
     let header = SegmentHeader {
         number: replayed.last_lsn.0,
