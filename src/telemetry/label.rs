@@ -126,6 +126,8 @@ labels! {
         Draining = "draining",
         /// The journal takes no records.
         JournalUnavailable = "journal_unavailable",
+        /// An ended sale cannot be loaded.
+        ArchiveUnavailable = "archive_unavailable",
         /// The server cannot explain its own state.
         InternalError = "internal_error",
     }

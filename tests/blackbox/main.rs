@@ -2,6 +2,7 @@
 
 mod admin;
 mod administration;
+mod archive;
 mod bounds;
 mod buying;
 mod client;
