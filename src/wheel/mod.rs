@@ -87,11 +87,12 @@ impl<T> Wheel<T> {
     ///
     /// Call it until it gives `None`. Timers come in the order of their deadlines, in milliseconds, and
     /// those of the same microsecond in the order of arming. One that was armed for the past comes
-    /// next, together with what is due then. Each timer is filed anew once for every second
+    /// next. Each timer is filed anew once for every second
     /// level at most, so a call may cost more than a constant, but all calls together do not.
     ///
     /// A `now` before an earlier one changes nothing about what is due when. Timers that were armed for
-    /// the time in between make the wheel file everything anew, once.
+    /// the time in between make the wheel file everything anew, once; the same deadlines may then change
+    /// places.
     pub fn pop_due(&mut self, now: Timestamp) -> Option<(Timestamp, T)> {
         let now = Tick::reached(now);
         if now < self.now && self.past.is_some() {
