@@ -1,5 +1,5 @@
 .PHONY: build run test fmt lint doc bench compare \
-	load-test load-test-light load-test-medium load-test-heavy load-test-stress realistic-test
+	load-test load-test-light load-test-medium load-test-heavy load-test-stress realistic-test soak
 
 build: ; cargo build --release --locked
 run: ; cargo run --release --locked
@@ -14,6 +14,7 @@ load-test: load-test-medium
 load-test-light load-test-medium load-test-heavy load-test-stress: load-test-%:
 	./scripts/load-testing/run $* $(ARGS)
 realistic-test: ; ./scripts/load-testing/run realistic $(ARGS)
+soak: ; ./scripts/load-testing/soak $(ARGS)
 bench: ; cargo bench --locked -- $(ARGS)
 compare:
 	cargo build --release --locked --workspace

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use criterion::{BatchSize, Criterion, Throughput};
 use flashsale::http::{Administration, Api, Payload, Peer, SaleDefaults};
 use flashsale::journal::CommitWaiters;
+use flashsale::sale::Archive;
 use flashsale::schedule::feed::Feeds;
 use flashsale::telemetry::Registry;
 use futures_util::FutureExt;
@@ -41,8 +42,10 @@ fn peer() -> Peer {
 
 fn api(hall: &Hall) -> Api {
     let waiters = CommitWaiters::new(Arc::clone(hall.engine.journal()));
+    let archive = Archive::start(Arc::clone(&hall.engine), None).expect("a thread");
     Api::new(
         Arc::clone(&hall.engine),
+        Arc::new(archive),
         waiters,
         Arc::new(Registry::new()),
         Feeds::new(Arc::clone(&hall.engine)),

@@ -57,8 +57,20 @@ pub const APPENDERS_MAX: usize = 272;
 pub const SEGMENT_BYTES_MIN: u64 = 4 * 1024 * 1024;
 /// Largest segment, in bytes.
 pub const SEGMENT_BYTES_MAX: u64 = 1024 * 1024 * 1024;
-/// Seconds between two looks for segments that are no longer needed.
-pub const TRIM_SECONDS: u64 = 30;
+/// Seconds between two looks for ended sales that may leave memory, and for files that are no longer
+/// needed.
+pub const HOUSEKEEPING_SECONDS: u64 = 5;
+/// Ended sales that leave memory together.
+pub const PUT_AWAY_SALES_MAX: usize = 64;
+/// Ended sales that may wait to be loaded.
+pub const LOADS_WAITING_MAX: usize = 64;
+/// What loaded sales that are kept may weigh together, in items and buyers: some hundred bytes each. The
+/// one that was loaded last is kept in any case.
+pub const LOADED_WEIGHT_MAX: u64 = 2_000_000;
+/// What a loaded sale weighs besides its items and buyers: its locks.
+pub const LOADED_SALE_WEIGHT: u64 = 200;
+/// Longest that an ended sale may be kept in memory, in seconds (a year).
+pub const KEEP_ENDED_SECONDS_MAX: u32 = 31_536_000;
 /// Sealed journal bytes after which a new snapshot is worth its work.
 pub const SNAPSHOT_EVERY_BYTES: u64 = 256 * 1024 * 1024;
 
@@ -167,6 +179,8 @@ pub const DATABASE_LOCK_SECONDS: u64 = 4;
 /// Seconds after which the database undoes the transaction of a client that says nothing, and asks
 /// whether it is still there.
 pub const DATABASE_IDLE_SECONDS: u64 = 10;
+/// Seconds that reading an ended sale from the database may take.
+pub const DATABASE_SALE_SECONDS: u64 = 30;
 /// Connections to the database for questions.
 pub const DATABASE_READERS_MAX: usize = 2;
 /// Seconds that migrations may take when a server connects.

@@ -1,14 +1,15 @@
 //! What `flashsale journal …` prints.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::env::{Disk, OpenMode, OsEntropy, RealDisk, SystemClock};
+use crate::journal::sale_file::{self, SaleFile};
 use crate::journal::segment::{self, Segment};
 use crate::journal::{self, Entry, JournalError, Opening, Record, SegmentReader, snapshot};
-use crate::sale::{Recovered, State};
+use crate::sale::{CheckedFiles, Recovered, State, check_files, missing_files, rewrite_files};
 use crate::types::Lsn;
 
 /// Why a report broke off.
@@ -44,6 +45,10 @@ pub fn inspect(dir: &Path, records: bool, out: &mut dyn Write) -> Result<(), Rep
     }
     for lsn in snapshot::list(&disk, dir)? {
         writeln!(out, "snapshot of the state at record {lsn}")?;
+    }
+    for file in sale_file::list(&disk, dir)? {
+        let (sale, lsn) = (file.sale, file.closed_lsn);
+        writeln!(out, "file of sale {sale}, closed by record {lsn}")?;
     }
     for number in segments {
         inspect_segment(&disk, dir, number, out)?;
@@ -115,7 +120,27 @@ pub fn verify(dir: &Path, out: &mut dyn Write) -> Result<(), ReportError> {
         snapshot_lsn,
         replayed,
     } = Recovered::from_journal(&opening)?;
-    Ok(write_state(out, snapshot_lsn, replayed.last_lsn, &state)?)
+    let files = check_files(&RealDisk, dir, &state)?;
+    write_state(out, snapshot_lsn, replayed.last_lsn, &state)?;
+    Ok(write_files(out, &files)?)
+}
+
+/// What was proved by reading the files of ended sales.
+pub(super) fn write_files(out: &mut dyn Write, files: &CheckedFiles) -> io::Result<()> {
+    let CheckedFiles { intact, removed } = files;
+    if *intact > 0 {
+        writeln!(
+            out,
+            "{intact} files of ended sales: intact, and as the journal says"
+        )?;
+    }
+    if *removed > 0 {
+        writeln!(
+            out,
+            "{removed} files of ended sales were removed: the database has what was in them"
+        )?;
+    }
+    Ok(())
 }
 
 /// What was proved by folding a journal up to `last` without an error.
@@ -146,6 +171,18 @@ pub(super) fn write_state(
             sale.id()
         )?;
     }
+    let archived = state.ended().count();
+    if archived > 0 {
+        let sales = state.ended().oldest_first();
+        let (total, sold) = sales.fold((0, 0), |(total, sold), sale| {
+            (total + sale.total, sold + sale.sold)
+        });
+        writeln!(
+            out,
+            "{archived} archived sales: {total} units = {sold} sold + {} free",
+            total - sold
+        )?;
+    }
     writeln!(
         out,
         "nothing oversold, nobody over the limit, every code used once"
@@ -159,7 +196,10 @@ pub(super) fn write_state(
 pub fn repair(dir: &Path, out: &mut dyn Write) -> Result<(), ReportError> {
     let disk = Arc::new(RealDisk);
     let _lock = Opening::lock_existing(disk.clone(), dir)?;
-    match journal::repair(&*disk, dir, &SystemClock::new(), &OsEntropy)? {
+    let repaired = journal::repair(&*disk, dir, &SystemClock::new(), &OsEntropy)?;
+    let missing = missing_files(&*disk, dir)?;
+    match repaired {
+        None if !missing.is_empty() => {}
         None => writeln!(out, "nothing is damaged; nothing was changed")?,
         Some(repaired) => {
             writeln!(
@@ -171,6 +211,37 @@ pub fn repair(dir: &Path, out: &mut dyn Write) -> Result<(), ReportError> {
                 writeln!(out, "set aside: {}", path.display())?;
             }
         }
+    }
+    mend_sale_files(dir, &missing, out)
+}
+
+/// Writes the missing files of ended sales again, where the journal still has their records; otherwise lets
+/// them be missing.
+fn mend_sale_files(
+    dir: &Path,
+    missing: &BTreeSet<SaleFile>,
+    out: &mut dyn Write,
+) -> Result<(), ReportError> {
+    let Some(last) = missing.last() else {
+        return Ok(());
+    };
+    let is_whole = journal::first_lsn(&RealDisk, dir)? == Some(Lsn(1));
+    if is_whole {
+        rewrite_files(&RealDisk, dir, missing, &SystemClock::new(), &OsEntropy)?;
+    }
+    let lost = missing_files(&RealDisk, dir)?;
+    for file in missing.difference(&lost) {
+        writeln!(out, "written again: {}", file.path(dir).display())?;
+    }
+    for file in &lost {
+        writeln!(
+            out,
+            "sale {}: what was in its file is lost, unless a database has it",
+            file.sale
+        )?;
+    }
+    if !lost.is_empty() {
+        sale_file::allow_missing(&RealDisk, dir, last.closed_lsn)?;
     }
     Ok(())
 }
@@ -193,6 +264,7 @@ fn write_record(out: &mut dyn Write, entry: &Entry<'_>) -> io::Result<()> {
             writeln!(out, "sale {sale} created: {count} items, {from} to {until}")
         }
         Record::SaleClosed { sale } => writeln!(out, "sale {sale} closed"),
+        Record::SaleArchived { sale, .. } => writeln!(out, "sale {sale} archived"),
         Record::Checkout {
             sale,
             user,

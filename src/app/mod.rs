@@ -1,5 +1,6 @@
 //! The only place where the parts are put together.
 
+pub mod elsewhere;
 pub mod journal_report;
 pub mod migrate_report;
 pub mod rebuilding;
@@ -14,10 +15,12 @@ use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use secrecy::ExposeSecret;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use self::elsewhere::DatabaseSales;
 use self::followers::Followers;
 use crate::config::{self, Config};
 use crate::env::{Clock, OsEntropy, RealDisk, SystemClock};
@@ -26,7 +29,9 @@ use crate::journal::{CommitWaiters, Durability, JournalError, Opening, Options, 
 use crate::limits;
 use crate::reconcile::SinkError;
 use crate::runtime::{Running, ServeError, Server, Shutdown};
-use crate::sale::{Engine, EngineOptions, Recovered, Retention, Snapshotter};
+use crate::sale::{
+    Archive, Engine, EngineOptions, Housekeeper, Housekeeping, Recovered, Retention, SaleSource,
+};
 use crate::schedule::feed::{Feeds, Ticker};
 use crate::schedule::{Agenda, CatchUpError, Rotation, Scheduler};
 use crate::telemetry::Registry;
@@ -81,15 +86,15 @@ fn run(config: &Config) -> Result<(), AppError> {
     let telemetry = Arc::new(Registry::new());
     let followers = Followers::start(config, engine.journal(), &clock, &telemetry)?;
     followers.check()?;
-    let snapshotter = Snapshotter::start(
-        Arc::clone(engine.journal()),
-        Arc::clone(&clock),
-        Arc::new(OsEntropy),
-        config.journal.retain.map(|retain| Retention {
-            seconds: seconds(retain),
-            followed: Box::new(followers.followed()),
-        }),
-    )?;
+    let housekeeping = Housekeeping {
+        keep_ended_seconds: seconds(config.sale.keep_ended),
+        followed: Box::new(followers.followed()),
+        retention: config
+            .journal
+            .retain
+            .map(|retain| retention(config, retain)),
+    };
+    let housekeeper = Housekeeper::start(Arc::clone(&engine), housekeeping)?;
     let mut agenda = Agenda::new(Arc::clone(&engine), rotation(config));
     agenda.catch_up()?;
     let scheduler = Scheduler::start(agenda)?;
@@ -105,7 +110,7 @@ fn run(config: &Config) -> Result<(), AppError> {
     ticker.stop();
     scheduler.stop();
     engine.journal().close();
-    snapshotter.join();
+    housekeeper.join();
     followers.stop();
     let report = drained?;
     let lsn = engine.journal().durable();
@@ -176,7 +181,22 @@ fn rotation(config: &Config) -> Rotation {
     }
 }
 
-fn seconds(duration: std::time::Duration) -> u32 {
+/// The files of ended sales may go where a database has what is in them; not as long as Redis shows the
+/// sale, which may have to be filled again from them.
+fn retention(config: &Config, retain: Duration) -> Retention {
+    let segment_seconds = seconds(retain);
+    let shown_seconds = config
+        .redis
+        .as_ref()
+        .map_or(0, |_| limits::REDIS_SALE_SECONDS);
+    let sale_seconds = segment_seconds.max(shown_seconds);
+    Retention {
+        segment_seconds,
+        sale_seconds: config.database.as_ref().map(|_| sale_seconds),
+    }
+}
+
+fn seconds(duration: Duration) -> u32 {
     u32::try_from(duration.as_secs()).expect("the configuration bounds durations")
 }
 
@@ -198,10 +218,18 @@ fn start_server(
     let started_us = engine.clock().monotonic_us();
     let engine = Arc::clone(engine);
     let administration = Arc::new(administration(config));
+    let database = config
+        .database
+        .as_ref()
+        .map(DatabaseSales::new)
+        .transpose()?;
+    let elsewhere = database.map(|database| Box::new(database) as Box<dyn SaleSource>);
+    let archive = Arc::new(Archive::start(Arc::clone(&engine), elsewhere)?);
     let make_api = move |_worker| {
         let waiters = CommitWaiters::new(Arc::clone(engine.journal()));
         Rc::new(Api::new(
             Arc::clone(&engine),
+            Arc::clone(&archive),
             waiters,
             Arc::clone(&telemetry),
             Arc::clone(&feeds),

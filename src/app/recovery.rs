@@ -11,8 +11,8 @@ use super::verification::apply;
 use crate::config::Config;
 use crate::env::{Clock, Disk, Entropy, OsEntropy, RealDisk, SystemClock};
 use crate::journal::{
-    Durability, Entry, Journal, JournalError, JournalFailed, Opening, Options, Tools, codec,
-    fingerprint,
+    Durability, Entry, Journal, JournalError, JournalFailed, Opening, Options, Record, Tools,
+    codec, fingerprint,
 };
 use crate::reconcile::postgres::{PostgresReader, PostgresRecords, Rebuilt};
 use crate::reconcile::{SinkError, Watermark};
@@ -240,7 +240,12 @@ impl Writing {
             self.gap(expected, lsn);
             self.last = lsn;
             if self.gaps.is_empty() {
-                apply(&mut self.state, rebuilt).map_err(RecoverError::Unfit)?;
+                let applied = apply(&mut self.state, rebuilt).map_err(RecoverError::Unfit)?;
+                if let Record::SaleClosed { sale } = applied {
+                    // Thousands of them need not fit into memory.
+                    self.state.check(lsn)?;
+                    self.state.put_away(|closed| closed.id() == sale);
+                }
                 self.wait_until(|journal| journal.admit().is_ok())?;
                 self.append(rebuilt);
             }
@@ -306,7 +311,7 @@ impl Writing {
         self.wait_until(|journal| journal.durable() >= self.last)?;
         self.journal.close();
         Ok(Recovered {
-            sales: self.state.sales().len(),
+            sales: self.state.sales().len() + self.state.ended().count(),
             last: self.last,
             at: self.at,
         })
@@ -351,7 +356,6 @@ impl Recovered {
 mod tests {
     use super::*;
     use crate::env::SimulatedDisk;
-    use crate::journal::Record;
     use crate::journal::record::NewItem;
     use crate::types::SaleId;
 

@@ -87,12 +87,13 @@ fn journal_lines(journal: &JournalConfig) -> [String; 5] {
     ]
 }
 
-fn sale_lines(sale: &SaleConfig) -> [String; 5] {
+fn sale_lines(sale: &SaleConfig) -> [String; 6] {
     [
         line(keys::SALE_TOTAL_ITEMS, sale.total_items),
         line(keys::SALE_INTERVAL_SECONDS, sale.interval.as_secs()),
         line(keys::SALE_MAX_ITEMS_PER_USER, sale.max_items_per_user),
         line(keys::SALE_HOLD_SECONDS, seconds(sale.hold)),
+        line(keys::SALE_KEEP_ENDED_SECONDS, sale.keep_ended.as_secs()),
         line(keys::SALE_SEED, sale.seed),
     ]
 }

@@ -80,6 +80,7 @@ keys! {
     SALE_INTERVAL_SECONDS = open("sale.interval_seconds", "SALE_INTERVAL_SECONDS");
     SALE_MAX_ITEMS_PER_USER = open("sale.max_items_per_user", "SALE_MAX_ITEMS_PER_USER");
     SALE_HOLD_SECONDS = open("sale.hold_seconds", "SALE_HOLD_SECONDS");
+    SALE_KEEP_ENDED_SECONDS = open("sale.keep_ended_seconds", "SALE_KEEP_ENDED_SECONDS");
     SALE_SEED = open("sale.seed", "SALE_SEED");
     ADMIN_TOKEN = secret("admin.token", "ADMIN_TOKEN");
     LOG_LEVEL = open("log.level", "LOG_LEVEL");

@@ -186,6 +186,8 @@ pub struct SaleConfig {
     pub max_items_per_user: u32,
     /// How long a checkout keeps its item; `None` when it keeps none.
     pub hold: Option<Duration>,
+    /// How long a sale stays in memory after its end.
+    pub keep_ended: Duration,
     /// Seed of the generated items.
     pub seed: u64,
 }

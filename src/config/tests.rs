@@ -77,6 +77,7 @@ fn nothing_at_all_gives_the_defaults() {
     assert_eq!(config.sale.interval, Duration::from_secs(3600));
     assert_eq!(config.sale.max_items_per_user, 10);
     assert_eq!((config.sale.hold, config.sale.seed), (None, 0));
+    assert_eq!(config.sale.keep_ended, Duration::from_secs(600));
     assert!(config.admin.token.is_none());
     assert_eq!(
         (config.log.level.as_str(), config.log.format),
@@ -151,6 +152,7 @@ fn every_variable_sets_its_key() {
         ("SALE_INTERVAL_SECONDS", "7"),
         ("SALE_MAX_ITEMS_PER_USER", "8"),
         ("SALE_HOLD_SECONDS", "9"),
+        ("SALE_KEEP_ENDED_SECONDS", "10"),
         ("SALE_SEED", "18446744073709551615"),
         ("ADMIN_TOKEN", "0123456789abcdef"),
         ("LOG_LEVEL", "flashsale=debug,info"),
@@ -169,7 +171,8 @@ fn every_variable_sets_its_key() {
          redis.password=set redis.db=65535 redis.tls=true redis.sslrootcert=s \
          journal.dir=j journal.durability=os journal.retain_hours=5 journal.refused_attempts=true \
          journal.segment_mebibytes=4 sale.total_items=6 sale.interval_seconds=7 \
-         sale.max_items_per_user=8 sale.hold_seconds=9 sale.seed=18446744073709551615 \
+         sale.max_items_per_user=8 sale.hold_seconds=9 sale.keep_ended_seconds=10 \
+         sale.seed=18446744073709551615 \
          admin.token=set log.level=flashsale=debug,info log.format=json"
     );
     assert_eq!(
@@ -244,6 +247,7 @@ fn every_bound_holds_on_both_sides() {
         ("sale.interval_seconds", 1, 31_536_000),
         ("sale.max_items_per_user", 1, 1000),
         ("sale.hold_seconds", 0, 86_400),
+        ("sale.keep_ended_seconds", 0, 31_536_000),
     ];
     for (key, min, max) in bounds {
         for allowed in [min, max] {

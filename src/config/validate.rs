@@ -143,6 +143,11 @@ fn sale(check: &mut Check) -> SaleConfig {
         0,
         0..=u64::from(limits::HOLD_SECONDS_MAX),
     );
+    let keep_ended_seconds = check.integer(
+        keys::SALE_KEEP_ENDED_SECONDS,
+        600,
+        0..=u64::from(limits::KEEP_ENDED_SECONDS_MAX),
+    );
     SaleConfig {
         total_items: check.integer(keys::SALE_TOTAL_ITEMS, 10_000, 1..=limits::SALE_ITEMS_MAX),
         interval: Duration::from_secs(interval_seconds),
@@ -152,6 +157,7 @@ fn sale(check: &mut Check) -> SaleConfig {
             1..=limits::ITEMS_PER_USER_MAX,
         ),
         hold: duration_unless_zero(hold_seconds),
+        keep_ended: Duration::from_secs(keep_ended_seconds),
         seed: check.integer(keys::SALE_SEED, 0, 0..=u64::MAX),
     }
 }

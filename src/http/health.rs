@@ -23,6 +23,7 @@ struct Health {
     tasks: u64,
     latency: Latency,
     stock: BTreeMap<String, Stock>,
+    sales: Sales,
     journal: JournalStatus,
     reconcile: Reconcile,
     stream: Stream,
@@ -66,6 +67,15 @@ struct Latency {
     routes: BTreeMap<&'static str, BTreeMap<&'static str, LatencySummary>>,
 }
 
+/// How many sales are where.
+#[derive(Serialize)]
+struct Sales {
+    in_memory: usize,
+    archived: usize,
+    /// Archived sales that were loaded and are kept for the next who asks.
+    loaded: usize,
+}
+
 #[derive(Serialize)]
 struct Stock {
     total: u64,
@@ -95,6 +105,11 @@ pub(super) fn health(api: &Api) -> Result<Answer, Problem> {
         tasks: connections.open + api.registry.worker_count() as u64,
         latency: latency(api),
         stock: stock(api),
+        sales: Sales {
+            in_memory: api.engine.sales().len(),
+            archived: api.engine.ended().count(),
+            loaded: api.archive.kept(),
+        },
         // Behind the stock: what was sold there has its number in here.
         journal: api.engine.journal().status(),
         reconcile,

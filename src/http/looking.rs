@@ -11,9 +11,9 @@ use super::answer::{Answer, JSON, write_number, write_string, write_time};
 use super::parameters::{Field, Parameters, Whole};
 use super::problem::Problem;
 use crate::limits::{PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX};
-use crate::sale::{ItemView, Sale, SaleStatus};
+use crate::sale::{ItemView, Overview, Sale, SaleStatus};
 use crate::telemetry::Outcome;
-use crate::types::{ItemIndex, Malformed, SaleId, Timestamp};
+use crate::types::{ItemIndex, Malformed, SaleId};
 
 /// Most items that one request looks at to fill its page; the next page goes on from there.
 const SCANNED_ITEMS_MAX: u32 = 10 * PAGE_ITEMS_MAX;
@@ -25,17 +25,20 @@ pub(super) fn active_sale(api: &Api) -> Result<Answer, Problem> {
         .engine
         .active_sale()
         .ok_or_else(|| Problem::missing(Outcome::SaleNotFound, message))?;
-    Ok(shown_sale(&sale, api.engine.clock().now()))
+    let now = api.engine.clock().now();
+    Ok(shown_sale(&Overview::of(&sale, now)))
 }
 
 /// One sale.
 pub(super) fn sale(api: &Api, id: &str) -> Result<Answer, Problem> {
-    Ok(shown_sale(&*find(api, id)?, api.engine.clock().now()))
+    let sale = api.engine.overview(sale_id(id)?);
+    sale.map(|sale| shown_sale(&sale))
+        .ok_or_else(Problem::sale_not_found)
 }
 
-fn shown_sale(sale: &Sale, now: Timestamp) -> Answer {
+fn shown_sale(sale: &Overview) -> Answer {
     let mut body = Vec::with_capacity(192);
-    write_sale(sale, now, &mut body);
+    write_sale(sale, &mut body);
     Answer::shown(JSON, body)
 }
 
@@ -47,47 +50,67 @@ pub(super) fn sales(api: &Api, uri: &Uri) -> Result<Answer, Problem> {
     let before: Option<SaleId> = parameters.optional(Field::Cursor);
     parameters.check()?;
 
-    let now = api.engine.clock().now();
-    let sales = api.engine.sales();
-    let mut wanted = sales.iter().filter(|sale| {
-        before.is_none_or(|before| sale.id() < before)
-            && status
-                .as_ref()
-                .is_none_or(|wanted| sale.status(now) == wanted.0)
-    });
+    let status = status.map(|Status(wanted)| wanted);
+    // One more, which says whether there is a next page.
+    let mut sales = api.engine.overviews(before, status, limit as usize + 1);
+    let more = sales.len() > limit as usize;
+    sales.truncate(limit as usize);
     let mut body = vec![b'['];
-    let mut last = None;
-    for sale in wanted.by_ref().take(limit as usize) {
+    for sale in &sales {
         separate(&mut body);
-        write_sale(sale, now, &mut body);
-        last = Some(sale.id());
+        write_sale(sale, &mut body);
     }
     body.push(b']');
-    let next = last.filter(|_| wanted.next().is_some());
-    page(body, uri, next.map(|last| last.0))
+    let next = sales.last().filter(|_| more);
+    page(body, uri, next.map(|last| last.id.0))
+}
+
+/// Which items of which sale are wanted.
+pub(super) struct Page {
+    sale: SaleId,
+    only_available: bool,
+    start: u32,
+    limit: u32,
+}
+
+impl Page {
+    /// The page of items of the sale `id` that `uri` names.
+    pub(super) fn of_items(id: &str, uri: &Uri) -> Result<Self, Problem> {
+        let sale = sale_id(id)?;
+        let mut parameters = Parameters::from_query(uri.query());
+        let only_available = parameters
+            .optional(Field::Available)
+            .is_some_and(|Flag(set)| set);
+        let limit = page_limit(&mut parameters);
+        let start = parameters.optional(Field::Cursor).unwrap_or(Whole(0)).0;
+        parameters.check()?;
+        Ok(Self {
+            sale,
+            only_available,
+            start,
+            limit,
+        })
+    }
+
+    /// The sale.
+    pub(super) fn sale(&self) -> SaleId {
+        self.sale
+    }
 }
 
 /// The items of a sale, in their order.
-pub(super) fn sale_items(api: &Api, id: &str, uri: &Uri) -> Result<Answer, Problem> {
-    let sale = find(api, id)?;
-    let mut parameters = Parameters::from_query(uri.query());
-    let only_available = parameters
-        .optional(Field::Available)
-        .is_some_and(|Flag(set)| set);
-    let limit = page_limit(&mut parameters);
-    let start = parameters.optional(Field::Cursor).unwrap_or(Whole(0)).0;
-    parameters.check()?;
-
+pub(super) fn sale_items(sale: &Sale, wanted: &Page, uri: &Uri) -> Result<Answer, Problem> {
+    let start = wanted.start;
     let end = sale
         .item_count()
         .min(start.saturating_add(SCANNED_ITEMS_MAX));
     let mut indexes = start..end;
-    let wanted = indexes
+    let items = indexes
         .by_ref()
         .filter_map(|index| sale.item_view(ItemIndex(index)))
-        .filter(|item| !only_available || item.remaining > 0);
+        .filter(|item| !wanted.only_available || item.remaining > 0);
     let mut body = vec![b'['];
-    for item in wanted.take(limit as usize) {
+    for item in items.take(wanted.limit as usize) {
         separate(&mut body);
         write_item(&item, &mut body);
     }
@@ -96,16 +119,9 @@ pub(super) fn sale_items(api: &Api, id: &str, uri: &Uri) -> Result<Answer, Probl
     page(body, uri, (next < sale.item_count()).then_some(next))
 }
 
-/// The sale that a path names.
-pub(super) fn find(api: &Api, id: &str) -> Result<std::sync::Arc<Sale>, Problem> {
-    let id: Option<SaleId> = id.parse().ok();
-    id.and_then(|id| api.engine.sale(id))
-        .ok_or_else(sale_not_found)
-}
-
-/// No sale has the id that a path names.
-pub(super) fn sale_not_found() -> Problem {
-    Problem::missing(Outcome::SaleNotFound, "Sale not found")
+/// The number of the sale that a path names.
+pub(super) fn sale_id(id: &str) -> Result<SaleId, Problem> {
+    id.parse().map_err(|_| Problem::sale_not_found())
 }
 
 /// How many entries a page may have.
@@ -150,19 +166,18 @@ pub(super) fn separate(list: &mut Vec<u8>) {
 }
 
 /// Appends a sale as it is shown.
-pub(super) fn write_sale(sale: &Sale, now: Timestamp, out: &mut Vec<u8>) {
-    let figures = sale.figures();
+pub(super) fn write_sale(sale: &Overview, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"id\":\"");
-    write_number(sale.id().0, out);
+    write_number(sale.id.0, out);
     out.extend_from_slice(b"\",\"started_at\":\"");
-    write_time(sale.started_at(), out);
+    write_time(sale.started_at, out);
     out.extend_from_slice(b"\",\"ended_at\":\"");
-    write_time(sale.ended_at(), out);
+    write_time(sale.ended_at, out);
     out.extend_from_slice(b"\",\"total_items\":");
-    write_number(figures.total, out);
+    write_number(sale.total, out);
     out.extend_from_slice(b",\"items_sold\":");
-    write_number(figures.sold, out);
-    out.extend_from_slice(if sale.status(now) == SaleStatus::Active {
+    write_number(sale.sold, out);
+    out.extend_from_slice(if sale.status == SaleStatus::Active {
         b",\"active\":true}"
     } else {
         b",\"active\":false}"

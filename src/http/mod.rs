@@ -40,10 +40,11 @@ use self::audience::Audience;
 pub use self::payload::Payload;
 pub use self::peer::Peer;
 use self::problem::{Format, Problem};
+use self::purchase::Archived;
 use self::route::Path;
 pub use self::stage::Viewer;
 use crate::limits::VIEWERS_PER_WORKER_MAX;
-use crate::sale::{CheckoutOutcome, CommitWaiters, Decision, Engine, PurchaseOutcome};
+use crate::sale::{Archive, CheckoutOutcome, CommitWaiters, Decision, Engine, Sale};
 use crate::schedule::feed::Feeds;
 use crate::telemetry::{Registry, Route, WorkerTelemetry};
 use crate::types::{Lsn, SaleId};
@@ -51,6 +52,7 @@ use crate::types::{Lsn, SaleId};
 /// What one worker answers requests with.
 pub struct Api {
     engine: Arc<Engine>,
+    archive: Arc<Archive>,
     waiters: Rc<CommitWaiters>,
     registry: Arc<Registry>,
     telemetry: Arc<WorkerTelemetry>,
@@ -66,6 +68,7 @@ impl Api {
     #[must_use]
     pub fn new(
         engine: Arc<Engine>,
+        archive: Arc<Archive>,
         waiters: Rc<CommitWaiters>,
         registry: Arc<Registry>,
         feeds: Arc<Feeds>,
@@ -76,6 +79,7 @@ impl Api {
         let audience = Audience::new(feeds, Arc::clone(&telemetry), VIEWERS_PER_WORKER_MAX);
         Self {
             engine,
+            archive,
             waiters,
             registry,
             telemetry,
@@ -85,8 +89,8 @@ impl Api {
         }
     }
 
-    /// Answers one request of `peer`, whatever it is. The body of the answer may be a stream, whose events
-    /// belong behind the head as they come.
+    /// Answers one request of `peer`, whatever it is. The body of the answer may be a stream, whose
+    /// events belong behind the head as they come.
     pub async fn handle<B>(&self, request: Request<B>, peer: &Peer) -> Response<Payload>
     where
         B: Body<Data = Bytes> + Unpin,
@@ -99,7 +103,15 @@ impl Api {
             Ok(()) if matches!(path, Path::Admin(_)) => {
                 Box::pin(administration::answer(self, request, peer)).await
             }
-            Ok(()) if !path.sells() => self.show(&path, &request),
+            Ok(()) if !path.sells() => match path {
+                // In a box as below, because it may have to be loaded.
+                Path::SaleItems(id) => match looking::Page::of_items(id, request.uri()) {
+                    Ok(page) => Box::pin(self.show_items(page, request)).await,
+                    Err(problem) => Err(problem),
+                },
+                Path::SaleStream(id) => Box::pin(stream::stream(self, id, &request)).await,
+                _ => self.show(&path, &request),
+            },
             Ok(()) if request.body().is_end_stream() => {
                 let decided = self.decide_without_body(route, request);
                 self.answer(decided).await
@@ -143,12 +155,61 @@ impl Api {
 
     /// Says what was decided, once it is on the disk.
     async fn answer(&self, decided: Result<Decided, Problem>) -> Result<Answer, Problem> {
-        let decided = decided?;
-        if let Some(lsn) = decided.lsn() {
-            let durable = self.waiters.durable(lsn).await;
-            durable.map_err(|_| Problem::journal_unavailable())?;
+        match decided? {
+            Decided::Checkout(decision) => {
+                self.durable(decision.lsn).await?;
+                decision.outcome.try_into()
+            }
+            Decided::Purchase(purchase::Decided::Now(sale, decision)) => {
+                self.durable(decision.lsn).await?;
+                let sale = match purchase::names_items(&decision.outcome) {
+                    false => None,
+                    true => match self.engine.sale(sale) {
+                        // It has left memory meanwhile.
+                        None => Some(Box::pin(self.find_sale(sale)).await?),
+                        sale => sale,
+                    },
+                };
+                purchase::answer(sale, decision.outcome)
+            }
+            Decided::Purchase(purchase::Decided::Archived(archived)) => {
+                Box::pin(self.answer_archived(&archived)).await
+            }
         }
-        decided.into_answer(&self.engine)
+    }
+
+    async fn durable(&self, lsn: Option<Lsn>) -> Result<(), Problem> {
+        let Some(lsn) = lsn else {
+            return Ok(());
+        };
+        let durable = self.waiters.durable(lsn).await;
+        durable.map_err(|_| Problem::journal_unavailable())
+    }
+
+    /// Answers a purchase in a sale that has left memory.
+    async fn answer_archived(&self, archived: &Archived) -> Result<Answer, Problem> {
+        let sale = self.find_sale(archived.sale()).await?;
+        let decision = archived.decide(&self.engine, &sale);
+        self.durable(decision.lsn).await?;
+        purchase::answer(Some(sale), decision.outcome)
+    }
+
+    /// A sale with all that is in it. One that has left memory is loaded.
+    async fn find_sale(&self, id: SaleId) -> Result<Arc<Sale>, Problem> {
+        match self.engine.sale(id) {
+            Some(sale) => Ok(sale),
+            None => Ok(self.archive.load(id).await?),
+        }
+    }
+
+    async fn show_items<B>(
+        &self,
+        page: looking::Page,
+        request: Request<B>,
+    ) -> Result<Answer, Problem> {
+        let uri = request.into_parts().0.uri;
+        let sale = self.find_sale(page.sale()).await?;
+        looking::sale_items(&sale, &page, &uri)
     }
 
     /// Answers what changes nothing and waits for nothing.
@@ -158,17 +219,18 @@ impl Api {
             Path::SalesActive => looking::active_sale(self),
             Path::Sales => looking::sales(self, uri),
             Path::Sale(id) => looking::sale(self, id),
-            Path::SaleItems(id) => looking::sale_items(self, id, uri),
-            Path::SaleStream(id) => stream::stream(self, id, request),
             Path::Image(name) => Ok(images::image(name)),
             Path::Health => health::health(self),
             Path::Livez => Ok(health::livez()),
             Path::Readyz => health::readyz(self, uri.query()),
             Path::Metrics => Ok(metrics::metrics(self)),
             Path::Page => Ok(pages::sale_page(self, request.headers())),
-            Path::Checkout | Path::Purchase | Path::Admin(_) | Path::Unknown => {
-                Err(Problem::not_found())
-            }
+            Path::SaleItems(_)
+            | Path::SaleStream(_)
+            | Path::Checkout
+            | Path::Purchase
+            | Path::Admin(_)
+            | Path::Unknown => Err(Problem::not_found()),
         }
     }
 
@@ -194,7 +256,7 @@ impl Api {
 /// What the engine decided on a request to sell something.
 enum Decided {
     Checkout(Decision<CheckoutOutcome>),
-    Purchase(SaleId, Decision<PurchaseOutcome>),
+    Purchase(purchase::Decided),
 }
 
 impl Decided {
@@ -203,23 +265,7 @@ impl Decided {
         if route == Route::Checkout {
             checkout::decide(engine, head, body).map(Self::Checkout)
         } else {
-            let decided = purchase::decide(engine, head, body);
-            decided.map(|(sale, decision)| Self::Purchase(sale, decision))
-        }
-    }
-
-    /// The record that must be durable before anybody hears of it.
-    fn lsn(&self) -> Option<Lsn> {
-        match self {
-            Self::Checkout(decision) => decision.lsn,
-            Self::Purchase(_, decision) => decision.lsn,
-        }
-    }
-
-    fn into_answer(self, engine: &Engine) -> Result<Answer, Problem> {
-        match self {
-            Self::Checkout(decision) => decision.outcome.try_into(),
-            Self::Purchase(sale, decision) => purchase::answer(engine, sale, decision.outcome),
+            purchase::decide(engine, head, body).map(Self::Purchase)
         }
     }
 }

@@ -7,7 +7,7 @@ use hyper::header::{ACCEPT, ALLOW, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTH
 
 use super::answer::{self, Answer, JSON, PROBLEM_JSON, write_string};
 use crate::limits::RETRY_AFTER_SECONDS;
-use crate::sale::Unavailable;
+use crate::sale::{NotLoaded, Unavailable};
 use crate::telemetry::Outcome;
 use crate::types::has_control;
 
@@ -129,6 +129,15 @@ impl Problem {
         )
     }
 
+    fn archive_unavailable() -> Self {
+        let message = "What this ended sale consisted of cannot be read at the moment";
+        Self::unavailable(Outcome::ArchiveUnavailable, message)
+    }
+
+    pub(super) fn sale_not_found() -> Self {
+        Self::missing(Outcome::SaleNotFound, "Sale not found")
+    }
+
     pub(super) fn draining() -> Self {
         Self::unavailable(Outcome::Draining, "The server is shutting down")
     }
@@ -234,6 +243,16 @@ impl From<Unavailable> for Problem {
             }
             Unavailable::Draining => Self::draining(),
             Unavailable::Journal => Self::journal_unavailable(),
+        }
+    }
+}
+
+impl From<NotLoaded> for Problem {
+    fn from(reason: NotLoaded) -> Self {
+        match reason {
+            NotLoaded::Unknown => Self::sale_not_found(),
+            NotLoaded::Overloaded => Unavailable::Overloaded.into(),
+            NotLoaded::Unavailable => Self::archive_unavailable(),
         }
     }
 }

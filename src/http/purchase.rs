@@ -1,5 +1,7 @@
 //! `POST /purchase`
 
+use std::sync::Arc;
+
 use hyper::header::HeaderMap;
 use hyper::http::request::Parts;
 
@@ -14,12 +16,22 @@ use crate::types::{CheckoutCode, IdempotencyKey, Malformed, SaleId};
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
-/// Sells what is in a checkout; in which sale.
-pub(super) fn decide(
-    engine: &Engine,
-    head: &Parts,
-    body: &[u8],
-) -> Result<(SaleId, Decision<PurchaseOutcome>), Problem> {
+/// What came of a purchase.
+pub(super) enum Decided {
+    /// It was decided, in this sale.
+    Now(SaleId, Decision<PurchaseOutcome>),
+    /// The sale has to be loaded first.
+    Archived(Box<Archived>),
+}
+
+/// The purchase of a checkout whose sale has left memory.
+pub(super) struct Archived {
+    code: CheckoutCode,
+    key: Option<Box<str>>,
+}
+
+/// Sells what is in a checkout.
+pub(super) fn decide(engine: &Engine, head: &Parts, body: &[u8]) -> Result<Decided, Problem> {
     let mut parameters = Parameters::from_request(head, body);
     let code: Option<CheckoutCode> = parameters.required(Field::Code);
     let key = idempotency_key(&head.headers).unwrap_or_else(|wrong| {
@@ -28,7 +40,28 @@ pub(super) fn decide(
     });
     parameters.check()?;
     let code = code.ok_or_else(Problem::internal)?;
-    Ok((code.sale, engine.purchase(code, key)))
+    let decision = engine.purchase(code, key);
+    if decision.outcome == PurchaseOutcome::SaleArchived {
+        let key = key.map(|key| key.as_str().into());
+        return Ok(Decided::Archived(Box::new(Archived { code, key })));
+    }
+    Ok(Decided::Now(code.sale, decision))
+}
+
+impl Archived {
+    /// The sale.
+    pub(super) fn sale(&self) -> SaleId {
+        self.code.sale
+    }
+
+    /// What came of it, once the sale is loaded.
+    pub(super) fn decide(&self, engine: &Engine, sale: &Sale) -> Decision<PurchaseOutcome> {
+        let key = self
+            .key
+            .as_deref()
+            .and_then(|key| IdempotencyKey::new(key).ok());
+        engine.purchase_of(sale, self.code, key)
+    }
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey<'_>>, Malformed> {
@@ -43,13 +76,17 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey<'_>>, Ma
     IdempotencyKey::new(key.to_str().unwrap_or_default()).map(Some)
 }
 
-/// Says what came of it.
-pub(super) fn answer(
-    engine: &Engine,
-    sale: SaleId,
-    outcome: PurchaseOutcome,
-) -> Result<Answer, Problem> {
-    let sale = || engine.sale(sale).ok_or_else(Problem::internal);
+/// Whether the answer names items of the sale.
+pub(super) fn names_items(outcome: &PurchaseOutcome) -> bool {
+    matches!(
+        outcome,
+        PurchaseOutcome::Processed { .. } | PurchaseOutcome::AlreadyProcessed { .. }
+    )
+}
+
+/// Says what came of it. The sale is needed where items are named.
+pub(super) fn answer(sale: Option<Arc<Sale>>, outcome: PurchaseOutcome) -> Result<Answer, Problem> {
+    let sale = || sale.ok_or_else(Problem::internal);
     Err(match outcome {
         PurchaseOutcome::Processed { result, replayed } if result.any_sold() => {
             let outcome = if replayed {
@@ -62,6 +99,7 @@ pub(super) fn answer(
             return Ok(Answer::json(outcome, body));
         }
         PurchaseOutcome::Processed { result, .. } => all_items_sold(&*sale()?, &result),
+        PurchaseOutcome::SaleArchived => Problem::internal(),
         PurchaseOutcome::CheckoutNotFound => checkout_not_found(),
         PurchaseOutcome::SaleNotActive => sale_not_active(),
         PurchaseOutcome::CheckoutExpired => {

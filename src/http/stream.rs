@@ -17,12 +17,12 @@ const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// The news of one sale, from its state now to its end.
-pub(super) fn stream<B: Body>(
+pub(super) async fn stream<B: Body>(
     api: &Api,
     id: &str,
     request: &Request<B>,
 ) -> Result<Answer, Problem> {
-    let sale = looking::find(api, id)?;
+    let sale = api.find_sale(looking::sale_id(id)?).await?;
     if api.engine.is_draining() {
         return Err(Problem::draining());
     }

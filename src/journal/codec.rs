@@ -2,7 +2,7 @@
 //! counting what follows it. Texts are a `u16` length and UTF-8. Decoding checks everything.
 
 use super::record::{CatalogueKind, Items, Lines, NewItem, Record, RefusedReason, SaleTerms};
-use crate::types::{ItemIndex, PurchasedLine, SaleId, Timestamp};
+use crate::types::{ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};
 
 /// Bytes of an encoded purchase line: item, quantity, sold.
 const LINE_BYTES: usize = 9;
@@ -15,6 +15,7 @@ mod kind {
     pub(super) const PURCHASE: u8 = 5;
     pub(super) const EXPIRED: u8 = 6;
     pub(super) const REFUSED: u8 = 7;
+    pub(super) const SALE_ARCHIVED: u8 = 8;
 }
 
 /// "No time" and "no sale" in the encoding.
@@ -37,6 +38,7 @@ fn kind_of(record: &Record<'_>) -> u8 {
         Record::SaleItems { .. } => kind::SALE_ITEMS,
         Record::SaleCreated { .. } => kind::SALE_CREATED,
         Record::SaleClosed { .. } => kind::SALE_CLOSED,
+        Record::SaleArchived { .. } => kind::SALE_ARCHIVED,
         Record::Checkout { .. } => kind::CHECKOUT,
         Record::Purchase { .. } => kind::PURCHASE,
         Record::Expired { .. } => kind::EXPIRED,
@@ -61,6 +63,21 @@ fn encode_fields(record: &Record<'_>, out: &mut Vec<u8>) {
             put_terms(out, &terms);
         }
         Record::SaleClosed { sale } => put_u32(out, sale.0),
+        Record::SaleArchived {
+            sale,
+            terms,
+            closed_at,
+            closed_lsn,
+            total,
+            sold,
+        } => {
+            put_u32(out, sale.0);
+            put_terms(out, &terms);
+            out.extend_from_slice(&closed_at.0.to_le_bytes());
+            for number in [closed_lsn.0, total, sold] {
+                out.extend_from_slice(&number.to_le_bytes());
+            }
+        }
         Record::Checkout {
             sale,
             secret,
@@ -165,6 +182,14 @@ fn decode_fields<'a>(kind: u8, input: &mut Input<'a>) -> Option<Record<'a>> {
         },
         kind::SALE_CLOSED => Record::SaleClosed {
             sale: input.sale()?,
+        },
+        kind::SALE_ARCHIVED => Record::SaleArchived {
+            sale: input.sale()?,
+            terms: input.terms()?,
+            closed_at: Timestamp(input.i64()?),
+            closed_lsn: Lsn(input.u64()?),
+            total: input.u64()?,
+            sold: input.u64()?,
         },
         kind::CHECKOUT => Record::Checkout {
             sale: input.sale()?,
@@ -327,162 +352,4 @@ impl<'a> Input<'a> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SALE: SaleId = SaleId(9);
-    const LINES: [PurchasedLine; 2] = [
-        PurchasedLine {
-            item: ItemIndex(0),
-            quantity: 1,
-            sold: true,
-        },
-        PurchasedLine {
-            item: ItemIndex(7),
-            quantity: 3,
-            sold: false,
-        },
-    ];
-    const ITEMS: [NewItem<'static>; 2] = [
-        NewItem {
-            id: "a",
-            name: "A",
-            image_url: "",
-            stock: 1,
-        },
-        NewItem {
-            id: "b",
-            name: "ß",
-            image_url: "/b.svg",
-            stock: 1 << 32,
-        },
-    ];
-
-    fn samples() -> Vec<Record<'static>> {
-        let terms = |catalogue| SaleTerms {
-            started_at: Timestamp(-5),
-            ended_at: Timestamp(6),
-            max_items_per_user: 10,
-            hold_seconds: 0,
-            catalogue,
-        };
-        let generated = CatalogueKind::Generated {
-            seed: u64::MAX,
-            item_count: 4,
-        };
-        let explicit = CatalogueKind::Explicit { item_count: 2 };
-        let (secret, user, item) = (u128::MAX - 1, "ü", ItemIndex(3));
-        let lines = Lines::Slice(&LINES);
-        vec![
-            Record::SaleItems {
-                sale: SALE,
-                first: ItemIndex(0),
-                items: Items::Slice(&ITEMS),
-            },
-            Record::SaleCreated {
-                sale: SALE,
-                terms: terms(generated),
-            },
-            Record::SaleCreated {
-                sale: SALE,
-                terms: terms(explicit),
-            },
-            Record::SaleClosed { sale: SALE },
-            Record::Checkout {
-                sale: SALE,
-                secret,
-                user,
-                item,
-                quantity: 2,
-                hold_until: None,
-                opens: true,
-            },
-            Record::Checkout {
-                sale: SALE,
-                secret,
-                user,
-                item,
-                quantity: 2,
-                hold_until: Some(Timestamp(8)),
-                opens: false,
-            },
-            Record::Purchase {
-                sale: SALE,
-                secret,
-                user,
-                key: None,
-                lines,
-            },
-            Record::Purchase {
-                sale: SALE,
-                secret,
-                user,
-                key: Some("k"),
-                lines,
-            },
-            Record::Expired {
-                sale: SALE,
-                secret,
-                user,
-            },
-            Record::Refused {
-                sale: None,
-                user,
-                item: "?",
-                reason: RefusedReason::ItemNotFound,
-            },
-            Record::Refused {
-                sale: Some(SALE),
-                user,
-                item: "x",
-                reason: RefusedReason::ItemHeld,
-            },
-        ]
-    }
-
-    #[test]
-    fn every_record_comes_back_as_it_was() {
-        let mut bytes = Vec::new();
-        for (index, record) in samples().iter().enumerate() {
-            encode(Timestamp(index as i64), record, &mut bytes);
-        }
-        let mut rest = &bytes[..];
-        for (index, record) in samples().iter().enumerate() {
-            let (at, decoded, after) = decode(rest).expect("a record");
-            assert_eq!((at, decoded), (Timestamp(index as i64), *record));
-            rest = after;
-        }
-        assert!(rest.is_empty());
-    }
-
-    #[test]
-    fn a_cut_record_is_none() {
-        for record in samples() {
-            let mut bytes = Vec::new();
-            encode(Timestamp(1), &record, &mut bytes);
-            for length in 0..bytes.len() {
-                assert!(
-                    decode(&bytes[..length]).is_none(),
-                    "{record:?} cut to {length}"
-                );
-            }
-        }
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn arbitrary_bytes_never_panic(bytes: Vec<u8>) {
-            let _ = decode(&bytes);
-        }
-
-        #[test]
-        fn arbitrary_bodies_never_panic(kind in 0u8..9, body: Vec<u8>) {
-            let mut bytes = ((body.len() + 1) as u32).to_le_bytes().to_vec();
-            bytes.push(kind);
-            bytes.extend(body);
-            if let Some((_, Record::SaleItems { items, .. }, _)) = decode(&bytes) {
-                items.iter().for_each(drop);
-            }
-        }
-    }
-}
+mod tests;

@@ -14,6 +14,8 @@ pub mod codec;
 pub mod error;
 pub mod frame;
 pub mod record;
+pub mod record_file;
+pub mod sale_file;
 pub mod segment;
 pub mod snapshot;
 

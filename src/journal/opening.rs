@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::error::JournalError;
 use super::preparer::new_header;
 use super::reader::{Entry, SegmentEnd, SegmentReader};
+use super::sale_file::{self, SaleFile};
 use super::segment::{self, SEGMENT_HEADER_BYTES, Segment};
 use super::snapshot;
 use super::{Journal, Options, Tools};
@@ -231,6 +232,37 @@ impl Opening {
         match snapshot::newest(&*self.disk, &self.dir)? {
             None => Ok(Lsn::ZERO),
             Some(lsn) => snapshot::read(&*self.disk, &self.dir, lsn, visit).map(|()| lsn),
+        }
+    }
+
+    /// Checks that the files of these sales are there, except where a database has what was in them, and
+    /// that there are none of sales that were closed behind the journal's end, which is `last`.
+    ///
+    /// # Errors
+    /// Names the file that is missing or left over.
+    pub fn check_sale_files(
+        &self,
+        expected: impl Iterator<Item = SaleFile>,
+        last: Lsn,
+    ) -> Result<(), JournalError> {
+        let (disk, dir) = (&*self.disk, &*self.dir);
+        let there = sale_file::list(disk, dir)?;
+        if let Some(file) = there.last().filter(|file| file.closed_lsn > last) {
+            let what = format!(
+                "it stands for record {}, but the journal ends at {last}",
+                file.closed_lsn
+            );
+            return Err(JournalError::Damaged {
+                path: file.path(dir),
+                offset: 0,
+                what,
+            });
+        }
+        let removed_until = sale_file::removed_until(disk, dir)?;
+        let is_missing = |file: &SaleFile| file.closed_lsn > removed_until && !there.contains(file);
+        match expected.into_iter().find(is_missing) {
+            Some(file) => Err(file.missing(dir)),
+            None => Ok(()),
         }
     }
 

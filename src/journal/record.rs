@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::codec;
 use crate::limits::ITEMS_PER_RECORD_MAX;
-use crate::types::{ItemIndex, PurchasedLine, SaleId, Timestamp};
+use crate::types::{ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};
 
 /// Something that happened, as the journal keeps it.
 #[derive(Clone, Copy, PartialEq)]
@@ -31,6 +31,22 @@ pub enum Record<'a> {
     SaleClosed {
         /// The sale.
         sale: SaleId,
+    },
+    /// A sale that has ended, without its contents, which are in a file of their own. Only snapshots
+    /// have it, in place of all else about the sale.
+    SaleArchived {
+        /// The sale.
+        sale: SaleId,
+        /// Its terms.
+        terms: SaleTerms,
+        /// When it was closed.
+        closed_at: Timestamp,
+        /// The record that closed it.
+        closed_lsn: Lsn,
+        /// Units that it began with.
+        total: u64,
+        /// Units sold.
+        sold: u64,
     },
     /// An item was put into a user's open checkout, which this opens when there is none.
     Checkout {
@@ -104,6 +120,7 @@ impl<'a> Record<'a> {
             Record::SaleItems { .. } => "lists of items",
             Record::SaleCreated { .. } => "sales created",
             Record::SaleClosed { .. } => "sales closed",
+            Record::SaleArchived { .. } => "sales archived",
             Record::Checkout { .. } => "checkouts",
             Record::Purchase { .. } => "purchases",
             Record::Expired { .. } => "checkouts expired",

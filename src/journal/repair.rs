@@ -7,6 +7,7 @@ use super::error::JournalError;
 use super::frame::{self, FRAME_HEADER_BYTES};
 use super::opening;
 use super::preparer::new_header;
+use super::sale_file::{self, SaleFile};
 use super::segment::{self, SEGMENT_HEADER_BYTES, Segment};
 use super::snapshot;
 use crate::env::{Clock, Disk, Entropy, OpenMode};
@@ -18,14 +19,14 @@ use crate::types::Lsn;
 pub struct Repaired {
     /// The last record that was kept.
     pub last_lsn: Lsn,
-    /// The files, renamed, that hold what was not: a copy of the damaged one, the later ones and
-    /// the snapshots.
+    /// The files, renamed, that hold what was not: a copy of the damaged one, the later ones, the
+    /// snapshots and the files of sales.
     pub set_aside: Vec<PathBuf>,
 }
 
 /// Cuts the journal in `dir` at the first damage that a start would meet, which is behind the newest
-/// readable snapshot. A copy of the damaged segment, all later ones and unreadable snapshots are set
-/// aside as `*.damaged`. Where the damage hides the way from the snapshot on, all segments are, and the
+/// readable snapshot. A copy of the damaged segment, all later ones, unreadable snapshots, and the files of
+/// ended sales that are unreadable or were closed behind the damage are set aside as `*.damaged`. Where the damage hides the way from the snapshot on, all segments are, and the
 /// journal goes on from the snapshot. `None` when nothing is damaged.
 ///
 /// Records behind the damage are lost to the server, although clients may have been answered from
@@ -61,12 +62,25 @@ pub fn repair(
             begin_behind(disk, dir, base, clock, entropy, &mut set_aside)?;
         }
     }
+    let last_lsn = last_lsn(disk, dir, base)?;
+    for file in sale_file::list(disk, dir)? {
+        if file.closed_lsn > last_lsn || is_damaged(&file, disk, dir)? {
+            set_aside.push(set_file_aside(disk, &file.path(dir))?);
+        }
+    }
     disk.sync_dir(dir).map_err(JournalError::io("sync", dir))?;
     let repaired = Repaired {
-        last_lsn: last_lsn(disk, dir, base)?,
+        last_lsn,
         set_aside,
     };
     Ok((!repaired.set_aside.is_empty()).then_some(repaired))
+}
+
+fn is_damaged(file: &SaleFile, disk: &dyn Disk, dir: &Path) -> Result<bool, JournalError> {
+    match file.read(disk, dir, &mut |_| Ok(())) {
+        Err(JournalError::Damaged { .. }) => Ok(true),
+        read => read.map(|()| false),
+    }
 }
 
 fn number_of(name: &OsStr) -> Option<u64> {

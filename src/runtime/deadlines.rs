@@ -179,8 +179,8 @@ impl Progress {
             Phase::Idle => IDLE_SECONDS_MAX,
             Phase::Head => HEAD_SECONDS_MAX,
             // The server is at work, or has nothing to tell, which is not the client's fault.
-            Phase::Body if !self.awaits_bytes.get() => return false,
             Phase::Stream => return false,
+            Phase::Body if !self.awaits_bytes.get() => return false,
             Phase::Body if !self.peer.has_long_body() => BODY_SECONDS_MAX,
             Phase::Body if passed(self.body_grew.get(), BODY_SECONDS_MAX) => return true,
             Phase::Body => ADMIN_BODY_SECONDS_MAX,

@@ -285,6 +285,12 @@ impl BuyerShard {
         self.timers = None;
     }
 
+    /// Number of buyers of the shard.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.by_user.len()
+    }
+
     /// All buyers of the shard with their numbers.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (BuyerRef, &mut Buyer)> {
         let number = self.number;

@@ -40,9 +40,12 @@ impl Engine {
         let now = self.now();
         let registry = self.registry.load();
         let (sale, decision) = match registry.find_item(request.item.as_str(), request.sale, now) {
-            Found::Nothing => (None, Decision::immediate(CheckoutOutcome::ItemNotFound)),
+            Found::Nothing => match self.ended().find_item(request.item.as_str(), request.sale) {
+                None => (None, Decision::immediate(CheckoutOutcome::ItemNotFound)),
+                sale => (sale, Decision::immediate(CheckoutOutcome::SaleNotActive)),
+            },
             Found::NotActive(sale) => (
-                Some(sale.id()),
+                Some(sale),
                 Decision::immediate(CheckoutOutcome::SaleNotActive),
             ),
             Found::Item(sale, item) => {

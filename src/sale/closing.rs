@@ -81,11 +81,13 @@ impl Engine {
         sales.iter().filter_map(|sale| sale.next_expiry()).min()
     }
 
-    /// Ends a sale, at once and for good. `None` when there is no such sale in memory; otherwise the
-    /// record that says so, or `Ok(None)` when it was closed before.
+    /// Ends a sale, at once and for good. `None` when there is no such sale; otherwise the record that
+    /// says so, or `Some(None)` when it was closed before.
     pub fn close_sale(&self, id: SaleId) -> Option<Option<Lsn>> {
         let _one_at_a_time = self.administration.lock();
-        let sale: Arc<Sale> = self.sale(id)?;
+        let Some(sale) = self.sale(id) else {
+            return self.ended().get(id).map(|_| None);
+        };
         let (now, record) = (self.now(), Record::SaleClosed { sale: id });
         let mut lsn = None;
         let enqueue = || *lsn.insert(self.journal.append(now, &record));

@@ -1,11 +1,13 @@
 //! The engine: the sales, the journal, and what the outside world lends them.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
+use super::ended::EndedSales;
 use super::numbers::Numbers;
 use super::outcome::Unavailable;
 use super::registry::Registry;
@@ -29,7 +31,10 @@ pub struct Engine {
     pub(super) entropy: Arc<dyn Entropy>,
     pub(super) options: EngineOptions,
     pub(super) registry: ArcSwap<Registry>,
-    /// Held while a sale comes into the registry or is closed: one at a time, and never for long.
+    /// The sales that have left memory. A sale comes in here before it leaves the registry, so that
+    /// whoever looks there first and then here finds it.
+    pub(super) ended: RwLock<EndedSales>,
+    /// Held while a sale comes into the registry, is closed or leaves: one at a time, and never for long.
     pub(super) administration: Mutex<Numbers>,
     changes: AtomicU64,
     draining: AtomicBool,
@@ -46,17 +51,17 @@ impl Engine {
         options: EngineOptions,
     ) -> Self {
         let administration = Mutex::new(Numbers::with_free(state.announced_sales()));
-        let registry = state.into_registry();
+        let (registry, ended) = state.into_parts();
         for sale in registry.open() {
             sale.hasten_holds(clock.steady());
         }
-        let registry = ArcSwap::from_pointee(registry);
         Self {
             journal,
             clock,
             entropy,
             options,
-            registry,
+            registry: ArcSwap::from_pointee(registry),
+            ended: RwLock::new(ended),
             administration,
             changes: AtomicU64::new(0),
             draining: AtomicBool::new(false),
@@ -85,6 +90,13 @@ impl Engine {
     #[must_use]
     pub fn open_sales(&self) -> Vec<Arc<Sale>> {
         self.registry.load().open().to_vec()
+    }
+
+    /// What is known of the sales that have left memory. As long as it is looked at, none leaves; and
+    /// whoever looks for a sale asks [`Self::sale`] first.
+    #[must_use]
+    pub fn ended(&self) -> impl Deref<Target = EndedSales> + '_ {
+        self.ended.read()
     }
 
     /// The journal.

@@ -18,24 +18,30 @@ pub mod outcome;
 pub mod stock;
 
 mod announcement;
+mod archive;
 mod buyers;
 mod catalogue;
 mod checkout;
 mod closing;
 mod codes;
 mod creation;
+mod ended;
 mod ending;
 mod engine;
+mod file;
+mod housekeeping;
 mod inventory;
 mod numbers;
+mod overview;
 mod purchase;
+mod records;
 mod registry;
 #[allow(
     clippy::module_inception,
     reason = "the noun of the part is also one of its files"
 )]
 mod sale;
-mod snapshotter;
+mod snapshotting;
 mod state;
 mod support;
 #[cfg(test)]
@@ -46,13 +52,21 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub use crate::journal::record::{CatalogueKind, NewItem, SaleTerms};
 pub use crate::journal::{CommitWaiters, Journal, JournalFailed, JournalStatus};
+pub use archive::{Archive, NotLoaded, SaleSource, VisitEntry};
 pub use checkout::CheckoutRequest;
 pub use creation::{CreateError, NewCatalogue, NewSale};
+pub use ended::{EndedSale, EndedSales};
 pub use engine::{Engine, EngineOptions};
+pub use file::{
+    CheckedFiles, Folding, check_files, load as load_ended, missing_files, rewrite_files,
+};
+pub use housekeeping::{Housekeeper, Housekeeping, Retention};
 pub use outcome::{CheckoutOutcome, Decision, PurchaseOutcome, StockFigures, Unavailable};
+pub use overview::Overview;
+pub use records::Visit;
 pub use sale::{Closing, ItemView, Sale, SaleStatus};
-pub use snapshotter::{Retention, Snapshotter, write_snapshot};
-pub use state::{Recovered, State, Visit};
+pub use snapshotting::write_snapshot;
+pub use state::{Recovered, State};
 pub use support::{CheckoutState, CheckoutView, PurchaseMark, PurchasePage, PurchaseView};
 
 /// The calling thread's lane: threads with different lanes use different shards of a counter.

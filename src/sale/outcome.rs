@@ -110,6 +110,8 @@ pub enum PurchaseOutcome {
     CheckoutNotFound,
     /// The sale is over.
     SaleNotActive,
+    /// The sale has left memory: load it, and ask [`super::Engine::purchase_of`].
+    SaleArchived,
     /// The hold ran out before the purchase.
     CheckoutExpired,
     /// The code was used before, with another key or with none.

@@ -17,12 +17,25 @@ impl Engine {
         code: CheckoutCode,
         key: Option<IdempotencyKey<'_>>,
     ) -> Decision<PurchaseOutcome> {
-        let now = self.now();
         let registry = self.registry.load();
-        let found = registry
-            .get(code.sale)
-            .and_then(|sale| Some((sale, sale.buyers.by_code(code.secret)?)));
-        let Some((sale, reference)) = found else {
+        match registry.get(code.sale) {
+            Some(sale) => self.purchase_of(sale, code, key),
+            None if self.ended().get(code.sale).is_some() => {
+                Decision::immediate(PurchaseOutcome::SaleArchived)
+            }
+            None => Decision::immediate(PurchaseOutcome::CheckoutNotFound),
+        }
+    }
+
+    /// The same for a code of `sale`, which may have left memory and been loaded again.
+    pub fn purchase_of(
+        &self,
+        sale: &Sale,
+        code: CheckoutCode,
+        key: Option<IdempotencyKey<'_>>,
+    ) -> Decision<PurchaseOutcome> {
+        let now = self.now();
+        let Some(reference) = sale.buyers.by_code(code.secret) else {
             return Decision::immediate(PurchaseOutcome::CheckoutNotFound);
         };
         let mut shard = sale.buyers.lock_buyer(reference);

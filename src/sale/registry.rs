@@ -1,5 +1,6 @@
-//! The sales in memory, as an immutable list that is replaced when a sale comes or closes.
+//! The sales in memory, as an immutable list that is replaced when a sale comes, closes or leaves.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use super::catalogue::HashedId;
@@ -13,12 +14,14 @@ pub(super) struct Registry {
     sales: Vec<Arc<Sale>>,
     /// Those that are not closed, the one that starts last first.
     open: Vec<Arc<Sale>>,
+    /// The highest number that a sale ever had, in memory or not.
+    last_id: u32,
 }
 
 /// What an item id means.
 pub(super) enum Found<'a> {
     Item(&'a Arc<Sale>, ItemIndex),
-    NotActive(&'a Arc<Sale>),
+    NotActive(SaleId),
     Nothing,
 }
 
@@ -40,7 +43,7 @@ impl Registry {
     }
 
     pub(super) fn last_id(&self) -> u32 {
-        self.sales.last().map_or(0, |sale| sale.id().0)
+        self.last_id
     }
 
     /// The running sale that started last.
@@ -51,25 +54,48 @@ impl Registry {
     }
 
     pub(super) fn with(&self, sale: Arc<Sale>) -> Self {
-        let mut sales = self.sales.clone();
-        sales.push(sale);
-        sales.sort_by_key(|sale| sale.id());
-        Self::of(sales)
+        let mut with = self.clone();
+        with.insert(sale);
+        with
     }
 
     /// The same sales, for when one of them was closed.
     pub(super) fn refreshed(&self) -> Self {
-        Self::of(self.sales.clone())
+        let mut refreshed = self.clone();
+        refreshed.refresh();
+        refreshed
     }
 
-    fn of(sales: Vec<Arc<Sale>>) -> Self {
-        let mut open: Vec<_> = sales
-            .iter()
-            .filter(|sale| !sale.is_closed())
-            .cloned()
-            .collect();
-        open.sort_by_key(|sale| std::cmp::Reverse((sale.started_at(), sale.id())));
-        Self { sales, open }
+    /// The same without those of which `leaves` says so.
+    pub(super) fn without(&self, leaves: impl Fn(&Sale) -> bool) -> Self {
+        let mut without = self.clone();
+        without.sales.retain(|sale| !leaves(sale));
+        without.open.retain(|sale| !leaves(sale));
+        without
+    }
+
+    /// Adds a sale, which need not have the highest number.
+    pub(super) fn insert(&mut self, sale: Arc<Sale>) {
+        self.note_id(sale.id());
+        let order = |sale: &Sale| Reverse((sale.started_at(), sale.id()));
+        if !sale.is_closed() {
+            let place = self
+                .open
+                .partition_point(|other| order(other) < order(&sale));
+            self.open.insert(place, Arc::clone(&sale));
+        }
+        let place = self.sales.partition_point(|other| other.id() < sale.id());
+        self.sales.insert(place, sale);
+    }
+
+    /// Notices that sales were closed.
+    pub(super) fn refresh(&mut self) {
+        self.open.retain(|sale| !sale.is_closed());
+    }
+
+    /// Remembers that a sale has this number, which is not in memory.
+    pub(super) fn note_id(&mut self, id: SaleId) {
+        self.last_id = self.last_id.max(id.0);
     }
 
     /// The item that `id` names: in `wanted`, or else in the running sale that started last.
@@ -104,6 +130,6 @@ impl Registry {
 fn active_item(sale: &Arc<Sale>, item: ItemIndex, now: Timestamp) -> Found<'_> {
     match sale.status(now) {
         SaleStatus::Active => Found::Item(sale, item),
-        SaleStatus::Scheduled | SaleStatus::Ended => Found::NotActive(sale),
+        SaleStatus::Scheduled | SaleStatus::Ended => Found::NotActive(sale.id()),
     }
 }

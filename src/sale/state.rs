@@ -1,23 +1,24 @@
-//! Memory as a fold over the journal: applies records, checks that they do not contradict each
-//! other, and writes a state down again as the fewest records that lead to it.
+//! Memory as a fold over the journal: applies records and checks that they do not contradict each
+//! other.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::buyers::{Buyer, BuyerRef, CheckoutEnd, ClosedCheckout, OpenCheckout};
+use super::buyers::{BuyerRef, CheckoutEnd, ClosedCheckout, OpenCheckout};
 use super::catalogue::{Catalogue, ExplicitItems};
+use super::ended::{EndedSale, EndedSales};
 use super::outcome::PurchaseResult;
 use super::registry::Registry;
 use super::sale::Sale;
-use crate::journal::record::{CatalogueKind, Items, Lines, NewItem, Record, SaleTerms};
+use crate::journal::record::{CatalogueKind, Items, Lines, Record, SaleTerms};
 use crate::journal::{Entry, JournalError, Opening, Replayed};
-use crate::limits;
 use crate::types::{ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};
 
 /// What the records so far have led to.
 #[derive(Default)]
 pub struct State {
     registry: Registry,
+    ended: EndedSales,
     /// Items of sales whose creation has not come yet.
     announced: BTreeMap<SaleId, ExplicitItems>,
 }
@@ -39,8 +40,10 @@ impl Recovered {
     /// Damage, or records that contradict each other.
     pub fn from_journal(opening: &Opening) -> Result<Self, JournalError> {
         let mut state = State::default();
-        let snapshot_lsn = opening.restore_snapshot(&mut |entry| state.apply(&entry))?;
+        let snapshot_lsn = opening.restore_snapshot(&mut |entry| state.restore(&entry))?;
         let replayed = opening.replay(snapshot_lsn, &mut |entry| state.apply(&entry))?;
+        let ended = state.ended.oldest_first().map(EndedSale::file);
+        opening.check_sale_files(ended, replayed.last_lsn)?;
         state.check(replayed.last_lsn)?;
         Ok(Self {
             state,
@@ -68,8 +71,8 @@ struct Purchased<'a> {
 }
 
 impl State {
-    pub(super) fn into_registry(self) -> Registry {
-        self.registry
+    pub(super) fn into_parts(self) -> (Registry, EndedSales) {
+        (self.registry, self.ended)
     }
 
     /// The numbers of sales whose items have come, and which themselves have not.
@@ -80,20 +83,63 @@ impl State {
     /// The state of a running engine; exact only while nobody decides anything.
     #[must_use]
     pub fn of_engine(engine: &super::Engine) -> Self {
-        let registry = Registry::clone(&engine.registry.load());
+        // In this order, because sales leave the one for the other.
+        let mut registry = Registry::clone(&engine.registry.load());
+        let ended = engine.ended.read().clone();
+        registry = registry.without(|sale| ended.get(sale.id()).is_some());
         Self {
             registry,
+            ended,
             announced: BTreeMap::new(),
         }
     }
 
-    /// The sales.
+    /// The sales in memory, by number.
     #[must_use]
     pub fn sales(&self) -> &[Arc<Sale>] {
         self.registry.all()
     }
 
-    /// Applies the next record.
+    /// The sales of which only this is in memory.
+    #[must_use]
+    pub fn ended(&self) -> &EndedSales {
+        &self.ended
+    }
+
+    /// Items of sales whose creation has not come yet.
+    pub(super) fn announced(&self) -> impl Iterator<Item = (&SaleId, &ExplicitItems)> {
+        self.announced.iter()
+    }
+
+    /// Applies the next record of a snapshot, which may stand for a whole sale.
+    ///
+    /// # Errors
+    /// The record contradicts those before it.
+    pub fn restore(&mut self, entry: &Entry<'_>) -> Result<(), JournalError> {
+        let Some(ended) = EndedSale::from_record(&entry.record) else {
+            return self.apply(entry);
+        };
+        if ended.id.0 <= self.registry.last_id() {
+            return Err(JournalError::Contradiction {
+                lsn: entry.lsn,
+                what: format!("sale {} comes out of order", ended.id),
+            });
+        }
+        self.registry.note_id(ended.id);
+        self.ended.insert(ended);
+        Ok(())
+    }
+
+    /// Leaves only what is known of ended sales of those of which `leaves` says so, which must be closed.
+    pub fn put_away(&mut self, leaves: impl Fn(&Sale) -> bool) {
+        let closed = |sale: &Sale| sale.is_closed() && leaves(sale);
+        for sale in self.registry.all().iter().filter(|sale| closed(sale)) {
+            self.ended.extend(EndedSale::of(sale));
+        }
+        self.registry = self.registry.without(closed);
+    }
+
+    /// Applies the next record of a journal.
     ///
     /// # Errors
     /// The record contradicts those before it.
@@ -103,7 +149,7 @@ impl State {
             Record::SaleCreated { sale, terms } => self.create(sale, terms),
             Record::SaleClosed { sale } => self.find(sale).map(|sale| {
                 sale.close(entry.at, || entry.lsn);
-                self.registry = self.registry.refreshed();
+                self.registry.refresh();
             }),
             Record::Checkout {
                 sale,
@@ -143,6 +189,9 @@ impl State {
             Record::Expired { sale, secret, user } => self
                 .find(sale)
                 .and_then(|sale| sale.apply_expired(secret, user, entry.at, entry.lsn)),
+            Record::SaleArchived { sale, .. } => {
+                Err(format!("only a snapshot may stand for sale {sale}"))
+            }
             Record::Refused { .. } => Ok(()),
         };
         applied.map_err(|what| JournalError::Contradiction {
@@ -171,11 +220,18 @@ impl State {
         self.registry
             .get(id)
             .cloned()
-            .ok_or_else(|| format!("there is no sale {id}"))
+            .ok_or_else(|| match self.ended.get(id) {
+                Some(_) => format!("sale {id} has ended, and nothing can happen to it any more"),
+                None => format!("there is no sale {id}"),
+            })
+    }
+
+    fn is_known(&self, id: SaleId) -> bool {
+        self.registry.get(id).is_some() || self.ended.get(id).is_some()
     }
 
     fn announce(&mut self, sale: SaleId, first: ItemIndex, items: Items<'_>) -> Result<(), String> {
-        if self.registry.get(sale).is_some() {
+        if self.is_known(sale) {
             return Err(format!(
                 "items come for sale {sale}, which is there already"
             ));
@@ -202,7 +258,7 @@ impl State {
 
     fn create(&mut self, id: SaleId, terms: SaleTerms) -> Result<(), String> {
         // Not in the order of the numbers: a long list of items takes its time.
-        if self.registry.get(id).is_some() {
+        if self.is_known(id) {
             return Err(format!("sale {id} is created twice"));
         }
         let mut announced = self.announced.remove(&id).unwrap_or_default();
@@ -223,100 +279,13 @@ impl State {
                 ));
             }
         };
-        self.registry = self
-            .registry
-            .with(Arc::new(Sale::new(id, terms, catalogue)));
+        self.registry
+            .insert(Arc::new(Sale::new(id, terms, catalogue)));
         Ok(())
     }
-
-    /// Hands the records that lead to this state to `visit`, with their times where those are known.
-    /// Exact only while nobody decides.
-    ///
-    /// # Errors
-    /// The visitor's own.
-    pub fn visit_records(&self, visit: Visit<'_>) -> Result<(), JournalError> {
-        for sale in self.sales() {
-            sale.visit_records(visit)?;
-        }
-        // The record that makes them a sale may follow.
-        for (&sale, items) in &self.announced {
-            visit_items(sale, items, visit)?;
-        }
-        Ok(())
-    }
-}
-
-/// Takes a record and, where it is known, its time.
-pub type Visit<'a> = &'a mut dyn FnMut(Option<Timestamp>, &Record<'_>) -> Result<(), JournalError>;
-
-fn visit_items(sale: SaleId, items: &ExplicitItems, visit: Visit<'_>) -> Result<(), JournalError> {
-    for first in (0..items.count()).step_by(limits::ITEMS_PER_RECORD_MAX) {
-        let piece = items.iter_from(first).take(limits::ITEMS_PER_RECORD_MAX);
-        let piece: Vec<NewItem<'_>> = piece.collect();
-        let items = Items::Slice(&piece);
-        let first = ItemIndex(first as u32);
-        visit(None, &Record::SaleItems { sale, first, items })?;
-    }
-    Ok(())
-}
-
-fn visit_buyer(sale: SaleId, buyer: &Buyer, visit: Visit<'_>) -> Result<(), JournalError> {
-    let user = &*buyer.user;
-    for closed in &buyer.closed {
-        let (secret, at) = (closed.secret, Some(closed.at));
-        match &closed.end {
-            CheckoutEnd::Expired => visit(at, &Record::Expired { sale, secret, user })?,
-            CheckoutEnd::Processed { key, result } => {
-                let lines = Lines::Slice(&result.lines);
-                let key = key.as_deref();
-                let purchase = Record::Purchase {
-                    sale,
-                    secret,
-                    user,
-                    key,
-                    lines,
-                };
-                visit(at, &purchase)?;
-            }
-        }
-    }
-    let Some(open) = &buyer.open else {
-        return Ok(());
-    };
-    for (place, &(item, quantity)) in open.lines.iter().enumerate() {
-        let checkout = Record::Checkout {
-            sale,
-            secret: open.secret,
-            user,
-            item,
-            quantity,
-            hold_until: open.hold_until(),
-            opens: place == 0,
-        };
-        visit(Some(open.opened_at), &checkout)?;
-    }
-    Ok(())
 }
 
 impl Sale {
-    /// Hands the records that lead to this sale to `visit`, as [`State::visit_records`] does.
-    fn visit_records(&self, visit: Visit<'_>) -> Result<(), JournalError> {
-        if let Catalogue::Explicit(items) = &self.catalogue {
-            visit_items(self.id, items, visit)?;
-        }
-        let (sale, terms) = (self.id, self.terms);
-        visit(None, &Record::SaleCreated { sale, terms })?;
-        for mut shard in self.buyers.lock_each() {
-            for (_, buyer) in shard.iter_mut() {
-                visit_buyer(sale, buyer, visit)?;
-            }
-        }
-        match self.closing() {
-            Some(closing) => visit(Some(closing.at), &Record::SaleClosed { sale }),
-            None => Ok(()),
-        }
-    }
-
     fn check_item(&self, item: ItemIndex) -> Result<(), String> {
         if item.0 < self.item_count() {
             Ok(())

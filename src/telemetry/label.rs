@@ -106,6 +106,8 @@ labels! {
         SaleNotFound = "sale_not_found",
         /// A sale was created.
         Created = "created",
+        /// As many sales are open as may be.
+        TooManySales = "too_many_sales",
         /// The token of administration is missing or wrong.
         Unauthorized = "unauthorized",
         /// Administration takes no requests from there.
@@ -114,8 +116,6 @@ labels! {
         TooManyFailures = "too_many_failures",
         /// No such path.
         NotFound = "not_found",
-        /// No more sales may be open at the same time.
-        TooManySales = "too_many_sales",
         /// The path does not take this method.
         MethodNotAllowed = "method_not_allowed",
         /// The body is over its bound.
@@ -126,6 +126,8 @@ labels! {
         Draining = "draining",
         /// The journal takes no records.
         JournalUnavailable = "journal_unavailable",
+        /// An ended sale cannot be loaded.
+        ArchiveUnavailable = "archive_unavailable",
         /// The server cannot explain its own state.
         InternalError = "internal_error",
     }

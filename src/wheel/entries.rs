@@ -24,8 +24,15 @@ pub(super) struct Entry<T> {
 
 /// What an entry holds, with the generation of that timer or of the next one.
 enum Content<T> {
-    Armed { generation: u8, value: T },
-    Free { generation: u8 },
+    Armed {
+        generation: u8,
+        /// Where its ring is.
+        level: u8,
+        value: T,
+    },
+    Free {
+        generation: u8,
+    },
 }
 
 /// All entries of a wheel.
@@ -77,7 +84,7 @@ impl<T> Entries<T> {
         let generation = entry.generation();
         let next_free = entry.next;
         entry.deadline = deadline;
-        entry.content = Content::Armed { generation, value };
+        entry.content = Content::armed(generation, value);
         self.free = next_free;
         TimerKey::new(index, generation)
     }
@@ -93,7 +100,7 @@ impl<T> Entries<T> {
             deadline,
             previous: index,
             next: index,
-            content: Content::Armed { generation, value },
+            content: Content::armed(generation, value),
         };
         match self.pieces.last_mut() {
             Some(piece) if piece.len() < PIECE_ENTRIES => piece.push(entry),
@@ -111,10 +118,10 @@ impl<T> Entries<T> {
     /// The entry that `key` names, unless its timer is gone.
     pub fn find(&self, key: TimerKey) -> Option<u32> {
         let index = key.index();
-        let is_its = |generation| generation == key.generation();
-        let known = index < self.count()
-            && matches!(self[index].content, Content::Armed { generation, .. } if is_its(generation));
-        known.then_some(index)
+        let is_known = index < self.count()
+            && self.is_armed(index)
+            && self[index].generation() == key.generation();
+        is_known.then_some(index)
     }
 
     /// Takes the timer out of an armed entry, which must be in no ring.
@@ -168,7 +175,32 @@ impl<T> Entries<T> {
     }
 }
 
+impl<T> Content<T> {
+    fn armed(generation: u8, value: T) -> Self {
+        Self::Armed {
+            generation,
+            level: 0,
+            value,
+        }
+    }
+}
+
 impl<T> Entry<T> {
+    /// The level of its ring.
+    pub fn level(&self) -> usize {
+        match self.content {
+            Content::Armed { level, .. } => level.into(),
+            Content::Free { .. } => unreachable!("only an armed entry is in a ring"),
+        }
+    }
+
+    /// Notes the level of the ring that it is put into.
+    pub fn set_level(&mut self, number: usize) {
+        if let Content::Armed { level, .. } = &mut self.content {
+            *level = number as u8;
+        }
+    }
+
     fn generation(&self) -> u8 {
         match self.content {
             Content::Armed { generation, .. } | Content::Free { generation } => generation,

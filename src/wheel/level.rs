@@ -1,36 +1,57 @@
 //! One level of the wheel: 64 slots, each the head of a ring of entries.
 
+use super::tick::Tick;
+
 /// Slots of a level: as many as a word has bits.
-pub(super) const SLOTS: usize = 64;
+const SLOTS: u64 = 64;
 
-/// The bits of a tick that choose a slot.
-pub(super) const SLOT_BITS: u32 = SLOTS.trailing_zeros();
-
-/// Where an entry is filed.
-#[derive(Clone, Copy)]
-pub(super) struct Place {
-    pub level: usize,
-    pub slot: usize,
-}
+/// A slot is 2 to the power of this times as wide as one of the level below.
+const WIDER_BITS: u32 = 3;
 
 /// The slots, with a bit for each that is not empty. A slot's head means nothing while it is empty.
 pub(super) struct Level {
-    heads: [u32; SLOTS],
+    heads: [u32; SLOTS as usize],
     occupied: u64,
     /// A bit for each slot whose head is known to be the earliest of its ring.
     led_by_earliest: u64,
 }
 
+/// The lowest level whose slots reach from `now` to `tick`. Its slots are no wider than an eighth of
+/// that distance.
+pub(super) fn lowest_reaching(now: Tick, tick: Tick) -> usize {
+    let distance = (tick.0 - now.0) | (SLOTS - 1);
+    let level = ((distance.ilog2() - WIDER_BITS) / WIDER_BITS) as usize;
+    // The slots need not begin where the distance does.
+    level + usize::from(slots_between(now, tick, level) == SLOTS)
+}
+
+/// How many slots further `tick` is than `now` on `level`.
+pub(super) fn slots_between(now: Tick, tick: Tick, level: usize) -> u64 {
+    let width_bits = level as u32 * WIDER_BITS;
+    (tick.0 >> width_bits) - (now.0 >> width_bits)
+}
+
+/// The slot of `tick` on `level`.
+pub(super) fn slot(tick: Tick, level: usize) -> usize {
+    ((tick.0 >> (level as u32 * WIDER_BITS)) % SLOTS) as usize
+}
+
 impl Level {
     pub const EMPTY: Level = Level {
-        heads: [0; SLOTS],
+        heads: [0; SLOTS as usize],
         occupied: 0,
         led_by_earliest: 0,
     };
 
-    /// The first slot that is not empty.
-    pub fn first_slot(&self) -> Option<usize> {
-        (self.occupied != 0).then(|| self.occupied.trailing_zeros() as usize)
+    /// When the first slot begins that is not empty, `now` being in this level's current slot.
+    pub fn first_start(&self, now: Tick, level: usize) -> Option<Tick> {
+        if self.occupied == 0 {
+            return None;
+        }
+        let ahead = self.occupied.rotate_right(slot(now, level) as u32);
+        let width_bits = level as u32 * WIDER_BITS;
+        let slots = (now.0 >> width_bits) + u64::from(ahead.trailing_zeros());
+        Some(Tick(slots << width_bits))
     }
 
     /// The head of the ring in `slot`.

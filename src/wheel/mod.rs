@@ -1,12 +1,13 @@
 //! A hierarchical timer wheel (Varghese and Lauck, 1987): millions of deadlines, each armed and
 //! cancelled in constant time, and popped in their order.
 //!
-//! A level has 64 slots: of a millisecond each in the lowest, of 64 times the width of the level
-//! below in the others. A deadline is filed where it first differs from the wheel's time, so
-//! everything in a level comes before everything in the levels above it, and the first deadline is in
-//! the first slot of the lowest level that is not empty. When time comes to a slot of a higher level,
-//! its timers are filed anew, further down. Bitmaps find the slots: a jump over a year costs no more
-//! than one over a second. There are as many levels as the farthest deadline needs; no more than ten.
+//! A level has 64 slots: of a millisecond in the lowest, of 8 times the width of the level below in
+//! the others. A deadline is filed in the lowest level that reaches it, so in a slot that is not wider
+//! than an eighth of the time until then; when that slot begins, its timers are filed anew, at least
+//! two levels further down. The levels overlap for that: were the slots 64 times as wide as those below, a
+//! single one could hold all the timers of five minutes, and move them all at once.
+//! Bitmaps find the slots: a jump over a year costs no more than one over a second. There are as many
+//! levels as the farthest deadline needs: five for two minutes, eleven for a year.
 //!
 //! The wheel reads no clock. An empty one has no memory but its own.
 
@@ -17,9 +18,11 @@ mod level;
 mod tests;
 mod tick;
 
+use std::cmp::Reverse;
+
 use entries::Entries;
 pub use key::TimerKey;
-use level::{Level, Place, SLOT_BITS, SLOTS};
+use level::{Level, lowest_reaching, slot, slots_between};
 use tick::Tick;
 
 use crate::types::Timestamp;
@@ -31,7 +34,8 @@ use crate::types::Timestamp;
 pub struct Wheel<T> {
     entries: Entries<T>,
     levels: Vec<Level>,
-    /// The wheel's time. No timer is filed before it.
+    /// The wheel's time. No timer is filed before it, and none outside the lowest level in a slot that
+    /// has begun.
     now: Tick,
     /// The least deadline, before `now`, that was filed under `now` since that slot was empty.
     past: Option<Tick>,
@@ -83,8 +87,8 @@ impl<T> Wheel<T> {
     ///
     /// Call it until it gives `None`. Timers come in the order of their deadlines, in milliseconds, and
     /// those of the same microsecond in the order of arming. One that was armed for the past comes
-    /// next, together with what is due then. Each timer is filed anew once per level at most, so a
-    /// call may cost more than a constant, but all calls together do not.
+    /// next, together with what is due then. Each timer is filed anew once for every second
+    /// level at most, so a call may cost more than a constant, but all calls together do not.
     ///
     /// A `now` before an earlier one changes nothing about what is due when. Timers that were armed for
     /// the time in between make the wheel file everything anew, once.
@@ -93,18 +97,16 @@ impl<T> Wheel<T> {
         if now < self.now && self.past.is_some() {
             self.set_back(now);
         }
-        while let Some((place, head)) = self.first() {
-            let start = self.start(place);
+        while let Some((start, level)) = self.first() {
             if start > now {
                 break;
             }
-            if place.level == 0 {
-                self.now = start;
+            self.now = start;
+            let head = self.levels[level].head(slot(start, level))?;
+            if level == 0 {
                 return Some(self.take(head));
             }
-            // As near to the first deadline as is known, so that few timers keep few slots busy.
-            self.now = self.earliest(place).min(now);
-            self.spread(place, head);
+            self.spread(level, head);
         }
         self.now = self.now.max(now);
         None
@@ -115,49 +117,36 @@ impl<T> Wheel<T> {
     /// exact, or past when the timer is due already.
     #[must_use]
     pub fn next_due(&self) -> Option<Timestamp> {
-        let (place, _) = self.first()?;
-        let earliest = self.earliest(place);
-        let earliest = self.past.map_or(earliest, |past| past.min(earliest));
-        Some(earliest.timestamp())
+        let levels = self.levels.iter().enumerate();
+        let earliest = levels.filter_map(|(number, level)| {
+            let start = level.first_start(self.now, number)?;
+            let head = level.earliest(slot(start, number));
+            Some(head.map_or(start, |head| Tick::of_deadline(self.entries[head].deadline)))
+        });
+        earliest.chain(self.past).min().map(Tick::timestamp)
     }
 
-    /// The first slot that is not empty, and its head.
-    fn first(&self) -> Option<(Place, u32)> {
-        self.levels.iter().enumerate().find_map(|(number, level)| {
-            let slot = level.first_slot()?;
-            let place = Place {
-                level: number,
-                slot,
-            };
-            Some((place, level.head(slot)?))
-        })
+    /// The first slot that is not empty: when it begins, and its level. Of those that begin together it
+    /// is the highest, so that what is in it is filed behind nothing that came later.
+    fn first(&self) -> Option<(Tick, usize)> {
+        let levels = self.levels.iter().enumerate();
+        let starts = levels.filter_map(|(number, level)| {
+            let start = level.first_start(self.now, number)?;
+            Some((start, number))
+        });
+        starts.min_by_key(|&(start, number)| (start, Reverse(number)))
     }
 
-    /// Where a timer for `tick` belongs: under the highest group of bits that is not as in `now`.
-    fn place(&self, tick: Tick) -> Place {
-        let tick = tick.max(self.now).0;
-        let differing = (tick ^ self.now.0) | (SLOTS as u64 - 1);
-        let level = differing.ilog2() / SLOT_BITS;
-        Place {
-            level: level as usize,
-            slot: (tick >> (level * SLOT_BITS)) as usize % SLOTS,
-        }
-    }
-
-    /// The first tick of a slot that lies at or behind `now`.
-    fn start(&self, place: Place) -> Tick {
-        let shift = place.level as u32 * SLOT_BITS;
-        let around = u64::MAX << (shift + SLOT_BITS);
-        Tick(self.now.0 & around | (place.slot as u64) << shift)
-    }
-
-    /// Not later than any deadline in a slot that is not empty, `past` excepted.
-    fn earliest(&self, place: Place) -> Tick {
-        let start = self.start(place);
-        match self.levels[place.level].earliest(place.slot) {
-            Some(index) => start.max(Tick::of_deadline(self.entries[index].deadline)),
-            None => start,
-        }
+    /// Where a timer for `tick` belongs: in the lowest level that reaches it, unless a higher one has
+    /// timers for the same time. They came first.
+    fn level_for(&self, tick: Tick) -> usize {
+        let lowest = lowest_reaching(self.now, tick);
+        let is_in_use = |&number: &usize| {
+            let has_begun = slots_between(self.now, tick, number) == 0;
+            !has_begun && self.levels[number].head(slot(tick, number)).is_some()
+        };
+        let mut higher = (lowest + 1..self.levels.len()).rev();
+        higher.find(is_in_use).unwrap_or(lowest)
     }
 
     /// Puts an entry that is in no ring where its deadline belongs.
@@ -167,12 +156,14 @@ impl<T> Wheel<T> {
         if tick < self.now {
             self.past = Some(self.past.map_or(tick, |past| past.min(tick)));
         }
-        let Place { level, slot } = self.place(tick);
-        if level >= self.levels.len() {
-            self.levels.reserve_exact(level + 1 - self.levels.len());
-            self.levels.resize_with(level + 1, || Level::EMPTY);
+        let tick = tick.max(self.now);
+        let number = self.level_for(tick);
+        if number >= self.levels.len() {
+            self.levels.reserve_exact(number + 1 - self.levels.len());
+            self.levels.resize_with(number + 1, || Level::EMPTY);
         }
-        let level = &mut self.levels[level];
+        self.entries[index].set_level(number);
+        let (level, slot) = (&mut self.levels[number], slot(tick, number));
         let Some(head) = level.head(slot) else {
             self.entries.ring(index);
             return level.lead(slot, index);
@@ -183,9 +174,9 @@ impl<T> Wheel<T> {
         }
     }
 
-    /// Files the ring of a slot anew, nearer to `now`.
-    fn spread(&mut self, place: Place, head: u32) {
-        self.levels[place.level].clear(place.slot);
+    /// Files the ring of a slot that begins anew, further down.
+    fn spread(&mut self, level: usize, head: u32) {
+        self.levels[level].clear(slot(self.now, level));
         let mut index = head;
         loop {
             let next = self.entries[index].next;
@@ -200,7 +191,8 @@ impl<T> Wheel<T> {
     /// Takes a timer out of its slot, and the memory back when it was the last of many.
     fn take(&mut self, index: u32) -> (Timestamp, T) {
         let tick = Tick::of_deadline(self.entries[index].deadline);
-        let Place { level, slot } = self.place(tick);
+        let level = self.entries[index].level();
+        let slot = slot(tick.max(self.now), level);
         match self.entries.unlink(index) {
             Some(next) => self.levels[level].leave(slot, index, next),
             None => {

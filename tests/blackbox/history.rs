@@ -1,4 +1,8 @@
 //! What clients asked for and were told, and what must follow from it.
+//!
+//! Shared by several test crates with `#[path]`.
+
+#![allow(dead_code, reason = "each test crate uses a part of it")]
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -29,7 +33,8 @@ pub struct Outcome {
     pub body: String,
     /// Under which it can be asked for again, when that is known.
     pub key: Option<String>,
-    sold: BTreeSet<String>,
+    /// Items that were sold.
+    pub sold: BTreeSet<String>,
     gone: BTreeSet<String>,
 }
 

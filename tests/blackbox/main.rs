@@ -2,9 +2,11 @@
 
 mod admin;
 mod administration;
+mod archive;
 mod bounds;
 mod buying;
 mod client;
+mod clock;
 mod closed_sales;
 mod crash;
 mod disk;

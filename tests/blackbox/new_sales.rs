@@ -1,5 +1,6 @@
 //! Sales that administrators ask for.
 
+use flashsale::limits::OPEN_SALES_MAX;
 use serde_json::{Value, json};
 
 use crate::admin::{JSON, ask, create, household, in_seconds, shop};
@@ -184,6 +185,18 @@ fn a_long_list_is_durable_when_it_is_answered() {
         (&page[0]["id"], &page[1]["id"]),
         (&"sku-19998".into(), &"sku-19999".into())
     );
+}
+
+#[test]
+fn only_so_many_sales_are_open() {
+    let (_server, mut client) = shop();
+    let sale = json!({"total_items": 1});
+    for _ in 1..OPEN_SALES_MAX {
+        create(&mut client, &sale);
+    }
+    ask(&mut client, &sale).refused(409, "too_many_sales", "close one");
+    client.post("/admin/sales/7/close").ok();
+    create(&mut client, &sale);
 }
 
 #[test]

@@ -91,9 +91,15 @@ impl Place {
     pub fn run(&self, arguments: &[&str]) -> Output {
         let mut command = self.command(arguments);
         let mut process = Process::start(&mut command);
-        let status = process.wait();
+        // At the same time: a pipe that nobody reads would stop it.
         let out = process.child.stdout.take().expect("piped");
-        let stdout = std::io::read_to_string(out).expect("UTF-8").into_bytes();
+        let reader = thread::spawn(move || std::io::read_to_string(out));
+        let status = process.wait();
+        let stdout = reader
+            .join()
+            .expect("no panic")
+            .expect("UTF-8")
+            .into_bytes();
         let stderr = process.log().into_bytes();
         Output {
             status,
@@ -257,6 +263,10 @@ impl Server {
 
     pub fn place(&self) -> &Place {
         &self.place
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.process.child.id()
     }
 
     /// A new connection.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use flashsale::env::{Disk, ManualClock, SeededEntropy};
 use flashsale::journal::codec;
 use flashsale::journal::{Durability, JournalError, Opening, Options, Record, Tools};
-use flashsale::sale::{Engine, EngineOptions, Recovered, State};
+use flashsale::sale::{Engine, EngineOptions, Recovered, State, Visit, load_ended};
 use flashsale::types::Timestamp;
 
 pub const OPTIONS: Options = Options {
@@ -52,6 +52,21 @@ pub fn recover(disk: &Arc<dyn Disk>, dir: &Path) -> Result<State, JournalError> 
 
 /// The state as text: equal for equal states.
 pub fn dump(state: &State) -> Vec<String> {
+    text(&mut |visit| state.visit_records(visit))
+}
+
+/// The same, with archived sales as their files have them: equal wherever the sales are.
+pub fn dump_whole(disk: &dyn Disk, dir: &Path, state: &State) -> Vec<String> {
+    text(&mut |visit| {
+        for ended in state.ended().oldest_first() {
+            load_ended(disk, dir, ended)?.visit_records(visit)?;
+        }
+        let mut sales = state.sales().iter();
+        sales.try_for_each(|sale| sale.visit_records(visit))
+    })
+}
+
+fn text(describe: &mut dyn FnMut(Visit<'_>) -> Result<(), JournalError>) -> Vec<String> {
     let mut texts = Vec::new();
     let mut visit = |at: Option<Timestamp>, record: &Record<'_>| {
         let mut bytes = Vec::new();
@@ -60,9 +75,7 @@ pub fn dump(state: &State) -> Vec<String> {
         texts.push(format!("{record:?} {}", digits.collect::<String>()));
         Ok(())
     };
-    state
-        .visit_records(&mut visit)
-        .expect("the visitor never fails");
+    describe(&mut visit).expect("it can be read");
     texts.sort();
     texts
 }

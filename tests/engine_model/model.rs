@@ -28,6 +28,8 @@ pub struct ModelSale {
     pub limit: u32,
     pub hold: i64,
     pub closed: bool,
+    /// It has left memory: listed items are found only by whoever names the sale.
+    pub archived: bool,
 }
 
 pub struct Checkout {
@@ -53,6 +55,10 @@ pub fn answer(name: &'static str, number: u32) -> Answer {
 }
 
 impl ModelSale {
+    fn is_listed(&self) -> bool {
+        !self.items.iter().any(|(id, _)| id.starts_with("ITM-"))
+    }
+
     fn is_active(&self, now: i64) -> bool {
         !self.closed && (self.start..self.end).contains(&now)
     }
@@ -120,7 +126,16 @@ impl Model {
             .strip_prefix("ITM-")
             .and_then(|rest| rest.split('-').next()?.parse().ok());
         let wanted = wanted.or(named);
-        let in_sale = |(place, sale): (usize, &ModelSale)| Some((place, sale.item(id)?));
+        if let Some(sale) = wanted.and_then(|wanted| self.sales.get(wanted as usize - 1))
+            && sale.archived
+            && named.is_none() == sale.is_listed()
+        {
+            let known = sale.is_listed() || sale.item(id).is_some();
+            return Err(answer(if known { "not active" } else { "not found" }, 0));
+        }
+        let in_sale = |(place, sale): (usize, &ModelSale)| {
+            (!sale.archived).then_some((place, sale.item(id)?))
+        };
         let of_wanted =
             |(place, _): &(usize, &ModelSale)| wanted.is_none_or(|w| w as usize == place + 1);
         let found: Vec<_> = self

@@ -20,6 +20,10 @@ pub enum Step {
     Close(u32),
     CloseEnded,
     Release,
+    /// Ended sales leave memory; with a snapshot they stay out of it after a crash.
+    PutAway {
+        snapshot: bool,
+    },
     Crash {
         gently: bool,
         seed: u64,
@@ -46,9 +50,11 @@ pub fn any_step() -> impl Strategy<Value = Step> {
         120 => checkout,
         60 => purchase,
         10 => (1_i64..20).prop_map(Step::Wait),
+        1 => (60_i64..100).prop_map(Step::Wait),
         1 => (1_u32..4).prop_map(Step::Close),
         2 => Just(Step::CloseEnded),
         4 => Just(Step::Release),
+        3 => any::<bool>().prop_map(|snapshot| Step::PutAway { snapshot }),
         3 => crash,
     ]
 }

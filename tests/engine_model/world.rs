@@ -3,16 +3,17 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use flashsale::env::{ManualClock, SimulatedDisk};
+use flashsale::env::{ManualClock, SeededEntropy, SimulatedDisk};
 use flashsale::journal::Record;
 use flashsale::journal::record::{NewItem, RefusedReason};
 use flashsale::sale::outcome::PurchasedLine;
 use flashsale::sale::{
     CheckoutOutcome, CheckoutRequest, Engine, NewCatalogue, NewSale, PurchaseOutcome, State,
+    load_ended, write_snapshot,
 };
 use flashsale::types::{CheckoutCode, IdempotencyKey, ItemId, Lsn, SaleId, Timestamp, UserId};
 
-use crate::common::{dump, open_engine};
+use crate::common::{dump_whole, open_engine};
 use crate::model::{Answer, Checkout, Model, ModelSale, answer};
 use crate::step::Step;
 
@@ -117,6 +118,7 @@ impl World {
             limit,
             hold: i64::from(hold),
             closed: false,
+            archived: false,
         });
     }
 
@@ -154,9 +156,38 @@ impl World {
                 let expected = self.model.expire_where(self.now, |_| true);
                 assert_eq!(self.engine.release_expired(), expected);
             }
+            Step::PutAway { snapshot } => self.put_away(snapshot),
             Step::Crash { gently, seed } => self.crash(gently, seed),
         }
         None
+    }
+
+    fn put_away(&mut self, with_snapshot: bool) {
+        let journal = self.engine.journal();
+        let last = Lsn(journal.status().appended_lsn);
+        self.wait(Some(last).filter(|last| *last > Lsn::ZERO));
+        let before = dump_whole(&self.disk, dir(), &State::of_engine(&self.engine));
+        let left = self.engine.put_ended_away(0, last);
+        for sale in left.expect("the disk works") {
+            let model = &self.model.sales[sale.id().0 as usize - 1];
+            assert!(model.closed && model.end <= self.now);
+        }
+        if with_snapshot {
+            let (journal, entropy) = (self.engine.journal(), SeededEntropy::new(9));
+            let written =
+                write_snapshot(&self.disk, dir(), journal.durable(), &*self.clock, &entropy);
+            written.expect("the disk works");
+        }
+        let after = dump_whole(&self.disk, dir(), &State::of_engine(&self.engine));
+        assert_eq!(after, before);
+        self.look_who_is_archived();
+    }
+
+    fn look_who_is_archived(&mut self) {
+        let ended = self.engine.ended();
+        for (place, sale) in self.model.sales.iter_mut().enumerate() {
+            sale.archived = ended.get(SaleId(place as u32 + 1)).is_some();
+        }
     }
 
     fn checkout(
@@ -242,7 +273,12 @@ impl World {
     fn purchase(&mut self, choice: usize, key: Option<usize>) -> &'static str {
         let code = self.choose_code(choice);
         let text = key.map(|key| IdempotencyKey::new(KEYS[key]).expect("a key"));
-        let decision = self.engine.purchase(code, text);
+        let mut decision = self.engine.purchase(code, text);
+        if decision.outcome == PurchaseOutcome::SaleArchived {
+            let ended = *self.engine.ended().get(code.sale).expect("it was put away");
+            let sale = load_ended(&self.disk, dir(), &ended).expect("intact");
+            decision = self.engine.purchase_of(&sale, code, text);
+        }
         self.wait(decision.lsn);
         let expected = self.model.purchase(&code.to_string(), key, self.now);
         let with = |name, lines: &[PurchasedLine]| Answer {
@@ -265,6 +301,7 @@ impl World {
             PurchaseOutcome::CheckoutNotFound => answer("no checkout", 0),
             PurchaseOutcome::SaleNotActive => answer("sale over", 0),
             PurchaseOutcome::CheckoutExpired => answer("expired", 0),
+            PurchaseOutcome::SaleArchived => panic!("it was loaded"),
             PurchaseOutcome::Unavailable(why) => panic!("{why:?}"),
         };
         assert_eq!(got, expected);
@@ -275,7 +312,8 @@ impl World {
     pub fn crash(&mut self, gently: bool, seed: u64) {
         let live = State::of_engine(&self.engine);
         live.check(Lsn::ZERO).expect("every unit is somewhere");
-        for (place, sale) in live.sales().iter().enumerate() {
+        for sale in live.sales() {
+            let place = sale.id().0 as usize - 1;
             let figures = sale.figures();
             let sold_and_held = self.model.figures(place);
             assert_eq!((figures.sold, figures.held), sold_and_held);
@@ -299,9 +337,11 @@ impl World {
             journal.close();
             self.disk = survived;
         }
-        let live = dump(&live);
+        let live = dump_whole(&self.disk, dir(), &live);
         self.engine = open(&self.disk, &self.clock, self.opened);
         self.opened += 1;
-        assert_eq!(dump(&State::of_engine(&self.engine)), live);
+        let recovered = State::of_engine(&self.engine);
+        assert_eq!(dump_whole(&self.disk, dir(), &recovered), live);
+        self.look_who_is_archived();
     }
 }

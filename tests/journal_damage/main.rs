@@ -4,6 +4,7 @@
 mod bytes;
 #[path = "../common/mod.rs"]
 mod common;
+mod ended;
 mod faults;
 mod fixture;
 mod mending;

@@ -14,11 +14,11 @@ use flashsale::types::{ItemId, Lsn, SaleId, Timestamp, UserId};
 use crate::common::{dump, open_engine, tools};
 use crate::fixture::{OPTIONS, dir, path, repair};
 
-fn clock() -> Arc<ManualClock> {
+pub fn clock() -> Arc<ManualClock> {
     Arc::new(ManualClock::at(Timestamp::from_seconds(100)))
 }
 
-fn take_snapshot(disk: &SimulatedDisk, until: Lsn) -> Result<(), JournalError> {
+pub fn take_snapshot(disk: &SimulatedDisk, until: Lsn) -> Result<(), JournalError> {
     let entropy = SeededEntropy::new(3);
     write_snapshot(disk, dir(), until, &*clock(), &entropy)
 }
@@ -33,7 +33,7 @@ fn snapshot_path(lsn: Lsn) -> PathBuf {
 }
 
 /// Creates a sale of 90 items and uses it: checkouts that are purchased, expire and stay open.
-fn use_engine(engine: &Engine, clock: &ManualClock) {
+pub fn use_engine(engine: &Engine, clock: &ManualClock) {
     let ids: Vec<String> = (0..90).map(|index| format!("item {index}")).collect();
     let item = |id| NewItem {
         id,

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use flashsale::env::{Clock, Disk, ManualClock, SeededEntropy, SimulatedDisk, SystemClock};
+use flashsale::journal::record_file::RecordFileWriter;
 use flashsale::journal::segment::SegmentHeader;
-use flashsale::journal::snapshot::SnapshotWriter;
 use flashsale::journal::{
-    self, Durability, Entry, Journal, JournalError, Opening, Options, Record, Tools,
+    self, Durability, Entry, Journal, JournalError, Opening, Options, Record, Tools, snapshot,
 };
 use flashsale::reconcile::redis::{Projection, RedisOptions, RedisSink, read};
 use flashsale::reconcile::{Follower, FollowerTools, SinkError, Source, Watermark};
@@ -112,8 +112,8 @@ impl Place {
             length_bytes: 0,
             created_at,
         };
-        let mut writer =
-            SnapshotWriter::create(&self.disk, Path::new("journal"), header).expect("room");
+        let path = snapshot::path_of(Path::new("journal"), lsn);
+        let mut writer = RecordFileWriter::create(&self.disk, path, header).expect("room");
         self.visit(&mut |entry| match entry.record {
             Record::Checkout { .. } | Record::Refused { .. } => Ok(()),
             record => writer.push(created_at, &record),

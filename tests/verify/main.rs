@@ -9,6 +9,7 @@ mod redis;
 #[path = "../blackbox/server.rs"]
 mod server;
 
+mod archived;
 mod cache;
 mod database;
 mod fixture;

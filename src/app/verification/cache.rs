@@ -5,8 +5,9 @@ use std::io;
 use super::ledger::{CompareError, Ledger, LedgerError, visit};
 use super::report::Report;
 use crate::journal::{JournalError, fingerprint};
-use crate::reconcile::redis::{Projection, RedisOptions, read};
+use crate::reconcile::redis::{Projection, RedisOptions, expires_at, read};
 use crate::reconcile::{Findings, Watermark};
+use crate::sale::EndedSale;
 use crate::types::Lsn;
 
 /// What came of it.
@@ -54,7 +55,9 @@ async fn look(options: &RedisOptions, ledger: &mut Ledger) -> Result<Compared, C
             format!("its watermark, {watermark}, is ahead of the journal, which ends at {durable}");
         return Ok(whole(0, vec![ahead]));
     }
-    let Some((expected, mark)) = project(ledger, watermark.lsn).map_err(LedgerError::from)? else {
+    let Some((expected, mark)) =
+        project(ledger, watermark.lsn, &found).map_err(LedgerError::from)?
+    else {
         return Ok(Compared::TooOld(watermark));
     };
     let mut differences = expected.differences(&found, Findings::TOLD_MAX);
@@ -68,16 +71,32 @@ async fn look(options: &RedisOptions, ledger: &mut Ledger) -> Result<Compared, C
 }
 
 /// What the journal's records up to `until` lead to, and the last one's fingerprint, if the journal still
-/// holds it; `None` when it no longer holds what leads there.
-fn project(ledger: &Ledger, until: Lsn) -> Result<Option<(Projection, Option<u32>)>, JournalError> {
-    let mut projection = Projection::default();
+/// holds it; `None` when it no longer holds what leads there. Archived sales that had expired when `found`
+/// was read are left out.
+fn project(
+    ledger: &Ledger,
+    until: Lsn,
+    found: &Projection,
+) -> Result<Option<(Projection, Option<u32>)>, JournalError> {
+    let (mut projection, mut archived) = (Projection::default(), Vec::new());
     let after = match ledger.first {
         Lsn(0 | 1) => Lsn::ZERO,
         _ => ledger.read_snapshot(&mut |entry| {
+            archived.extend(EndedSale::from_record(&entry.record));
             projection.apply(&entry);
             Ok(())
         })?,
     };
+    archived.retain(|sale| {
+        let expires_at = expires_at(sale.closing.at, sale.terms.ended_at);
+        found.read_at.is_none_or(|at| expires_at > at.seconds())
+    });
+    for sale in &archived {
+        ledger.read_sale(sale, &mut |entry| {
+            projection.apply(&entry);
+            Ok(())
+        })?;
+    }
     if until < after {
         return Ok(None);
     }

@@ -49,9 +49,7 @@ async fn look(options: &PostgresOptions, ledger: &mut Ledger) -> Result<Compared
     let mut comparison = Comparison::new(tail, watermark, durable);
     let mut earlier = match before_first {
         Lsn::ZERO => None,
-        _ => Some(Earlier::new(
-            ledger.snapshot_state().map_err(LedgerError::from)?,
-        )),
+        _ => Some(Earlier::new(ledger).map_err(LedgerError::from)?),
     };
     loop {
         let chunk = records.next_chunk().await?;
@@ -60,7 +58,7 @@ async fn look(options: &PostgresOptions, ledger: &mut Ledger) -> Result<Compared
         }
         comparison.take(&chunk).map_err(LedgerError::from)?;
         if let Some(earlier) = &mut earlier {
-            earlier.take(&chunk);
+            earlier.take(&chunk).map_err(LedgerError::from)?;
         }
     }
     let (mut findings, agreed) = comparison.finish().map_err(LedgerError::from)?;
@@ -89,7 +87,7 @@ async fn look(options: &PostgresOptions, ledger: &mut Ledger) -> Result<Compared
 }
 
 fn finish_earlier(
-    earlier: Earlier,
+    earlier: Earlier<'_>,
     watermark: Watermark,
 ) -> Result<Result<(Lsn, Findings), String>, LedgerError> {
     let lsn = earlier.snapshot_lsn();

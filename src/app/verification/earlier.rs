@@ -1,27 +1,32 @@
 //! What the journal no longer holds: a snapshot stands for it, and Postgres has the records.
 
+use super::ledger::Ledger;
 use crate::journal::{Entry, JournalError, Record, codec};
 use crate::reconcile::Findings;
 use crate::reconcile::postgres::Rebuilt;
-use crate::sale::State;
-use crate::types::{Lsn, Timestamp};
+use crate::sale::{State, Visit};
+use crate::types::{Lsn, SaleId, Timestamp};
 
-/// Folds the records that come before a snapshot, to hold what they lead to against it.
-pub(super) struct Earlier {
+/// Folds the records that come before a snapshot, to hold what they lead to against it. An ended sale is
+/// held against its file as soon as its last record came, so that few are in memory at a time.
+pub(super) struct Earlier<'a> {
+    ledger: &'a Ledger,
     snapshot: State,
     snapshot_lsn: Lsn,
     folded: State,
     findings: Findings,
 }
 
-impl Earlier {
-    pub(super) fn new((snapshot, snapshot_lsn): (State, Lsn)) -> Self {
-        Self {
+impl<'a> Earlier<'a> {
+    pub(super) fn new(ledger: &'a Ledger) -> Result<Self, JournalError> {
+        let (snapshot, snapshot_lsn) = ledger.snapshot_state()?;
+        Ok(Self {
+            ledger,
             snapshot,
             snapshot_lsn,
             folded: State::default(),
             findings: Findings::default(),
-        }
+        })
     }
 
     /// What the snapshot stands for.
@@ -30,14 +35,33 @@ impl Earlier {
     }
 
     /// Folds the next records; what comes after the snapshot is left alone.
-    pub(super) fn take(&mut self, chunk: &[Rebuilt]) {
+    pub(super) fn take(&mut self, chunk: &[Rebuilt]) -> Result<(), JournalError> {
         // What has no number is told by the comparison with the journal.
-        let before = |it: &&Rebuilt| it.lsn > Lsn::ZERO && it.lsn <= self.snapshot_lsn;
+        let until = self.snapshot_lsn;
+        let before = |it: &&Rebuilt| it.lsn > Lsn::ZERO && it.lsn <= until;
         for rebuilt in chunk.iter().filter(before) {
-            if let Err(what) = apply(&mut self.folded, rebuilt) {
-                self.findings.add(|| what);
+            match apply(&mut self.folded, rebuilt) {
+                Ok(Record::SaleClosed { sale }) => self.compare_ended(sale)?,
+                Ok(_) => {}
+                Err(what) => self.findings.add(|| what),
             }
         }
+        Ok(())
+    }
+
+    /// Holds a sale whose last record has come against its file, and puts it away.
+    fn compare_ended(&mut self, id: SaleId) -> Result<(), JournalError> {
+        let folded = self.folded.sales().iter().find(|sale| sale.id() == id);
+        let (Some(ended), Some(folded)) = (self.snapshot.ended().get(id), folded) else {
+            return Ok(());
+        };
+        if let Some(archived) = self.ledger.load(ended)? {
+            let ours = dump(&mut |visit| archived.visit_records(visit))?;
+            let theirs = dump(&mut |visit| folded.visit_records(visit))?;
+            compare(&ours, &theirs, "its file", &mut self.findings);
+        }
+        self.folded.put_away(|sale| sale.id() == id);
+        Ok(())
     }
 
     /// What was found when nothing more comes.
@@ -45,31 +69,34 @@ impl Earlier {
         if let Err(error) = self.folded.check(self.snapshot_lsn) {
             self.findings.add(|| without_prefix(&error));
         }
-        let (ours, theirs) = (dump(&self.snapshot)?, dump(&self.folded)?);
-        let lsn = self.snapshot_lsn;
-        for missing in only_in(&ours, &theirs) {
-            self.findings.add(|| {
-                format!("{missing}: the snapshot at record {lsn} has it, the records do not")
-            });
-        }
-        for extra in only_in(&theirs, &ours) {
-            self.findings.add(|| {
-                format!("{extra}: the records have it, the snapshot at record {lsn} does not")
-            });
-        }
+        let ours = dump(&mut |visit| self.snapshot.visit_records(visit))?;
+        let theirs = dump(&mut |visit| self.folded.visit_records(visit))?;
+        let place = format!("the snapshot at record {}", self.snapshot_lsn);
+        compare(&ours, &theirs, &place, &mut self.findings);
         Ok(self.findings)
     }
 }
 
-/// Applies a record to a state; or says what is wrong with it.
-pub(crate) fn apply(state: &mut State, rebuilt: &Rebuilt) -> Result<(), String> {
+/// Notes what the records lead to otherwise than what is in `place`.
+fn compare(ours: &[Vec<u8>], theirs: &[Vec<u8>], place: &str, findings: &mut Findings) {
+    for missing in only_in(ours, theirs) {
+        findings.add(|| format!("{missing}: {place} has it, the records do not"));
+    }
+    for extra in only_in(theirs, ours) {
+        findings.add(|| format!("{extra}: the records have it, {place} does not"));
+    }
+}
+
+/// Applies a record to a state, and gives it back; or says what is wrong with it.
+pub(crate) fn apply<'a>(state: &mut State, rebuilt: &'a Rebuilt) -> Result<Record<'a>, String> {
     let lsn = rebuilt.lsn;
     let bytes = rebuilt.record.as_ref();
     let bytes = bytes.map_err(|why| format!("record {lsn}: {why}"))?;
     let decoded = codec::decode(bytes);
     let (at, record, _) = decoded.ok_or_else(|| format!("record {lsn}: it is no record"))?;
     let applied = state.apply(&Entry { lsn, at, record });
-    applied.map_err(|error| without_prefix(&error))
+    applied.map_err(|error| without_prefix(&error))?;
+    Ok(record)
 }
 
 /// The error's words, but not as if the journal were meant.
@@ -80,10 +107,12 @@ fn without_prefix(error: &JournalError) -> String {
     }
 }
 
-/// The fewest records that lead to the state, sorted: equal for equal states.
-fn dump(state: &State) -> Result<Vec<Vec<u8>>, JournalError> {
+/// The records that `describe` hands to its visitor, sorted: equal for equal states.
+fn dump(
+    describe: &mut dyn FnMut(Visit<'_>) -> Result<(), JournalError>,
+) -> Result<Vec<Vec<u8>>, JournalError> {
     let mut records = Vec::new();
-    state.visit_records(&mut |_, record| {
+    describe(&mut |_, record| {
         let mut bytes = Vec::new();
         codec::encode(Timestamp(0), record, &mut bytes);
         records.push(bytes);
@@ -106,6 +135,7 @@ fn describe(bytes: &[u8]) -> String {
     match record {
         Record::SaleItems { sale, .. }
         | Record::SaleCreated { sale, .. }
+        | Record::SaleArchived { sale, .. }
         | Record::SaleClosed { sale } => format!("sale {sale}, {record:?}"),
         Record::Checkout { sale, user, .. }
         | Record::Purchase { sale, user, .. }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use super::server::{RunningServer, ServerError};
 use crate::env::RealDisk;
-use crate::journal::{self, Entry, JournalError, Opening, Tail, snapshot};
+use crate::journal::{self, Entry, JournalError, Opening, Tail, sale_file, snapshot};
 use crate::reconcile::SinkError;
-use crate::sale::{Recovered, State};
+use crate::sale::{EndedSale, Recovered, Sale, State, load_ended};
 use crate::types::Lsn;
 
 /// How often a journal that is in use is opened, should its server overtake us.
@@ -190,6 +190,25 @@ impl Ledger {
         read_snapshot(&self.dir, visit)
     }
 
+    /// Hands the records of an archived sale to `visit`.
+    pub(super) fn read_sale(
+        &self,
+        sale: &EndedSale,
+        visit: &mut dyn FnMut(Entry<'_>) -> Result<(), JournalError>,
+    ) -> Result<(), JournalError> {
+        sale.file().read(&RealDisk, &self.dir, visit)
+    }
+
+    /// An archived sale; `None` where its file was removed, because a database has what was in it.
+    pub(super) fn load(&self, sale: &EndedSale) -> Result<Option<Arc<Sale>>, JournalError> {
+        let dir = &self.dir;
+        let removable = sale.closing.lsn <= sale_file::removed_until(&RealDisk, dir)?;
+        if removable && !sale.file().exists(&RealDisk, dir) {
+            return Ok(None);
+        }
+        load_ended(&RealDisk, dir, sale).map(Some)
+    }
+
     /// The state of the snapshot that stands for what was trimmed.
     pub(super) fn snapshot_state(&self) -> Result<(State, Lsn), JournalError> {
         restored(&self.dir)
@@ -228,7 +247,7 @@ fn missing(dir: &Path, snapshot: Lsn, after: Lsn) -> LedgerError {
 
 fn restored(dir: &Path) -> Result<(State, Lsn), JournalError> {
     let mut state = State::default();
-    let lsn = read_snapshot(dir, &mut |entry| state.apply(&entry))?;
+    let lsn = read_snapshot(dir, &mut |entry| state.restore(&entry))?;
     Ok((state, lsn))
 }
 

@@ -1,7 +1,8 @@
 //! A running server's memory, held against the journal that it writes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use super::report::Report;
 use super::server::{RunningServer, ServerError, ShownItem, ShownSale, ShownStock};
 use crate::reconcile::Findings;
 use crate::sale::{Sale, State};
-use crate::types::{ItemIndex, SaleId};
+use crate::types::{ItemIndex, SaleId, Timestamp};
 
 /// How often it is looked at while it moves, or seems to be different.
 const LOOKS_MAX: usize = 5;
@@ -66,7 +67,7 @@ pub(super) fn compare(
 }
 
 fn say_agreed(ledger: &Ledger, report: &mut Report<'_>, how: &str) -> io::Result<()> {
-    let sales = ledger.state.sales().len();
+    let sales = ledger.state.sales().len() + ledger.state.ended().count();
     let by_item = sales.min(SALES_BY_ITEM_MAX);
     report.say(&format!(
         "memory: {sales} sales, {by_item} of them item by item, as the journal has them up to record \
@@ -79,7 +80,7 @@ fn say_agreed(ledger: &Ledger, report: &mut Report<'_>, how: &str) -> io::Result
 fn look_once(server: &RunningServer, ledger: &mut Ledger) -> Result<(bool, Findings), LedgerError> {
     let before = server.health()?;
     ledger.advance(before.durable())?;
-    let chosen = chosen(&ledger.state);
+    let chosen = chosen(ledger)?;
     let sold_before = Before::of(&ledger.state, &chosen);
     let shown = Shown::ask(server, &chosen)?;
     let after = server.settled()?;
@@ -87,24 +88,42 @@ fn look_once(server: &RunningServer, ledger: &mut Ledger) -> Result<(bool, Findi
     let still = after.is_still_as(&before);
     let mut findings = Findings::default();
     compare_sales(&ledger.state, &sold_before, &shown, still, &mut findings);
+    compare_chosen(
+        &ledger.state,
+        &chosen,
+        &sold_before,
+        &shown,
+        still,
+        &mut findings,
+    );
     Ok((still, findings))
 }
 
-/// The sales to be compared item by item.
-fn chosen(state: &State) -> BTreeSet<SaleId> {
-    let sales = state.sales();
+/// The sales to be compared item by item. Archived ones come from their files; where those were removed,
+/// the server has nothing of its own to compare either.
+fn chosen(ledger: &Ledger) -> Result<BTreeMap<SaleId, Arc<Sale>>, LedgerError> {
+    let sales = ledger.state.sales();
     let open = sales.iter().filter(|sale| !sale.is_closed());
     let closed = sales.iter().filter(|sale| sale.is_closed());
-    let newest_first = open.rev().chain(closed.rev());
-    newest_first
-        .take(SALES_BY_ITEM_MAX)
-        .map(|sale| sale.id())
-        .collect()
+    let newest_first = open.rev().chain(closed.rev()).take(SALES_BY_ITEM_MAX);
+    let mut chosen: BTreeMap<_, _> = newest_first
+        .map(|sale| (sale.id(), Arc::clone(sale)))
+        .collect();
+    for ended in ledger.state.ended().newest_first() {
+        if chosen.len() >= SALES_BY_ITEM_MAX {
+            break;
+        }
+        chosen.extend(ledger.load(ended)?.map(|sale| (ended.id, sale)));
+    }
+    Ok(chosen)
 }
 
 impl Shown {
-    fn ask(server: &RunningServer, chosen: &BTreeSet<SaleId>) -> Result<Self, ServerError> {
-        let items = chosen.iter().map(|&sale| Ok((sale, server.items(sale)?)));
+    fn ask(
+        server: &RunningServer,
+        chosen: &BTreeMap<SaleId, Arc<Sale>>,
+    ) -> Result<Self, ServerError> {
+        let items = chosen.keys().map(|&sale| Ok((sale, server.items(sale)?)));
         Ok(Self {
             items: items.collect::<Result<_, _>>()?,
             sales: server.sales()?,
@@ -114,13 +133,10 @@ impl Shown {
 }
 
 impl Before {
-    fn of(state: &State, chosen: &BTreeSet<SaleId>) -> Self {
-        let sales = state.sales().iter().map(|sale| {
-            let of_items = chosen.contains(&sale.id()).then(|| sold_by_item(sale));
-            (
-                sale.id(),
-                (sale.figures().sold, of_items.unwrap_or_default()),
-            )
+    fn of(state: &State, chosen: &BTreeMap<SaleId, Arc<Sale>>) -> Self {
+        let sales = state.overviews(Timestamp(0)).map(|sale| {
+            let of_items = chosen.get(&sale.id).map(|sale| sold_by_item(sale));
+            (sale.id, (sale.sold, of_items.unwrap_or_default()))
         });
         Self {
             sales: sales.collect(),
@@ -141,43 +157,53 @@ fn compare_sales(
     still: bool,
     findings: &mut Findings,
 ) {
-    let by_id: BTreeMap<&str, &ShownSale> =
+    let mut by_id: BTreeMap<&str, &ShownSale> =
         shown.sales.iter().map(|sale| (&*sale.id, sale)).collect();
-    for sale in state.sales() {
-        let id = sale.id().to_string();
-        let known = before.sales.get(&sale.id());
-        let Some(shown_sale) = by_id.get(&*id) else {
+    for sale in state.overviews(Timestamp(0)) {
+        let id = sale.id.to_string();
+        let known = before.sales.get(&sale.id);
+        let Some(shown_sale) = by_id.remove(&*id) else {
             if still || known.is_some() {
                 findings.add(|| format!("sale {id} is not there"));
             }
             continue;
         };
-        let figures = sale.figures();
-        let least = known.map_or(0, |(sold, _)| *sold);
-        if shown_sale.total_items != figures.total {
+        if shown_sale.total_items != sale.total {
             findings.add(|| {
-                let (shown, ours) = (shown_sale.total_items, figures.total);
+                let (shown, ours) = (shown_sale.total_items, sale.total);
                 format!("sale {id}: {shown} units, the journal has {ours}")
             });
         }
-        check_sold(
-            &id,
-            shown_sale.items_sold,
-            (least, figures.sold),
-            still,
-            findings,
-        );
+        let bounds = (known.map_or(0, |(sold, _)| *sold), sale.sold);
+        check_sold(&id, shown_sale.items_sold, bounds, still, findings);
+    }
+    for id in by_id.keys() {
+        findings.add(|| format!("sale {id} is not in the journal"));
+    }
+}
+
+/// The same for the stock of those in memory, and for the items of those that were chosen.
+fn compare_chosen(
+    state: &State,
+    chosen: &BTreeMap<SaleId, Arc<Sale>>,
+    before: &Before,
+    shown: &Shown,
+    still: bool,
+    findings: &mut Findings,
+) {
+    for sale in state.sales() {
+        let id = sale.id().to_string();
         if let Some(stock) = shown.stock.get(&id) {
+            let least = before.sales.get(&sale.id()).map_or(0, |(sold, _)| *sold);
+            let figures = sale.figures();
             check_sold(&id, stock.sold, (least, figures.sold), still, findings);
             check_stock(&id, stock, figures.held, still, findings);
         }
-        if let (Some(items), Some((_, least))) = (shown.items.get(&sale.id()), known) {
+    }
+    for (id, sale) in chosen {
+        if let (Some(items), Some((_, least))) = (shown.items.get(id), before.sales.get(id)) {
             compare_items(sale, least, items, still, findings);
         }
-    }
-    let unknown = |id: &str| state.sales().iter().all(|sale| sale.id().to_string() != id);
-    for sale in shown.sales.iter().filter(|sale| unknown(&sale.id)) {
-        findings.add(|| format!("sale {} is not in the journal", sale.id));
     }
 }
 

@@ -15,9 +15,11 @@ use std::path::Path;
 
 pub(super) use earlier::apply;
 
-use super::journal_report::write_state;
+use super::journal_report::{write_files, write_state};
 use super::sinks;
 use crate::config::Config;
+use crate::env::RealDisk;
+use crate::sale::check_files;
 use ledger::Ledger;
 use report::Report;
 use server::RunningServer;
@@ -70,6 +72,10 @@ async fn compare_all(
         Err(error) => return report.unchecked(&error.to_string()),
     };
     write_state(report.out(), ledger.snapshot, ledger.at, &ledger.state)?;
+    match check_files(&RealDisk, dir, &ledger.state) {
+        Ok(files) => write_files(report.out(), &files)?,
+        Err(error) => report.different(&error.to_string())?,
+    }
     match ledger.server().cloned() {
         Some(server) => memory::compare(&server, &mut ledger, report)?,
         None if server.is_some() => report.unchecked(

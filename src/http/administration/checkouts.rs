@@ -8,7 +8,7 @@ use crate::http::answer::{
 use crate::http::looking::write_sale;
 use crate::http::problem::Problem;
 use crate::http::purchase::checkout_not_found;
-use crate::sale::{CheckoutState, CheckoutView, Sale, SaleStatus};
+use crate::sale::{CheckoutState, CheckoutView, Overview, Sale, SaleStatus};
 use crate::telemetry::Outcome;
 use crate::types::{CheckoutCode, Malformed, Timestamp};
 
@@ -17,7 +17,7 @@ pub(super) async fn show(api: &Api, code: &str) -> Result<Answer, Problem> {
     let code: CheckoutCode = code
         .parse()
         .map_err(|Malformed(wrong)| Problem::validation(vec![("code".into(), wrong.into())]))?;
-    let sale = super::find_sale(api, code.sale).await;
+    let sale = api.find_sale(code.sale).await;
     let sale = sale.map_err(|problem| match problem.outcome() {
         Outcome::SaleNotFound => checkout_not_found(),
         _ => problem,
@@ -65,7 +65,7 @@ fn write_checkout(
         }
     }
     out.extend_from_slice(b",\"sale\":");
-    write_sale(sale, now, out);
+    write_sale(&Overview::of(sale, now), out);
     write_contents(sale, state, out);
     out.push(b'}');
 }

@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use crate::http::Api;
 use crate::http::answer::{self, Answer};
-use crate::http::looking::write_sale;
+use crate::http::looking::{sale_id, write_sale};
 use crate::http::problem::Problem;
+use crate::sale::Overview;
 use crate::telemetry::Outcome;
 
 /// Ends a sale at once and for good. A sale that was closed before stays closed. Answers when that is
 /// on the disk.
 pub(super) async fn close(api: &Api, id: &str) -> Result<Answer, Problem> {
-    let sale = super::find_sale(api, super::sale_id(id)?).await?;
+    let sale = api.find_sale(sale_id(id)?).await?;
     if sale.closing().is_none() {
         super::check_available(&api.engine)?;
         let (engine, id) = (Arc::clone(&api.engine), sale.id());
@@ -25,7 +26,7 @@ pub(super) async fn close(api: &Api, id: &str) -> Result<Answer, Problem> {
     super::durable(api, closing.lsn).await?;
     let body = answer::body(|out| {
         out.extend_from_slice(b"{\"data\":");
-        write_sale(&sale, api.engine.clock().now(), out);
+        write_sale(&Overview::of(&sale, api.engine.clock().now()), out);
         out.push(b'}');
     });
     Ok(Answer::json(Outcome::Ok, body))

@@ -81,10 +81,10 @@ impl From<CreateError> for Problem {
             CreateError::Invalid { field, what } => {
                 Self::validation(vec![(field.into(), what.into())])
             }
-            CreateError::TooManyOpen => Self::conflict(
-                Outcome::TooManySales,
-                "As many sales are open as may be: close one first",
-            ),
+            CreateError::TooManyOpen => {
+                let message = "As many sales are open as may be; close one first";
+                Self::conflict(Outcome::TooManySales, message)
+            }
             CreateError::Unavailable(reason) => reason.into(),
         }
     }

@@ -17,8 +17,6 @@ mod path;
 mod purchases;
 mod wanted;
 
-use std::sync::Arc;
-
 use hyper::Request;
 use hyper::body::{Body, Bytes};
 use hyper::header::{CACHE_CONTROL, HeaderValue};
@@ -29,12 +27,11 @@ use self::bodies::BodyRoom;
 pub(super) use self::path::AdminPath;
 pub use self::wanted::SaleDefaults;
 use super::answer::Answer;
-use super::looking::sale_not_found;
 use super::problem::Problem;
 use super::route::Path;
 use super::{Api, Peer};
-use crate::sale::{Engine, Sale};
-use crate::types::{Lsn, SaleId};
+use crate::sale::Engine;
+use crate::types::Lsn;
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
@@ -84,16 +81,6 @@ where
     let headers = answer.response.headers_mut();
     headers.insert(CACHE_CONTROL, NO_STORE);
     Ok(answer)
-}
-
-/// The sale with this number.
-async fn find_sale(api: &Api, id: SaleId) -> Result<Arc<Sale>, Problem> {
-    api.engine.sale(id).ok_or_else(sale_not_found)
-}
-
-/// The number of the sale that a path names.
-fn sale_id(text: &str) -> Result<SaleId, Problem> {
-    text.parse().map_err(|_| sale_not_found())
 }
 
 /// Suspends until everything is durable that was decided so far, which is to be shown.

@@ -7,7 +7,7 @@ use hyper::Uri;
 use super::lines::write_sold_lines;
 use crate::http::Api;
 use crate::http::answer::{Answer, write_code, write_number, write_string, write_time};
-use crate::http::looking::{page, page_limit, separate};
+use crate::http::looking::{page, page_limit, sale_id, separate};
 use crate::http::parameters::{Field, Parameters};
 use crate::http::problem::Problem;
 use crate::sale::{PurchaseView, Sale};
@@ -15,7 +15,7 @@ use crate::types::{Malformed, UserId};
 
 /// The purchases of a sale, or those of one user in it, in the order of their times.
 pub(super) async fn list(api: &Api, id: &str, uri: &Uri) -> Result<Answer, Problem> {
-    let sale = super::find_sale(api, super::sale_id(id)?).await?;
+    let sale = api.find_sale(sale_id(id)?).await?;
     let mut parameters = Parameters::from_query(uri.query());
     let user: Option<User> = parameters.optional(Field::UserId);
     let limit = page_limit(&mut parameters);

@@ -80,6 +80,8 @@ impl PostgresBatch {
             Record::SaleItems { sale, first, items } => self.items(entry, sale, first, items),
             Record::SaleCreated { sale, terms } => self.created(entry, sale, terms),
             Record::SaleClosed { sale } => self.closed(entry, sale),
+            // Only snapshots have it, and nobody follows those.
+            Record::SaleArchived { .. } => {}
             Record::Checkout { .. } => self.checkout(entry),
             Record::Purchase { .. } => self.purchase(entry),
             Record::Expired { sale, secret, .. } => {

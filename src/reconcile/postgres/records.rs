@@ -10,9 +10,9 @@ use super::connection::{Connection, Dial, Purpose};
 use super::failure::explain;
 use super::options::PostgresOptions;
 use super::rebuild::{Parts, Rebuilt};
-use super::rows::{ALL_ROWS, AnyRow, BREACHES};
+use super::rows::{ALL_ROWS, AnyRow, BREACHES, REFUSED};
 use crate::reconcile::{SinkError, Watermark};
-use crate::types::Lsn;
+use crate::types::{Lsn, SaleId};
 
 /// Records that are handed over at once.
 const CHUNK_RECORDS: usize = 4096;
@@ -39,7 +39,15 @@ impl PostgresReader {
     /// # Errors
     /// It does not answer, or has no watermark.
     pub async fn records(&mut self) -> Result<PostgresRecords<'_>, SinkError> {
-        PostgresRecords::begin(self.connection.client_mut()).await
+        PostgresRecords::begin(self.connection.client_mut(), None).await
+    }
+
+    /// The same, but only the records of `sale` that were not refused attempts.
+    ///
+    /// # Errors
+    /// It does not answer, or has no watermark.
+    pub async fn records_of(&mut self, sale: SaleId) -> Result<PostgresRecords<'_>, SinkError> {
+        PostgresRecords::begin(self.connection.client_mut(), Some(sale)).await
     }
 }
 
@@ -47,6 +55,8 @@ impl PostgresReader {
 pub struct PostgresRecords<'a> {
     transaction: Transaction<'a>,
     watermark: Watermark,
+    /// The only sale that is wanted; `None` for all.
+    sale: Option<SaleId>,
     rows: Rows,
     /// Rows of the record that is being put together.
     parts: Parts,
@@ -59,7 +69,7 @@ enum Rows {
 }
 
 impl<'a> PostgresRecords<'a> {
-    async fn begin(client: &'a mut Client) -> Result<Self, SinkError> {
+    async fn begin(client: &'a mut Client, sale: Option<SaleId>) -> Result<Self, SinkError> {
         let begun = client
             .build_transaction()
             .isolation_level(IsolationLevel::RepeatableRead)
@@ -88,6 +98,7 @@ impl<'a> PostgresRecords<'a> {
         Ok(Self {
             transaction,
             watermark,
+            sale,
             rows: Rows::NotAsked,
             parts: Parts::default(),
         })
@@ -105,9 +116,8 @@ impl<'a> PostgresRecords<'a> {
     /// The database does not answer, or its tables are not those of the schema.
     pub async fn next_chunk(&mut self) -> Result<Vec<Rebuilt>, SinkError> {
         if matches!(self.rows, Rows::NotAsked) {
-            let none: [&(dyn ToSql + Sync); 0] = [];
-            let asked = self.transaction.query_raw(ALL_ROWS, none).await;
-            self.rows = Rows::Coming(Box::pin(asked.map_err(|error| explain(&error))?));
+            let asked = self.ask().await.map_err(|error| explain(&error))?;
+            self.rows = Rows::Coming(Box::pin(asked));
         }
         let (mut chunk, mut bytes) = (Vec::new(), 0);
         while chunk.len() < CHUNK_RECORDS
@@ -126,6 +136,20 @@ impl<'a> PostgresRecords<'a> {
             }
         }
         Ok(chunk)
+    }
+
+    async fn ask(&self) -> Result<RowStream, tokio_postgres::Error> {
+        let none: [&(dyn ToSql + Sync); 0] = [];
+        match self.sale {
+            None => self.transaction.query_raw(ALL_ROWS, none).await,
+            Some(sale) => {
+                let of_sale = format!(
+                    "SELECT * FROM ({ALL_ROWS}) AS rows WHERE sale = {sale} AND kind <> {REFUSED}
+                     ORDER BY 1, 2, 5, 6, 3"
+                );
+                self.transaction.query_raw(&of_sale, none).await
+            }
+        }
     }
 
     /// Ends the looking in order, so that the server has nothing to complain of.

@@ -22,6 +22,9 @@ pub(super) enum RowKind {
     Refused,
 }
 
+/// The kind of a refused attempt in [`ALL_ROWS`].
+pub(super) const REFUSED: i32 = 7;
+
 /// Everything that came from a record, in the order of the records; parts of one record in their own.
 /// The user of a checkout stands only there; who has lost it is found by its absence.
 pub(super) const ALL_ROWS: &str = "

@@ -180,8 +180,12 @@ impl RedisBatch {
                 lines,
                 ..
             } => self.purchase(entry, sale, (secret, user), lines)?,
-            // Who has what in an open checkout is nobody's business here.
-            Record::Checkout { .. } | Record::Expired { .. } | Record::Refused { .. } => {}
+            // Who has what in an open checkout is nobody's business here, and the file of an archived sale
+            // is read in its turn.
+            Record::SaleArchived { .. }
+            | Record::Checkout { .. }
+            | Record::Expired { .. }
+            | Record::Refused { .. } => {}
         }
         Some(())
     }

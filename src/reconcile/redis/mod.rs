@@ -28,4 +28,4 @@ pub use projection::{Items, Projection, SaleProjection};
 pub use reading::read;
 pub use rebuild::reset;
 pub use sink::RedisSink;
-pub use wire::Kind;
+pub use wire::{Kind, expires_at};

@@ -70,7 +70,7 @@ impl Items {
 
 impl Projection {
     /// Applies the next record of a journal, or of a snapshot, where a purchase stands without its
-    /// checkout. What is said of a sale that is not there changes nothing.
+    /// checkout; an archived sale comes from its file instead. What is said of a sale that is not there changes nothing.
     pub fn apply(&mut self, entry: &Entry<'_>) {
         match entry.record {
             Record::SaleItems { sale, first, items } => {
@@ -96,7 +96,10 @@ impl Projection {
                     sold.for_each(|line| sale.sell(user, line.item, u64::from(line.quantity)));
                 }
             }
-            Record::Checkout { .. } | Record::Expired { .. } | Record::Refused { .. } => {}
+            Record::SaleArchived { .. }
+            | Record::Checkout { .. }
+            | Record::Expired { .. }
+            | Record::Refused { .. } => {}
         }
     }
 

@@ -12,9 +12,11 @@ use super::link::{Link, State};
 use super::options::RedisOptions;
 use super::script::Call;
 use super::sink::RedisSink;
-use super::stored::StoredSnapshot;
+use super::stored::{StoredSnapshot, open_sale};
 use super::wire::Position;
 use crate::env::{Entropy, OsEntropy};
+use crate::journal::record_file::Frames;
+use crate::journal::segment::Segment;
 use crate::journal::{Entry, snapshot};
 use crate::limits::REDIS_REMOVED_SALES_MAX;
 use crate::reconcile::{SinkError, Source, Watermark};
@@ -89,7 +91,7 @@ impl RedisSink {
         let removed = empty(link, &token, false).await?;
         say_why(&before, found, removed, start);
         if let Some(stored) = stored {
-            self.restore(&stored, &token).await?;
+            self.restore(source, &stored, &token).await?;
         }
         let filling = Position {
             watermark: Watermark::ZERO,
@@ -104,15 +106,35 @@ impl RedisSink {
         Ok(start)
     }
 
-    /// Writes what a snapshot holds, in pieces; the next ones are read when these are written.
-    async fn restore(&mut self, stored: &StoredSnapshot, token: &str) -> Result<(), SinkError> {
+    /// Writes what a snapshot holds, and the files of its archived sales.
+    async fn restore(
+        &mut self,
+        source: &Source,
+        stored: &StoredSnapshot,
+        token: &str,
+    ) -> Result<(), SinkError> {
+        self.restore_file(stored, &stored.file, token).await?;
+        for sale in &stored.archived {
+            let file = open_sale(source, sale)?;
+            self.restore_file(stored, &file, token).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes what a file holds, in pieces; the next ones are read when these are written.
+    async fn restore_file(
+        &mut self,
+        stored: &StoredSnapshot,
+        file: &Segment,
+        token: &str,
+    ) -> Result<(), SinkError> {
         let filling = Position {
             watermark: Watermark::ZERO,
             token,
         };
-        let mut pieces = stored.pieces();
-        while let Some(some) = pieces.next()? {
-            for piece in some {
+        let mut frames = Frames::of(file);
+        while let Some(frame) = frames.next()? {
+            for piece in stored.pieces(file, &frame)? {
                 self.apply_at(&piece, filling, filling).await?;
             }
         }

@@ -1,19 +1,24 @@
-//! A snapshot, read a frame at a time: however large it is, only a little of it is in memory.
+//! A snapshot with the files of its archived sales, read a frame at a time: however large they are, only
+//! a little of it is in memory.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::batch::RedisBatch;
 use super::wire::expires_at;
-use crate::env::OpenMode;
+use crate::journal::record_file::{self, Frames};
+use crate::journal::sale_file::SaleFile;
 use crate::journal::segment::Segment;
-use crate::journal::{Entry, JournalError, Record, SegmentReader, snapshot};
+use crate::journal::{Entry, Frame, JournalError, Record, snapshot};
 use crate::reconcile::{Batch, SinkError, Source};
 use crate::types::{Lsn, SaleId, Timestamp};
 
 /// An open snapshot that is whole. It stays readable when a newer one takes its place.
 pub(super) struct StoredSnapshot {
-    segment: Segment,
-    /// Sales whose keys would have expired.
+    /// The snapshot.
+    pub(super) file: Segment,
+    /// The archived sales whose keys would not have expired.
+    pub(super) archived: Vec<SaleFile>,
+    /// Other sales whose keys would have expired.
     gone: BTreeSet<SaleId>,
 }
 
@@ -25,90 +30,77 @@ impl StoredSnapshot {
     /// # Errors
     /// It is damaged or cannot be read.
     pub(super) async fn open(source: &Source, lsn: Lsn, now: Timestamp) -> Result<Self, SinkError> {
-        let path = snapshot::path_of(source.dir(), lsn);
-        let segment = Segment::open_path(source.disk(), path, OpenMode::Read)?;
-        let (mut ends, mut gone) = (BTreeMap::new(), BTreeSet::new());
-        let mut frames = Frames::of(&segment);
-        while frames.visit_next(&mut |entry| match entry.record {
+        let file = record_file::open(source.disk(), snapshot::path_of(source.dir(), lsn), lsn)?;
+        let (mut ends, mut gone, mut archived) = (BTreeMap::new(), BTreeSet::new(), Vec::new());
+        let shown = |closed_at, ended_at| expires_at(closed_at, ended_at) > now.seconds();
+        visit_all(&file, &mut |entry| match entry.record {
             Record::SaleCreated { sale, terms } => drop(ends.insert(sale, terms.ended_at)),
             Record::SaleClosed { sale } => {
                 let ended_at = ends.get(&sale).copied().unwrap_or(entry.at);
-                if expires_at(entry.at, ended_at) <= now.seconds() {
+                if !shown(entry.at, ended_at) {
                     gone.insert(sale);
                 }
             }
+            Record::SaleArchived {
+                sale,
+                terms,
+                closed_at,
+                closed_lsn,
+                ..
+            } if shown(closed_at, terms.ended_at) => archived.push(SaleFile { closed_lsn, sale }),
             _ => {}
-        })? {
-            // The follower may have been asked to stop.
-            tokio::task::yield_now().await;
+        })
+        .await?;
+        let stored = Self {
+            file,
+            archived,
+            gone,
+        };
+        for sale in &stored.archived {
+            visit_all(&open_sale(source, sale)?, &mut |_| ()).await?;
         }
-        Ok(Self { segment, gone })
+        Ok(stored)
     }
 
-    /// What is to be written, from the beginning.
-    pub(super) fn pieces(&self) -> Pieces<'_> {
-        Pieces {
-            frames: Frames::of(&self.segment),
-            gone: &self.gone,
-        }
-    }
-}
-
-/// The way through a snapshot.
-pub(super) struct Pieces<'a> {
-    frames: Frames<'a>,
-    gone: &'a BTreeSet<SaleId>,
-}
-
-impl Pieces<'_> {
-    /// What the next frame holds; `None` at the end.
+    /// What is to be written of a frame of the snapshot or of the file of an archived sale.
     ///
     /// # Errors
-    /// The snapshot is damaged or cannot be read.
-    pub(super) fn next(&mut self) -> Result<Option<Vec<RedisBatch>>, SinkError> {
+    /// The frame is damaged.
+    pub(super) fn pieces(
+        &self,
+        file: &Segment,
+        frame: &Frame<'_>,
+    ) -> Result<Vec<RedisBatch>, JournalError> {
         let mut pieces: Vec<RedisBatch> = Vec::new();
-        let some = self.frames.visit_next(&mut |entry| {
+        frame.visit(file, &mut |entry| {
             let gone = sale_of(&entry.record).is_some_and(|sale| self.gone.contains(&sale));
-            if gone || pieces.last_mut().is_some_and(|piece| piece.push(&entry)) {
-                return;
+            if !gone && !pieces.last_mut().is_some_and(|piece| piece.push(&entry)) {
+                let mut piece = RedisBatch::silent();
+                piece.push(&entry);
+                pieces.push(piece);
             }
-            let mut piece = RedisBatch::silent();
-            piece.push(&entry);
-            pieces.push(piece);
+            Ok(())
         })?;
-        Ok(some.then_some(pieces))
+        Ok(pieces)
     }
 }
 
-struct Frames<'a> {
-    segment: &'a Segment,
-    reader: SegmentReader<'a>,
+/// Opens the file of an archived sale.
+pub(super) fn open_sale(source: &Source, sale: &SaleFile) -> Result<Segment, JournalError> {
+    record_file::open(source.disk(), sale.path(source.dir()), sale.closed_lsn)
 }
 
-impl<'a> Frames<'a> {
-    fn of(segment: &'a Segment) -> Self {
-        let reader = SegmentReader::new(segment, Some(Lsn(1)));
-        Self { segment, reader }
+async fn visit_all(file: &Segment, visit: &mut dyn FnMut(Entry<'_>)) -> Result<(), JournalError> {
+    let mut frames = Frames::of(file);
+    while let Some(frame) = frames.next()? {
+        frame.visit(file, &mut |entry| {
+            visit(entry);
+            Ok(())
+        })?;
+        // The follower may have been asked to stop.
+        tokio::task::yield_now().await;
     }
-
-    /// Hands the records of the next frame to `visit`; `false` at the end.
-    fn visit_next(&mut self, visit: &mut dyn FnMut(Entry<'_>)) -> Result<bool, JournalError> {
-        match self.reader.next_frame()? {
-            Ok(frame) if frame.header.count == 0 => Ok(false),
-            Ok(frame) => {
-                frame.visit(self.segment, &mut |entry| {
-                    visit(entry);
-                    Ok(())
-                })?;
-                Ok(true)
-            }
-            Err(end) => Err(JournalError::Damaged {
-                path: self.segment.path.clone(),
-                offset: end.offset,
-                what: "the snapshot is incomplete".into(),
-            }),
-        }
-    }
+    Ok(())
 }
 
 /// Of which sale a record tells something that Redis shows.
@@ -118,6 +110,9 @@ fn sale_of(record: &Record<'_>) -> Option<SaleId> {
         | Record::SaleCreated { sale, .. }
         | Record::SaleClosed { sale }
         | Record::Purchase { sale, .. } => Some(sale),
-        Record::Checkout { .. } | Record::Expired { .. } | Record::Refused { .. } => None,
+        Record::SaleArchived { .. }
+        | Record::Checkout { .. }
+        | Record::Expired { .. }
+        | Record::Refused { .. } => None,
     }
 }

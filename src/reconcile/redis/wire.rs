@@ -70,7 +70,8 @@ pub(super) struct Resolved<'a> {
 
 /// The second at which the keys of a sale expire: a time after it was closed, or was to end where that
 /// came first. A snapshot knows only the latter.
-pub(super) fn expires_at(closed: Timestamp, ended_at: Timestamp) -> i64 {
+#[must_use]
+pub fn expires_at(closed: Timestamp, ended_at: Timestamp) -> i64 {
     closed
         .min(ended_at)
         .plus_seconds(REDIS_SALE_SECONDS)

@@ -1,24 +1,25 @@
 //! The state of a sale as an event of an event stream.
 
+use super::Moment;
 use super::rate::Rate;
 use crate::sale::{Sale, SaleStatus, StockFigures};
 use crate::types::{SaleId, Timestamp};
 
 /// The event that tells the state of `sale`, and whether it is the last one that there will be.
-pub(super) fn of(sale: &Sale, now: Timestamp, now_us: u64, rate: &mut Rate) -> (String, bool) {
-    // Before the figures: what is sold by then is final.
+pub(super) fn of(sale: &Sale, moment: Moment, rate: &mut Rate) -> (String, bool) {
+    // Before the figures: what is sold by then is final, and so it stays once the record is durable.
     let closing = sale.closing();
     let figures = sale.figures();
-    if let Some(closing) = closing {
+    if let Some(closing) = closing.filter(|closing| closing.lsn <= moment.durable) {
         let ended_at = closing.at.min(sale.ended_at());
         return (closed(sale.id(), figures, ended_at), true);
     }
     let stock = Stock {
         sale: sale.id(),
         figures,
-        rate: rate.at(now_us, figures.sold),
+        rate: rate.at(moment.now_us, figures.sold),
         ends_at: sale.ended_at(),
-        active: sale.status(now) == SaleStatus::Active,
+        active: sale.status(moment.now) == SaleStatus::Active,
     };
     (stock.event(), false)
 }

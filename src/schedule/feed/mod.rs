@@ -21,7 +21,7 @@ use self::sale_feed::SaleFeed;
 pub use self::ticker::Ticker;
 use crate::sale::{Engine, Sale};
 use crate::sync::{Condvar, Mutex};
-use crate::types::SaleId;
+use crate::types::{Lsn, SaleId, Timestamp};
 
 /// The newest that there is to say about a sale.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +45,16 @@ pub struct FeedFigures {
     pub ticks: u64,
     /// Looks at the figures of a sale since the start: one when a feed begins, and one a tick.
     pub computations: u64,
+}
+
+/// When a sale is looked at.
+#[derive(Clone, Copy, Debug)]
+struct Moment {
+    now: Timestamp,
+    /// The monotonic clock, in microseconds.
+    now_us: u64,
+    /// The newest record that is on the disk.
+    durable: Lsn,
 }
 
 /// The feeds of all sales that somebody watches.
@@ -80,8 +90,7 @@ impl Feeds {
         if let Some(feed) = state.feeds.get(&sale.id()) {
             return feed.subscribe();
         }
-        let clock = self.engine.clock();
-        let feed = SaleFeed::new(Arc::clone(sale), clock.now(), clock.monotonic_us());
+        let feed = SaleFeed::new(Arc::clone(sale), self.moment());
         state.figures.computations += 1;
         let news = feed.subscribe();
         if !feed.has_ended() {
@@ -103,15 +112,23 @@ impl Feeds {
         }
     }
 
+    fn moment(&self) -> Moment {
+        let clock = self.engine.clock();
+        Moment {
+            now: clock.now(),
+            now_us: clock.monotonic_us(),
+            durable: self.engine.journal().durable(),
+        }
+    }
+
     /// Looks once at every sale that is watched, and says what is new.
     fn tick(&self) {
-        let clock = self.engine.clock();
-        let (now, now_us) = (clock.now(), clock.monotonic_us());
+        let moment = self.moment();
         let State { feeds, figures, .. } = &mut *self.state.lock();
         feeds.retain(|_, feed| feed.is_watched());
         figures.ticks += u64::from(!feeds.is_empty());
         figures.computations += feeds.len() as u64;
-        feeds.values_mut().for_each(|feed| feed.tick(now, now_us));
+        feeds.values_mut().for_each(|feed| feed.tick(moment));
         feeds.retain(|_, feed| !feed.has_ended());
     }
 }
@@ -127,7 +144,7 @@ mod tests {
     use crate::sale::{
         CheckoutOutcome, CheckoutRequest, EngineOptions, NewCatalogue, NewSale, Recovered,
     };
-    use crate::types::{ItemId, Timestamp, UserId};
+    use crate::types::{ItemId, UserId};
 
     /// An engine with one sale of ten items, from second 100 to 200, on a clock of its own.
     struct Scene {
@@ -182,6 +199,15 @@ mod tests {
         fn tick(&self) {
             self.clock.advance_us(STREAM_TICK_MS as i64 * 1000);
             self.feeds.tick();
+        }
+
+        /// Closes the sale, for good.
+        fn close(&self) {
+            let closed = self.engine.close_sale(self.sale.id()).expect("a sale");
+            let journal = self.engine.journal();
+            journal
+                .wait(closed.expect("an open sale"))
+                .expect("the disk works");
         }
 
         fn sell(&self, item: u32) {
@@ -262,7 +288,7 @@ mod tests {
         let scene = Scene::new();
         let news = scene.feeds.watch(&scene.sale);
         scene.clock.advance_us(7_000_000);
-        scene.engine.close_sale(scene.sale.id()).expect("a sale");
+        scene.close();
         scene.tick();
         let ended_at = "\"ended_at\":\"1970-01-01T00:01:47Z\"";
         assert!(text(&news).contains(ended_at), "{}", text(&news));
@@ -277,7 +303,7 @@ mod tests {
         scene.feeds.tick();
         assert!(text(&news).contains("\"active\":false}"), "not closed yet");
         assert!(!news.borrow_and_update().is_last);
-        scene.engine.close_ended();
+        scene.close();
         scene.tick();
         let closed = "event: closed\ndata: {\"sale_id\":\"1\",\"sold\":1,\"total\":10,\
                       \"ended_at\":\"1970-01-01T00:03:20Z\"}\n\n";

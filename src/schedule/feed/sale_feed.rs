@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::News;
 use super::event;
 use super::rate::Rate;
+use super::{Moment, News};
 use crate::limits::STREAM_SILENCE_SECONDS;
 use crate::sale::Sale;
-use crate::types::Timestamp;
 
 /// What is said about one sale, and to whom.
 pub(super) struct SaleFeed {
@@ -21,10 +20,10 @@ pub(super) struct SaleFeed {
 }
 
 impl SaleFeed {
-    /// Begins with the state of `sale` at `now`, which is `now_us` of the monotonic clock.
-    pub(super) fn new(sale: Arc<Sale>, now: Timestamp, now_us: u64) -> Self {
+    /// Begins with the state of `sale`.
+    pub(super) fn new(sale: Arc<Sale>, moment: Moment) -> Self {
         let mut rate = Rate::default();
-        let (event, is_last) = event::of(&sale, now, now_us, &mut rate);
+        let (event, is_last) = event::of(&sale, moment, &mut rate);
         let news = News {
             event: event.into(),
             number: 0,
@@ -35,7 +34,7 @@ impl SaleFeed {
             sale,
             news: watch::Sender::new(news),
             rate,
-            said_us: now_us,
+            said_us: moment.now_us,
         }
     }
 
@@ -52,9 +51,9 @@ impl SaleFeed {
     }
 
     /// Looks at the sale, and says what is new; or, after a long silence, that there is nothing new.
-    pub(super) fn tick(&mut self, now: Timestamp, now_us: u64) {
-        let (event, is_last) = event::of(&self.sale, now, now_us, &mut self.rate);
-        let silent_us = now_us.saturating_sub(self.said_us);
+    pub(super) fn tick(&mut self, moment: Moment) {
+        let (event, is_last) = event::of(&self.sale, moment, &mut self.rate);
+        let silent_us = moment.now_us.saturating_sub(self.said_us);
         let said = self.news.send_if_modified(|news| {
             if news.event != event {
                 news.event = event.into();
@@ -68,7 +67,7 @@ impl SaleFeed {
             true
         });
         if said {
-            self.said_us = now_us;
+            self.said_us = moment.now_us;
         }
     }
 }

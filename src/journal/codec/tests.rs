@@ -1,0 +1,165 @@
+use super::*;
+
+const SALE: SaleId = SaleId(9);
+const LINES: [PurchasedLine; 2] = [
+    PurchasedLine {
+        item: ItemIndex(0),
+        quantity: 1,
+        sold: true,
+    },
+    PurchasedLine {
+        item: ItemIndex(7),
+        quantity: 3,
+        sold: false,
+    },
+];
+const ITEMS: [NewItem<'static>; 2] = [
+    NewItem {
+        id: "a",
+        name: "A",
+        image_url: "",
+        stock: 1,
+    },
+    NewItem {
+        id: "b",
+        name: "ß",
+        image_url: "/b.svg",
+        stock: 1 << 32,
+    },
+];
+
+fn samples() -> Vec<Record<'static>> {
+    let terms = |catalogue| SaleTerms {
+        started_at: Timestamp(-5),
+        ended_at: Timestamp(6),
+        max_items_per_user: 10,
+        hold_seconds: 0,
+        catalogue,
+    };
+    let generated = CatalogueKind::Generated {
+        seed: u64::MAX,
+        item_count: 4,
+    };
+    let explicit = CatalogueKind::Explicit { item_count: 2 };
+    let (secret, user, item) = (u128::MAX - 1, "ü", ItemIndex(3));
+    let lines = Lines::Slice(&LINES);
+    vec![
+        Record::SaleItems {
+            sale: SALE,
+            first: ItemIndex(0),
+            items: Items::Slice(&ITEMS),
+        },
+        Record::SaleCreated {
+            sale: SALE,
+            terms: terms(generated),
+        },
+        Record::SaleCreated {
+            sale: SALE,
+            terms: terms(explicit),
+        },
+        Record::SaleClosed { sale: SALE },
+        Record::SaleArchived {
+            sale: SALE,
+            terms: terms(generated),
+            closed_at: Timestamp(7),
+            closed_lsn: Lsn(u64::MAX),
+            total: 4,
+            sold: 3,
+        },
+        Record::Checkout {
+            sale: SALE,
+            secret,
+            user,
+            item,
+            quantity: 2,
+            hold_until: None,
+            opens: true,
+        },
+        Record::Checkout {
+            sale: SALE,
+            secret,
+            user,
+            item,
+            quantity: 2,
+            hold_until: Some(Timestamp(8)),
+            opens: false,
+        },
+        Record::Purchase {
+            sale: SALE,
+            secret,
+            user,
+            key: None,
+            lines,
+        },
+        Record::Purchase {
+            sale: SALE,
+            secret,
+            user,
+            key: Some("k"),
+            lines,
+        },
+        Record::Expired {
+            sale: SALE,
+            secret,
+            user,
+        },
+        Record::Refused {
+            sale: None,
+            user,
+            item: "?",
+            reason: RefusedReason::ItemNotFound,
+        },
+        Record::Refused {
+            sale: Some(SALE),
+            user,
+            item: "x",
+            reason: RefusedReason::ItemHeld,
+        },
+    ]
+}
+
+#[test]
+fn every_record_comes_back_as_it_was() {
+    let mut bytes = Vec::new();
+    for (index, record) in samples().iter().enumerate() {
+        encode(Timestamp(index as i64), record, &mut bytes);
+    }
+    let mut rest = &bytes[..];
+    for (index, record) in samples().iter().enumerate() {
+        let (at, decoded, after) = decode(rest).expect("a record");
+        assert_eq!((at, decoded), (Timestamp(index as i64), *record));
+        rest = after;
+    }
+    assert!(rest.is_empty());
+}
+
+#[test]
+fn a_cut_record_is_none() {
+    for record in samples() {
+        let mut bytes = Vec::new();
+        encode(Timestamp(1), &record, &mut bytes);
+        for length in 0..bytes.len() {
+            assert!(
+                decode(&bytes[..length]).is_none(),
+                "{record:?} cut to {length}"
+            );
+        }
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn arbitrary_bytes_never_panic(bytes: Vec<u8>) {
+        let _ = decode(&bytes);
+    }
+
+    #[test]
+    fn arbitrary_bodies_never_panic(kind in 0u8..10, body: Vec<u8>) {
+        let mut bytes = ((body.len() + 1) as u32).to_le_bytes().to_vec();
+        bytes.push(kind);
+        bytes.extend(body);
+        if let Some((_, Record::SaleItems { items, .. }, _)) = decode(&bytes) {
+            items.iter().for_each(drop);
+        }
+    }
+}

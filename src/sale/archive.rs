@@ -1,0 +1,238 @@
+//! Sales that have left memory, loaded again when somebody asks for them: one at a time, on a thread of
+//! its own, and a few of them kept for the next who asks.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::Builder;
+
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use super::ended::EndedSale;
+use super::engine::Engine;
+use super::file::{self, Folding};
+use super::sale::Sale;
+use crate::journal::{Entry, JournalError};
+use crate::limits;
+use crate::types::SaleId;
+
+/// Why a sale was not loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotLoaded {
+    /// There is no such sale.
+    Unknown,
+    /// Too many others are to be loaded.
+    Overloaded,
+    /// What the sale consists of cannot be read at the moment.
+    Unavailable,
+}
+
+/// Where the records of a sale are whose file was removed.
+pub trait SaleSource: Send {
+    /// Hands the records that lead to the sale to `visit`, in order.
+    ///
+    /// # Errors
+    /// Says why they cannot be had, or the visitor's own.
+    fn read(&mut self, ended: &EndedSale, visit: VisitEntry<'_>) -> Result<(), String>;
+}
+
+/// Takes the next record.
+pub type VisitEntry<'a> = &'a mut dyn FnMut(&Entry<'_>) -> Result<(), JournalError>;
+
+/// The archive of an engine's sales.
+pub struct Archive {
+    engine: Arc<Engine>,
+    shelf: Arc<Mutex<Shelf>>,
+    requests: SyncSender<EndedSale>,
+}
+
+impl Archive {
+    /// Starts the thread that loads; it ends some time after the archive was dropped. Sales whose file
+    /// was removed come from `elsewhere`.
+    ///
+    /// # Errors
+    /// The thread cannot be started.
+    pub fn start(
+        engine: Arc<Engine>,
+        elsewhere: Option<Box<dyn SaleSource>>,
+    ) -> std::io::Result<Self> {
+        let shelf = Arc::new(Mutex::new(Shelf::default()));
+        let (requests, requested) = sync_channel(limits::LOADS_WAITING_MAX);
+        let mut loader = Loader {
+            engine: Arc::clone(&engine),
+            shelf: Arc::clone(&shelf),
+            elsewhere,
+        };
+        let run = move || loader.run(&requested);
+        Builder::new().name("archive".into()).spawn(run)?;
+        Ok(Self {
+            engine,
+            shelf,
+            requests,
+        })
+    }
+
+    /// An ended sale with all that is in it. Whoever asks for one that is just being loaded waits for
+    /// that.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be loaded now.
+    pub async fn load(&self, id: SaleId) -> Result<Arc<Sale>, NotLoaded> {
+        let ended = *self.engine.ended().get(id).ok_or(NotLoaded::Unknown)?;
+        let loaded = {
+            let mut shelf = self.shelf.lock();
+            if let Some(sale) = shelf.take_down(id) {
+                return Ok(sale);
+            }
+            let (sender, receiver) = oneshot::channel();
+            if let Some(waiting) = shelf.waiting.get_mut(&id) {
+                waiting.push(sender);
+            } else if self.requests.try_send(ended).is_ok() {
+                shelf.waiting.insert(id, vec![sender]);
+            } else {
+                return Err(NotLoaded::Overloaded);
+            }
+            receiver
+        };
+        loaded.await.unwrap_or(Err(NotLoaded::Unavailable))
+    }
+
+    /// How many sales are kept for the next who asks.
+    #[must_use]
+    pub fn kept(&self) -> usize {
+        self.shelf.lock().kept.len()
+    }
+}
+
+type Waiting = oneshot::Sender<Result<Arc<Sale>, NotLoaded>>;
+
+/// What was loaded, and who waits.
+#[derive(Default)]
+struct Shelf {
+    /// The one that was asked for last comes last.
+    kept: Vec<Kept>,
+    waiting: HashMap<SaleId, Vec<Waiting>>,
+}
+
+struct Kept {
+    sale: Arc<Sale>,
+    weight: u64,
+}
+
+impl Shelf {
+    fn take_down(&mut self, id: SaleId) -> Option<Arc<Sale>> {
+        let place = self.kept.iter().position(|kept| kept.sale.id() == id)?;
+        self.kept[place..].rotate_left(1);
+        self.kept.last().map(|kept| Arc::clone(&kept.sale))
+    }
+
+    /// Keeps the sale; those that leave for it, for the caller to free.
+    fn keep(&mut self, sale: Arc<Sale>) -> Vec<Kept> {
+        let weight = weight(&sale);
+        self.kept.push(Kept { sale, weight });
+        let mut total: u64 = self.kept.iter().map(|kept| kept.weight).sum();
+        let mut leaving = 0;
+        while total > limits::LOADED_WEIGHT_MAX && leaving + 1 < self.kept.len() {
+            total -= self.kept[leaving].weight;
+            leaving += 1;
+        }
+        self.kept.drain(..leaving).collect()
+    }
+}
+
+/// About the memory that a sale takes, in items and buyers.
+fn weight(sale: &Sale) -> u64 {
+    let buyers = sale.buyers.lock_each().map(|shard| shard.count() as u64);
+    limits::LOADED_SALE_WEIGHT + u64::from(sale.item_count()) + buyers.sum::<u64>()
+}
+
+struct Loader {
+    engine: Arc<Engine>,
+    shelf: Arc<Mutex<Shelf>>,
+    elsewhere: Option<Box<dyn SaleSource>>,
+}
+
+impl Loader {
+    fn run(&mut self, requested: &Receiver<EndedSale>) {
+        while let Ok(ended) = requested.recv() {
+            let loaded = self.load(&ended).map_err(|why| {
+                tracing::error!("sale {} cannot be loaded: {why}", ended.id);
+                NotLoaded::Unavailable
+            });
+            let mut shelf = self.shelf.lock();
+            let left = loaded
+                .as_ref()
+                .ok()
+                .map(|sale| shelf.keep(Arc::clone(sale)));
+            let waiting = shelf.waiting.remove(&ended.id).unwrap_or_default();
+            drop(shelf);
+            drop(left);
+            for waiting in waiting {
+                // Who has gone needs no answer.
+                let _ = waiting.send(loaded.clone());
+            }
+        }
+    }
+
+    /// From the sale's file; else from elsewhere.
+    fn load(&mut self, ended: &EndedSale) -> Result<Arc<Sale>, String> {
+        let journal = self.engine.journal();
+        let from_file = file::load(&**journal.disk(), journal.dir(), ended);
+        let (error, elsewhere) = match (from_file, &mut self.elsewhere) {
+            (Ok(sale), _) => return Ok(sale),
+            (Err(error), None) => return Err(error.to_string()),
+            (Err(error), Some(elsewhere)) => (error, elsewhere),
+        };
+        let mut folding = Folding::of(ended);
+        let read = elsewhere.read(ended, &mut |entry| folding.take(entry));
+        read.and_then(|()| folding.finish())
+            .map_err(|why| format!("{error}; and {why}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::record::{CatalogueKind, SaleTerms};
+    use crate::sale::catalogue::Catalogue;
+    use crate::types::Timestamp;
+
+    fn sale(id: u32, item_count: u32) -> Arc<Sale> {
+        let (sale, seed) = (SaleId(id), 1);
+        let terms = SaleTerms {
+            started_at: Timestamp(0),
+            ended_at: Timestamp(1),
+            max_items_per_user: 1,
+            hold_seconds: 0,
+            catalogue: CatalogueKind::Generated { seed, item_count },
+        };
+        let catalogue = Catalogue::Generated {
+            sale,
+            seed,
+            item_count,
+        };
+        Arc::new(Sale::new(sale, terms, catalogue))
+    }
+
+    fn ids(shelf: &Shelf) -> Vec<u32> {
+        shelf.kept.iter().map(|kept| kept.sale.id().0).collect()
+    }
+
+    #[test]
+    fn what_was_asked_for_last_stays_and_the_newest_in_any_case() {
+        let mut shelf = Shelf::default();
+        let third = (limits::LOADED_WEIGHT_MAX / 3 - limits::LOADED_SALE_WEIGHT) as u32;
+        for id in 1..=3 {
+            assert!(shelf.keep(sale(id, third)).is_empty());
+        }
+        assert!(shelf.take_down(SaleId(1)).is_some());
+        assert!(shelf.take_down(SaleId(9)).is_none());
+        assert_eq!(ids(&shelf), [2, 3, 1]);
+        assert_eq!(shelf.keep(sale(4, third)).len(), 1);
+        assert_eq!(ids(&shelf), [3, 1, 4]);
+        let all = limits::LOADED_WEIGHT_MAX as u32;
+        assert_eq!(shelf.keep(sale(5, all)).len(), 3);
+        assert_eq!(ids(&shelf), [5]);
+    }
+}

@@ -1,0 +1,222 @@
+//! The thread that tidies up behind the sale: writes snapshots, lets ended sales leave memory, and
+//! removes files that nobody needs any more. It alone writes and removes files of sales.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use super::ended::EndedSale;
+use super::engine::Engine;
+use super::file;
+use super::sale::Sale;
+use super::snapshotting::write_snapshot;
+use crate::journal::sale_file::{self, SaleFile};
+use crate::journal::segment;
+use crate::journal::{self, JournalError, snapshot};
+use crate::limits;
+use crate::types::{Lsn, Timestamp};
+
+/// What is kept, and for how long.
+pub struct Housekeeping {
+    /// How long a sale stays in memory after it was closed, in seconds.
+    pub keep_ended_seconds: u32,
+    /// The last record that all have who follow the journal.
+    pub followed: Box<dyn Fn() -> Lsn + Send>,
+    /// What is removed; nothing without.
+    pub retention: Option<Retention>,
+}
+
+/// Which files may go.
+#[derive(Clone, Copy, Debug)]
+pub struct Retention {
+    /// How long a segment stays in any case, in seconds.
+    pub segment_seconds: u32,
+    /// How long the file of an ended sale stays, in seconds; `None` for ever, because nobody else has
+    /// what is in it.
+    pub sale_seconds: Option<u32>,
+}
+
+/// The thread.
+pub struct Housekeeper {
+    thread: JoinHandle<()>,
+}
+
+impl Housekeeper {
+    /// Starts the thread; it ends when the journal is closed. What fails is logged and tried again
+    /// later: until then there is more in memory or on the disk than need be, and nothing less.
+    ///
+    /// # Errors
+    /// The thread cannot be started.
+    pub fn start(engine: Arc<Engine>, housekeeping: Housekeeping) -> std::io::Result<Self> {
+        let run = move || {
+            let mut keeper = Keeper {
+                engine: &engine,
+                housekeeping,
+                leaving: Vec::new(),
+            };
+            let mut wanted = limits::SNAPSHOT_EVERY_BYTES;
+            let mut patience = Duration::ZERO;
+            while let Some(sealed) = engine.journal().wait_until_sealed(wanted, patience) {
+                patience = Duration::from_secs(limits::HOUSEKEEPING_SECONDS);
+                if sealed >= wanted {
+                    wanted = sealed + limits::SNAPSHOT_EVERY_BYTES;
+                    or_later("no snapshot", keeper.snapshot());
+                }
+                if or_later("ended sales stay in memory", keeper.put_sales_away()) == Some(true) {
+                    patience = Duration::ZERO;
+                }
+                or_later("old files are kept", keeper.remove_old());
+            }
+        };
+        Ok(Self {
+            thread: Builder::new().name("housekeeping".into()).spawn(run)?,
+        })
+    }
+
+    /// Waits for the thread's end, after the journal was closed.
+    pub fn join(self) {
+        let _ = self.thread.join();
+    }
+}
+
+fn or_later<T>(what: &str, done: Result<T, JournalError>) -> Option<T> {
+    done.inspect_err(|error| tracing::warn!("{what}: {error}; trying again later"))
+        .ok()
+}
+
+struct Keeper<'a> {
+    engine: &'a Engine,
+    housekeeping: Housekeeping,
+    /// Sales that have left, but that somebody still looks at: they are freed here and not by a worker,
+    /// whom that would keep from answering.
+    leaving: Vec<Arc<Sale>>,
+}
+
+impl Keeper<'_> {
+    fn snapshot(&self) -> Result<(), JournalError> {
+        let (engine, journal) = (self.engine, self.engine.journal());
+        let (disk, until) = (&**journal.disk(), journal.durable());
+        write_snapshot(disk, journal.dir(), until, &*engine.clock, &*engine.entropy)?;
+        tracing::info!(lsn = until.0, "snapshot written");
+        Ok(())
+    }
+
+    /// Whether there may be more.
+    fn put_sales_away(&mut self) -> Result<bool, JournalError> {
+        let followed = (self.housekeeping.followed)();
+        let left = self
+            .engine
+            .put_ended_away(self.housekeeping.keep_ended_seconds, followed)?;
+        if !left.is_empty() {
+            tracing::info!(sales = left.len(), "ended sales have left memory");
+        }
+        let more = left.len() == limits::PUT_AWAY_SALES_MAX;
+        self.leaving.extend(left);
+        self.leaving.retain(|sale| Arc::strong_count(sale) > 1);
+        Ok(more)
+    }
+
+    /// Removes the segments and the files of sales that are old enough, that a snapshot or a database
+    /// stands for, and that nobody is still to read.
+    fn remove_old(&self) -> Result<(), JournalError> {
+        let Some(retention) = self.housekeeping.retention else {
+            return Ok(());
+        };
+        let (journal, followed) = (self.engine.journal(), (self.housekeeping.followed)());
+        let (disk, dir) = (&**journal.disk(), journal.dir());
+        let now = self.engine.now();
+        if let Some(covered) = snapshot::newest(disk, dir)? {
+            let before = seconds_before(now, retention.segment_seconds);
+            let removed = journal::trim(disk, dir, covered.min(followed), before)?;
+            if removed > 0 {
+                tracing::info!(removed, "segments that are no longer needed removed");
+            }
+        }
+        if let Some(seconds) = retention.sale_seconds {
+            let before = seconds_before(now, seconds);
+            let removed = self.engine.remove_sale_files(followed, before)?;
+            if removed > 0 {
+                tracing::info!(removed, "files of sales that the database has removed");
+            }
+        }
+        Ok(())
+    }
+}
+
+fn seconds_before(now: Timestamp, seconds: u32) -> Timestamp {
+    Timestamp(now.0 - i64::from(seconds) * 1_000_000)
+}
+
+impl Engine {
+    /// Lets the sales leave memory that were closed at least `keep_seconds` ago, whose end has come, and
+    /// whose closing is durable and among what everybody has `followed`: the oldest of them, at most
+    /// [`limits::PUT_AWAY_SALES_MAX`]. Which those are. Each has its file before it leaves. Only one
+    /// thread may call this at a time.
+    ///
+    /// # Errors
+    /// A file cannot be written. None has left.
+    pub fn put_ended_away(
+        &self,
+        keep_seconds: u32,
+        followed: Lsn,
+    ) -> Result<Vec<Arc<Sale>>, JournalError> {
+        let (journal, now) = (self.journal(), self.now());
+        let (disk, dir) = (&**journal.disk(), journal.dir());
+        let settled = followed.min(journal.durable());
+        let before = seconds_before(now, keep_seconds);
+        let may_leave = |sale: &Sale| {
+            let closing = sale.closing();
+            sale.terms.ended_at <= now
+                && closing.is_some_and(|it| it.lsn <= settled && it.at <= before)
+        };
+        let mut leaving = {
+            // Whoever is closing one of them has come to the end of it.
+            let _one_at_a_time = self.administration.lock();
+            self.sales()
+        };
+        leaving.retain(|sale| may_leave(sale));
+        if leaving.is_empty() {
+            return Ok(leaving);
+        }
+        // A file must not outlive records that it stands for, also where commits are not synced.
+        segment::sync(disk, dir, &segment::list_segments(disk, dir)?)?;
+        leaving.reverse();
+        leaving.truncate(limits::PUT_AWAY_SALES_MAX);
+        file::ensure_all(disk, dir, leaving.iter(), now, &*self.entropy)?;
+        self.let_go(&leaving);
+        Ok(leaving)
+    }
+
+    /// Takes the sales out of memory, except for what stays of them.
+    fn let_go(&self, sales: &[Arc<Sale>]) {
+        let _one_at_a_time = self.administration.lock();
+        let ended = sales.iter().filter_map(|sale| EndedSale::of(sale));
+        self.ended.write().extend(ended);
+        let leaves = |sale: &Sale| sales.binary_search_by_key(&sale.id, |it| it.id).is_ok();
+        self.set_registry(self.registry.load().without(leaves));
+    }
+
+    /// Removes the files of the sales that were closed before `before` by a record that everybody has
+    /// `followed`, a database among them; how many. Only one thread may call this at a time.
+    ///
+    /// # Errors
+    /// An error of the operating system. What was removed until then is gone.
+    pub fn remove_sale_files(
+        &self,
+        followed: Lsn,
+        before: Timestamp,
+    ) -> Result<usize, JournalError> {
+        let (disk, dir): (_, &Path) = (&**self.journal.disk(), self.journal.dir());
+        let there = sale_file::list(disk, dir)?;
+        let old: Vec<SaleFile> = {
+            let ended = self.ended.read();
+            let is_old =
+                |sale: &&EndedSale| sale.closing.lsn <= followed && sale.closing.at < before;
+            let files = ended.oldest_first().filter(is_old).map(EndedSale::file);
+            files.filter(|file| there.contains(file)).collect()
+        };
+        sale_file::remove(disk, dir, &old)?;
+        Ok(old.len())
+    }
+}

@@ -1,0 +1,110 @@
+//! A state written down as the fewest records that lead to it.
+
+use super::buyers::{Buyer, CheckoutEnd};
+use super::catalogue::{Catalogue, ExplicitItems};
+use super::sale::Sale;
+use super::state::State;
+use crate::journal::JournalError;
+use crate::journal::record::{Items, Lines, NewItem, Record};
+use crate::limits;
+use crate::types::{ItemIndex, SaleId, Timestamp};
+
+/// Takes a record and, where it is known, its time.
+pub type Visit<'a> = &'a mut dyn FnMut(Option<Timestamp>, &Record<'_>) -> Result<(), JournalError>;
+
+fn visit_items(sale: SaleId, items: &ExplicitItems, visit: Visit<'_>) -> Result<(), JournalError> {
+    for first in (0..items.count()).step_by(limits::ITEMS_PER_RECORD_MAX) {
+        let piece = items.iter_from(first).take(limits::ITEMS_PER_RECORD_MAX);
+        let piece: Vec<NewItem<'_>> = piece.collect();
+        let items = Items::Slice(&piece);
+        let first = ItemIndex(first as u32);
+        visit(None, &Record::SaleItems { sale, first, items })?;
+    }
+    Ok(())
+}
+
+fn visit_buyer(sale: SaleId, buyer: &Buyer, visit: Visit<'_>) -> Result<(), JournalError> {
+    let user = &*buyer.user;
+    for closed in &buyer.closed {
+        let (secret, at) = (closed.secret, Some(closed.at));
+        match &closed.end {
+            CheckoutEnd::Expired => visit(at, &Record::Expired { sale, secret, user })?,
+            CheckoutEnd::Processed { key, result } => {
+                let lines = Lines::Slice(&result.lines);
+                let key = key.as_deref();
+                let purchase = Record::Purchase {
+                    sale,
+                    secret,
+                    user,
+                    key,
+                    lines,
+                };
+                visit(at, &purchase)?;
+            }
+        }
+    }
+    let Some(open) = &buyer.open else {
+        return Ok(());
+    };
+    for (place, &(item, quantity)) in open.lines.iter().enumerate() {
+        let checkout = Record::Checkout {
+            sale,
+            secret: open.secret,
+            user,
+            item,
+            quantity,
+            hold_until: open.hold_until(),
+            opens: place == 0,
+        };
+        visit(Some(open.opened_at), &checkout)?;
+    }
+    Ok(())
+}
+
+impl State {
+    /// Hands the records that lead to this state to `visit`, in the order of the sales, with their times
+    /// where those are known. Exact only while nobody decides.
+    ///
+    /// # Errors
+    /// The visitor's own.
+    pub fn visit_records(&self, visit: Visit<'_>) -> Result<(), JournalError> {
+        let mut ended = self.ended().oldest_first().peekable();
+        for sale in self.sales() {
+            while let Some(ended) = ended.next_if(|ended| ended.id < sale.id()) {
+                visit(Some(ended.closing.at), &ended.record())?;
+            }
+            sale.visit_records(visit)?;
+        }
+        for ended in ended {
+            visit(Some(ended.closing.at), &ended.record())?;
+        }
+        // The record that makes them a sale may follow.
+        for (&sale, items) in self.announced() {
+            visit_items(sale, items, visit)?;
+        }
+        Ok(())
+    }
+}
+
+impl Sale {
+    /// Hands the records that lead to this sale to `visit`, as [`State::visit_records`] does.
+    ///
+    /// # Errors
+    /// The visitor's own.
+    pub fn visit_records(&self, visit: Visit<'_>) -> Result<(), JournalError> {
+        if let Catalogue::Explicit(items) = &self.catalogue {
+            visit_items(self.id, items, visit)?;
+        }
+        let (sale, terms) = (self.id, self.terms);
+        visit(None, &Record::SaleCreated { sale, terms })?;
+        for mut shard in self.buyers.lock_each() {
+            for (_, buyer) in shard.iter_mut() {
+                visit_buyer(sale, buyer, visit)?;
+            }
+        }
+        match self.closing() {
+            Some(closing) => visit(Some(closing.at), &Record::SaleClosed { sale }),
+            None => Ok(()),
+        }
+    }
+}

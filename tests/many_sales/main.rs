@@ -1,0 +1,179 @@
+//! Thousands of sales in the past: the server holds a summary of each, however much was sold. What it took
+//! is printed and not judged: `cargo nextest run --test many_sales --no-capture`.
+
+#[path = "../blackbox/client.rs"]
+mod client;
+#[path = "../blackbox/server.rs"]
+mod server;
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use flashsale::env::{Clock, ManualClock, OsEntropy, RealDisk, SystemClock};
+use flashsale::journal::{Durability, Opening, Options, Tools, snapshot};
+use flashsale::sale::{
+    CheckoutOutcome, CheckoutRequest, Engine, EngineOptions, NewCatalogue, NewSale, Recovered,
+    write_snapshot,
+};
+use flashsale::types::{ItemId, Lsn, Timestamp, UserId};
+
+use client::Client;
+use server::{Place, Server, wait_for};
+
+const SALES: u32 = 5_000;
+const ITEMS: u32 = 20;
+const BUYERS: u32 = 5;
+/// The past ends some time before now, so that a server goes on behind it.
+const PAST_SECONDS: u32 = 2 * SALES * 60;
+
+fn timed<T>(what: &str, work: impl FnOnce() -> T) -> T {
+    let begin = Instant::now();
+    let done = work();
+    println!("{what}: {:?}", begin.elapsed());
+    done
+}
+
+fn open(dir: &Path, clock: &Arc<ManualClock>) -> Engine {
+    let opening = Opening::lock(Arc::new(RealDisk), dir).expect("nobody has it");
+    let recovered = Recovered::from_journal(&opening).expect("intact");
+    let options = Options {
+        durability: Durability::Os,
+        segment_bytes: 4 * 1024 * 1024,
+    };
+    let tools = Tools {
+        clock: clock.clone(),
+        entropy: Arc::new(OsEntropy),
+        fail_stop: Box::new(|error| panic!("{error}")),
+    };
+    let journal = opening.start(&recovered.replayed, &options, tools);
+    Engine::new(
+        recovered.state,
+        Arc::new(journal.expect("room")),
+        clock.clone(),
+        Arc::new(OsEntropy),
+        EngineOptions::default(),
+    )
+}
+
+fn sell(engine: &Engine, now: Timestamp) {
+    let new = NewSale {
+        started_at: now,
+        ended_at: now.plus_seconds(60),
+        max_items_per_user: 10,
+        hold_seconds: 0,
+        catalogue: NewCatalogue::Generated {
+            item_count: ITEMS,
+            seed: 7,
+        },
+    };
+    let sale = engine
+        .create_sale(&new)
+        .expect("it is allowed")
+        .outcome
+        .id();
+    for buyer in 0..BUYERS {
+        let (user, item) = (format!("user-{buyer}"), format!("ITM-{sale}-{buyer}"));
+        let request = CheckoutRequest {
+            user: UserId::new(&user).expect("an id"),
+            item: ItemId::new(&item).expect("an id"),
+            quantity: 1,
+            sale: None,
+        };
+        let CheckoutOutcome::Accepted { code, .. } = engine.checkout(&request).outcome else {
+            panic!("there is enough");
+        };
+        let _ = engine.purchase(code, None);
+    }
+}
+
+fn fill(engine: &Engine, clock: &ManualClock) {
+    for _ in 0..SALES {
+        sell(engine, clock.now());
+        clock.advance_us(60_000_000);
+        engine.close_ended();
+        let last = Lsn(engine.journal().status().appended_lsn);
+        engine.journal().wait(last).expect("the disk works");
+    }
+}
+
+/// Figures of `/health`.
+fn look(client: &mut Client, name: &str) -> u64 {
+    let health = client.get("/health").ok().json();
+    let figure = name.split('.').fold(&health, |value, key| &value[key]);
+    figure.as_u64().expect("a number")
+}
+
+fn page(client: &mut Client, target: &str) -> Vec<serde_json::Value> {
+    let list = client.get(target).ok().json();
+    list.as_array().expect("a list").clone()
+}
+
+#[test]
+fn thousands_of_ended_sales_are_summaries() {
+    let place = Place::new(&[]);
+    let dir = place.journal_dir();
+    let now = SystemClock::new().now();
+    let begin = Timestamp(now.0 - i64::from(PAST_SECONDS) * 1_000_000);
+    let clock = Arc::new(ManualClock::at(begin));
+    let engine = open(&dir, &clock);
+    timed("5,000 sales held", || fill(&engine, &clock));
+    let last = engine.journal().durable();
+    engine.journal().close();
+    drop(engine);
+
+    let server = timed("start from the journal alone", || Server::start_in(place));
+    let mut client = server.client();
+    println!(
+        "resident with all in memory: {} bytes",
+        look(&mut client, "memory.alloc")
+    );
+    timed("put away", || {
+        let mut archived = 0;
+        while archived < u64::from(SALES) {
+            archived = wait_for("more sales to leave memory", || {
+                Some(look(&mut client, "sales.archived")).filter(|now| *now > archived)
+            });
+        }
+    });
+    assert_eq!(look(&mut client, "sales.in_memory"), 1);
+    println!(
+        "resident without: {} bytes",
+        look(&mut client, "memory.alloc")
+    );
+    drop(client);
+    let place = server.stop();
+
+    timed("snapshot", || {
+        write_snapshot(&RealDisk, &dir, last, &*clock, &OsEntropy).expect("writable");
+    });
+    let path = snapshot::path_of(&dir, last);
+    let bytes = fs::metadata(path).expect("it was written").len();
+    println!("bytes of the snapshot: {bytes}");
+    assert!(bytes < 100 * u64::from(SALES) + 8 * 1024);
+
+    let server = timed("start from the snapshot", || Server::start_in(place));
+    let mut client = server.client();
+    println!("resident: {} bytes", look(&mut client, "memory.alloc"));
+    let sales = timed("GET /sales?limit=1000", || {
+        page(&mut client, "/sales?limit=1000")
+    });
+    assert_eq!(sales.len(), 1000);
+    let target = format!("/sales?limit=100&cursor={}", SALES / 2);
+    let sales = timed("a page of the middle", || page(&mut client, &target));
+    assert_eq!(sales[0]["id"], (SALES / 2 - 1).to_string());
+    assert_eq!(sales[99]["items_sold"], BUYERS);
+    let target = format!("/sales/{}/items", SALES / 2);
+    let items = timed("GET /sales/{id}/items, loaded", || {
+        page(&mut client, &target)
+    });
+    assert_eq!(items.len(), ITEMS as usize);
+    let again = timed("the same, kept", || page(&mut client, &target));
+    assert_eq!(items, again);
+    assert_eq!(look(&mut client, "sales.loaded"), 1);
+    drop(client);
+    let place = server.stop();
+    let said = timed("journal verify", || place.report(&["journal", "verify"]));
+    assert!(said.contains("5000 files of ended sales: intact"), "{said}");
+}
