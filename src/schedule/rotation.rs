@@ -66,14 +66,7 @@ impl Rotation {
     }
 
     fn ensure(&self, engine: &Engine, at: Timestamp) -> Result<Option<Lsn>, CreateError> {
-        let sales = engine.sales();
-        let own = sales.iter().map(|sale| sale.terms());
-        let own = own.filter(|terms| self.is_own(terms));
-        let spans = own.map(|terms| Span {
-            start: terms.started_at,
-            end: terms.ended_at,
-        });
-        let Some(Span { start, end }) = self.missing(at, spans) else {
+        let Some(Span { start, end }) = self.missing_of(engine, at) else {
             return Ok(None);
         };
         let decision = engine.create_sale(&NewSale {
@@ -89,6 +82,20 @@ impl Rotation {
         let sale = decision.outcome;
         tracing::info!(sale = %sale.id(), from = %start, until = %end, "sale created");
         Ok(decision.lsn)
+    }
+
+    fn missing_of(&self, engine: &Engine, at: Timestamp) -> Option<Span> {
+        let sales = engine.sales();
+        // One that was closed before its end may have left memory.
+        let ended = engine.ended();
+        let in_memory = sales.iter().map(|sale| sale.terms());
+        let all = in_memory.chain(ended.newest_first().map(|sale| &sale.terms));
+        let own = all.filter(|terms| self.is_own(terms));
+        let spans = own.map(|terms| Span {
+            start: terms.started_at,
+            end: terms.ended_at,
+        });
+        self.missing(at, spans)
     }
 
     /// The span that is to be sold in around `at`, unless one of `own` covers it already: the interval,
