@@ -99,7 +99,8 @@ impl Engine {
     }
 
     /// Closes the sales whose end has come by the wall clock, in the order of their ends; how many
-    /// those are. What a hold had given back before the end of its sale is given back first.
+    /// those are. What holds had given back before the end of a sale is given back first; where that
+    /// cannot be recorded at the moment, the sale is not closed yet.
     pub fn close_ended(&self) -> usize {
         let (now, steady) = (self.now(), self.clock.steady());
         let mut ended = self.open_sales();
@@ -107,9 +108,10 @@ impl Engine {
         ended.sort_by_key(|sale| (sale.terms.ended_at, sale.id));
         let close = |sale: &Arc<Sale>| {
             // When it ended, by the steady clock.
-            let ago_us = now.0 - sale.terms.ended_at.0;
-            self.release_expired_until(Timestamp(steady.0 - ago_us));
-            matches!(self.close_sale(sale.id()), Some(Some(_)))
+            let end = Timestamp(steady.0 - (now.0 - sale.terms.ended_at.0));
+            self.release_expired_until(end);
+            let all_released = sale.next_expiry().is_none_or(|next| next > end);
+            all_released && matches!(self.close_sale(sale.id()), Some(Some(_)))
         };
         ended.iter().filter(|sale| close(sale)).count()
     }

@@ -13,6 +13,8 @@ use crate::types::{SaleId, Timestamp};
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// The shortest, so that nothing turns into a busy loop.
 const LOOK_EVERY_MIN: Duration = Duration::from_millis(1);
+/// How long it may take to read both clocks, in microseconds.
+const READ_US_MAX: i64 = 100_000;
 
 /// Everything that is due some time.
 pub struct Agenda {
@@ -137,8 +139,10 @@ impl Agenda {
     /// Notes what has become due by the wall clock.
     fn read_calendar(&mut self) {
         let clock = self.engine.clock();
-        let (now, steady) = (clock.now(), clock.steady());
-        let jump_us = self.jumps.look(now, steady);
+        let (steady, now, after) = (clock.steady(), clock.now(), clock.steady());
+        // A thread that is stopped between two clocks must not take the time for a jump.
+        let together = after.0 - steady.0 < READ_US_MAX;
+        let jump_us = together.then(|| self.jumps.look(now, steady)).flatten();
         if let Some(jump_us) = jump_us {
             let seconds = jump_us / 1_000_000;
             tracing::warn!(seconds, %now, "the wall clock has jumped; no sale is closed until it goes on evenly");
@@ -181,7 +185,7 @@ impl Agenda {
     fn how_far(&self) -> Done {
         let steady = self.engine.clock().steady();
         let is_due = self.engine.next_expiry().is_some_and(|next| next <= steady);
-        if is_due || self.pending.close {
+        if is_due || self.pending.close && !self.jumps.is_in_doubt() {
             Done::Partly
         } else {
             Done::Wholly

@@ -136,6 +136,22 @@ fn a_sale_that_was_closed_early_is_not_opened_again() {
 }
 
 #[test]
+fn nor_one_of_which_only_a_snapshot_knows() {
+    let world = World::start(10, rotation(3600, 0));
+    assert!(world.engine.close_sale(SaleId(1)).flatten().is_some());
+    world.snapshot();
+    let mut world = world.restart_after(60, true);
+    assert!(
+        world.engine.sale(SaleId(1)).is_none(),
+        "it is not in memory"
+    );
+    world.pass(60);
+    assert_eq!(world.active(), None);
+    world.pass(3600);
+    assert_eq!(world.active(), Some(SaleId(2)));
+}
+
+#[test]
 fn an_added_sale_lives_beside_the_rotation() {
     let mut world = World::start(10, rotation(3600, 0));
     let added = world.add_sale(60, 120, 0);

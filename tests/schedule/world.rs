@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use flashsale::env::{Disk, ManualClock, SimulatedDisk};
+use flashsale::env::{Disk, ManualClock, SeededEntropy, SimulatedDisk};
 use flashsale::journal::{self, Record};
 use flashsale::sale::{
     CatalogueKind, CheckoutOutcome, CheckoutRequest, Engine, NewCatalogue, NewSale,
-    PurchaseOutcome, Sale, SaleTerms, State,
+    PurchaseOutcome, Sale, SaleTerms, State, write_snapshot,
 };
 use flashsale::schedule::{Agenda, Rotation};
 use flashsale::types::{CheckoutCode, ItemId, Lsn, SaleId, Timestamp, UserId};
@@ -95,6 +95,15 @@ impl World {
             survived
         };
         Self::open(disk, Arc::new(ManualClock::at(wall)), rotation, opened + 1)
+    }
+
+    /// Writes a snapshot, in which sales that were closed are only mentioned.
+    pub fn snapshot(&self) {
+        let journal = self.engine.journal();
+        journal.flush().expect("the disk works");
+        let entropy = SeededEntropy::new(self.opened);
+        write_snapshot(&self.disk, dir(), journal.durable(), &*self.clock, &entropy)
+            .expect("the disk works");
     }
 
     /// Lets time pass, with a look at the end of it only.
