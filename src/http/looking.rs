@@ -193,7 +193,8 @@ fn write_item(item: &ItemView, out: &mut Vec<u8>) {
         out.extend_from_slice(key.as_bytes());
         write_string(text, out);
     }
-    out.extend_from_slice(if item.remaining == 0 {
+    // What others hold is not to be had, and not sold either.
+    out.extend_from_slice(if item.sold == item.stock {
         b",\"sold\":true"
     } else {
         b",\"sold\":false"
@@ -267,5 +268,14 @@ mod tests {
         write_item(&item, &mut out);
         let expected = r#"{"id":"a\"","name":"\n","image_url":"/images/a.svg","sold":true,"stock":2,"remaining":0}"#;
         assert_eq!(String::from_utf8(out).expect("UTF-8"), expected);
+
+        let mut out = Vec::new();
+        let held = ItemView { sold: 1, ..item };
+        write_item(&held, &mut out);
+        let text = String::from_utf8(out).expect("UTF-8");
+        assert!(
+            text.contains(r#""sold":false,"stock":2,"remaining":0"#),
+            "{text}"
+        );
     }
 }
