@@ -19,7 +19,7 @@ use crate::types::SaleId;
 pub(super) struct Audience {
     feeds: Arc<Feeds>,
     telemetry: Arc<WorkerTelemetry>,
-    viewers_max: usize,
+    viewers_max: Cell<usize>,
     stages: RefCell<HashMap<SaleId, Rc<Stage>>>,
     present: Cell<usize>,
     /// Viewers who ever came.
@@ -27,6 +27,11 @@ pub(super) struct Audience {
 }
 
 impl Audience {
+    /// Takes at most so many from now on.
+    pub(super) fn limit(&self, viewers_max: usize) {
+        self.viewers_max.set(viewers_max);
+    }
+
     /// An audience of at most `viewers_max`.
     pub(super) fn new(
         feeds: Arc<Feeds>,
@@ -36,7 +41,7 @@ impl Audience {
         Rc::new(Self {
             feeds,
             telemetry,
-            viewers_max,
+            viewers_max: Cell::new(viewers_max),
             stages: RefCell::default(),
             present: Cell::new(0),
             came: Cell::new(0),
@@ -45,7 +50,7 @@ impl Audience {
 
     /// Takes in one more viewer of `sale`, unless there are too many. Called inside the worker's runtime.
     pub(super) fn admit(self: &Rc<Self>, sale: &Arc<Sale>) -> Option<Viewer> {
-        if self.present.get() >= self.viewers_max {
+        if self.present.get() >= self.viewers_max.get() {
             return None;
         }
         let mut stages = self.stages.borrow_mut();

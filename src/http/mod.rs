@@ -246,6 +246,12 @@ impl Api {
         self.audience.send_home();
     }
 
+    /// Says how many connections the worker may have; a quarter of them is left to buyers.
+    pub fn set_connections_max(&self, connections_max: usize) {
+        let viewers_max = VIEWERS_PER_WORKER_MAX.min(connections_max / 4 * 3);
+        self.audience.limit(viewers_max);
+    }
+
     /// The figures of this worker.
     #[must_use]
     pub fn telemetry(&self) -> &WorkerTelemetry {

@@ -57,6 +57,7 @@ pub(super) fn run(
             connections_max,
         };
         let (api, connections) = (Rc::clone(&door.api), Rc::clone(&door.connections));
+        api.set_connections_max(connections_max);
         let (driven, ticking) = (Rc::clone(&api), Rc::clone(&connections));
         spawn_local(async move { driven.drive().await });
         spawn_local(async move { ticking.keep_ticking().await });

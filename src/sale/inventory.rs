@@ -57,7 +57,7 @@ enum SlotRef<'a> {
     Pool(&'a Pool),
 }
 
-/// One lane's part of the totals; `held` may wrap below zero, the sum of all does not.
+/// One lane's part of the totals; `held` may wrap below zero, the sum of all does not while nothing moves.
 #[derive(Default)]
 struct Totals {
     sold: AtomicU64,
@@ -244,8 +244,13 @@ impl Inventory {
             parts.fold(0_u64, u64::wrapping_add)
         };
         let (sold, held) = (sum(|totals| &totals.sold), sum(|totals| &totals.held));
+        // A unit that comes from one lane and goes back to another while the lanes are read may be missing
+        // from the sum, or be in it twice.
+        let sold = sold.min(self.total);
+        let held = held.cast_signed().max(0).cast_unsigned();
+        let held = held.min(self.total - sold);
         Units {
-            free: self.total.wrapping_sub(sold).wrapping_sub(held),
+            free: self.total - sold - held,
             held,
             sold,
         }

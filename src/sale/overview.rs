@@ -77,9 +77,12 @@ impl Engine {
         let (registry, ended) = (self.registry.load(), self.ended.read());
         let in_memory = registry.all().iter().rev();
         let in_memory = in_memory.filter(|sale| sale.id() < before);
+        // Of thousands of ended sales none is on, or to come.
+        let may_have_ended = status.is_none_or(|wanted| wanted == SaleStatus::Ended);
+        let ended = may_have_ended.then(|| ended.newest_before(before));
         let newest_first = NewestFirst {
             in_memory: in_memory.map(|sale| Overview::of(sale, now)).peekable(),
-            ended: ended.newest_before(before).map(Overview::from).peekable(),
+            ended: ended.into_iter().flatten().map(Overview::from).peekable(),
         };
         newest_first
             .filter(|sale| status.is_none_or(|wanted| sale.status == wanted))

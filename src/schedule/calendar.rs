@@ -1,6 +1,6 @@
 //! What is due when by the wall clock.
 
-use super::rotation::Rotation;
+use super::rotation::{Rotation, is_of_rotation};
 use crate::sale::Engine;
 use crate::types::{SaleId, Timestamp};
 use crate::wheel::Wheel;
@@ -34,6 +34,12 @@ impl Calendar {
                 events.arm(terms.started_at, Event::Opens(sale.id()));
             }
             events.arm(terms.ended_at, Event::Closes);
+        }
+        // Also behind a sale that was closed before its end, which may have left memory.
+        let (sales, ended) = (engine.sales(), engine.ended());
+        let in_memory = sales.iter().map(|sale| sale.terms());
+        let all = in_memory.chain(ended.newest_first().map(|sale| &sale.terms));
+        for terms in all.filter(|terms| is_of_rotation(terms) && terms.ended_at > looked_until) {
             events.arm(rotation.turn_before(terms.ended_at), Event::Rotates);
         }
         events.arm(rotation.next_turn(looked_until.min(now)), Event::Rotates);

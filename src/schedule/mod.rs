@@ -18,5 +18,5 @@ mod rotation;
 mod scheduler;
 
 pub use agenda::{Agenda, CatchUpError};
-pub use rotation::Rotation;
+pub use rotation::{ADDED_SEED, Rotation};
 pub use scheduler::Scheduler;

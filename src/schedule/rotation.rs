@@ -3,6 +3,10 @@
 use crate::sale::{CatalogueKind, CreateError, Engine, NewCatalogue, NewSale, SaleTerms};
 use crate::types::{Lsn, Timestamp};
 
+/// This bit of a generated sale's seed says that somebody added the sale: the rotation goes on as if it
+/// were not there.
+pub const ADDED_SEED: u64 = 1 << 63;
+
 /// How long before its start a sale is prepared, at most.
 const AHEAD_US_MAX: i64 = 5_000_000;
 
@@ -90,7 +94,7 @@ impl Rotation {
         let ended = engine.ended();
         let in_memory = sales.iter().map(|sale| sale.terms());
         let all = in_memory.chain(ended.newest_first().map(|sale| &sale.terms));
-        let own = all.filter(|terms| self.is_own(terms));
+        let own = all.filter(|terms| is_of_rotation(terms));
         let spans = own.map(|terms| Span {
             start: terms.started_at,
             end: terms.ended_at,
@@ -118,21 +122,14 @@ impl Rotation {
         Some(span)
     }
 
-    /// Whether a sale is of this rotation, and not one that somebody added: by its seed, or, where that
-    /// was changed, by its times.
-    fn is_own(&self, terms: &SaleTerms) -> bool {
-        let CatalogueKind::Generated { seed, .. } = terms.catalogue else {
-            return false;
-        };
-        let start = terms.started_at;
-        let fills_interval = self.start_of(start) == start
-            && start.plus_seconds(self.interval_seconds) == terms.ended_at;
-        seed == self.seed_of(start) || fills_interval
-    }
-
     fn seed_of(&self, start: Timestamp) -> u64 {
-        self.seed ^ start.seconds().cast_unsigned()
+        (self.seed ^ start.seconds().cast_unsigned()) & !ADDED_SEED
     }
+}
+
+/// Whether a sale is of a rotation, whatever its interval and seed were, and not one that somebody added.
+pub(super) fn is_of_rotation(terms: &SaleTerms) -> bool {
+    matches!(terms.catalogue, CatalogueKind::Generated { seed, .. } if seed & ADDED_SEED == 0)
 }
 
 #[cfg(test)]

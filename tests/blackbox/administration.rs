@@ -131,14 +131,14 @@ fn with_a_token_everybody_needs_it() {
 }
 
 #[test]
-fn whoever_fails_too_often_is_locked_out() {
+fn whoever_fails_too_often_has_to_wait() {
     let (server, mut client) = guarded();
-    let right = bearer(TOKEN);
     for attempt in 0..AUTHENTICATION_FAILURES_MAX {
         let wrong = bearer(&format!("not-the-token-{attempt}"));
         unauthorized(client.send("POST", "/admin/sales", &[("Authorization", &wrong)], b""));
     }
-    for header in [("Authorization", &*right), ("Accept", "*/*")] {
+    let wrong = bearer("not-the-token-either");
+    for header in [("Authorization", &*wrong), ("Accept", "*/*")] {
         // Over another connection, and so perhaps by another worker.
         let answer = server
             .client()
@@ -147,14 +147,20 @@ fn whoever_fails_too_often_is_locked_out() {
         let seconds = answer.header("retry-after").map(str::parse::<u64>);
         assert!(matches!(seconds, Some(Ok(1..=60))), "{answer:?}");
     }
+    // Whoever knows the token is let in: behind a proxy everybody has the same address.
+    let right = bearer(TOKEN);
+    let known = [("Authorization", &*right)];
+    client
+        .send("POST", "/admin/sales/1/close", &known, b"")
+        .ok();
     // Buyers at the same address are not concerned, and other paths stay what they are.
-    client.checkout("ada", "ITM-1-0").ok();
+    client.get("/sales/1").ok();
     client.get("/admin/nowhere").refused(404, "not_found", "");
     client
         .get("/admin/sales")
         .refused(405, "method_not_allowed", "");
     let log = server.log();
-    assert_eq!(log.matches("locked out").count(), 1, "{log}");
+    assert_eq!(log.matches("wrong too often").count(), 1, "{log}");
     assert!(!log.contains("not-the-token"), "{log}");
 }
 

@@ -1,5 +1,8 @@
 //! Sales that end, and those that follow them.
 
+use serde_json::json;
+
+use crate::admin::{create, in_seconds};
 use crate::client::Client;
 use crate::server::{Server, wait_for};
 
@@ -99,4 +102,21 @@ fn sales_follow_each_other_without_a_gap() {
     let ended = client.get("/sales?status=ended&limit=1").ok();
     assert_eq!(ended.json().as_array().map(Vec::len), Some(1));
     assert!(ended.header("link").is_some(), "there is another one");
+}
+
+#[test]
+fn a_sale_that_was_added_does_not_stand_in_for_the_next_one() {
+    let (_server, mut client) = short_sales();
+    let sale = json!({"total_items": 3, "ended_at": in_seconds(86_400)});
+    let added = create(&mut client, &sale);
+    let added: u32 = added.parse().expect("a number");
+    // It is the rotation that goes on: sale after sale begins, on the boundaries.
+    wait_for("two sales after it", || {
+        let (active, _) = client.active_sale();
+        (active.parse::<u32>().expect("a number") >= added + 2).then_some(())
+    });
+    assert_eq!(
+        client.get(&format!("/sales/{added}")).json()["active"],
+        true
+    );
 }

@@ -9,7 +9,7 @@ use flashsale::sale::{
     CatalogueKind, CheckoutOutcome, CheckoutRequest, Engine, NewCatalogue, NewSale,
     PurchaseOutcome, Sale, SaleTerms, State, write_snapshot,
 };
-use flashsale::schedule::{Agenda, Rotation};
+use flashsale::schedule::{ADDED_SEED, Agenda, Rotation};
 use flashsale::types::{CheckoutCode, ItemId, Lsn, SaleId, Timestamp, UserId};
 
 use crate::common::open_engine;
@@ -18,7 +18,7 @@ use crate::common::open_engine;
 pub const EIGHT: i64 = 1_700_000_000 / 86_400 * 86_400 + 8 * 3600;
 
 /// The seed of sales that somebody adds.
-const ADDED: u64 = 99;
+const ADDED: u64 = ADDED_SEED | 99;
 
 pub fn at(seconds: i64) -> Timestamp {
     Timestamp::from_seconds(EIGHT + seconds)

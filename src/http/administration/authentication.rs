@@ -2,9 +2,11 @@
 
 use std::net::IpAddr;
 
-use hyper::StatusCode;
-use hyper::header::{AUTHORIZATION, FORWARDED, HOST, HeaderMap, HeaderValue, ORIGIN};
+use hyper::header::{
+    AUTHORIZATION, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, VIA,
+};
 use hyper::http::uri::Authority;
+use hyper::{StatusCode, Version};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -37,28 +39,29 @@ impl Guard {
     pub(super) fn check(
         &self,
         peer: &Peer,
+        version: Version,
         headers: &HeaderMap,
         now_us: u64,
     ) -> Result<(), Problem> {
+        let Some(expected) = &self.token_digest else {
+            let is_local = peer.address().is_loopback() && comes_from_here(version, headers);
+            return if is_local { Ok(()) } else { Err(forbidden()) };
+        };
+        let given = digest(bearer_token(headers).unwrap_or_default());
+        // Whoever knows the token is let in whatever others do at the same address, which behind a proxy
+        // is everybody's.
+        if given.ct_eq(expected).into() {
+            return Ok(());
+        }
         let network = Network::of(peer.address());
         if let Some(seconds) = self.failures.locked_out_seconds(network, now_us) {
             return Err(too_many_failures(seconds));
         }
-        match &self.token_digest {
-            None if peer.address().is_loopback() && comes_from_here(headers) => Ok(()),
-            None => Err(forbidden()),
-            Some(expected) => {
-                let given = digest(bearer_token(headers).unwrap_or_default());
-                if given.ct_eq(expected).into() {
-                    return Ok(());
-                }
-                if self.failures.add(network, now_us) {
-                    let address = peer.address();
-                    tracing::warn!(%address, "locked out of /admin: the token was wrong too often");
-                }
-                Err(Problem::unauthorized())
-            }
+        if self.failures.add(network, now_us) {
+            let address = peer.address();
+            tracing::warn!(%address, "the token of /admin was wrong too often: not looked at for a while");
         }
+        Err(Problem::unauthorized())
     }
 }
 
@@ -79,18 +82,23 @@ fn bearer_token(headers: &HeaderMap) -> Option<&[u8]> {
 
 /// Whether a request over loopback was also made on this machine, and by no web page: a page has an
 /// `Origin` or, where a foreign name was made to lead here, a foreign `Host`; and what a proxy passes
-/// on was made somewhere else.
-fn comes_from_here(headers: &HeaderMap) -> bool {
+/// on, most of which say so or speak HTTP/1.0, was made somewhere else.
+fn comes_from_here(version: Version, headers: &HeaderMap) -> bool {
     let is_local = |host: &HeaderValue| {
         let authority: Option<Authority> = host.to_str().ok().and_then(|host| host.parse().ok());
         authority.is_some_and(|authority| {
             let name = authority.host().trim_matches(['[', ']']);
-            name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok()
+            let address: Option<IpAddr> = name.parse().ok();
+            name.eq_ignore_ascii_case("localhost")
+                || address.is_some_and(|address| address.to_canonical().is_loopback())
         })
     };
-    let is_relayed = [ORIGIN.as_str(), FORWARDED.as_str(), "x-forwarded-for"]
-        .iter()
-        .any(|name| headers.contains_key(*name));
+    let says_so = |name: &HeaderName| {
+        [ORIGIN, FORWARDED, VIA].contains(name)
+            || name.as_str() == "x-real-ip"
+            || name.as_str().starts_with("x-forwarded-")
+    };
+    let is_relayed = version < Version::HTTP_11 || headers.keys().any(says_so);
     !is_relayed && headers.get_all(HOST).iter().all(is_local)
 }
 
@@ -108,8 +116,6 @@ fn too_many_failures(seconds: u64) -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use hyper::header::HeaderName;
-
     use super::*;
     use crate::http::problem::Format;
     use crate::limits::AUTHENTICATION_FAILURES_MAX;
@@ -124,7 +130,7 @@ mod tests {
             map.append(name, HeaderValue::from_static(value));
         }
         let peer = Peer::new(address.parse().expect("an address"));
-        match guard.check(&peer, &map, 0) {
+        match guard.check(&peer, Version::HTTP_11, &map, 0) {
             Ok(()) => 200,
             Err(problem) => problem
                 .into_answer(Format::Plain)
@@ -163,6 +169,10 @@ mod tests {
             (("origin", "null"), 403),
             (("forwarded", "for=192.0.2.1"), 403),
             (("x-forwarded-for", "192.0.2.1"), 403),
+            (("x-forwarded-proto", "https"), 403),
+            (("x-real-ip", "192.0.2.1"), 403),
+            (("via", "1.1 proxy"), 403),
+            (("host", "192.0.2.1:8080"), 403),
             (("authorization", "Bearer x"), 200),
         ] {
             assert_eq!(
@@ -171,6 +181,13 @@ mod tests {
                 "{header:?}"
             );
         }
+    }
+
+    #[test]
+    fn without_a_token_the_simplest_proxy_is_not_let_in() {
+        let (guard, peer) = (Guard::new(None), Peer::new([127, 0, 0, 1].into()));
+        let check = |version| guard.check(&peer, version, &HeaderMap::new(), 0).is_ok();
+        assert!(check(Version::HTTP_11) && !check(Version::HTTP_10));
     }
 
     #[test]
@@ -219,8 +236,9 @@ mod tests {
             assert_eq!(status(&guard, "192.0.2.1", &[]), 401);
         }
         assert_eq!(status(&guard, "192.0.2.1", &[]), 429);
-        assert_eq!(status(&guard, "192.0.2.1", &right), 429);
-        assert_eq!(status(&guard, "192.0.2.2", &right), 200);
+        assert_eq!(status(&guard, "192.0.2.2", &[]), 401);
+        // Behind a proxy everybody has the same address.
+        assert_eq!(status(&guard, "192.0.2.1", &right), 200);
     }
 
     #[test]

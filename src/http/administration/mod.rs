@@ -1,6 +1,6 @@
 //! Administration: `/admin/…`
 //!
-//! **Invariants.** Nothing of a request is looked at before its sender is let in. What blocks, or takes
+//! **Invariants.** Nothing of a request but its path and method is looked at before its sender is let in. What blocks, or takes
 //! long, has a thread of its own, so that buyers never wait for an administrator; and how much of that
 //! there is at the same time is bounded.
 
@@ -70,7 +70,7 @@ where
     let (head, body) = request.into_parts();
     let now_us = api.engine.clock().monotonic_us();
     let guard = &api.administration.guard;
-    guard.check(peer, &head.headers, now_us)?;
+    guard.check(peer, head.version, &head.headers, now_us)?;
     let mut answer = match Path::parse(head.uri.path()) {
         Path::Admin(AdminPath::Sales) => creation::create(api, &head, body, peer).await,
         Path::Admin(AdminPath::Close(sale)) => closing::close(api, sale).await,

@@ -10,6 +10,7 @@ use crate::limits::{
     SALE_LATE_SECONDS_MAX, SALE_SECONDS_MAX,
 };
 use crate::sale::{NewCatalogue, NewItem, NewSale};
+use crate::schedule::ADDED_SEED;
 use crate::types::{ItemIndex, Timestamp};
 
 /// What a new sale is like where its administrator does not say.
@@ -90,8 +91,9 @@ impl<'a> WantedSale<'a> {
         let (started_at, ended_at) = period(top, defaults, now);
         let max_items_per_user = top.whole32("max_items_per_user", 1..=ITEMS_PER_USER_MAX);
         let hold_seconds = top.whole32("hold_seconds", 0..=HOLD_SECONDS_MAX);
-        let seed = top.whole("seed", 0..=u64::MAX);
+        let seed = top.whole("seed", 0..=ADDED_SEED - 1);
         let seed = seed.unwrap_or(defaults.seed ^ started_at.seconds().cast_unsigned());
+        let seed = seed | ADDED_SEED;
         Some(Self {
             started_at,
             ended_at,
