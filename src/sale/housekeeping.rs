@@ -21,7 +21,7 @@ use crate::types::{Lsn, Timestamp};
 pub struct Housekeeping {
     /// How long a sale stays in memory after it was closed, in seconds.
     pub keep_ended_seconds: u32,
-    /// The last record that all have who follow the journal.
+    /// The last record that all have who follow the journal: what is behind it is not removed.
     pub followed: Box<dyn Fn() -> Lsn + Send>,
     /// What is removed; nothing without.
     pub retention: Option<Retention>,
@@ -104,10 +104,8 @@ impl Keeper<'_> {
 
     /// Whether there may be more.
     fn put_sales_away(&mut self) -> Result<bool, JournalError> {
-        let followed = (self.housekeeping.followed)();
-        let left = self
-            .engine
-            .put_ended_away(self.housekeeping.keep_ended_seconds, followed)?;
+        let keep_seconds = self.housekeeping.keep_ended_seconds;
+        let left = self.engine.put_ended_away(keep_seconds)?;
         if !left.is_empty() {
             tracing::info!(sales = left.len(), "ended sales have left memory");
         }
@@ -150,25 +148,21 @@ fn seconds_before(now: Timestamp, seconds: u32) -> Timestamp {
 
 impl Engine {
     /// Lets the sales leave memory that were closed at least `keep_seconds` ago, whose end has come, and
-    /// whose closing is durable and among what everybody has `followed`: the oldest of them, at most
-    /// [`limits::PUT_AWAY_SALES_MAX`]. Which those are. Each has its file before it leaves. Only one
-    /// thread may call this at a time.
+    /// whose closing is durable: the oldest of them, at most [`limits::PUT_AWAY_SALES_MAX`]. Which those
+    /// are. Each has its file before it leaves. Whoever follows the journal reads that and not memory,
+    /// and so is not waited for. Only one thread may call this at a time.
     ///
     /// # Errors
     /// A file cannot be written. None has left.
-    pub fn put_ended_away(
-        &self,
-        keep_seconds: u32,
-        followed: Lsn,
-    ) -> Result<Vec<Arc<Sale>>, JournalError> {
+    pub fn put_ended_away(&self, keep_seconds: u32) -> Result<Vec<Arc<Sale>>, JournalError> {
         let (journal, now) = (self.journal(), self.now());
         let (disk, dir) = (&**journal.disk(), journal.dir());
-        let settled = followed.min(journal.durable());
+        let durable = journal.durable();
         let before = seconds_before(now, keep_seconds);
         let may_leave = |sale: &Sale| {
             let closing = sale.closing();
             sale.terms.ended_at <= now
-                && closing.is_some_and(|it| it.lsn <= settled && it.at <= before)
+                && closing.is_some_and(|it| it.lsn <= durable && it.at <= before)
         };
         let mut leaving = {
             // Whoever is closing one of them has come to the end of it.

@@ -96,7 +96,7 @@ fn three_ended(disk: &SimulatedDisk, clock: &Arc<ManualClock>) -> Engine {
 }
 
 fn put_away(engine: &Engine) -> usize {
-    let left = engine.put_ended_away(0, EVERYTHING);
+    let left = engine.put_ended_away(0);
     left.expect("the disk works").len()
 }
 
@@ -111,10 +111,8 @@ fn a_file_gives_back_the_sale_that_it_was_written_for() {
     let engine = three_ended(&disk, &clock);
     let before = dump(&State::of_engine(&engine));
     assert_eq!(engine.sales().len(), 4);
-    let kept = engine.put_ended_away(1_000_000, EVERYTHING);
+    let kept = engine.put_ended_away(1_000_000);
     assert_eq!(kept.expect("the disk works").len(), 0, "it is too early");
-    let kept = engine.put_ended_away(0, Lsn(3));
-    assert_eq!(kept.expect("the disk works").len(), 0, "not followed yet");
     assert_eq!((put_away(&engine), put_away(&engine)), (3, 0));
     assert_eq!(engine.sales().len(), 1);
     let state = State::of_engine(&engine);
@@ -307,7 +305,7 @@ fn a_power_cut_at_any_step_loses_and_doubles_nothing() {
             }
             let done = match snapshots {
                 true => take_snapshot(&disk, until).is_ok(),
-                false => engine.put_ended_away(0, EVERYTHING).is_ok(),
+                false => engine.put_ended_away(0).is_ok(),
             };
             let found = dump_whole(&disk, dir(), &State::of_engine(&engine));
             assert_eq!(found, expected, "while it runs");
