@@ -13,7 +13,7 @@ use super::sale::Sale;
 use super::snapshotting::write_snapshot;
 use crate::journal::sale_file::{self, SaleFile};
 use crate::journal::segment;
-use crate::journal::{self, JournalError, snapshot};
+use crate::journal::{self, Journal, JournalError, snapshot};
 use crate::limits;
 use crate::types::{Lsn, Timestamp};
 
@@ -44,7 +44,9 @@ pub struct Housekeeper {
 
 impl Housekeeper {
     /// Starts the thread; it ends when the journal is closed. What fails is logged and tried again
-    /// later: until then there is more in memory or on the disk than need be, and nothing less.
+    /// later: until then there is more in memory or on the disk than need be, and nothing less. A sync
+    /// that fails is the end of the journal, as one of its own is: a second one would succeed and prove
+    /// nothing.
     ///
     /// # Errors
     /// The thread cannot be started.
@@ -55,18 +57,20 @@ impl Housekeeper {
                 housekeeping,
                 leaving: Vec::new(),
             };
+            let journal = engine.journal();
             let mut wanted = limits::SNAPSHOT_EVERY_BYTES;
             let mut patience = Duration::ZERO;
-            while let Some(sealed) = engine.journal().wait_until_sealed(wanted, patience) {
+            while let Some(sealed) = journal.wait_until_sealed(wanted, patience) {
                 patience = Duration::from_secs(limits::HOUSEKEEPING_SECONDS);
                 if sealed >= wanted {
                     wanted = sealed + limits::SNAPSHOT_EVERY_BYTES;
-                    or_later("no snapshot", keeper.snapshot());
+                    or_later(journal, "no snapshot", keeper.snapshot());
                 }
-                if or_later("ended sales stay in memory", keeper.put_sales_away()) == Some(true) {
+                let more = keeper.put_sales_away();
+                if or_later(journal, "ended sales stay in memory", more) == Some(true) {
                     patience = Duration::ZERO;
                 }
-                or_later("old files are kept", keeper.remove_old());
+                or_later(journal, "old files are kept", keeper.remove_old());
             }
         };
         Ok(Self {
@@ -80,9 +84,12 @@ impl Housekeeper {
     }
 }
 
-fn or_later<T>(what: &str, done: Result<T, JournalError>) -> Option<T> {
-    done.inspect_err(|error| tracing::warn!("{what}: {error}; trying again later"))
-        .ok()
+fn or_later<T>(journal: &Journal, what: &str, done: Result<T, JournalError>) -> Option<T> {
+    let not_done = |error: &JournalError| match error.is_failed_sync() {
+        true => journal.fail(error),
+        false => tracing::warn!("{what}: {error}; trying again later"),
+    };
+    done.inspect_err(not_done).ok()
 }
 
 struct Keeper<'a> {

@@ -19,7 +19,7 @@ use crate::snapshots::{clock, take_snapshot, use_engine};
 
 const EVERYTHING: Lsn = Lsn(u64::MAX);
 
-fn shared(disk: &SimulatedDisk) -> Arc<dyn Disk> {
+pub fn shared(disk: &SimulatedDisk) -> Arc<dyn Disk> {
     Arc::new(disk.clone())
 }
 
@@ -75,7 +75,7 @@ fn end_all(engine: &Engine, clock: &ManualClock) {
 }
 
 /// Three sales that have ended, and one that runs. The first is of listed items with holds.
-fn three_ended(disk: &SimulatedDisk, clock: &Arc<ManualClock>) -> Engine {
+pub fn three_ended(disk: &SimulatedDisk, clock: &Arc<ManualClock>) -> Engine {
     let engine = open(disk, clock, 1);
     use_engine(&engine, clock);
     end_all(&engine, clock);
@@ -95,7 +95,7 @@ fn three_ended(disk: &SimulatedDisk, clock: &Arc<ManualClock>) -> Engine {
     engine
 }
 
-fn put_away(engine: &Engine) -> usize {
+pub fn put_away(engine: &Engine) -> usize {
     let left = engine.put_ended_away(0);
     left.expect("the disk works").len()
 }
