@@ -400,8 +400,11 @@ fn repair_sets_files_aside_that_are_behind_the_cut_or_damaged() {
         .expect("there is more");
     bytes[batch.start + 40] ^= 1;
     disk.overwrite(&path(1), bytes);
+    sale_file::allow_missing(&disk, dir(), files[2].closed_lsn).expect("writable");
     let repaired = repair(&disk).expect("it can be repaired").expect("damage");
     assert_eq!(repaired.last_lsn.0, batch.first.0 - 1);
+    let removed_until = sale_file::removed_until(&disk, dir()).expect("readable");
+    assert_eq!(removed_until, repaired.last_lsn, "numbers are used again");
     let aside = |path: PathBuf| PathBuf::from(format!("{}.damaged", path.display()));
     for file in [files[0], files[2]] {
         assert!(repaired.set_aside.contains(&aside(file.path(dir()))));
