@@ -222,9 +222,9 @@ fn mend_sale_files(
     missing: &BTreeSet<SaleFile>,
     out: &mut dyn Write,
 ) -> Result<(), ReportError> {
-    let Some(last) = missing.last() else {
+    if missing.is_empty() {
         return Ok(());
-    };
+    }
     let is_whole = journal::first_lsn(&RealDisk, dir)? == Some(Lsn(1));
     if is_whole {
         rewrite_files(&RealDisk, dir, missing, &SystemClock::new(), &OsEntropy)?;
@@ -240,7 +240,7 @@ fn mend_sale_files(
             file.sale
         )?;
     }
-    if !lost.is_empty() {
+    if let Some(last) = lost.last() {
         sale_file::allow_missing(&RealDisk, dir, last.closed_lsn)?;
     }
     Ok(())

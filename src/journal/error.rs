@@ -63,6 +63,13 @@ impl JournalError {
         }
     }
 
+    /// Whether a sync has failed for another reason than a shortage. What it was to make durable may be
+    /// lost although a second sync would succeed, so nothing may be built on it.
+    #[must_use]
+    pub fn is_failed_sync(&self) -> bool {
+        matches!(self, Self::Io { action: "sync", .. }) && !self.is_shortage()
+    }
+
     /// Whether the disk has no room, or the process no file or memory to spare: it may pass.
     #[must_use]
     pub fn is_shortage(&self) -> bool {

@@ -272,6 +272,11 @@ impl Journal {
         &self.shared.progress
     }
 
+    /// Stops confirming anything, for good, because of what somebody else met with in the directory.
+    pub fn fail(&self, error: &JournalError) {
+        self.shared.fail(error);
+    }
+
     /// Whether records are taken: there is room, nothing has failed, and it is not closed.
     #[must_use]
     pub fn is_writable(&self) -> bool {

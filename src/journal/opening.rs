@@ -1,5 +1,6 @@
 //! Opening a journal: lock it, read what is there, settle its tail, and start the writing.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -235,18 +236,26 @@ impl Opening {
         }
     }
 
-    /// Checks that the files of these sales are there, except where a database has what was in them, and
-    /// that there are none of sales that were closed behind the journal's end, which is `last`.
+    /// The files of ended sales beside the segments.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn sale_files(&self) -> Result<BTreeSet<SaleFile>, JournalError> {
+        sale_file::list(&*self.disk, &self.dir)
+    }
+
+    /// Checks that the files of these sales are `there`, except where a database has what was in them,
+    /// and that there are none of sales that were closed behind the journal's end, which is `last`.
     ///
     /// # Errors
     /// Names the file that is missing or left over.
     pub fn check_sale_files(
         &self,
+        there: &BTreeSet<SaleFile>,
         expected: impl Iterator<Item = SaleFile>,
         last: Lsn,
     ) -> Result<(), JournalError> {
         let (disk, dir) = (&*self.disk, &*self.dir);
-        let there = sale_file::list(disk, dir)?;
         if let Some(file) = there.last().filter(|file| file.closed_lsn > last) {
             let what = format!(
                 "it stands for record {}, but the journal ends at {last}",

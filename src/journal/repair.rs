@@ -68,6 +68,7 @@ pub fn repair(
             set_aside.push(set_file_aside(disk, &file.path(dir))?);
         }
     }
+    sale_file::cut_allowance(disk, dir, last_lsn)?;
     disk.sync_dir(dir).map_err(JournalError::io("sync", dir))?;
     let repaired = Repaired {
         last_lsn,

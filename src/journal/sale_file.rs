@@ -120,6 +120,28 @@ pub fn allow_missing(disk: &dyn Disk, dir: &Path, until: Lsn) -> Result<(), Jour
     sync()
 }
 
+/// Sees to it that the mark goes no further than `last`, durably: behind the end of a journal that was
+/// cut, the numbers are used again, by sales whose files must be there.
+///
+/// # Errors
+/// An error of the operating system.
+pub(super) fn cut_allowance(disk: &dyn Disk, dir: &Path, last: Lsn) -> Result<(), JournalError> {
+    let beyond = marks(disk, dir)?.split_off(&last.next());
+    if beyond.is_empty() {
+        return Ok(());
+    }
+    let path = mark_path(dir, last);
+    disk.open(&path, OpenMode::Create)
+        .map_err(JournalError::io("create", &path))?;
+    let sync = || disk.sync_dir(dir).map_err(JournalError::io("sync", dir));
+    sync()?;
+    for path in beyond.into_iter().map(|lsn| mark_path(dir, lsn)) {
+        disk.remove(&path)
+            .map_err(JournalError::io("remove", &path))?;
+    }
+    sync()
+}
+
 /// Removes the files of `sales`, for whose contents a database answers from now on.
 ///
 /// # Errors
@@ -182,6 +204,11 @@ mod tests {
         assert_eq!(removed_until(&disk, dir).expect("readable"), Lsn(7));
         allow_missing(&disk, dir, Lsn(5)).expect("writable");
         assert_eq!(removed_until(&disk, dir).expect("readable"), Lsn(7));
+        for (last, mark) in [(8, 7), (7, 7), (6, 6), (6, 6)] {
+            cut_allowance(&disk, dir, Lsn(last)).expect("writable");
+            let cut = removed_until(&disk.crash(0), dir).expect("readable");
+            assert_eq!(cut, Lsn(mark), "the journal ends at {last}");
+        }
         let left = list(&disk, dir).expect("readable");
         assert_eq!(left.into_iter().collect::<Vec<_>>(), files[2..]);
         assert_eq!(disk.paths().len(), 2, "one mark is left");

@@ -11,7 +11,7 @@ use crate::env::{Clock, Disk, Entropy};
 use crate::journal::record_file::RecordFileWriter;
 use crate::journal::sale_file::{self, SaleFile};
 use crate::journal::segment::SegmentHeader;
-use crate::journal::{self, Entry, JournalError, Record, snapshot};
+use crate::journal::{self, Entry, JournalError, snapshot};
 use crate::types::{Lsn, Timestamp};
 
 /// Sees to it that closed sales have their files in `dir`, durably.
@@ -31,7 +31,11 @@ pub(super) fn ensure_all<'a>(
     disk.sync_dir(dir).map_err(JournalError::io("sync", dir))
 }
 
-fn ensure(
+/// Sees to it that a closed sale has its file; its name is durable only when the directory is synced.
+///
+/// # Errors
+/// The file cannot be written.
+pub(super) fn ensure(
     disk: &dyn Disk,
     dir: &Path,
     sale: &Sale,
@@ -143,17 +147,12 @@ pub fn rewrite_files(
 ) -> Result<(), JournalError> {
     let mut state = State::default();
     journal::replay(disk, dir, Lsn::ZERO, None, &mut |entry| {
-        state.apply(&entry)?;
-        let Record::SaleClosed { sale: id } = entry.record else {
-            return Ok(());
-        };
-        for sale in state.sales().iter().filter(|sale| sale.id() == id) {
+        state.apply_and_put_away(&entry, |sale| {
             if EndedSale::of(sale).is_some_and(|it| missing.contains(&it.file())) {
                 ensure_all(disk, dir, [sale].into_iter(), clock.now(), entropy)?;
             }
-        }
-        state.put_away(|sale| sale.id() == id);
-        Ok(())
+            Ok(true)
+        })
     })
     .map(drop)
 }

@@ -13,7 +13,7 @@ use super::sale::Sale;
 use super::snapshotting::write_snapshot;
 use crate::journal::sale_file::{self, SaleFile};
 use crate::journal::segment;
-use crate::journal::{self, JournalError, snapshot};
+use crate::journal::{self, Journal, JournalError, snapshot};
 use crate::limits;
 use crate::types::{Lsn, Timestamp};
 
@@ -21,7 +21,7 @@ use crate::types::{Lsn, Timestamp};
 pub struct Housekeeping {
     /// How long a sale stays in memory after it was closed, in seconds.
     pub keep_ended_seconds: u32,
-    /// The last record that all have who follow the journal.
+    /// The last record that all have who follow the journal: what is behind it is not removed.
     pub followed: Box<dyn Fn() -> Lsn + Send>,
     /// What is removed; nothing without.
     pub retention: Option<Retention>,
@@ -44,7 +44,9 @@ pub struct Housekeeper {
 
 impl Housekeeper {
     /// Starts the thread; it ends when the journal is closed. What fails is logged and tried again
-    /// later: until then there is more in memory or on the disk than need be, and nothing less.
+    /// later: until then there is more in memory or on the disk than need be, and nothing less. A sync
+    /// that fails is the end of the journal, as one of its own is: a second one would succeed and prove
+    /// nothing.
     ///
     /// # Errors
     /// The thread cannot be started.
@@ -55,18 +57,20 @@ impl Housekeeper {
                 housekeeping,
                 leaving: Vec::new(),
             };
+            let journal = engine.journal();
             let mut wanted = limits::SNAPSHOT_EVERY_BYTES;
             let mut patience = Duration::ZERO;
-            while let Some(sealed) = engine.journal().wait_until_sealed(wanted, patience) {
+            while let Some(sealed) = journal.wait_until_sealed(wanted, patience) {
                 patience = Duration::from_secs(limits::HOUSEKEEPING_SECONDS);
                 if sealed >= wanted {
                     wanted = sealed + limits::SNAPSHOT_EVERY_BYTES;
-                    or_later("no snapshot", keeper.snapshot());
+                    or_later(journal, "no snapshot", keeper.snapshot());
                 }
-                if or_later("ended sales stay in memory", keeper.put_sales_away()) == Some(true) {
+                let more = keeper.put_sales_away();
+                if or_later(journal, "ended sales stay in memory", more) == Some(true) {
                     patience = Duration::ZERO;
                 }
-                or_later("old files are kept", keeper.remove_old());
+                or_later(journal, "old files are kept", keeper.remove_old());
             }
         };
         Ok(Self {
@@ -80,9 +84,12 @@ impl Housekeeper {
     }
 }
 
-fn or_later<T>(what: &str, done: Result<T, JournalError>) -> Option<T> {
-    done.inspect_err(|error| tracing::warn!("{what}: {error}; trying again later"))
-        .ok()
+fn or_later<T>(journal: &Journal, what: &str, done: Result<T, JournalError>) -> Option<T> {
+    let not_done = |error: &JournalError| match error.is_failed_sync() {
+        true => journal.fail(error),
+        false => tracing::warn!("{what}: {error}; trying again later"),
+    };
+    done.inspect_err(not_done).ok()
 }
 
 struct Keeper<'a> {
@@ -104,10 +111,8 @@ impl Keeper<'_> {
 
     /// Whether there may be more.
     fn put_sales_away(&mut self) -> Result<bool, JournalError> {
-        let followed = (self.housekeeping.followed)();
-        let left = self
-            .engine
-            .put_ended_away(self.housekeeping.keep_ended_seconds, followed)?;
+        let keep_seconds = self.housekeeping.keep_ended_seconds;
+        let left = self.engine.put_ended_away(keep_seconds)?;
         if !left.is_empty() {
             tracing::info!(sales = left.len(), "ended sales have left memory");
         }
@@ -150,25 +155,21 @@ fn seconds_before(now: Timestamp, seconds: u32) -> Timestamp {
 
 impl Engine {
     /// Lets the sales leave memory that were closed at least `keep_seconds` ago, whose end has come, and
-    /// whose closing is durable and among what everybody has `followed`: the oldest of them, at most
-    /// [`limits::PUT_AWAY_SALES_MAX`]. Which those are. Each has its file before it leaves. Only one
-    /// thread may call this at a time.
+    /// whose closing is durable: the oldest of them, at most [`limits::PUT_AWAY_SALES_MAX`]. Which those
+    /// are. Each has its file before it leaves. Whoever follows the journal reads that and not memory,
+    /// and so is not waited for. Only one thread may call this at a time.
     ///
     /// # Errors
     /// A file cannot be written. None has left.
-    pub fn put_ended_away(
-        &self,
-        keep_seconds: u32,
-        followed: Lsn,
-    ) -> Result<Vec<Arc<Sale>>, JournalError> {
+    pub fn put_ended_away(&self, keep_seconds: u32) -> Result<Vec<Arc<Sale>>, JournalError> {
         let (journal, now) = (self.journal(), self.now());
         let (disk, dir) = (&**journal.disk(), journal.dir());
-        let settled = followed.min(journal.durable());
+        let durable = journal.durable();
         let before = seconds_before(now, keep_seconds);
         let may_leave = |sale: &Sale| {
             let closing = sale.closing();
             sale.terms.ended_at <= now
-                && closing.is_some_and(|it| it.lsn <= settled && it.at <= before)
+                && closing.is_some_and(|it| it.lsn <= durable && it.at <= before)
         };
         let mut leaving = {
             // Whoever is closing one of them has come to the end of it.

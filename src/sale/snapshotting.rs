@@ -12,8 +12,8 @@ use crate::journal::{self, JournalError, snapshot};
 use crate::types::Lsn;
 
 /// Writes the snapshot of the state at `until`, which must be durable, from the one before it and
-/// the records behind that; older ones are removed. Sales that are closed get their files first, and
-/// leave only what is known of them in the snapshot.
+/// the records behind that; older ones are removed. Sales get their files where they are closed, and
+/// leave only what is known of them in memory and in the snapshot.
 ///
 /// # Errors
 /// The journal cannot be read, or the snapshot not written.
@@ -24,6 +24,9 @@ pub fn write_snapshot(
     clock: &dyn Clock,
     entropy: &dyn Entropy,
 ) -> Result<(), JournalError> {
+    // A file must not outlive records that it stands for, also where commits are not synced.
+    segment::sync(disk, dir, &segment::list_segments(disk, dir)?)?;
+    let created_at = clock.now();
     let mut state = State::default();
     let before = snapshot::newest(disk, dir)?;
     if let Some(before) = before {
@@ -31,12 +34,12 @@ pub fn write_snapshot(
     }
     let after = before.unwrap_or(Lsn::ZERO);
     let replayed = journal::replay(disk, dir, after, Some(until), &mut |entry| {
-        state.apply(&entry)
+        state.apply_and_put_away(&entry, |sale| {
+            file::ensure(disk, dir, sale, created_at, entropy).map(|()| true)
+        })
     })?;
     state.check(replayed.last_lsn)?;
-    // A file must not outlive records that it stands for, also where commits are not synced.
-    segment::sync(disk, dir, &replayed.segments)?;
-    let created_at = clock.now();
+    // Those that an earlier snapshot holds whole; and all names become durable.
     let closed = state.sales().iter().filter(|sale| sale.is_closed());
     file::ensure_all(disk, dir, closed, created_at, entropy)?;
     state.put_away(|_| true);

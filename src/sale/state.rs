@@ -34,16 +34,25 @@ pub struct Recovered {
 }
 
 impl Recovered {
-    /// Recovers the state from the newest snapshot and the records behind it, and checks it.
+    /// Recovers the state from the newest snapshot and the records behind it, and checks it. Closed
+    /// sales that have their file are put away as they come, so that the past takes no memory even
+    /// where no snapshot stands for it yet.
     ///
     /// # Errors
     /// Damage, or records that contradict each other.
     pub fn from_journal(opening: &Opening) -> Result<Self, JournalError> {
         let mut state = State::default();
         let snapshot_lsn = opening.restore_snapshot(&mut |entry| state.restore(&entry))?;
-        let replayed = opening.replay(snapshot_lsn, &mut |entry| state.apply(&entry))?;
+        let files = opening.sale_files()?;
+        let replayed = opening.replay(snapshot_lsn, &mut |entry| {
+            let has_file = |sale: &Arc<Sale>| {
+                let ended = EndedSale::of(sale);
+                Ok(ended.is_some_and(|ended| files.contains(&ended.file())))
+            };
+            state.apply_and_put_away(&entry, has_file)
+        })?;
         let ended = state.ended.oldest_first().map(EndedSale::file);
-        opening.check_sale_files(ended, replayed.last_lsn)?;
+        opening.check_sale_files(&files, ended, replayed.last_lsn)?;
         state.check(replayed.last_lsn)?;
         Ok(Self {
             state,
@@ -139,6 +148,29 @@ impl State {
         self.registry = self.registry.without(closed);
     }
 
+    /// Applies the next record of a journal, after which nothing is known but the summary of a sale that
+    /// it closes, if `leaves` says so: nothing happens to a sale behind its closing.
+    ///
+    /// # Errors
+    /// The record contradicts those before it, or the error of `leaves`.
+    pub(super) fn apply_and_put_away(
+        &mut self,
+        entry: &Entry<'_>,
+        leaves: impl FnOnce(&Arc<Sale>) -> Result<bool, JournalError>,
+    ) -> Result<(), JournalError> {
+        self.apply(entry)?;
+        let Record::SaleClosed { sale: id } = entry.record else {
+            return Ok(());
+        };
+        if let Some(sale) = self.registry.get(id) {
+            check_sale(sale, entry.lsn)?;
+            if leaves(sale)? {
+                self.put_away(|sale| sale.id() == id);
+            }
+        }
+        Ok(())
+    }
+
     /// Applies the next record of a journal.
     ///
     /// # Errors
@@ -205,15 +237,9 @@ impl State {
     /// # Errors
     /// Names the sale and what does not add up.
     pub fn check(&self, lsn: Lsn) -> Result<(), JournalError> {
-        for sale in self.sales() {
-            let wrong = |what| format!("sale {}: {what}", sale.id());
-            sale.check_conserved()
-                .map_err(|what| JournalError::Contradiction {
-                    lsn,
-                    what: wrong(what),
-                })?;
-        }
-        Ok(())
+        self.sales()
+            .iter()
+            .try_for_each(|sale| check_sale(sale, lsn))
     }
 
     fn find(&self, id: SaleId) -> Result<Arc<Sale>, String> {
@@ -283,6 +309,14 @@ impl State {
             .insert(Arc::new(Sale::new(id, terms, catalogue)));
         Ok(())
     }
+}
+
+fn check_sale(sale: &Sale, lsn: Lsn) -> Result<(), JournalError> {
+    sale.check_conserved()
+        .map_err(|what| JournalError::Contradiction {
+            lsn,
+            what: format!("sale {}: {what}", sale.id()),
+        })
 }
 
 impl Sale {

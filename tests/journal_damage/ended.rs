@@ -19,7 +19,7 @@ use crate::snapshots::{clock, take_snapshot, use_engine};
 
 const EVERYTHING: Lsn = Lsn(u64::MAX);
 
-fn shared(disk: &SimulatedDisk) -> Arc<dyn Disk> {
+pub fn shared(disk: &SimulatedDisk) -> Arc<dyn Disk> {
     Arc::new(disk.clone())
 }
 
@@ -75,7 +75,7 @@ fn end_all(engine: &Engine, clock: &ManualClock) {
 }
 
 /// Three sales that have ended, and one that runs. The first is of listed items with holds.
-fn three_ended(disk: &SimulatedDisk, clock: &Arc<ManualClock>) -> Engine {
+pub fn three_ended(disk: &SimulatedDisk, clock: &Arc<ManualClock>) -> Engine {
     let engine = open(disk, clock, 1);
     use_engine(&engine, clock);
     end_all(&engine, clock);
@@ -95,8 +95,8 @@ fn three_ended(disk: &SimulatedDisk, clock: &Arc<ManualClock>) -> Engine {
     engine
 }
 
-fn put_away(engine: &Engine) -> usize {
-    let left = engine.put_ended_away(0, EVERYTHING);
+pub fn put_away(engine: &Engine) -> usize {
+    let left = engine.put_ended_away(0);
     left.expect("the disk works").len()
 }
 
@@ -111,10 +111,8 @@ fn a_file_gives_back_the_sale_that_it_was_written_for() {
     let engine = three_ended(&disk, &clock);
     let before = dump(&State::of_engine(&engine));
     assert_eq!(engine.sales().len(), 4);
-    let kept = engine.put_ended_away(1_000_000, EVERYTHING);
+    let kept = engine.put_ended_away(1_000_000);
     assert_eq!(kept.expect("the disk works").len(), 0, "it is too early");
-    let kept = engine.put_ended_away(0, Lsn(3));
-    assert_eq!(kept.expect("the disk works").len(), 0, "not followed yet");
     assert_eq!((put_away(&engine), put_away(&engine)), (3, 0));
     assert_eq!(engine.sales().len(), 1);
     let state = State::of_engine(&engine);
@@ -133,6 +131,9 @@ fn a_file_gives_back_the_sale_that_it_was_written_for() {
     assert_eq!(figures, [(4, 5, 0), (3, 5, 1), (2, 5, 1), (1, 270, 4)]);
     engine.journal().close();
     assert_eq!(whole(&disk), before, "recovered without a snapshot");
+    let recovered = recover(&shared(&disk), dir()).expect("intact");
+    let in_memory = (recovered.sales().len(), recovered.ended().count());
+    assert_eq!(in_memory, (1, 3), "what has its file stays out of memory");
     take_snapshot(&disk, engine.journal().durable()).expect("the disk works");
     assert_eq!(whole(&disk), before, "recovered from the snapshot");
     let engine = open(&disk, &clock, 5);
@@ -304,7 +305,7 @@ fn a_power_cut_at_any_step_loses_and_doubles_nothing() {
             }
             let done = match snapshots {
                 true => take_snapshot(&disk, until).is_ok(),
-                false => engine.put_ended_away(0, EVERYTHING).is_ok(),
+                false => engine.put_ended_away(0).is_ok(),
             };
             let found = dump_whole(&disk, dir(), &State::of_engine(&engine));
             assert_eq!(found, expected, "while it runs");
@@ -399,15 +400,18 @@ fn repair_sets_files_aside_that_are_behind_the_cut_or_damaged() {
         .expect("there is more");
     bytes[batch.start + 40] ^= 1;
     disk.overwrite(&path(1), bytes);
+    sale_file::allow_missing(&disk, dir(), files[2].closed_lsn).expect("writable");
     let repaired = repair(&disk).expect("it can be repaired").expect("damage");
     assert_eq!(repaired.last_lsn.0, batch.first.0 - 1);
+    let removed_until = sale_file::removed_until(&disk, dir()).expect("readable");
+    assert_eq!(removed_until, repaired.last_lsn, "numbers are used again");
     let aside = |path: PathBuf| PathBuf::from(format!("{}.damaged", path.display()));
     for file in [files[0], files[2]] {
         assert!(repaired.set_aside.contains(&aside(file.path(dir()))));
     }
     assert_eq!(sale_paths(&disk), [files[1].path(dir())]);
     let engine = open(&disk, &clock, 9);
-    assert_eq!(put_away(&engine), 2);
+    assert_eq!((engine.sales().len(), put_away(&engine)), (1, 1));
     assert!(
         sale_paths(&disk).contains(&files[0].path(dir())),
         "written again"

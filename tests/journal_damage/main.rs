@@ -7,6 +7,7 @@ mod common;
 mod ended;
 mod faults;
 mod fixture;
+mod housekeeping;
 mod mending;
 mod power;
 mod reading;

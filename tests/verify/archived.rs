@@ -37,7 +37,7 @@ fn archived(dir: &Path, postgres: &Postgres) -> (Arc<Engine>, Arc<ManualClock>) 
     let last = Lsn(engine.journal().status().appended_lsn);
     engine.journal().wait(last).expect("the disk works");
     follow_journal(engine.journal(), postgres);
-    let left = engine.put_ended_away(0, last).expect("the disk works");
+    let left = engine.put_ended_away(0).expect("the disk works");
     assert_eq!(left.len(), 3);
     (Arc::new(engine), clock)
 }
