@@ -1,6 +1,6 @@
 //! Sales that have ended and left memory: what is known of them without their files.
 
-use super::sale::{Closing, Sale};
+use super::sale::{Closing, Sale, shown_end};
 use crate::journal::record::{CatalogueKind, Record, SaleTerms};
 use crate::journal::sale_file::SaleFile;
 use crate::types::{GeneratedItemId, SaleId, Timestamp};
@@ -77,7 +77,7 @@ impl EndedSale {
     /// When it sold for the last time: the end that its terms say, or an earlier one.
     #[must_use]
     pub fn ended_at(&self) -> Timestamp {
-        self.closing.at.min(self.terms.ended_at)
+        shown_end(&self.terms, &self.closing)
     }
 
     /// The file with the rest of it.

@@ -61,6 +61,11 @@ pub struct Closing {
     pub lsn: Lsn,
 }
 
+/// When a sale with these terms sold for the last time: not before it began, where it never did.
+pub(super) fn shown_end(terms: &SaleTerms, closing: &Closing) -> Timestamp {
+    closing.at.min(terms.ended_at).max(terms.started_at)
+}
+
 const NEVER: i64 = i64::MAX;
 
 impl Sale {
@@ -98,7 +103,7 @@ impl Sale {
     pub fn ended_at(&self) -> Timestamp {
         let closing = self.closing.get();
         closing.map_or(self.terms.ended_at, |closing| {
-            closing.at.min(self.terms.ended_at)
+            shown_end(&self.terms, closing)
         })
     }
 

@@ -12,11 +12,25 @@ use serde_json::Value;
 use crate::server::PATIENCE;
 
 /// An answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Answer {
     pub status: u16,
     headers: Vec<(String, String)>,
     pub body: Vec<u8>,
+}
+
+/// Answers are equal that were given at different times.
+impl PartialEq for Answer {
+    fn eq(&self, other: &Self) -> bool {
+        let lasting = |answer: &Self| -> Vec<_> {
+            let headers = answer.headers.iter();
+            headers
+                .filter(|(name, _)| name != "date")
+                .cloned()
+                .collect()
+        };
+        (self.status, &self.body) == (other.status, &other.body) && lasting(self) == lasting(other)
+    }
 }
 
 impl Answer {

@@ -52,6 +52,10 @@ fn a_sale_may_end_before_it_begins() {
     client.post(&format!("/admin/sales/{id}/close")).ok();
     let ended = client.get("/sales?status=ended").ok().json();
     assert_eq!(ended[0]["id"], *id);
+    assert_eq!(
+        ended[0]["ended_at"], ended[0]["started_at"],
+        "not before it began"
+    );
     let item = format!("ITM-{id}-0");
     client
         .checkout("ada", &item)
