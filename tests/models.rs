@@ -9,6 +9,10 @@ mod error {
     pub use flashsale::journal::JournalFailed;
 }
 
+mod env {
+    pub use flashsale::env::Clock;
+}
+
 mod generated {
     pub use flashsale::generated::*;
 }

@@ -178,6 +178,7 @@ impl Api {
         }
     }
 
+    /// Suspends until the record, if there is one, is on the disk.
     async fn durable(&self, lsn: Option<Lsn>) -> Result<(), Problem> {
         let Some(lsn) = lsn else {
             return Ok(());

@@ -11,6 +11,7 @@ use smallvec::SmallVec;
 
 use super::codes::Codes;
 use super::outcome::PurchaseResult;
+use crate::env::Clock;
 use crate::limits::{BUYER_SHARDS, BUYERS_PER_SALE_MAX};
 use crate::sync::{Mutex, MutexGuard};
 use crate::types::{ItemIndex, Lsn, Timestamp};
@@ -58,10 +59,11 @@ impl OpenCheckout {
         self.hold.as_ref().map(|hold| hold.until)
     }
 
-    /// Whether its hold has run out at `steady`.
+    /// Whether its hold has run out. The steady clock is looked at only where something is held.
     #[must_use]
-    pub fn is_expired(&self, steady: Timestamp) -> bool {
-        self.hold_until().is_some_and(|until| until <= steady)
+    pub fn is_expired(&self, clock: &dyn Clock) -> bool {
+        self.hold_until()
+            .is_some_and(|until| until <= clock.steady())
     }
 }
 

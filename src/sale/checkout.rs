@@ -108,7 +108,7 @@ impl Engine {
         reference: BuyerRef,
     ) -> Result<(), Unavailable> {
         let open = shard.buyer(reference).open.as_ref();
-        if open.is_some_and(|open| open.hold.is_some() && open.is_expired(self.clock.steady())) {
+        if open.is_some_and(|open| open.is_expired(&*self.clock)) {
             self.admit()?;
             let open = shard.take_open(reference).expect("it was there");
             self.expire(sale, shard, reference, open);

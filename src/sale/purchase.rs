@@ -63,7 +63,7 @@ impl Engine {
         if let Err(unavailable) = self.admit() {
             return Decision::immediate(PurchaseOutcome::Unavailable(unavailable));
         }
-        let expired = open.hold.is_some() && open.is_expired(self.clock.steady());
+        let expired = open.is_expired(&*self.clock);
         let open = shard.take_open(reference).expect("it was there");
         if expired {
             let lsn = self.expire(sale, &mut shard, reference, open);

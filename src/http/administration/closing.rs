@@ -23,7 +23,7 @@ pub(super) async fn close(api: &Api, id: &str) -> Result<Answer, Problem> {
         }
     }
     let closing = sale.closing().ok_or_else(Problem::internal)?;
-    super::durable(api, closing.lsn).await?;
+    api.durable(Some(closing.lsn)).await?;
     let body = answer::body(|out| {
         out.extend_from_slice(b"{\"data\":");
         write_sale(&Overview::of(&sale, api.engine.clock().now()), out);

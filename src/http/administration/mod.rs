@@ -86,12 +86,7 @@ where
 /// Suspends until everything is durable that was decided so far, which is to be shown.
 async fn all_durable(api: &Api) -> Result<(), Problem> {
     let decided = Lsn(api.engine.journal().status().appended_lsn);
-    durable(api, decided).await
-}
-
-async fn durable(api: &Api, lsn: Lsn) -> Result<(), Problem> {
-    let durable = api.waiters.durable(lsn).await;
-    durable.map_err(|_| Problem::journal_unavailable())
+    api.durable(Some(decided)).await
 }
 
 /// An error when nothing is recorded at the moment, for what would have to be.

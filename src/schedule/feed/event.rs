@@ -10,9 +10,8 @@ pub(super) fn of(sale: &Sale, moment: Moment, rate: &mut Rate) -> (String, bool)
     // Before the figures: what is sold by then is final, and so it stays once the record is durable.
     let closing = sale.closing();
     let figures = sale.figures();
-    if let Some(closing) = closing.filter(|closing| closing.lsn <= moment.durable) {
-        let ended_at = closing.at.min(sale.ended_at());
-        return (closed(sale.id(), figures, ended_at), true);
+    if closing.is_some_and(|closing| closing.lsn <= moment.durable) {
+        return (closed(sale.id(), figures, sale.ended_at()), true);
     }
     let stock = Stock {
         sale: sale.id(),
