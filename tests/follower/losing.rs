@@ -132,9 +132,10 @@ fn that_a_sink_does_not_answer_yet_is_not_its_first_word() {
 #[test]
 fn a_sink_that_needs_what_was_trimmed_starts_over_or_says_why_not() {
     let world = World::new();
-    world.append(4_000, 1);
+    // More than two segments hold, however few batches the records are written in.
+    world.append(12_000, 1);
     let later = Timestamp(i64::MAX);
-    assert!(trim(&world.disk, dir(), Lsn(4_000), later).expect("writable") > 0);
+    assert!(trim(&world.disk, dir(), Lsn(12_000), later).expect("writable") > 0);
     let follower = world.follow();
     let word = follower.first_word(PATIENCE).expect("a word");
     assert!(matches!(word, Err(SinkError::Refused(why)) if why.contains("trimmed")));
