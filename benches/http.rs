@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 use criterion::{BatchSize, Criterion, Throughput};
 use flashsale::http::{Administration, Api, Payload, Peer, SaleDefaults};
 use flashsale::journal::CommitWaiters;
+use flashsale::operations::{Observer, Sources};
 use flashsale::sale::Archive;
+use flashsale::schedule::Rotation;
 use flashsale::schedule::feed::Feeds;
 use flashsale::telemetry::Registry;
 use futures_util::FutureExt;
@@ -36,6 +38,14 @@ const DEFAULTS: SaleDefaults = SaleDefaults {
     seed: 0,
 };
 
+const ROTATION: Rotation = Rotation {
+    interval_seconds: 3_600,
+    item_count: 1,
+    max_items_per_user: 10,
+    hold_seconds: 0,
+    seed: 0,
+};
+
 fn peer() -> Peer {
     Peer::new(Ipv4Addr::LOCALHOST.into())
 }
@@ -43,14 +53,23 @@ fn peer() -> Peer {
 fn api(hall: &Hall) -> Api {
     let waiters = CommitWaiters::new(Arc::clone(hall.engine.journal()));
     let archive = Archive::start(Arc::clone(&hall.engine), None).expect("a thread");
+    let sources = Sources {
+        engine: Arc::clone(&hall.engine),
+        archive: Arc::new(archive),
+        feeds: Feeds::new(Arc::clone(&hall.engine)),
+        registry: Arc::new(Registry::new()),
+        rotation: ROTATION,
+        configuration: String::new(),
+        started_us: 0,
+    };
     Api::new(
         Arc::clone(&hall.engine),
-        Arc::new(archive),
+        Arc::clone(&sources.archive),
         waiters,
-        Arc::new(Registry::new()),
-        Feeds::new(Arc::clone(&hall.engine)),
+        sources.registry.add_worker(),
+        Arc::clone(&sources.feeds),
         Arc::new(Administration::new(None, DEFAULTS)),
-        0,
+        Observer::start(sources).expect("a thread"),
     )
 }
 

@@ -7,13 +7,19 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use rustls::StreamOwned;
 
 use crate::app;
+use crate::app::admission::admission;
+use crate::app::backup::{BackupError, back_up};
 use crate::app::journal_report::{ReportError, inspect, repair, verify};
 use crate::app::migrate_report;
+use crate::app::pinned::PinnedTls;
+use crate::app::preflight::{Wanted, preflight};
 use crate::app::rebuilding::{RebuildError, rebuild_redis};
 use crate::app::recovery::{RecoverError, recover};
-use crate::config::{Config, ConfigError, ConfigFile, Overrides, Sources, process_environment};
+use crate::config::{Config, ConfigFile, Overrides, Sources, process_environment};
+use crate::telemetry::BuildInfo;
 
 /// Exit code of a wrong configuration (`EX_CONFIG`).
 const EXIT_CONFIG: u8 = 78;
@@ -24,9 +30,23 @@ const EXIT_UNCHECKED: u8 = 2;
 /// How long a health check waits for the server.
 const HEALTHCHECK_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// What the help ends with.
+const AFTER_HELP: &str = "\
+Exit codes:
+  0   all is well; the server was told to stop, and has stopped in good order
+  1   the server could not be started or has not ended well, or a check has found something wrong
+  2   the command line is wrong; `verify`: something could not be checked
+  74  the disk has failed: start again, and what was answered is there
+  78  the configuration is wrong; every mistake is named
+
+Signals: TERM, INT and QUIT end the server in good order, a second one without waiting for connections.
+HUP reads the TLS certificate again.
+
+Secrets may come from files: ADMIN_TOKEN_FILE, DB_PASSWORD_FILE, REDIS_PASSWORD_FILE.";
+
 /// Sells exactly the stock, durably, to everybody at once.
 #[derive(Debug, Parser)]
-#[command(name = "flashsale", version, about)]
+#[command(name = "flashsale", version = BuildInfo::TEXT, about, after_help = AFTER_HELP)]
 pub struct Cli {
     /// The configuration file [default: config.json, if it is there]
     #[arg(long, global = true)]
@@ -82,6 +102,19 @@ enum Command {
     /// Bring the schema of the Postgres database up to date, or take it back
     #[command(subcommand)]
     Migrate(MigrateCommand),
+    /// Check what a machine can check before a sale: settings, disk, limits, clock, sinks, backup
+    ///
+    /// One line for each, with what to do. Changes nothing.
+    ///
+    /// Exit codes: 0 nothing failed, there may be warnings; 1 something failed; 78 the configuration is wrong.
+    Preflight {
+        /// Where the backups are, to tell the age of the newest
+        #[arg(long, value_name = "DIR")]
+        backup: Option<PathBuf>,
+        /// One JSON document in place of lines
+        #[arg(long)]
+        json: bool,
+    },
     /// Ask a running server on this machine whether it is ready; exit code 0 if so
     Healthcheck,
 }
@@ -137,6 +170,19 @@ enum JournalCommand {
         #[arg(long)]
         dir: Option<PathBuf>,
     },
+    /// Copy a journal that may be in use, and check the copy
+    ///
+    /// Everything that was answered before the copying began is in it, and it is a journal as any other: to
+    /// restore it, stop the server, put it in the place of journal.dir, and start. Takes no lock and only
+    /// reads; what is unfinished has a name that ends with .copying.
+    Backup {
+        /// Where the copy is to be: a directory that is empty or missing
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+        /// The journal's directory [default: as configured]
+        #[arg(long)]
+        dir: Option<PathBuf>,
+    },
     /// Cut a damaged journal at its first damage and set the rest aside; records behind it are lost
     Repair {
         /// The journal's directory [default: as configured]
@@ -162,20 +208,36 @@ pub fn run() -> ExitCode {
     };
     match Config::load(&sources) {
         Ok(config) => dispatch(cli.command, &config),
-        Err(error) => complain(&error),
+        Err(error) => complain(&error, ExitCode::from(EXIT_CONFIG)),
     }
 }
 
-fn complain(error: &ConfigError) -> ExitCode {
+fn complain(error: &dyn std::error::Error, code: ExitCode) -> ExitCode {
     eprintln!("{error}");
-    ExitCode::from(EXIT_CONFIG)
+    code
 }
 
 fn dispatch(command: Option<Command>, config: &Config) -> ExitCode {
     let dir_or = |dir: Option<PathBuf>| dir.unwrap_or_else(|| config.journal.dir.clone());
     match command {
-        None | Some(Command::Serve { .. }) => app::serve(config),
-        Some(Command::Healthcheck) => healthcheck(config.server.local_address()),
+        None | Some(Command::Serve { .. }) => match admission(config) {
+            Ok(admission) => app::serve(config, admission),
+            // The files may be about to be replaced, so that another try can help.
+            Err(error) => complain(&error, ExitCode::FAILURE),
+        },
+        Some(Command::Preflight { backup, json }) => {
+            let backups = backup.as_deref();
+            let checked = preflight(
+                config,
+                Wanted { backups, json },
+                &mut std::io::stdout().lock(),
+            );
+            checked.map_or(ExitCode::FAILURE, ExitCode::from)
+        }
+        Some(Command::Healthcheck) => match PinnedTls::configured(&config.server) {
+            Ok(tls) => healthcheck(config.server.local_address(), tls.as_ref()),
+            Err(error) => complain(&error, ExitCode::FAILURE),
+        },
         Some(Command::Verify { dir, server }) => {
             verify_all(config, &dir_or(dir), server.as_deref())
         }
@@ -189,6 +251,11 @@ fn dispatch(command: Option<Command>, config: &Config) -> ExitCode {
             report(&dir_or(dir), |dir, out| inspect(dir, records, out))
         }
         Some(Command::Journal(JournalCommand::Verify { dir })) => report(&dir_or(dir), verify),
+        Some(Command::Journal(JournalCommand::Backup { to, dir })) => {
+            print(BackupError::is_broken_pipe, |out| {
+                back_up(&dir_or(dir), &to, out)
+            })
+        }
         Some(Command::Journal(JournalCommand::Repair { dir })) => report(&dir_or(dir), repair),
         Some(Command::Rebuild(RebuildCommand::Redis { yes })) => {
             print(RebuildError::is_broken_pipe, |out| {
@@ -266,8 +333,8 @@ fn print<E: std::fmt::Display>(
 }
 
 /// Asks `/readyz` of the server that listens where the configuration says.
-fn healthcheck(address: SocketAddr) -> ExitCode {
-    match ask_ready(address) {
+fn healthcheck(address: SocketAddr, tls: Option<&PinnedTls>) -> ExitCode {
+    match ask_ready(address, tls) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => {
             eprintln!("{address}: not ready");
@@ -280,10 +347,20 @@ fn healthcheck(address: SocketAddr) -> ExitCode {
     }
 }
 
-fn ask_ready(address: SocketAddr) -> std::io::Result<bool> {
-    let mut stream = TcpStream::connect_timeout(&address, HEALTHCHECK_TIMEOUT)?;
+fn ask_ready(address: SocketAddr, tls: Option<&PinnedTls>) -> std::io::Result<bool> {
+    let stream = TcpStream::connect_timeout(&address, HEALTHCHECK_TIMEOUT)?;
     stream.set_read_timeout(Some(HEALTHCHECK_TIMEOUT))?;
     stream.set_write_timeout(Some(HEALTHCHECK_TIMEOUT))?;
+    match tls {
+        None => ask_ready_over(stream),
+        Some(tls) => {
+            let connection = tls.connection().map_err(std::io::Error::other)?;
+            ask_ready_over(StreamOwned::new(connection, stream))
+        }
+    }
+}
+
+fn ask_ready_over(mut stream: impl Read + Write) -> std::io::Result<bool> {
     stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
     let mut status = [0; 12];
     stream.read_exact(&mut status)?;

@@ -24,7 +24,8 @@
 //! | [`journal`] | the one order of records, and its durability | leaves |
 //! | [`sale`] | stock, buyers, checkouts, purchases, recovery | journal, leaves |
 //! | [`schedule`] | what happens by the clock | sale, leaves |
-//! | [`http`] | requests to engine calls, outcomes to answers | sale, schedule, leaves |
+//! | [`operations`] | figures of the whole server, for those who look | sale, schedule, leaves |
+//! | [`http`] | requests to engine calls, outcomes to answers | sale, schedule, operations, leaves |
 //! | [`runtime`] | a pinned runtime per core, connections, drain | http, leaves |
 //! | [`reconcile`] | Postgres and Redis, brought behind the journal | journal, leaves |
 //! | [`app`], [`cli`] | where the parts are put together | everything |
@@ -93,19 +94,37 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+// Only `env` holds a module that needs `unsafe`; there each of the others forbids it.
+#[forbid(unsafe_code)]
 pub mod app;
+#[forbid(unsafe_code)]
 pub mod cli;
+#[forbid(unsafe_code)]
 pub mod config;
 pub mod env;
+#[forbid(unsafe_code)]
 pub mod generated;
+#[forbid(unsafe_code)]
 pub mod http;
+#[forbid(unsafe_code)]
 pub mod journal;
+#[forbid(unsafe_code)]
 pub mod limits;
+#[forbid(unsafe_code)]
+pub mod operations;
+#[forbid(unsafe_code)]
 pub mod reconcile;
+#[forbid(unsafe_code)]
 pub mod runtime;
+#[forbid(unsafe_code)]
 pub mod sale;
+#[forbid(unsafe_code)]
 pub mod schedule;
+#[forbid(unsafe_code)]
 mod sync;
+#[forbid(unsafe_code)]
 pub mod telemetry;
+#[forbid(unsafe_code)]
 pub mod types;
+#[forbid(unsafe_code)]
 pub mod wheel;

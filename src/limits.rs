@@ -71,13 +71,21 @@ pub const LOADED_WEIGHT_MAX: u64 = 2_000_000;
 pub const LOADED_SALE_WEIGHT: u64 = 200;
 /// Longest that an ended sale may be kept in memory, in seconds (a year).
 pub const KEEP_ENDED_SECONDS_MAX: u32 = 31_536_000;
-/// Sealed journal bytes after which a new snapshot is worth its work.
-pub const SNAPSHOT_EVERY_BYTES: u64 = 256 * 1024 * 1024;
+/// Sealed journal bytes after which a new snapshot is worth its work, at least. Less than a segment has by
+/// default, so that a start reads little more than two of them.
+pub const SNAPSHOT_EVERY_BYTES: u64 = 48 * 1024 * 1024;
 
 /// Most workers, one per core.
 pub const WORKERS_MAX: usize = 256;
 /// Most open connections of one worker.
 pub const CONNECTIONS_PER_WORKER_MAX: usize = 16_384;
+/// Connections of one peer, over all workers, unless the configuration says otherwise. Many buyers may
+/// come from behind one address.
+pub const CONNECTIONS_PER_PEER_DEFAULT: u32 = 4_096;
+/// The highest limit of them that can be set.
+pub const CONNECTIONS_PER_PEER_MAX: u32 = 1_000_000;
+/// Locks that the counts of peers are spread over.
+pub const PEER_SHARDS: usize = 64;
 /// Open files that are kept for the journal, the log and the runtimes.
 pub const RESERVED_FILES: u64 = 256;
 /// Connections that the kernel may queue for one listener.
@@ -92,7 +100,9 @@ pub const BODY_BYTES_MAX: usize = 16 * 1024;
 pub const IDLE_SECONDS_MAX: u32 = 60;
 /// How long after its last answer a connection keeps its buffers for the next request, in seconds.
 pub const QUIET_SECONDS: u32 = 1;
-/// Seconds from a connection's accept to the first byte of its first request.
+/// Seconds from a connection's accept to the end of its TLS handshake.
+pub const HANDSHAKE_SECONDS_MAX: u32 = 5;
+/// Seconds from a connection's accept, or handshake, to the first byte of its first request.
 pub const FIRST_BYTE_SECONDS_MAX: u32 = 10;
 /// Seconds from the first byte of a request to the end of its head.
 pub const HEAD_SECONDS_MAX: u32 = 5;
@@ -122,6 +132,18 @@ pub const SALE_LATE_SECONDS_MAX: u32 = 60;
 pub const SALE_AHEAD_SECONDS_MAX: u32 = 31_536_000;
 /// Seconds that a drain may take before the server leaves anyway.
 pub const DRAIN_SECONDS_MAX: u32 = 30;
+/// Seconds that the whole end of the server may take; then the process leaves as it is. Service managers
+/// should wait for longer than that.
+pub const STOP_SECONDS_MAX: u64 = 60;
+/// Seconds of these for the last commit, the last snapshot and the threads.
+const STOP_RESERVE_SECONDS: u64 = 20;
+/// Seconds from one report to the service manager to the next, at most.
+pub const STATUS_SECONDS: u64 = 10;
+/// Seconds within which a worker that has nothing to do still turns over; the shortest time between two
+/// reports.
+pub const WATCH_SECONDS_MIN: u64 = 1;
+/// Seconds that the journal may stand still while records wait, before it counts as dead and not as slow.
+pub const JOURNAL_STILL_SECONDS: u64 = 120;
 /// `Retry-After` of a 503, in seconds.
 pub const RETRY_AFTER_SECONDS: u32 = 1;
 
@@ -155,6 +177,8 @@ pub const FOLLOW_NICE: i32 = 10;
 pub const FOLLOW_DRAIN_SECONDS: u64 = 5;
 /// Seconds that the start waits for the database to say whether it fits the journal.
 pub const SINK_FIRST_WORD_SECONDS: u64 = 3;
+/// Milliseconds that it waits for Redis, which cannot keep it from selling.
+pub const REDIS_FIRST_WORD_MS: u64 = 200;
 /// Milliseconds after which an idle sink is asked where it is.
 pub const SINK_ASK_MS: u64 = 1_000;
 /// Seconds for a connection to a sink to be there and prepared.
@@ -191,6 +215,8 @@ pub const MIGRATION_START_LOCK_SECONDS: u64 = 3;
 pub const MIGRATION_WAIT_SECONDS: u64 = 60;
 /// Longest file of a migration, in bytes.
 pub const MIGRATION_BYTES_MAX: usize = 1024 * 1024;
+/// Longest file of a secret, in bytes.
+pub const SECRET_FILE_BYTES_MAX: u64 = 4096;
 /// Longest file of certificates, in bytes.
 pub const CERTIFICATES_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Most keys, fields, bits and events that one call changes in Redis, which answers nobody else
@@ -224,7 +250,53 @@ const PURCHASE_RECORD_BYTES_MAX: usize =
 const ITEMS_RECORD_BYTES_MAX: usize =
     64 + ITEMS_PER_RECORD_MAX * (16 + ID_BYTES_MAX + ITEM_NAME_BYTES_MAX + IMAGE_URL_BYTES_MAX);
 
+/// How often the figures of the server are put together, for those who watch them and for windows of
+/// time, in milliseconds.
+pub const LOOK_MS: u64 = 1_000;
+/// Looks that somebody who comes to watch is shown.
+pub const LOOKS_SHOWN: usize = 300;
+/// Questions about single distributions that may wait for their answers, equal ones counted once. There is
+/// always room for those about the whole.
+pub const SPECIAL_QUESTIONS_MAX: usize = 32;
+/// How long an answer to any of them is waited for, in seconds: less than Prometheus gives a scrape.
+pub const ANSWER_SECONDS_MAX: u64 = 5;
+/// Of so many microseconds of a core one is for answers to these questions.
+pub const ANSWERS_PART: u64 = 5;
+/// How much of that may be saved while nobody asks, in microseconds.
+pub const ANSWERS_SAVED_US: u64 = 50_000;
+/// Longest rest until there is enough for the next answers, in milliseconds.
+pub const REST_MS_MAX: u64 = 100;
+/// Items whose units are counted anew with every look, all open sales together.
+pub const BALANCED_ITEMS_PER_LOOK: u64 = 200_000;
+/// How often in a row the units of a sale must not add up, by the same number, before that is believed.
+pub const UNEVEN_LOOKS: u32 = 3;
+/// Looks in a row at which units must be held that no open checkout holds, before that is believed.
+pub const UNACCOUNTED_LOOKS: u32 = 30;
+/// Most sales that are listed one by one where their number must be bounded.
+pub const LISTED_SALES_MAX: usize = 16;
+/// Bytes of the log that wait for whoever reads it; further lines are lost.
+pub const LOG_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes beyond these for lines from `info` on, and as many again for errors.
+pub const LOG_RESERVED_BYTES: usize = 256 * 1024;
+/// How long the end of the process waits until the last lines are written, in milliseconds.
+pub const LOG_FLUSH_MS: u64 = 1_000;
+/// How long one attempt to send spans to a collector may take, in seconds.
+pub const TRACES_SEND_SECONDS: u64 = 3;
+/// How long the end of the process waits until the last spans are sent.
+pub const TRACES_FLUSH_SECONDS: u64 = 5;
+
 const _: () = {
+    assert!(TRACES_SEND_SECONDS < TRACES_FLUSH_SECONDS);
+    // One after the other.
+    assert!(
+        DRAIN_SECONDS_MAX as u64
+            + FOLLOW_DRAIN_SECONDS
+            + TRACES_FLUSH_SECONDS
+            + STOP_RESERVE_SECONDS
+            <= STOP_SECONDS_MAX
+    );
+    assert!(LOG_FLUSH_MS < STOP_RESERVE_SECONDS * 1_000);
+    assert!(WATCH_SECONDS_MIN < STATUS_SECONDS && STATUS_SECONDS < JOURNAL_STILL_SECONDS);
     assert!(PURCHASE_RECORD_BYTES_MAX <= RECORD_BYTES_MAX);
     assert!(ITEMS_RECORD_BYTES_MAX <= RECORD_BYTES_MAX);
     assert!(WORKERS_MAX < APPENDERS_MAX);

@@ -1,5 +1,7 @@
 //! The flashsale binary. What it does is in [`flashsale::cli`].
 
+#![forbid(unsafe_code)]
+
 use std::process::ExitCode;
 
 #[global_allocator]

@@ -4,6 +4,8 @@
 //! ahead, and says how long the answers took and whether the books are right afterwards. [`compare`] has
 //! the server and [`bare`] hyper answer the same in turns.
 
+#![forbid(unsafe_code)]
+
 pub mod bare;
 pub mod compare;
 pub mod load;

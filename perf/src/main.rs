@@ -1,5 +1,7 @@
 //! The `flashsale-perf` binary. What it does is in [`flashsale_perf`].
 
+#![forbid(unsafe_code)]
+
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};

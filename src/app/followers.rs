@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::AppError;
 use super::sinks::{postgres_options, redis_options};
+use super::steps::Steps;
 use crate::config::{Config, Durability};
 use crate::env::{Clock, OsEntropy};
 use crate::journal::Journal;
@@ -12,11 +13,13 @@ use crate::limits;
 use crate::reconcile::postgres::PostgresSink;
 use crate::reconcile::redis::RedisSink;
 use crate::reconcile::{Applied, Follower, FollowerTools, Sink, SinkError, Source};
-use crate::telemetry::{Registry, SinkGauge};
-use crate::types::Lsn;
+use crate::telemetry::{Registry, SinkGauge, Sinks};
+use crate::types::{Lsn, Timestamp};
 
 /// The followers of all sinks.
 pub(super) struct Followers {
+    journal: Arc<Journal>,
+    telemetry: Arc<Registry>,
     database: Option<Follower>,
     redis: Option<Follower>,
 }
@@ -30,7 +33,7 @@ impl Followers {
         config: &Config,
         journal: &Arc<Journal>,
         clock: &Arc<dyn Clock>,
-        telemetry: &Registry,
+        telemetry: &Arc<Registry>,
     ) -> std::io::Result<Self> {
         let syncs = config.journal.durability == Durability::Os;
         let sinks = telemetry.sinks();
@@ -51,29 +54,57 @@ impl Followers {
             )
         });
         Ok(Self {
+            journal: Arc::clone(journal),
+            telemetry: Arc::clone(telemetry),
             database: database.transpose()?,
             redis: redis.transpose()?,
         })
     }
 
-    /// Gives the sinks a moment to say whether they fit this journal. A database that holds another
-    /// journal's records, or more than this one, means that this is the wrong journal, or that its disk
-    /// was lost: selling on would sell twice. A sink that does not answer is no reason not to sell.
+    /// Gives the sinks a moment to say whether they fit this journal, and says what is known of them then.
+    /// A database that holds another journal's records, or more than this one, means that this is the
+    /// wrong journal, or that its disk was lost: selling on would sell twice. A sink that does not answer
+    /// is no reason not to sell.
     ///
     /// # Errors
     /// The database does not fit.
-    pub(super) fn check(&self) -> Result<(), AppError> {
+    pub(super) fn check(&self, steps: &Steps) -> Result<(), AppError> {
         let patience = Duration::from_secs(limits::SINK_FIRST_WORD_SECONDS);
-        let Some(database) = &self.database else {
-            return Ok(());
-        };
-        match database.first_word(patience) {
-            Some(Err(SinkError::Refused(why))) => Err(AppError::Database(why)),
-            Some(Err(error @ SinkError::Diverged(_))) => Err(AppError::Diverged(error)),
-            Some(_) => Ok(()),
-            None => {
-                tracing::warn!("Postgres cannot be followed yet: starting without it");
-                Ok(())
+        let database = self.database.as_ref();
+        match database.map(|database| database.first_word(patience)) {
+            Some(Some(Err(SinkError::Refused(why) | SinkError::Withheld { told: why, .. }))) => {
+                return Err(AppError::Database(why));
+            }
+            Some(Some(Err(error @ SinkError::Diverged(_)))) => {
+                return Err(AppError::Diverged(error));
+            }
+            Some(None) => tracing::warn!(
+                "Postgres cannot be followed yet: starting without it; migrations are looked at when it \
+                 is there"
+            ),
+            Some(Some(_)) | None => {}
+        }
+        if let Some(redis) = &self.redis {
+            // Whatever it says is told by its follower, and no reason not to sell.
+            let patience = Duration::from_millis(limits::REDIS_FIRST_WORD_MS);
+            let _ = redis.first_word(patience);
+        }
+        self.tell(steps);
+        Ok(())
+    }
+
+    fn tell(&self, steps: &Steps) {
+        let sinks: &Sinks = self.telemetry.sinks();
+        let (durable, took_ms) = (self.journal.durable(), steps.took_ms());
+        for (sink, gauge) in sinks.named() {
+            let figures = gauge.figures(durable, Timestamp::default());
+            match (gauge.is_configured(), figures.applied_lsn) {
+                (false, _) => tracing::info!(sink, "{sink} is off"),
+                (true, None) => tracing::info!(sink, took_ms, "{sink} is not connected yet"),
+                (true, Some(lsn)) => {
+                    let behind = figures.lag_records;
+                    tracing::info!(sink, lsn, behind, took_ms, "{sink} is connected");
+                }
             }
         }
     }

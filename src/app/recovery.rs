@@ -347,7 +347,7 @@ impl Recovered {
         writeln!(
             out,
             "Start the server with this journal, and it goes on following this database. Redis may be \
-             ahead: run `flashsale rebuild redis` first, if it is configured."
+             ahead: run `flashsale rebuild redis --yes` first, if it is configured."
         )
     }
 }

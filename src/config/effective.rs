@@ -1,6 +1,7 @@
 //! The configuration in effect, as text that may be shown.
 
 use std::fmt::Display;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -8,17 +9,13 @@ use secrecy::SecretString;
 
 use super::keys::{self, Key};
 use super::{
-    Config, DatabaseConfig, Durability, JournalConfig, LogFormat, RedisConfig, SaleConfig, SslMode,
+    Config, DatabaseConfig, Durability, JournalConfig, LogFormat, RedisConfig, SaleConfig,
+    ServerConfig, SslMode,
 };
 
 /// `key=value` for every key that has an effect, in the order of the shipped file.
 pub(super) fn lines(config: &Config) -> Vec<String> {
-    let workers = config.server.workers.map_or(0, usize::from);
-    let mut lines = vec![
-        line(keys::SERVER_HOST, config.server.host),
-        line(keys::SERVER_PORT, config.server.port),
-        line(keys::SERVER_WORKERS, workers),
-    ];
+    let mut lines = Vec::from(server_lines(&config.server));
     match &config.database {
         Some(database) => lines.extend(database_lines(database)),
         None => lines.push("database=off".to_owned()),
@@ -35,6 +32,21 @@ pub(super) fn lines(config: &Config) -> Vec<String> {
         line(keys::LOG_FORMAT, name(&LogFormat::NAMES, config.log.format)),
     ]);
     lines
+}
+
+fn server_lines(server: &ServerConfig) -> [String; 6] {
+    let tls = server.tls.as_ref();
+    [
+        line(keys::SERVER_HOST, server.host),
+        line(keys::SERVER_PORT, server.port),
+        line(keys::SERVER_WORKERS, server.workers.map_or(0, usize::from)),
+        line(keys::SERVER_TLS_CERT, path(tls.map(|tls| &tls.cert))),
+        line(keys::SERVER_TLS_KEY, path(tls.map(|tls| &tls.key))),
+        line(
+            keys::SERVER_CONNECTIONS_PER_PEER,
+            server.connections_per_peer.map_or(0, NonZeroU32::get),
+        ),
+    ]
 }
 
 fn database_lines(database: &DatabaseConfig) -> [String; 8] {

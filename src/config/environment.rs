@@ -1,7 +1,13 @@
 //! The environment as a source of settings.
 
-use super::keys;
-use super::raw::{Given, Setting, Source};
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use super::error::Problem;
+use super::keys::{self, Key};
+use super::raw::{Given, Raw, Setting, Source};
+use crate::limits::SECRET_FILE_BYTES_MAX;
 
 /// Looks a variable up. `None` is "not set"; a variable set to nothing is `Some("")`.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -14,22 +20,80 @@ pub fn process_environment(variable: &str) -> Option<String> {
     std::env::var_os(variable).map(|value| value.to_string_lossy().into_owned())
 }
 
-/// A setting for each variable that is set.
-pub(super) fn settings(environment: Environment<'_>) -> Vec<Setting> {
-    let set = keys::ALL
-        .iter()
-        .filter_map(|&key| Some((key, environment(key.variable)?)));
-    set.map(|(key, text)| Setting {
+/// Adds a setting for each variable that is set, and for each secret that a variable names the file of.
+pub(super) fn read_into(raw: &mut Raw, environment: Environment<'_>) {
+    for &key in keys::ALL {
+        let given = environment(key.variable);
+        match from_file(key, given.as_deref(), environment) {
+            Ok(None) => add(raw, key, key.variable, given),
+            Ok(secret) => add(raw, key, key.file_variable, secret),
+            Err(reason) => raw.problems.push(Problem::SecretFile {
+                variable: key.file_variable,
+                reason,
+            }),
+        }
+    }
+}
+
+fn add(raw: &mut Raw, key: Key, variable: &'static str, text: Option<String>) {
+    raw.settings.extend(text.map(|text| Setting {
         key,
         given: Given::Text(text),
-        source: Source::Environment(key.variable),
-    })
-    .collect()
+        source: Source::Environment(variable),
+    }));
+}
+
+/// The secret in the file that a variable names, if one does; a variable set to nothing names none.
+///
+/// # Errors
+/// Says why the file does not do, or that the secret is `given`, too.
+fn from_file(
+    key: Key,
+    given: Option<&str>,
+    environment: Environment<'_>,
+) -> Result<Option<String>, String> {
+    let path = environment(key.file_variable).filter(|path| key.secret && !path.is_empty());
+    let Some(path) = path else {
+        return Ok(None);
+    };
+    if given.is_some_and(|given| !given.is_empty()) {
+        return Err(format!(
+            "{} is set, too: only one of them is allowed",
+            key.variable
+        ));
+    }
+    let secret = read_secret(Path::new(&path)).map_err(|error| format!("{path}: {error}"))?;
+    match secret.trim_end_matches(['\n', '\r']) {
+        "" => Err(format!(
+            "{path}: the file is empty: it must hold the secret"
+        )),
+        secret => Ok(Some(secret.to_owned())),
+    }
+}
+
+fn read_secret(path: &Path) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    let file = File::open(path)?;
+    file.take(SECRET_FILE_BYTES_MAX + 1)
+        .read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > SECRET_FILE_BYTES_MAX {
+        let what = format!("the file is longer than {SECRET_FILE_BYTES_MAX} bytes");
+        return Err(io::Error::other(what));
+    }
+    String::from_utf8(bytes).map_err(|_| io::Error::other("the file is not UTF-8"))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+
+    fn raw(environment: Environment<'_>) -> Raw {
+        let mut raw = Raw::default();
+        read_into(&mut raw, environment);
+        raw
+    }
 
     #[test]
     fn an_empty_variable_is_set_and_an_absent_one_is_not() {
@@ -38,7 +102,7 @@ mod tests {
             "SALE_SEED" => Some("7".to_owned()),
             _ => None,
         };
-        let settings = settings(&environment);
+        let settings = raw(&environment).settings;
         let found: Vec<_> = settings
             .iter()
             .map(|setting| (setting.key.path, setting.given.as_text()))
@@ -57,5 +121,65 @@ mod tests {
     fn the_process_has_an_environment() {
         assert!(process_environment("PATH").is_some());
         assert_eq!(process_environment("FLASHSALE_NO_SUCH_VARIABLE"), None);
+    }
+
+    /// What becomes of a file with this in it, and of a token beside it.
+    fn token_of(content: &[u8], token: Option<&str>) -> Result<String, String> {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let path = dir.path().join("token");
+        fs::write(&path, content).expect("it can be written");
+        let environment = |name: &str| match name {
+            "ADMIN_TOKEN_FILE" => Some(path.to_string_lossy().into_owned()),
+            "ADMIN_TOKEN" => token.map(str::to_owned),
+            // Of a key that is no secret.
+            "DB_HOST_FILE" => Some("/none".to_owned()),
+            _ => None,
+        };
+        let raw = raw(&environment);
+        match (&raw.settings[..], &raw.problems[..]) {
+            ([setting], []) => {
+                assert_eq!(setting.source, Source::Environment("ADMIN_TOKEN_FILE"));
+                Ok(setting.given.as_text().expect("text").to_owned())
+            }
+            ([], [problem]) => Err(problem.to_string()),
+            _ => panic!("one of them"),
+        }
+    }
+
+    #[test]
+    fn a_secret_is_read_from_its_file() {
+        assert_eq!(token_of(b"secret", None).as_deref(), Ok("secret"));
+        assert_eq!(token_of(b"secret\n", None).as_deref(), Ok("secret"));
+        assert_eq!(token_of(b" a b \r\n", Some("")).as_deref(), Ok(" a b "));
+    }
+
+    #[test]
+    fn a_file_that_does_not_do_is_named_and_not_shown() {
+        let long = b"secret".repeat(1_000);
+        for (content, token, why) in [
+            (
+                &b"secret"[..],
+                Some("other"),
+                "ADMIN_TOKEN is set, too: only one of them is allowed",
+            ),
+            (b"", None, "the file is empty"),
+            (b"\n", None, "the file is empty"),
+            (b"secret\xff", None, "the file is not UTF-8"),
+            (&long, None, "the file is longer than 4096 bytes"),
+        ] {
+            let said = token_of(content, token).expect_err(why);
+            assert!(
+                said.starts_with("environment variable ADMIN_TOKEN_FILE: "),
+                "{said}"
+            );
+            assert!(said.contains(why), "{said}");
+            assert!(
+                !said.contains("secret\u{fffd}") && !said.contains("secretsecret"),
+                "{said}"
+            );
+        }
+        let environment = |name: &str| (name == "DB_PASSWORD_FILE").then(|| "/none".to_owned());
+        let said = raw(&environment).problems[0].to_string();
+        assert!(said.contains("/none: No such file"), "{said}");
     }
 }

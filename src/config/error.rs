@@ -70,6 +70,14 @@ pub enum Problem {
         /// The second value, or `(hidden)`.
         value: String,
     },
+    /// The file of a secret cannot be used, or the secret is given in another way, too.
+    #[error("environment variable {variable}: {reason}")]
+    SecretFile {
+        /// The variable that names the file.
+        variable: &'static str,
+        /// What went wrong, without what the file holds.
+        reason: String,
+    },
     /// A value of the wrong type, or one that cannot work.
     #[error("{from}: {key} = {value} is not allowed: must be {allowed}")]
     Value {

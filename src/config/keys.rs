@@ -7,23 +7,32 @@ pub(super) struct Key {
     pub(super) path: &'static str,
     /// The environment variable that sets the same value.
     pub(super) variable: &'static str,
+    /// The environment variable that names a file which holds the value, of a secret. Orchestrators hand
+    /// those out as files.
+    pub(super) file_variable: &'static str,
     /// Its value is never shown.
     pub(super) secret: bool,
 }
 
 impl Key {
-    const fn open(path: &'static str, variable: &'static str) -> Self {
+    const fn open(path: &'static str, variable: &'static str, file_variable: &'static str) -> Self {
         Self {
             path,
             variable,
+            file_variable,
             secret: false,
         }
     }
 
-    const fn secret(path: &'static str, variable: &'static str) -> Self {
+    const fn secret(
+        path: &'static str,
+        variable: &'static str,
+        file_variable: &'static str,
+    ) -> Self {
         Self {
             path,
             variable,
+            file_variable,
             secret: true,
         }
     }
@@ -45,7 +54,7 @@ impl Key {
 /// Defines a constant for each key and the list of them all, so that the two cannot differ.
 macro_rules! keys {
     ($($name:ident = $kind:ident($path:literal, $variable:literal);)*) => {
-        $(pub(super) const $name: Key = Key::$kind($path, $variable);)*
+        $(pub(super) const $name: Key = Key::$kind($path, $variable, concat!($variable, "_FILE"));)*
 
         /// All keys, in the order of the shipped file.
         pub(super) const ALL: &[Key] = &[$($name),*];
@@ -56,6 +65,10 @@ keys! {
     SERVER_HOST = open("server.host", "SERVER_HOST");
     SERVER_PORT = open("server.port", "SERVER_PORT");
     SERVER_WORKERS = open("server.workers", "SERVER_WORKERS");
+    SERVER_TLS_CERT = open("server.tls_cert", "SERVER_TLS_CERT");
+    SERVER_TLS_KEY = open("server.tls_key", "SERVER_TLS_KEY");
+    SERVER_CONNECTIONS_PER_PEER =
+        open("server.connections_per_peer", "SERVER_CONNECTIONS_PER_PEER");
     DATABASE_HOST = open("database.host", "DB_HOST");
     DATABASE_PORT = open("database.port", "DB_PORT");
     DATABASE_USER = open("database.user", "DB_USER");

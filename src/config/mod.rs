@@ -13,11 +13,12 @@ mod raw;
 mod validate;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::SecretString;
+use sha2::{Digest, Sha256};
 
 pub use environment::{Environment, process_environment};
 pub use error::{ConfigError, Problem};
@@ -63,6 +64,19 @@ pub struct ServerConfig {
     pub port: u16,
     /// Number of worker threads; `None` is one per core.
     pub workers: Option<NonZeroUsize>,
+    /// What connections are encrypted with; `None` when they are not.
+    pub tls: Option<TlsFiles>,
+    /// Connections that one peer may have open; `None` for as many as it likes.
+    pub connections_per_peer: Option<NonZeroU32>,
+}
+
+/// The files of the server's own certificate, in PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate, and behind it those of the authorities between it and a trusted one.
+    pub cert: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
 }
 
 impl ServerConfig {
@@ -231,8 +245,7 @@ impl Config {
     pub fn load(sources: &Sources<'_>) -> Result<Self, ConfigError> {
         let mut raw = raw::Raw::default();
         sources.file.read_into(&mut raw);
-        raw.settings
-            .extend(environment::settings(sources.environment));
+        environment::read_into(&mut raw, sources.environment);
         raw.settings.extend(sources.overrides.settings());
         validate::validate(raw)
     }
@@ -244,13 +257,15 @@ impl Config {
         effective::lines(self).join(" ")
     }
 
-    /// Eight hex digits that are equal for equal configurations, whatever the secrets are.
+    /// Twelve hex digits that are equal for equal configurations, wherever their values came from and
+    /// whatever the secrets are: the beginning of the SHA-256 of [`Self::describe`].
     #[must_use]
-    pub fn config_hash(&self) -> String {
-        format!(
-            "{:08x}",
-            crc32c::crc32c(effective::lines(self).join("\n").as_bytes())
-        )
+    pub fn fingerprint(&self) -> String {
+        let digest = Sha256::digest(self.describe());
+        digest[..6]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 use std::net::{IpAddr, Ipv4Addr};
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use super::keys::{self, Key};
 use super::raw::{Given, Raw};
 use super::{
     AdminConfig, Config, DatabaseConfig, Durability, JournalConfig, LogConfig, LogFormat,
-    RedisConfig, SaleConfig, ServerConfig, SslMode,
+    RedisConfig, SaleConfig, ServerConfig, SslMode, TlsFiles,
 };
 use crate::limits;
 
@@ -79,7 +79,26 @@ fn server(check: &mut Check) -> ServerConfig {
                 .integer(keys::SERVER_WORKERS, 0, 0..=limits::WORKERS_MAX as u16)
                 .into(),
         ),
+        tls: tls(check),
+        connections_per_peer: NonZeroU32::new(check.integer(
+            keys::SERVER_CONNECTIONS_PER_PEER,
+            limits::CONNECTIONS_PER_PEER_DEFAULT,
+            0..=limits::CONNECTIONS_PER_PEER_MAX,
+        )),
     }
+}
+
+/// Both files or neither.
+fn tls(check: &mut Check) -> Option<TlsFiles> {
+    let cert = check.optional_path(keys::SERVER_TLS_CERT);
+    let key = check.optional_path(keys::SERVER_TLS_KEY);
+    match (cert, key) {
+        (Some(cert), Some(key)) => return Some(TlsFiles { cert, key }),
+        (Some(_), None) => check.lacks(keys::SERVER_TLS_CERT, keys::SERVER_TLS_KEY),
+        (None, Some(_)) => check.lacks(keys::SERVER_TLS_KEY, keys::SERVER_TLS_CERT),
+        (None, None) => {}
+    }
+    None
 }
 
 fn address(host: &str) -> Option<IpAddr> {
@@ -245,6 +264,14 @@ impl Check {
             }
         }
         value
+    }
+
+    /// Complains that `given` is set and `missing`, which belongs to it, is not.
+    fn lacks(&mut self, given: Key, missing: Key) {
+        let allowed = format!("empty, or given together with {}", missing.path);
+        let strongest = self.raw.of(given).last();
+        self.problems
+            .extend(strongest.map(|setting| Problem::value(setting, allowed)));
     }
 
     fn integer<T>(&mut self, key: Key, default: T, range: RangeInclusive<T>) -> T

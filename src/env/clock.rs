@@ -16,8 +16,19 @@ pub trait Clock: Send + Sync {
     /// for durations whose end is written down as a time. It does not jump, and never goes back.
     fn steady(&self) -> Timestamp;
 
-    /// Microseconds since an arbitrary moment; never goes back. For durations.
-    fn monotonic_us(&self) -> u64;
+    /// Nanoseconds since an arbitrary moment; never goes back. For durations.
+    fn monotonic_ns(&self) -> u64;
+
+    /// The same in whole microseconds.
+    fn monotonic_us(&self) -> u64 {
+        self.monotonic_ns() / 1000
+    }
+}
+
+/// What `answer` comes to, unless that takes longer than `patience`. To be awaited inside of a runtime that
+/// has timers.
+pub async fn within<T>(patience: Duration, answer: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(patience, answer).await.ok()
 }
 
 /// The machine's clocks.
@@ -54,18 +65,27 @@ impl Clock for SystemClock {
         Timestamp(self.steady_zero.0 + since_boot_us())
     }
 
-    fn monotonic_us(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX)
+    fn monotonic_ns(&self) -> u64 {
+        let elapsed = self.started.elapsed();
+        // Not by way of 128 bits: this is read several times a request.
+        elapsed.as_secs() * 1_000_000_000 + u64::from(elapsed.subsec_nanos())
     }
 }
 
-fn wall_us() -> i64 {
+pub(super) fn wall_us() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     i64::try_from(since.unwrap_or_default().as_micros()).unwrap_or(i64::MAX)
 }
 
+/// A time as other libraries take it.
+#[cfg(feature = "otel")]
+#[must_use]
+pub fn system_time(at: Timestamp) -> SystemTime {
+    UNIX_EPOCH + Duration::from_micros(at.0.max(0).cast_unsigned())
+}
+
 /// Unlike [`Instant`]'s clock, this one does not stop while the machine sleeps.
-fn since_boot_us() -> i64 {
+pub(super) fn since_boot_us() -> i64 {
     let since = Duration::try_from(clock_gettime(ClockId::Boottime)).unwrap_or_default();
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
@@ -114,7 +134,7 @@ impl Clock for ManualClock {
         Timestamp(self.steady_us.load(Ordering::SeqCst))
     }
 
-    fn monotonic_us(&self) -> u64 {
-        u64::try_from(self.steady().0).unwrap_or(0)
+    fn monotonic_ns(&self) -> u64 {
+        u64::try_from(self.steady().0).unwrap_or(0) * 1000
     }
 }

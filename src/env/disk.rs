@@ -1,8 +1,8 @@
 //! The disk, as the journal sees it.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
 
 /// How a file is opened.
@@ -18,7 +18,7 @@ pub enum OpenMode {
 
 /// A file system: the few operations that the journal needs.
 pub trait Disk: Send + Sync {
-    /// Makes `path` and its missing parents.
+    /// Makes `path` and its missing parents, durably and for this user alone.
     ///
     /// # Errors
     /// As the operating system says.
@@ -107,6 +107,10 @@ pub fn read_file(disk: &dyn Disk, path: &Path, bytes_max: usize) -> io::Result<V
     Ok(bytes)
 }
 
+/// What is made is for its owner: whoever reads a code that is not used yet can spend it.
+const DIR_MODE: u32 = 0o700;
+const FILE_MODE: u32 = 0o600;
+
 /// The machine's file system.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RealDisk;
@@ -135,7 +139,20 @@ impl RealDisk {
 
 impl Disk for RealDisk {
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
-        fs::create_dir_all(path)
+        let is_missing = |dir: &&Path| !dir.as_os_str().is_empty() && !dir.exists();
+        let missing: Vec<_> = path.ancestors().take_while(is_missing).collect();
+        DirBuilder::new()
+            .recursive(true)
+            .mode(DIR_MODE)
+            .create(path)?;
+        for dir in missing {
+            self.sync_dir(parent(dir))?;
+        }
+        // Whoever made it before us may have died ahead of this.
+        match self.sync_dir(parent(path)) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+            synced => synced,
+        }
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
@@ -156,6 +173,7 @@ impl Disk for RealDisk {
             .write(mode != OpenMode::Read)
             .create(create)
             .truncate(create)
+            .mode(FILE_MODE)
             .open(path)?;
         Ok(Box::new(file))
     }
@@ -177,12 +195,22 @@ impl Disk for RealDisk {
             .write(true)
             .create(true)
             .truncate(false)
+            .mode(FILE_MODE)
             .open(path)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Box::new(file))),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error),
         }
+    }
+}
+
+/// Where the entry of `path` is.
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        Some(_) => Path::new("."),
+        None => path,
     }
 }
 
@@ -210,5 +238,40 @@ impl DiskFile for File {
 
     fn length_bytes(&self) -> io::Result<u64> {
         Ok(self.metadata()?.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).expect("there").permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn what_is_made_is_for_its_owner_alone() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let journal = dir.path().join("data/journal");
+        RealDisk.create_dir_all(&journal).expect("room");
+        RealDisk.create_dir_all(&journal).expect("there already");
+        let file = journal.join("1.segment");
+        RealDisk.open(&file, OpenMode::Create).expect("room");
+        let lock = journal.join("lock");
+        RealDisk.try_lock(&lock).expect("nobody has it");
+        assert_eq!(
+            (mode(&journal), mode(&dir.path().join("data"))),
+            (0o700, 0o700)
+        );
+        assert_eq!((mode(&file), mode(&lock)), (0o600, 0o600));
+    }
+
+    #[test]
+    fn an_entry_is_in_the_directory_above() {
+        let of = |path| parent(Path::new(path));
+        assert_eq!(of("data/journal"), Path::new("data"));
+        assert_eq!((of("journal"), of("/")), (Path::new("."), Path::new("/")));
     }
 }

@@ -3,14 +3,29 @@
 //!
 //! **Invariant:** nothing outside this module calls the clock, the file system or the generator.
 
+mod allocator;
+#[forbid(unsafe_code)]
 mod clock;
+#[forbid(unsafe_code)]
 mod disk;
+#[forbid(unsafe_code)]
 mod entropy;
+#[forbid(unsafe_code)]
+mod filesystem;
+#[forbid(unsafe_code)]
+mod machine;
+#[forbid(unsafe_code)]
 mod process;
+#[forbid(unsafe_code)]
 mod simulated_disk;
 
-pub use clock::{Clock, ManualClock, SystemClock};
+pub use allocator::AllocatorFigures;
+#[cfg(feature = "otel")]
+pub use clock::system_time;
+pub use clock::{Clock, ManualClock, SystemClock, within};
 pub use disk::{Disk, DiskFile, OpenMode, RealDisk, read_file};
 pub use entropy::{DRAWN_BYTES, Entropy, OsEntropy, SeededEntropy, splitmix64};
-pub use process::ProcessMemory;
+pub use filesystem::{BlockDevice, Filesystem, is_mount_point, newest_journal_below};
+pub use machine::Machine;
+pub use process::{ProcessFigures, thread_cpu_us};
 pub use simulated_disk::SimulatedDisk;

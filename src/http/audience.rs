@@ -1,4 +1,4 @@
-//! Those who watch sales over the connections of one worker.
+//! Those who watch sales, or the server itself, over the connections of one worker.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -10,8 +10,9 @@ use tokio::task::{spawn_local, yield_now};
 
 use super::stage::{Stage, Viewer};
 use crate::limits::{STREAM_RETRY_MS_MAX, STREAM_RETRY_MS_MIN, STREAM_WOKEN_MAX};
+use crate::operations::Observer;
 use crate::sale::Sale;
-use crate::schedule::feed::{FeedFigures, Feeds, News};
+use crate::schedule::feed::{Feeds, News};
 use crate::telemetry::WorkerTelemetry;
 use crate::types::SaleId;
 
@@ -20,10 +21,33 @@ pub(super) struct Audience {
     feeds: Arc<Feeds>,
     telemetry: Arc<WorkerTelemetry>,
     viewers_max: Cell<usize>,
-    stages: RefCell<HashMap<SaleId, Rc<Stage>>>,
+    stages: RefCell<HashMap<Subject, Rc<Stage>>>,
     present: Cell<usize>,
     /// Viewers who ever came.
     came: Cell<u64>,
+}
+
+/// What can be watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Subject {
+    Sale(SaleId),
+    Server,
+}
+
+/// What somebody comes to watch, and who has the news of it.
+#[derive(Clone, Copy)]
+pub(super) enum Topic<'a> {
+    Sale(&'a Arc<Sale>),
+    Server(&'a Observer),
+}
+
+impl Topic<'_> {
+    fn subject(self) -> Subject {
+        match self {
+            Self::Sale(sale) => Subject::Sale(sale.id()),
+            Self::Server(_) => Subject::Server,
+        }
+    }
 }
 
 impl Audience {
@@ -48,41 +72,49 @@ impl Audience {
         })
     }
 
-    /// Takes in one more viewer of `sale`, unless there are too many. Called inside the worker's runtime.
-    pub(super) fn admit(self: &Rc<Self>, sale: &Arc<Sale>) -> Option<Viewer> {
+    /// Takes in one more viewer, unless there are too many. Called inside the worker's runtime.
+    pub(super) fn admit(self: &Rc<Self>, topic: Topic<'_>) -> Option<Viewer> {
         if self.present.get() >= self.viewers_max.get() {
             return None;
         }
         let mut stages = self.stages.borrow_mut();
-        let stage = stages.entry(sale.id()).or_insert_with(|| self.open(sale));
+        let stage = stages.entry(topic.subject());
+        let stage = stage.or_insert_with(|| self.open(topic));
         let number = self.came.replace(self.came.get() + 1);
         self.present.set(self.present.get() + 1);
-        self.telemetry.viewer_came();
+        if matches!(topic, Topic::Sale(_)) {
+            self.telemetry.viewer_came();
+        }
         let viewer = Viewer::new(Rc::clone(self), Rc::clone(stage), retry_ms(number));
         Some(viewer)
     }
 
-    fn open(&self, sale: &Arc<Sale>) -> Rc<Stage> {
-        let news = self.feeds.watch(sale);
+    fn open(&self, topic: Topic<'_>) -> Rc<Stage> {
+        let news = match topic {
+            Topic::Sale(sale) => self.feeds.watch(sale),
+            Topic::Server(observer) => observer.watch(),
+        };
         Rc::new_cyclic(|stage| {
             let state = news.borrow().clone();
             let relay = spawn_local(relay(news, Weak::clone(stage)));
-            Stage::new(sale.id(), state, relay.abort_handle())
+            Stage::new(topic.subject(), state, relay.abort_handle())
         })
     }
 
     /// A viewer of `stage` has left.
     pub(super) fn leave(&self, stage: &Rc<Stage>) {
         self.present.set(self.present.get() - 1);
-        self.telemetry.viewer_left();
+        if stage.subject() != Subject::Server {
+            self.telemetry.viewer_left();
+        }
         if stage.is_empty() {
             let mut stages = self.stages.borrow_mut();
             // Unless it has another one by now.
             if stages
-                .get(&stage.sale())
+                .get(&stage.subject())
                 .is_some_and(|present| Rc::ptr_eq(present, stage))
             {
-                stages.remove(&stage.sale());
+                stages.remove(&stage.subject());
             }
         }
     }
@@ -91,10 +123,6 @@ impl Audience {
     pub(super) fn send_home(&self) {
         let stages: Vec<_> = self.stages.borrow().values().cloned().collect();
         stages.iter().for_each(|stage| stage.end());
-    }
-
-    pub(super) fn feed_figures(&self) -> FeedFigures {
-        self.feeds.figures()
     }
 }
 
@@ -190,8 +218,8 @@ mod tests {
             let (engine, sale) = engine();
             let telemetry = Registry::new().add_worker();
             let audience = Audience::new(Feeds::new(engine), telemetry, 1);
-            let mut viewer = audience.admit(&sale).expect("room");
-            let stage = Rc::clone(&audience.stages.borrow()[&sale.id()]);
+            let mut viewer = audience.admit(Topic::Sale(&sale)).expect("room");
+            let stage = Rc::clone(&audience.stages.borrow()[&Subject::Sale(sale.id())]);
             assert!(
                 matches!(look(&mut viewer), Poll::Ready(Some(state)) if state.starts_with(b"retry: "))
             );
@@ -215,12 +243,15 @@ mod tests {
             let (engine, sale) = engine();
             let registry = Registry::new();
             let audience = Audience::new(Feeds::new(engine), registry.add_worker(), 2);
-            let (first, second) = (audience.admit(&sale), audience.admit(&sale));
+            let (first, second) = (
+                audience.admit(Topic::Sale(&sale)),
+                audience.admit(Topic::Sale(&sale)),
+            );
             assert!(first.is_some() && second.is_some());
-            assert!(audience.admit(&sale).is_none());
+            assert!(audience.admit(Topic::Sale(&sale)).is_none());
             assert_eq!(registry.viewers(), 2);
             drop(first);
-            assert!(audience.admit(&sale).is_some());
+            assert!(audience.admit(Topic::Sale(&sale)).is_some());
             assert_eq!(audience.stages.borrow().len(), 1);
             drop(second);
             assert!(audience.stages.borrow().is_empty(), "nobody is left");
@@ -234,7 +265,7 @@ mod tests {
         let in_worker = async {
             let (engine, sale) = engine();
             let audience = Audience::new(Feeds::new(engine), Registry::new().add_worker(), 1);
-            let mut viewer = audience.admit(&sale).expect("room");
+            let mut viewer = audience.admit(Topic::Sale(&sale)).expect("room");
             audience.send_home();
             assert!(
                 matches!(look(&mut viewer), Poll::Ready(Some(_))),

@@ -5,25 +5,38 @@ use hyper::http::request::Parts;
 use super::answer::{self, Answer, write_code, write_number, write_time};
 use super::parameters::{Field, Parameters, Whole};
 use super::problem::Problem;
+use super::stopwatch::Stopwatch;
+use crate::limits::ITEMS_PER_USER_MAX;
 use crate::sale::{CheckoutOutcome, CheckoutRequest, Decision, Engine};
-use crate::telemetry::Outcome;
+use crate::telemetry::{Outcome, Stage};
 
 /// Puts an item into a user's open checkout.
 pub(super) fn decide(
     engine: &Engine,
     head: &Parts,
     body: &[u8],
+    watch: &mut Stopwatch<'_>,
 ) -> Result<Decision<CheckoutOutcome>, Problem> {
     let mut parameters = Parameters::from_request(head, body);
     let quantity = parameters.optional(Field::Quantity).unwrap_or(Whole(1)).0;
+    // Whatever the sale allows.
+    if !(1..=ITEMS_PER_USER_MAX).contains(&quantity) {
+        parameters.wrong(
+            Field::Quantity,
+            format!("must be 1 to {ITEMS_PER_USER_MAX}"),
+        );
+    }
     let sale = parameters.optional(Field::SaleId);
     let (user, item) = parameters.buyer_and_item()?;
-    Ok(engine.checkout(&CheckoutRequest {
+    watch.lap(Stage::Parse);
+    let decision = engine.checkout(&CheckoutRequest {
         user,
         item,
         quantity,
         sale,
-    }))
+    });
+    watch.lap(Stage::Decide);
+    Ok(decision)
 }
 
 impl TryFrom<CheckoutOutcome> for Answer {

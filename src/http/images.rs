@@ -8,7 +8,8 @@ use super::answer::Answer;
 use crate::env::splitmix64;
 
 const SVG: HeaderValue = HeaderValue::from_static("image/svg+xml");
-const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+pub(super) const FOR_EVER: HeaderValue =
+    HeaderValue::from_static("public, max-age=31536000, immutable");
 
 /// The picture called `name`, whatever that is. Nothing of the name itself gets into the picture.
 pub(super) fn image(name: &str) -> Answer {

@@ -8,6 +8,7 @@ use hyper::header::{HeaderValue, LINK};
 
 use super::Api;
 use super::answer::{Answer, JSON, write_number, write_string, write_time};
+use super::encoding::decode;
 use super::parameters::{Field, Parameters, Whole};
 use super::problem::Problem;
 use crate::limits::{PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX};
@@ -45,9 +46,9 @@ fn shown_sale(sale: &Overview) -> Answer {
 /// All sales, or those with one status, newest first.
 pub(super) fn sales(api: &Api, uri: &Uri) -> Result<Answer, Problem> {
     let mut parameters = Parameters::from_query(uri.query());
-    let status: Option<Status> = parameters.optional(Field::Status);
+    let status: Option<Status> = parameters.chosen(Field::Status);
     let limit = page_limit(&mut parameters);
-    let before: Option<SaleId> = parameters.optional(Field::Cursor);
+    let before: Option<SaleId> = parameters.chosen(Field::Cursor);
     parameters.check()?;
 
     let status = status.map(|Status(wanted)| wanted);
@@ -79,10 +80,10 @@ impl Page {
         let sale = sale_id(id)?;
         let mut parameters = Parameters::from_query(uri.query());
         let only_available = parameters
-            .optional(Field::Available)
+            .chosen(Field::Available)
             .is_some_and(|Flag(set)| set);
         let limit = page_limit(&mut parameters);
-        let start = parameters.optional(Field::Cursor).unwrap_or(Whole(0)).0;
+        let start = parameters.chosen(Field::Cursor).unwrap_or(Whole(0)).0;
         parameters.check()?;
         Ok(Self {
             sale,
@@ -127,7 +128,7 @@ pub(super) fn sale_id(id: &str) -> Result<SaleId, Problem> {
 /// How many entries a page may have.
 pub(super) fn page_limit(parameters: &mut Parameters<'_>) -> u32 {
     let limit = parameters
-        .optional(Field::Limit)
+        .chosen(Field::Limit)
         .unwrap_or(Whole(PAGE_ITEMS_DEFAULT))
         .0;
     if !(1..=PAGE_ITEMS_MAX).contains(&limit) {
@@ -145,7 +146,7 @@ pub(super) fn page(
     let mut answer = Answer::shown(JSON, body);
     if let Some(next) = next {
         let kept = uri.query().unwrap_or_default().split('&');
-        let kept = kept.filter(|pair| !pair.is_empty() && !pair.starts_with("cursor="));
+        let kept = kept.filter(|pair| !pair.is_empty() && !is_cursor(pair));
         let mut link = format!("<{}?", uri.path());
         for pair in kept {
             link.push_str(pair);
@@ -156,6 +157,12 @@ pub(super) fn page(
         answer.response.headers_mut().insert(LINK, link);
     }
     Ok(answer)
+}
+
+/// Whether a pair of a query has the name `cursor`, however that is written.
+fn is_cursor(pair: &str) -> bool {
+    let name = pair.split('=').next().unwrap_or_default();
+    decode(name).is_ok_and(|name| name == "cursor")
 }
 
 /// Appends a comma, unless the list has just begun.
@@ -250,6 +257,11 @@ mod tests {
         let answer = page(Vec::new(), &uri, Some(8)).expect("a page");
         let expected = "</api/v1/sales/2/items?available=true&limit=3&cursor=8>; rel=\"next\"";
         assert_eq!(answer.response.headers()[LINK], expected);
+        for written in ["/sales?%63ursor=1", "/sales?cursor", "/sales?cursor="] {
+            let answer = page(Vec::new(), &Uri::from_static(written), Some(8)).expect("a page");
+            let expected = "</sales?cursor=8>; rel=\"next\"";
+            assert_eq!(answer.response.headers()[LINK], expected, "{written}");
+        }
         let answer = page(Vec::new(), &uri, None::<u32>).expect("a page");
         assert!(!answer.response.headers().contains_key(LINK));
     }

@@ -12,20 +12,28 @@ mod answer;
 mod audience;
 mod body;
 mod checkout;
+mod choices;
 mod encoding;
+pub mod framing;
 mod health;
+mod histogram;
 mod images;
 mod looking;
 mod metrics;
+mod openapi;
 mod pages;
 mod parameters;
 mod payload;
 mod peer;
 mod problem;
 mod purchase;
+pub mod refused;
 mod route;
 mod stage;
+mod stopwatch;
 mod stream;
+#[cfg(feature = "otel")]
+mod trace;
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -37,16 +45,17 @@ use hyper::{Method, Request, Response};
 pub use self::administration::{Administration, SaleDefaults};
 use self::answer::Answer;
 use self::audience::Audience;
-pub use self::payload::Payload;
+pub use self::payload::{Payload, Pieces};
 pub use self::peer::Peer;
 use self::problem::{Format, Problem};
 use self::purchase::Archived;
-use self::route::Path;
-pub use self::stage::Viewer;
+use self::route::{Observed, Path};
+use self::stopwatch::Stopwatch;
 use crate::limits::VIEWERS_PER_WORKER_MAX;
-use crate::sale::{Archive, CheckoutOutcome, CommitWaiters, Decision, Engine, Sale};
+use crate::operations::{Observer, Question, Told, View};
+use crate::sale::{Archive, CheckoutOutcome, CommitWaiters, Decision, Engine, Sale, Unavailable};
 use crate::schedule::feed::Feeds;
-use crate::telemetry::{Registry, Route, WorkerTelemetry};
+use crate::telemetry::{Outcome, Route, Stage, WorkerTelemetry};
 use crate::types::{Lsn, SaleId};
 
 /// What one worker answers requests with.
@@ -54,38 +63,34 @@ pub struct Api {
     engine: Arc<Engine>,
     archive: Arc<Archive>,
     waiters: Rc<CommitWaiters>,
-    registry: Arc<Registry>,
     telemetry: Arc<WorkerTelemetry>,
     audience: Rc<Audience>,
     administration: Arc<Administration>,
-    started_us: u64,
+    observer: Arc<Observer>,
 }
 
 impl Api {
-    /// The interface to `engine` for one worker, on whose thread this is called. Viewers are told what
-    /// `feeds` say. The uptime that `/health` shows begins at `started_us` of the engine's monotonic
-    /// clock, in microseconds.
+    /// The interface to `engine` for one worker, on whose thread this is called, and who counts in
+    /// `telemetry`. Viewers are told what `feeds` say, and operators what `observer` sees.
     #[must_use]
     pub fn new(
         engine: Arc<Engine>,
         archive: Arc<Archive>,
         waiters: Rc<CommitWaiters>,
-        registry: Arc<Registry>,
+        telemetry: Arc<WorkerTelemetry>,
         feeds: Arc<Feeds>,
         administration: Arc<Administration>,
-        started_us: u64,
+        observer: Arc<Observer>,
     ) -> Self {
-        let telemetry = registry.add_worker();
         let audience = Audience::new(feeds, Arc::clone(&telemetry), VIEWERS_PER_WORKER_MAX);
         Self {
             engine,
             archive,
             waiters,
-            registry,
             telemetry,
             audience,
             administration,
-            started_us,
+            observer,
         }
     }
 
@@ -95,7 +100,7 @@ impl Api {
     where
         B: Body<Data = Bytes> + Unpin,
     {
-        let started_us = self.engine.clock().monotonic_us();
+        let mut watch = Stopwatch::start(self.engine.clock(), &self.telemetry);
         let path = Path::parse(request.uri().path());
         let (route, format) = (path.route(), Format::asked_by(request.headers()));
         let answer = match path.check_method(request.method()) {
@@ -109,71 +114,101 @@ impl Api {
                     Ok(page) => Box::pin(self.show_items(page, request)).await,
                     Err(problem) => Err(problem),
                 },
-                Path::SaleStream(id) => Box::pin(stream::stream(self, id, &request)).await,
+                Path::SaleStream(id) => Box::pin(stream::of_sale(self, id, &request)).await,
+                Path::OpsStream => stream::of_server(self, &request),
+                Path::OpsHistory => Box::pin(stream::history(self, &request)).await,
+                Path::Observed(figures) => {
+                    Box::pin(self.observe(figures, request.into_parts().0)).await
+                }
                 _ => self.show(&path, &request),
             },
             Ok(()) if request.body().is_end_stream() => {
-                let decided = self.decide_without_body(route, request);
-                self.answer(decided).await
+                let decided = self.decide_without_body(route, request, &mut watch);
+                self.answer(decided, &mut watch).await
             }
             // In a box, because such requests are rare, and all others would have to make room.
             Ok(()) => {
-                let decided = Box::pin(self.decide_with_body(route, request)).await;
-                self.answer(decided).await
+                let decided = self.decide_with_body(route, request, &mut watch);
+                let decided = Box::pin(decided).await;
+                self.answer(decided, &mut watch).await
             }
         };
         let answer = answer.unwrap_or_else(|problem| problem.into_answer(format));
-        let latency_us = self
-            .engine
-            .clock()
-            .monotonic_us()
-            .saturating_sub(started_us);
-        self.telemetry.record(route, answer.outcome, latency_us);
+        self.telemetry
+            .record(route, answer.outcome, watch.total_ns());
+        self.log(route, &answer);
+        #[cfg(feature = "otel")]
+        self.trace(route, &answer, &watch);
         answer.response
+    }
+
+    /// Writes down, now and then, that something is wrong on our side; what clients do wrong only where
+    /// everything is to be known. Nothing that they sent is in it.
+    fn log(&self, route: Route, answer: &Answer) {
+        let (outcome, status) = (answer.outcome, answer.response.status());
+        if status.is_server_error() {
+            let errors = self.telemetry.errors();
+            errors.answered(route, outcome, status.as_u16());
+        } else if status.is_client_error() {
+            let (route, outcome) = (route.as_str(), outcome.as_str());
+            tracing::debug!(
+                route,
+                outcome,
+                status = status.as_u16(),
+                "a request was refused"
+            );
+        }
     }
 
     fn decide_without_body<B>(
         &self,
         route: Route,
         request: Request<B>,
+        watch: &mut Stopwatch<'_>,
     ) -> Result<Decided, Problem> {
-        Decided::by(&self.engine, route, &request.into_parts().0, &[])
+        Decided::by(&self.engine, route, &request.into_parts().0, &[], watch)
     }
 
     async fn decide_with_body<B>(
         &self,
         route: Route,
         request: Request<B>,
+        watch: &mut Stopwatch<'_>,
     ) -> Result<Decided, Problem>
     where
         B: Body<Data = Bytes> + Unpin,
     {
         let (head, body) = request.into_parts();
         let body = body::read(body).await?;
-        Decided::by(&self.engine, route, &head, &body)
+        watch.skip();
+        Decided::by(&self.engine, route, &head, &body, watch)
     }
 
     /// Says what was decided, once it is on the disk.
-    async fn answer(&self, decided: Result<Decided, Problem>) -> Result<Answer, Problem> {
+    async fn answer(
+        &self,
+        decided: Result<Decided, Problem>,
+        watch: &mut Stopwatch<'_>,
+    ) -> Result<Answer, Problem> {
         match decided? {
             Decided::Checkout(decision) => {
-                self.durable(decision.lsn).await?;
+                self.confirm(decision.lsn, watch).await?;
                 decision.outcome.try_into()
             }
             Decided::Purchase(purchase::Decided::Now(sale, decision)) => {
-                self.durable(decision.lsn).await?;
+                self.confirm(decision.lsn, watch).await?;
                 let sale = match purchase::names_items(&decision.outcome) {
                     false => None,
                     true => match self.engine.sale(sale) {
                         // It has left memory meanwhile.
-                        None => Some(Box::pin(self.find_sale(sale)).await?),
+                        None => Some(Box::pin(self.find_sale_of_checkout(sale)).await?),
                         sale => sale,
                     },
                 };
                 purchase::answer(sale, decision.outcome)
             }
             Decided::Purchase(purchase::Decided::Archived(archived)) => {
-                Box::pin(self.answer_archived(&archived)).await
+                Box::pin(self.answer_archived(&archived, watch)).await
             }
         }
     }
@@ -187,11 +222,27 @@ impl Api {
         durable.map_err(|_| Problem::journal_unavailable())
     }
 
+    /// The same, as a stage of a request to sell. What rests on an earlier request's record, which is on
+    /// the disk, does not wait: it would make the stage look quicker than it is to those who buy.
+    async fn confirm(&self, lsn: Option<Lsn>, watch: &mut Stopwatch<'_>) -> Result<(), Problem> {
+        let waits = lsn.is_some_and(|lsn| self.waiters.must_wait(lsn));
+        self.durable(lsn).await?;
+        if waits {
+            watch.lap(Stage::CommitWait);
+        }
+        Ok(())
+    }
+
     /// Answers a purchase in a sale that has left memory.
-    async fn answer_archived(&self, archived: &Archived) -> Result<Answer, Problem> {
-        let sale = self.find_sale(archived.sale()).await?;
+    async fn answer_archived(
+        &self,
+        archived: &Archived,
+        watch: &mut Stopwatch<'_>,
+    ) -> Result<Answer, Problem> {
+        let sale = self.find_sale_of_checkout(archived.sale()).await?;
+        watch.skip();
         let decision = archived.decide(&self.engine, &sale);
-        self.durable(decision.lsn).await?;
+        self.confirm(decision.lsn, watch).await?;
         purchase::answer(Some(sale), decision.outcome)
     }
 
@@ -201,6 +252,15 @@ impl Api {
             Some(sale) => Ok(sale),
             None => Ok(self.archive.load(id).await?),
         }
+    }
+
+    /// The same, for a checkout of that sale: no sale has the checkout when there is no such sale.
+    async fn find_sale_of_checkout(&self, id: SaleId) -> Result<Arc<Sale>, Problem> {
+        let found = self.find_sale(id).await;
+        found.map_err(|problem| match problem.outcome() {
+            Outcome::SaleNotFound => purchase::checkout_not_found(),
+            _ => problem,
+        })
     }
 
     async fn show_items<B>(
@@ -213,6 +273,38 @@ impl Api {
         looking::sale_items(&sale, &page, &uri)
     }
 
+    /// Answers with figures of the whole server. They are put together elsewhere.
+    async fn observe(&self, figures: Observed, head: Parts) -> Result<Answer, Problem> {
+        match figures {
+            Observed::Health => health::health(self, head.uri.query()).await,
+            Observed::Histogram => histogram::histogram(self, head.uri.query()).await,
+            Observed::Metrics => metrics::metrics(self, &head.headers).await,
+        }
+    }
+
+    /// What `work` makes of the server's figures, which is the answer to `question`, in pieces.
+    async fn ask(
+        &self,
+        question: Question,
+        work: impl FnOnce(&View) -> Told + Send + 'static,
+    ) -> Result<Vec<Bytes>, Problem> {
+        let told = self.observer.ask(question, work).await;
+        told.map_err(|_| Unavailable::Overloaded)?
+            .ok_or_else(Problem::internal)
+    }
+
+    /// The same where the answer is in one piece.
+    async fn ask_whole<T: Into<Bytes>>(
+        &self,
+        question: Question,
+        work: impl FnOnce(&View) -> Option<T> + Send + 'static,
+    ) -> Result<Bytes, Problem> {
+        let told = self
+            .ask(question, |view| Some(vec![work(view)?.into()]))
+            .await?;
+        told.into_iter().next().ok_or_else(Problem::internal)
+    }
+
     /// Answers what changes nothing and waits for nothing.
     fn show<B: Body>(&self, path: &Path<'_>, request: &Request<B>) -> Result<Answer, Problem> {
         let uri = request.uri();
@@ -221,12 +313,16 @@ impl Api {
             Path::Sales => looking::sales(self, uri),
             Path::Sale(id) => looking::sale(self, id),
             Path::Image(name) => Ok(images::image(name)),
-            Path::Health => health::health(self),
             Path::Livez => Ok(health::livez()),
             Path::Readyz => health::readyz(self, uri.query()),
-            Path::Metrics => Ok(metrics::metrics(self)),
-            Path::Page => Ok(pages::sale_page(self, request.headers())),
-            Path::SaleItems(_)
+            Path::Page => pages::sale_page(self, request.headers()),
+            Path::Ops => pages::ops_page(request.headers()),
+            Path::Asset(name) => pages::asset(name, uri, request.headers()),
+            Path::OpenApi => openapi::document(request.headers()),
+            Path::Observed(_)
+            | Path::OpsStream
+            | Path::OpsHistory
+            | Path::SaleItems(_)
             | Path::SaleStream(_)
             | Path::Checkout
             | Path::Purchase
@@ -268,11 +364,17 @@ enum Decided {
 
 impl Decided {
     /// Decides, without suspending. The request can be let go of afterwards.
-    fn by(engine: &Engine, route: Route, head: &Parts, body: &[u8]) -> Result<Self, Problem> {
+    fn by(
+        engine: &Engine,
+        route: Route,
+        head: &Parts,
+        body: &[u8],
+        watch: &mut Stopwatch<'_>,
+    ) -> Result<Self, Problem> {
         if route == Route::Checkout {
-            checkout::decide(engine, head, body).map(Self::Checkout)
+            checkout::decide(engine, head, body, watch).map(Self::Checkout)
         } else {
-            purchase::decide(engine, head, body).map(Self::Purchase)
+            purchase::decide(engine, head, body, watch).map(Self::Purchase)
         }
     }
 }

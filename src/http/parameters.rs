@@ -145,9 +145,7 @@ impl<'a> Parameters<'a> {
             };
             let text = match (field, value) {
                 (_, serde_json::Value::String(text)) => Ok(text.into()),
-                (Field::Quantity, serde_json::Value::Number(number)) => {
-                    Ok(number.to_string().into())
-                }
+                (Field::Quantity, serde_json::Value::Number(number)) => Ok(written(&number).into()),
                 _ => Err(NOT_TEXT),
             };
             self.add(field, text);
@@ -212,6 +210,16 @@ impl<'a> Parameters<'a> {
         }
     }
 
+    /// The same for a question: as the interface is written down, with nothing behind the sign, it is left
+    /// out.
+    pub(super) fn chosen<T>(&mut self, field: Field) -> Option<T>
+    where
+        T: FromStr<Err = Malformed>,
+    {
+        self.text(field).filter(|text| !text.is_empty())?;
+        self.optional(field)
+    }
+
     /// A parameter that must be given.
     pub(super) fn required<T>(&mut self, field: Field) -> Option<T>
     where
@@ -254,6 +262,18 @@ impl<'a> Parameters<'a> {
             Err(Problem::validation(std::mem::take(&mut self.errors)))
         }
     }
+}
+
+/// A number of JSON as a parameter has it. One that is whole may have a point or an exponent.
+fn written(number: &serde_json::Number) -> String {
+    let whole = number.as_f64().and_then(whole);
+    whole.map_or_else(|| number.to_string(), |whole| whole.to_string())
+}
+
+/// `number` when it is whole, and so small that it is exact.
+pub(super) fn whole(number: f64) -> Option<u64> {
+    let exact = 0.0..=9_007_199_254_740_992.0;
+    (exact.contains(&number) && number.fract() == 0.0).then_some(number as u64)
 }
 
 /// What kind of body a request has: its `Content-Type` without parameters.
@@ -391,11 +411,14 @@ mod tests {
         };
         assert_eq!(quantity(r#"{"quantity":2}"#), (Some(Whole(2)), true));
         assert_eq!(quantity(r#"{"quantity":"2"}"#), (Some(Whole(2)), true));
+        assert_eq!(quantity(r#"{"quantity":2.0}"#), (Some(Whole(2)), true));
+        assert_eq!(quantity(r#"{"quantity":1e3}"#), (Some(Whole(1000)), true));
         assert_eq!(quantity("{}"), (None, true));
         for wrong in [
             "-1",
             "1.5",
-            "1e3",
+            "1e-3",
+            "1e300",
             "4294967296",
             "\"+1\"",
             "\"\"",

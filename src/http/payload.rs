@@ -14,20 +14,40 @@ use super::stage::Viewer;
 pub enum Payload {
     /// All of it is known.
     Whole(Full<Bytes>),
-    /// Events, as they come.
-    Stream(Viewer),
-    /// Somebody else sends it: [`Self::take_viewer`] was asked for it.
+    /// What comes piece by piece.
+    Stream(Pieces),
+    /// Somebody else sends it: [`Self::take_pieces`] was asked for it.
     Elsewhere,
 }
 
+/// A body that is sent piece by piece, each when there is room for it: whoever takes nothing has the server
+/// keep nothing.
+#[derive(Debug)]
+pub enum Pieces {
+    /// Events, as they come.
+    Events(Viewer),
+    /// All of them are known, and shared with others.
+    Known(std::vec::IntoIter<Bytes>),
+}
+
+impl Pieces {
+    /// The next piece; `None` at the end.
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        match self {
+            Self::Events(viewer) => viewer.poll_next(cx),
+            Self::Known(pieces) => Poll::Ready(pieces.next()),
+        }
+    }
+}
+
 impl Payload {
-    /// Who wants the events, when this is a stream; they have to be sent by the caller then.
-    pub fn take_viewer(&mut self) -> Option<Viewer> {
+    /// The pieces, when this is a stream; they have to be sent by the caller then.
+    pub fn take_pieces(&mut self) -> Option<Pieces> {
         if !matches!(self, Self::Stream(_)) {
             return None;
         }
         match std::mem::replace(self, Self::Elsewhere) {
-            Self::Stream(viewer) => Some(viewer),
+            Self::Stream(pieces) => Some(pieces),
             Self::Whole(_) | Self::Elsewhere => None,
         }
     }
@@ -41,7 +61,13 @@ impl From<Bytes> for Payload {
 
 impl From<Viewer> for Payload {
     fn from(viewer: Viewer) -> Self {
-        Self::Stream(viewer)
+        Self::Stream(Pieces::Events(viewer))
+    }
+}
+
+impl From<Vec<Bytes>> for Payload {
+    fn from(pieces: Vec<Bytes>) -> Self {
+        Self::Stream(Pieces::Known(pieces.into_iter()))
     }
 }
 
@@ -55,9 +81,9 @@ impl Body for Payload {
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         match self.get_mut() {
             Self::Whole(whole) => Pin::new(whole).poll_frame(cx),
-            Self::Stream(viewer) => viewer
+            Self::Stream(pieces) => pieces
                 .poll_next(cx)
-                .map(|event| Some(Ok(Frame::data(event?)))),
+                .map(|piece| Some(Ok(Frame::data(piece?)))),
             Self::Elsewhere => Poll::Pending,
         }
     }

@@ -9,9 +9,10 @@ use super::answer::{self, ALL_ITEMS_SOLD, Answer, write_purchase, write_purchase
 use super::checkout::sale_not_active;
 use super::parameters::{Field, Parameters};
 use super::problem::Problem;
+use super::stopwatch::Stopwatch;
 use crate::sale::outcome::PurchaseResult;
 use crate::sale::{Decision, Engine, PurchaseOutcome, Sale};
-use crate::telemetry::Outcome;
+use crate::telemetry::{Outcome, Stage};
 use crate::types::{CheckoutCode, IdempotencyKey, Malformed, SaleId};
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -31,7 +32,12 @@ pub(super) struct Archived {
 }
 
 /// Sells what is in a checkout.
-pub(super) fn decide(engine: &Engine, head: &Parts, body: &[u8]) -> Result<Decided, Problem> {
+pub(super) fn decide(
+    engine: &Engine,
+    head: &Parts,
+    body: &[u8],
+    watch: &mut Stopwatch<'_>,
+) -> Result<Decided, Problem> {
     let mut parameters = Parameters::from_request(head, body);
     let code: Option<CheckoutCode> = parameters.required(Field::Code);
     let key = idempotency_key(&head.headers).unwrap_or_else(|wrong| {
@@ -40,7 +46,9 @@ pub(super) fn decide(engine: &Engine, head: &Parts, body: &[u8]) -> Result<Decid
     });
     parameters.check()?;
     let code = code.ok_or_else(Problem::internal)?;
+    watch.lap(Stage::Parse);
     let decision = engine.purchase(code, key);
+    watch.lap(Stage::Decide);
     if decision.outcome == PurchaseOutcome::SaleArchived {
         let key = key.map(|key| key.as_str().into());
         return Ok(Decided::Archived(Box::new(Archived { code, key })));

@@ -10,6 +10,24 @@ use crate::telemetry::Route;
 /// Every path also answers under this prefix.
 const VERSION_PREFIX: &str = "/api/v1";
 
+/// Figures of the whole server, which the observer puts together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Observed {
+    Health,
+    Histogram,
+    Metrics,
+}
+
+impl Observed {
+    fn route(self) -> Route {
+        match self {
+            Self::Health => Route::Health,
+            Self::Histogram => Route::Histogram,
+            Self::Metrics => Route::Metrics,
+        }
+    }
+}
+
 /// A known path with what it names. A trailing slash makes another path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Path<'a> {
@@ -21,11 +39,15 @@ pub(super) enum Path<'a> {
     SaleItems(&'a str),
     SaleStream(&'a str),
     Image(&'a str),
-    Health,
+    Observed(Observed),
+    OpsStream,
+    OpsHistory,
     Livez,
     Readyz,
-    Metrics,
     Page,
+    Ops,
+    Asset(&'a str),
+    OpenApi,
     Admin(AdminPath<'a>),
     Unknown,
 }
@@ -42,11 +64,18 @@ impl<'a> Path<'a> {
             "/purchase" => Self::Purchase,
             "/sales/active" => Self::SalesActive,
             "/sales" => Self::Sales,
-            "/health" => Self::Health,
+            "/health" => Self::Observed(Observed::Health),
+            "/health/histogram" => Self::Observed(Observed::Histogram),
             "/livez" => Self::Livez,
             "/readyz" => Self::Readyz,
-            "/metrics" => Self::Metrics,
+            "/metrics" => Self::Observed(Observed::Metrics),
+            "/ops/stream" => Self::OpsStream,
+            "/ops/history" => Self::OpsHistory,
             "/" => Self::Page,
+            "/ops" => Self::Ops,
+            "/openapi.json" => Self::OpenApi,
+            // Where browsers look for an icon that nothing names.
+            "/favicon.ico" => Self::Asset("icon.svg"),
             _ => Self::parse_with_name(path),
         }
     }
@@ -62,6 +91,9 @@ impl<'a> Path<'a> {
             } else {
                 Self::Unknown
             };
+        }
+        if let Some(name) = path.strip_prefix("/assets/") {
+            return Self::Asset(name);
         }
         if let Some(path) = path.strip_prefix("/admin/") {
             return AdminPath::parse(path).map_or(Self::Unknown, Self::Admin);
@@ -88,11 +120,15 @@ impl<'a> Path<'a> {
             Self::SaleItems(_) => Route::SaleItems,
             Self::SaleStream(_) => Route::Stream,
             Self::Image(_) => Route::Image,
-            Self::Health => Route::Health,
+            Self::Observed(figures) => figures.route(),
+            Self::OpsStream => Route::OpsStream,
+            Self::OpsHistory => Route::OpsHistory,
             Self::Livez => Route::Livez,
             Self::Readyz => Route::Readyz,
-            Self::Metrics => Route::Metrics,
             Self::Page => Route::Page,
+            Self::Ops => Route::OpsPage,
+            Self::Asset(_) => Route::Asset,
+            Self::OpenApi => Route::OpenApi,
             Self::Admin(path) => path.route(),
             Self::Unknown => Route::Unknown,
         }
@@ -135,6 +171,9 @@ mod tests {
             ("/sales/12/items", Path::SaleItems("12")),
             ("/sales/12/stream", Path::SaleStream("12")),
             ("/images/a.b.svg", Path::Image("a.b")),
+            ("/health", Path::Observed(Observed::Health)),
+            ("/health/histogram", Path::Observed(Observed::Histogram)),
+            ("/ops/stream", Path::OpsStream),
             ("/admin/sales", Path::Admin(AdminPath::Sales)),
             ("/admin/sales/3/close", Path::Admin(AdminPath::Close("3"))),
             (
@@ -143,6 +182,10 @@ mod tests {
             ),
             ("/admin/checkouts/C", Path::Admin(AdminPath::Checkout("C"))),
             ("/", Path::Page),
+            ("/ops", Path::Ops),
+            ("/openapi.json", Path::OpenApi),
+            ("/assets/page.css", Path::Asset("page.css")),
+            ("/favicon.ico", Path::Asset("icon.svg")),
         ] {
             assert_eq!(Path::parse(path), expected, "{path}");
             assert_eq!(Path::parse(&format!("/api/v1{path}")), expected, "{path}");

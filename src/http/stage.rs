@@ -1,4 +1,4 @@
-//! A sale as one worker's viewers see it.
+//! A sale, or the server, as one worker's viewers see it.
 
 use std::cell::{Cell, RefCell};
 use std::ops::Range;
@@ -9,17 +9,18 @@ use hyper::body::Bytes;
 use slab::Slab;
 use tokio::task::AbortHandle;
 
-use super::audience::Audience;
+use super::audience::{Audience, Subject};
 use crate::schedule::feed::News;
-use crate::types::SaleId;
 
 /// A comment: viewers ignore it, and proxies see that the connection lives.
 const COMMENT: Bytes = Bytes::from_static(b":\n\n");
+/// Tells those who watch the server that its end is intended.
+const DRAINING: Bytes = Bytes::from_static(b"event: draining\ndata: {}\n\n");
 
 /// The newest state of a sale, and the tasks of those who watch it.
 #[derive(Debug)]
 pub(super) struct Stage {
-    sale: SaleId,
+    subject: Subject,
     news: RefCell<News>,
     viewers: RefCell<Slab<Option<Waker>>>,
     /// Nothing will be shown any more.
@@ -30,9 +31,9 @@ pub(super) struct Stage {
 
 impl Stage {
     /// A stage without viewers that `relay` brings the news to, behind what is known.
-    pub(super) fn new(sale: SaleId, news: News, relay: AbortHandle) -> Self {
+    pub(super) fn new(subject: Subject, news: News, relay: AbortHandle) -> Self {
         Self {
-            sale,
+            subject,
             over: Cell::new(news.is_last),
             news: RefCell::new(news),
             viewers: RefCell::default(),
@@ -40,18 +41,28 @@ impl Stage {
         }
     }
 
-    pub(super) fn sale(&self) -> SaleId {
-        self.sale
+    pub(super) fn subject(&self) -> Subject {
+        self.subject
     }
 
-    /// Has `news` for whoever looks from now on.
+    /// Has `news` for whoever looks from now on. Nothing follows the last ones.
     pub(super) fn show(&self, news: News) {
-        self.over.set(self.over.get() || news.is_last);
-        self.news.replace(news);
+        if !self.over.get() {
+            self.over.set(news.is_last);
+            self.news.replace(news);
+        }
     }
 
-    /// Ends all streams, behind what is shown now.
+    /// Ends all streams, behind what is shown now; those who watch the server are told why.
     pub(super) fn end(&self) {
+        if self.subject == Subject::Server {
+            let number = self.news.borrow().number + 1;
+            self.show(News {
+                event: DRAINING,
+                number,
+                ..News::default()
+            });
+        }
         self.over.set(true);
         self.wake(0..self.places());
     }
@@ -145,7 +156,7 @@ impl Drop for Viewer {
 
 impl std::fmt::Debug for Viewer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Viewer of sale {}", self.stage.sale)
+        write!(f, "Viewer of {:?}", self.stage.subject)
     }
 }
 

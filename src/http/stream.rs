@@ -1,14 +1,18 @@
-//! `GET /sales/{id}/stream`: the sale's stock as it changes, as Server-Sent Events.
+//! News as Server-Sent Events: of a sale's stock as it changes (`GET /sales/{id}/stream`), and of the whole
+//! server, every second (`GET /ops/stream`); and what was told of it before (`GET /ops/history`).
 
 use hyper::body::{Body, Bytes};
-use hyper::header::{CACHE_CONTROL, CONNECTION, HeaderName, HeaderValue};
+use hyper::header::{CONNECTION, HeaderName, HeaderValue};
 use hyper::{Method, Request, StatusCode, Version};
 
 use super::Api;
-use super::answer::Answer;
+use super::answer::{Answer, JSON};
+use super::audience::Topic;
+use super::health::fresh;
 use super::looking;
 use super::payload::Payload;
 use super::problem::Problem;
+use crate::operations::Question;
 use crate::sale::Unavailable;
 use crate::telemetry::Outcome;
 
@@ -17,27 +21,56 @@ const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// The news of one sale, from its state now to its end.
-pub(super) async fn stream<B: Body>(
+pub(super) async fn of_sale<B: Body>(
     api: &Api,
     id: &str,
     request: &Request<B>,
 ) -> Result<Answer, Problem> {
     let sale = api.find_sale(looking::sale_id(id)?).await?;
+    stream(api, Topic::Sale(&sale), request)
+}
+
+/// What happens in the whole server, second by second.
+pub(super) fn of_server<B: Body>(api: &Api, request: &Request<B>) -> Result<Answer, Problem> {
+    stream(api, Topic::Server(&api.observer), request)
+}
+
+fn stream<B: Body>(api: &Api, topic: Topic<'_>, request: &Request<B>) -> Result<Answer, Problem> {
     if api.engine.is_draining() {
         return Err(Problem::draining());
     }
-    let body: Payload = if request.method() == Method::HEAD {
+    let events = || {
+        let viewer = api.audience.admit(topic);
+        Ok(viewer.ok_or(Unavailable::Overloaded)?.into())
+    };
+    let mut answer = in_pieces(EVENT_STREAM, request, events)?;
+    let headers = answer.response.headers_mut();
+    headers.insert(BUFFERING, HeaderValue::from_static("no"));
+    Ok(answer)
+}
+
+/// What those who watch the server were told in the last minutes: a JSON array, oldest first.
+pub(super) async fn history<B: Body>(api: &Api, request: &Request<B>) -> Result<Answer, Problem> {
+    let seconds = api.ask(Question::Usual("history", ""), |view| Some(view.shown()));
+    let seconds = seconds.await?;
+    in_pieces(JSON, request, || Ok(seconds.into()))
+}
+
+/// An answer whose body comes piece by piece.
+fn in_pieces<B: Body>(
+    content_type: HeaderValue,
+    request: &Request<B>,
+    body: impl FnOnce() -> Result<Payload, Problem>,
+) -> Result<Answer, Problem> {
+    let body = if request.method() == Method::HEAD {
         Bytes::new().into()
     } else {
-        let viewer = api.audience.admit(&sale);
-        viewer.ok_or(Unavailable::Overloaded)?.into()
+        body()?
     };
-    let mut answer = Answer::new(Outcome::Ok, StatusCode::OK, EVENT_STREAM, body);
+    let mut answer = fresh(Answer::new(Outcome::Ok, StatusCode::OK, content_type, body));
     *answer.response.version_mut() = request.version();
-    let headers = answer.response.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(BUFFERING, HeaderValue::from_static("no"));
     if !leaves_connection_open(request) {
+        let headers = answer.response.headers_mut();
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(answer)

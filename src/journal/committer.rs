@@ -127,30 +127,29 @@ impl Committer {
         }
         let seed = self.segment.header.seed;
         frame::seal(seed, batch.first, batch.count, &mut self.buffer);
-        let started_us = self.clock.monotonic_us();
-        self.write()?;
-        let took_us = self.clock.monotonic_us().saturating_sub(started_us);
+        let took_ns = self.write()?;
         self.offset += frame_bytes;
         self.publish_room();
         self.shared.progress.publish(batch.last());
-        self.shared.record_batch(batch, self.buffer.len(), took_us);
+        self.shared.record_batch(batch, self.buffer.len(), took_ns);
         Ok(())
     }
 
-    fn write(&self) -> Result<(), JournalError> {
-        let path = &self.segment.path;
-        self.segment
-            .file
-            .write_at(&self.buffer, self.offset)
+    /// Writes and syncs; how long that took, in nanoseconds.
+    fn write(&self) -> Result<u64, JournalError> {
+        let Segment { path, file, .. } = &self.segment;
+        let started_ns = self.clock.monotonic_ns();
+        file.write_at(&self.buffer, self.offset)
             .map_err(JournalError::io("write", path))?;
-        match self.durability {
-            Durability::Fsync => self
-                .segment
-                .file
-                .sync_data()
-                .map_err(JournalError::io("sync", path)),
-            Durability::Os => Ok(()),
+        let written_ns = self.clock.monotonic_ns();
+        if self.durability == Durability::Os {
+            return Ok(written_ns.saturating_sub(started_ns));
         }
+        file.sync_data().map_err(JournalError::io("sync", path))?;
+        let synced_ns = self.clock.monotonic_ns();
+        let sync_ns = &self.shared.figures().sync_ns;
+        sync_ns.record(synced_ns.saturating_sub(written_ns));
+        Ok(synced_ns.saturating_sub(started_ns))
     }
 
     /// Goes on in the next segment.

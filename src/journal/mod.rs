@@ -10,6 +10,7 @@
 //! batch can only be the last, and nobody was answered from it. A failed write or sync is never
 //! tried again: the journal stops confirming, for good. Nothing here knows what a sale is.
 
+pub mod backup;
 pub mod codec;
 pub mod error;
 pub mod frame;
@@ -20,6 +21,7 @@ pub mod segment;
 pub mod snapshot;
 
 mod committer;
+mod footprint;
 mod opening;
 mod pace;
 mod preparer;
@@ -41,7 +43,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 pub use error::{JournalError, JournalFailed};
-pub use opening::{Opening, Replayed, replay};
+pub use opening::{Opening, Replayed, is_in_use, replay};
 pub use progress::Progress;
 pub use reader::{Entry, Frame, SegmentEnd, SegmentReader};
 pub use record::Record;
@@ -54,6 +56,7 @@ pub use waiters::CommitWaiters;
 use crate::env::{Clock, Disk, DiskFile, Entropy};
 use crate::limits;
 use crate::sync::Ordering;
+use crate::telemetry::Counts;
 use crate::types::{Lsn, Timestamp};
 use committer::{Committer, Led};
 use preparer::Preparer;
@@ -98,6 +101,7 @@ struct Start {
     offset: u64,
     prepared: Option<Segment>,
     last_number: u64,
+    sealed_bytes: u64,
     lock: Box<dyn DiskFile>,
 }
 
@@ -145,6 +149,8 @@ impl Journal {
             start.prepared,
             tools.fail_stop,
         ));
+        shared.footprint.measure(&*disk, &dir)?;
+        shared.note_sealed(start.sealed_bytes);
         // Says at once how much room there is, so that records are taken from the beginning.
         let committer = Arc::new(Mutex::new(Committer::new(
             Arc::clone(&shared),
@@ -301,17 +307,37 @@ impl Journal {
         &self.disk
     }
 
-    /// Blocks until `bytes` have been sealed since the start, or nothing has happened for the time of
+    /// Blocks until `bytes` have been sealed since the snapshot that was there at the start, or nothing has happened for the time of
     /// `patience`, and says how many have; `None` once the journal is closed or has failed.
     #[must_use]
     pub fn wait_until_sealed(&self, bytes: u64, patience: Duration) -> Option<u64> {
         self.shared.wait_until_sealed(bytes, patience)
     }
 
+    /// As [`trim()`], of this journal.
+    ///
+    /// # Errors
+    /// As [`trim()`].
+    pub fn trim(&self, covered: Lsn, before: Timestamp) -> Result<usize, JournalError> {
+        let removed = &mut |bytes| self.shared.footprint.segment_removed(bytes);
+        trim::trim_noting(&*self.disk, &self.dir, covered, before, removed)
+    }
+
+    /// A snapshot of the state at `lsn` was written beside the segments.
+    pub fn note_snapshot(&self, lsn: Lsn) {
+        self.shared.footprint.snapshot_written(lsn);
+    }
+
     /// Figures for operators.
     #[must_use]
     pub fn status(&self) -> JournalStatus {
         JournalStatus::of(&self.shared)
+    }
+
+    /// How long the syncs took since the start, in nanoseconds.
+    #[must_use]
+    pub fn syncs(&self) -> Counts {
+        self.shared.figures().sync_ns.read()
     }
 
     /// Makes everything durable that was appended, ends the threads and gives the lock back.

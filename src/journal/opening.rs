@@ -1,6 +1,7 @@
 //! Opening a journal: lock it, read what is there, settle its tail, and start the writing.
 
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use crate::env::{Disk, DiskFile, OpenMode};
 use crate::types::Lsn;
 
 /// The file whose lock says that a process has the journal.
-const LOCK_FILE: &str = "lock";
+pub(super) const LOCK_FILE: &str = "lock";
 
 /// A journal that this process has locked and may read; nothing is written yet.
 pub struct Opening {
@@ -33,6 +34,8 @@ pub struct Replayed {
     pub records: u64,
     /// The end of the frames was torn: a batch that nobody was answered from will be cut off.
     pub torn: bool,
+    /// Bytes of the segments that were read, but for the last one.
+    pub sealed_bytes: u64,
     /// The segment files, in order.
     pub segments: Vec<u64>,
     end: Option<(u64, SegmentEnd)>,
@@ -55,6 +58,7 @@ pub fn replay(
         last_lsn: after,
         records: 0,
         torn: false,
+        sealed_bytes: 0,
         segments,
         end: None,
     };
@@ -98,7 +102,8 @@ pub fn replay(
         let torn_here = end.torn && !replayed.torn;
         if frames > 0 || torn_here || replayed.end.is_none() {
             replayed.torn = end.torn;
-            replayed.end = Some((number, end));
+            let before = replayed.end.replace((number, end));
+            replayed.sealed_bytes += before.map_or(0, |(_, end)| end.offset);
         }
     }
     check_reaches(dir, after, until, next_lsn)?;
@@ -122,6 +127,24 @@ fn check_reaches(
         offset: 0,
         what,
     })
+}
+
+/// Whether a process has the journal in `dir`, as its lock says. Makes nothing, and has the lock for no
+/// longer than it takes to ask.
+///
+/// # Errors
+/// The directory or the lock cannot be opened.
+pub fn is_in_use(disk: &dyn Disk, dir: &Path) -> Result<bool, JournalError> {
+    let names = match disk.list(dir) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        listed => listed.map_err(JournalError::io("list", dir))?,
+    };
+    if !names.iter().any(|name| name == LOCK_FILE) {
+        return Ok(false);
+    }
+    let path = dir.join(LOCK_FILE);
+    let lock = disk.try_lock(&path);
+    Ok(lock.map_err(JournalError::io("lock", &path))?.is_none())
 }
 
 fn check_contiguous(dir: &Path, segments: &[u64]) -> Result<(), JournalError> {
@@ -317,6 +340,7 @@ impl Opening {
             offset,
             prepared,
             last_number: last,
+            sealed_bytes: replayed.sealed_bytes,
             lock: self.lock,
         };
         Journal::spawn(

@@ -1,6 +1,7 @@
 //! The thread that keeps the next segment ready, so that the committer never waits for one while
 //! there is room on the disk.
 
+use std::mem;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -21,6 +22,7 @@ pub(super) struct Preparer {
 impl Preparer {
     /// Prepares segments until the journal is closed or fails.
     pub(super) fn run(mut self) {
+        let mut is_short = false;
         while self.shared.wait_until_wanted() {
             let header = new_header(
                 self.next_number,
@@ -31,9 +33,15 @@ impl Preparer {
             match Segment::prepare(&*self.disk, &self.dir, header) {
                 Ok(segment) => {
                     self.next_number += 1;
+                    let footprint = &self.shared.footprint;
+                    footprint.segment_added(self.segment_bytes);
                     self.shared.put_prepared(segment);
+                    if mem::take(&mut is_short) {
+                        tracing::info!("there is room for the journal again: it takes new work");
+                    }
                 }
                 Err(error) if error.is_shortage() => {
+                    is_short = true;
                     if self.shared.wait_for_room() {
                         tracing::error!(
                             "{error}; new work is refused when the current segment is full"

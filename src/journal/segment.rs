@@ -215,6 +215,17 @@ impl Segment {
     }
 }
 
+/// The length of the file of segment `number`, whatever is in it.
+///
+/// # Errors
+/// As the operating system says.
+pub fn length_bytes(disk: &dyn Disk, dir: &Path, number: u64) -> Result<u64, JournalError> {
+    let path = segment_path(dir, number);
+    let file = disk.open(&path, OpenMode::Read);
+    let length = file.and_then(|file| file.length_bytes());
+    length.map_err(JournalError::io("measure", &path))
+}
+
 /// Makes durable what was written to the segments `numbers`, by whomever.
 ///
 /// # Errors

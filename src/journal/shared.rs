@@ -4,11 +4,10 @@ use std::sync::OnceLock;
 use std::thread::Thread;
 use std::time::Duration;
 
-use hdrhistogram::Histogram;
-
 use super::FailStop;
 use super::codec;
 use super::error::JournalError;
+use super::footprint::Footprint;
 use super::frame::{self, FRAME_ALIGN_BYTES, FRAME_HEADER_BYTES};
 use super::pace::Pace;
 use super::progress::Progress;
@@ -16,6 +15,7 @@ use super::record::Record;
 use super::segment::Segment;
 use super::turn;
 use crate::sync::{AtomicBool, AtomicU64, Condvar, Mutex, Ordering};
+use crate::telemetry::Recorder;
 use crate::types::{Lsn, Timestamp};
 
 /// How long the preparer waits before it looks for room again.
@@ -24,6 +24,7 @@ const FULL_RETRY: Duration = Duration::from_millis(200);
 pub(super) struct Shared {
     pub(super) progress: Progress,
     pub(super) pace: Pace,
+    pub(super) footprint: Footprint,
     pub(super) closing: AtomicBool,
     committer_ended: AtomicBool,
     pub(super) committer: OnceLock<Thread>,
@@ -33,7 +34,7 @@ pub(super) struct Shared {
     accepting: AtomicBool,
     next: Mutex<Next>,
     next_changed: Condvar,
-    figures: Mutex<Figures>,
+    figures: Figures,
     failure: OnceLock<String>,
     fail_stop: FailStop,
 }
@@ -53,13 +54,16 @@ struct Next {
     sealed_bytes: u64,
 }
 
-/// What the committer has done.
+/// What the committer has done. Only whoever holds it writes.
+#[derive(Default)]
 pub(super) struct Figures {
-    pub(super) batches: u64,
-    pub(super) records: u64,
-    pub(super) written_bytes: u64,
-    pub(super) commit_us: Histogram<u64>,
-    pub(super) batch_records: Histogram<u64>,
+    pub(super) written_bytes: AtomicU64,
+    /// A write with its sync, in nanoseconds.
+    pub(super) commit_ns: Recorder,
+    /// The sync alone, in nanoseconds.
+    pub(super) sync_ns: Recorder,
+    /// Records of a batch.
+    pub(super) batch_records: Recorder,
 }
 
 /// A batch on its way to the disk. Its bytes are in the committer's buffer.
@@ -89,7 +93,6 @@ impl Shared {
         prepared: Option<Segment>,
         fail_stop: FailStop,
     ) -> Self {
-        let histogram = || Histogram::new(3).expect("3 significant digits are allowed");
         let queue = Queue {
             buffer: Self::empty_buffer(),
             next: durable.next(),
@@ -98,6 +101,7 @@ impl Shared {
         Self {
             progress: Progress::starting_at(durable),
             pace: Pace::default(),
+            footprint: Footprint::default(),
             closing: AtomicBool::new(false),
             committer_ended: AtomicBool::new(false),
             committer: OnceLock::new(),
@@ -110,13 +114,7 @@ impl Shared {
                 ..Next::default()
             }),
             next_changed: Condvar::new(),
-            figures: Mutex::new(Figures {
-                batches: 0,
-                records: 0,
-                written_bytes: 0,
-                commit_us: histogram(),
-                batch_records: histogram(),
-            }),
+            figures: Figures::default(),
             failure: OnceLock::new(),
             fail_stop,
         }
@@ -250,7 +248,7 @@ impl Shared {
         false
     }
 
-    /// Blocks until `bytes` have been sealed since the start; the bytes sealed, or `None` once the
+    /// Blocks until `bytes` have been sealed; the bytes sealed, or `None` once the
     /// journal closes or has failed.
     pub(super) fn wait_until_sealed(&self, bytes: u64, patience: Duration) -> Option<u64> {
         let mut next = self.next.lock();
@@ -324,19 +322,18 @@ impl Shared {
         self.failure.get().map(String::as_str)
     }
 
-    pub(super) fn record_batch(&self, batch: &Batch, bytes: usize, took_us: u64) {
-        self.pace.record(took_us);
-        let mut figures = self.figures.lock();
-        figures.batches += 1;
-        figures.records += u64::from(batch.count);
-        figures.written_bytes += bytes as u64;
-        figures.commit_us.saturating_record(took_us);
+    /// Notes that a batch is on the disk. Only whoever holds the committer calls this.
+    pub(super) fn record_batch(&self, batch: &Batch, bytes: usize, took_ns: u64) {
+        self.pace.record(took_ns / 1000);
+        let figures = &self.figures;
         figures
-            .batch_records
-            .saturating_record(u64::from(batch.count));
+            .written_bytes
+            .fetch_add(bytes as u64, Ordering::Relaxed);
+        figures.commit_ns.record(took_ns);
+        figures.batch_records.record(u64::from(batch.count));
     }
 
-    pub(super) fn with_figures<T>(&self, read: impl FnOnce(&Figures) -> T) -> T {
-        read(&self.figures.lock())
+    pub(super) fn figures(&self) -> &Figures {
+        &self.figures
     }
 }

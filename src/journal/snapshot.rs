@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::error::JournalError;
 use super::reader::Entry;
 use super::record_file;
-use crate::env::Disk;
+use crate::env::{Disk, OpenMode};
 use crate::types::Lsn;
 
 /// Where the snapshot at `lsn` is.
@@ -35,6 +35,20 @@ pub fn list(disk: &dyn Disk, dir: &Path) -> Result<Vec<Lsn>, JournalError> {
 /// The directory cannot be read.
 pub fn newest(disk: &dyn Disk, dir: &Path) -> Result<Option<Lsn>, JournalError> {
     Ok(list(disk, dir)?.pop())
+}
+
+/// The length of the newest snapshot in `dir`, in bytes; 0 where there is none.
+///
+/// # Errors
+/// It cannot be looked at.
+pub fn newest_bytes(disk: &dyn Disk, dir: &Path) -> Result<u64, JournalError> {
+    let Some(lsn) = newest(disk, dir)? else {
+        return Ok(0);
+    };
+    let path = path_of(dir, lsn);
+    let file = disk.open(&path, OpenMode::Read);
+    let length = file.and_then(|file| file.length_bytes());
+    length.map_err(JournalError::io("read", &path))
 }
 
 /// Hands the records of the snapshot at `lsn` to `visit`, in order, as if all were the record at `lsn`.

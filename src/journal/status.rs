@@ -3,6 +3,8 @@
 use serde::Serialize;
 
 use super::shared::Shared;
+use crate::sync::Ordering;
+use crate::telemetry::micros;
 
 /// The journal's figures. Times in microseconds.
 #[derive(Clone, Debug, Serialize)]
@@ -25,16 +27,29 @@ pub struct JournalStatus {
     pub records: u64,
     /// Bytes written since the start.
     pub written_bytes: u64,
+    /// Segment files that are there: sealed ones, the one that is written to, and the one that is kept
+    /// ready behind it.
+    pub segments: u64,
+    /// Their bytes on the disk. A segment has its full length from the beginning.
+    pub segment_bytes: u64,
+    /// The record that the newest snapshot stands for, if there is one.
+    pub snapshot_lsn: Option<u64>,
     /// Median records of a batch.
     pub batch_records_p50: u64,
-    /// Most records of a batch.
+    /// Most records of a batch, and at most 0.8 % more.
     pub batch_records_max: u64,
     /// Median time of a write and its sync.
-    pub commit_us_p50: u64,
+    pub commit_us_p50: f64,
     /// 99th percentile of the same.
-    pub commit_us_p99: u64,
+    pub commit_us_p99: f64,
     /// Longest of the same.
-    pub commit_us_max: u64,
+    pub commit_us_max: f64,
+    /// Median time of a sync alone; 0 where the journal does not sync.
+    pub fsync_us_p50: f64,
+    /// 99th percentile of the same.
+    pub fsync_us_p99: f64,
+    /// Longest of the same.
+    pub fsync_us_max: f64,
 }
 
 impl JournalStatus {
@@ -42,22 +57,33 @@ impl JournalStatus {
         // In this order: what is appended is never shown behind what is durable.
         let durable = shared.progress.durable();
         let appended = shared.appended();
-        shared.with_figures(|figures| Self {
+        let figures = shared.figures();
+        let (commit_ns, sync_ns) = (figures.commit_ns.read(), figures.sync_ns.read());
+        let batch_records = figures.batch_records.read();
+        let [commit_p50, commit_p99] = commit_ns.at_quantiles([0.5, 0.99]).map(micros);
+        let [sync_p50, sync_p99] = sync_ns.at_quantiles([0.5, 0.99]).map(micros);
+        Self {
             writable: shared.is_accepting(),
             disk_full: shared.is_full(),
             failure: shared.failure().map(str::to_owned),
             durable_lsn: durable.0,
             appended_lsn: appended.0,
             pending_bytes: shared.pending_bytes(),
-            batches: figures.batches,
-            records: figures.records,
-            written_bytes: figures.written_bytes,
-            batch_records_p50: figures.batch_records.value_at_quantile(0.5),
-            batch_records_max: figures.batch_records.max(),
-            commit_us_p50: figures.commit_us.value_at_quantile(0.5),
-            commit_us_p99: figures.commit_us.value_at_quantile(0.99),
-            commit_us_max: figures.commit_us.max(),
-        })
+            batches: batch_records.count(),
+            records: batch_records.sum(),
+            written_bytes: figures.written_bytes.load(Ordering::Relaxed),
+            segments: shared.footprint.segments(),
+            segment_bytes: shared.footprint.segment_bytes(),
+            snapshot_lsn: shared.footprint.snapshot_lsn().map(|lsn| lsn.0),
+            batch_records_p50: batch_records.at_quantiles([0.5])[0],
+            batch_records_max: batch_records.max(),
+            commit_us_p50: commit_p50,
+            commit_us_p99: commit_p99,
+            commit_us_max: micros(commit_ns.max()),
+            fsync_us_p50: sync_p50,
+            fsync_us_p99: sync_p99,
+            fsync_us_max: micros(sync_ns.max()),
+        }
     }
 }
 

@@ -38,6 +38,17 @@ pub fn trim(
     covered: Lsn,
     before: Timestamp,
 ) -> Result<usize, JournalError> {
+    trim_noting(disk, dir, covered, before, &mut |_| ())
+}
+
+/// As [`trim`]; tells `note` the bytes of each segment that is gone.
+pub(super) fn trim_noting(
+    disk: &dyn Disk,
+    dir: &Path,
+    covered: Lsn,
+    before: Timestamp,
+    note: &mut dyn FnMut(u64),
+) -> Result<usize, JournalError> {
     let segments = segment::list_segments(disk, dir)?;
     let mut removed = 0;
     for triple in segments.windows(3) {
@@ -50,9 +61,11 @@ pub fn trim(
         if next_first > covered || after_next.header.created_at >= before {
             break;
         }
+        let bytes = segment::length_bytes(disk, dir, triple[0])?;
         let path = segment::segment_path(dir, triple[0]);
         disk.remove(&path)
             .map_err(JournalError::io("remove", &path))?;
+        note(bytes);
         removed += 1;
     }
     if removed > 0 {
@@ -67,15 +80,14 @@ mod tests {
 
     use super::*;
     use crate::env::{ManualClock, SeededEntropy, SimulatedDisk};
-    use crate::journal::{self, Durability, Opening, Options, Record, Tools};
+    use crate::journal::{self, Durability, Journal, Opening, Options, Record, Tools};
     use crate::types::SaleId;
 
     const SEGMENT_BYTES: u64 = 64 * 1024;
 
-    /// A journal of several segments, all prepared at second 100; its last record.
-    fn fill(disk: &SimulatedDisk, dir: &Path) -> Lsn {
+    fn open(disk: &SimulatedDisk, dir: &Path) -> Journal {
         let opening = Opening::lock(Arc::new(disk.clone()), dir).expect("free");
-        let replayed = opening.replay(Lsn::ZERO, &mut |_| Ok(())).expect("empty");
+        let replayed = opening.replay(Lsn::ZERO, &mut |_| Ok(())).expect("intact");
         let tools = Tools {
             clock: Arc::new(ManualClock::at(Timestamp::from_seconds(100))),
             entropy: Arc::new(SeededEntropy::new(1)),
@@ -85,7 +97,11 @@ mod tests {
             durability: Durability::Fsync,
             segment_bytes: SEGMENT_BYTES,
         };
-        let journal = opening.start(&replayed, &options, tools).expect("room");
+        opening.start(&replayed, &options, tools).expect("room")
+    }
+
+    /// Fills several segments, all prepared at second 100; the last record.
+    fn fill(journal: &Journal) -> Lsn {
         let record = Record::SaleClosed { sale: SaleId(1) };
         let mut last = Lsn::ZERO;
         for _ in 0..4 * SEGMENT_BYTES / 64 {
@@ -98,7 +114,7 @@ mod tests {
     #[test]
     fn only_covered_and_old_segments_go() {
         let (disk, dir) = (SimulatedDisk::new(), Path::new("journal"));
-        let last = fill(&disk, dir);
+        let last = fill(&open(&disk, dir));
         let (then, later) = (Timestamp::from_seconds(100), Timestamp::from_seconds(101));
         let count = || segment::list_segments(&disk, dir).expect("readable").len();
         let all = count();
@@ -131,5 +147,45 @@ mod tests {
             from_start.is_err(),
             "a start without the snapshot is refused"
         );
+    }
+
+    #[test]
+    fn the_status_counts_the_files_that_are_there() {
+        let (disk, dir) = (SimulatedDisk::new(), Path::new("journal"));
+        let in_dir = || segment::list_segments(&disk, dir).expect("readable").len() as u64;
+        let journal = open(&disk, dir);
+        let last = fill(&journal);
+        // The next segment is made behind the last commit.
+        journal.close();
+        let counted = |journal: &Journal| {
+            let status = journal.status();
+            assert_eq!(status.segment_bytes, status.segments * SEGMENT_BYTES);
+            status.segments
+        };
+        assert_eq!(counted(&journal), in_dir());
+        let later = Timestamp::from_seconds(101);
+        assert!(journal.trim(last, later).expect("writable") > 0);
+        assert_eq!((counted(&journal), in_dir()), (2, 2));
+        assert_eq!(journal.status().snapshot_lsn, None);
+        journal.note_snapshot(last);
+        assert_eq!(journal.status().snapshot_lsn, Some(last.0));
+    }
+
+    #[test]
+    fn a_start_counts_what_was_there_before() {
+        let (disk, dir) = (SimulatedDisk::new(), Path::new("journal"));
+        let before = open(&disk, dir);
+        fill(&before);
+        before.close();
+        let snapshot = crate::journal::snapshot::path_of(dir, Lsn(7));
+        disk.open(&snapshot, OpenMode::Create).expect("room");
+        let again = open(&disk, dir);
+        // It may have made the next segment meanwhile.
+        again.close();
+        let status = again.status();
+        let in_dir = segment::list_segments(&disk, dir).expect("readable").len() as u64;
+        assert_eq!(status.segments, in_dir);
+        assert_eq!(status.segment_bytes, in_dir * SEGMENT_BYTES);
+        assert_eq!(status.snapshot_lsn, Some(7));
     }
 }

@@ -37,6 +37,12 @@ impl CommitWaiters {
         })
     }
 
+    /// Whether [`Self::durable`] would suspend now.
+    #[must_use]
+    pub fn must_wait(&self, lsn: Lsn) -> bool {
+        self.journal.progress().reached(lsn).is_none()
+    }
+
     /// Suspends until `lsn` is durable.
     ///
     /// A waiter that is dropped leaves its waker behind until the batch comes; that wakes a task for

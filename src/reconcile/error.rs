@@ -1,9 +1,10 @@
 //! Why a sink could not be written, told apart by what helps.
 
 use crate::journal::JournalError;
+use crate::types::Lsn;
 
-/// Why a sink did not take a batch. The texts are shown in the log and in `/health`: they hold no
-/// address, no password and no code of a checkout.
+/// Why a sink did not take a batch. The texts are shown in the log and, as far as [`SinkError::shown`] has
+/// them, in `/health`: they hold no address, no password and no code of a checkout.
 #[derive(Debug, thiserror::Error)]
 pub enum SinkError {
     /// It does not answer, or has no room: it is asked again later.
@@ -14,12 +15,41 @@ pub enum SinkError {
     #[error("its watermark has moved")]
     Moved,
     /// It holds records that are not of this journal.
-    #[error("{0}: it follows another journal, or this one has lost records")]
+    #[error("{0}")]
     Diverged(String),
     /// What it holds cannot be followed up, and a person has to decide.
     #[error("{0}")]
     Refused(String),
+    /// As [`Self::Refused`]; but what a person has to know names roles or paths.
+    #[error("{told}")]
+    Withheld {
+        /// For the log and the terminal.
+        told: String,
+        /// For everybody.
+        shown: String,
+    },
     /// The journal cannot be read.
     #[error(transparent)]
     Journal(#[from] JournalError),
+}
+
+impl SinkError {
+    /// What anybody may be told of it, as in `/health`.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        match self {
+            Self::Withheld { shown, .. } => shown.clone(),
+            // It names files of this machine.
+            Self::Journal(_) => "the journal cannot be read: the log says why".to_owned(),
+            other => other.to_string(),
+        }
+    }
+
+    /// The error of a sink that holds more than the journal, which ends at `last`.
+    #[must_use]
+    pub fn ahead(found: Lsn, last: Lsn) -> Self {
+        Self::Diverged(format!(
+            "it holds records up to {found}, but the journal ends at {last}"
+        ))
+    }
 }

@@ -17,6 +17,8 @@ use crate::env::{Clock, Entropy};
 use crate::journal::Tail;
 use crate::limits;
 use crate::telemetry::SinkGauge;
+#[cfg(feature = "otel")]
+use crate::telemetry::spans::{self, Finished, KeyValue, SpanKind};
 use crate::types::{Lsn, Timestamp};
 
 const SLOW: Duration = Duration::from_secs(limits::SINK_SLOW_SECONDS);
@@ -168,13 +170,17 @@ impl<S: Sink> Feeding<S> {
 
     fn complain(&mut self, error: SinkError) {
         let reason = error.to_string();
-        self.gauge.down(&reason);
+        self.gauge.failed(&error.shown());
         if self.said != reason {
-            tracing::error!("{} is not followed: {reason}", self.sink.name());
+            let sink = self.sink.name();
+            tracing::error!(sink, "{sink} is not followed: {reason}");
             self.said = reason;
         }
         // One that does not answer may do so in the next moment.
-        if matches!(error, SinkError::Refused(_) | SinkError::Diverged(_)) {
+        if matches!(
+            error,
+            SinkError::Refused(_) | SinkError::Withheld { .. } | SinkError::Diverged(_)
+        ) {
             self.tell_first(Err(error));
         }
     }
@@ -215,7 +221,13 @@ impl<S: Sink> Feeding<S> {
     async fn position(&mut self, found: Watermark) -> Result<Position, SinkError> {
         let (watermark, tail) = match self.source.locate(found)? {
             Located::Continues(tail) => (found, tail),
-            Located::Diverged(why) => return Err(SinkError::Diverged(why)),
+            Located::Diverged(error) => {
+                return Err(SinkError::Diverged(format!(
+                    "{error}: it follows another journal, or this one has lost records or is an older state \
+                     (a restored backup){}",
+                    self.sink.way_out()
+                )));
+            }
             Located::StartsOver => {
                 let held = self.applied.get();
                 // From here on nothing may be trimmed that it needs again.
@@ -256,11 +268,11 @@ impl<S: Sink> Feeding<S> {
     fn works(&mut self, watermark: Watermark) {
         self.gauge.up();
         self.backoff.reset();
-        let name = self.sink.name();
+        let (sink, lsn) = (self.sink.name(), watermark.lsn.0);
         if !self.said.is_empty() {
-            tracing::info!("{name} is followed again, now at {watermark}");
+            tracing::info!(sink, lsn, "{sink} is followed again");
         } else if !self.works_since_start {
-            tracing::info!("{name} is followed, now at {watermark}");
+            tracing::info!(sink, lsn, "{sink} is followed");
         }
         self.works_since_start = true;
         self.said.clear();
@@ -309,13 +321,34 @@ impl<S: Sink> Feeding<S> {
         }
         self.waits_since(oldest);
         // After a failure the batch is gone; the sink says from where to read it again.
+        let started_ns = self.clock.monotonic_ns();
         patiently(self.sink.apply(batch, from, to), &self.gauge).await?;
+        let ended_ns = self.clock.monotonic_ns();
         position.watermark = to;
-        position.asked_us = self.clock.monotonic_us();
-        self.gauge.took_batch();
+        position.asked_us = ended_ns / 1000;
+        let took_ns = ended_ns.saturating_sub(started_ns);
+        self.gauge.took_batch(took_ns);
+        #[cfg(feature = "otel")]
+        self.trace(to.lsn.0 - from.lsn.0, took_ns);
         self.is_at(to);
         self.works(to);
         Ok(())
+    }
+
+    /// Makes a span of a batch that the sink has taken, if it is sampled.
+    #[cfg(feature = "otel")]
+    fn trace(&self, records: u64, took_ns: u64) {
+        if spans::is_sampled() {
+            let batch = Finished {
+                name: format!("apply to {}", self.sink.name()),
+                kind: SpanKind::Client,
+                ended_at: self.clock.now(),
+                took_ns,
+                failed: false,
+                attributes: vec![KeyValue::new("flashsale.records", records.cast_signed())],
+            };
+            batch.hand_on();
+        }
     }
 
     /// Asks an idle sink now and then where it is.

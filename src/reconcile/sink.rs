@@ -24,6 +24,12 @@ pub trait Sink {
     /// What it is called in the log.
     fn name(&self) -> &'static str;
 
+    /// What helps where it holds records of another journal, or of a newer state of this one; empty where
+    /// that is said elsewhere.
+    fn way_out(&self) -> &'static str {
+        ""
+    }
+
     /// The time from one look at the journal to the next while there is less than a batch: what comes in
     /// between goes together. Long enough that a transaction for each look costs nobody anything.
     fn pace(&self) -> Duration;

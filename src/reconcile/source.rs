@@ -9,7 +9,7 @@ use crate::env::Disk;
 use crate::journal::{self, Entry, Journal, JournalError, Tail};
 use crate::types::Lsn;
 
-/// A journal that somebody writes, to be read up to its durable end.
+/// A journal, to be read up to its durable end: somebody may be writing to it.
 pub struct Source {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
@@ -23,8 +23,8 @@ pub(super) enum Located {
     Continues(Tail),
     /// It holds nothing, or the journal no longer holds what comes next.
     StartsOver,
-    /// What it holds is not of this journal.
-    Diverged(String),
+    /// What it holds is not of this journal, as this says.
+    Diverged(SinkError),
 }
 
 impl Source {
@@ -37,6 +37,28 @@ impl Source {
             dir: journal.dir().to_owned(),
             durable: Box::new(move || journal.durable()),
             syncs,
+        }
+    }
+
+    /// A journal that nobody writes to, whose last record is `last`.
+    #[must_use]
+    pub fn resting(disk: Arc<dyn Disk>, dir: &Path, last: Lsn) -> Self {
+        Self {
+            disk,
+            dir: dir.to_owned(),
+            durable: Box::new(move || last),
+            syncs: false,
+        }
+    }
+
+    /// Makes sure that a sink which says `found` holds nothing but what is of this journal.
+    ///
+    /// # Errors
+    /// [`SinkError::Diverged`], or the journal cannot be read.
+    pub fn check(&self, found: Watermark) -> Result<(), SinkError> {
+        match self.locate(found)? {
+            Located::Diverged(error) => Err(error),
+            Located::Continues(_) | Located::StartsOver => Ok(()),
         }
     }
 
@@ -113,10 +135,8 @@ impl Source {
         }
         let durable = self.durable();
         if found.lsn > durable {
-            return Ok(Located::Diverged(format!(
-                "it holds records up to {}, but the journal ends at {durable}",
-                found.lsn
-            )));
+            let ahead = SinkError::ahead(found.lsn, durable);
+            return Ok(Located::Diverged(ahead));
         }
         // Whether the record is the one that the sink means.
         let Some((tail, fingerprint)) = self.tail_from(found.lsn, &mut journal::fingerprint)?
@@ -126,9 +146,9 @@ impl Source {
         if fingerprint == found.fingerprint {
             return Ok(Located::Continues(tail));
         }
-        Ok(Located::Diverged(format!(
+        Ok(Located::Diverged(SinkError::Diverged(format!(
             "its record {} is not the one of this journal",
             found.lsn
-        )))
+        ))))
     }
 }

@@ -1,25 +1,27 @@
 //! One connection: hyper on a socket that reports its progress to the deadlines.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
-use std::io;
-use std::net::IpAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 
 use hyper::Request;
-use hyper::body::{Bytes, Incoming};
-use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper::body::Incoming;
+use hyper::header::{CONNECTION, HeaderValue, TRANSFER_ENCODING};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::deadlines::{Connections, Progress};
+use super::body::Body;
+use super::deadlines::{Chunks, Connections, OpenConnection, Progress};
+use super::framed::Framed;
+use super::io::{Io, Transport};
 use super::stream::Stream;
+use super::tls::Tls;
 use crate::http::Api;
+use crate::http::refused::not_encrypted;
 use crate::limits::{HEAD_BYTES_MAX, HEADERS_MAX};
 
 /// How every connection is spoken on.
@@ -38,31 +40,35 @@ pub(super) fn protocol() -> http1::Builder {
     protocol
 }
 
-/// Serves `stream`, which leads to `address`, until it ends, is overdue, or the drain ends it.
+/// Serves `stream`, which counts as `open` and is encrypted when there is a `tls`, until it ends, is overdue,
+/// or the drain ends it.
 ///
 /// Only a connection that is in use has hyper's state and buffers, which take 17 KiB: one that has been
 /// quiet for a while gives them up, and so thousands of idle ones cost little.
 pub(super) async fn serve(
     stream: TcpStream,
-    address: IpAddr,
+    open: OpenConnection,
+    tls: Option<&Tls>,
     protocol: &http1::Builder,
     api: &Api,
     connections: &Connections,
 ) {
-    let open = connections.add(address);
     let progress = &open.progress;
-    let mut io = Io {
-        stream,
-        unread: Bytes::new(),
-        progress: Rc::clone(progress),
+    let transport = match tls {
+        None => Transport::Plain(stream),
+        // In boxes, so that the task of a quiet connection has no room for them.
+        Some(tls) => match Box::pin(encrypt(stream, tls, progress, api)).await {
+            Some(transport) => transport,
+            None => return,
+        },
     };
+    let mut io = Io::new(transport, Rc::clone(progress));
     loop {
         progress.set_quiet(true);
-        if !io.is_ready(api, connections).await {
-            return;
+        if !is_ready(&mut io, api, connections).await {
+            return poll_fn(|cx| io.poll_farewell(cx)).await;
         }
         progress.set_quiet(false);
-        // In boxes, so that a quiet connection's task has no room for them.
         io = match Box::pin(converse(io, protocol, api, connections)).await {
             Next::Request(io) => io,
             Next::Stream(io, stream) => match Box::pin(stream.send(io, api, connections)).await {
@@ -92,7 +98,14 @@ async fn converse(io: Io, protocol: &http1::Builder, api: &Api, connections: &Co
         progress.request_begun();
         let (progress, streamed) = (&progress, &streamed);
         async move {
+            let is_chunked = request.headers().contains_key(TRANSFER_ENCODING);
+            let request = request.map(|incoming| Body::new(incoming, progress));
             let mut response = api.handle(request, &progress.peer).await;
+            if is_chunked && progress.chunks_are() != Chunks::Read {
+                // What follows cannot be told from the rest of it, and a client should know that.
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(CONNECTION, close);
+            }
             match Stream::behind(&mut response) {
                 None => progress.request_ended(),
                 stream => {
@@ -103,16 +116,18 @@ async fn converse(io: Io, protocol: &http1::Builder, api: &Api, connections: &Co
             Ok::<_, Infallible>(response)
         }
     });
-    let mut connection = protocol.serve_connection(io, service);
+    let mut connection = protocol.serve_connection(Framed::new(io), service);
     let mut told_to_end = false;
     let goes_on = poll_fn(|cx| {
         if progress.is_overdue() {
             api.telemetry().connection_overdue();
             return Poll::Ready(false);
         }
-        // What has arrived before the drain is taken in first.
+        // What has arrived before the drain is taken in first. Hyper knows nothing of half a head, and
+        // would leave it.
         let mut polled = Pin::new(&mut connection).poll(cx);
-        if polled.is_pending() && connections.is_draining() && !told_to_end {
+        let is_ending = connections.is_draining() && !progress.is_in_head();
+        if polled.is_pending() && is_ending && !told_to_end {
             told_to_end = true;
             Pin::new(&mut connection).graceful_shutdown();
             polled = Pin::new(&mut connection).poll(cx);
@@ -131,100 +146,69 @@ async fn converse(io: Io, protocol: &http1::Builder, api: &Api, connections: &Co
         return Next::End;
     }
     let parts = connection.into_parts();
-    let io = Io {
-        // Copied, because even an empty piece would keep hyper's whole buffer.
-        unread: [&parts.read_buf[..], &parts.io.unread].concat().into(),
-        ..parts.io
-    };
+    // What is left of a body must not be taken for a request.
+    let may_follow = parts.read_buf.is_empty() && parts.io.is_between_requests();
+    let io = parts.io.into_io();
     match streamed.take() {
-        Some(stream) => Next::Stream(io, stream),
-        None => Next::Request(io),
+        Some(stream) => Next::Stream(io, stream.followed_only_if(may_follow)),
+        None if may_follow => Next::Request(io),
+        None => Next::End,
     }
 }
 
-thread_local! {
-    /// Reads go through one buffer per worker: hyper's own is not initialised, and filling it
-    /// directly would take either unsafe code or zeroing it for every read.
-    static INCOMING: RefCell<[u8; HEAD_BYTES_MAX]> = const { RefCell::new([0; HEAD_BYTES_MAX]) };
-}
-
-/// A socket whose reads and writes are progress.
-pub(super) struct Io {
-    pub(super) stream: TcpStream,
-    /// What was read before, and is to be read again.
-    unread: Bytes,
-    pub(super) progress: Rc<Progress>,
-}
-
-impl Io {
-    /// Waits until there is something to read, or the end of it; false when the connection is overdue
-    /// or the drain ends it first.
-    async fn is_ready(&self, api: &Api, connections: &Connections) -> bool {
-        poll_fn(|cx| {
-            self.progress.set_waker(cx.waker());
-            if self.progress.is_overdue() {
-                api.telemetry().connection_overdue();
-                return Poll::Ready(false);
-            }
-            if !self.unread.is_empty() || self.stream.poll_read_ready(cx).is_ready() {
-                return Poll::Ready(true);
-            }
-            if connections.is_draining() {
-                return Poll::Ready(false);
-            }
-            Poll::Pending
-        })
-        .await
-    }
-}
-
-impl Read for Io {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        mut cursor: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        if !self.unread.is_empty() {
-            let length = self.unread.len().min(cursor.remaining());
-            cursor.put_slice(&self.unread.split_to(length));
-            self.progress.read();
-            return Poll::Ready(Ok(()));
+/// Waits until there is something to read, or the end of it; false when the connection is overdue or the
+/// drain ends it first.
+async fn is_ready(io: &mut Io, api: &Api, connections: &Connections) -> bool {
+    poll_fn(|cx| {
+        io.progress.set_waker(cx.waker());
+        if io.progress.is_overdue() {
+            api.telemetry().connection_overdue();
+            return Poll::Ready(false);
         }
-        INCOMING.with_borrow_mut(|incoming| {
-            let length = incoming.len().min(cursor.remaining());
-            let mut buffer = ReadBuf::new(&mut incoming[..length]);
-            let polled = Pin::new(&mut self.stream).poll_read(cx, &mut buffer);
-            if polled.is_pending() {
-                self.progress.read_blocked();
-            } else if !buffer.filled().is_empty() {
-                self.progress.read();
-                cursor.put_slice(buffer.filled());
-            }
-            polled
-        })
-    }
+        if io.poll_arrived(cx).is_ready() {
+            return Poll::Ready(true);
+        }
+        if connections.is_draining() {
+            return Poll::Ready(false);
+        }
+        Poll::Pending
+    })
+    .await
 }
 
-impl Write for Io {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        if polled.is_pending() {
-            self.progress.write_blocked();
-        } else {
-            self.progress.written();
+/// Agrees with the client on the encryption of `stream`; `None` when that fails or takes too long.
+///
+/// The drain waits for it, because a client that is this far may have its request on the way.
+async fn encrypt(
+    stream: TcpStream,
+    tls: &Tls,
+    progress: &Progress,
+    api: &Api,
+) -> Option<Transport> {
+    progress.handshake_begun();
+    let mut handshake = pin!(async {
+        if is_plain_http(&stream).await {
+            // A new socket has room for these few bytes; if not, closing it says enough.
+            let _ = stream.try_write(&not_encrypted());
+            return None;
         }
-        polled
-    }
+        tls.acceptor().accept(stream).await.ok()
+    });
+    let stream = poll_fn(|cx| {
+        progress.set_waker(cx.waker());
+        if progress.is_overdue() {
+            api.telemetry().connection_overdue();
+            return Poll::Ready(None);
+        }
+        handshake.as_mut().poll(cx)
+    })
+    .await?;
+    progress.handshake_ended();
+    Some(Transport::Tls(Box::new(stream)))
+}
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
+/// Whether the client begins with a letter, as all methods do and no handshake does.
+async fn is_plain_http(stream: &TcpStream) -> bool {
+    let mut first = [0];
+    matches!(stream.peek(&mut first).await, Ok(1)) && first[0].is_ascii_alphabetic()
 }

@@ -13,8 +13,8 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::http::Peer;
 use crate::limits::{
-    ADMIN_BODY_SECONDS_MAX, BODY_SECONDS_MAX, FIRST_BYTE_SECONDS_MAX, HEAD_SECONDS_MAX,
-    IDLE_SECONDS_MAX, QUIET_SECONDS,
+    ADMIN_BODY_SECONDS_MAX, BODY_SECONDS_MAX, FIRST_BYTE_SECONDS_MAX, HANDSHAKE_SECONDS_MAX,
+    HEAD_SECONDS_MAX, IDLE_SECONDS_MAX, QUIET_SECONDS,
 };
 
 const TICKS_PER_SECOND: u32 = 2;
@@ -22,6 +22,8 @@ const TICKS_PER_SECOND: u32 = 2;
 /// What a connection is in the middle of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
+    /// It was accepted and agrees on its encryption.
+    Handshake,
     /// It was accepted and has sent nothing.
     FirstByte,
     /// Its last request was answered.
@@ -35,6 +37,17 @@ enum Phase {
     Stream,
 }
 
+/// How the chunked body of the current request stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Chunks {
+    /// More of it may be asked for.
+    Awaited,
+    /// Its end was read.
+    Read,
+    /// The request was answered without the end of it, which nobody will read any more.
+    Left,
+}
+
 /// What the deadlines know about one connection.
 #[derive(Debug)]
 pub(super) struct Progress {
@@ -45,6 +58,8 @@ pub(super) struct Progress {
     since: Cell<u32>,
     /// When bytes of a body came in last.
     body_grew: Cell<u32>,
+    /// The body of the current request was read to its end.
+    body_ended: Cell<bool>,
     /// The last read found nothing, and there was no other since.
     awaits_bytes: Cell<bool>,
     /// Nothing is kept for the next request.
@@ -64,6 +79,7 @@ impl Progress {
             phase: Cell::new(Phase::FirstByte),
             body_grew: since.clone(),
             since,
+            body_ended: Cell::new(false),
             awaits_bytes: Cell::new(true),
             quiet: Cell::new(true),
             blocked_since: Cell::new(None),
@@ -77,13 +93,28 @@ impl Progress {
         self.since.set(self.ticks.get());
     }
 
-    /// Bytes came in.
+    /// The connection is to be encrypted.
+    pub(super) fn handshake_begun(&self) {
+        self.enter(Phase::Handshake);
+    }
+
+    /// The connection is encrypted, and may send its first request.
+    pub(super) fn handshake_ended(&self) {
+        self.enter(Phase::FirstByte);
+    }
+
+    /// Bytes came in, of whatever.
     pub(super) fn read(&self) {
         self.awaits_bytes.set(false);
-        match self.phase.get() {
-            Phase::FirstByte | Phase::Idle => self.enter(Phase::Head),
-            Phase::Body => self.body_grew.set(self.ticks.get()),
-            Phase::Head | Phase::Stream => {}
+        if self.phase.get() == Phase::Body {
+            self.body_grew.set(self.ticks.get());
+        }
+    }
+
+    /// Bytes of a head are there.
+    pub(super) fn head_begun(&self) {
+        if matches!(self.phase.get(), Phase::FirstByte | Phase::Idle) {
+            self.enter(Phase::Head);
         }
     }
 
@@ -109,6 +140,12 @@ impl Progress {
         self.awaits_bytes.set(false);
         self.enter(Phase::Body);
         self.body_grew.set(self.ticks.get());
+        self.body_ended.set(false);
+    }
+
+    /// The request's body was read to its end.
+    pub(super) fn body_ended(&self) {
+        self.body_ended.set(true);
     }
 
     /// The answer to the request is known.
@@ -120,6 +157,20 @@ impl Progress {
     /// The answer to the request is a stream.
     pub(super) fn stream_begun(&self) {
         self.enter(Phase::Stream);
+    }
+
+    /// Whether a part of a head is there.
+    pub(super) fn is_in_head(&self) -> bool {
+        self.phase.get() == Phase::Head
+    }
+
+    /// How the body of the last request stands, if it is a chunked one.
+    pub(super) fn chunks_are(&self) -> Chunks {
+        match self.phase.get() {
+            _ if self.body_ended.get() => Chunks::Read,
+            Phase::Idle | Phase::Head => Chunks::Left,
+            _ => Chunks::Awaited,
+        }
     }
 
     /// Whether the connection streams, and the client has taken all that there was so far.
@@ -175,6 +226,7 @@ impl Progress {
             return true;
         }
         let seconds_max = match self.phase.get() {
+            Phase::Handshake => HANDSHAKE_SECONDS_MAX,
             Phase::FirstByte => FIRST_BYTE_SECONDS_MAX,
             Phase::Idle => IDLE_SECONDS_MAX,
             Phase::Head => HEAD_SECONDS_MAX,
@@ -200,14 +252,14 @@ pub(super) struct Connections {
 }
 
 impl Connections {
-    /// Takes in a new connection with whoever is at `address`.
-    pub(super) fn add(&self, address: IpAddr) -> OpenConnection<'_> {
+    /// Takes in a new connection with whoever is at `address`. It counts from now on.
+    pub(super) fn add(self: &Rc<Self>, address: IpAddr) -> OpenConnection {
         let (peer, ticks) = (Peer::new(address), Rc::clone(&self.ticks));
         let (id, progress) = (self.next.get(), Rc::new(Progress::new(peer, ticks)));
         self.next.set(id + 1);
         self.open.borrow_mut().insert(id, Rc::clone(&progress));
         OpenConnection {
-            connections: self,
+            connections: Rc::clone(self),
             id,
             progress,
         }
@@ -224,6 +276,12 @@ impl Connections {
     /// Connections that are open.
     pub(super) fn count(&self) -> usize {
         self.open.borrow().len()
+    }
+
+    /// Whether the task of every connection has begun, and waits for bytes or has read some.
+    pub(super) fn all_begun(&self) -> bool {
+        let open = self.open.borrow();
+        open.values().all(|progress| progress.waker.get().is_some())
     }
 
     /// Whether connections should end with their current request.
@@ -273,220 +331,18 @@ impl Connections {
 
 /// A connection that counts as open for as long as this lives.
 #[derive(Debug)]
-pub(super) struct OpenConnection<'a> {
-    connections: &'a Connections,
+pub(super) struct OpenConnection {
+    connections: Rc<Connections>,
     id: u64,
     /// What the deadlines know about it.
     pub(super) progress: Rc<Progress>,
 }
 
-impl Drop for OpenConnection<'_> {
+impl Drop for OpenConnection {
     fn drop(&mut self) {
         self.connections.remove(self.id);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::net::Ipv4Addr;
-
-    use super::*;
-
-    const SOMEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-
-    /// Whether the connection becomes overdue in `seconds`, and not half a second before.
-    fn due_after(connections: &Connections, progress: &Progress, seconds: u32) -> bool {
-        for _ in 0..seconds * TICKS_PER_SECOND {
-            connections.tick();
-            if progress.is_overdue() {
-                return false;
-            }
-        }
-        connections.tick();
-        progress.is_overdue()
-    }
-
-    #[test]
-    fn a_silent_connection_is_closed() {
-        let connections = Connections::default();
-        let open = connections.add(SOMEWHERE);
-        let progress = &open.progress;
-        assert!(due_after(&connections, progress, FIRST_BYTE_SECONDS_MAX));
-    }
-
-    #[test]
-    fn more_bytes_do_not_extend_a_head() {
-        let connections = Connections::default();
-        let open = connections.add(SOMEWHERE);
-        let progress = &open.progress;
-        for _ in 0..HEAD_SECONDS_MAX * TICKS_PER_SECOND {
-            progress.read();
-            progress.read_blocked();
-            connections.tick();
-            assert!(!progress.is_overdue());
-        }
-        progress.read();
-        connections.tick();
-        assert!(progress.is_overdue());
-    }
-
-    #[test]
-    fn an_answered_connection_may_idle() {
-        let connections = Connections::default();
-        let open = connections.add(SOMEWHERE);
-        let progress = &open.progress;
-        progress.read();
-        progress.request_begun();
-        progress.request_ended();
-        progress.read_blocked();
-        assert!(due_after(&connections, progress, IDLE_SECONDS_MAX));
-    }
-
-    #[test]
-    fn a_connection_becomes_quiet_long_before_it_is_closed() {
-        let connections = Connections::default();
-        let open = connections.add(SOMEWHERE);
-        let progress = &open.progress;
-        progress.set_quiet(false);
-        let quiet_after = |ticks: u32| {
-            (0..ticks).for_each(|_| connections.tick());
-            progress.has_become_quiet()
-        };
-        assert!(
-            !quiet_after(2 * QUIET_SECONDS * TICKS_PER_SECOND),
-            "nothing was answered"
-        );
-        progress.read();
-        progress.request_begun();
-        assert!(
-            !quiet_after(2 * QUIET_SECONDS * TICKS_PER_SECOND),
-            "a request is answered"
-        );
-        progress.request_ended();
-        assert!(!quiet_after(QUIET_SECONDS * TICKS_PER_SECOND));
-        assert!(quiet_after(1));
-        progress.write_blocked();
-        assert!(!progress.has_become_quiet(), "the answer is not taken");
-        progress.written();
-        assert!(progress.has_become_quiet());
-        progress.set_quiet(true);
-        assert!(
-            !progress.has_become_quiet(),
-            "there is nothing to let go of"
-        );
-    }
-
-    #[test]
-    fn only_missing_bytes_make_a_body_late() {
-        let connections = Connections::default();
-        let (complete, missing) = (connections.add(SOMEWHERE), connections.add(SOMEWHERE));
-        let (complete, missing) = (&complete.progress, &missing.progress);
-        for progress in [complete, missing] {
-            progress.read();
-            progress.request_begun();
-        }
-        missing.read_blocked();
-        assert!(due_after(&connections, missing, BODY_SECONDS_MAX));
-        assert!(!complete.is_overdue());
-    }
-
-    #[test]
-    fn a_long_body_may_take_its_time_but_not_stand_still() {
-        let connections = Connections::default();
-        let open = connections.add(SOMEWHERE);
-        let progress = &open.progress;
-        let begin = || {
-            progress.read();
-            progress.request_begun();
-            progress.peer.set_long_body(true);
-            progress.read_blocked();
-        };
-        begin();
-        for _ in 0..ADMIN_BODY_SECONDS_MAX * TICKS_PER_SECOND {
-            connections.tick();
-            assert!(!progress.is_overdue());
-            progress.read();
-            progress.read_blocked();
-        }
-        progress.request_ended();
-        assert!(!progress.peer.has_long_body(), "the next one is short");
-        begin();
-        assert!(due_after(&connections, progress, BODY_SECONDS_MAX));
-        let trickling = connections.add(SOMEWHERE);
-        let progress = &trickling.progress;
-        progress.read();
-        progress.request_begun();
-        progress.peer.set_long_body(true);
-        for _ in 0..=ADMIN_BODY_SECONDS_MAX * TICKS_PER_SECOND {
-            progress.read();
-            progress.read_blocked();
-            connections.tick();
-        }
-        assert!(progress.is_overdue());
-    }
-
-    #[test]
-    fn a_client_must_take_its_answer() {
-        let connections = Connections::default();
-        let open = connections.add(SOMEWHERE);
-        let progress = &open.progress;
-        progress.read();
-        progress.request_begun();
-        progress.write_blocked();
-        connections.tick();
-        progress.written();
-        progress.write_blocked();
-        assert!(due_after(&connections, progress, IDLE_SECONDS_MAX));
-    }
-
-    #[test]
-    fn a_stream_lasts_for_as_long_as_it_is_taken() {
-        let connections = Connections::default();
-        let open = connections.add(SOMEWHERE);
-        let progress = &open.progress;
-        progress.set_quiet(false);
-        progress.read();
-        progress.request_begun();
-        progress.stream_begun();
-        assert!(progress.head_is_sent());
-        for _ in 0..2 * IDLE_SECONDS_MAX * TICKS_PER_SECOND {
-            connections.tick();
-            assert!(!progress.is_overdue() && !progress.has_become_quiet());
-        }
-        progress.write_blocked();
-        assert!(!progress.head_is_sent());
-        assert!(due_after(&connections, progress, IDLE_SECONDS_MAX));
-    }
-
-    #[test]
-    fn a_connection_idles_behind_its_stream() {
-        let connections = Connections::default();
-        let open = connections.add(SOMEWHERE);
-        let progress = &open.progress;
-        progress.read();
-        progress.request_begun();
-        progress.stream_begun();
-        (0..100).for_each(|_| connections.tick());
-        progress.request_ended();
-        assert!(due_after(&connections, progress, IDLE_SECONDS_MAX));
-    }
-
-    #[test]
-    fn ticks_may_wrap() {
-        let connections = Connections::default();
-        connections.ticks.set(u32::MAX - 3);
-        let open = connections.add(SOMEWHERE);
-        let progress = &open.progress;
-        assert!(due_after(&connections, progress, FIRST_BYTE_SECONDS_MAX));
-    }
-
-    #[tokio::test]
-    async fn the_last_to_leave_is_noticed() {
-        let connections = Connections::default();
-        connections.all_closed().await;
-        let open = connections.add(SOMEWHERE);
-        assert_eq!(connections.count(), 1);
-        drop(open);
-        connections.all_closed().await;
-    }
-}
+mod tests;

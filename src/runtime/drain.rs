@@ -3,9 +3,10 @@
 use std::ops::AddAssign;
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::sleep;
 
 use super::deadlines::Connections;
+use super::shutdown::Shutdown;
 use crate::limits::DRAIN_SECONDS_MAX;
 
 /// How the drain went.
@@ -25,23 +26,24 @@ impl AddAssign for DrainReport {
 }
 
 /// Ends every connection with its current request, or at once when it has none. After
-/// [`DRAIN_SECONDS_MAX`] those that are left are cut.
-pub(super) async fn drain(connections: &Connections) -> DrainReport {
+/// [`DRAIN_SECONDS_MAX`], or when `shutdown` hurries, those that are left are cut.
+pub(super) async fn drain(connections: &Connections, shutdown: &Shutdown) -> DrainReport {
     let open = connections.count();
     connections.start_draining();
     let patience = Duration::from_secs(u64::from(DRAIN_SECONDS_MAX));
-    let in_time = timeout(patience, connections.all_closed()).await;
-    let cut = if in_time.is_ok() {
-        0
-    } else {
-        connections.count()
-    };
+    tokio::select! {
+        () = connections.all_closed() => {}
+        () = sleep(patience) => {}
+        () = shutdown.hurried() => {}
+    }
+    let cut = connections.count();
     DrainReport { open, cut }
 }
 
 #[cfg(test)]
 mod tests {
     use std::net::{IpAddr, Ipv4Addr};
+    use std::rc::Rc;
 
     use super::*;
 
@@ -49,21 +51,33 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn patience_ends() {
-        let connections = Connections::default();
-        assert_eq!(drain(&connections).await, DrainReport::default());
+        let (connections, shutdown) = (Rc::<Connections>::default(), Shutdown::new());
+        let report = drain(&connections, &shutdown).await;
+        assert_eq!(report, DrainReport::default());
         let _stays = connections.add(SOMEWHERE);
-        assert_eq!(drain(&connections).await, DrainReport { open: 1, cut: 1 });
+        let report = drain(&connections, &shutdown).await;
+        assert_eq!(report, DrainReport { open: 1, cut: 1 });
+    }
+
+    #[tokio::test]
+    async fn a_hurry_ends_patience() {
+        let (connections, shutdown) = (Rc::<Connections>::default(), Shutdown::new());
+        let _stays = connections.add(SOMEWHERE);
+        let hurry = async { shutdown.hurry() };
+        let (report, ()) = tokio::join!(drain(&connections, &shutdown), hurry);
+        assert_eq!(report, DrainReport { open: 1, cut: 1 });
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_last_connection_ends_the_drain() {
-        let connections = Connections::default();
+        let connections = Rc::<Connections>::default();
         let open = connections.add(SOMEWHERE);
         let leave = async {
             tokio::time::sleep(Duration::from_secs(1)).await;
             drop(open);
         };
-        let (report, ()) = tokio::join!(drain(&connections), leave);
+        let shutdown = Shutdown::new();
+        let (report, ()) = tokio::join!(drain(&connections, &shutdown), leave);
         assert_eq!(report, DrainReport { open: 1, cut: 0 });
     }
 }

@@ -3,25 +3,34 @@
 //! Nothing is shared between workers on the way of a request but the engine. The kernel spreads
 //! connections over their listeners (`SO_REUSEPORT`), and a connection stays where it was accepted.
 
+mod body;
 mod connection;
 mod deadlines;
 mod drain;
+mod framed;
+mod io;
 mod listener;
+mod peers;
 mod shutdown;
 mod stream;
+mod tls;
 mod worker;
 
-use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::num::NonZeroU32;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity};
+use socket2::Socket;
 
 pub use self::drain::DrainReport;
+use self::peers::Peers;
 pub use self::shutdown::Shutdown;
+pub use self::tls::{Tls, TlsError, read_certificates};
+use self::worker::Entrance;
 use crate::http::Api;
 use crate::limits::{CONNECTIONS_PER_WORKER_MAX, RESERVED_FILES};
 
@@ -34,7 +43,7 @@ pub enum ServeError {
         /// The address that was asked for.
         address: SocketAddr,
         /// What the operating system said.
-        source: io::Error,
+        source: std::io::Error,
     },
     /// A worker's thread or runtime could not be made.
     #[error("cannot start worker {worker}: {source}")]
@@ -42,7 +51,7 @@ pub enum ServeError {
         /// The worker, counted from 0.
         worker: usize,
         /// What the operating system said.
-        source: io::Error,
+        source: std::io::Error,
     },
     /// A worker's thread ended by a panic.
     #[error("worker {worker} ended by a panic")]
@@ -52,32 +61,58 @@ pub enum ServeError {
     },
 }
 
-/// Listeners that are bound, one per worker, and do not answer yet.
+/// Who is let in, and how.
+#[derive(Clone, Debug, Default)]
+pub struct Admission {
+    /// What connections are encrypted with; `None` when they are not.
+    pub tls: Option<Arc<Tls>>,
+    /// Connections that one peer may have at all workers; `None` for as many as it likes.
+    pub connections_per_peer: Option<NonZeroU32>,
+}
+
+impl Admission {
+    /// How the address of the server begins: `http` or `https`.
+    #[must_use]
+    pub fn scheme(&self) -> &'static str {
+        match self.tls {
+            Some(_) => "https",
+            None => "http",
+        }
+    }
+}
+
+/// An address that is taken, with a socket per worker. Nobody can connect yet.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
-    listeners: Vec<TcpListener>,
+    sockets: Vec<Socket>,
 }
 
 impl Server {
-    /// Binds `address` once for each of `workers` workers. Port 0 becomes one free port for all.
+    /// Takes `address` for each of `workers` workers. Port 0 becomes one free port for all.
     ///
     /// # Errors
-    /// [`ServeError::Bind`] when the address cannot be listened on.
+    /// [`ServeError::Bind`] when the address cannot be had.
     pub fn bind(address: SocketAddr, workers: usize) -> Result<Self, ServeError> {
-        let bind = |address| {
-            listener::bind(address).map_err(|source| ServeError::Bind { address, source })
-        };
-        listener::check_free(address).map_err(|source| ServeError::Bind { address, source })?;
-        let first = bind(address)?;
-        let address = first
-            .local_addr()
-            .map_err(|source| ServeError::Bind { address, source })?;
-        let mut listeners = vec![first];
+        let failed = |source| ServeError::Bind { address, source };
+        listener::check_free(address).map_err(failed)?;
+        let mut sockets = vec![listener::bind(address).map_err(failed)?];
+        let bound = sockets[0].local_addr().map_err(failed)?;
+        let bound = bound.as_socket().unwrap_or(address);
         for _ in 1..workers {
-            listeners.push(bind(address)?);
+            sockets.push(listener::bind(bound).map_err(failed)?);
         }
-        Ok(Self { address, listeners })
+        let address = bound;
+        Ok(Self { address, sockets })
+    }
+
+    fn listen(self) -> Result<Vec<TcpListener>, ServeError> {
+        let listening = self.sockets.into_iter().map(listener::listen);
+        let listening: std::io::Result<_> = listening.collect();
+        listening.map_err(|source| ServeError::Bind {
+            address: self.address,
+            source,
+        })
     }
 
     /// The address that clients reach, with the port that was really bound.
@@ -86,21 +121,36 @@ impl Server {
         self.address
     }
 
-    /// Starts the workers. Each calls `make_api` on its own thread, inside its runtime, with its
+    /// Listens and starts the workers, which let in what `admission` says. Each calls `make_api` on its own
+    /// thread, inside its runtime, with its
     /// number counted from 0; they answer until `shutdown` begins.
     ///
     /// # Errors
     /// [`ServeError::Start`] when a thread cannot be made; the workers that were are shut down.
-    pub fn start<F>(self, make_api: F, shutdown: &Shutdown) -> Result<Running, ServeError>
+    /// [`ServeError::Bind`] when somebody else listens by now.
+    pub fn start<F>(
+        self,
+        admission: Admission,
+        make_api: F,
+        shutdown: &Shutdown,
+    ) -> Result<Running, ServeError>
     where
         F: Fn(usize) -> Rc<Api> + Send + Sync + 'static,
     {
         let open_files_max = raise_open_files_limit();
-        let connections_max = connections_max(open_files_max, self.listeners.len());
+        let listeners = self.listen()?;
+        let connections_max = connections_max(open_files_max, listeners.len());
+        let entrance = Entrance {
+            tls: admission.tls,
+            peers: admission
+                .connections_per_peer
+                .map(|max| Arc::new(Peers::new(max))),
+        };
         let (make_api, cores) = (Arc::new(make_api), usable_cores());
-        let mut workers = Vec::with_capacity(self.listeners.len());
-        for (index, listener) in self.listeners.into_iter().enumerate() {
+        let mut workers = Vec::with_capacity(listeners.len());
+        for (index, listener) in listeners.into_iter().enumerate() {
             let (make_api, shutdown_seen) = (Arc::clone(&make_api), shutdown.clone());
+            let entrance = entrance.clone();
             let core = (!cores.is_empty()).then(|| cores[index % cores.len()]);
             let thread = thread::Builder::new()
                 .name(format!("worker-{index}"))
@@ -109,6 +159,7 @@ impl Server {
                         listener,
                         core,
                         connections_max,
+                        entrance,
                         || make_api(index),
                         &shutdown_seen,
                     );
@@ -136,7 +187,7 @@ impl Server {
 /// Workers that answer.
 #[derive(Debug)]
 pub struct Running {
-    workers: Vec<JoinHandle<io::Result<DrainReport>>>,
+    workers: Vec<JoinHandle<std::io::Result<DrainReport>>>,
 }
 
 impl Running {

@@ -1,30 +1,27 @@
-//! A stream of events, sent without hyper. Hyper has written the head; for each viewer it would keep
-//! its state and buffers, and could gather events for one who takes none.
+//! A body in pieces, sent without hyper. Hyper has written the head; for each viewer it would keep its
+//! state and buffers, and would gather all that is to be had for one who takes nothing.
 
 use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use hyper::body::{Buf, Bytes};
 use hyper::header::CONNECTION;
-use hyper::rt::Write;
 use hyper::{Response, Version};
 use socket2::SockRef;
-use tokio::io::ReadBuf;
 
-use super::connection::Io;
 use super::deadlines::Connections;
-use crate::http::{Api, Payload, Viewer};
+use super::io::Io;
+use crate::http::{Api, Payload, Pieces};
 use crate::limits::STREAM_UNSENT_BYTES_MAX;
 
 /// The chunk that ends a chunked body.
 const LAST_CHUNK: Bytes = Bytes::from_static(b"0\r\n\r\n");
 
-/// The events that follow the head of an answer.
+/// The pieces that follow the head of an answer.
 pub(super) struct Stream {
-    viewer: Viewer,
-    /// Every event is a chunk; otherwise the end of the connection is that of the stream.
+    pieces: Pieces,
+    /// Every piece is a chunk; otherwise the end of the connection is that of the stream.
     is_chunked: bool,
     /// The connection takes another request behind it.
     is_followed: bool,
@@ -37,10 +34,10 @@ impl Stream {
     /// The stream that `response` promises, which then has no body of its own any more; `None` when it
     /// is an ordinary answer.
     pub(super) fn behind(response: &mut Response<Payload>) -> Option<Self> {
-        let viewer = response.body_mut().take_viewer()?;
+        let pieces = response.body_mut().take_pieces()?;
         let is_chunked = response.version() == Version::HTTP_11;
         Some(Self {
-            viewer,
+            pieces,
             is_chunked,
             is_followed: is_chunked && !response.headers().contains_key(CONNECTION),
             unsent: Bytes::new(),
@@ -48,7 +45,15 @@ impl Stream {
         })
     }
 
-    /// Sends events on `io` until there are no more. `None` when the connection has to end: it takes no
+    /// The same, after which the connection takes another request only if `may_follow`.
+    pub(super) fn followed_only_if(self, may_follow: bool) -> Self {
+        Self {
+            is_followed: self.is_followed && may_follow,
+            ..self
+        }
+    }
+
+    /// Sends pieces on `io` until there are no more. `None` when the connection has to end: it takes no
     /// other request, the client left or is overdue, or takes nothing while the server drains.
     pub(super) async fn send(
         mut self,
@@ -68,7 +73,8 @@ impl Stream {
                 Poll::Pending if io.progress.is_blocked() && connections.is_draining() => {
                     Poll::Ready(false)
                 }
-                Poll::Pending if has_left(&io, cx) => Poll::Ready(false),
+                // Who wants no more closes its side.
+                Poll::Pending if io.poll_left(cx).is_ready() => Poll::Ready(false),
                 Poll::Pending => Poll::Pending,
             }
         })
@@ -85,21 +91,22 @@ impl Stream {
     fn poll_send(&mut self, io: &mut Io, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             while !self.unsent.is_empty() {
-                match ready!(Pin::new(&mut *io).poll_write(cx, &self.unsent))? {
+                match ready!(io.poll_write(cx, &self.unsent))? {
                     0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                     sent => self.unsent.advance(sent),
                 }
             }
             // Even an empty rest would keep the whole event.
             self.unsent = Bytes::new();
+            ready!(io.poll_flush(cx))?;
             if self.has_ended {
                 return Poll::Ready(Ok(()));
             }
-            let event = ready!(self.viewer.poll_next(cx));
-            self.has_ended = event.is_none();
-            self.unsent = match event {
-                Some(event) if self.is_chunked => chunk(&event),
-                Some(event) => event,
+            let piece = ready!(self.pieces.poll_next(cx));
+            self.has_ended = piece.is_none();
+            self.unsent = match piece {
+                Some(piece) if self.is_chunked => chunk(&piece),
+                Some(piece) => piece,
                 None if self.is_chunked => LAST_CHUNK,
                 None => Bytes::new(),
             };
@@ -120,15 +127,7 @@ const NO_LIMIT_OF_ITS_OWN: u32 = 0;
 /// Has the kernel take no more bytes once so many wait to be sent.
 fn limit_unsent(io: &Io, bytes_max: u32) {
     // A kernel that cannot do this keeps more for those who are slow, which harms nobody else.
-    let _ = SockRef::from(&io.stream).set_tcp_notsent_lowat(bytes_max);
-}
-
-/// Whether the client has closed its side, which it does when it does not want more; otherwise the task
-/// is woken when it does.
-fn has_left(io: &Io, cx: &mut Context<'_>) -> bool {
-    let mut first = [0];
-    let peeked = io.stream.poll_peek(cx, &mut ReadBuf::new(&mut first));
-    matches!(peeked, Poll::Ready(Ok(0) | Err(_)))
+    let _ = SockRef::from(io.socket()).set_tcp_notsent_lowat(bytes_max);
 }
 
 #[cfg(test)]

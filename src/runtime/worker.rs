@@ -1,43 +1,47 @@
 //! One worker: a pinned thread with its own runtime that accepts and serves connections.
 
-use std::future::poll_fn;
 use std::io;
 use std::net::IpAddr;
 use std::rc::Rc;
-use std::task::Poll;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
 use rustix::thread::{CpuSet, sched_setaffinity};
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::runtime::{Builder, LocalOptions};
-use tokio::task::spawn_local;
+use tokio::runtime::{Builder, Handle, LocalOptions};
+use tokio::task::{spawn_local, yield_now};
 use tokio::time::sleep;
 
 use super::connection;
 use super::deadlines::Connections;
 use super::drain::{DrainReport, drain};
+use super::peers::Peers;
 use super::shutdown::Shutdown;
+use super::tls::Tls;
 use crate::http::Api;
+use crate::http::refused::{too_many_connections, too_many_of_one_peer};
+use crate::limits::LISTEN_BACKLOG;
 
 /// How long to wait when the process has no file descriptor or memory for another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// One in so many failures in a row is logged: a line a second.
 const FAILURES_PER_LINE: u32 = 20;
 
-/// The answer to a connection that is one too many.
-const TOO_MANY_CONNECTIONS: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
-content-type: application/json\r\n\
-content-length: 63\r\n\
-retry-after: 1\r\n\
-connection: close\r\n\r\n\
-{\"message\":\"Too many connections are open\",\"code\":\"overloaded\"}";
+/// Who is let in, and how; the same for every worker.
+#[derive(Clone)]
+pub(super) struct Entrance {
+    pub(super) tls: Option<Arc<Tls>>,
+    pub(super) peers: Option<Arc<Peers>>,
+}
 
 /// Serves until the shutdown, on this thread and, when there is one, on `core` only.
 pub(super) fn run(
     listener: std::net::TcpListener,
     core: Option<usize>,
     connections_max: usize,
+    entrance: Entrance,
     make_api: impl FnOnce() -> Rc<Api>,
     shutdown: &Shutdown,
 ) -> io::Result<DrainReport> {
@@ -49,25 +53,29 @@ pub(super) fn run(
         .build_local(LocalOptions::default())?;
     runtime.block_on(async {
         let listener = TcpListener::from_std(listener)?;
+        let (api, connections) = (make_api(), Rc::default());
         let door = Door {
-            listener,
-            protocol: Rc::new(connection::protocol()),
-            api: make_api(),
-            connections: Rc::default(),
             connections_max,
+            peers: entrance.peers,
+            inside: Rc::new(Inside {
+                protocol: connection::protocol(),
+                tls: entrance.tls,
+                api: Rc::clone(&api),
+                connections: Rc::clone(&connections),
+            }),
         };
-        let (api, connections) = (Rc::clone(&door.api), Rc::clone(&door.connections));
         api.set_connections_max(connections_max);
+        api.telemetry().runs_on(Handle::current().metrics());
         let (driven, ticking) = (Rc::clone(&api), Rc::clone(&connections));
         spawn_local(async move { driven.drive().await });
         spawn_local(async move { ticking.keep_ticking().await });
         tokio::select! {
-            () = door.accept() => {}
+            () = door.accept(&listener) => {}
             () = shutdown.begun() => {}
         }
         api.start_draining();
-        door.close().await;
-        Ok(drain(&connections).await)
+        door.close(listener).await;
+        Ok(drain(&connections, shutdown).await)
     })
 }
 
@@ -81,19 +89,25 @@ fn pin_to(core: usize) {
 
 /// Where connections come in.
 struct Door {
-    listener: TcpListener,
-    protocol: Rc<http1::Builder>,
+    connections_max: usize,
+    peers: Option<Arc<Peers>>,
+    inside: Rc<Inside>,
+}
+
+/// What every connection of the worker needs: behind one pointer, because each of them has it.
+struct Inside {
+    protocol: http1::Builder,
+    tls: Option<Arc<Tls>>,
     api: Rc<Api>,
     connections: Rc<Connections>,
-    connections_max: usize,
 }
 
 impl Door {
     /// Accepts connections for ever.
-    async fn accept(&self) {
+    async fn accept(&self, listener: &TcpListener) {
         let mut failures = 0_u32;
         loop {
-            match self.listener.accept().await {
+            match listener.accept().await {
                 Ok((stream, address)) => {
                     failures = 0;
                     self.take_in(stream, address.ip());
@@ -112,32 +126,76 @@ impl Door {
 
     /// Serves a connection with a task of its own, or refuses it when there are too many.
     fn take_in(&self, stream: TcpStream, address: IpAddr) {
-        if self.connections.count() >= self.connections_max {
-            self.api.telemetry().connection_refused();
-            refuse(&stream);
-            return;
+        let inside = Rc::clone(&self.inside);
+        if inside.connections.count() >= self.connections_max {
+            inside.api.telemetry().connection_refused();
+            return self.refuse(&stream, &too_many_connections());
         }
-        let (protocol, api) = (Rc::clone(&self.protocol), Rc::clone(&self.api));
-        let connections = Rc::clone(&self.connections);
+        let visit = match &self.peers {
+            None => None,
+            Some(peers) => match peers.enter(address) {
+                Some(visit) => Some(visit),
+                None => {
+                    inside.api.telemetry().connection_refused_of_peer();
+                    return self.refuse(&stream, &too_many_of_one_peer());
+                }
+            },
+        };
+        // From here on, and not only once the task begins: that may take many more connections.
+        let open = inside.connections.add(address);
         spawn_local(async move {
+            let _visit = visit;
+            let Inside {
+                protocol,
+                tls,
+                api,
+                connections,
+            } = &*inside;
             api.telemetry().connection_accepted();
-            connection::serve(stream, address, &protocol, &api, &connections).await;
+            connection::serve(stream, open, tls.as_deref(), protocol, api, connections).await;
             api.telemetry().connection_closed();
         });
     }
 
+    /// Closes a connection, which is told why unless it expects an encrypted word.
+    fn refuse(&self, stream: &TcpStream, answer: &[u8]) {
+        if self.inside.tls.is_none() {
+            // A new socket has room for these few bytes; if not, closing it says enough. Past the runtime,
+            // which knows nothing yet of one that came in with the end.
+            let _ = SockRef::from(stream).send(answer);
+        }
+    }
+
     /// Lets nobody in any more, but for the connections that the kernel has completed already:
     /// closing the listener would reset them.
-    async fn close(self) {
-        poll_fn(|cx| {
-            while let Poll::Ready(Ok((stream, address))) = self.listener.poll_accept(cx) {
-                self.take_in(stream, address.ip());
+    async fn close(&self, listener: TcpListener) {
+        if let Err(error) = self.empty(listener) {
+            tracing::error!(%error, "connections that had just come in were not let in");
+        }
+        // Their tasks begin before the drain looks at them, and what they have sent already is seen.
+        while !self.inside.connections.all_begun() {
+            yield_now().await;
+        }
+        yield_now().await;
+    }
+
+    /// Takes in what the kernel has completed. Not with the runtime, which has some of that wait: it shares
+    /// its time among tasks, and sees only now and then what has arrived.
+    fn empty(&self, listener: TcpListener) -> io::Result<()> {
+        let listener = listener.into_std()?;
+        // So many may wait; who comes later would keep the drain from beginning.
+        for _ in 0..=LISTEN_BACKLOG {
+            match listener.accept() {
+                Ok((stream, address)) => {
+                    stream.set_nonblocking(true)?;
+                    self.take_in(TcpStream::from_std(stream)?, address.ip());
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if concerns_one_connection(&error) => {}
+                Err(error) => return Err(error),
             }
-            Poll::Ready(())
-        })
-        .await;
-        // Their tasks begin, and are counted, before the drain looks at them.
-        tokio::task::yield_now().await;
+        }
+        Ok(())
     }
 }
 
@@ -148,24 +206,4 @@ fn concerns_one_connection(error: &io::Error) -> bool {
         error.kind(),
         ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted
     )
-}
-
-fn refuse(stream: &TcpStream) {
-    // A new socket has room for these few bytes; if not, closing it says enough.
-    let _ = stream.try_write(TOO_MANY_CONNECTIONS);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::limits::RETRY_AFTER_SECONDS;
-
-    #[test]
-    fn the_static_refusal_is_well_formed() {
-        let text = std::str::from_utf8(TOO_MANY_CONNECTIONS).expect("ASCII");
-        let (head, body) = text.split_once("\r\n\r\n").expect("a head and a body");
-        assert!(head.contains(&format!("content-length: {}\r\n", body.len())));
-        assert!(head.contains(&format!("retry-after: {RETRY_AFTER_SECONDS}\r\n")));
-        assert!(serde_json::from_str::<serde_json::Value>(body).is_ok());
-    }
 }

@@ -116,6 +116,8 @@ pub struct BuyerShard {
     /// Exactly the open checkouts that hold something. Under the same lock as they are, so that a
     /// purchase and an expiry cannot meet.
     timers: Option<Box<Wheel<BuyerRef>>>,
+    /// Units of the open checkouts that hold something: what the stock calls held must be these.
+    held: u64,
 }
 
 /// Buyers that are allocated at once.
@@ -142,6 +144,7 @@ impl Default for Buyers {
             by_user: HashTable::new(),
             pieces: Vec::new(),
             timers: None,
+            held: 0,
         };
         Self {
             shards: (0..BUYER_SHARDS as u32)
@@ -236,11 +239,23 @@ impl BuyerShard {
         Hold { until, timer }
     }
 
+    /// Notes that a checkout holds so many units more, which were taken under the same lock.
+    pub fn hold_more(&mut self, units: u32) {
+        self.held += u64::from(units);
+    }
+
+    /// Units of the open checkouts that hold something.
+    #[must_use]
+    pub fn held(&self) -> u64 {
+        self.held
+    }
+
     /// Ends a buyer's open checkout, if there is one. Its units are still held.
     pub fn take_open(&mut self, reference: BuyerRef) -> Option<OpenCheckout> {
         let open = self.buyer(reference).open.take()?;
         if let (Some(hold), Some(timers)) = (&open.hold, &mut self.timers) {
             timers.cancel(hold.timer);
+            self.held -= u64::from(open.units());
         }
         Some(open)
     }
@@ -255,10 +270,9 @@ impl BuyerShard {
     pub fn take_expired(&mut self, steady: Timestamp) -> Option<(BuyerRef, OpenCheckout)> {
         let (_, reference) = self.timers.as_mut()?.pop_due(steady)?;
         let open = self.buyer(reference).open.take();
-        Some((
-            reference,
-            open.expect("a timer stands for an open checkout"),
-        ))
+        let open = open.expect("a timer stands for an open checkout");
+        self.held -= u64::from(open.units());
+        Some((reference, open))
     }
 
     /// When a hold runs out; not later than the first one does.
@@ -282,9 +296,10 @@ impl BuyerShard {
         }
     }
 
-    /// Lets no hold run out any more.
-    pub fn forget_timers(&mut self) {
+    /// Lets no hold run out any more, and counts none.
+    pub fn forget_holds(&mut self) {
         self.timers = None;
+        self.held = 0;
     }
 
     /// Number of buyers of the shard.

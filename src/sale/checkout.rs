@@ -131,6 +131,7 @@ impl Engine {
                 let gone = unavailability(sale, wanted).unwrap_or(Availability::Held);
                 return Decision::immediate(self.refusal_of_stock(sale, wanted.item, gone));
             }
+            locked.shard.hold_more(wanted.quantity);
         }
         let opens = locked.shard.buyer(reference).open.is_none();
         if opens {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::buyers::{BuyerRef, BuyerShard, OpenCheckout};
 use super::engine::Engine;
+use super::outcome::StockFigures;
 use super::sale::Sale;
 use crate::journal::Record;
 use crate::types::{Lsn, SaleId, Timestamp};
@@ -111,8 +112,59 @@ impl Engine {
             let end = Timestamp(steady.0 - (now.0 - sale.terms.ended_at.0));
             self.release_expired_until(end);
             let all_released = sale.next_expiry().is_none_or(|next| next > end);
-            all_released && matches!(self.close_sale(sale.id()), Some(Some(_)))
+            let closed = all_released && matches!(self.close_sale(sale.id()), Some(Some(_)));
+            if closed {
+                let StockFigures { total, sold, .. } = sale.figures();
+                tracing::info!(sale = %sale.id(), total, sold, "sale closed at its end");
+            }
+            closed
         };
         ended.iter().filter(|sale| close(sale)).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::catalogue::Catalogue;
+    use super::super::inventory::Taker;
+    use super::*;
+    use crate::journal::record::{CatalogueKind, SaleTerms};
+    use crate::types::ItemIndex;
+
+    const START: Timestamp = Timestamp(0);
+    const SALE: SaleId = SaleId(1);
+
+    fn sale() -> Sale {
+        let (seed, item_count) = (0, 2);
+        let terms = SaleTerms {
+            started_at: START,
+            ended_at: START.plus_seconds(60),
+            max_items_per_user: 1,
+            hold_seconds: 1,
+            catalogue: CatalogueKind::Generated { seed, item_count },
+        };
+        let catalogue = Catalogue::Generated {
+            sale: SALE,
+            seed,
+            item_count,
+        };
+        Sale::new(SALE, terms, catalogue)
+    }
+
+    #[test]
+    fn what_no_checkout_holds_is_missed() {
+        let sale = sale();
+        let hold = |item| {
+            let taker = Taker { lane: 0, buyer: 0 };
+            assert!(sale.inventory.hold(ItemIndex(item), 1, taker));
+        };
+        hold(0);
+        assert_eq!(sale.unaccounted(), 1, "nobody has it");
+        sale.buyers.lock_user("ada").shard.hold_more(1);
+        assert_eq!(sale.unaccounted(), 0);
+        hold(1);
+        assert_eq!(sale.unaccounted(), 1);
+        sale.close(START, || Lsn(1));
+        assert_eq!(sale.unaccounted(), 2, "no checkout gave them back");
     }
 }

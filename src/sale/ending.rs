@@ -46,7 +46,7 @@ impl Sale {
         let lsn = enqueue();
         self.closing.get_or_init(|| Closing { at, lsn });
         for mut shard in self.buyers.lock_each() {
-            shard.forget_timers();
+            shard.forget_holds();
             for (reference, buyer) in shard.iter_mut() {
                 if let Some(open) = &mut buyer.open
                     && open.hold.take().is_some()

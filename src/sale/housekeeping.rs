@@ -13,7 +13,7 @@ use super::sale::Sale;
 use super::snapshotting::write_snapshot;
 use crate::journal::sale_file::{self, SaleFile};
 use crate::journal::segment;
-use crate::journal::{self, Journal, JournalError, snapshot};
+use crate::journal::{Journal, JournalError, snapshot};
 use crate::limits;
 use crate::types::{Lsn, Timestamp};
 
@@ -58,13 +58,13 @@ impl Housekeeper {
                 leaving: Vec::new(),
             };
             let journal = engine.journal();
-            let mut wanted = limits::SNAPSHOT_EVERY_BYTES;
+            let mut wanted = keeper.snapshot_every_bytes();
             let mut patience = Duration::ZERO;
             while let Some(sealed) = journal.wait_until_sealed(wanted, patience) {
                 patience = Duration::from_secs(limits::HOUSEKEEPING_SECONDS);
                 if sealed >= wanted {
-                    wanted = sealed + limits::SNAPSHOT_EVERY_BYTES;
                     or_later(journal, "no snapshot", keeper.snapshot());
+                    wanted = sealed + keeper.snapshot_every_bytes();
                 }
                 let more = keeper.put_sales_away();
                 if or_later(journal, "ended sales stay in memory", more) == Some(true) {
@@ -101,10 +101,20 @@ struct Keeper<'a> {
 }
 
 impl Keeper<'_> {
+    /// How much has to be sealed behind a snapshot until the next one is worth its work, which is to read
+    /// that much and to write about as much as the one before has.
+    fn snapshot_every_bytes(&self) -> u64 {
+        let journal = self.engine.journal();
+        let written = snapshot::newest_bytes(&**journal.disk(), journal.dir());
+        // What cannot be read is told when it has to be.
+        written.unwrap_or(0).max(limits::SNAPSHOT_EVERY_BYTES)
+    }
+
     fn snapshot(&self) -> Result<(), JournalError> {
         let (engine, journal) = (self.engine, self.engine.journal());
         let (disk, until) = (&**journal.disk(), journal.durable());
         write_snapshot(disk, journal.dir(), until, &*engine.clock, &*engine.entropy)?;
+        journal.note_snapshot(until);
         tracing::info!(lsn = until.0, "snapshot written");
         Ok(())
     }
@@ -133,7 +143,7 @@ impl Keeper<'_> {
         let now = self.engine.now();
         if let Some(covered) = snapshot::newest(disk, dir)? {
             let before = seconds_before(now, retention.segment_seconds);
-            let removed = journal::trim(disk, dir, covered.min(followed), before)?;
+            let removed = journal.trim(covered.min(followed), before)?;
             if removed > 0 {
                 tracing::info!(removed, "segments that are no longer needed removed");
             }

@@ -59,9 +59,9 @@ enum SlotRef<'a> {
 
 /// One lane's part of the totals; `held` may wrap below zero, the sum of all does not while nothing moves.
 #[derive(Default)]
-struct Totals {
-    sold: AtomicU64,
-    held: AtomicU64,
+pub(super) struct Totals {
+    pub(super) sold: AtomicU64,
+    pub(super) held: AtomicU64,
 }
 
 impl Inventory {
@@ -107,7 +107,7 @@ impl Inventory {
         }
     }
 
-    fn totals(&self, lane: usize) -> &Totals {
+    pub(super) fn totals(&self, lane: usize) -> &Totals {
         &self.totals[lane % self.totals.len()]
     }
 
@@ -233,9 +233,8 @@ impl Inventory {
         }
     }
 
-    /// Where all units are, from the totals.
-    #[must_use]
-    pub fn totals_now(&self) -> Units {
+    /// The totals as they are counted: sold and held, each of which may be wrong for a moment.
+    fn counted(&self) -> (u64, u64) {
         let sum = |of: fn(&Totals) -> &AtomicU64| {
             let parts = self
                 .totals
@@ -243,7 +242,13 @@ impl Inventory {
                 .map(|totals| of(totals).load(Ordering::Acquire));
             parts.fold(0_u64, u64::wrapping_add)
         };
-        let (sold, held) = (sum(|totals| &totals.sold), sum(|totals| &totals.held));
+        (sum(|totals| &totals.sold), sum(|totals| &totals.held))
+    }
+
+    /// Where all units are, from the totals.
+    #[must_use]
+    pub fn totals_now(&self) -> Units {
+        let (sold, held) = self.counted();
         // A unit that comes from one lane and goes back to another while the lanes are read may be missing
         // from the sum, or be in it twice.
         let sold = sold.min(self.total);
@@ -268,7 +273,6 @@ impl Inventory {
     /// # Errors
     /// Names the first item whose units do not add up.
     pub fn check_conserved(&self, item_count: u32) -> Result<(), String> {
-        let mut sum = Units::default();
         for item in (0..item_count).map(ItemIndex) {
             let Units { free, held, sold } = self.units(item);
             let stock = self.stock(item);
@@ -278,17 +282,79 @@ impl Inventory {
                     "item {index}: {free} free + {held} held + {sold} sold != {stock}"
                 ));
             }
+        }
+        let gap = self.gap(self.counted(), item_count);
+        if gap == Gap::default() {
+            Ok(())
+        } else {
+            Err(gap.to_string())
+        }
+    }
+
+    /// Counts all units while others go on to take and to give back.
+    #[must_use]
+    pub fn balance(&self, item_count: u32) -> Balance {
+        let before = self.counted();
+        let gap = self.gap(before, item_count);
+        if gap == Gap::default() {
+            Balance::Even
+        } else if self.counted() == before {
+            Balance::Uneven(gap)
+        } else {
+            Balance::Moving
+        }
+    }
+
+    /// What the items say, less what the totals do. Not those that are shown, which hide what cannot be.
+    fn gap(&self, (sold, held): (u64, u64), item_count: u32) -> Gap {
+        let mut sum = Units::default();
+        for item in (0..item_count).map(ItemIndex) {
+            let Units { free, held, sold } = self.units(item);
             sum.free += free;
             sum.held += held;
             sum.sold += sold;
         }
-        let totals = self.totals_now();
-        if sum == totals {
-            Ok(())
-        } else {
-            Err(format!("items say {sum:?}, totals {totals:?}"))
+        let difference = |items: u64, total: u64| items.wrapping_sub(total).cast_signed();
+        Gap {
+            sold: difference(sum.sold, sold),
+            held: difference(sum.held, held),
+            units: difference(sum.free + sum.held + sum.sold, self.total),
         }
     }
+}
+
+/// By how many units the items of a sale say more than its totals.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Gap {
+    /// Sold.
+    pub sold: i64,
+    /// Held.
+    pub held: i64,
+    /// In all.
+    pub units: i64,
+}
+
+impl std::fmt::Display for Gap {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { sold, held, units } = self;
+        write!(
+            f,
+            "items less totals: {sold} sold, {held} held, {units} in all"
+        )
+    }
+}
+
+/// Whether the units of a sale add up, as far as that can be seen while it sells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Balance {
+    /// They do.
+    Even,
+    /// They moved while they were counted.
+    Moving,
+    /// They do not, although the totals are as before. A thread that stands still between an item and the
+    /// totals looks like this, and so do units that went and came back meanwhile; but not for long, and
+    /// not by the same number again and again.
+    Uneven(Gap),
 }
 
 /// Asks the operating system, which takes its time.

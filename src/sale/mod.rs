@@ -61,6 +61,7 @@ pub use file::{
     CheckedFiles, Folding, check_files, load as load_ended, missing_files, rewrite_files,
 };
 pub use housekeeping::{Housekeeper, Housekeeping, Retention};
+pub use inventory::{Balance, Gap};
 pub use outcome::{CheckoutOutcome, Decision, PurchaseOutcome, StockFigures, Unavailable};
 pub use overview::Overview;
 pub use records::Visit;

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use super::buyers::{BuyerRef, Buyers};
 use super::catalogue::Catalogue;
-use super::inventory::{Inventory, Taker};
+use super::inventory::{Balance, Inventory, Taker};
 use super::outcome::StockFigures;
 use crate::journal::record::SaleTerms;
 use crate::sync::{AtomicBool, AtomicI64, Ordering};
@@ -137,6 +137,27 @@ impl Sale {
         self.closing.get().copied()
     }
 
+    /// Counts all units anew, one item after the other, while the sale goes on.
+    #[must_use]
+    pub fn balance(&self) -> Balance {
+        self.inventory.balance(self.item_count())
+    }
+
+    /// By how many units what the stock calls held exceeds what open checkouts hold, as far as that can be
+    /// seen while the sale goes on: what moves meanwhile explains what is between two looks at the stock.
+    #[must_use]
+    pub fn unaccounted(&self) -> i64 {
+        let held = || self.inventory.totals_now().held.cast_signed();
+        let before = held();
+        let by_buyers: u64 = self.buyers.lock_each().map(|shard| shard.held()).sum();
+        let gaps = [before, held()].map(|held| held - by_buyers.cast_signed());
+        match gaps {
+            [one, other] if one.signum() != other.signum() => 0,
+            [one, other] if one.abs() < other.abs() => one,
+            [_, other] => other,
+        }
+    }
+
     /// Units in all, sold and held.
     #[must_use]
     pub fn figures(&self) -> StockFigures {
@@ -248,6 +269,7 @@ impl Sale {
         self.inventory.check_conserved(self.item_count())?;
         let (mut bought, mut held) = (0_u64, 0_u64);
         for mut shard in self.buyers.lock_each() {
+            let counted = held + shard.held();
             for (_, buyer) in shard.iter_mut() {
                 bought += u64::from(buyer.bought);
                 if buyer.bought > self.terms.max_items_per_user {
@@ -255,6 +277,9 @@ impl Sale {
                 }
                 let holding = buyer.open.as_ref().filter(|open| open.hold.is_some());
                 held += holding.map_or(0, |open| u64::from(open.units()));
+            }
+            if held != counted {
+                return Err(format!("checkouts hold {held}, and {counted} were counted"));
             }
         }
         let units = self.inventory.totals_now();

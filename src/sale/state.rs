@@ -339,8 +339,11 @@ impl Sale {
         self.check_item(item)?;
         let mut locked = self.buyers.lock_user(user);
         let reference = locked.find_or_insert(user);
-        if hold_until.is_some() && !self.inventory.hold(item, quantity, self.taker(reference)) {
-            return Err(format!("item {} is held beyond its stock", item.0));
+        if hold_until.is_some() {
+            if !self.inventory.hold(item, quantity, self.taker(reference)) {
+                return Err(format!("item {} is held beyond its stock", item.0));
+            }
+            locked.shard.hold_more(quantity);
         }
         match &mut locked.shard.buyer(reference).open {
             None if !opens => Err(format!("user {user:?} adds to a checkout that is not open")),

@@ -4,8 +4,9 @@ use crate::env::{Entropy, SeededEntropy};
 use crate::limits;
 use crate::sale::buyers::BuyerRef;
 use crate::sale::codes::Codes;
-use crate::sale::inventory::{Inventory, Taker};
+use crate::sale::inventory::{Balance, Gap, Inventory, Taker};
 use crate::sale::stock::{Availability, Units};
+use crate::sync::Ordering;
 use crate::types::ItemIndex;
 
 #[test]
@@ -59,4 +60,30 @@ fn every_counter_moves_its_units_alike() {
     assert_eq!(inventory.availability(few, 5), Availability::SoldOut);
     assert!(inventory.check_conserved(4).is_ok());
     assert_eq!(inventory.total(), stocks.iter().sum::<u64>());
+}
+
+#[test]
+fn what_is_sold_twice_does_not_add_up() {
+    let (inventory, taker) = (Inventory::singles(2), Taker { buyer: 1, lane: 0 });
+    assert!((0..2).all(|item| inventory.sell(ItemIndex(item), 1, taker)));
+    assert_eq!(inventory.balance(2), Balance::Even);
+    inventory.totals(0).sold.fetch_add(1, Ordering::Relaxed);
+    let gap = Gap {
+        sold: -1,
+        ..Gap::default()
+    };
+    assert_eq!(inventory.balance(2), Balance::Uneven(gap));
+    assert!(inventory.check_conserved(2).is_err());
+    assert_eq!(inventory.totals_now().sold, 2, "as it is shown");
+}
+
+#[test]
+fn what_is_given_back_twice_does_not_add_up() {
+    let inventory = Inventory::of([5].into_iter());
+    inventory.totals(0).held.fetch_sub(1, Ordering::Relaxed);
+    let gap = Gap {
+        held: 1,
+        ..Gap::default()
+    };
+    assert_eq!(inventory.balance(1), Balance::Uneven(gap));
 }

@@ -1,13 +1,14 @@
 //! What is to be done by the clock, and the doing of it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::calendar::{Calendar, Event};
 use super::jump::JumpWatch;
 use super::rotation::Rotation;
-use crate::sale::{CreateError, Engine, JournalFailed};
-use crate::types::{SaleId, Timestamp};
+use crate::sale::{CreateError, Engine, JournalFailed, Sale, SaleStatus};
+use crate::types::{ItemIndex, SaleId, Timestamp};
 
 /// The longest time between two looks at the clocks, one of which may jump.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -28,6 +29,8 @@ pub struct Agenda {
     jumps: JumpWatch,
     /// What was due and has not been done yet.
     pending: Pending,
+    /// The open sales that were announced.
+    announced: BTreeSet<SaleId>,
     failing: bool,
 }
 
@@ -35,12 +38,14 @@ pub struct Agenda {
 struct Pending {
     close: bool,
     rotate: bool,
+    announce: bool,
 }
 
 impl Pending {
     const ALL: Self = Self {
         close: true,
         rotate: true,
+        announce: true,
     };
 }
 
@@ -57,6 +62,7 @@ impl Agenda {
             looked_until: now,
             jumps: JumpWatch::default(),
             pending: Pending::ALL,
+            announced: BTreeSet::new(),
             failing: false,
         }
     }
@@ -89,7 +95,7 @@ impl Agenda {
         }
     }
 
-    /// Does what is due. A failure is logged once until it is over.
+    /// Does what is due, and says which sales have opened. A failure is logged once until it is over.
     pub fn look(&mut self) {
         match self.look_once() {
             Ok(_) => self.failing = false,
@@ -99,6 +105,21 @@ impl Agenda {
             }
             Err(_) => {}
         }
+        if self.pending.announce {
+            self.pending.announce = false;
+            self.announce_opened();
+        }
+    }
+
+    /// When the next sale begins to sell.
+    #[must_use]
+    pub fn next_opening(&self) -> Timestamp {
+        let now = self.engine.clock().now();
+        let open = self.engine.open_sales();
+        let starts = open.iter().map(|sale| sale.terms().started_at);
+        let scheduled = starts.filter(|&start| start > now).min();
+        let due = self.rotation.due(&self.engine, now);
+        scheduled.map_or(due, |start| start.min(due))
     }
 
     /// How long nothing is due.
@@ -145,18 +166,19 @@ impl Agenda {
         let jump_us = together.then(|| self.jumps.look(now, steady)).flatten();
         if let Some(jump_us) = jump_us {
             let seconds = jump_us / 1_000_000;
-            tracing::warn!(seconds, %now, "the wall clock has jumped; no sale is closed until it goes on evenly");
+            tracing::warn!(jump_seconds = seconds, %now, "the wall clock has jumped; no sale is closed until it goes on evenly");
             self.looked_until = self.looked_until.min(now);
             self.pending = Pending::ALL;
         }
         let changes = self.engine.changes();
         if jump_us.is_some() || changes != self.changes {
             self.changes = changes;
+            self.pending.announce = true;
             self.calendar = Calendar::of(&self.engine, &self.rotation, self.looked_until);
         }
         while let Some(event) = self.calendar.next_due_event(now) {
             match event {
-                Event::Opens(sale) => self.announce(sale),
+                Event::Opens => self.pending.announce = true,
                 Event::Closes => self.pending.close = true,
                 Event::Rotates => {
                     self.pending.rotate = true;
@@ -168,12 +190,19 @@ impl Agenda {
         self.looked_until = now;
     }
 
-    fn announce(&self, sale: SaleId) {
-        let Some(sale) = self.engine.sale(sale).filter(|sale| !sale.is_closed()) else {
-            return;
-        };
-        let (id, until, items) = (sale.id(), sale.ended_at(), sale.item_count());
-        tracing::info!("sale {id} is open until {until}: {items} items");
+    /// Says of each sale that sells, once, that it does: also of one that was found selling, because it
+    /// was created for at once or the server was not there when it opened.
+    fn announce_opened(&mut self) {
+        let now = self.engine.clock().now();
+        let mut open = self.engine.open_sales();
+        open.retain(|sale| sale.status(now) == SaleStatus::Active);
+        open.reverse();
+        for sale in &open {
+            if !self.announced.contains(&sale.id()) {
+                announce(sale);
+            }
+        }
+        self.announced = open.iter().map(|sale| sale.id()).collect();
     }
 
     fn has_ended_sales(&self) -> bool {
@@ -191,6 +220,15 @@ impl Agenda {
             Done::Wholly
         }
     }
+}
+
+/// Says that a sale is open, and what the first of its items is called, so that one can be bought.
+fn announce(sale: &Sale) {
+    let (until, items) = (sale.ended_at(), sale.item_count());
+    let mut first_item = Vec::new();
+    sale.write_item_id(ItemIndex(0), &mut first_item);
+    let first_item = String::from_utf8_lossy(&first_item);
+    tracing::info!(sale = %sale.id(), %until, items, %first_item, "sale is open");
 }
 
 /// Whether all was done that was due.

@@ -2,14 +2,14 @@
 
 use super::rotation::{Rotation, is_of_rotation};
 use crate::sale::Engine;
-use crate::types::{SaleId, Timestamp};
+use crate::types::Timestamp;
 use crate::wheel::Wheel;
 
 /// What becomes due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Event {
     /// A sale begins to sell.
-    Opens(SaleId),
+    Opens,
     /// A sale ends.
     Closes,
     /// The rotation has something to prepare.
@@ -31,7 +31,7 @@ impl Calendar {
         for sale in engine.open_sales() {
             let terms = sale.terms();
             if terms.started_at > looked_until {
-                events.arm(terms.started_at, Event::Opens(sale.id()));
+                events.arm(terms.started_at, Event::Opens);
             }
             events.arm(terms.ended_at, Event::Closes);
         }

@@ -65,6 +65,21 @@ impl Rotation {
         Ok(next.or(current))
     }
 
+    /// When the next sale has to begin to sell: where its sale that began last ends, or the interval began
+    /// that has none.
+    #[must_use]
+    pub fn due(&self, engine: &Engine, now: Timestamp) -> Timestamp {
+        let sales = engine.sales();
+        let ended = engine.ended();
+        let newest_ended = ended.newest_first().map(|sale| &sale.terms);
+        let own = |terms: &&SaleTerms| is_of_rotation(terms) && terms.started_at <= now;
+        let in_memory = sales.iter().map(|sale| sale.terms()).filter(own);
+        // Those that have left memory are many, and the newest of them are enough.
+        let last = in_memory.chain(newest_ended.filter(own).take(1));
+        let end = last.map(|terms| terms.ended_at).max();
+        end.unwrap_or_else(|| self.start_of(now))
+    }
+
     fn ahead_us(&self) -> i64 {
         (i64::from(self.interval_seconds) * 500_000).min(AHEAD_US_MAX)
     }

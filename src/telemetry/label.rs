@@ -48,6 +48,8 @@ labels! {
         Image = "image",
         /// `GET /health`
         Health = "health",
+        /// `GET /health/histogram`
+        Histogram = "histogram",
         /// `GET /livez`
         Livez = "livez",
         /// `GET /readyz`
@@ -56,6 +58,16 @@ labels! {
         Metrics = "metrics",
         /// `GET /`
         Page = "page",
+        /// `GET /ops`
+        OpsPage = "ops_page",
+        /// `GET /assets/…`
+        Asset = "asset",
+        /// `GET /ops/stream`, up to its first event.
+        OpsStream = "ops_stream",
+        /// `GET /ops/history`
+        OpsHistory = "ops_history",
+        /// `GET /openapi.json`
+        OpenApi = "openapi",
         /// `POST /admin/sales`
         AdminSales = "admin_sales",
         /// `POST /admin/sales/{id}/close`
@@ -130,6 +142,54 @@ labels! {
         ArchiveUnavailable = "archive_unavailable",
         /// The server cannot explain its own state.
         InternalError = "internal_error",
+    }
+}
+
+labels! {
+    /// A part of the way from a request to its answer, or from a record to a sink.
+    Stage {
+        /// The parameters of a request to sell are read.
+        Parse = "parse",
+        /// The engine decides on it.
+        Decide = "decide",
+        /// The answer waits until its record is on the disk.
+        CommitWait = "commit_wait",
+        /// The disk syncs a batch of records.
+        Fsync = "fsync",
+        /// Postgres takes a batch of records.
+        ApplyDatabase = "apply_database",
+        /// Redis takes a batch of records.
+        ApplyRedis = "apply_redis",
+    }
+}
+
+labels! {
+    /// What may be put into one distribution: answers of one class take the same way. One over all of them
+    /// would be that of the refusals, which are the most and the fastest.
+    Class {
+        /// Checkouts that were accepted and purchases that sold: they are on the disk.
+        Confirmed = "confirmed",
+        /// Purchases that were answered before. What they say is on the disk already: they wait for nothing.
+        Repeated = "repeated",
+        /// All other answers to requests to sell.
+        Refused = "refused",
+        /// Answers to requests that only ask to be shown something, and to administrators.
+        Shown = "shown",
+    }
+}
+
+impl Class {
+    /// The class of what came of a request.
+    #[must_use]
+    pub fn of(route: Route, outcome: Outcome) -> Self {
+        match (route, outcome) {
+            (Route::Checkout | Route::Purchase, Outcome::Accepted | Outcome::Sold) => {
+                Self::Confirmed
+            }
+            (Route::Checkout | Route::Purchase, Outcome::Replayed) => Self::Repeated,
+            (Route::Checkout | Route::Purchase, _) => Self::Refused,
+            _ => Self::Shown,
+        }
     }
 }
 

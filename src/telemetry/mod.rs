@@ -1,12 +1,34 @@
-//! What the server knows about itself: latency by route and outcome, connections, and whether the
+//! What the server knows about itself: latency by route, outcome and stage, connections, and whether the
 //! sinks answer. Every worker writes to its own part; whoever reads merges them.
+//!
+//! **Invariant:** who counts does not wait, allocates nothing but room for an outcome that hardly ever
+//! occurs, when it first does, and does not know who reads.
 
+pub mod bucket;
+mod build_info;
+mod counts;
+mod error_log;
+pub mod hgrm;
+mod history;
+pub mod hlog;
 mod label;
-mod latency;
+mod merged;
+mod recorder;
 mod registry;
+mod series;
 mod sinks;
+#[cfg(feature = "otel")]
+pub mod spans;
+mod summary;
 
-pub use label::{Outcome, Route};
-pub use latency::{LatencySummary, LatencyTable};
-pub use registry::{ConnectionFigures, Registry, WorkerTelemetry};
+pub use build_info::BuildInfo;
+pub use counts::Counts;
+pub use error_log::ErrorLog;
+pub use history::{History, Window, Windowed};
+pub use label::{Class, Outcome, Route, Stage};
+pub use merged::Merged;
+pub use recorder::Recorder;
+pub use registry::{ConnectionFigures, Registry, WorkerFigures, WorkerTelemetry};
+pub use series::Series;
 pub use sinks::{SinkFigures, SinkGauge, SinkStatus, Sinks};
+pub use summary::{LatencySummary, micros, micros_at_most, seconds};

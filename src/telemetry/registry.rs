@@ -1,27 +1,78 @@
 //! The figures of every worker, and where readers find them all.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
+use tokio::runtime::RuntimeMetrics;
 
-use super::{LatencyTable, Outcome, Route, Sinks};
+use super::{ErrorLog, Merged, Outcome, Recorder, Route, Series, Sinks, Stage};
 
-/// The figures of one worker. Only that worker writes, so that its lock is hardly ever contended.
-#[derive(Debug, Default)]
+/// The figures of one worker. Only that worker writes.
+#[derive(Debug)]
 pub struct WorkerTelemetry {
-    latency: Mutex<LatencyTable>,
+    /// By the numbers of the series. Those of the hot path are there from the start, the others from the
+    /// first time that they are seen.
+    recorders: Box<[OnceLock<Recorder>]>,
+    runtime: OnceLock<RuntimeMetrics>,
+    errors: Arc<ErrorLog>,
     connections_accepted: AtomicU64,
     connections_closed: AtomicU64,
     connections_refused: AtomicU64,
+    connections_refused_of_peers: AtomicU64,
     connections_overdue: AtomicU64,
     viewers: AtomicU64,
 }
 
+impl Default for WorkerTelemetry {
+    fn default() -> Self {
+        let recorder = |series: Series| {
+            let recorder = OnceLock::new();
+            if series.is_hot() {
+                recorder.get_or_init(Recorder::default);
+            }
+            recorder
+        };
+        Self {
+            recorders: Series::all().map(recorder).collect(),
+            runtime: OnceLock::new(),
+            errors: Arc::default(),
+            connections_accepted: AtomicU64::default(),
+            connections_closed: AtomicU64::default(),
+            connections_refused: AtomicU64::default(),
+            connections_refused_of_peers: AtomicU64::default(),
+            connections_overdue: AtomicU64::default(),
+            viewers: AtomicU64::default(),
+        }
+    }
+}
+
 impl WorkerTelemetry {
-    /// Counts one request that took `latency_us` microseconds.
-    pub fn record(&self, route: Route, outcome: Outcome, latency_us: u64) {
-        self.latency.lock().record(route, outcome, latency_us);
+    /// Counts one request that took `latency_ns` nanoseconds. Only the worker's own thread may call this.
+    pub fn record(&self, route: Route, outcome: Outcome, latency_ns: u64) {
+        self.recorder(Series::Request(route, outcome))
+            .record(latency_ns);
+    }
+
+    /// Counts a stage that took `latency_ns` nanoseconds. Only the worker's own thread may call this.
+    pub fn record_stage(&self, stage: Stage, latency_ns: u64) {
+        self.recorder(Series::Stage(stage)).record(latency_ns);
+    }
+
+    fn recorder(&self, series: Series) -> &Recorder {
+        self.recorders[series.index()].get_or_init(Recorder::default)
+    }
+
+    /// The worker runs on this runtime, which knows how busy it is. Only the first call counts.
+    pub fn runs_on(&self, runtime: RuntimeMetrics) {
+        // A worker has one runtime all its life.
+        let _ = self.runtime.set(runtime);
+    }
+
+    /// The log of what goes wrong on our side, which all workers share.
+    #[must_use]
+    pub fn errors(&self) -> &ErrorLog {
+        &self.errors
     }
 
     /// Counts a connection that was opened.
@@ -37,6 +88,11 @@ impl WorkerTelemetry {
     /// Counts a connection that was turned away because too many were open.
     pub fn connection_refused(&self) {
         self.connections_refused.fetch_add(1, Relaxed);
+    }
+
+    /// Counts a connection that was turned away because too many of its peer were open.
+    pub fn connection_refused_of_peer(&self) {
+        self.connections_refused_of_peers.fetch_add(1, Relaxed);
     }
 
     /// Counts a connection that was closed because its client was too slow.
@@ -55,6 +111,46 @@ impl WorkerTelemetry {
     }
 }
 
+impl WorkerTelemetry {
+    fn filled(&self) -> impl Iterator<Item = (Series, &Recorder)> {
+        let all = Series::all().zip(&self.recorders);
+        all.filter_map(|(series, recorder)| Some((series, recorder.get()?)))
+    }
+
+    fn figures(&self) -> WorkerFigures {
+        let requests = self.filled().filter(|(series, _)| series.class().is_some());
+        let busy = self
+            .runtime
+            .get()
+            .map(|runtime| runtime.worker_total_busy_duration(0));
+        WorkerFigures {
+            connections: self.connections_open(),
+            requests: requests.map(|(_, recorder)| recorder.count()).sum(),
+            busy_us: busy.map_or(0, |busy| {
+                u64::try_from(busy.as_micros()).unwrap_or(u64::MAX)
+            }),
+        }
+    }
+
+    fn connections_open(&self) -> u64 {
+        // Closed before accepted, so that no connection counts as closed but never opened.
+        let closed = self.connections_closed.load(Relaxed);
+        let accepted = self.connections_accepted.load(Relaxed);
+        accepted.saturating_sub(closed)
+    }
+}
+
+/// What one worker has to do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WorkerFigures {
+    /// Connections that are open now.
+    pub connections: u64,
+    /// Requests answered since the start.
+    pub requests: u64,
+    /// How long it did not wait for something to do, since the start, in microseconds.
+    pub busy_us: u64,
+}
+
 /// The connections of all workers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ConnectionFigures {
@@ -64,6 +160,8 @@ pub struct ConnectionFigures {
     pub open: u64,
     /// Turned away since the start because too many were open.
     pub refused: u64,
+    /// Turned away since the start because too many of their peer were open.
+    pub refused_of_peers: u64,
     /// Closed since the start because their client was too slow.
     pub overdue: u64,
 }
@@ -73,6 +171,7 @@ pub struct ConnectionFigures {
 pub struct Registry {
     workers: Mutex<Vec<Arc<WorkerTelemetry>>>,
     sinks: Sinks,
+    errors: Arc<ErrorLog>,
 }
 
 impl Registry {
@@ -85,25 +184,37 @@ impl Registry {
     /// Room for the figures of one more worker.
     #[must_use]
     pub fn add_worker(&self) -> Arc<WorkerTelemetry> {
-        let worker = Arc::new(WorkerTelemetry::default());
+        let worker = Arc::new(WorkerTelemetry {
+            errors: Arc::clone(&self.errors),
+            ..WorkerTelemetry::default()
+        });
         self.workers.lock().push(Arc::clone(&worker));
         worker
     }
 
-    /// Workers that have room here.
+    /// What all workers counted, and what the sinks took, together.
     #[must_use]
-    pub fn worker_count(&self) -> usize {
-        self.workers.lock().len()
-    }
-
-    /// The latencies of all workers together.
-    #[must_use]
-    pub fn latency(&self) -> LatencyTable {
-        let mut merged = LatencyTable::default();
+    pub fn merged(&self) -> Merged {
+        let mut merged = Merged::default();
         for worker in self.workers.lock().iter() {
-            merged.merge(&worker.latency.lock());
+            for (series, recorder) in worker.filled() {
+                recorder.read_into(merged.of_mut(series));
+            }
+        }
+        for (stage, sink) in [
+            (Stage::ApplyDatabase, &self.sinks.database),
+            (Stage::ApplyRedis, &self.sinks.redis),
+        ] {
+            sink.apply.read_into(merged.of_mut(Series::Stage(stage)));
         }
         merged
+    }
+
+    /// Every worker, in the order of their numbers.
+    #[must_use]
+    pub fn workers(&self) -> Vec<WorkerFigures> {
+        let workers = self.workers.lock();
+        workers.iter().map(|worker| worker.figures()).collect()
     }
 
     /// The connections of all workers together.
@@ -111,12 +222,10 @@ impl Registry {
     pub fn connections(&self) -> ConnectionFigures {
         let mut sum = ConnectionFigures::default();
         for worker in self.workers.lock().iter() {
-            // Closed before accepted, so that no connection counts as closed but never opened.
-            let closed = worker.connections_closed.load(Relaxed);
-            let accepted = worker.connections_accepted.load(Relaxed);
-            sum.accepted += accepted;
-            sum.open += accepted.saturating_sub(closed);
+            sum.open += worker.connections_open();
+            sum.accepted += worker.connections_accepted.load(Relaxed);
             sum.refused += worker.connections_refused.load(Relaxed);
+            sum.refused_of_peers += worker.connections_refused_of_peers.load(Relaxed);
             sum.overdue += worker.connections_overdue.load(Relaxed);
         }
         sum
@@ -128,6 +237,12 @@ impl Registry {
         let workers = self.workers.lock();
         let viewers = workers.iter().map(|worker| worker.viewers.load(Relaxed));
         viewers.sum()
+    }
+
+    /// The log of what goes wrong on our side.
+    #[must_use]
+    pub fn errors(&self) -> &ErrorLog {
+        &self.errors
     }
 
     /// The state of Postgres and Redis.
@@ -149,23 +264,21 @@ mod tests {
         b.connection_accepted();
         b.connection_closed();
         b.connection_refused();
+        a.connection_refused_of_peer();
         a.record(Route::Page, Outcome::Ok, 1);
         b.record(Route::Page, Outcome::Ok, 1);
         let expected = ConnectionFigures {
             accepted: 2,
             open: 1,
             refused: 1,
+            refused_of_peers: 1,
             overdue: 0,
         };
         assert_eq!(registry.connections(), expected);
-        assert_eq!(
-            registry
-                .latency()
-                .summaries()
-                .map(|(_, _, s)| s.count)
-                .sum::<u64>(),
-            2
-        );
-        assert_eq!(registry.worker_count(), 2);
+        let pages = Series::Request(Route::Page, Outcome::Ok);
+        assert_eq!(registry.merged().of(pages).count(), 2);
+        let requests: Vec<_> = registry.workers().iter().map(|w| w.requests).collect();
+        assert_eq!(requests, [1, 1]);
+        assert_eq!(registry.workers().len(), 2);
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 
+use super::Recorder;
 use crate::types::{Lsn, Timestamp};
 
 /// Whether a sink answers.
@@ -29,6 +30,13 @@ pub struct Sinks {
     pub redis: Arc<SinkGauge>,
 }
 
+impl Sinks {
+    /// Both, with what they are called.
+    pub fn named(&self) -> impl Iterator<Item = (&'static str, &SinkGauge)> {
+        [("Postgres", &*self.database), ("Redis", &*self.redis)].into_iter()
+    }
+}
+
 /// The state of one sink, which its feeder sets and `/health` reads.
 #[derive(Debug)]
 pub struct SinkGauge {
@@ -42,6 +50,8 @@ pub struct SinkGauge {
     failures: AtomicU64,
     rebuilds: AtomicU64,
     reason: Mutex<String>,
+    /// How long the sink took for a batch, in nanoseconds. Written by its feeder only.
+    pub(super) apply: Recorder,
 }
 
 /// No record has this number.
@@ -58,6 +68,7 @@ impl Default for SinkGauge {
             failures: AtomicU64::default(),
             rebuilds: AtomicU64::default(),
             reason: Mutex::default(),
+            apply: Recorder::default(),
         }
     }
 }
@@ -90,6 +101,12 @@ impl SinkGauge {
         "not connected yet".clone_into(&mut self.reason.lock());
     }
 
+    /// Whether there is such a sink.
+    #[must_use]
+    pub fn is_configured(&self) -> bool {
+        self.configured.load(Relaxed)
+    }
+
     /// The sink has answered.
     pub fn up(&self) {
         // Said after each batch; those who look must not wait for that.
@@ -100,12 +117,18 @@ impl SinkGauge {
         }
     }
 
-    /// An attempt has failed. The reason is shown to whoever asks: it must hold no secret.
+    /// The sink takes nothing now, though no attempt has failed yet. The reason is shown to whoever asks: it
+    /// must hold no secret.
     pub fn down(&self, reason: &str) {
         let mut shown = self.reason.lock();
         self.up.store(false, Relaxed);
-        self.failures.fetch_add(1, Relaxed);
         reason.clone_into(&mut shown);
+    }
+
+    /// An attempt has failed. The sink is down, for this reason.
+    pub fn failed(&self, reason: &str) {
+        self.failures.fetch_add(1, Relaxed);
+        self.down(reason);
     }
 
     /// The sink has everything up to `applied`.
@@ -113,9 +136,10 @@ impl SinkGauge {
         self.applied.store(applied.0, Relaxed);
     }
 
-    /// The sink has taken a batch.
-    pub fn took_batch(&self) {
+    /// The sink has taken a batch, within `took_ns` nanoseconds. Only its feeder may call this.
+    pub fn took_batch(&self, took_ns: u64) {
         self.batches.fetch_add(1, Relaxed);
+        self.apply.record(took_ns);
     }
 
     /// The sink is filled again from nothing.
@@ -179,7 +203,8 @@ mod tests {
         assert_eq!((figures.applied_lsn, figures.lag_records), (None, None));
         gauge.up();
         assert_eq!(gauge.status(), SinkStatus::Up);
-        gauge.down("connection refused");
+        gauge.down("no answer for 5 s");
+        gauge.failed("connection refused");
         gauge.applied(Lsn(7));
         gauge.waiting_since(Some(Timestamp::from_seconds(100)));
         let figures = gauge.figures(Lsn(10), Timestamp::from_seconds(103));

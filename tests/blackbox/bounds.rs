@@ -5,10 +5,13 @@ use std::io::ErrorKind;
 use std::thread;
 use std::time::Duration;
 
-use flashsale::limits::{BODY_BYTES_MAX, HEAD_BYTES_MAX, HEADERS_MAX, QUIET_SECONDS};
+use flashsale::limits::{
+    BODY_BYTES_MAX, HEAD_BYTES_MAX, HEADERS_MAX, QUIET_SECONDS, RESERVED_FILES,
+};
+use rustix::process::Signal;
 
 use crate::client::Client;
-use crate::server::{Server, wait_for};
+use crate::server::{Place, Server, wait_for};
 
 fn server() -> Server {
     Server::start(&[("SALE_TOTAL_ITEMS", "10")])
@@ -281,4 +284,26 @@ fn a_quiet_connection_ends_with_the_server() {
     thread::sleep(LONG_QUIET);
     assert!(server.terminate().success());
     assert_eq!(client.read_to_close().expect("a close, not a reset"), b"");
+}
+
+/// Many at once, which all wait when the worker looks: it has taken in a hundred before it serves the first.
+#[test]
+fn a_burst_does_not_break_the_limit_of_connections() {
+    const OPEN: usize = 20;
+    let mut place = Place::new(&[("SERVER_WORKERS", "1")]);
+    let limited = format!("ulimit -n {}; exec \"$@\"", RESERVED_FILES + OPEN as u64);
+    let binary = env!("CARGO_BIN_EXE_flashsale");
+    place.use_program("/bin/sh".into(), &["-c", &limited, "sh", binary]);
+    let server = Server::start_in(place);
+    server.signal(Signal::STOP);
+    let mut clients: Vec<_> = (0..10 * OPEN).map(|_| server.client()).collect();
+    for client in &mut clients {
+        let request = b"GET /livez HTTP/1.1\r\nhost: a\r\n\r\n";
+        client.write(request).expect("connected");
+    }
+    server.signal(Signal::CONT);
+    let answers = clients.iter_mut().map(Client::read);
+    // Whoever is refused before the request is read may be told so by a reset.
+    let served = answers.filter(|answer| answer.as_ref().is_ok_and(|answer| answer.status == 200));
+    assert_eq!(served.count(), OPEN);
 }

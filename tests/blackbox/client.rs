@@ -11,6 +11,9 @@ use serde_json::Value;
 
 use crate::server::PATIENCE;
 
+#[path = "../contract/document.rs"]
+pub mod document;
+
 /// An answer.
 #[derive(Clone, Debug)]
 pub struct Answer {
@@ -110,6 +113,19 @@ impl Answer {
         let says_what = |wrong: &Value| wrong.as_str().is_some_and(|text| !text.is_empty());
         assert!(errors.values().all(says_what), "{json}");
         answer
+    }
+
+    /// The answer to this request must be one that the interface is said to give.
+    #[track_caller]
+    fn check(&self, method: &str, target: &str) {
+        let told = document::Told {
+            status: self.status,
+            content_type: self.header("content-type"),
+            headers: &self.headers,
+            body: &self.body,
+        };
+        let judged = document::judge(method, target, told);
+        assert_eq!(judged, Ok(()), "{method} {target}: {self:?}");
     }
 
     fn closes(&self) -> bool {
@@ -245,7 +261,9 @@ impl Client {
         let mut request = request.into_bytes();
         request.extend_from_slice(body);
         self.write(&request)?;
-        self.read_answer(method == "HEAD")
+        let answer = self.read_answer(method == "HEAD")?;
+        answer.check(method, target);
+        Ok(answer)
     }
 
     /// The same, which must succeed.

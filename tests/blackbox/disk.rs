@@ -7,13 +7,13 @@ use std::process::{Command, Stdio};
 use crate::server::{Place, Server, wait_for};
 
 /// A small file system in memory, unmounted with this.
-struct SmallDisk {
+pub struct SmallDisk {
     path: PathBuf,
 }
 
 impl SmallDisk {
     /// Mounts one; `None` where that is not possible.
-    fn mount(path: &Path, mebibytes: u32) -> Option<Self> {
+    pub fn mount(path: &Path, mebibytes: u32) -> Option<Self> {
         fs::create_dir_all(path).expect("a directory");
         let size = format!("size={mebibytes}m");
         let mounted = mount(&["-t", "tmpfs", "-o", &size, "tmpfs"], path);
@@ -93,6 +93,7 @@ fn a_full_disk_refuses_and_then_goes_on() {
     wait_for("the server to go on by itself", || {
         (client.get("/readyz").status == 200).then_some(())
     });
+    server.wait_for_log("there is room for the journal again");
     let first = client.purchase_with_key(&accepted[0], "k").ok();
     let last = client.checkout("late", "ITM-1-99999").ok().code();
 

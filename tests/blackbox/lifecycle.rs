@@ -80,6 +80,11 @@ fn sigint_drains() {
 }
 
 #[test]
+fn sigquit_drains() {
+    drains(Signal::QUIT);
+}
+
+#[test]
 fn a_hang_up_is_ignored() {
     let mut server = server();
     let mut client = server.client();

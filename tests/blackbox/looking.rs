@@ -132,6 +132,10 @@ fn items_come_in_pages() {
     client
         .get("/sales/2/items")
         .refused(404, "sale_not_found", "not found");
+    // As the interface is written down.
+    let literally = client.get("/sales/1/items?available=true&limit=100&cursor=");
+    assert_eq!(literally.ok().json().as_array().map(Vec::len), Some(100));
+    client.get("/sales?status=&limit=&cursor=").ok();
     let beyond = client.get("/sales/1/items?cursor=4294967295").ok();
     assert_eq!((beyond.text(), next(&beyond)), ("[]", None));
 }

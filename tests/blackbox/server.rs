@@ -48,6 +48,8 @@ pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 /// A directory in which the binary is run, and what it is run with.
 pub struct Place {
     dir: TempDir,
+    program: PathBuf,
+    first_arguments: Vec<String>,
     settings: Vec<(String, String)>,
 }
 
@@ -56,6 +58,8 @@ impl Place {
         let given = SETTINGS.iter().chain(settings);
         Self {
             dir: tempfile::tempdir().expect("a temporary directory"),
+            program: env!("CARGO_BIN_EXE_flashsale").into(),
+            first_arguments: Vec::new(),
             settings: given.map(|&(k, v)| (k.to_owned(), v.to_owned())).collect(),
         }
     }
@@ -63,6 +67,12 @@ impl Place {
     /// Changes a setting for whatever is run from now on.
     pub fn set(&mut self, key: &str, value: &str) {
         self.settings.push((key.to_owned(), value.to_owned()));
+    }
+
+    /// Runs another binary from now on, with these arguments before all others.
+    pub fn use_program(&mut self, program: PathBuf, arguments: &[&str]) {
+        self.program = program;
+        self.first_arguments = arguments.iter().map(|&it| it.to_owned()).collect();
     }
 
     pub fn path(&self) -> &Path {
@@ -75,8 +85,9 @@ impl Place {
 
     /// The binary with `arguments` and the settings, and nothing else from this environment.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_flashsale"));
+        let mut command = Command::new(&self.program);
         command
+            .args(&self.first_arguments)
             .args(arguments)
             .env_clear()
             .envs(self.settings.iter().map(|(k, v)| (k, v)))
@@ -244,6 +255,15 @@ impl Server {
         }
     }
 
+    /// Starts a server in `place`, and does not wait for anything.
+    pub fn begin_in(place: Place) -> Self {
+        Self {
+            process: begin(&place),
+            place,
+            addr: SocketAddr::from(([127, 0, 0, 1], 0)),
+        }
+    }
+
     /// As [`Server::start_in`]; its exit code and what it said when it ended instead.
     pub fn try_start_in(place: Place) -> Result<Self, (Option<i32>, String)> {
         let mut process = begin(&place);
@@ -342,13 +362,11 @@ fn launch(place: &Place) -> (Process, SocketAddr) {
     (process, addr)
 }
 
-fn listening_address(line: &str) -> Option<SocketAddr> {
+/// The address that a line of the log says the server listens on.
+pub fn listening_address(line: &str) -> Option<SocketAddr> {
     let entry: Value = serde_json::from_str(line).ok()?;
     let message = entry["message"].as_str()?;
-    message
-        .strip_prefix("listening on http://")?
-        .split(' ')
-        .next()?
-        .parse()
-        .ok()
+    let url = message.strip_prefix("listening on ")?;
+    let address = url.strip_prefix("http://").or(url.strip_prefix("https://"));
+    address?.split(' ').next()?.parse().ok()
 }

@@ -86,7 +86,7 @@ impl Clock for Gate {
         self.clock.steady()
     }
 
-    fn monotonic_us(&self) -> u64 {
-        self.clock.monotonic_us()
+    fn monotonic_ns(&self) -> u64 {
+        self.clock.monotonic_ns()
     }
 }

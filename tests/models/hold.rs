@@ -79,6 +79,7 @@ impl Hall {
         assert!(self.sale.buyers.insert_code(SECRET, ada));
         self.sale.expect_expiry(LATER);
         let hold = locked.shard.arm_hold(ada, LATER, START);
+        locked.shard.hold_more(1);
         locked.shard.buyer(ada).open = Some(OpenCheckout {
             secret: SECRET,
             opened_at: START,

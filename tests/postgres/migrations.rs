@@ -10,12 +10,13 @@ use tempfile::TempDir;
 use crate::driver::{Driver, migrations as repository, options, runtime};
 use crate::postgres_server::{DATABASE, PASSWORD, Postgres, USER};
 
-const ALL: [&str; 5] = [
+const ALL: [&str; 6] = [
     "001_watermark.up.sql",
     "002_sales.up.sql",
     "003_checkouts.up.sql",
     "004_purchases.up.sql",
     "005_views.up.sql",
+    "006_roles.up.sql",
 ];
 
 /// A server, and a copy of the migrations that may be changed.
@@ -138,10 +139,10 @@ fn down_is_the_way_back() {
     place.report(&["up"]);
     let schema = place.schema();
 
-    let warning = place.failure(&["down", "--steps", "2"]);
+    let warning = place.failure(&["down", "--steps", "3"]);
     assert_eq!(
         warning,
-        "this would take back:\n  005_views.up.sql\n  004_purchases.up.sql, dropping with all \
+        "this would take back:\n  006_roles.up.sql\n  005_views.up.sql\n  004_purchases.up.sql, dropping with all \
          they hold: purchase_results, purchases\nThe other tables are emptied with them: a server \
          fills all of them again, from its journal's first record on, if it still has that.\nadd \
          --yes to do it\n"
@@ -160,8 +161,8 @@ fn down_is_the_way_back() {
     }
 
     let done = place.report(&["down", "--yes"]);
-    assert_eq!(done, "took back 005_views.up.sql\n");
-    assert_eq!(place.applied(), ALL[..4].join("\n"));
+    assert_eq!(done, "took back 006_roles.up.sql\n");
+    assert_eq!(place.applied(), ALL[..5].join("\n"));
     place.report(&["up"]);
     assert_eq!(place.schema(), schema);
     place.report(&["down", "--steps", "99", "--yes"]);
@@ -176,7 +177,7 @@ fn all_files_in_the_order_of_their_names_make_the_schema() {
     let place = Place::new();
     place.report(&["up"]);
     let schema = place.schema();
-    place.report(&["down", "--steps", "5", "--yes"]);
+    place.report(&["down", "--steps", "6", "--yes"]);
     let mut files: Vec<_> = fs::read_dir(repository())
         .expect("migrations")
         .map(|entry| entry.expect("a directory entry").path())
@@ -199,7 +200,7 @@ fn all_files_in_the_order_of_their_names_make_the_schema() {
 #[test]
 fn whoever_drops_a_table_resets_the_watermark() {
     let place = Place::new();
-    for steps in 2..=4 {
+    for steps in 3..=5 {
         place.report(&["up"]);
         place.postgres.query(
             DATABASE,
@@ -229,7 +230,7 @@ fn status_says_where_each_one_stands() {
     assert_eq!(place.schema(), "", "looking changes nothing");
     place.report(&["up"]);
     let status = place.report(&["status"]);
-    assert_eq!(status.lines().count(), 5);
+    assert_eq!(status.lines().count(), 6);
     assert!(
         status
             .lines()
@@ -237,8 +238,8 @@ fn status_says_where_each_one_stands() {
     );
 
     place.write(ALL[1], "SELECT 1");
-    place.write("006_more.up.sql", "SELECT 1");
-    place.write("006_more.down.sql", "SELECT 1");
+    place.write("007_more.up.sql", "SELECT 1");
+    place.write("007_more.down.sql", "SELECT 1");
     let output = place.run(&["status"]);
     assert_eq!(output.status.code(), Some(1));
     let status = String::from_utf8(output.stdout).expect("UTF-8");
@@ -247,7 +248,7 @@ fn status_says_where_each_one_stands() {
         lines[1].ends_with(", changed after it was applied"),
         "{status}"
     );
-    assert_eq!(lines[5], "006_more.up.sql: pending");
+    assert_eq!(lines[6], "007_more.up.sql: pending");
 }
 
 #[test]
@@ -290,6 +291,8 @@ fn a_changed_or_missing_file_is_named() {
     );
     fs::remove_file(place.file(ALL[4])).expect("it is there");
     fs::remove_file(place.file("005_views.down.sql")).expect("it is there");
+    fs::remove_file(place.file(ALL[5])).expect("it is there");
+    fs::remove_file(place.file("006_roles.down.sql")).expect("it is there");
     let said = place.failure(&["up"]);
     assert!(
         said.starts_with("004_purchases.up.sql was applied to this database, but"),
@@ -301,19 +304,19 @@ fn a_changed_or_missing_file_is_named() {
 fn a_migration_that_fails_leaves_nothing() {
     let place = Place::new();
     place.write(
-        "006_bad.up.sql",
+        "007_bad.up.sql",
         "CREATE TABLE half ();\nCREATE TABLE items ();",
     );
-    place.write("006_bad.down.sql", "DROP TABLE half;");
+    place.write("007_bad.down.sql", "DROP TABLE half;");
     let said = place.failure(&["up"]);
-    let expected = "006_bad.up.sql: 42P07: relation \"items\" already exists; nothing of this \
+    let expected = "007_bad.up.sql: 42P07: relation \"items\" already exists; nothing of this \
                     migration was kept: remove the cause, then start again or run `flashsale \
                     migrate up`\n";
     assert_eq!(said, expected);
     assert_eq!(place.applied(), ALL.join("\n"));
     assert!(!place.schema().contains("half"));
-    place.write("006_bad.up.sql", "CREATE TABLE half ();");
-    assert_eq!(place.report(&["up"]), "applied 006_bad.up.sql\n");
+    place.write("007_bad.up.sql", "CREATE TABLE half ();");
+    assert_eq!(place.report(&["up"]), "applied 007_bad.up.sql\n");
 }
 
 #[test]
@@ -382,7 +385,7 @@ fn the_table_of_the_earlier_service_is_taken_over() {
     let output = place.run(&["status"]);
     let status = String::from_utf8(output.stdout).expect("UTF-8");
     assert!(status.contains("its checksum was not recorded"), "{status}");
-    assert_eq!(place.report(&["up"]).lines().count(), 4);
+    assert_eq!(place.report(&["up"]).lines().count(), 5);
     assert_eq!(place.applied(), ALL.join("\n"));
     place.report(&["status"]);
 

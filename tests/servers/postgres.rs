@@ -121,31 +121,37 @@ impl Postgres {
     /// As [`Postgres::query`]; otherwise what the server says. Goes through the Unix socket, where no
     /// password is asked for.
     pub fn try_query(&self, database: &str, sql: &str) -> Result<String, String> {
-        let output = Command::new(binary("psql"))
-            .args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-U", USER])
-            .args(["-d", database, "-c", sql])
-            .arg("-h")
-            .arg(self.dir.path())
-            .arg("-p")
-            .arg(self.port.to_string())
-            .env("PGOPTIONS", "-c timezone=UTC")
-            .stdin(Stdio::null())
-            .output()
-            .expect("psql runs");
-        if output.status.success() {
-            let text = String::from_utf8(output.stdout).expect("UTF-8");
-            Ok(text.trim_end().to_owned())
-        } else {
-            Err(String::from_utf8_lossy(&output.stderr).into_owned())
-        }
+        let mut command = self.psql(database);
+        said(command.args(["-v", "ON_ERROR_STOP=1", "-c", sql]))
+    }
+
+    /// Runs a file of SQL, with nothing but these variables in its environment; otherwise what the server
+    /// says.
+    pub fn run_file(
+        &self,
+        database: &str,
+        file: &Path,
+        environment: &[(&str, &str)],
+    ) -> Result<(), String> {
+        let mut command = self.psql(database);
+        command.env_clear().envs(environment.iter().copied());
+        said(command.arg("-f").arg(file)).map(drop)
+    }
+
+    /// psql, through the Unix socket.
+    fn psql(&self, database: &str) -> Command {
+        let mut command = Command::new(binary("psql"));
+        command.args(["-XAtq", "-U", USER, "-d", database, "-h"]);
+        command.arg(self.dir.path());
+        command.args(["-p", &self.port.to_string()]);
+        command.env("PGOPTIONS", "-c timezone=UTC");
+        command.stdin(Stdio::null());
+        command
     }
 
     /// An open session in `database`, fed through its standard input. It ends when that is closed.
     pub fn session(&self, database: &str) -> Child {
-        Command::new(binary("psql"))
-            .args(["-XAtq", "-U", USER, "-d", database, "-h"])
-            .arg(self.dir.path())
-            .args(["-p", &self.port.to_string()])
+        self.psql(database)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -267,6 +273,17 @@ impl Drop for Postgres {
             let last = &lines[lines.len().saturating_sub(30)..];
             eprintln!("--- end of the log of postgres\n{}", last.join("\n"));
         }
+    }
+}
+
+/// What a command of psql prints; otherwise what went wrong.
+fn said(psql: &mut Command) -> Result<String, String> {
+    let output = psql.output().expect("psql runs");
+    if output.status.success() {
+        let text = String::from_utf8(output.stdout).expect("UTF-8");
+        Ok(text.trim_end().to_owned())
+    } else {
+        Err(String::from_utf8_lossy(&output.stderr).into_owned())
     }
 }
 

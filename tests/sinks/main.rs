@@ -25,6 +25,7 @@ mod places;
 mod recovery;
 mod redis;
 mod rivals;
+mod roles;
 mod rotation;
 mod secrets;
 mod session;

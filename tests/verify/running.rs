@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-use crate::fixture::{agrees, settings, verify};
+use crate::fixture::{agrees, settings, verify, verify_with};
 use crate::postgres::Postgres;
 use crate::server::{Server, wait_for};
 
@@ -102,6 +102,25 @@ fn a_busy_server_and_its_database_are_compared() {
     let place = server.stop();
     let said = agrees(&place, &[]);
     assert!(compared(&said) && !said.contains("behind"), "{said}");
+}
+
+/// Nothing was found that differs, because nothing was looked at.
+#[test]
+fn a_sink_that_only_the_server_knows_is_not_checked() {
+    let postgres = Postgres::start_with(&["fsync=off"]);
+    let settings = settings(&postgres);
+    let settings: Vec<_> = settings
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    let server = Server::start(&settings);
+    let address = server.addr().to_string();
+    let without = [&settings[..], &[("DB_HOST", "")]].concat();
+    let (code, said) = verify_with(server.place(), &["--server", &address], &without);
+    let expected = "NOT CHECKED: Postgres: the server has one, but here none is configured";
+    assert!(code == 2 && said.contains(expected), "{said}");
+    assert!(!said.contains("NOT CHECKED: Redis"), "{said}");
+    server.stop();
 }
 
 #[test]

@@ -126,6 +126,7 @@ impl Server {
             .env_clear()
             .env("SERVER_HOST", "127.0.0.1")
             .env("SERVER_PORT", "0")
+            .env("SERVER_CONNECTIONS_PER_PEER", "0")
             .env("JOURNAL_DURABILITY", "os")
             .env("SALE_TOTAL_ITEMS", ITEMS.to_string())
             .env("SALE_INTERVAL_SECONDS", "31536000")

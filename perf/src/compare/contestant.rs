@@ -108,6 +108,7 @@ impl Running {
             .env_clear()
             .env("SERVER_HOST", "127.0.0.1")
             .env("SERVER_PORT", "0")
+            .env("SERVER_CONNECTIONS_PER_PEER", "0")
             .env("LOG_FORMAT", "json")
             .env("JOURNAL_DIR", journal_dir(dir.path()))
             .env("SALE_TOTAL_ITEMS", SALE_ITEMS.to_string())

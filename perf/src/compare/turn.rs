@@ -73,9 +73,9 @@ pub struct JournalFigures {
     /// Records by batches.
     pub records_per_batch: f64,
     /// Median time of a write and its sync, in microseconds.
-    pub commit_us_p50: u64,
+    pub commit_us_p50: f64,
     /// 99th percentile of the same.
-    pub commit_us_p99: u64,
+    pub commit_us_p99: f64,
 }
 
 /// How long a turn is, and how much is asked.
@@ -241,12 +241,12 @@ fn journal_of(side: &Side, running: &Running) -> Result<Option<JournalFigures>> 
     }
     let journal = running.health()?["journal"].take();
     let figure = |name: &str| {
-        let number = journal.get(name).and_then(Value::as_u64);
+        let number = journal.get(name).and_then(Value::as_f64);
         number.with_context(|| format!("/health does not tell journal.{name}"))
     };
     let (records, batches) = (figure("records")?, figure("batches")?);
     Ok(Some(JournalFigures {
-        records_per_batch: records as f64 / batches.max(1) as f64,
+        records_per_batch: records / batches.max(1.0),
         commit_us_p50: figure("commit_us_p50")?,
         commit_us_p99: figure("commit_us_p99")?,
     }))

@@ -18,9 +18,10 @@ const LOOK: Duration = Duration::from_millis(10);
 
 /// What every server is run with, over what the environment says. All records are kept, because the
 /// audit wants to see each of them.
-const SETTINGS: [(&str, &str); 7] = [
+const SETTINGS: [(&str, &str); 8] = [
     ("SERVER_HOST", "127.0.0.1"),
     ("SERVER_PORT", "0"),
+    ("SERVER_CONNECTIONS_PER_PEER", "0"),
     ("JOURNAL_DIR", "journal"),
     ("JOURNAL_RETAIN_HOURS", "8760"),
     ("SALE_INTERVAL_SECONDS", "31536000"),

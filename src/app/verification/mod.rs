@@ -16,6 +16,7 @@ use std::path::Path;
 pub(super) use earlier::apply;
 
 use super::journal_report::{write_files, write_state};
+use super::pinned::PinnedTls;
 use super::sinks;
 use crate::config::Config;
 use crate::env::RealDisk;
@@ -44,16 +45,35 @@ pub fn verify(
     report.end()
 }
 
-/// What the server cannot bring up to date will not agree for long, whatever was found now.
-fn ask_who_is_down(server: &RunningServer, report: &mut Report<'_>) -> io::Result<()> {
-    match server.health() {
-        Ok(health) => health.down().try_for_each(|(sink, reason)| {
-            report.unchecked(&format!(
-                "{sink}: the server says that it is DOWN: {reason}"
-            ))
-        }),
-        Err(error) => report.unchecked(&error.to_string()),
+/// What the server cannot bring up to date will not agree for long, whatever was found now. And what it has
+/// although nobody told this command of it was not looked at.
+fn ask_about_sinks(
+    server: &RunningServer,
+    config: &Config,
+    report: &mut Report<'_>,
+) -> io::Result<()> {
+    let health = match server.health() {
+        Ok(health) => health,
+        Err(error) => return report.unchecked(&error.to_string()),
+    };
+    for (sink, reason) in health.down() {
+        report.unchecked(&format!(
+            "{sink}: the server says that it is DOWN: {reason}"
+        ))?;
     }
+    let here = [
+        ("database", "Postgres", "DB_HOST", config.database.is_some()),
+        ("redis", "Redis", "REDIS_HOST", config.redis.is_some()),
+    ];
+    for (name, sink, variable, is_configured) in here {
+        if !is_configured && health.follows(name) {
+            report.unchecked(&format!(
+                "{sink}: the server has one, but here none is configured: run this with the \
+                 configuration and the variables of the server ({variable}, …)"
+            ))?;
+        }
+    }
+    Ok(())
 }
 
 async fn compare_all(
@@ -63,7 +83,11 @@ async fn compare_all(
     report: &mut Report<'_>,
 ) -> io::Result<()> {
     let address = server.unwrap_or_else(|| config.server.local_address());
-    let mut ledger = match Ledger::open(dir, RunningServer::at(address)) {
+    let tls = match PinnedTls::configured(&config.server) {
+        Ok(tls) => tls,
+        Err(error) => return report.unchecked(&error.to_string()),
+    };
+    let mut ledger = match Ledger::open(dir, RunningServer::at(address, tls)) {
         Ok(ledger) => ledger,
         Err(error) if error.is_difference() => {
             report.different(&error.to_string())?;
@@ -97,7 +121,7 @@ async fn compare_all(
         None => report.say("Redis: not configured")?,
     }
     match ledger.server() {
-        Some(server) => ask_who_is_down(server, report),
+        Some(server) => ask_about_sinks(server, config, report),
         None => Ok(()),
     }
 }

@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use ureq::Agent;
 
+use crate::app::encrypted;
+use crate::app::pinned::PinnedTls;
 use crate::limits::PAGE_ITEMS_MAX;
 use crate::types::{Lsn, SaleId};
 
@@ -29,7 +32,8 @@ pub(super) struct ServerError {
 /// A server that is asked.
 #[derive(Clone)]
 pub(super) struct RunningServer {
-    agent: ureq::Agent,
+    agent: Agent,
+    scheme: &'static str,
     address: String,
 }
 
@@ -89,6 +93,12 @@ impl Health {
         down.map(|(name, it)| (&**name, &*it.reason))
     }
 
+    /// Whether the server has the sink of that name.
+    pub(super) fn follows(&self, name: &str) -> bool {
+        let sink = self.reconcile.get(name);
+        sink.is_some_and(|it| it.status != "DISABLED")
+    }
+
     /// Whether the journal on the disk has everything that memory shows.
     fn is_settled(&self) -> bool {
         self.journal.durable_lsn == self.journal.appended_lsn
@@ -101,14 +111,11 @@ impl Health {
 }
 
 impl RunningServer {
-    pub(super) fn at(address: SocketAddr) -> Self {
-        let config = ureq::Agent::config_builder()
-            .timeout_global(Some(TIMEOUT))
-            .max_redirects(0)
-            .proxy(None)
-            .build();
+    /// The server at `address`, which encrypts if there is something to recognise it by.
+    pub(super) fn at(address: SocketAddr, tls: Option<PinnedTls>) -> Self {
         Self {
-            agent: config.into(),
+            scheme: encrypted::scheme(tls.as_ref()),
+            agent: encrypted::agent(tls, TIMEOUT),
             address: address.to_string(),
         }
     }
@@ -157,7 +164,7 @@ impl RunningServer {
 
     /// What is at `path`, and the path of the page after it.
     fn get<T: DeserializeOwned>(&self, path: &str) -> Result<(T, Option<String>), ServerError> {
-        let url = format!("http://{}{path}", self.address);
+        let url = format!("{}://{}{path}", self.scheme, self.address);
         let mut answer = self
             .agent
             .get(&url)
@@ -227,7 +234,7 @@ mod tests {
                 let _ = write!(stream, "{head}\r\ncontent-length: {length}\r\n\r\n{body}");
             }
         });
-        RunningServer::at(address)
+        RunningServer::at(address, None)
     }
 
     #[test]

@@ -17,11 +17,7 @@ pub(super) async fn show(api: &Api, code: &str) -> Result<Answer, Problem> {
     let code: CheckoutCode = code
         .parse()
         .map_err(|Malformed(wrong)| Problem::validation(vec![("code".into(), wrong.into())]))?;
-    let sale = api.find_sale(code.sale).await;
-    let sale = sale.map_err(|problem| match problem.outcome() {
-        Outcome::SaleNotFound => checkout_not_found(),
-        _ => problem,
-    })?;
+    let sale = api.find_sale_of_checkout(code.sale).await?;
     let checkout = sale.checkout_view(code.secret);
     let checkout = checkout.ok_or_else(checkout_not_found)?;
     super::all_durable(api).await?;

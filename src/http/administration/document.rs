@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 use simd_json::base::{ValueAsScalar, ValueIntoString};
 use simd_json::tape::Value;
 
+use crate::http::parameters::whole;
 use crate::http::problem::{FieldError, Problem};
 use crate::limits::ADMIN_ERRORS_MAX;
 use crate::types::Timestamp;
@@ -133,7 +134,8 @@ impl<'c, 't, 'input, const N: usize> Members<'c, 't, 'input, N> {
 
     /// A whole number in `range`.
     pub(super) fn whole(&mut self, name: &str, range: RangeInclusive<u64>) -> Option<u64> {
-        let number = self.value(name)?.as_u64();
+        let value = self.value(name)?;
+        let number = value.as_u64().or_else(|| value.as_f64().and_then(whole));
         let fits = number.filter(|number| range.contains(number));
         if fits.is_none() {
             let (min, max) = range.into_inner();

@@ -19,7 +19,7 @@ pub(super) async fn list(api: &Api, id: &str, uri: &Uri) -> Result<Answer, Probl
     let mut parameters = Parameters::from_query(uri.query());
     let user: Option<User> = parameters.optional(Field::UserId);
     let limit = page_limit(&mut parameters);
-    let after = parameters.optional(Field::Cursor);
+    let after = parameters.chosen(Field::Cursor);
     parameters.check()?;
 
     let look = move || {

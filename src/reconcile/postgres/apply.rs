@@ -22,10 +22,6 @@ use crate::types::{GeneratedItemId, ItemIndex};
 const MOVE_WATERMARK: &str = "
     UPDATE watermark SET lsn = $3, fingerprint = $4, applied_at = now()
     WHERE lsn = $1 AND fingerprint = $2";
-const ABANDON_ITEMS: &str = "
-    WITH gone AS (DELETE FROM items WHERE sale_id = $1 RETURNING *)
-    INSERT INTO abandoned_items SELECT * FROM gone";
-const ABANDON_POOLS: &str = "DELETE FROM pools WHERE sale_id = $1";
 const CLOSE_SALES: &str = "
     UPDATE sales SET closed_lsn = ended.lsn,
                      closed_at = timestamptz 'epoch' + ended.at_us * interval '1 microsecond'
@@ -73,9 +69,8 @@ impl Applier {
         }
         self.ensure_partitions(batch).await?;
         if let Some(sale) = batch.abandoned {
-            for statement in [ABANDON_ITEMS, ABANDON_POOLS] {
-                self.execute(statement, &[&sale.0.cast_signed()]).await?;
-            }
+            self.execute("SELECT abandon_sale($1)", &[&sale.0.cast_signed()])
+                .await?;
         }
         for table in Table::ALL {
             self.copy(batch, table).await?;

@@ -21,6 +21,7 @@ mod records;
 mod rows;
 mod sales;
 mod sink;
+mod survey;
 mod tables;
 mod tls;
 
@@ -30,3 +31,4 @@ pub use rebuild::Rebuilt;
 pub use records::{PostgresReader, PostgresRecords};
 pub use sales::read_sale;
 pub use sink::PostgresSink;
+pub use survey::PostgresSurvey;

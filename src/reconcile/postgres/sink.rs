@@ -5,12 +5,13 @@ use std::time::Duration;
 use super::apply::Applier;
 use super::batch::PostgresBatch;
 use super::connection::{Dial, Purpose};
-use super::migrations;
+use super::migrations::{self, BroughtUp};
 use super::options::PostgresOptions;
 use super::pool::Readers;
 use super::position::{OpenSales, Position};
 use crate::journal;
 use crate::limits;
+use crate::reconcile::source::Located;
 use crate::reconcile::{Sink, SinkError, Source, Watermark};
 use crate::types::Lsn;
 
@@ -22,6 +23,8 @@ pub struct PostgresSink {
     readers: Option<Readers>,
     /// What is open behind the watermark that was seen or made last.
     open_sales: OpenSales,
+    /// That the schema is up to date was said.
+    told_of_schema: bool,
 }
 
 impl PostgresSink {
@@ -33,12 +36,35 @@ impl PostgresSink {
             applier: None,
             readers: None,
             open_sales: OpenSales::new(),
+            told_of_schema: false,
         }
+    }
+
+    /// Says once, and then again where there was something to do, that the schema is up to date.
+    fn tell_of(&mut self, schema: &BroughtUp) {
+        if !self.told_of_schema || schema.applied > 0 {
+            let BroughtUp { count, applied } = *schema;
+            tracing::info!(count, applied, "Postgres: migrations are up to date");
+        }
+        self.told_of_schema = true;
     }
 
     fn take(&mut self, position: Position) -> Watermark {
         self.open_sales = position.open_sales;
         position.watermark
+    }
+
+    /// Makes sure that a server with the journal of `source` would start with a database that says `found`.
+    ///
+    /// # Errors
+    /// As at the start: [`SinkError::Diverged`], [`SinkError::Refused`] where the journal no longer holds
+    /// what the database needs next, or the journal cannot be read.
+    pub fn check(source: &Source, found: Watermark) -> Result<(), SinkError> {
+        match source.locate(found)? {
+            Located::Continues(_) => Ok(()),
+            Located::Diverged(error) => Err(error),
+            Located::StartsOver => from_the_first(source, found).map(drop),
+        }
     }
 }
 
@@ -59,7 +85,8 @@ impl Sink for PostgresSink {
         self.readers = None;
         let dial = Dial::new(&self.options)?;
         let connection = dial.connect(Purpose::Apply).await?;
-        migrations::bring_up(connection.client(), &self.options.migrations).await?;
+        let schema = migrations::bring_up(connection.client(), &self.options.migrations).await?;
+        self.tell_of(&schema);
         let applier = Applier::new(connection);
         let position = Position::ask(applier.client()).await?;
         self.applier = Some(applier);
@@ -80,23 +107,7 @@ impl Sink for PostgresSink {
         source: &Source,
         found: Watermark,
     ) -> Result<Watermark, SinkError> {
-        if found == Watermark::ZERO && source.is_complete()? {
-            return Ok(Watermark::ZERO);
-        }
-        let first = journal::first_lsn(source.disk(), source.dir())?.unwrap_or(Lsn(1));
-        let before = Lsn(first.0.saturating_sub(1));
-        Err(SinkError::Refused(if found == Watermark::ZERO {
-            format!(
-                "the database is empty, but the journal begins at record {first}: restore a backup \
-                 of the database that holds record {before}"
-            )
-        } else {
-            format!(
-                "the database holds records up to {}, but the journal begins at record {first}: \
-                 restore a newer backup of the database, one that holds record {before}",
-                found.lsn
-            )
-        }))
+        from_the_first(source, found)
     }
 
     fn batch(&self) -> PostgresBatch {
@@ -123,6 +134,27 @@ impl Sink for PostgresSink {
         }
         applied
     }
+}
+
+/// An empty database is filled from the first record on, where the journal still has that.
+fn from_the_first(source: &Source, found: Watermark) -> Result<Watermark, SinkError> {
+    if found == Watermark::ZERO && source.is_complete()? {
+        return Ok(Watermark::ZERO);
+    }
+    let first = journal::first_lsn(source.disk(), source.dir())?.unwrap_or(Lsn(1));
+    let before = Lsn(first.0.saturating_sub(1));
+    Err(SinkError::Refused(if found == Watermark::ZERO {
+        format!(
+            "the database is empty, but the journal begins at record {first}: restore a backup \
+             of the database that holds record {before}"
+        )
+    } else {
+        format!(
+            "the database holds records up to {}, but the journal begins at record {first}: \
+             restore a newer backup of the database, one that holds record {before}",
+            found.lsn
+        )
+    }))
 }
 
 fn not_connected() -> SinkError {

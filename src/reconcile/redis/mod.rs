@@ -20,6 +20,7 @@ mod rebuild;
 mod script;
 mod sink;
 mod stored;
+mod survey;
 mod wire;
 
 pub use batch::RedisBatch;
@@ -28,4 +29,5 @@ pub use projection::{Items, Projection, SaleProjection};
 pub use reading::read;
 pub use rebuild::reset;
 pub use sink::RedisSink;
+pub use survey::RedisSurvey;
 pub use wire::{Kind, expires_at};

@@ -231,6 +231,10 @@ impl Sink for RedisSink {
         "Redis"
     }
 
+    fn way_out(&self) -> &'static str {
+        ". `flashsale rebuild redis --yes` empties it, and the server fills it again"
+    }
+
     fn pace(&self) -> Duration {
         Duration::from_millis(limits::REDIS_PACE_MS)
     }

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::watch;
 
+pub use self::rate::Rate;
 use self::sale_feed::SaleFeed;
 pub use self::ticker::Ticker;
 use crate::sale::{Engine, Sale};
@@ -24,7 +25,7 @@ use crate::sync::{Condvar, Mutex};
 use crate::types::{Lsn, SaleId, Timestamp};
 
 /// The newest that there is to say about a sale.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct News {
     /// The sale's state, as one event of an event stream.
     pub event: Bytes,

@@ -7,7 +7,7 @@ use crate::limits::STREAM_RATE_SECONDS;
 /// Units sold per second over the last [`STREAM_RATE_SECONDS`] seconds, or since the first look when
 /// that is less long ago.
 #[derive(Debug, Default)]
-pub(super) struct Rate {
+pub struct Rate {
     /// Looks: when, in microseconds, and the units sold by then. All but the first lie within the time
     /// that counts.
     looks: VecDeque<(u64, u64)>,
@@ -15,7 +15,7 @@ pub(super) struct Rate {
 
 impl Rate {
     /// The rate at `now_us`, when `sold` units are sold in all.
-    pub(super) fn at(&mut self, now_us: u64, sold: u64) -> f64 {
+    pub fn at(&mut self, now_us: u64, sold: u64) -> f64 {
         self.looks.push_back((now_us, sold));
         let counts_from_us = now_us.saturating_sub(STREAM_RATE_SECONDS * 1_000_000);
         while self

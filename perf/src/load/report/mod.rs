@@ -1,7 +1,6 @@
 //! A run in figures: what is printed, written as JSON, and drawn.
 
 mod charts;
-mod hgrm;
 mod host;
 mod html;
 mod plot;
@@ -15,6 +14,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
+use flashsale::telemetry::hgrm;
 use flashsale::types::Timestamp;
 use hdrhistogram::Histogram;
 use serde::Serialize;

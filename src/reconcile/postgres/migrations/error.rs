@@ -24,6 +24,22 @@ pub enum MigrationError {
         /// The database's own words, without values.
         message: String,
     },
+    /// The schema belongs to somebody else.
+    #[error(
+        "{}: run `flashsale migrate up` with DB_USER={owner}, to whom the schema belongs",
+        not_ours(pending, *more)
+    )]
+    NotOurs {
+        /// The first file that is pending.
+        pending: String,
+        /// How many more there are.
+        more: usize,
+        /// To whom the tables belong, or where there is none yet the schema.
+        owner: String,
+    },
+    /// Nothing can be made where tables are looked for.
+    #[error("no schema of the search_path is there for this user: grant USAGE on one to it")]
+    NoSchema,
     /// Somebody else migrates.
     #[error(
         "another process has been migrating this database for {0} s; see pg_stat_activity, where \
@@ -33,6 +49,14 @@ pub enum MigrationError {
     /// The database cannot be used at all.
     #[error(transparent)]
     Database(#[from] SinkError),
+}
+
+fn not_ours(pending: &str, more: usize) -> String {
+    let are = match more {
+        0 => " is".to_owned(),
+        more => format!(" and {more} more are"),
+    };
+    format!("{pending}{are} not applied to this database, and this user may not do so")
 }
 
 impl MigrationError {
@@ -59,9 +83,47 @@ impl From<MigrationError> for SinkError {
         match error {
             MigrationError::Database(error) => error,
             MigrationError::Locked(_) => Self::Unavailable(error.to_string()),
-            MigrationError::Files(_) | MigrationError::Failed { .. } => {
+            MigrationError::Failed { .. } | MigrationError::NoSchema => {
                 Self::Refused(error.to_string())
             }
+            MigrationError::Files(told) => Self::Withheld {
+                told,
+                shown: "the migrations are not those of this database, or not as they should be; the log \
+                        says what is wrong"
+                    .into(),
+            },
+            MigrationError::NotOurs {
+                ref pending, more, ..
+            } => Self::Withheld {
+                told: error.to_string(),
+                shown: format!(
+                    "{}: run `flashsale migrate up` as the schema's owner, whom the log names",
+                    not_ours(pending, more)
+                ),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_owns_the_schema_and_where_files_are_is_for_the_log_alone() {
+        let errors = [
+            MigrationError::Files("/srv/secret/001_a.up.sql: is empty".into()),
+            MigrationError::NotOurs {
+                pending: "001_a.up.sql".into(),
+                more: 1,
+                owner: "secret".into(),
+            },
+        ];
+        for error in errors {
+            let told = error.to_string();
+            let error = SinkError::from(error);
+            assert_eq!(error.to_string(), told);
+            assert!(told.contains("secret") && !error.shown().contains("secret"));
         }
     }
 }

@@ -7,6 +7,7 @@ mod error;
 mod files;
 mod lock;
 mod record;
+mod rights;
 
 use std::path::Path;
 use std::time::Duration;
@@ -116,15 +117,16 @@ async fn applied_count(client: &Client, files: &MigrationFiles) -> Result<usize,
     }
 }
 
-/// Applies what is pending to a database that is about to be used, if that is soon done. Where there
-/// is nothing to do, this is one question.
-pub(super) async fn bring_up(client: &Client, dir: &Path) -> Result<(), SinkError> {
+/// Applies what is pending to a database that is about to be used, if that is soon done; how many
+/// migrations there are, and how many of them were applied now. Where there is nothing to do, this is one
+/// question.
+pub(super) async fn bring_up(client: &Client, dir: &Path) -> Result<BroughtUp, SinkError> {
     let files = MigrationFiles::read(dir).map_err(SinkError::from)?;
     let applied = record::read(client).await.map_err(SinkError::from)?;
     if let Some(applied) = applied {
         let count = compare(&files, &applied).map_err(SinkError::from)?;
         if count == files.all().len() {
-            return Ok(());
+            return Ok(BroughtUp { count, applied: 0 });
         }
     }
     let patience = Duration::from_secs(limits::MIGRATION_START_SECONDS);
@@ -134,10 +136,22 @@ pub(super) async fn bring_up(client: &Client, dir: &Path) -> Result<(), SinkErro
         let words = "its migrations take too long for a start; run `flashsale migrate up`";
         SinkError::Unavailable(words.into())
     })?;
-    for name in applied? {
+    let applied = applied?;
+    for name in &applied {
         tracing::info!("Postgres: applied {name}");
     }
-    Ok(())
+    Ok(BroughtUp {
+        count: files.all().len(),
+        applied: applied.len(),
+    })
+}
+
+/// A schema that is up to date.
+pub(super) struct BroughtUp {
+    /// Its migrations.
+    pub(super) count: usize,
+    /// Those of them that were still to come a moment ago.
+    pub(super) applied: usize,
 }
 
 async fn apply_pending(
@@ -146,6 +160,8 @@ async fn apply_pending(
     patience: Duration,
 ) -> Result<Vec<String>, MigrationError> {
     let lock = Lock::take(client, patience).await?;
+    let known = applied_count(client, files).await?;
+    rights::check(client, &files.all()[known..]).await?;
     record::prepare_table(client, files).await?;
     let applied = applied_count(client, files).await?;
     let mut done = Vec::new();

@@ -10,7 +10,10 @@ const TICKS_PER_HALF_DISTANCE: u32 = 5;
 const UNIT_NS: f64 = 1e3;
 
 /// Writes a histogram of nanoseconds; its values come out in microseconds.
-pub(super) fn write(histogram: &Histogram<u64>, out: &mut dyn Write) -> io::Result<()> {
+///
+/// # Errors
+/// What `out` says.
+pub fn write(histogram: &Histogram<u64>, out: &mut dyn Write) -> io::Result<()> {
     writeln!(
         out,
         "{:>12} {:>14} {:>10} {:>14}\n",

@@ -1,0 +1,215 @@
+//! `flashsale journal backup`: a copy of a journal that may be in use, checked as a start would.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use super::journal_report::{write_files, write_state};
+use crate::env::{Clock, Disk, RealDisk, SystemClock, is_mount_point};
+use crate::journal::backup::{self, Copied, Place};
+use crate::journal::{JournalError, Opening};
+use crate::sale::{CheckedFiles, Recovered, check_files};
+use crate::types::Timestamp;
+
+/// How long a place is left alone in which somebody seems to be writing.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Why there is no backup. Nothing is left behind then.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// Something is where the backup is to be.
+    #[error(
+        "{} is not empty: a backup is written only into a directory that is empty or missing; give \
+         another with --to",
+        .0.display()
+    )]
+    InTheWay(PathBuf),
+    /// A file system begins where the backup is to be.
+    #[error(
+        "{} is a mount point, and a backup is written beside its place and then renamed: give a directory \
+         in it, as --to {}",
+        .0.display(),
+        .0.join("NAME").display()
+    )]
+    Mounted(PathBuf),
+    /// Another backup is being written to the same place.
+    #[error("another process is writing a backup to {}: wait for it, or give another --to", .0.display())]
+    InUse(PathBuf),
+    /// The journal, or its copy.
+    #[error("{0}; no backup was made")]
+    Copy(#[from] backup::BackupError),
+    /// What was copied does not hold.
+    #[error("the copy does not pass the check of a start, and was removed: {0}")]
+    Unfit(JournalError),
+    /// The copy cannot be put in its place.
+    #[error("cannot put the backup into {}: {source}; no backup was made", dir.display())]
+    Target {
+        /// Where it was to be.
+        dir: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The output is gone.
+    #[error("cannot write the report: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl BackupError {
+    /// Whether the reader of the report has gone.
+    #[must_use]
+    pub fn is_broken_pipe(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+}
+
+/// Copies the journal in `dir`, which a server may be using, to `to`, checks the copy, and says what it
+/// holds. It is written next to `to` and renamed when it is whole and checked.
+///
+/// # Errors
+/// See [`BackupError`].
+pub fn back_up(dir: &Path, to: &Path, out: &mut dyn Write) -> Result<(), BackupError> {
+    if !RealDisk.is_free(to).map_err(target(to))? {
+        return Err(BackupError::InTheWay(to.to_owned()));
+    }
+    if is_mount_point(to).map_err(target(to))? {
+        return Err(BackupError::Mounted(to.to_owned()));
+    }
+    // Before anything is made at the target.
+    RealDisk
+        .list(dir)
+        .map_err(JournalError::io("list", dir))
+        .map_err(backup::BackupError::from)?;
+    let aside = aside(to).map_err(target(to))?;
+    let opening = match Opening::lock(Arc::new(RealDisk), &aside) {
+        Err(JournalError::InUse { .. }) => Err(BackupError::InUse(to.to_owned())),
+        locked => locked.map_err(|error| backup::BackupError::from(error).into()),
+    }?;
+    let made = make(dir, to, &aside, &opening);
+    if made.is_err() {
+        let _ = RealDisk.remove_dir_all(&aside);
+    }
+    made?.say(dir, to, out)?;
+    Ok(())
+}
+
+fn target(to: &Path) -> impl FnOnce(io::Error) -> BackupError {
+    let dir = to.to_owned();
+    move |source| BackupError::Target { dir, source }
+}
+
+/// Where the copy is written until it is whole.
+fn aside(to: &Path) -> io::Result<PathBuf> {
+    let invalid = || io::Error::new(io::ErrorKind::InvalidInput, "the path has no last part");
+    let mut name = to.file_name().ok_or_else(invalid)?.to_owned();
+    name.push(".copying");
+    Ok(to.with_file_name(name))
+}
+
+fn make(dir: &Path, to: &Path, aside: &Path, opening: &Opening) -> Result<Made, BackupError> {
+    remove_leftovers(aside).map_err(target(to))?;
+    let clock = SystemClock::new();
+    let (began_at, began_us) = (clock.now(), clock.monotonic_us());
+    let (from, copy) = (place(dir), place(aside));
+    let copied = backup::copy(from, copy, &mut || thread::sleep(PAUSE))?;
+    let copied_us = clock.monotonic_us();
+    let recovered = Recovered::from_journal(opening).map_err(BackupError::Unfit)?;
+    let files = check_files(&RealDisk, aside, &recovered.state).map_err(BackupError::Unfit)?;
+    let found = recovered.replayed.last_lsn;
+    if found != copied.last_lsn || recovered.replayed.torn {
+        let what = format!("it ends at record {found}, not at {}", copied.last_lsn);
+        return Err(BackupError::Unfit(JournalError::Damaged {
+            path: aside.to_owned(),
+            offset: 0,
+            what,
+        }));
+    }
+    RealDisk.rename(aside, to).map_err(target(to))?;
+    let parent = to.parent().filter(|parent| !parent.as_os_str().is_empty());
+    RealDisk
+        .sync_dir(parent.unwrap_or(Path::new(".")))
+        .map_err(target(to))?;
+    Ok(Made {
+        copied,
+        recovered,
+        files,
+        began_at,
+        copy_us: copied_us - began_us,
+        check_us: clock.monotonic_us() - copied_us,
+    })
+}
+
+fn place(dir: &Path) -> Place<'_> {
+    Place {
+        disk: &RealDisk,
+        dir,
+    }
+}
+
+/// What a backup that was killed has left. Nobody works on it: its lock is ours.
+fn remove_leftovers(aside: &Path) -> io::Result<()> {
+    let names = RealDisk.list(aside)?;
+    let mut leftovers = names.iter().filter(|name| *name != "lock");
+    leftovers.try_for_each(|name| RealDisk.remove(&aside.join(name)))
+}
+
+/// A backup in its place.
+struct Made {
+    copied: Copied,
+    recovered: Recovered,
+    files: CheckedFiles,
+    began_at: Timestamp,
+    copy_us: u64,
+    check_us: u64,
+}
+
+impl Made {
+    fn say(&self, dir: &Path, to: &Path, out: &mut dyn Write) -> io::Result<()> {
+        let Copied {
+            files,
+            bytes,
+            first_lsn,
+            last_lsn,
+            torn,
+        } = self.copied;
+        let (copy_seconds, check_seconds) = (seconds(self.copy_us), seconds(self.check_us));
+        let mebibytes = bytes as f64 / f64::from(1 << 20);
+        writeln!(
+            out,
+            "copied {} to {}: {files} files, {bytes} bytes in {copy_seconds:.2} s, {:.0} MiB/s",
+            dir.display(),
+            to.display(),
+            mebibytes / copy_seconds.max(1e-6)
+        )?;
+        match first_lsn {
+            Some(first) if first <= last_lsn => {
+                writeln!(out, "records {first} to {last_lsn} are in its segments")?;
+            }
+            _ => writeln!(out, "there is no record in its segments")?,
+        }
+        writeln!(
+            out,
+            "everything that was answered before {} is in it",
+            self.began_at
+        )?;
+        if torn {
+            writeln!(
+                out,
+                "an incomplete batch, from which nobody was answered, is not"
+            )?;
+        }
+        let state = &self.recovered.state;
+        write_state(out, self.recovered.snapshot_lsn, last_lsn, state)?;
+        write_files(out, &self.files)?;
+        let sales = state.sales().len() + state.ended().count();
+        writeln!(
+            out,
+            "checked in {check_seconds:.2} s: {sales} sales, up to record {last_lsn}"
+        )
+    }
+}
+
+fn seconds(us: u64) -> f64 {
+    us as f64 / 1e6
+}

@@ -1,0 +1,157 @@
+//! The address to listen on: free, or a server of ours answers there.
+
+use std::io::ErrorKind;
+use std::net::TcpListener;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::finding::Findings;
+use crate::app::encrypted;
+use crate::app::pinned::PinnedTls;
+use crate::config::Config;
+use crate::types::Lsn;
+
+const TIMEOUT: Duration = Duration::from_secs(3);
+/// The longest answer that is read, in bytes.
+const ANSWER_BYTES_MAX: u64 = 16 << 20;
+
+/// Who has the address.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Holder {
+    /// It can be taken; or nobody on this machine can.
+    Nobody,
+    /// A server of ours, as it describes itself.
+    Server(Running),
+    /// Somebody who does not say that it is one.
+    Somebody,
+}
+
+/// A server that runs, as it describes itself.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Running {
+    /// How long its syncs take, at p50 and p99, in microseconds; `None` before the first.
+    pub(super) sync_us: Option<(u64, u64)>,
+}
+
+impl Running {
+    fn of(health: &Value) -> Self {
+        let sync = &health["stages"]["fsync"];
+        let us = |name: &str| sync[name].as_f64().map(|us| us as u64);
+        Self {
+            sync_us: us("p50").zip(us("p99")),
+        }
+    }
+}
+
+/// Looks who is at the address, and asks a server of ours.
+pub(super) fn check(config: &Config, findings: &mut Findings) -> Holder {
+    const CHECK: &str = "address";
+    let address = config.server.address();
+    match TcpListener::bind(address) {
+        Ok(_) => {
+            findings.ok(CHECK, format!("{address} is free"));
+            findings.ok("monitoring", "no server runs; ask again when one does");
+            Holder::Nobody
+        }
+        Err(error) if error.kind() == ErrorKind::AddrInUse => {
+            running(config, findings).map_or(Holder::Somebody, Holder::Server)
+        }
+        Err(error) => {
+            let advice = match error.kind() {
+                ErrorKind::AddrNotAvailable => {
+                    "set server.host to an address of this machine, or 0.0.0.0"
+                }
+                ErrorKind::PermissionDenied => {
+                    "set server.port to 1024 or more, or give the binary CAP_NET_BIND_SERVICE"
+                }
+                _ => "set server.host and server.port to where one can listen",
+            };
+            findings.fail(CHECK, format!("{address}: {error}"), advice);
+            Holder::Nobody
+        }
+    }
+}
+
+/// Asks whoever listens there.
+fn running(config: &Config, findings: &mut Findings) -> Option<Running> {
+    const CHECK: &str = "address";
+    let address = config.server.local_address();
+    let Some(health) = health(config) else {
+        findings.fail(
+            CHECK,
+            format!("{address} is taken, and not by a flashsale server that answers"),
+            "stop who listens there (ss -ltnp), or set another server.port",
+        );
+        return None;
+    };
+    match get(config, "/readyz") {
+        Some((200, _)) => findings.ok(
+            CHECK,
+            format!("{address}: a server runs there, and is ready"),
+        ),
+        _ => findings.fail(
+            CHECK,
+            format!("{address}: a server runs there, and is not ready"),
+            "its log and /health say why",
+        ),
+    }
+    fingerprint(config, &health, findings);
+    monitoring(config, findings);
+    Some(Running::of(&health))
+}
+
+/// What a server of ours says of itself.
+fn health(config: &Config) -> Option<Value> {
+    let (_, body) = get(config, "/health")?;
+    let health: Value = serde_json::from_slice(&body).ok()?;
+    health["journal"].is_object().then_some(health)
+}
+
+/// The last durable record of the server that runs there, as of now.
+pub(super) fn durable(config: &Config) -> Option<Lsn> {
+    let health = health(config)?;
+    health["journal"]["durable_lsn"].as_u64().map(Lsn)
+}
+
+fn fingerprint(config: &Config, health: &Value, findings: &mut Findings) {
+    const CHECK: &str = "running";
+    let running = &health["configuration"];
+    let ours = config.fingerprint();
+    if *running == ours {
+        findings.ok(CHECK, "the server has this configuration");
+    } else {
+        let running = running.as_str().unwrap_or("unknown");
+        findings.warn(
+            CHECK,
+            format!("the server's configuration is {running}, and not {ours}"),
+            "restart it with this one, or run this with the server's",
+        );
+    }
+}
+
+fn monitoring(config: &Config, findings: &mut Findings) {
+    const CHECK: &str = "monitoring";
+    match get(config, "/metrics") {
+        Some((200, body)) if body.windows(10).any(|it| it == b"flashsale_") => {
+            findings.ok(CHECK, "/metrics answers");
+        }
+        _ => findings.warn(
+            CHECK,
+            "/metrics does not answer",
+            "see what is before the server, and the server's log",
+        ),
+    }
+}
+
+fn get(config: &Config, path: &str) -> Option<(u16, Vec<u8>)> {
+    let tls = PinnedTls::configured(&config.server).ok()?;
+    let scheme = encrypted::scheme(tls.as_ref());
+    let url = format!("{scheme}://{}{path}", config.server.local_address());
+    let request = encrypted::agent(tls, TIMEOUT).get(&url).config();
+    let request = request.http_status_as_error(false).build();
+    let mut answer = request.call().ok()?;
+    let status = answer.status().as_u16();
+    let body = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX);
+    Some((status, body.read_to_vec().ok()?))
+}

@@ -1,0 +1,39 @@
+//! What a sale takes, in bytes. The numbers are measured: `docs/decisions/0016-backups.md`.
+
+use crate::config::Config;
+use crate::limits;
+
+/// What one checkout adds to the journal where many come at once, and each for itself.
+const CHECKOUT_BYTES: std::ops::RangeInclusive<u64> = 70..=128;
+/// What one purchase adds, where each comes for itself.
+const PURCHASE_BYTES_MAX: u64 = 128;
+/// Checkouts for each unit that is sold, where most do not purchase or come too late.
+const CHECKOUTS_A_UNIT: u64 = 10;
+/// What one connection takes, in memory.
+const CONNECTION_BYTES: u64 = 12 * 1024;
+/// What one user with an open checkout takes, in memory.
+const USER_BYTES: u64 = 230;
+/// What the server takes before anybody has come, in memory.
+const BASE_BYTES: u64 = 64 << 20;
+
+/// The journal of one sale that is wanted by many, in bytes.
+pub(super) fn sale_bytes(config: &Config) -> u64 {
+    let units = u64::from(config.sale.total_items);
+    units * (CHECKOUTS_A_UNIT * CHECKOUT_BYTES.end() + PURCHASE_BYTES_MAX)
+}
+
+/// What the journal takes before anything was sold: two segments, and as much again for a snapshot.
+pub(super) fn journal_bytes_min(config: &Config) -> u64 {
+    3 * config.journal.segment_bytes
+}
+
+/// The memory that `connections` take with ten users for each unit, in bytes.
+pub(super) fn memory_bytes(config: &Config, connections: u64) -> u64 {
+    let users = u64::from(config.sale.total_items) * CHECKOUTS_A_UNIT;
+    BASE_BYTES + connections * CONNECTION_BYTES + users * USER_BYTES
+}
+
+/// Files that `connections` need.
+pub(super) fn files(connections: u64) -> u64 {
+    connections + limits::RESERVED_FILES
+}

@@ -1,0 +1,224 @@
+//! The start of the server, in the order in which its parts need each other.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+
+use super::AppError;
+use super::elsewhere::DatabaseSales;
+use super::followers::Followers;
+use super::journal::open_engine;
+use super::notify::{Notifier, Patient};
+use super::signals::Signals;
+use super::steps::Steps;
+use crate::config::Config;
+use crate::env::Clock;
+use crate::http::{Administration, Api, SaleDefaults};
+use crate::journal::CommitWaiters;
+use crate::limits;
+use crate::operations::{Observer, Sources};
+use crate::runtime::{Admission, Running, Server, Shutdown};
+use crate::sale::{Archive, Engine, Housekeeper, Housekeeping, Retention, SaleSource};
+use crate::schedule::feed::{Feeds, Ticker};
+use crate::schedule::{Agenda, Rotation, Scheduler};
+use crate::telemetry::Registry;
+
+/// A server that serves.
+pub(super) struct Service {
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) engine: Arc<Engine>,
+    pub(super) telemetry: Arc<Registry>,
+    pub(super) followers: Followers,
+    pub(super) housekeeper: Housekeeper,
+    pub(super) scheduler: Scheduler,
+    pub(super) ticker: Ticker,
+    pub(super) observer: Arc<Observer>,
+    pub(super) running: Running,
+    pub(super) notifier: Option<Notifier>,
+}
+
+impl Service {
+    /// Does everything up to the first request. Nothing is written before the address is ours, and nobody
+    /// can connect before everything is there that an answer takes.
+    ///
+    /// # Errors
+    /// See [`AppError`]; `steps` knows in which step that was.
+    pub(super) fn start(
+        config: &Config,
+        admission: Admission,
+        clock: &Arc<dyn Clock>,
+        steps: &mut Steps,
+        shutdown: &Shutdown,
+        signals: &Signals,
+    ) -> Result<Self, AppError> {
+        let server = Server::bind(config.server.address(), workers(config))?;
+        let (address, took_ms) = (server.address(), steps.took_ms());
+        tracing::info!(%address, took_ms, "address bound");
+
+        steps.next("journal");
+        let engine = open_engine(config, clock)?;
+        let telemetry = Arc::new(Registry::new());
+
+        steps.next("sinks");
+        let followers = Followers::start(config, engine.journal(), clock, &telemetry)?;
+        followers.check(steps)?;
+        let housekeeping = housekeeping(config, &followers);
+        let housekeeper = Housekeeper::start(Arc::clone(&engine), housekeeping)?;
+
+        steps.next("scheduler");
+        let mut agenda = Agenda::new(Arc::clone(&engine), rotation(config));
+        agenda.catch_up()?;
+        let (next_opening, took_ms) = (agenda.next_opening(), steps.took_ms());
+        tracing::info!(%next_opening, took_ms, "scheduler ready");
+
+        steps.next("listeners");
+        let feeds = Feeds::new(Arc::clone(&engine));
+        let ticker = Ticker::start(Arc::clone(&feeds))?;
+        let archive = Arc::new(start_archive(config, &engine)?);
+        let observer = Observer::start(Sources {
+            engine: Arc::clone(&engine),
+            archive: Arc::clone(&archive),
+            feeds: Arc::clone(&feeds),
+            registry: Arc::clone(&telemetry),
+            rotation: rotation(config),
+            configuration: config.fingerprint(),
+            started_us: steps.began_us(),
+        })?;
+        let parts = Parts {
+            engine: Arc::clone(&engine),
+            archive,
+            telemetry: Arc::clone(&telemetry),
+            feeds,
+            observer: Arc::clone(&observer),
+        };
+        signals.serve();
+        let scheme = admission.scheme();
+        let running = start_server(config, server, admission, parts, shutdown)?;
+        let (workers, took_ms) = (workers(config), steps.took_ms());
+        tracing::info!(workers, took_ms, "listening on {scheme}://{address}");
+
+        // What is already open is told of now, and the rest when it opens.
+        agenda.look();
+        let scheduler = Scheduler::start(agenda)?;
+        let notifier = Notifier::start(Patient {
+            engine: Arc::clone(&engine),
+            telemetry: Arc::clone(&telemetry),
+            shutdown: shutdown.clone(),
+        })?;
+        Ok(Self {
+            clock: Arc::clone(clock),
+            engine,
+            telemetry,
+            followers,
+            housekeeper,
+            scheduler,
+            ticker,
+            observer,
+            running,
+            notifier,
+        })
+    }
+}
+
+fn workers(config: &Config) -> usize {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let workers = config.server.workers.map_or(cores, usize::from);
+    workers.min(limits::WORKERS_MAX)
+}
+
+fn rotation(config: &Config) -> Rotation {
+    Rotation {
+        interval_seconds: seconds(config.sale.interval),
+        item_count: config.sale.total_items,
+        max_items_per_user: config.sale.max_items_per_user,
+        hold_seconds: config.sale.hold.map_or(0, seconds),
+        seed: config.sale.seed,
+    }
+}
+
+fn housekeeping(config: &Config, followers: &Followers) -> Housekeeping {
+    let retain = config.journal.retain;
+    Housekeeping {
+        keep_ended_seconds: seconds(config.sale.keep_ended),
+        followed: Box::new(followers.followed()),
+        retention: retain.map(|retain| retention(config, retain)),
+    }
+}
+
+/// The files of ended sales may go where a database has what is in them; not as long as Redis shows the
+/// sale, which may have to be filled again from them.
+fn retention(config: &Config, retain: Duration) -> Retention {
+    let segment_seconds = seconds(retain);
+    let shown_seconds = config
+        .redis
+        .as_ref()
+        .map_or(0, |_| limits::REDIS_SALE_SECONDS);
+    let sale_seconds = segment_seconds.max(shown_seconds);
+    Retention {
+        segment_seconds,
+        sale_seconds: config.database.as_ref().map(|_| sale_seconds),
+    }
+}
+
+fn seconds(duration: Duration) -> u32 {
+    u32::try_from(duration.as_secs()).expect("the configuration bounds durations")
+}
+
+fn start_archive(config: &Config, engine: &Arc<Engine>) -> Result<Archive, AppError> {
+    let database = config
+        .database
+        .as_ref()
+        .map(DatabaseSales::new)
+        .transpose()?;
+    let elsewhere = database.map(|database| Box::new(database) as Box<dyn SaleSource>);
+    Ok(Archive::start(Arc::clone(engine), elsewhere)?)
+}
+
+/// What every worker's interface is made of.
+struct Parts {
+    engine: Arc<Engine>,
+    archive: Arc<Archive>,
+    telemetry: Arc<Registry>,
+    feeds: Arc<Feeds>,
+    observer: Arc<Observer>,
+}
+
+fn start_server(
+    config: &Config,
+    server: Server,
+    admission: Admission,
+    parts: Parts,
+    shutdown: &Shutdown,
+) -> Result<Running, AppError> {
+    let administration = Arc::new(administration(config));
+    let telemetry: Vec<_> = (0..workers(config))
+        .map(|_| parts.telemetry.add_worker())
+        .collect();
+    let make_api = move |worker: usize| {
+        let waiters = CommitWaiters::new(Arc::clone(parts.engine.journal()));
+        Rc::new(Api::new(
+            Arc::clone(&parts.engine),
+            Arc::clone(&parts.archive),
+            waiters,
+            Arc::clone(&telemetry[worker]),
+            Arc::clone(&parts.feeds),
+            Arc::clone(&administration),
+            Arc::clone(&parts.observer),
+        ))
+    };
+    Ok(server.start(admission, make_api, shutdown)?)
+}
+
+fn administration(config: &Config) -> Administration {
+    let token = config.admin.token.as_ref();
+    let defaults = SaleDefaults {
+        interval_seconds: seconds(config.sale.interval),
+        max_items_per_user: config.sale.max_items_per_user,
+        hold_seconds: config.sale.hold.map_or(0, seconds),
+        seed: config.sale.seed,
+    };
+    Administration::new(token.map(ExposeSecret::expose_secret), defaults)
+}

@@ -1,0 +1,71 @@
+//! The names of the environment.
+
+use super::*;
+
+#[test]
+fn every_variable_sets_its_key() {
+    let environment = [
+        ("SERVER_HOST", "localhost"),
+        ("SERVER_PORT", "0"),
+        ("SERVER_WORKERS", "3"),
+        ("SERVER_TLS_CERT", "t"),
+        ("SERVER_TLS_KEY", "k"),
+        ("SERVER_CONNECTIONS_PER_PEER", "11"),
+        ("DB_HOST", "db"),
+        ("DB_PORT", "1"),
+        ("DB_USER", "u"),
+        ("DB_PASSWORD", "p"),
+        ("DB_NAME", "n"),
+        ("DB_SSLMODE", "verify-full"),
+        ("DB_SSLROOTCERT", "c"),
+        ("DB_MIGRATIONS_PATH", "m"),
+        ("REDIS_HOST", "r"),
+        ("REDIS_PORT", "2"),
+        ("REDIS_USER", "v"),
+        ("REDIS_PASSWORD", "q"),
+        ("REDIS_DB", "65535"),
+        ("REDIS_TLS", "true"),
+        ("REDIS_SSLROOTCERT", "s"),
+        ("JOURNAL_DIR", "j"),
+        ("JOURNAL_DURABILITY", "os"),
+        ("JOURNAL_RETAIN_HOURS", "5"),
+        ("JOURNAL_REFUSED_ATTEMPTS", "true"),
+        ("JOURNAL_SEGMENT_MEBIBYTES", "4"),
+        ("SALE_TOTAL_ITEMS", "6"),
+        ("SALE_INTERVAL_SECONDS", "7"),
+        ("SALE_MAX_ITEMS_PER_USER", "8"),
+        ("SALE_HOLD_SECONDS", "9"),
+        ("SALE_KEEP_ENDED_SECONDS", "10"),
+        ("SALE_SEED", "18446744073709551615"),
+        ("ADMIN_TOKEN", "0123456789abcdef"),
+        ("LOG_LEVEL", "flashsale=debug,info"),
+        ("LOG_FORMAT", "json"),
+    ];
+    assert_eq!(
+        environment.map(|(name, _)| name)[..],
+        keys::ALL.iter().map(|key| key.variable).collect::<Vec<_>>()
+    );
+    let config = load("{}", &environment, Overrides::default()).unwrap();
+    assert_eq!(
+        config.describe(),
+        "server.host=127.0.0.1 server.port=0 server.workers=3 server.tls_cert=t server.tls_key=k \
+         server.connections_per_peer=11 database.host=db database.port=1 \
+         database.user=u database.password=set database.dbname=n database.sslmode=verify-full \
+         database.sslrootcert=c database.migrations_path=m redis.host=r redis.port=2 redis.user=v \
+         redis.password=set redis.db=65535 redis.tls=true redis.sslrootcert=s \
+         journal.dir=j journal.durability=os journal.retain_hours=5 journal.refused_attempts=true \
+         journal.segment_mebibytes=4 sale.total_items=6 sale.interval_seconds=7 \
+         sale.max_items_per_user=8 sale.hold_seconds=9 sale.keep_ended_seconds=10 \
+         sale.seed=18446744073709551615 \
+         admin.token=set log.level=flashsale=debug,info log.format=json"
+    );
+    assert_eq!(
+        config.database.unwrap().password.unwrap().expose_secret(),
+        "p"
+    );
+    assert_eq!(config.redis.unwrap().password.unwrap().expose_secret(), "q");
+    assert_eq!(
+        config.admin.token.unwrap().expose_secret(),
+        "0123456789abcdef"
+    );
+}

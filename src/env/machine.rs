@@ -1,0 +1,126 @@
+//! The machine, as the kernel describes it: what a server is to live with.
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+/// What bounds a server on this machine. What the system does not say is `None`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Machine {
+    /// The kernel's release, such as `6.1.0-18-amd64`.
+    pub kernel: String,
+    /// Connections that may wait to be accepted, on each listener.
+    pub somaxconn: Option<u64>,
+    /// Ports for connections that begin here.
+    pub ephemeral_ports: Option<u64>,
+    /// Memory that could be had, in bytes: of the machine, or of the control group where that is less.
+    pub memory_bytes: Option<u64>,
+    /// Processors that are there, whatever part of them may be used.
+    pub processors: Option<u64>,
+    /// What the kernel reads the time from, such as `tsc`.
+    pub clock_source: Option<String>,
+    /// Whether something keeps the clock right.
+    pub is_clock_synchronised: Option<bool>,
+}
+
+impl Machine {
+    /// Asks the kernel.
+    #[must_use]
+    pub fn read() -> Self {
+        let sysctl = |name: &str| text(&format!("/proc/sys/{name}"));
+        let ports = sysctl("net/ipv4/ip_local_port_range");
+        let memory = text("/proc/meminfo").and_then(|text| available_bytes(&text));
+        Self {
+            kernel: sysctl("kernel/osrelease").unwrap_or_default(),
+            somaxconn: sysctl("net/core/somaxconn").and_then(|text| text.parse().ok()),
+            ephemeral_ports: ports.and_then(|text| count_of_range(&text)),
+            memory_bytes: least(memory, memory_limit()),
+            processors: text("/sys/devices/system/cpu/online")
+                .and_then(|text| count_of_list(&text)),
+            clock_source: text("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
+            is_clock_synchronised: is_clock_synchronised(),
+        }
+    }
+}
+
+fn text(path: &str) -> Option<String> {
+    let text = fs::read_to_string(path).ok()?;
+    Some(text.trim().to_owned())
+}
+
+fn least(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    one.into_iter().chain(other).min()
+}
+
+/// What `/proc/meminfo` says could be had without swapping.
+fn available_bytes(meminfo: &str) -> Option<u64> {
+    let line = meminfo
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kibibytes: u64 = line.split_ascii_whitespace().next()?.parse().ok()?;
+    Some(kibibytes * 1024)
+}
+
+/// What the control group is bounded to, of either version.
+fn memory_limit() -> Option<u64> {
+    let v2 = text("/sys/fs/cgroup/memory.max");
+    let v1 = || text("/sys/fs/cgroup/memory/memory.limit_in_bytes");
+    v2.or_else(v1)?.parse().ok()
+}
+
+/// How many numbers are in `32768 60999`.
+fn count_of_range(range: &str) -> Option<u64> {
+    let mut ends = range.split_ascii_whitespace();
+    let (first, last): (u64, u64) = (ends.next()?.parse().ok()?, ends.next()?.parse().ok()?);
+    (last + 1).checked_sub(first)
+}
+
+/// How many numbers are in `0-3,8`.
+fn count_of_list(list: &str) -> Option<u64> {
+    let count = |part: &str| match part.split_once('-') {
+        Some((first, last)) => count_of_range(&format!("{first} {last}")),
+        None => part.parse::<u64>().ok().map(|_| 1),
+    };
+    list.split(',').map(count).sum()
+}
+
+/// What systemd says, where it runs: it asks the kernel, whoever keeps the clock.
+fn is_clock_synchronised() -> Option<bool> {
+    let output = Command::new("timedatectl")
+        .args(["show", "--property=NTPSynchronized", "--value"])
+        .stdin(Stdio::null())
+        .output()
+        .ok()?;
+    match output.stdout.trim_ascii() {
+        b"yes" => Some(true),
+        b"no" => Some(false),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_kernel_writes_is_understood() {
+        let meminfo = "MemTotal:  100 kB\nMemAvailable:     60 kB\n";
+        assert_eq!(available_bytes(meminfo), Some(60 * 1024));
+        assert_eq!(available_bytes("MemTotal: 1 kB"), None);
+        assert_eq!(count_of_range("32768\t60999"), Some(28_232));
+        assert_eq!(count_of_range("9 1"), None);
+        assert_eq!(count_of_range("x"), None);
+        assert_eq!(count_of_list("0-3,8"), Some(5));
+        assert_eq!(count_of_list("0"), Some(1));
+        assert_eq!(count_of_list("a-b"), None);
+        assert_eq!(least(Some(3), None), Some(3));
+        assert_eq!(least(Some(3), Some(2)), Some(2));
+    }
+
+    #[test]
+    fn this_machine_is_described() {
+        let machine = Machine::read();
+        assert!(!machine.kernel.is_empty());
+        assert!(machine.memory_bytes.is_some_and(|bytes| bytes > 0));
+        assert!(machine.processors.is_some_and(|count| count > 0));
+    }
+}

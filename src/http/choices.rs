@@ -1,0 +1,122 @@
+//! Parameters of a query that each choose one of a few words.
+
+use std::borrow::Cow;
+
+use super::encoding::{decode, pairs};
+use super::problem::{FieldError, Problem};
+use crate::types::Malformed;
+
+/// What a query chooses, and everything that is wrong with it.
+pub(super) struct Choices<'a> {
+    query: &'a str,
+    errors: Vec<FieldError>,
+}
+
+impl<'a> Choices<'a> {
+    pub(super) fn of(query: Option<&'a str>) -> Self {
+        let query = query.unwrap_or_default();
+        let mut choices = Self {
+            query,
+            errors: Vec::new(),
+        };
+        if let Some(Malformed(wrong)) = pairs(query).find_map(|(name, _)| decode(name).err()) {
+            choices.wrong("query", wrong);
+        }
+        choices
+    }
+
+    /// What `field` chooses, if it is given. As the interface is written down, with nothing behind the
+    /// sign, it chooses nothing.
+    pub(super) fn one_of<T: Copy>(
+        &mut self,
+        field: &'static str,
+        words: &[(&str, T)],
+    ) -> Option<T> {
+        let value = self.value(field).filter(|value| !value.is_empty())?;
+        let word = decode(value).unwrap_or_default();
+        let chosen = words.iter().find(|(known, _)| *known == word);
+        if chosen.is_none() {
+            let known: Vec<_> = words.iter().map(|(known, _)| *known).collect();
+            self.wrong(field, format!("must be one of {}", known.join(", ")));
+        }
+        chosen.map(|&(_, value)| value)
+    }
+
+    /// Whether `field` is set. With nothing behind its name it is.
+    pub(super) fn is_set(&mut self, field: &'static str) -> bool {
+        match self.value(field) {
+            None | Some("false") => false,
+            Some("" | "true") => true,
+            Some(_) => {
+                self.wrong(field, "must be true or false");
+                false
+            }
+        }
+    }
+
+    /// The value of `field`, still encoded.
+    fn value(&mut self, field: &'static str) -> Option<&'a str> {
+        let pairs = pairs(self.query);
+        let mut given = pairs.filter(|(name, _)| decode(name).is_ok_and(|name| name == field));
+        let (_, value) = given.next()?;
+        if given.next().is_some() {
+            self.wrong(field, "must be given only once");
+            return None;
+        }
+        Some(value)
+    }
+
+    pub(super) fn wrong(&mut self, field: &'static str, wrong: impl Into<Cow<'static, str>>) {
+        self.errors.push((field.into(), wrong.into()));
+    }
+
+    pub(super) fn check(self) -> Result<(), Problem> {
+        if self.errors.is_empty() {
+            Ok(())
+        } else {
+            Err(Problem::validation(self.errors))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chosen(query: &str) -> Result<Option<u8>, Vec<String>> {
+        let mut choices = Choices::of(Some(query));
+        let chosen = choices.one_of("word", &[("one", 1), ("two", 2)]);
+        let fields = |problem: Problem| problem.fields().into_iter().map(str::to_owned).collect();
+        choices.check().map(|()| chosen).map_err(fields)
+    }
+
+    fn is_set(query: &str) -> Result<bool, ()> {
+        let mut choices = Choices::of(Some(query));
+        let set = choices.is_set("flag");
+        choices.check().map(|()| set).map_err(drop)
+    }
+
+    #[test]
+    fn a_word_is_chosen_once() {
+        assert_eq!(chosen("other=x&w%6frd=t%77o"), Ok(Some(2)));
+        assert_eq!(chosen("word="), Ok(None));
+        assert_eq!(chosen(""), Ok(None));
+        for wrong in ["word=x", "word=%zz", "word=one&word=one", "word=&word=one"] {
+            assert_eq!(chosen(wrong), Err(vec!["word".to_owned()]), "{wrong}");
+        }
+        assert_eq!(chosen("%zz=1"), Err(vec!["query".to_owned()]));
+    }
+
+    #[test]
+    fn a_flag_is_set_by_its_name_alone() {
+        for set in ["flag", "flag=", "flag=true", "a&flag&b"] {
+            assert_eq!(is_set(set), Ok(true), "{set}");
+        }
+        for unset in ["", "flag=false", "flags"] {
+            assert_eq!(is_set(unset), Ok(false), "{unset}");
+        }
+        for wrong in ["flag=2", "flag&flag"] {
+            assert!(is_set(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,361 @@
+//! Where a request ends. What two servers in a row could read differently is refused.
+//!
+//! Hyper parses requests, and forgives some of what it reads: a line that ends without a carriage return,
+//! a length that is given twice, or next to a transfer coding. A proxy in front may have taken such a
+//! request for one of another length, and then the rest of it is a request that nobody has looked at.
+//! So heads are judged here first, by their bytes. This looks only at what decides where a request ends
+//! and whom it is for; the grammar of everything else is hyper's.
+
+use memchr::memchr;
+
+use crate::limits::HEAD_BYTES_MAX;
+
+/// The most digits of a `Content-Length`, which any integer of 64 bits can hold.
+const LENGTH_DIGITS_MAX: usize = 18;
+
+/// What follows a head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// So many bytes.
+    Length(u64),
+    /// Chunks, of which the last is followed by an empty line.
+    Chunked,
+}
+
+/// Why a head is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It is ambiguous, or breaks a rule that decides where it ends.
+    Framing,
+    /// The request line alone is too long.
+    TargetTooLong,
+    /// It is too long.
+    HeadTooLong,
+}
+
+/// What is known of a head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// More bytes are needed.
+    Incomplete,
+    /// It is so many bytes long, and this follows.
+    Whole(usize, Body),
+    /// It is refused, and nothing behind it can be trusted.
+    Refused(Refusal),
+}
+
+/// Judges one head, which may come in pieces.
+#[derive(Debug, Default)]
+pub struct Judge {
+    /// Where the first line begins that has not been judged.
+    line_start: usize,
+    has_request_line: bool,
+    is_http_10: bool,
+    hosts: u32,
+    length: Option<u64>,
+    is_chunked: bool,
+}
+
+impl Judge {
+    /// Judges `bytes`, which are all bytes from the beginning of the head on.
+    pub fn judge(&mut self, bytes: &[u8]) -> Verdict {
+        while let Some(length) = memchr(b'\n', &bytes[self.line_start..]) {
+            let line = &bytes[self.line_start..self.line_start + length];
+            self.line_start += length + 1;
+            if self.line_start > HEAD_BYTES_MAX {
+                return Verdict::Refused(self.too_long());
+            }
+            let Some(line) = line.strip_suffix(b"\r") else {
+                return Verdict::Refused(Refusal::Framing);
+            };
+            if line.is_empty() && self.has_request_line {
+                return self.sum_up();
+            }
+            if self.take_line(line).is_none() {
+                return Verdict::Refused(Refusal::Framing);
+            }
+        }
+        let is_request = bytes
+            .get(self.line_start)
+            .is_none_or(|&first| begins(first));
+        if !self.has_request_line && !is_request {
+            Verdict::Refused(Refusal::Framing)
+        } else if bytes.len() >= HEAD_BYTES_MAX {
+            Verdict::Refused(self.too_long())
+        } else {
+            Verdict::Incomplete
+        }
+    }
+
+    fn too_long(&self) -> Refusal {
+        match self.has_request_line {
+            true => Refusal::HeadTooLong,
+            false => Refusal::TargetTooLong,
+        }
+    }
+
+    /// Takes a line, without its end; `None` when it must be refused.
+    fn take_line(&mut self, line: &[u8]) -> Option<()> {
+        if !self.has_request_line {
+            // Empty lines before a request are skipped.
+            let Some(&first) = line.first() else {
+                return Some(());
+            };
+            self.has_request_line = true;
+            self.is_http_10 = line.ends_with(b" HTTP/1.0");
+            return begins(first).then_some(());
+        }
+        // Other lines do not matter here.
+        match line.first()? | 0x20 {
+            b'h' if let Some(value) = field(line, b"host") => self.take_host(value),
+            b'c' if let Some(value) = field(line, b"content-length") => self.take_length(value),
+            b't' if let Some(value) = field(line, b"transfer-encoding") => self.take_coding(value),
+            _ => Some(()),
+        }
+    }
+
+    fn take_host(&mut self, value: &[u8]) -> Option<()> {
+        self.hosts += 1;
+        trim_spaces(value)
+            .iter()
+            .all(|&byte| HOST_BYTES[usize::from(byte)])
+            .then_some(())
+    }
+
+    fn take_length(&mut self, value: &[u8]) -> Option<()> {
+        let digits = trim_spaces(value);
+        let is_number = (1..=LENGTH_DIGITS_MAX).contains(&digits.len())
+            && digits.iter().all(u8::is_ascii_digit)
+            // Some read it as octal.
+            && (digits.len() == 1 || digits[0] != b'0');
+        if !is_number || self.length.is_some() {
+            return None;
+        }
+        let number = digits
+            .iter()
+            .fold(0, |number, &digit| number * 10 + u64::from(digit - b'0'));
+        self.length = Some(number);
+        Some(())
+    }
+
+    fn take_coding(&mut self, value: &[u8]) -> Option<()> {
+        let is_second = std::mem::replace(&mut self.is_chunked, true);
+        let is_known = trim_spaces(value).eq_ignore_ascii_case(b"chunked");
+        (is_known && !is_second && !self.is_http_10).then_some(())
+    }
+
+    fn sum_up(&self) -> Verdict {
+        let is_for_one_host = self.hosts == 1 || (self.hosts == 0 && self.is_http_10);
+        match (self.length, self.is_chunked) {
+            _ if !is_for_one_host => Verdict::Refused(Refusal::Framing),
+            (Some(_), true) => Verdict::Refused(Refusal::Framing),
+            (None, true) => Verdict::Whole(self.line_start, Body::Chunked),
+            (length, false) => {
+                Verdict::Whole(self.line_start, Body::Length(length.unwrap_or_default()))
+            }
+        }
+    }
+}
+
+/// Whether a request may begin so: with a method, or an empty line.
+fn begins(first: u8) -> bool {
+    first.is_ascii_alphabetic() || first == b'\r'
+}
+
+/// The value of the field `name`, which is in lower case; `None` when the line is another one. Space
+/// before the colon is hyper's to refuse.
+fn field<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let (given, value) = line.split_at_checked(name.len())?;
+    given
+        .eq_ignore_ascii_case(name)
+        .then(|| value.strip_prefix(b":"))?
+}
+
+/// Without the spaces around it. Tabs would be allowed, too, but not everybody knows.
+fn trim_spaces(mut value: &[u8]) -> &[u8] {
+    while let [b' ', rest @ ..] | [rest @ .., b' '] = value {
+        value = rest;
+    }
+    value
+}
+
+/// The bytes that may stand in a host with its port.
+static HOST_BYTES: [bool; 256] = {
+    let others = b"-._~%!$&'()*+,;=:[]";
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        table[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let mut index = 0;
+    while index < others.len() {
+        table[others[index] as usize] = true;
+        index += 1;
+    }
+    table
+};
+
+/// Finds the empty lines of a chunked body, which ends with one. Its data may have others.
+#[derive(Debug, Default)]
+pub struct EmptyLines {
+    /// How much of the end of a line and an empty one was there last.
+    matched: usize,
+}
+
+impl EmptyLines {
+    /// The length of `bytes` up to the end of the first empty line, and all of them when there is none.
+    /// They must follow those that this has found before.
+    pub fn up_to_next(&mut self, bytes: &[u8]) -> usize {
+        const END: [u8; 4] = *b"\r\n\r\n";
+        for (index, &byte) in bytes.iter().enumerate() {
+            self.matched = match byte {
+                byte if byte == END[self.matched] => self.matched + 1,
+                b'\r' => 1,
+                _ => 0,
+            };
+            if self.matched == END.len() {
+                self.matched = 0;
+                return index + 1;
+            }
+        }
+        bytes.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn judged(head: &str) -> Verdict {
+        Judge::default().judge(head.as_bytes())
+    }
+
+    /// What follows a head with these lines behind `Host`.
+    fn with(lines: &str) -> Verdict {
+        judged(&format!(
+            "POST /purchase HTTP/1.1\r\nHost: a\r\n{lines}\r\n"
+        ))
+    }
+
+    fn body_of(verdict: Verdict) -> Option<Body> {
+        match verdict {
+            Verdict::Whole(_, body) => Some(body),
+            Verdict::Incomplete | Verdict::Refused(_) => None,
+        }
+    }
+
+    const REFUSED: Verdict = Verdict::Refused(Refusal::Framing);
+
+    #[test]
+    fn a_length_or_chunks_follow() {
+        assert_eq!(body_of(with("")), Some(Body::Length(0)));
+        for (lines, body) in [
+            ("Content-Length: 0\r\n", Body::Length(0)),
+            ("content-length:  17 \r\n", Body::Length(17)),
+            (
+                "CONTENT-LENGTH:999999999999999999\r\n",
+                Body::Length(999_999_999_999_999_999),
+            ),
+            ("Transfer-Encoding: chunked\r\n", Body::Chunked),
+            ("transfer-encoding:Chunked \r\n", Body::Chunked),
+            ("Content-Lengths: 5, 6\r\nTransfer: x\r\n", Body::Length(0)),
+        ] {
+            assert_eq!(body_of(with(lines)), Some(body), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn what_can_be_read_twofold_is_refused() {
+        for lines in [
+            "Content-Length: 5\r\nContent-Length: 5\r\n",
+            "Content-Length: 5, 5\r\n",
+            "Content-Length: +5\r\n",
+            "Content-Length: 05\r\n",
+            "Content-Length:\t5\r\n",
+            "Content-Length:\r\n",
+            "Content-Length: 1000000000000000000\r\n",
+            "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+            "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
+            "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+            "Transfer-Encoding: gzip, chunked\r\n",
+            "Transfer-Encoding:\tchunked\r\n",
+            "Transfer-Encoding: \x0bchunked\r\n",
+            "Host: b\r\n",
+            "X: a\nY: b\r\n",
+        ] {
+            assert_eq!(with(lines), REFUSED, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn a_request_is_for_one_host() {
+        assert_eq!(judged("GET / HTTP/1.1\r\n\r\n"), REFUSED);
+        assert_eq!(judged("GET / HTTP/1.1\r\nHost: a b\r\n\r\n"), REFUSED);
+        assert_eq!(judged("GET / HTTP/1.1\r\nHost: a@b/\r\n\r\n"), REFUSED);
+        for head in [
+            "GET / HTTP/1.0\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost:\r\n\r\n",
+            "GET / HTTP/1.1\r\nhost: [::1]:80\r\n\r\n",
+            "\r\nGET / HTTP/1.1\r\nhost: a.example\r\n\r\n",
+        ] {
+            let whole = Verdict::Whole(head.len(), Body::Length(0));
+            assert_eq!(judged(head), whole, "{head:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_request_is_not_waited_for() {
+        for bytes in ["\0", " GET", "\x16\x03\x01", "\n", "{}"] {
+            assert_eq!(judged(bytes), REFUSED, "{bytes:?}");
+        }
+        assert_eq!(judged(""), Verdict::Incomplete);
+        assert_eq!(judged("\r"), Verdict::Incomplete);
+    }
+
+    #[test]
+    fn a_head_is_bounded() {
+        let target = format!("GET /{}", "x".repeat(HEAD_BYTES_MAX));
+        assert_eq!(judged(&target), Verdict::Refused(Refusal::TargetTooLong));
+        let head = format!(
+            "GET / HTTP/1.1\r\nHost: a\r\nx: {}",
+            "x".repeat(HEAD_BYTES_MAX)
+        );
+        let too_long = Verdict::Refused(Refusal::HeadTooLong);
+        assert_eq!(judged(&head), too_long);
+        assert_eq!(judged(&format!("{head}\r\n\r\n")), too_long);
+        assert_eq!(judged(&head[..HEAD_BYTES_MAX - 1]), Verdict::Incomplete);
+    }
+
+    #[test]
+    fn empty_lines_are_found_across_pieces() {
+        let mut lines = EmptyLines::default();
+        assert_eq!(lines.up_to_next(b"5\r\nab\r\r\n"), 8);
+        assert_eq!(lines.up_to_next(b"0\r\n\r"), 4);
+        assert_eq!(lines.up_to_next(b"\nGET"), 1);
+        assert_eq!(lines.up_to_next(b"\r\n\r\n\r\n"), 4);
+    }
+
+    proptest! {
+        /// However a head arrives, the verdict is the same, and comes no later than its last byte.
+        #[test]
+        fn pieces_do_not_matter(
+            lines in proptest::collection::vec(prop_oneof![
+                Just("Content-Length: 5\r\n"), Just("Transfer-Encoding: chunked\r\n"),
+                Just("Host: a\r\n"), Just("X: y\r\n"), Just("X: \n\r\n"), Just("\r\n"),
+            ], 0..6),
+            cut in 0..120_usize,
+        ) {
+            let head = format!("POST / HTTP/1.1\r\n{}\r\n", lines.concat());
+            let mut judge = Judge::default();
+            let early = judge.judge(&head.as_bytes()[..cut.min(head.len())]);
+            let verdict = match early {
+                Verdict::Incomplete => judge.judge(head.as_bytes()),
+                early => early,
+            };
+            prop_assert_eq!(verdict, judged(&head));
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! `GET /health/histogram`: distributions of latencies, for tools that read HDR histograms.
+
+use std::time::Duration;
+
+use hyper::header::HeaderValue;
+use serde::Serialize;
+
+use super::Api;
+use super::answer::{Answer, JSON, TEXT};
+use super::choices::Choices;
+use super::health::fresh;
+use super::problem::Problem;
+use crate::operations::{Question, View};
+use crate::telemetry::{
+    Class, Counts, LatencySummary, Outcome, Route, Series, Stage, Window, hgrm, hlog,
+};
+use crate::types::Timestamp;
+
+const LOG: HeaderValue = HeaderValue::from_static("text/csv; charset=utf-8");
+
+/// The distributions that the query asks for.
+pub(super) async fn histogram(api: &Api, query: Option<&str>) -> Result<Answer, Problem> {
+    let wanted = Wanted::parse(query)?;
+    let question = Question::Special(format!("{wanted:?}"));
+    let body = api
+        .ask_whole(question, move |view| wanted.tell(view))
+        .await?;
+    Ok(fresh(Answer::shown(wanted.format.content_type(), body)))
+}
+
+/// The window that a query asks for.
+pub(super) fn window_of(query: Option<&str>) -> Result<Window, Problem> {
+    let mut choices = Choices::of(query);
+    let window = choices.one_of("window", &Window::NAMES);
+    choices.check()?;
+    Ok(window.unwrap_or_default())
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Wanted {
+    route: Option<Route>,
+    outcome: Option<Outcome>,
+    class: Option<Class>,
+    stage: Option<Stage>,
+    window: Window,
+    format: Format,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Format {
+    #[default]
+    Json,
+    Hgrm,
+    Hlog,
+}
+
+impl Format {
+    fn content_type(self) -> HeaderValue {
+        match self {
+            Self::Json => JSON,
+            Self::Hgrm => TEXT,
+            Self::Hlog => LOG,
+        }
+    }
+}
+
+const FORMATS: [(&str, Format); 3] = [
+    ("json", Format::Json),
+    ("hgrm", Format::Hgrm),
+    ("hlog", Format::Hlog),
+];
+
+/// What `outcome` may name: one outcome, or all of a class.
+#[derive(Clone, Copy)]
+enum Outcomes {
+    One(Outcome),
+    All(Class),
+}
+
+impl Wanted {
+    fn parse(query: Option<&str>) -> Result<Self, Problem> {
+        let mut choices = Choices::of(query);
+        let route = choices.one_of("route", &named(Route::ALL, Route::as_str));
+        let stage = choices.one_of("stage", &named(Stage::ALL, Stage::as_str));
+        let one = named(Outcome::ALL, Outcome::as_str).into_iter();
+        let all = named(Class::ALL, Class::as_str).into_iter();
+        let outcomes: Vec<_> = all
+            .map(|(name, class)| (name, Outcomes::All(class)))
+            .chain(one.map(|(name, outcome)| (name, Outcomes::One(outcome))))
+            .collect();
+        let outcomes = choices.one_of("outcome", &outcomes);
+        let window = choices.one_of("window", &Window::NAMES);
+        let format = choices.one_of("format", &FORMATS);
+        if stage.is_some() && (route.is_some() || outcomes.is_some()) {
+            choices.wrong("stage", "cannot be combined with route or outcome");
+        }
+        choices.check()?;
+        let (outcome, class) = match outcomes {
+            None => (None, None),
+            Some(Outcomes::One(outcome)) => (Some(outcome), None),
+            Some(Outcomes::All(class)) => (None, Some(class)),
+        };
+        let format = format.unwrap_or_default();
+        // One curve over everything would be that of the refusals, which are many and fast.
+        let is_one_curve = format == Format::Hgrm && stage.is_none() && outcomes.is_none();
+        let is_of_selling = route.is_none_or(|route| Class::of(route, Outcome::Ok) != Class::Shown);
+        Ok(Self {
+            route,
+            outcome,
+            class: class.or((is_one_curve && is_of_selling).then_some(Class::Confirmed)),
+            stage,
+            window: window.unwrap_or_default(),
+            format,
+        })
+    }
+
+    fn takes(&self, series: Series) -> bool {
+        match series {
+            Series::Stage(stage) => self.stage == Some(stage),
+            Series::Request(route, outcome) => {
+                self.stage.is_none()
+                    && self.route.is_none_or(|wanted| wanted == route)
+                    && self.outcome.is_none_or(|wanted| wanted == outcome)
+                    && self
+                        .class
+                        .is_none_or(|wanted| series.class() == Some(wanted))
+            }
+        }
+    }
+
+    /// The body.
+    fn tell(&self, view: &View) -> Option<Vec<u8>> {
+        let windowed = view.window(self.window);
+        let length = Duration::from_micros(view.now_us().saturating_sub(windowed.since_us));
+        let filled = windowed.counts.filled();
+        let series = filled.filter(|(series, _)| self.takes(*series));
+        match self.format {
+            Format::Json => serde_json::to_vec(&Distributions::of(series, self, length)).ok(),
+            Format::Hgrm => {
+                let mut sum = Counts::default();
+                series.for_each(|(_, counts)| sum.add(counts));
+                let mut out = Vec::new();
+                hgrm::write(&sum.to_histogram(), &mut out).ok()?;
+                Some(out)
+            }
+            Format::Hlog => {
+                let since = Timestamp(view.now().0 - i64::try_from(length.as_micros()).ok()?);
+                let tagged = series.map(|(series, counts)| (tag(series), counts));
+                Some(hlog::log(tagged, since, length))
+            }
+        }
+    }
+}
+
+/// How a distribution is called in a log.
+fn tag(series: Series) -> String {
+    match series {
+        Series::Request(route, outcome) => format!("{}.{}", route.as_str(), outcome.as_str()),
+        Series::Stage(stage) => format!("stage.{}", stage.as_str()),
+    }
+}
+
+/// The answer in JSON.
+#[derive(Serialize)]
+struct Distributions {
+    unit: &'static str,
+    window: &'static str,
+    seconds: f64,
+    histograms: Vec<Distribution>,
+}
+
+#[derive(Serialize)]
+struct Distribution {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    route: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stage: Option<&'static str>,
+    #[serde(flatten)]
+    summary: LatencySummary,
+    /// The filled buckets: the longest latency of each, and how many it has.
+    buckets: Vec<(f64, u64)>,
+}
+
+impl Distributions {
+    fn of<'a>(
+        series: impl Iterator<Item = (Series, &'a Counts)>,
+        wanted: &Wanted,
+        length: Duration,
+    ) -> Self {
+        Self {
+            unit: "us",
+            window: wanted.window.name(),
+            seconds: length.as_millis() as f64 / 1e3,
+            histograms: series.map(Distribution::of).collect(),
+        }
+    }
+}
+
+impl Distribution {
+    fn of((series, counts): (Series, &Counts)) -> Self {
+        let (route, outcome, stage) = match series {
+            Series::Request(route, outcome) => (Some(route), Some(outcome), None),
+            Series::Stage(stage) => (None, None, Some(stage)),
+        };
+        Self {
+            route: route.map(Route::as_str),
+            outcome: outcome.map(Outcome::as_str),
+            stage: stage.map(Stage::as_str),
+            summary: counts.into(),
+            // With all their digits: no two buckets may have the same bound.
+            buckets: counts
+                .filled()
+                .map(|(ns, n)| (ns as f64 / 1e3, n))
+                .collect(),
+        }
+    }
+}
+
+/// The names and values of an enum.
+fn named<T: Copy>(all: &[T], name: fn(T) -> &'static str) -> Vec<(&'static str, T)> {
+    all.iter().map(|&value| (name(value), value)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::Recorder;
+
+    fn takes(query: &str, route: Route, outcome: Outcome) -> bool {
+        let wanted = Wanted::parse(Some(query)).expect("a query");
+        wanted.takes(Series::Request(route, outcome))
+    }
+
+    #[test]
+    fn no_two_buckets_have_the_same_bound() {
+        let recorder = Recorder::default();
+        (0..2_000).for_each(|step| recorder.record(1_000 * step));
+        let counts = recorder.read();
+        let told = Distribution::of((Series::Stage(Stage::Parse), &counts));
+        assert!(told.buckets.is_sorted_by(|(a, _), (b, _)| a < b));
+        let last = told.buckets.last().expect("a bucket");
+        assert!(last.0 >= 1_999.0 && told.summary.max >= last.0);
+    }
+
+    #[test]
+    fn everything_is_wanted_unless_the_query_says_so() {
+        assert!(takes("", Route::Checkout, Outcome::ItemSoldOut));
+        assert!(takes("route=&outcome=", Route::Checkout, Outcome::Accepted));
+        assert!(takes("route=checkout", Route::Checkout, Outcome::Accepted));
+        assert!(!takes("route=checkout", Route::Purchase, Outcome::Sold));
+        assert!(takes("outcome=confirmed", Route::Purchase, Outcome::Sold));
+        assert!(!takes("outcome=refused", Route::Purchase, Outcome::Sold));
+        assert!(!takes("stage=fsync", Route::Purchase, Outcome::Sold));
+        let wanted = Wanted::parse(Some("stage=fsync&window=10s&format=hlog")).expect("a query");
+        assert!(wanted.takes(Series::Stage(Stage::Fsync)));
+        assert_eq!(
+            (wanted.window, wanted.format),
+            (Window::TenSeconds, Format::Hlog)
+        );
+    }
+
+    #[test]
+    fn one_curve_is_not_flattered_by_refusals() {
+        let refused = (Route::Checkout, Outcome::ItemSoldOut);
+        for query in ["format=hgrm", "format=hgrm&route=checkout"] {
+            assert!(!takes(query, refused.0, refused.1), "{query}");
+            assert!(takes(query, Route::Checkout, Outcome::Accepted), "{query}");
+        }
+        assert!(takes("format=hgrm&outcome=refused", refused.0, refused.1));
+        assert!(takes(
+            "format=hgrm&route=sales_active",
+            Route::SalesActive,
+            Outcome::Ok
+        ));
+    }
+
+    #[test]
+    fn what_is_not_known_is_named() {
+        for query in [
+            "window=2m",
+            "format=xml",
+            "route=/checkout",
+            "stage=wait",
+            "window=10s&window=10s",
+            "stage=fsync&route=checkout",
+            "format=%zz",
+        ] {
+            assert!(Wanted::parse(Some(query)).is_err(), "{query}");
+        }
+        assert!(window_of(Some("window=1h")).is_err());
+        assert_eq!(window_of(None).expect("no query"), Window::Sale);
+        assert_eq!(
+            window_of(Some("x=1&window=1m")).expect("a window"),
+            Window::Minute
+        );
+    }
+}

@@ -1,0 +1,49 @@
+//! `GET /metrics`: what Prometheus is told, in the format that it asks for.
+//!
+//! One file for each group of families. Every family is always there, also while it has no samples,
+//! except for those of a sink that is not configured.
+
+mod connections;
+mod exposition;
+mod journal;
+mod latency;
+mod process;
+mod requests;
+mod sales;
+mod sinks;
+mod stages;
+mod workers;
+
+use hyper::header::{HeaderMap, HeaderValue};
+
+use self::exposition::{Exposition, Format};
+use super::Api;
+use super::answer::Answer;
+use super::health::fresh;
+use super::problem::Problem;
+use crate::operations::{Question, View};
+
+/// The figures of the whole process, in the format that `headers` ask for.
+pub(super) async fn metrics(api: &Api, headers: &HeaderMap) -> Result<Answer, Problem> {
+    let format = Format::asked_by(headers);
+    let question = Question::Usual("metrics", format.media_type());
+    let text = api.ask_whole(question, move |view| Some(expose(view, format)));
+    let text = text.await?;
+    let content_type = HeaderValue::from_static(format.media_type());
+    Ok(fresh(Answer::shown(content_type, text)))
+}
+
+fn expose(view: &View, format: Format) -> String {
+    let mut out = Exposition::new(format);
+    // Read once, so that no family contradicts another.
+    let merged = view.merged();
+    requests::write(&merged, &mut out);
+    stages::write(&merged, &mut out);
+    connections::write(view, &mut out);
+    sales::write(view, &mut out);
+    journal::write(view, &mut out);
+    sinks::write(view, &mut out);
+    workers::write(view, &mut out);
+    process::write(view, &mut out);
+    out.finish()
+}

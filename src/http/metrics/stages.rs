@@ -1,0 +1,18 @@
+//! How long the stages on the way to an answer, and to the sinks, take.
+
+use super::exposition::{Exposition, Kind};
+use super::latency::{self, STAGE_BOUNDS_NS};
+use crate::telemetry::{Merged, Series, Stage};
+
+pub(super) fn write(merged: &Merged, out: &mut Exposition) {
+    let mut stages = out.family(
+        "stage_duration_seconds",
+        Kind::Histogram,
+        "What each stage on the way to an answer, and to the sinks, takes.",
+    );
+    for &stage in Stage::ALL {
+        let counts = merged.of(Series::Stage(stage));
+        let labels = [("stage", stage.as_str())];
+        latency::write(&mut stages, &labels, counts, &STAGE_BOUNDS_NS);
+    }
+}

@@ -1,0 +1,190 @@
+//! What pages consist of besides their HTML: styles, scripts and the icon, embedded into the binary.
+//!
+//! A page names an asset by `"/assets/NAME"`; where it is served, the address also has the version of
+//! the content, `"/assets/NAME?v=VERSION"`. A browser may keep what such an address leads to for ever,
+//! and still sees every change at once.
+
+use std::sync::LazyLock;
+
+use hyper::Uri;
+use hyper::body::Bytes;
+use hyper::header::{HeaderMap, HeaderValue};
+
+use super::document::{CHECKED_EACH_TIME, Document, version};
+use crate::http::answer::Answer;
+use crate::http::images::FOR_EVER;
+use crate::http::problem::Problem;
+
+const SVG: &str = "image/svg+xml";
+const CSS: &str = "text/css; charset=utf-8";
+const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
+
+/// The files: name, content type and text. Each may name those before it.
+const FILES: &[(&str, &str, &str)] = &[
+    ("icon.svg", SVG, include_str!("icon.svg")),
+    ("base.css", CSS, include_str!("base.css")),
+    ("page.css", CSS, include_str!("page.css")),
+    ("items.css", CSS, include_str!("items.css")),
+    ("checkout.css", CSS, include_str!("checkout.css")),
+    ("words.js", JAVASCRIPT, include_str!("words.js")),
+    ("kept.js", JAVASCRIPT, include_str!("kept.js")),
+    ("server.js", JAVASCRIPT, include_str!("server.js")),
+    ("checkouts.js", JAVASCRIPT, include_str!("checkouts.js")),
+    ("basket.js", JAVASCRIPT, include_str!("basket.js")),
+    ("items.js", JAVASCRIPT, include_str!("items.js")),
+    ("page.js", JAVASCRIPT, include_str!("page.js")),
+    ("ops.css", CSS, include_str!("ops.css")),
+    ("ops-panels.css", CSS, include_str!("ops-panels.css")),
+    ("ops-format.js", JAVASCRIPT, include_str!("ops-format.js")),
+    ("ops-history.js", JAVASCRIPT, include_str!("ops-history.js")),
+    ("ops-class.js", JAVASCRIPT, include_str!("ops-class.js")),
+    ("ops-scale.js", JAVASCRIPT, include_str!("ops-scale.js")),
+    ("ops-theme.js", JAVASCRIPT, include_str!("ops-theme.js")),
+    ("ops-canvas.js", JAVASCRIPT, include_str!("ops-canvas.js")),
+    ("ops-pointer.js", JAVASCRIPT, include_str!("ops-pointer.js")),
+    ("ops-plot.js", JAVASCRIPT, include_str!("ops-plot.js")),
+    ("ops-time.js", JAVASCRIPT, include_str!("ops-time.js")),
+    (
+        "ops-forecast.js",
+        JAVASCRIPT,
+        include_str!("ops-forecast.js"),
+    ),
+    (
+        "ops-burndown.js",
+        JAVASCRIPT,
+        include_str!("ops-burndown.js"),
+    ),
+    ("ops-heatmap.js", JAVASCRIPT, include_str!("ops-heatmap.js")),
+    (
+        "ops-spectrum.js",
+        JAVASCRIPT,
+        include_str!("ops-spectrum.js"),
+    ),
+    ("ops-lanes.js", JAVASCRIPT, include_str!("ops-lanes.js")),
+    ("ops-commit.js", JAVASCRIPT, include_str!("ops-commit.js")),
+    ("ops-sinks.js", JAVASCRIPT, include_str!("ops-sinks.js")),
+    ("ops-table.js", JAVASCRIPT, include_str!("ops-table.js")),
+    ("ops-cores.js", JAVASCRIPT, include_str!("ops-cores.js")),
+    (
+        "ops-refusals.js",
+        JAVASCRIPT,
+        include_str!("ops-refusals.js"),
+    ),
+    ("ops-stages.js", JAVASCRIPT, include_str!("ops-stages.js")),
+    ("ops-figures.js", JAVASCRIPT, include_str!("ops-figures.js")),
+    ("ops-verdict.js", JAVASCRIPT, include_str!("ops-verdict.js")),
+    ("ops-header.js", JAVASCRIPT, include_str!("ops-header.js")),
+    ("ops-feed.js", JAVASCRIPT, include_str!("ops-feed.js")),
+    ("ops.js", JAVASCRIPT, include_str!("ops.js")),
+];
+
+/// A file as it is served.
+struct Asset {
+    name: &'static str,
+    content_type: HeaderValue,
+    version: String,
+    body: Bytes,
+}
+
+static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
+    let mut assets = Vec::with_capacity(FILES.len());
+    for &(name, content_type, text) in FILES {
+        let text = with_versions(text, &assets);
+        assets.push(Asset {
+            name,
+            content_type: HeaderValue::from_static(content_type),
+            version: version(text.as_bytes()),
+            body: text.into(),
+        });
+    }
+    assets
+});
+
+/// The asset called `name`.
+pub(in crate::http) fn asset(
+    name: &str,
+    uri: &Uri,
+    headers: &HeaderMap,
+) -> Result<Answer, Problem> {
+    let asset = ASSETS.iter().find(|asset| asset.name == name);
+    let asset = asset.ok_or_else(Problem::not_found)?;
+    let wanted = uri.query().and_then(|query| query.strip_prefix("v="));
+    let document = Document {
+        content_type: asset.content_type.clone(),
+        version: &asset.version,
+        body: asset.body.clone(),
+        cache_control: match wanted == Some(&asset.version) {
+            true => FOR_EVER,
+            false => CHECKED_EACH_TIME,
+        },
+    };
+    document.into_answer(headers)
+}
+
+/// `text`, in which every asset is named with its version.
+pub(super) fn linked(text: &str) -> String {
+    with_versions(text, &ASSETS)
+}
+
+fn with_versions(text: &str, assets: &[Asset]) -> String {
+    let mut text = text.to_owned();
+    for Asset { name, version, .. } in assets {
+        let (plain, versioned) = (
+            format!("\"/assets/{name}\""),
+            format!("\"/assets/{name}?v={version}\""),
+        );
+        text = text.replace(&plain, &versioned);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// The assets that a text names, with their versions.
+    fn named(text: &str) -> impl Iterator<Item = &str> {
+        let rests = text.split("\"/assets/").skip(1);
+        rests.map(|rest| rest.split('"').next().expect("a first part"))
+    }
+
+    #[test]
+    fn every_asset_is_named_with_its_version() {
+        let known: BTreeSet<_> = ASSETS
+            .iter()
+            .map(|asset| format!("{}?v={}", asset.name, asset.version))
+            .collect();
+        let pages = [include_str!("page.html"), include_str!("ops.html")].map(linked);
+        let scripts = ASSETS
+            .iter()
+            .map(|asset| String::from_utf8(asset.body.to_vec()).expect("UTF-8"));
+        let mut used = BTreeSet::new();
+        for text in pages.into_iter().chain(scripts) {
+            used.extend(named(&text).map(str::to_owned));
+        }
+        assert_eq!(used, known);
+    }
+
+    #[test]
+    fn only_the_right_version_is_kept_for_ever() {
+        let cache_control = |query: &str| {
+            let uri = format!("/assets/base.css{query}").parse().expect("a URI");
+            let answer = asset("base.css", &uri, &HeaderMap::new()).expect("an asset");
+            answer.response.headers()["cache-control"].clone()
+        };
+        let version = &ASSETS.iter().find(|asset| asset.name == "base.css");
+        let version = &version.expect("an asset").version;
+        assert_eq!(cache_control(&format!("?v={version}")), FOR_EVER);
+        for other in ["", "?v=", "?v=0123456789abcdef", "?w=1"] {
+            assert_eq!(cache_control(other), CHECKED_EACH_TIME, "{other}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_asset_is_not_found() {
+        let uri = Uri::from_static("/assets/page.html");
+        assert!(asset("page.html", &uri, &HeaderMap::new()).is_err());
+    }
+}

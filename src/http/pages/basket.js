@@ -1,0 +1,299 @@
+// The visitor's checkout: what is in it, buying it, and what came of that.
+
+import { bought, checkouts, purchases } from "/assets/checkouts.js";
+import { insist, isLost, now, random, scattered } from "/assets/server.js";
+import { clock, items, number, wordsFor } from "/assets/words.js";
+
+const BUY_ATTEMPTS = 6;
+const CHOOSE_ATTEMPTS = 3;
+// After so many attempts without an answer a purchase rests for a while.
+const REST_MS = 20_000;
+// It grows up to this: what has no answer for long will not have one soon.
+const REST_MS_MAX = 600_000;
+// Answers after which a checkout is no more, or never was one.
+const ENDINGS = [
+  "all_items_sold",
+  "checkout_expired",
+  "checkout_not_found",
+  "already_processed",
+  "sale_not_active",
+  "sale_not_found",
+  "validation_failed",
+];
+
+const NO_SALE = { id: null, ends_ms: null };
+
+const $ = (id) => document.getElementById(id);
+
+export class Basket {
+  // `notify` is called whenever items have changed for this visitor; with `true`, when some were bought.
+  constructor(user, notify) {
+    this.notify = notify;
+    [this.sale, this.user] = [null, user];
+    this.state = checkouts.of(NO_SALE, user);
+    // Purchases that are being asked for, by code.
+    this.running = new Map();
+    this.again_ms = 0;
+    this.rest_ms = REST_MS;
+    // Items whose choice had no answer: nobody knows whether they are in the checkout.
+    this.doubts = new Set();
+    $("buy").addEventListener("click", () => this.buy(this.state));
+    $("message-close").addEventListener("click", () => this.say(null));
+    // Another tab of the same visitor.
+    addEventListener("storage", () => this.sale && this.load());
+  }
+
+  // Turns to a sale, or to none, and a visitor.
+  open(sale, user) {
+    [this.sale, this.user] = [sale, user];
+    this.doubts.clear();
+    // The page may have been left before an answer came.
+    this.again_ms = 0;
+    this.load();
+  }
+
+  load() {
+    this.state = checkouts.of(this.sale ?? NO_SALE, this.user);
+    this.show();
+    this.notify();
+  }
+
+  save() {
+    checkouts.keep(this.state);
+    this.show();
+    this.notify();
+  }
+
+  has = (id) => this.state.lines.some((line) => line.id === id);
+  bought = (id) => bought.of(this.state, id);
+
+  // Units of the checkout that are not among the lines: they were chosen elsewhere, or unheard.
+  besides() {
+    const own = this.state.lines.reduce((sum, line) => sum + line.quantity, 0);
+    return Math.max(0, this.state.count - own);
+  }
+
+  // Puts an item into the checkout; the problem, when it was refused.
+  async choose(item, quantity) {
+    const [sale, user] = [this.sale, this.user];
+    const hasTurned = () => sale !== this.sale || user !== this.user;
+    // A purchase without an answer comes first: the item could become a part of it, unasked.
+    for (const purchase of purchases.of(user).filter((each) => each.sale === sale.id)) {
+      const answer = await this.settle(purchase);
+      if (hasTurned()) return null;
+      if (purchases.find(purchase.code)) return answer;
+    }
+    const wanted = { user_id: user, id: item.id, sale_id: sale.id };
+    if (quantity > 1) wanted.quantity = quantity;
+    const answer = await insist(
+      `/checkout?${new URLSearchParams(wanted)}`,
+      { method: "POST" },
+      // One of many could be put in once more.
+      { attempts: CHOOSE_ATTEMPTS, once: item.stock > 1, onWait: (problem) => this.say(problem) },
+    );
+    if (hasTurned()) return null;
+    const problem = answer.ok ? null : this.judge(answer, item, quantity);
+    this.say(problem);
+    if (problem) return problem;
+    if (answer.ok) this.begin(answer, quantity);
+    this.doubts.delete(item.id);
+    this.state.lines.push({ id: item.id, name: item.name, quantity });
+    // Who sees the page sees it in the checkout.
+    $("spoken").textContent = `${item.name} is in your checkout: ${items(this.state.count)}.`;
+    this.save();
+    return null;
+  }
+
+  // The checkout that an answer is about.
+  begin({ body, lost }, quantity) {
+    const { state } = this;
+    const { code, items_count } = body;
+    if (state.code !== code) {
+      checkouts.clear(state);
+      // What was in it before has been held for longer than this page knows.
+      const atMost = lost || items_count > quantity;
+      Object.assign(state, { code, held_from_ms: now(), atMost });
+    }
+    state.count = items_count;
+  }
+
+  // The problem behind a refusal; none, where a request that had no answer has put the item in already.
+  judge(answer, item, quantity) {
+    const { state, sale } = this;
+    if (answer.lost) this.doubts.add(item.id);
+    if (isLost(answer) && item.stock > 1) return { code: "choice_lost" };
+    const isDoubtful = this.doubts.has(item.id);
+    const isThere = answer.code === "item_already_in_checkout" && !this.bought(item.id);
+    const room = sale.limit - bought.sum(state) - state.count + this.besides();
+    const isFull = answer.code === "user_limit_exceeded" && isDoubtful && quantity <= room;
+    if (isThere && !state.code) return { code: "checkout_lost" };
+    if (isFull && !state.code) return { code: "code_lost", hold_seconds: sale.hold };
+    if (!isFull && !(isThere && isDoubtful)) return answer;
+    state.count += Math.max(0, quantity - this.besides());
+    return null;
+  }
+
+  // Buys what is in a checkout.
+  buy({ code, sale, user }) {
+    if (!code) return;
+    // With the key an answer that was lost can be asked for again: nothing is bought twice.
+    const purchase = purchases.find(code) ?? { code, key: random(), sale, user };
+    purchases.add(purchase);
+    this.settle(purchase);
+  }
+
+  // Asks for what becomes of a purchase until it is known. Whoever comes meanwhile waits for the same answer.
+  settle(purchase) {
+    const { code } = purchase;
+    if (!this.running.has(code)) this.running.set(code, this.insist(purchase));
+    this.show();
+    return this.running.get(code);
+  }
+
+  async insist(purchase) {
+    const { code, key } = purchase;
+    const answer = await insist(
+      `/purchase?code=${encodeURIComponent(code)}`,
+      { method: "POST", headers: { "Idempotency-Key": key } },
+      { attempts: BUY_ATTEMPTS, onWait: (problem) => this.say(problem) },
+    );
+    this.running.delete(code);
+    const result = answer.code === "already_processed" ? answer.body.result : answer.body;
+    const outcomes = result?.purchased_items ?? [];
+    if (outcomes.length > 0) this.showResult(result, code);
+    this.say(answer.ok ? null : answer);
+    if (answer.ok || ENDINGS.includes(answer.code)) this.conclude(purchase, outcomes);
+    else this.again_ms = performance.now() + this.rest() + scattered(REST_MS);
+    this.show();
+    this.notify(answer.ok);
+    return answer;
+  }
+
+  // How long is waited before purchases without an answer are asked for again.
+  rest() {
+    const rest_ms = this.rest_ms;
+    this.rest_ms = Math.min(2 * rest_ms, REST_MS_MAX);
+    return rest_ms;
+  }
+
+  // The answer to a purchase is there. By now this page may be about something else than what was bought.
+  conclude({ code, sale, user }, outcomes) {
+    this.rest_ms = REST_MS;
+    const isFirst = purchases.remove(code);
+    // Another tab has written it down.
+    if (!isFirst) return this.load();
+    const isShown = this.state.sale === sale && this.state.user === user;
+    const checkout = isShown ? this.state : checkouts.find(sale, user);
+    if (!checkout) return;
+    bought.add(checkout, outcomes);
+    if (checkout.code === code) checkouts.clear(checkout);
+    checkouts.keep(checkout);
+  }
+
+  show() {
+    const { code, count, lines } = this.state;
+    const had = bought.sum(this.state);
+    const empty = !code;
+    $("checkout").dataset.empty = empty;
+    $("basket").replaceChildren(
+      ...lines.map((line) => row(line.name, line.quantity > 1 ? `× ${line.quantity}` : "")),
+    );
+    const besides = this.besides();
+    if (besides > 0) $("basket").append(row(`and ${items(besides)} besides`, ""));
+    $("basket-count").textContent = empty ? "" : items(count);
+    $("basket-code").textContent = code ?? "";
+    $("basket-full").hidden = empty;
+    $("basket-empty").hidden = !empty;
+    $("basket-panel").hidden = !this.sale;
+    const limit = `At most ${items(this.sale?.limit)} for each person in this sale`;
+    $("basket-limit").textContent =
+      had > 0 ? `${limit}; you have bought ${number(had)}.` : `${limit}.`;
+    this.label($("buy"), this.state);
+    const others = checkouts.besides(this.sale, this.user);
+    $("others").hidden = others.length === 0;
+    $("others-lines").replaceChildren(...others.map((each) => this.other(each)));
+    this.tick();
+  }
+
+  // What a button that buys a checkout says.
+  label(button, { code, count }) {
+    const isRunning = this.running.has(code);
+    button.disabled = isRunning || !code;
+    if (isRunning) button.textContent = "Buying…";
+    else button.textContent = purchases.find(code) ? "Ask again" : `Buy ${items(count)}`;
+  }
+
+  // A checkout in another sale, which goes on while this one is shown.
+  other(checkout) {
+    const line = row(`Sale ${checkout.sale}`, "");
+    const button = document.createElement("button");
+    button.className = "button";
+    button.addEventListener("click", () => this.buy(checkout));
+    this.label(button, checkout);
+    line.lastChild.append(button);
+    return line;
+  }
+
+  // Once a second: how long things are held, and what still has no answer.
+  tick() {
+    if (performance.now() >= this.again_ms) {
+      this.again_ms = Infinity;
+      purchases.of(this.user).forEach((purchase) => this.settle(purchase));
+    }
+    const { code, held_from_ms, atMost } = this.state;
+    if (!this.sale || !code) return;
+    const held_until_ms = Math.min(held_from_ms + this.sale.hold * 1000, this.sale.ends_ms);
+    const left_ms = held_until_ms - now();
+    let words = "What was held for you may be gone by now.";
+    if (!this.sale.hold) words = "Nothing is reserved: an item belongs to whoever buys it first.";
+    // The time is not known at first.
+    else if (Number.isNaN(left_ms)) words = "";
+    else if (left_ms > 0)
+      words = `Held for you for ${atMost ? "at most " : ""}${clock(left_ms / 1000)}.`;
+    $("basket-hold").textContent = words;
+  }
+
+  // The sale is over. A purchase without an answer still gets it.
+  close() {
+    const { code, sale } = this.state;
+    if (code && !purchases.find(code)) this.say({ code: "ended_before_purchase" });
+    checkouts.forget(sale);
+    this.open(null, this.user);
+  }
+
+  showResult(result, code) {
+    const outcome = (item) => {
+      const yours = item.quantity > 1 ? `${item.quantity} are yours` : "yours";
+      const line = row(item.name, item.sold ? yours : "somebody else was faster");
+      line.dataset.sold = item.sold;
+      return line;
+    };
+    const { total_purchased: sold, failed_count: failed } = result;
+    let title = `${sold} of ${sold + failed} are yours.`;
+    if (failed === 0) title = sold === 1 ? "It is yours." : "All of it is yours.";
+    if (sold === 0) title = "Nothing was left.";
+    $("result-title").textContent = title;
+    $("result-lines").replaceChildren(...result.purchased_items.map(outcome));
+    $("result-code").textContent = code;
+    $("result").hidden = $("checkout").hidden = false;
+    // The button that was pressed is gone.
+    if ([$("buy"), document.body].includes(document.activeElement)) $("result-title").focus();
+  }
+
+  // What is wrong, or nothing any more.
+  say(problem) {
+    $("message").hidden = !problem;
+    if (problem) $("checkout").hidden = false;
+    const { title, advice } = problem ? wordsFor(problem) : {};
+    $("message-title").textContent = title ?? "";
+    $("message-advice").textContent = advice ?? "";
+  }
+}
+
+function row(name, note) {
+  const line = document.createElement("li");
+  const [what, how] = [document.createElement("span"), document.createElement("span")];
+  [what.textContent, how.textContent] = [name, note];
+  line.append(what, how);
+  return line;
+}

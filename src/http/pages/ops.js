@@ -1,0 +1,102 @@
+// The operations page: one connection, one history, and what is drawn from it.
+
+import { Burndown } from "/assets/ops-burndown.js";
+import { Commit } from "/assets/ops-commit.js";
+import { Cores } from "/assets/ops-cores.js";
+import { Feed } from "/assets/ops-feed.js";
+import { Figures } from "/assets/ops-figures.js";
+import { Header } from "/assets/ops-header.js";
+import { Heatmap } from "/assets/ops-heatmap.js";
+import { History } from "/assets/ops-history.js";
+import { Refusals } from "/assets/ops-refusals.js";
+import { SINKS, SinkLag } from "/assets/ops-sinks.js";
+import { Spectrum } from "/assets/ops-spectrum.js";
+import { Stages } from "/assets/ops-stages.js";
+import { Theme } from "/assets/ops-theme.js";
+
+const KEEP_MS = 300_000;
+const RECENT_MS = 10_000;
+/** What is read aloud must not change faster than it can be listened to. */
+const SPEAK_MS = 5_000;
+
+/** The page: draws at most once a frame, and nothing while nobody can see it. */
+class Page {
+  #history = new History(KEEP_MS);
+  #isDue = false;
+  #focusMs = null;
+  #window = document.querySelector("#window input:checked");
+  #spokeMs = -Infinity;
+
+  constructor() {
+    this.redraw = this.redraw.bind(this);
+    this.theme = new Theme(this.redraw);
+    this.feed = new Feed(this.#history, this.redraw);
+    this.header = new Header();
+    this.plots = [
+      new Burndown("burndown", this),
+      new Heatmap("heatmap", this),
+      new Spectrum("spectrum", this),
+      new Commit("commit", this),
+      new Cores("cores", this),
+      ...Object.keys(SINKS).map((sink) => new SinkLag(sink, this)),
+    ];
+    this.panels = [new Figures(this), ...this.plots, new Refusals(), new Stages()];
+    document.addEventListener("visibilitychange", this.redraw);
+    document.getElementById("window").addEventListener("change", (event) => {
+      this.#window = event.target;
+      this.redraw();
+    });
+  }
+
+  run() {
+    this.redraw();
+    this.feed.run();
+  }
+
+  /** Draws with the next frame. */
+  redraw() {
+    if (this.#isDue || document.hidden) return;
+    this.#isDue = true;
+    requestAnimationFrame(() => {
+      this.#isDue = false;
+      this.#draw();
+    });
+  }
+
+  /** Marks a time in all plots, or none. */
+  focus(atMs) {
+    if (atMs === this.#focusMs) return;
+    this.#focusMs = atMs;
+    this.redraw();
+  }
+
+  #draw() {
+    const view = this.#view();
+    this.header.draw(view, this.feed);
+    this.panels.forEach((panel) => panel.draw(view));
+    document.body.dataset.seconds = String(view.seconds.length);
+    const nowMs = performance.now();
+    if (nowMs - this.#spokeMs < SPEAK_MS) return;
+    this.#spokeMs = nowMs;
+    this.plots.forEach((plot) => plot.speak(view));
+  }
+
+  /** What is drawn now. */
+  #view() {
+    const windowMs = Number(this.#window.value) * 1000;
+    const { last } = this.#history;
+    return {
+      theme: this.theme,
+      known: this.#history.within(KEEP_MS),
+      seconds: this.#history.within(windowMs),
+      recent: this.#history.within(RECENT_MS),
+      last,
+      endMs: last?.at_ms ?? Date.now(),
+      windowMs,
+      windowName: this.#window.dataset.name,
+      focusMs: this.#focusMs,
+    };
+  }
+}
+
+new Page().run();

@@ -1,0 +1,96 @@
+//! What the sale page says before its script runs, and where there is none.
+//!
+//! Attributes of `main` say the same to the script, which asks for the page again when a sale is over.
+
+use std::fmt::Write;
+
+use hyper::header::{HOST, HeaderMap};
+
+use crate::http::Api;
+use crate::sale::Sale;
+use crate::types::Timestamp;
+
+/// The page `frame` with the sale that is on.
+pub(super) fn fill(frame: &str, api: &Api, headers: &HeaderMap) -> String {
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    let host = escape(host.unwrap_or("localhost:8080"));
+    let (attributes, status) = match api.engine.active_sale() {
+        Some(sale) => (attributes_of(&sale), open(&sale)),
+        None => closed(next_start(api)),
+    };
+    frame
+        .replace("{{attributes}}", &attributes)
+        .replace("{{status}}", &status)
+        .replace("{{host}}", &host)
+}
+
+fn attributes_of(sale: &Sale) -> String {
+    let terms = sale.terms();
+    let (id, ends) = (sale.id(), sale.ended_at());
+    let (limit, hold) = (terms.max_items_per_user, terms.hold_seconds);
+    let figures = sale.figures();
+    let (total, sold, free) = (figures.total, figures.sold, figures.free());
+    format!(
+        "data-sale=\"{id}\" data-ends=\"{ends}\" data-limit=\"{limit}\" \
+         data-hold=\"{hold}\" data-total=\"{total}\" data-sold=\"{sold}\" data-remaining=\"{free}\""
+    )
+}
+
+fn open(sale: &Sale) -> String {
+    let (id, ends, figures) = (sale.id(), sale.ended_at(), sale.figures());
+    let left = figures.total.saturating_sub(figures.sold);
+    let total = figures.total;
+    format!(
+        "Sale {id} is open until {ends}: {left} of {total} units are unsold. \
+         <a href=\"/sales/{id}/items?available=true\">See them</a>"
+    )
+}
+
+/// When the next sale begins that is known already.
+fn next_start(api: &Api) -> Option<Timestamp> {
+    let now = api.engine.clock().now();
+    let sales = api.engine.open_sales();
+    let starts = sales.iter().map(|sale| sale.started_at());
+    starts.filter(|&start| start > now).min()
+}
+
+/// Attributes and status while nothing is on sale.
+fn closed(next: Option<Timestamp>) -> (String, String) {
+    let mut attributes = String::new();
+    let mut status = "No sale is open at the moment.".to_owned();
+    if let Some(next) = next {
+        // Writing into memory cannot fail.
+        let _ = write!(attributes, "data-next=\"{next}\"");
+        let _ = write!(status, " The next one begins at {next}.");
+    }
+    status.push_str(" <a href=\"/sales\">All sales</a>");
+    (attributes, status)
+}
+
+/// `text` without what means something in HTML.
+fn escape(text: &str) -> String {
+    text.chars()
+        .filter(|c| !matches!(c, '<' | '>' | '&' | '"' | '\''))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_cannot_become_markup() {
+        assert_eq!(escape("a<script>'\"&:80"), "ascript:80");
+    }
+
+    #[test]
+    fn the_next_sale_is_announced() {
+        let (attributes, status) = closed(Some(Timestamp::from_seconds(3600)));
+        assert_eq!(attributes, "data-next=\"1970-01-01T01:00:00Z\"");
+        assert!(
+            status.contains("begins at 1970-01-01T01:00:00Z"),
+            "{status}"
+        );
+        assert_eq!(closed(None).0, "");
+    }
+}

@@ -1,0 +1,152 @@
+//! Answers to what is not a request, or comes at the wrong time: nothing of ours has seen it.
+
+use bytes::Bytes;
+
+use super::framing::Refusal;
+use crate::limits::RETRY_AFTER_SECONDS;
+
+/// Longer than an answer that hyper gives by itself.
+const BARE_ERROR_BYTES_MAX: usize = 256;
+
+/// Whether these bytes are an error of hyper's own. Those have no body, and ours always have one.
+#[must_use]
+pub fn is_bare_error(bytes: &[u8]) -> bool {
+    bytes.get(9) == Some(&b'4')
+        && bytes.starts_with(b"HTTP/1.")
+        && bytes.len() < BARE_ERROR_BYTES_MAX
+        && memchr::memmem::find(bytes, b"\r\ncontent-length: 0\r\n").is_some()
+}
+
+/// The same error as `bare`, or the one that belongs to `refusal`, with a body.
+#[must_use]
+pub fn refused(bare: &[u8], refusal: Option<Refusal>) -> Bytes {
+    match refusal {
+        Some(Refusal::TargetTooLong) => uri_too_long(),
+        Some(Refusal::HeadTooLong) => head_too_large(),
+        Some(Refusal::Framing) => answer(
+            "400 Bad Request",
+            "It is ambiguous where this request ends or whom it is for",
+            "malformed_request",
+        ),
+        None if bare[9..].starts_with(b"414") => uri_too_long(),
+        None if bare[9..].starts_with(b"431") => head_too_large(),
+        None => answer(
+            "400 Bad Request",
+            "This is not an HTTP/1.1 request",
+            "malformed_request",
+        ),
+    }
+}
+
+fn uri_too_long() -> Bytes {
+    answer("414 URI Too Long", "The target is too long", "uri_too_long")
+}
+
+fn head_too_large() -> Bytes {
+    answer(
+        "431 Request Header Fields Too Large",
+        "The headers are too many or too long",
+        "headers_too_large",
+    )
+}
+
+/// For whoever does not speak TLS where it is spoken.
+#[must_use]
+pub fn not_encrypted() -> Bytes {
+    answer(
+        "400 Bad Request",
+        "This port speaks HTTPS",
+        "https_required",
+    )
+}
+
+/// For a connection that is one too many.
+#[must_use]
+pub fn too_many_connections() -> Bytes {
+    unavailable("Too many connections are open")
+}
+
+/// For a connection of a peer that has too many.
+#[must_use]
+pub fn too_many_of_one_peer() -> Bytes {
+    unavailable("Too many connections from this address are open")
+}
+
+fn unavailable(message: &str) -> Bytes {
+    let status = format!("503 Service Unavailable\r\nretry-after: {RETRY_AFTER_SECONDS}");
+    answer(&status, message, "overloaded")
+}
+
+/// An answer with `status`, which may have more headers behind it.
+fn answer(status: &str, message: &str, code: &str) -> Bytes {
+    let body = format!("{{\"message\":\"{message}\",\"code\":\"{code}\"}}");
+    let length = body.len();
+    format!(
+        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\
+         connection: close\r\n\r\n{body}"
+    )
+    .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BARE: &[u8] = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\
+                          date: Tue, 24 Nov 2026 04:00:00 GMT\r\n\r\n";
+
+    #[test]
+    fn only_errors_without_a_body_are_bare() {
+        assert!(is_bare_error(BARE));
+        assert!(!is_bare_error(
+            b"HTTP/1.1 304 Not Modified\r\ncontent-length: 0\r\n\r\n"
+        ));
+        assert!(!is_bare_error(
+            b"HTTP/1.1 404 Not Found\r\ncontent-length: 9\r\n\r\n{\"a\":\"b\"}"
+        ));
+        assert!(!is_bare_error(b"HTTP/1.1 4"));
+        assert!(!is_bare_error(b""));
+    }
+
+    #[test]
+    fn each_says_what_is_wrong_in_the_usual_form() {
+        let framing = Some(Refusal::Framing);
+        for (bytes, status, code) in [
+            (refused(BARE, None), "400 Bad Request", "malformed_request"),
+            (
+                refused(BARE, framing),
+                "400 Bad Request",
+                "malformed_request",
+            ),
+            (
+                refused(b"HTTP/1.1 414 ", None),
+                "414 URI Too Long",
+                "uri_too_long",
+            ),
+            (
+                refused(b"HTTP/1.1 431 ", None),
+                "431 Request",
+                "headers_too_large",
+            ),
+            (not_encrypted(), "400 Bad Request", "https_required"),
+            (
+                too_many_connections(),
+                "503 Service Unavailable",
+                "overloaded",
+            ),
+            (
+                too_many_of_one_peer(),
+                "503 Service Unavailable",
+                "overloaded",
+            ),
+        ] {
+            let text = std::str::from_utf8(&bytes).expect("ASCII");
+            let (head, body) = text.split_once("\r\n\r\n").expect("a head and a body");
+            assert!(head.starts_with(&format!("HTTP/1.1 {status}")), "{head}");
+            assert!(head.contains(&format!("content-length: {}\r\n", body.len())));
+            assert_eq!(head.contains("retry-after: "), status.starts_with("503"));
+            let body: serde_json::Value = serde_json::from_str(body).expect("JSON");
+            assert_eq!(body["code"], code);
+        }
+    }
+}

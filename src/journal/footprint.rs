@@ -1,0 +1,66 @@
+//! What a journal takes on the disk, kept up to date by those who change it, so that nobody has to read
+//! the directory for it.
+
+use std::path::Path;
+
+use super::error::JournalError;
+use super::segment;
+use super::snapshot;
+use crate::env::Disk;
+use crate::sync::{AtomicU64, Ordering};
+use crate::types::Lsn;
+
+/// Segments and the newest snapshot of one journal.
+#[derive(Default)]
+pub(super) struct Footprint {
+    segments: AtomicU64,
+    segment_bytes: AtomicU64,
+    snapshot_lsn: AtomicU64,
+}
+
+impl Footprint {
+    /// Counts the files that are in `dir`, once, before anybody changes them.
+    pub(super) fn measure(&self, disk: &dyn Disk, dir: &Path) -> Result<(), JournalError> {
+        for number in segment::list_segments(disk, dir)? {
+            self.segment_added(segment::length_bytes(disk, dir, number)?);
+        }
+        if let Some(lsn) = snapshot::newest(disk, dir)? {
+            self.snapshot_written(lsn);
+        }
+        Ok(())
+    }
+
+    /// A segment of `bytes` was made.
+    pub(super) fn segment_added(&self, bytes: u64) {
+        self.segments.fetch_add(1, Ordering::Relaxed);
+        self.segment_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// A segment of `bytes` was removed.
+    pub(super) fn segment_removed(&self, bytes: u64) {
+        self.segments.fetch_sub(1, Ordering::Relaxed);
+        self.segment_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// A snapshot of the state at `lsn` was written.
+    pub(super) fn snapshot_written(&self, lsn: Lsn) {
+        self.snapshot_lsn.store(lsn.0, Ordering::Relaxed);
+    }
+
+    /// Segments that are there: the sealed ones, the one that is written to, and the one that is kept
+    /// ready behind it.
+    pub(super) fn segments(&self) -> u64 {
+        self.segments.load(Ordering::Relaxed)
+    }
+
+    /// Their bytes. A segment has its full length from the beginning.
+    pub(super) fn segment_bytes(&self) -> u64 {
+        self.segment_bytes.load(Ordering::Relaxed)
+    }
+
+    /// The record that the newest snapshot stands for.
+    pub(super) fn snapshot_lsn(&self) -> Option<Lsn> {
+        let lsn = self.snapshot_lsn.load(Ordering::Relaxed);
+        (lsn > 0).then_some(Lsn(lsn))
+    }
+}

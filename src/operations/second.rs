@@ -1,0 +1,306 @@
+//! What happened within one second, as those who watch the server are told.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::load::WorkerLoad;
+use super::view::View;
+use crate::env::ProcessFigures;
+use crate::sale::{JournalStatus, Sale};
+use crate::telemetry::{
+    Class, Counts, Merged, SinkStatus, Window, micros, micros_at_most, seconds,
+};
+use crate::types::Timestamp;
+
+/// A distribution as `[bucket, count]`: bucket `b` has the latencies from `2^(b/4)` microseconds up to
+/// those of the next bucket.
+type Heat = Vec<(u32, u64)>;
+
+/// Quantiles of a spectrum, with how many values must be there for each to say something.
+const SPECTRUM: [(f64, u64); 12] = [
+    (0.0, 1),
+    (0.5, 2),
+    (0.75, 4),
+    (0.9, 10),
+    (0.95, 20),
+    (0.99, 100),
+    (0.995, 200),
+    (0.999, 1_000),
+    (0.9995, 2_000),
+    (0.9999, 10_000),
+    (0.999_99, 100_000),
+    (1.0, 1),
+];
+
+/// One event. Latencies in microseconds.
+#[derive(Serialize)]
+pub(super) struct Second {
+    at: String,
+    at_ms: i64,
+    uptime_seconds: u64,
+    /// How long this second really was.
+    seconds: f64,
+    sale: Option<Selling>,
+    conserved: bool,
+    counts: BTreeMap<&'static str, BTreeMap<&'static str, u64>>,
+    heat: BTreeMap<&'static str, Heat>,
+    percentiles: BTreeMap<&'static str, Percentiles>,
+    spectrum: BTreeMap<&'static str, Vec<(f64, f64)>>,
+    stages: BTreeMap<&'static str, Percentiles>,
+    journal: Journal,
+    sinks: BTreeMap<&'static str, Sink>,
+    workers: Vec<WorkerLoad>,
+    connections: u64,
+    viewers: u64,
+    resident_bytes: u64,
+    open_files: u64,
+}
+
+/// The active sale that began last.
+#[derive(Serialize)]
+struct Selling {
+    id: String,
+    total: u64,
+    sold: u64,
+    held: u64,
+    free: u64,
+    rate: f64,
+    started_at: String,
+    ended_at: String,
+    active: bool,
+}
+
+#[derive(Serialize)]
+struct Percentiles {
+    count: u64,
+    p50: f64,
+    p90: f64,
+    p99: f64,
+    p999: f64,
+    max: f64,
+}
+
+#[derive(Serialize)]
+struct Journal {
+    writable: bool,
+    disk_full: bool,
+    durable_lsn: u64,
+    appended_lsn: u64,
+    #[serde(flatten)]
+    written: Written,
+}
+
+#[derive(Serialize)]
+struct Sink {
+    status: SinkStatus,
+    lag_records: Option<u64>,
+    lag_seconds: Option<u64>,
+    reason: String,
+}
+
+/// What the journal has written.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(super) struct Written {
+    batches: u64,
+    records: u64,
+    bytes: u64,
+}
+
+/// What the journal had written at the last look.
+#[derive(Debug, Default)]
+pub(super) struct Since(Written);
+
+impl Since {
+    /// What it has written since then.
+    pub(super) fn step(&mut self, status: &JournalStatus) -> Written {
+        let now = Written {
+            batches: status.batches,
+            records: status.records,
+            bytes: status.written_bytes,
+        };
+        let then = std::mem::replace(&mut self.0, now);
+        Written {
+            batches: now.batches.saturating_sub(then.batches),
+            records: now.records.saturating_sub(then.records),
+            bytes: now.bytes.saturating_sub(then.bytes),
+        }
+    }
+}
+
+/// What was looked at once, for everything that is told of it.
+pub(super) struct Look<'a> {
+    /// Everything that was counted since the start.
+    pub(super) now: &'a Merged,
+    /// What was counted since the look before.
+    pub(super) between: Merged,
+    /// How long ago that was, in microseconds.
+    pub(super) passed_us: u64,
+    /// The active sale that began last.
+    pub(super) sale: Option<Arc<Sale>>,
+    /// How fast it sells, in units per second.
+    pub(super) rate: f64,
+    /// The journal.
+    pub(super) journal: JournalStatus,
+    /// What it has written since the look before.
+    pub(super) written: Written,
+}
+
+impl Second {
+    pub(super) fn new(view: &View, look: Look<'_>) -> Self {
+        let (at, process) = (view.now(), ProcessFigures::read());
+        let recent = view.window_of(Window::TenSeconds, look.now).counts;
+        let whole = view.window_of(Window::Sale, look.now).counts;
+        let [database, redis] = view.sinks().map(|sink| Sink {
+            status: sink.status,
+            lag_records: sink.lag_records,
+            lag_seconds: sink.lag_seconds,
+            reason: sink.reason,
+        });
+        Self {
+            at: Timestamp::from_seconds(at.seconds()).to_string(),
+            at_ms: at.0.div_euclid(1000),
+            uptime_seconds: view.uptime_seconds(),
+            seconds: seconds(look.passed_us),
+            sale: look.sale.map(|sale| Selling::of(&sale, look.rate)),
+            conserved: view.are_all_conserved(),
+            counts: counts(&look.between),
+            heat: by_class(&look.between, heat),
+            percentiles: by_class(&recent, Percentiles::of),
+            spectrum: by_class(&whole, spectrum),
+            stages: recent
+                .stages()
+                .map(|(stage, counts)| (stage.as_str(), Percentiles::of(counts)))
+                .collect(),
+            journal: Journal {
+                writable: look.journal.writable,
+                disk_full: look.journal.disk_full,
+                durable_lsn: look.journal.durable_lsn,
+                appended_lsn: look.journal.appended_lsn,
+                written: look.written,
+            },
+            sinks: BTreeMap::from([("database", database), ("redis", redis)]),
+            workers: view.load_lately(),
+            connections: view.connections().open,
+            viewers: view.viewers(),
+            resident_bytes: process.resident_bytes,
+            open_files: process.open_fds,
+        }
+    }
+}
+
+impl Selling {
+    fn of(sale: &Sale, rate: f64) -> Self {
+        let figures = sale.figures();
+        Self {
+            id: sale.id().to_string(),
+            total: figures.total,
+            sold: figures.sold,
+            held: figures.held,
+            free: figures.free(),
+            rate,
+            started_at: sale.terms().started_at.to_string(),
+            ended_at: sale.ended_at().to_string(),
+            active: true,
+        }
+    }
+}
+
+impl Percentiles {
+    fn of(counts: &Counts) -> Self {
+        let quantiles = counts.at_quantiles([0.5, 0.9, 0.99, 0.999]);
+        let [p50, p90, p99, p999] = quantiles.map(micros);
+        Self {
+            count: counts.count(),
+            p50,
+            p90,
+            p99,
+            p999,
+            max: micros_at_most(counts.max()),
+        }
+    }
+}
+
+fn counts(between: &Merged) -> BTreeMap<&'static str, BTreeMap<&'static str, u64>> {
+    let mut routes: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
+    for (route, outcome, counts) in between.requests() {
+        let outcomes = routes.entry(route.as_str()).or_default();
+        outcomes.insert(outcome.as_str(), counts.count());
+    }
+    routes
+}
+
+/// What `tell` makes of each class that was counted at all.
+fn by_class<T>(merged: &Merged, tell: impl Fn(&Counts) -> T) -> BTreeMap<&'static str, T> {
+    let classes = Class::ALL
+        .iter()
+        .map(|&class| (class.as_str(), merged.class(class)));
+    let counted = classes.filter(|(_, counts)| !counts.is_empty());
+    counted
+        .map(|(name, counts)| (name, tell(&counts)))
+        .collect()
+}
+
+fn heat(counts: &Counts) -> Heat {
+    let mut heat: Heat = Vec::new();
+    for (ns, count) in counts.filled() {
+        let us = (ns as f64 / 1e3).max(1.0);
+        let bucket = (4.0 * us.log2()) as u32;
+        match heat.last_mut() {
+            Some((last, sum)) if *last == bucket => *sum += count,
+            _ => heat.push((bucket, count)),
+        }
+    }
+    heat
+}
+
+fn spectrum(counts: &Counts) -> Vec<(f64, f64)> {
+    let count = counts.count();
+    let values = counts.at_quantiles(SPECTRUM.map(|(quantile, _)| quantile));
+    let points = SPECTRUM.into_iter().zip(values);
+    let told = points.filter(|((_, needed), _)| count >= *needed);
+    told.map(|((quantile, _), ns)| {
+        let is_longest = quantile >= 1.0;
+        let us = if is_longest {
+            micros_at_most(ns)
+        } else {
+            micros(ns)
+        };
+        (quantile, us)
+    })
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::Recorder;
+
+    fn recorded(values_ns: impl IntoIterator<Item = u64>) -> Counts {
+        let recorder = Recorder::default();
+        values_ns.into_iter().for_each(|ns| recorder.record(ns));
+        recorder.read()
+    }
+
+    #[test]
+    fn heat_is_in_quarters_of_doublings() {
+        let counts = recorded([5, 900, 1_000, 2_100, 2_100, 1_048_576_000]);
+        assert_eq!(heat(&counts), [(0, 3), (4, 2), (80, 1)]);
+    }
+
+    #[test]
+    fn a_spectrum_ends_where_the_values_do() {
+        let few = spectrum(&recorded([1_000; 10]));
+        let quantiles: Vec<_> = few.iter().map(|(quantile, _)| *quantile).collect();
+        assert_eq!(quantiles, [0.0, 0.5, 0.75, 0.9, 1.0]);
+        let many = spectrum(&recorded((0..100_000).map(|value| value * 1_000)));
+        assert_eq!(many.len(), SPECTRUM.len());
+        assert!(many.is_sorted_by(|a, b| a.1 <= b.1), "{many:?}");
+    }
+
+    #[test]
+    fn only_classes_that_occurred_are_told() {
+        assert!(by_class(&Merged::default(), Counts::count).is_empty());
+    }
+}

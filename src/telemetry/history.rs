@@ -1,0 +1,326 @@
+//! Windows of time over counts that only grow: each is the difference of two looks.
+//!
+//! Whoever counts knows nothing of windows. Once a second somebody looks, and what has come since the
+//! look before is kept for a minute, as the few buckets that it filled.
+
+use std::collections::VecDeque;
+
+use super::bucket;
+use super::{Counts, Merged, Series};
+use crate::types::{SaleId, Timestamp};
+
+/// Looks that are kept: those of a minute.
+const LOOKS_KEPT: usize = 60;
+
+/// A span of time that ends now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Window {
+    /// The last ten seconds.
+    TenSeconds,
+    /// The last minute.
+    Minute,
+    /// Since the sale began that began last; at most a second more, and never less. Until a sale has
+    /// begun, and where the server started during it: since the start.
+    #[default]
+    Sale,
+    /// Since the start.
+    Start,
+}
+
+impl Window {
+    /// Every window, as it is asked for.
+    pub const NAMES: [(&'static str, Self); 4] = [
+        ("10s", Self::TenSeconds),
+        ("1m", Self::Minute),
+        ("sale", Self::Sale),
+        ("start", Self::Start),
+    ];
+
+    /// The window of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        let found = Self::NAMES.iter().find(|(known, _)| *known == name);
+        found.map(|&(_, window)| window)
+    }
+
+    /// How it is asked for.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        let found = Self::NAMES.iter().find(|(_, known)| *known == self);
+        found.map_or("", |&(name, _)| name)
+    }
+}
+
+/// What was counted within a window.
+#[derive(Clone, Debug)]
+pub struct Windowed {
+    /// The counts.
+    pub counts: Merged,
+    /// When the window begins, by the monotonic clock, in microseconds.
+    pub since_us: u64,
+}
+
+/// Looks at the counts, and what lies between them.
+#[derive(Debug)]
+pub struct History {
+    last: Merged,
+    last_us: u64,
+    started_us: u64,
+    looks: VecDeque<Look>,
+    /// The sale that began last, by when it began, and its number.
+    sale: Option<(Timestamp, SaleId)>,
+    before_sale: Merged,
+    before_sale_us: u64,
+}
+
+/// What came between one look and the next.
+#[derive(Debug)]
+struct Look {
+    since_us: u64,
+    parts: Vec<Part>,
+}
+
+/// The filled buckets of one series.
+#[derive(Debug)]
+struct Part {
+    series: Series,
+    buckets: Vec<(u16, u64)>,
+    sum: u64,
+}
+
+impl History {
+    /// Begins at `now_us`, when nothing is counted yet.
+    #[must_use]
+    pub fn new(now_us: u64) -> Self {
+        Self {
+            last: Merged::default(),
+            last_us: now_us,
+            started_us: now_us,
+            looks: VecDeque::with_capacity(LOOKS_KEPT + 1),
+            sale: None,
+            before_sale: Merged::default(),
+            before_sale_us: now_us,
+        }
+    }
+
+    /// Notes that the counts are `now`, and which active sale began last, and when. What was counted since
+    /// the look before, and for how long, in microseconds.
+    pub fn look(
+        &mut self,
+        now_us: u64,
+        now: Merged,
+        sale: Option<(Timestamp, SaleId)>,
+    ) -> (Merged, u64) {
+        // When the one that began last ends before another does, that is no new beginning.
+        if sale > self.sale {
+            // It began between the two looks, and its first second must not be missing; or before the
+            // server started, where the first look finds it.
+            if !self.looks.is_empty() {
+                (self.before_sale, self.before_sale_us) = (self.last.clone(), self.last_us);
+            }
+            self.sale = sale;
+        }
+        let between = now.since(&self.last);
+        let passed_us = now_us.saturating_sub(self.last_us);
+        self.looks.push_back(Look {
+            since_us: self.last_us,
+            parts: between.filled().map(Part::of).collect(),
+        });
+        if self.looks.len() > LOOKS_KEPT {
+            self.looks.pop_front();
+        }
+        (self.last, self.last_us) = (now, now_us);
+        (between, passed_us)
+    }
+
+    /// What was counted within `window`, now that the counts are `now`.
+    #[must_use]
+    pub fn window(&self, window: Window, now: &Merged) -> Windowed {
+        let looks = match window {
+            Window::TenSeconds => 10,
+            Window::Minute => LOOKS_KEPT,
+            Window::Sale => {
+                return Windowed {
+                    counts: now.since(&self.before_sale),
+                    since_us: self.before_sale_us,
+                };
+            }
+            Window::Start => {
+                return Windowed {
+                    counts: now.clone(),
+                    since_us: self.started_us,
+                };
+            }
+        };
+        let mut counts = now.since(&self.last);
+        let kept = self.looks.iter().rev().take(looks);
+        let mut since_us = self.last_us;
+        for look in kept {
+            since_us = look.since_us;
+            for part in &look.parts {
+                part.add_to(counts.of_mut(part.series));
+            }
+        }
+        Windowed { counts, since_us }
+    }
+}
+
+impl Part {
+    fn of((series, counts): (Series, &Counts)) -> Self {
+        let numbered = counts.filled().map(|(highest, count)| {
+            let index = u16::try_from(bucket::index_of(highest));
+            (index.expect("there are fewer buckets"), count)
+        });
+        Self {
+            series,
+            buckets: numbered.collect(),
+            sum: counts.sum(),
+        }
+    }
+
+    fn add_to(&self, counts: &mut Counts) {
+        let mut filled = self.buckets.iter().copied().peekable();
+        let all = (0..bucket::BUCKETS).map(|index| {
+            let here = filled.next_if(|&(at, _)| usize::from(at) == index);
+            here.map_or(0, |(_, count)| count)
+        });
+        counts.add_buckets(all, self.sum);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::telemetry::{Outcome, Registry, Route, WorkerTelemetry};
+
+    const SECOND_US: u64 = 1_000_000;
+    const SERIES: Series = Series::Request(Route::Checkout, Outcome::Accepted);
+
+    struct Scene {
+        registry: Registry,
+        worker: Arc<WorkerTelemetry>,
+        history: History,
+        seconds: u64,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let registry = Registry::new();
+            Self {
+                worker: registry.add_worker(),
+                registry,
+                history: History::new(0),
+                seconds: 0,
+            }
+        }
+
+        fn request(&self, latency_ns: u64) {
+            self.worker
+                .record(Route::Checkout, Outcome::Accepted, latency_ns);
+        }
+
+        fn second(&mut self, sale: u32) {
+            self.seconds += 1;
+            let now = self.registry.merged();
+            let now_us = self.seconds * SECOND_US;
+            let began = Timestamp::from_seconds(i64::from(sale));
+            self.history.look(now_us, now, Some((began, SaleId(sale))));
+        }
+
+        /// The count, the longest latency, and the length in seconds.
+        fn window(&self, window: Window) -> (u64, u64, u64) {
+            let windowed = self.history.window(window, &self.registry.merged());
+            let counts = windowed.counts.of(SERIES);
+            let seconds = self.seconds - windowed.since_us / SECOND_US;
+            (counts.count(), counts.max(), seconds)
+        }
+    }
+
+    #[test]
+    fn a_window_forgets_what_lies_before_it() {
+        let mut scene = Scene::new();
+        scene.request(200);
+        for _ in 0..100 {
+            scene.request(100);
+            scene.second(1);
+        }
+        // Not looked at yet, and in every window nevertheless.
+        scene.request(150);
+        assert_eq!(scene.window(Window::TenSeconds), (11, 150, 10));
+        assert_eq!(scene.window(Window::Minute), (61, 150, 60));
+        assert_eq!(scene.window(Window::Sale), (102, 200, 100));
+        assert_eq!(scene.window(Window::Start), (102, 200, 100));
+    }
+
+    #[test]
+    fn a_new_sale_begins_a_new_window_without_losing_its_first_second() {
+        let mut scene = Scene::new();
+        scene.request(1);
+        scene.second(1);
+        scene.request(2);
+        scene.second(1);
+        scene.request(3);
+        scene.second(2);
+        assert_eq!(scene.window(Window::Sale), (1, 3, 1));
+        scene.request(4);
+        assert_eq!(scene.window(Window::Sale), (2, 4, 1));
+        assert_eq!(scene.window(Window::Start).0, 4);
+    }
+
+    #[test]
+    fn the_end_of_a_sale_is_no_beginning_of_another() {
+        let mut scene = Scene::new();
+        scene.second(1);
+        scene.request(1);
+        scene.second(2);
+        scene.request(2);
+        scene.second(1);
+        scene.request(3);
+        assert_eq!(scene.window(Window::Sale).0, 3);
+    }
+
+    #[test]
+    fn the_first_sale_of_a_server_that_waited_begins_a_window() {
+        let mut scene = Scene::new();
+        scene.request(1);
+        scene.history.look(SECOND_US, scene.registry.merged(), None);
+        scene.request(2);
+        scene.seconds = 1;
+        scene.second(7);
+        assert_eq!(scene.window(Window::Sale), (1, 2, 1));
+    }
+
+    #[test]
+    fn the_window_of_a_sale_stays_when_it_is_over() {
+        let mut scene = Scene::new();
+        scene.second(1);
+        scene.request(1);
+        scene
+            .history
+            .look(2 * SECOND_US, scene.registry.merged(), None);
+        assert_eq!(scene.window(Window::Sale).0, 1);
+    }
+
+    #[test]
+    fn a_look_says_what_came_since_the_one_before() {
+        let scene = Scene::new();
+        let mut history = History::new(0);
+        scene.request(5);
+        let (between, passed_us) = history.look(SECOND_US, scene.registry.merged(), None);
+        assert_eq!((between.of(SERIES).count(), passed_us), (1, SECOND_US));
+        scene.request(5);
+        scene.request(5);
+        let (between, passed_us) = history.look(4 * SECOND_US, scene.registry.merged(), None);
+        assert_eq!((between.of(SERIES).count(), passed_us), (2, 3 * SECOND_US));
+    }
+
+    #[test]
+    fn every_window_has_its_name() {
+        for (name, window) in Window::NAMES {
+            assert_eq!((Window::named(name), window.name()), (Some(window), name));
+        }
+        assert_eq!(Window::named("2m"), None);
+    }
+}

@@ -1,0 +1,147 @@
+//! What a start says, in which order, and what one that fails leaves behind.
+
+use std::fs;
+use std::net::TcpListener;
+
+use rustix::process::Signal;
+use serde_json::{Map, Value};
+
+use crate::admin::{JSON, household};
+use crate::server::{Place, Server, wait_for};
+
+/// The lines of a log, as their members.
+pub fn lines(log: &str) -> Vec<Map<String, Value>> {
+    let parse = |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    log.lines().map(parse).collect()
+}
+
+/// Checks that lines which begin so follow each other in `log`, and that those of the second kind say how
+/// long they took.
+pub fn follow_each_other(log: &str, expected: &[(&str, bool)]) {
+    let mut lines = lines(log).into_iter();
+    for (beginning, has_time) in expected {
+        let found = lines.find(|line| {
+            let message = line["message"].as_str().expect("text");
+            message.starts_with(beginning)
+        });
+        let found = found.unwrap_or_else(|| panic!("{beginning:?} in its turn: {log}"));
+        let took_ms = found.get("took_ms").and_then(Value::as_u64);
+        assert_eq!(took_ms.is_some(), *has_time, "{found:?}");
+    }
+}
+
+fn opened(log: &str) -> Vec<String> {
+    let mut lines = lines(log);
+    lines.retain(|line| line["message"] == "sale is open");
+    let sales = lines.iter().map(|line| line["sale"].as_str());
+    let mut sales: Vec<_> = sales.map(|sale| sale.expect("text").to_owned()).collect();
+    sales.sort();
+    sales
+}
+
+#[test]
+fn a_start_says_each_step_in_its_order() {
+    let server = Server::start(&[]);
+    server.wait_for_log("\"started\"");
+    follow_each_other(
+        &server.log(),
+        &[
+            ("flashsale: server.host=", false),
+            ("address bound", true),
+            ("journal recovered", true),
+            ("Postgres is off", false),
+            ("Redis is off", false),
+            ("sale created", false),
+            ("scheduler ready", true),
+            ("listening on http://", true),
+            ("sale is open", false),
+            ("started", true),
+        ],
+    );
+}
+
+#[test]
+fn every_open_sale_is_announced_once() {
+    let mut server = Server::start(&[]);
+    let mut client = server.client();
+    for sale in ["2", "3"] {
+        let body = household().to_string();
+        let created = client.send("POST", "/admin/sales", &[JSON], body.as_bytes());
+        assert_eq!(created.status, 201, "{}", created.text());
+        assert_eq!(created.json()["data"]["id"], sale);
+    }
+    drop(client);
+    wait_for("the announcements", || {
+        (opened(&server.log()) == ["1", "2", "3"]).then_some(())
+    });
+    server.kill_9();
+    server.restart();
+    server.wait_for_log("\"started\"");
+    assert_eq!(opened(&server.log()), ["1", "2", "3"]);
+}
+
+#[test]
+fn a_start_on_a_taken_port_writes_nothing() {
+    let taken = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    let port = taken.local_addr().expect("bound").port().to_string();
+    let place = Place::new(&[("SERVER_PORT", &port)]);
+    let (code, said) = place.failure(&["serve"]);
+    assert_eq!(code, Some(1), "{said}");
+    let last = lines(&said).pop().expect("a line");
+    assert_eq!(last["step"], "address", "{said}");
+    assert!(said.contains("cannot listen on 127.0.0.1"), "{said}");
+    let files = fs::read_dir(place.path()).expect("a directory").count();
+    assert_eq!(files, 0, "nothing was written");
+}
+
+#[test]
+fn a_start_that_fails_says_in_which_step() {
+    let server = Server::start(&[]);
+    let (code, said) = server.place().failure(&["serve"]);
+    assert_eq!(code, Some(1), "{said}");
+    let last = lines(&said).pop().expect("a line");
+    assert_eq!(last["step"], "journal", "{said}");
+}
+
+#[test]
+fn a_signal_ends_a_start_at_once() {
+    // It answers nobody, and so the start waits for a while.
+    let silent = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    let port = silent.local_addr().expect("bound").port().to_string();
+    let place = Place::new(&[("DB_HOST", "127.0.0.1"), ("DB_PORT", &port)]);
+    let mut server = Server::begin_in(place);
+    server.wait_for_log("journal recovered");
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait().code(), Some(0));
+    let log = server.log();
+    assert!(log.contains("SIGTERM during the start"), "{log}");
+    assert!(!log.contains("listening on"), "{log}");
+}
+
+#[test]
+fn without_its_sinks_a_server_starts_and_says_so() {
+    // Nobody listens at that port.
+    let sinks = [
+        ("DB_HOST", "127.0.0.1"),
+        ("DB_PORT", "1"),
+        ("REDIS_HOST", "127.0.0.1"),
+        ("REDIS_PORT", "1"),
+    ];
+    let mut server = Server::start(&sinks);
+    server.wait_for_log("\"started\"");
+    assert_eq!(server.terminate().code(), Some(0));
+    follow_each_other(
+        &server.log(),
+        &[
+            ("journal recovered", true),
+            ("Postgres cannot be followed yet", false),
+            ("Postgres is not connected yet", true),
+            ("Redis is not connected yet", true),
+            ("scheduler ready", true),
+            ("journal closed", true),
+            ("Postgres follower stopped", true),
+            ("Redis follower stopped", true),
+            ("stopped", true),
+        ],
+    );
+}
