@@ -1,0 +1,129 @@
+//! Answers get lost on their way: what was chosen and bought is shown all the same, and nothing twice.
+
+use crate::admin::{create, household};
+use crate::browser::Browser;
+use crate::buying::{button, choose, outcomes, truth};
+use crate::page::{Look, Page};
+use crate::server::Server;
+
+const PURCHASE: &str = "*/purchase?*";
+const CHECKOUT: &str = "*/checkout?*";
+/// What the page waits for comes sooner.
+const HURRY: &str = "const wait = setTimeout; window.setTimeout = (run, ms) => wait(run, ms / 20)";
+
+/// A page whose purchase of the first item is done, but its answer lost, and no other one comes through.
+fn page_without_an_answer(browser: &Browser, server: &Server) -> Page {
+    let mut page = browser.open(Look::DESKTOP, server.addr(), "/");
+    page.before_each_load(HURRY);
+    page.go_to("/");
+    page.may_fail("/purchase?");
+    choose(&page, 1);
+    page.lose_answers(PURCHASE, || page.click("#buy"));
+    page
+}
+
+#[test]
+fn a_choice_waits_for_the_purchase_before_it() {
+    let server = Server::start(&[]);
+    let browser = Browser::start();
+    let page = page_without_an_answer(&browser, &server);
+    let first = page.text("#basket-code");
+    page.click(&button(2));
+    page.wait_for_text(&button(2), "Choosing…");
+    page.hold_back(&[]);
+    page.wait_for_text(&button(2), "Chosen");
+    page.wait_for_text(&button(1), "Yours");
+    assert_eq!(page.text("#result-title"), "It is yours.");
+    assert_eq!(page.text("#result-code"), first);
+    assert_eq!(truth(&server, &page), outcomes(&[("ITM-1-0", true)]));
+    assert_ne!(page.text("#basket-code"), first);
+    page.wait_for_text("#buy", "Buy 1 item");
+    page.click("#buy");
+    page.wait_for_text(&button(2), "Yours");
+    assert_eq!(truth(&server, &page), outcomes(&[("ITM-1-1", true)]));
+}
+
+#[test]
+fn a_purchase_is_asked_for_until_there_is_an_answer() {
+    let server = Server::start(&[]);
+    let browser = Browser::start();
+    let page = page_without_an_answer(&browser, &server);
+    let first = page.text("#basket-code");
+    page.wait_for_text("#buy", "Ask again");
+    page.click(&button(2));
+    // It fails as the purchase does, and the page still knows what it asked for.
+    page.wait_for_text(&button(2), "Choosing…");
+    page.wait_for_text(&button(2), "Choose");
+    page.go_to("/");
+    page.wait_for_text("#buy", "Buying…");
+    page.hold_back(&[]);
+    page.wait_for_text("#result-title", "It is yours.");
+    assert_eq!(page.text("#result-code"), first);
+    assert_eq!(truth(&server, &page), outcomes(&[("ITM-1-0", true)]));
+}
+
+#[test]
+fn a_choice_whose_answer_is_lost_is_in_the_checkout() {
+    let server = Server::start(&[]);
+    let browser = Browser::start();
+    let mut page = browser.open(Look::DESKTOP, server.addr(), "/");
+    page.may_fail("/checkout?");
+    choose(&page, 1);
+    page.lose_answer(CHECKOUT, || page.click(&button(2)));
+    page.wait_for_text(&button(2), "Chosen");
+    page.wait_for_text("#buy", "Buy 2 items");
+    page.wait_for("document.getElementById('message').hidden");
+    page.click("#buy");
+    page.wait_for_text("#result-title", "All of it is yours.");
+    let expected = [("ITM-1-0", true), ("ITM-1-1", true)];
+    assert_eq!(truth(&server, &page), outcomes(&expected));
+}
+
+#[test]
+fn the_last_choice_whose_answer_is_lost_is_in_the_checkout() {
+    let server = Server::start(&[("SALE_MAX_ITEMS_PER_USER", "2")]);
+    let browser = Browser::start();
+    let mut page = browser.open(Look::PHONE, server.addr(), "/");
+    page.may_fail("/checkout?");
+    choose(&page, 1);
+    page.lose_answer(CHECKOUT, || page.click(&button(2)));
+    page.wait_for_text(&button(2), "Chosen");
+    page.wait_for_text("#buy", "Buy 2 items");
+    // The limit is still told of where it is one.
+    page.click(&button(3));
+    page.wait_for_text("#message", "That would be over your limit.");
+    page.wait_for_text("#buy", "Buy 2 items");
+}
+
+#[test]
+fn a_code_that_cannot_be_asked_for_again_is_said_to_be_lost() {
+    for (hold, until) in [("0", "before the sale ends"), ("3600", "for 60 minutes")] {
+        let settings = [
+            ("SALE_MAX_ITEMS_PER_USER", "1"),
+            ("SALE_HOLD_SECONDS", hold),
+        ];
+        let server = Server::start(&settings);
+        let browser = Browser::start();
+        let mut page = browser.open(Look::PHONE, server.addr(), "/");
+        page.may_fail("/checkout?");
+        page.lose_answer(CHECKOUT, || page.click(&button(1)));
+        page.wait_for_text("#message", "The answer with your checkout's code was lost.");
+        page.wait_for_text("#message", until);
+        assert_eq!(page.overflow(), 0);
+    }
+}
+
+#[test]
+fn one_of_many_is_not_put_in_twice() {
+    let server = Server::start(&[]);
+    let mut client = server.client();
+    create(&mut client, &household());
+    let browser = Browser::start();
+    let mut page = browser.open(Look::DESKTOP, server.addr(), "/");
+    page.may_fail("/checkout?");
+    page.lose_answer(CHECKOUT, || page.click(&button(1)));
+    page.wait_for_text("#message", "The shop's answer was lost.");
+    choose(&page, 2);
+    page.wait_for_text("#buy", "Buy 2 items");
+    page.wait_for_text("#basket", "and 1 item besides");
+}

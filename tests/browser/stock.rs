@@ -1,0 +1,66 @@
+//! What cards say of items that others buy, hold, and give back.
+
+use crate::browser::Browser;
+use crate::buying::{button, choose};
+use crate::page::{Look, Page};
+use crate::server::Server;
+
+/// Items are looked at again sooner.
+const HURRY: &str =
+    "const each = setInterval; window.setInterval = (run, ms) => each(run, ms / 20)";
+
+/// A page that will show what is left.
+fn hurried_page(browser: &Browser, server: &Server) -> Page {
+    let page = browser.open(Look::DESKTOP, server.addr(), "/");
+    page.before_each_load(HURRY);
+    page.go_to("/");
+    page.wait_for_text("#live", "Live");
+    page.wait_for_text(&button(60), "Choose");
+    page
+}
+
+#[test]
+fn what_is_gone_without_holds_is_sold() {
+    let server = Server::start(&[("SALE_TOTAL_ITEMS", "61")]);
+    let browser = Browser::start();
+    let page = hurried_page(&browser, &server);
+    page.evaluate("document.getElementById('more').hidden = true");
+    page.click("#available");
+    page.wait_for("document.getElementById('more').checkVisibility()");
+    let mut rival = server.client();
+    let code = rival.choose("rival", &["ITM-1-1"]);
+    rival.purchase(&code).ok();
+    page.wait_for_text(&button(2), "Sold");
+    assert_eq!(page.text("#list > :nth-child(2) .stock"), "Gone");
+    assert!(page.text(&button(60)).starts_with("Choose"));
+}
+
+#[test]
+fn what_comes_back_does_not_make_others_look_gone() {
+    let server = Server::start(&[("SALE_TOTAL_ITEMS", "61"), ("SALE_HOLD_SECONDS", "10")]);
+    let browser = Browser::start();
+    let page = hurried_page(&browser, &server);
+    server.client().choose("rival", &["ITM-1-0"]);
+    page.click("#available");
+    page.wait_for("document.querySelector('#list .name')?.innerText.endsWith(' 2')");
+    page.wait_for_text(&button(60), "Choose");
+    page.wait_for_text("#remaining", "61");
+    // It is in the list again, and with what is chosen now the list is looked at once more.
+    server.client().choose("another", &["ITM-1-1"]);
+    page.wait_for_text("#list > :nth-child(1) .stock", "Held or sold");
+    server.client().choose("third", &["ITM-1-2"]);
+    page.wait_for_text("#list > :nth-child(2) .stock", "Held or sold");
+    assert_eq!(page.text("#list > :nth-child(60) .stock"), "The only one");
+}
+
+#[test]
+fn how_long_something_is_held_is_not_overstated() {
+    let server = Server::start(&[("SALE_HOLD_SECONDS", "3600")]);
+    let browser = Browser::start();
+    let page = browser.open(Look::PHONE, server.addr(), "/");
+    let user = page.text("#user-shown");
+    server.client().choose(&user, &["ITM-1-5"]);
+    choose(&page, 1);
+    page.wait_for_text("#basket-hold", "Held for you for at most ");
+    page.wait_for_text("#buy", "Buy 2 items");
+}

@@ -1,0 +1,15 @@
+//! The description of the interface (`src/http/openapi.json`), held against the code and, with the fuzzer,
+//! against the server. What the other tests are answered is held against it by their client.
+
+mod codes;
+mod examples;
+mod fuzzing;
+mod limits;
+mod routes;
+
+#[path = "../blackbox/client.rs"]
+mod client;
+#[path = "../blackbox/server.rs"]
+mod server;
+
+use client::document;

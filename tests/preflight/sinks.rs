@@ -1,0 +1,149 @@
+//! Postgres and Redis: there, not there, and not as they should be.
+
+use crate::postgres::{DATABASE, PASSWORD, Postgres, USER};
+use crate::redis::RedisServer;
+use crate::report::preflight;
+use crate::server::{Place, Server};
+
+fn with_postgres(postgres: &Postgres) -> Place {
+    let port = postgres.port().to_string();
+    Place::new(&[
+        ("DB_HOST", postgres.host()),
+        ("DB_PORT", &port),
+        ("DB_USER", USER),
+        ("DB_PASSWORD", PASSWORD),
+        ("DB_NAME", DATABASE),
+        (
+            "DB_MIGRATIONS_PATH",
+            concat!(env!("CARGO_MANIFEST_DIR"), "/migrations"),
+        ),
+    ])
+}
+
+#[test]
+fn postgres_is_described() {
+    let mut postgres = Postgres::start_with(&["fsync=off"]);
+    let mut place = with_postgres(&postgres);
+    let report = preflight(&place, &[]);
+    assert_eq!(report.code, 0, "{}", report.text);
+    report.has("ok", "postgres", "version ");
+    report.has("warn", "postgres", "superuser");
+    report.has("warn", "postgres", "migrations are pending");
+    place.report(&["migrate", "up"]);
+    let report = preflight(&place, &[]);
+    report.has("ok", "postgres", "migrations are applied");
+    report.has("ok", "postgres", "it has record 0, 0 behind");
+    assert!(!report.text.contains(PASSWORD), "{}", report.text);
+
+    postgres.query(
+        DATABASE,
+        "CREATE ROLE reader LOGIN PASSWORD 'reader-and-no-more'",
+    );
+    place.set("DB_USER", "reader");
+    place.set("DB_PASSWORD", "reader-and-no-more");
+    let report = preflight(&place, &[]);
+    report.has("fail", "postgres", "may not add to checkout_items, ");
+    report.has("fail", "postgres", "docker/postgres/roles.sql");
+    assert!(
+        !report.text.contains("reader-and-no-more"),
+        "{}",
+        report.text
+    );
+    place.set("DB_PASSWORD", "not-the-right-one");
+    let report = preflight(&place, &[]);
+    report.fails_only_in("postgres");
+    assert!(
+        !report.text.contains("not-the-right-one"),
+        "{}",
+        report.text
+    );
+    postgres.stop();
+    preflight(&place, &[]).fails_only_in("postgres");
+}
+
+#[test]
+fn a_user_that_may_what_a_server_must_is_fit() {
+    const PASSWORDS: [(&str, &str); 3] = [
+        ("DB_OWNER_PASSWORD", "owner-pa55word"),
+        ("DB_PASSWORD", "server-pa55word"),
+        ("DB_READER_PASSWORD", "reader-pa55word"),
+    ];
+    let postgres = Postgres::start_with(&["fsync=off"]);
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/docker/postgres/roles.sql");
+    let made = postgres.run_file(DATABASE, file.as_ref(), &PASSWORDS);
+    made.expect("a new database");
+    let mut place = with_postgres(&postgres);
+    place.set("DB_USER", "flashsale_owner");
+    place.set("DB_PASSWORD", PASSWORDS[0].1);
+    place.report(&["migrate", "up"]);
+    place.set("DB_USER", "flashsale_server");
+    place.set("DB_PASSWORD", PASSWORDS[1].1);
+    let report = preflight(&place, &[]);
+    assert_eq!(report.code, 0, "{}", report.text);
+    report.has("ok", "postgres", "migrations are applied");
+
+    // One that was given the tables, but is no member of that role, cannot call what does the rest.
+    postgres.query(
+        DATABASE,
+        "CREATE ROLE shop LOGIN PASSWORD 'shop-and-no-more';
+         GRANT CONNECT ON DATABASE flashsale TO shop;
+         GRANT USAGE ON SCHEMA public TO shop;
+         GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO shop",
+    );
+    place.set("DB_USER", "shop");
+    place.set("DB_PASSWORD", "shop-and-no-more");
+    let report = preflight(&place, &[]);
+    let what = "may not call abandon_sale, call ensure_partitions /";
+    report.has("fail", "postgres", what);
+    report.fails_only_in("postgres");
+    postgres.query(DATABASE, "GRANT flashsale_server TO shop");
+    assert_eq!(preflight(&place, &[]).code, 0);
+    Server::start_in(place).stop();
+}
+
+#[test]
+fn redis_is_described() {
+    let mut redis = RedisServer::start_with(&[
+        "requirepass a-long-enough-word",
+        "maxmemory-policy allkeys-lru",
+    ]);
+    let port = redis.port().to_string();
+    let mut place = Place::new(&[
+        ("REDIS_HOST", "127.0.0.1"),
+        ("REDIS_PORT", &port),
+        ("REDIS_PASSWORD", "a-long-enough-word"),
+    ]);
+    let report = preflight(&place, &[]);
+    assert_eq!(report.code, 0, "{}", report.text);
+    report.has("ok", "redis", "version ");
+    report.has("warn", "redis", "allkeys-lru");
+    report.has("warn", "redis", "appendonly");
+    report.has("ok", "redis", "it has record 0");
+    assert!(
+        !report.text.contains("a-long-enough-word"),
+        "{}",
+        report.text
+    );
+    place.set("REDIS_PASSWORD", "another-long-word");
+    let report = preflight(&place, &[]);
+    report.has("fail", "redis", "the password was rejected");
+    report.fails_only_in("redis");
+    redis.kill_9();
+    let report = preflight(&place, &[]);
+    report.has("fail", "redis", "connection refused");
+}
+
+#[test]
+fn a_redis_that_says_nothing_of_itself_is_not_called_fit() {
+    let redis = RedisServer::start_with(&["user shop on >a-long-enough-word ~* &* +@all -info"]);
+    let port = redis.port().to_string();
+    let place = Place::new(&[
+        ("REDIS_HOST", "127.0.0.1"),
+        ("REDIS_PORT", &port),
+        ("REDIS_USER", "shop"),
+        ("REDIS_PASSWORD", "a-long-enough-word"),
+    ]);
+    let report = preflight(&place, &[]);
+    report.has("warn", "redis", "does not say which version it is");
+    assert!(!report.text.contains("version ,"), "{}", report.text);
+}

@@ -1,0 +1,31 @@
+//! The commands that ask a running server: they know it by its certificate, and by nothing else.
+
+use std::fs;
+
+use crate::certificates::Authority;
+use crate::encrypted::{place, server};
+use crate::server::Server;
+
+#[test]
+fn the_server_is_asked_over_tls() {
+    let (server, _) = server();
+    let port = server.addr().port().to_string();
+    server.place().report(&["--port", &port, "healthcheck"]);
+    let report = server.place().report(&["--port", &port, "verify"]);
+    assert!(report.contains("memory: 1 sales"), "{report}");
+}
+
+#[test]
+fn another_certificate_is_not_trusted() {
+    let authority = Authority::new();
+    let server = Server::start_in(place(&authority));
+    let port = server.addr().port().to_string();
+    // Of the same authority, for the same name.
+    let (cert, _) = authority.sign("localhost");
+    fs::write(server.place().path().join("cert.pem"), cert).expect("a file");
+    let (code, said) = server.place().failure(&["--port", &port, "healthcheck"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("another certificate"), "{said}");
+    let (code, _) = server.place().failure(&["--port", &port, "verify"]);
+    assert_eq!(code, Some(2), "memory could not be checked");
+}
