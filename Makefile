@@ -1,5 +1,10 @@
-.PHONY: build run test fmt lint doc bench compare \
-	load-test load-test-light load-test-medium load-test-heavy load-test-stress realistic-test soak
+.PHONY: build run test fmt lint doc bench compare fuzz fuzz-api \
+	load-test load-test-light load-test-medium load-test-heavy load-test-stress realistic-test soak run-monitoring \
+	docker-build docker-run docker-stop docker-logs sbom check-image
+
+# A container's build cannot ask git for the revision.
+revision = $(shell git describe --always --dirty --abbrev=12 --exclude='*' 2>/dev/null)
+compose = FLASHSALE_REVISION=$(revision) docker compose --env-file .env -f docker/compose.yaml
 
 build: ; cargo build --release --locked
 run: ; cargo run --release --locked
@@ -15,7 +20,27 @@ load-test-light load-test-medium load-test-heavy load-test-stress: load-test-%:
 	./scripts/load-testing/run $* $(ARGS)
 realistic-test: ; ./scripts/load-testing/run realistic $(ARGS)
 soak: ; ./scripts/load-testing/soak $(ARGS)
+run-monitoring: .env ; docker compose --env-file .env -f monitoring/compose.yaml up -d
+docker-build: .env ; $(compose) build
+# The server that runs is replaced last: `up` alone would stop it before the schema is looked at.
+docker-run: .env
+	$(compose) build
+	$(compose) up --detach --wait postgres redis
+	$(compose) run --rm --no-deps roles
+	$(compose) run --rm --no-deps migrate
+	$(compose) up --detach --wait
+docker-stop: .env ; $(compose) --profile monitoring down
+docker-logs: .env ; $(compose) logs --follow
+.env: ; ./scripts/make-env
+sbom: ; ./scripts/sbom
+check-image: ; ./scripts/check-image
 bench: ; cargo bench --locked -- $(ARGS)
 compare:
 	cargo build --release --locked --workspace
 	cargo run --release --locked -p flashsale-perf --bin flashsale-perf -- compare $(ARGS)
+
+# SECONDS_EACH=600 goes on for longer; TARGET=http is one target of fuzz/ alone.
+fuzz: ; ./fuzz/run $(or $(SECONDS_EACH),60) $(TARGET)
+fuzz-api:
+	PATH="$$PATH:$${CARGO_TARGET_DIR:-$$PWD/target}/tools/schemathesis/bin" FUZZ_API_SECONDS=$(or $(SECONDS_EACH),60) \
+		cargo test --locked --test contract fuzzer -- --test-threads=1
