@@ -315,7 +315,7 @@ impl Api {
             Path::Image(name) => Ok(images::image(name)),
             Path::Livez => Ok(health::livez()),
             Path::Readyz => health::readyz(self, uri.query()),
-            Path::Page => pages::sale_page(self, request.headers()),
+            Path::Page => pages::sale_page(self, uri, request.headers()),
             Path::Ops => pages::ops_page(request.headers()),
             Path::Asset(name) => pages::asset(name, uri, request.headers()),
             Path::OpenApi => openapi::document(request.headers()),

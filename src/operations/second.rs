@@ -43,6 +43,7 @@ pub(super) struct Second {
     /// How long this second really was.
     seconds: f64,
     sale: Option<Selling>,
+    others: Vec<Selling>,
     conserved: bool,
     counts: BTreeMap<&'static str, BTreeMap<&'static str, u64>>,
     heat: BTreeMap<&'static str, Heat>,
@@ -58,7 +59,7 @@ pub(super) struct Second {
     open_files: u64,
 }
 
-/// The active sale that began last.
+/// An active sale.
 #[derive(Serialize)]
 struct Selling {
     id: String,
@@ -137,10 +138,10 @@ pub(super) struct Look<'a> {
     pub(super) between: Merged,
     /// How long ago that was, in microseconds.
     pub(super) passed_us: u64,
-    /// The active sale that began last.
-    pub(super) sale: Option<Arc<Sale>>,
-    /// How fast it sells, in units per second.
-    pub(super) rate: f64,
+    /// The active sales, the one that began last first.
+    pub(super) sales: Vec<Arc<Sale>>,
+    /// How fast each of them sells, in units per second.
+    pub(super) rates: Vec<f64>,
     /// The journal.
     pub(super) journal: JournalStatus,
     /// What it has written since the look before.
@@ -152,6 +153,8 @@ impl Second {
         let (at, process) = (view.now(), ProcessFigures::read());
         let recent = view.window_of(Window::TenSeconds, look.now).counts;
         let whole = view.window_of(Window::Sale, look.now).counts;
+        let sales = look.sales.iter().zip(look.rates);
+        let mut sales = sales.map(|(sale, rate)| Selling::of(sale, rate));
         let [database, redis] = view.sinks().map(|sink| Sink {
             status: sink.status,
             lag_records: sink.lag_records,
@@ -163,7 +166,8 @@ impl Second {
             at_ms: at.0.div_euclid(1000),
             uptime_seconds: view.uptime_seconds(),
             seconds: seconds(look.passed_us),
-            sale: look.sale.map(|sale| Selling::of(&sale, look.rate)),
+            sale: sales.next(),
+            others: sales.collect(),
             conserved: view.are_all_conserved(),
             counts: counts(&look.between),
             heat: by_class(&look.between, heat),

@@ -1,6 +1,6 @@
 //! The figures of the server, as whoever looks sees them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -45,7 +45,7 @@ pub struct View {
     conservation: Conservation,
     holds: Holds,
     load: Load,
-    rate: (Option<SaleId>, Rate),
+    rates: BTreeMap<SaleId, Rate>,
     seconds: VecDeque<Bytes>,
     progress: Since,
 }
@@ -59,7 +59,7 @@ impl View {
             conservation: Conservation::default(),
             holds: Holds::default(),
             load: Load::default(),
-            rate: Default::default(),
+            rates: BTreeMap::new(),
             seconds: VecDeque::with_capacity(LOOKS_SHOWN + 1),
             progress: Since::default(),
         }
@@ -69,9 +69,9 @@ impl View {
     pub(super) fn look(&mut self) -> Bytes {
         let (now_us, now) = (self.now_us(), self.merged());
         self.sources.registry.errors().write();
-        let active = self.engine().active_sale();
+        let mut active = self.engine().active_sales();
         let begun = active
-            .as_ref()
+            .first()
             .map(|sale| (sale.terms().started_at, sale.id()));
         let (between, passed_us) = self.history.look(now_us, now.clone(), begun);
         let open = self.engine().open_sales();
@@ -79,13 +79,14 @@ impl View {
         self.holds.look(&open, self.now());
         self.load.look(now_us, self.sources.registry.workers());
         let journal = self.engine().journal().status();
+        active.truncate(LISTED_SALES_MAX);
         let look = Look {
-            rate: active.as_deref().map_or(0.0, |sale| self.rate_of(sale)),
+            rates: self.rates_of(&active),
             written: self.progress.step(&journal),
             now: &now,
             between,
             passed_us,
-            sale: active,
+            sales: active,
             journal,
         };
         let second = Second::new(self, look);
@@ -101,13 +102,17 @@ impl View {
         event
     }
 
-    /// Units of `sale` sold per second lately.
-    fn rate_of(&mut self, sale: &Sale) -> f64 {
-        if self.rate.0 != Some(sale.id()) {
-            self.rate = (Some(sale.id()), Rate::default());
-        }
-        let rate = self.rate.1.at(self.now_us(), sale.figures().sold);
-        (rate * 10.0).round() / 10.0
+    /// Units of each sale sold per second lately.
+    fn rates_of(&mut self, sales: &[Arc<Sale>]) -> Vec<f64> {
+        let now_us = self.now_us();
+        self.rates
+            .retain(|id, _| sales.iter().any(|sale| sale.id() == *id));
+        let rates = sales.iter().map(|sale| {
+            let rate = self.rates.entry(sale.id()).or_default();
+            let rate = rate.at(now_us, sale.figures().sold);
+            (rate * 10.0).round() / 10.0
+        });
+        rates.collect()
     }
 
     /// What viewers of the last minutes were told, as the pieces of one JSON array, oldest first. They
@@ -226,12 +231,12 @@ impl View {
     #[must_use]
     pub fn listed_sales(&self) -> Vec<Arc<Sale>> {
         let (mut open, now) = (self.engine().open_sales(), self.now());
-        open.sort_unstable_by_key(|sale| {
+        open.sort_by_key(|sale| {
             let begins = sale.terms().started_at;
             match sale.status(now) {
-                SaleStatus::Active => (0, -begins.0, sale.id()),
-                SaleStatus::Scheduled => (1, begins.0, sale.id()),
-                SaleStatus::Ended => (2, -begins.0, sale.id()),
+                SaleStatus::Active => (0, -begins.0),
+                SaleStatus::Scheduled => (1, begins.0),
+                SaleStatus::Ended => (2, -begins.0),
             }
         });
         open.truncate(LISTED_SALES_MAX);

@@ -80,6 +80,13 @@ impl Engine {
         self.registry.load().active(self.clock.now()).cloned()
     }
 
+    /// All running sales, the one that started last first.
+    #[must_use]
+    pub fn active_sales(&self) -> Vec<Arc<Sale>> {
+        let (registry, now) = (self.registry.load(), self.clock.now());
+        registry.all_active(now).cloned().collect()
+    }
+
     /// All sales in memory, the newest first.
     #[must_use]
     pub fn sales(&self) -> Vec<Arc<Sale>> {

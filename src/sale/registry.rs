@@ -48,9 +48,13 @@ impl Registry {
 
     /// The running sale that started last.
     pub(super) fn active(&self, now: Timestamp) -> Option<&Arc<Sale>> {
-        self.open
-            .iter()
-            .find(|sale| sale.status(now) == SaleStatus::Active)
+        self.all_active(now).next()
+    }
+
+    /// All running sales, the one that started last first.
+    pub(super) fn all_active(&self, now: Timestamp) -> impl Iterator<Item = &Arc<Sale>> {
+        let is_active = move |sale: &&Arc<Sale>| sale.status(now) == SaleStatus::Active;
+        self.open.iter().filter(is_active)
     }
 
     pub(super) fn with(&self, sale: Arc<Sale>) -> Self {

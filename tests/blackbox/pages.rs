@@ -124,3 +124,54 @@ fn the_page_says_what_is_on_and_when_the_next_sale_begins() {
         assert!(page.text().contains(&part), "{part}: {}", page.text());
     }
 }
+
+#[test]
+fn each_sale_that_is_on_can_be_chosen() {
+    let (_server, mut client) = shop();
+    let sales = |text: &str| text.matches("href=\"/?sale_id=").count();
+    let page = client.get("/").ok();
+    assert_eq!(sales(page.text()), 0, "there is no choice");
+    create(&mut client, &json!({"total_items": 3}));
+    let late = in_seconds(3600);
+    create(&mut client, &json!({"total_items": 4, "started_at": late}));
+    for (path, shown, said) in [
+        ("/", 2, ""),
+        ("/?sale_id=", 2, ""),
+        ("/?sale_id=1", 1, ""),
+        ("/?sale_id=2&utm_source=letter", 2, ""),
+        (
+            "/?sale_id=3",
+            2,
+            &*format!("Sale 3 has not begun: it begins at {late}."),
+        ),
+        ("/?sale_id=4", 2, "There is no sale 4."),
+    ] {
+        let page = client.get(path).ok();
+        let text = page.text();
+        assert!(
+            text.contains(&format!("data-sale=\"{shown}\"")),
+            "{path}: {text}"
+        );
+        assert!(
+            text.contains(&format!("href=\"/?sale_id={shown}\" aria-current")),
+            "{path}: {text}"
+        );
+        assert!(
+            text.contains(&format!("<p id=\"asked\" class=\"asked\">{said}</p>")),
+            "{path}: {text}"
+        );
+        assert_eq!(sales(text), 2, "{path}");
+    }
+    for path in [
+        "/?sale_id=x",
+        "/?sale_id=0",
+        "/?sale_id=1&sale_id=2",
+        "/?a=%zz",
+    ] {
+        client.get(path).refused(400, "validation_failed", "");
+    }
+    client.post("/admin/sales/2/close").ok();
+    let page = client.get("/?sale_id=2").ok();
+    assert!(page.text().contains(">Sale 2 is over.</p>"));
+    assert!(page.text().contains("data-sale=\"1\""));
+}

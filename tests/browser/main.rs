@@ -23,6 +23,7 @@ mod page;
 mod wire;
 
 mod buying;
+mod choices;
 mod looks;
 mod losses;
 mod ops;

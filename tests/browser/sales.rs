@@ -87,7 +87,7 @@ fn a_sale_without_a_stream_is_left_when_it_is_over() {
     let mut client = server.client();
     create(&mut client, &json!({"total_items": 3}));
     page.wait_for(
-        "performance.getEntriesByType('resource').some(({name}) => name.endsWith('/sales/1'))",
+        "performance.getEntriesByType('resource').some(({name}) => name.endsWith('/?sale_id=1'))",
     );
     // The answer to that, and what came of it.
     page.wait_for_text("#live", "Connecting again");

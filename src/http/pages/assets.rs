@@ -37,6 +37,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("ops-panels.css", CSS, include_str!("ops-panels.css")),
     ("ops-format.js", JAVASCRIPT, include_str!("ops-format.js")),
     ("ops-history.js", JAVASCRIPT, include_str!("ops-history.js")),
+    ("ops-choice.js", JAVASCRIPT, include_str!("ops-choice.js")),
     ("ops-class.js", JAVASCRIPT, include_str!("ops-class.js")),
     ("ops-scale.js", JAVASCRIPT, include_str!("ops-scale.js")),
     ("ops-theme.js", JAVASCRIPT, include_str!("ops-theme.js")),

@@ -8,11 +8,13 @@ mod sale;
 
 use std::sync::LazyLock;
 
+use hyper::Uri;
 use hyper::header::{HeaderMap, HeaderValue};
 
 use self::assets::linked;
 use super::Api;
 use super::answer::Answer;
+use super::parameters::{Field, Parameters};
 use super::problem::Problem;
 
 pub(super) use self::assets::asset;
@@ -21,9 +23,12 @@ pub(super) use self::document::{CHECKED_EACH_TIME, Document, version};
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 
 /// What is on sale, and how to buy it.
-pub(super) fn sale_page(api: &Api, headers: &HeaderMap) -> Result<Answer, Problem> {
+pub(super) fn sale_page(api: &Api, uri: &Uri, headers: &HeaderMap) -> Result<Answer, Problem> {
     static FRAME: LazyLock<String> = LazyLock::new(|| linked(include_str!("page.html")));
-    html(sale::fill(&FRAME, api, headers), headers)
+    let mut parameters = Parameters::from_query(uri.query());
+    let asked = parameters.chosen(Field::SaleId);
+    parameters.check()?;
+    html(sale::fill(&FRAME, api, asked, headers), headers)
 }
 
 /// What operators look at.

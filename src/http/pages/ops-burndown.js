@@ -30,7 +30,8 @@ export class Burndown extends Plot {
     const expected = forecast(view.known);
     if (expected.rate) this.#expected(view, expected);
     this.frame.focus(view.focusMs);
-    this.note.textContent = expected.words;
+    const isOneOfMany = view.last?.others.length > 0;
+    this.note.textContent = isOneOfMany ? `sale ${view.last.sale.id}: ${expected.words}` : expected.words;
     const points = pieces.reduce((sum, piece) => sum + piece.length, 0);
     this.publish({ points, gaps: gapCount, forecast: expected.words, projected: Boolean(expected.rate) });
   }

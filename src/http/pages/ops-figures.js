@@ -1,5 +1,6 @@
 // The few figures that say how the sale goes, each with the minutes that led to it.
 
+import { salesOf } from "/assets/ops-choice.js";
 import { ratesOf } from "/assets/ops-class.js";
 import { forecast } from "/assets/ops-forecast.js";
 import { amount, latency, percent, whole } from "/assets/ops-format.js";
@@ -23,7 +24,7 @@ const FIGURES = {
     colour: "confirmed",
     value: (second) => ratesOf(second).confirmed,
     say: (rate) => `${amount(rate)}/s`,
-    about: ({ last }) => `${amount(last.sale?.rate ?? 0)} units sold a second`,
+    about: ({ last }) => `${amount(salesOf(last).reduce((sum, { rate }) => sum + rate, 0))} units sold a second`,
   },
   refused: {
     colour: "refused",

@@ -82,7 +82,7 @@ export class Header {
   #tell(last) {
     const facts = {
       uptime: duration(last.uptime_seconds),
-      sale: last.sale ? `${last.sale.id}, until ${clock(Date.parse(last.sale.ended_at))}` : "none open",
+      sale: saleWords(last),
       rate: last.sale ? `${amount(last.sale.rate)}/s` : "–",
       connections: whole(last.connections),
       viewers: whole(last.viewers),
@@ -92,6 +92,12 @@ export class Header {
       setText(this.#facts.querySelector(`[data-fact="${name}"]`), words);
     }
   }
+}
+
+function saleWords({ sale, others }) {
+  if (!sale) return "none open";
+  const which = others.length > 0 ? `${sale.id}, one of ${others.length + 1}` : sale.id;
+  return `${which}, until ${clock(Date.parse(sale.ended_at))}`;
 }
 
 function setLight(name, state, words) {

@@ -43,10 +43,9 @@ export class History {
     return this.last !== undefined && isApart(this.last, second);
   }
 
-  /** The seconds of the last `windowMs`. */
-  within(windowMs) {
-    const end = this.last?.at_ms ?? 0;
-    return this.#seconds.filter((second) => second.at_ms > end - windowMs);
+  /** All that are kept. */
+  get seconds() {
+    return this.#seconds;
   }
 }
 

@@ -31,7 +31,7 @@ export class Spectrum extends Plot {
     surface.scaleLines(box, this.y, decades(fromUs, toUs).map((us) => [us, decade(us)]));
     this.#quantiles(box, width);
     this.places = curves.map(([name, curve]) => this.#curve(name, curve));
-    this.note.textContent = points.length === 0 ? "no answer to a buyer yet" : "whole sale";
+    this.note.textContent = points.length === 0 ? "no answer to a buyer yet" : timeOf(view);
     this.publish({
       points: points.length,
       confirmed: curves[0][1].length,
@@ -92,6 +92,11 @@ export class Spectrum extends Plot {
       const each = curve.map(([quantile, us]) => `${quantileName(quantile)} ${latency(us)}`);
       return `${CLASSES[name].title}: ${each.join(", ") || "none"}.`;
     });
-    return `Latency by percentile over the whole sale. ${said.join(" ")}`;
+    return `Latency by percentile, ${timeOf(view)}. ${said.join(" ")}`;
   }
+}
+
+/** What time the latencies are of. */
+function timeOf({ last }) {
+  return last?.others.length > 0 ? "since the newest sale began" : "whole sale";
 }

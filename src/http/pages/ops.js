@@ -1,6 +1,7 @@
 // The operations page: one connection, one history, and what is drawn from it.
 
 import { Burndown } from "/assets/ops-burndown.js";
+import { Choice } from "/assets/ops-choice.js";
 import { Commit } from "/assets/ops-commit.js";
 import { Cores } from "/assets/ops-cores.js";
 import { Feed } from "/assets/ops-feed.js";
@@ -30,6 +31,7 @@ class Page {
   constructor() {
     this.redraw = this.redraw.bind(this);
     this.theme = new Theme(this.redraw);
+    this.choice = new Choice(this.redraw);
     this.feed = new Feed(this.#history, this.redraw);
     this.header = new Header();
     this.plots = [
@@ -40,7 +42,7 @@ class Page {
       new Cores("cores", this),
       ...Object.keys(SINKS).map((sink) => new SinkLag(sink, this)),
     ];
-    this.panels = [new Figures(this), ...this.plots, new Refusals(), new Stages()];
+    this.panels = [this.choice, new Figures(this), ...this.plots, new Refusals(), new Stages()];
     document.addEventListener("visibilitychange", this.redraw);
     document.getElementById("window").addEventListener("change", (event) => {
       this.#window = event.target;
@@ -84,14 +86,17 @@ class Page {
   /** What is drawn now. */
   #view() {
     const windowMs = Number(this.#window.value) * 1000;
-    const { last } = this.#history;
+    const known = this.choice.of(this.#history.seconds);
+    const last = known.at(-1);
+    const endMs = last?.at_ms ?? Date.now();
+    const within = (lengthMs) => known.filter((second) => second.at_ms > endMs - lengthMs);
     return {
       theme: this.theme,
-      known: this.#history.within(KEEP_MS),
-      seconds: this.#history.within(windowMs),
-      recent: this.#history.within(RECENT_MS),
+      known,
+      seconds: within(windowMs),
+      recent: within(RECENT_MS),
       last,
-      endMs: last?.at_ms ?? Date.now(),
+      endMs,
       windowMs,
       windowName: this.#window.dataset.name,
       focusMs: this.#focusMs,

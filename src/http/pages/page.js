@@ -3,7 +3,7 @@
 import { Basket } from "/assets/basket.js";
 import { Items } from "/assets/items.js";
 import { kept } from "/assets/kept.js";
-import { ask, load, now, random, scattered } from "/assets/server.js";
+import { load, now, random, scattered } from "/assets/server.js";
 import { clock, duration, number } from "/assets/words.js";
 
 // Everybody learns of a sale's end in the same instant, and comes for the next one within this time.
@@ -12,6 +12,8 @@ const LOOK_AGAIN_MS = 5_000;
 // As long as the next sale is known, only another one could come before it.
 const ANNOUNCED_MS = 30_000;
 const ITEMS_MS = 10_000;
+// How often whoever watches one sale learns of the others.
+const OTHERS_MS = 30_000;
 const SPOKEN_MS = 30_000;
 // A stream that says nothing for so long from its beginning is refused, or kept back on its way.
 const STREAM_PATIENCE_MS = 10_000;
@@ -51,33 +53,26 @@ async function look() {
   if (document.hidden) return;
   const mine = sale;
   const state = await ofNow();
-  const isOther = state && state.sale?.id !== mine?.id;
-  const isOver = isOther && mine && !(await goesOn(mine));
   // Its end may have been heard of meanwhile.
   if (sale !== mine) return;
-  if (state && (!mine || isOver)) return show(state);
+  if (state && (!mine || state.sale?.id !== mine.id)) return show(state);
   const words = state ? "Connecting again…" : "The shop does not answer; this page goes on asking";
   if (!heard) setLive(false, words);
-  if (!heard && state && !isOther) update(state.sale);
+  if (!heard && state) update(state.sale);
   if (!heard || sale.ends_ms <= now()) lookLater();
 }
 
-// What the server's page says now.
+// What the server's page says now: of this sale as long as it is on, then of the one that began last.
 async function ofNow() {
   try {
-    const { response, text } = await load("/", { cache: "no-cache" });
+    const { response, text } = await load(sale ? `/?sale_id=${sale.id}` : "/", { cache: "no-cache" });
     const main = new DOMParser().parseFromString(text, "text/html").querySelector("main");
-    return response.ok && main ? read(main) : null;
+    if (!response.ok || !main) return null;
+    $("sales").replaceChildren(...main.querySelector("#sales").childNodes);
+    return read(main);
   } catch {
     return null;
   }
-}
-
-// Whether a sale is still on: the server's page tells of the one that began last. As long as nobody knows, it is.
-async function goesOn({ id, ends_ms }) {
-  if (ends_ms <= now()) return false;
-  const answer = await ask(`/sales/${id}`);
-  return answer.ok ? answer.body.active : answer.code !== "sale_not_found";
 }
 
 function lookSoon(scatter_ms) {
@@ -164,6 +159,9 @@ function end({ sold, total }) {
 
 function leave() {
   rest();
+  // Whoever asked for this sale has seen it; a later look is for what is on by then.
+  if (location.search) history.replaceState(null, "", "/");
+  $("asked").textContent = "";
   [sale, next_ms] = [null, NaN];
   basket.close();
   list.clear();
@@ -260,6 +258,8 @@ setInterval(
   },
   ITEMS_MS + scattered(SCATTER_MS),
 );
+
+setInterval(() => sale && !document.hidden && ofNow(), OTHERS_MS + scattered(SCATTER_MS));
 
 $("who").hidden = false;
 $("terminal").open = false;

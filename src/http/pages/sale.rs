@@ -3,25 +3,74 @@
 //! Attributes of `main` say the same to the script, which asks for the page again when a sale is over.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use hyper::header::{HOST, HeaderMap};
 
 use crate::http::Api;
-use crate::sale::Sale;
-use crate::types::Timestamp;
+use crate::limits::LISTED_SALES_MAX;
+use crate::sale::{Overview, Sale, SaleStatus};
+use crate::types::{SaleId, Timestamp};
 
-/// The page `frame` with the sale that is on.
-pub(super) fn fill(frame: &str, api: &Api, headers: &HeaderMap) -> String {
+/// The page `frame` with the sale that is `asked` for, as long as it is on, or else the one that began last.
+pub(super) fn fill(frame: &str, api: &Api, asked: Option<SaleId>, headers: &HeaderMap) -> String {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
     let host = escape(host.unwrap_or("localhost:8080"));
-    let (attributes, status) = match api.engine.active_sale() {
-        Some(sale) => (attributes_of(&sale), open(&sale)),
+    let sales = api.engine.active_sales();
+    let wanted = sales.iter().find(|sale| Some(sale.id()) == asked);
+    let missed = asked.filter(|_| wanted.is_none());
+    let shown = wanted.or(sales.first());
+    let (attributes, status) = match shown {
+        Some(sale) => (attributes_of(sale), open(sale)),
         None => closed(next_start(api)),
     };
     frame
         .replace("{{attributes}}", &attributes)
+        .replace("{{sales}}", &choice(&sales, shown))
+        .replace(
+            "{{asked}}",
+            &missed.map_or_else(String::new, |id| why_not(api, id)),
+        )
         .replace("{{status}}", &status)
         .replace("{{host}}", &host)
+}
+
+/// Links to the sales that are on, where there is a choice.
+fn choice(sales: &[Arc<Sale>], shown: Option<&Arc<Sale>>) -> String {
+    let mut links = String::new();
+    if sales.len() < 2 {
+        return links;
+    }
+    for sale in sales.iter().take(LISTED_SALES_MAX) {
+        let (id, figures) = (sale.id(), sale.figures());
+        let left = grouped(figures.total.saturating_sub(figures.sold));
+        let current = match shown {
+            Some(shown) if shown.id() == id => " aria-current=\"page\"",
+            _ => "",
+        };
+        // Writing into memory cannot fail.
+        let _ = write!(
+            links,
+            "<a href=\"/?sale_id={id}\"{current}>Sale {id} <span class=\"muted figure\">{left} unsold</span></a> "
+        );
+    }
+    if sales.len() > LISTED_SALES_MAX {
+        links.push_str("<a href=\"/sales?status=active\">All of them</a>");
+    }
+    links
+}
+
+/// Why a sale that somebody asked for is not shown.
+fn why_not(api: &Api, id: SaleId) -> String {
+    match api.engine.overview(id) {
+        None => format!("There is no sale {id}."),
+        Some(Overview {
+            status: SaleStatus::Scheduled,
+            started_at,
+            ..
+        }) => format!("Sale {id} has not begun: it begins at {started_at}."),
+        Some(_) => format!("Sale {id} is over."),
+    }
 }
 
 fn attributes_of(sale: &Sale) -> String {
@@ -38,8 +87,8 @@ fn attributes_of(sale: &Sale) -> String {
 
 fn open(sale: &Sale) -> String {
     let (id, ends, figures) = (sale.id(), sale.ended_at(), sale.figures());
-    let left = figures.total.saturating_sub(figures.sold);
-    let total = figures.total;
+    let left = grouped(figures.total.saturating_sub(figures.sold));
+    let total = grouped(figures.total);
     format!(
         "Sale {id} is open until {ends}: {left} of {total} units are unsold. \
          <a href=\"/sales/{id}/items?available=true\">See them</a>"
@@ -67,6 +116,19 @@ fn closed(next: Option<Timestamp>) -> (String, String) {
     (attributes, status)
 }
 
+/// A number with a comma between every three digits.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
 /// `text` without what means something in HTML.
 fn escape(text: &str) -> String {
     text.chars()
@@ -81,6 +143,19 @@ mod tests {
     #[test]
     fn a_host_cannot_become_markup() {
         assert_eq!(escape("a<script>'\"&:80"), "ascript:80");
+    }
+
+    #[test]
+    fn numbers_can_be_read() {
+        for (number, expected) in [
+            (0, "0"),
+            (999, "999"),
+            (1_000, "1,000"),
+            (10_000, "10,000"),
+            (1_234_567, "1,234,567"),
+        ] {
+            assert_eq!(grouped(number), expected);
+        }
     }
 
     #[test]

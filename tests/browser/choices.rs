@@ -1,0 +1,113 @@
+//! Several sales are open at once: visitors and operators choose which one they look at.
+
+use serde_json::json;
+
+use crate::admin::{create, household};
+use crate::browser::Browser;
+use crate::buying::{button, choose, outcomes, truth};
+use crate::page::{Look, Page};
+use crate::server::Server;
+
+/// A server with a sale of its own, number 1, and a household's, number 2.
+fn two_sales() -> Server {
+    let server = Server::start(&[]);
+    create(&mut server.client(), &household());
+    server
+}
+
+/// Which sale the links of the page mark as the one that is shown.
+fn marked(page: &Page) -> String {
+    page.text("#sales a[aria-current]")
+}
+
+#[test]
+fn a_visitor_chooses_the_sale_that_began_first_and_buys_there() {
+    let server = two_sales();
+    let browser = Browser::start();
+    for look in [Look::PHONE, Look::DESKTOP] {
+        let page = browser.open(look, server.addr(), "/");
+        page.wait_for_text("#headline", "Sale 2 is open");
+        assert!(marked(&page).starts_with("Sale 2 "), "{}", marked(&page));
+        assert_eq!(page.overflow(), 0);
+        page.click("#sales a[href='/?sale_id=1']");
+        page.wait_for_text("#headline", "Sale 1 is open");
+        page.wait_for_text("#live", "Live");
+        assert!(marked(&page).starts_with("Sale 1 "), "{}", marked(&page));
+    }
+    let page = browser.open(Look::DESKTOP, server.addr(), "/?sale_id=1");
+    choose(&page, 3);
+    page.wait_for_text("#buy", "Buy 1 item");
+    page.click("#buy");
+    page.wait_for_text("#result-title", "It is yours.");
+    assert_eq!(truth(&server, &page), outcomes(&[("ITM-1-2", true)]));
+
+    // A look at what else is on does not lead away from it.
+    page.go_to("/?sale_id=1");
+    page.wait_for_text("#headline", "Sale 1 is open");
+    page.wait_for_text(&button(3), "Yours");
+    page.wait_for_text("#sales", "9,999");
+}
+
+#[test]
+fn the_end_of_a_chosen_sale_leads_to_the_one_that_is_on() {
+    let server = two_sales();
+    let browser = Browser::start();
+    let page = browser.open(Look::PHONE, server.addr(), "/?sale_id=1");
+    page.wait_for_text("#headline", "Sale 1 is open");
+    let mut client = server.client();
+    client.post("/admin/sales/1/close").ok();
+    page.wait_for_text("#headline", "Sale 2 is open");
+    assert_eq!(page.evaluate("location.search"), "");
+    page.wait_for("document.getElementById('sales').childElementCount === 0");
+    page.go_to("/?sale_id=1");
+    page.wait_for_text("#headline", "Sale 2 is open");
+    page.wait_for_text("#asked", "Sale 1 is over.");
+}
+
+#[test]
+fn without_scripts_the_sale_is_chosen_by_its_link() {
+    let server = two_sales();
+    let browser = Browser::start();
+    let page = browser.open(Look::PHONE, server.addr(), "/");
+    page.forbid_scripts();
+    page.go_to("/");
+    page.wait_for_text("#status", "Sale 2 is open");
+    page.click("#sales a[href='/?sale_id=1']");
+    page.wait_for_text("#status", "Sale 1 is open");
+}
+
+#[test]
+fn an_operator_chooses_whose_stock_is_drawn() {
+    let server = Server::start(&[]);
+    let browser = Browser::start();
+    let page = browser.open(Look::DESKTOP, server.addr(), "/ops");
+    page.wait_for_text("#light-stock", "= 10,000");
+    assert_eq!(
+        page.evaluate("document.getElementById('sale').hidden"),
+        true
+    );
+    let mut client = server.client();
+    create(&mut client, &json!({"total_items": 500}));
+    page.wait_for_text("#light-stock", "= 500");
+    page.wait_for("!document.getElementById('sale').hidden");
+    page.wait_for_text("#facts", "2, one of 2");
+    page.evaluate(
+        "(() => {
+            const select = document.querySelector('#sale select');
+            select.value = '1';
+            select.dispatchEvent(new Event('change'));
+        })()",
+    );
+    page.wait_for_text("#light-stock", "= 10,000");
+    page.wait_for_text("#burndown .note", "sale 1:");
+    assert_eq!(page.evaluate("location.hash"), "#sale=1");
+    page.wait_for_text("#light-stock", "= 10,000");
+
+    // The address leads there again, and away when that sale is over.
+    page.go_to("/ops#sale=1");
+    page.evaluate("location.reload()");
+    page.wait_for_text("#light-stock", "= 10,000");
+    client.post("/admin/sales/1/close").ok();
+    page.wait_for_text("#light-stock", "= 500");
+    page.wait_for("document.getElementById('sale').hidden && location.hash === ''");
+}
