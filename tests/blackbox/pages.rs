@@ -166,7 +166,7 @@ fn each_sale_that_is_on_can_be_chosen() {
         "/?sale_id=x",
         "/?sale_id=0",
         "/?sale_id=1&sale_id=2",
-        "/?a=%zz",
+        "/?sale_id=%zz",
     ] {
         client.get(path).refused(400, "validation_failed", "");
     }

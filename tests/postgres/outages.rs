@@ -58,7 +58,7 @@ fn a_dropped_batch_leaves_nothing_half_done() {
     let proxy = Proxy::start(postgres.port());
     let mut driver = through(&postgres, &proxy);
     driver.apply(&[generated(1, 100)]).expect("a database");
-    proxy.delay(Duration::from_millis(50));
+    proxy.delay(Duration::from_millis(400));
     let before = driver.watermark;
     let (runtime, sink) = (&driver.runtime, &mut driver.sink);
     let dropped = runtime.block_on(async {
@@ -71,7 +71,7 @@ fn a_dropped_batch_leaves_nothing_half_done() {
         };
         assert!(batch.push(&entry));
         let apply = sink.apply(batch, before, Watermark::at(&entry));
-        tokio::time::timeout(Duration::from_millis(175), apply).await
+        tokio::time::timeout(Duration::from_millis(1_400), apply).await
     });
     assert!(dropped.is_err(), "several answers take longer");
     proxy.delay(Duration::ZERO);

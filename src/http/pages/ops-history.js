@@ -45,7 +45,7 @@ export class History {
 
   /** All that are kept. */
   get seconds() {
-    return this.#seconds;
+    return [...this.#seconds];
   }
 }
 
