@@ -68,11 +68,17 @@ async function ofNow() {
     const { response, text } = await load(sale ? `/?sale_id=${sale.id}` : "/", { cache: "no-cache" });
     const main = new DOMParser().parseFromString(text, "text/html").querySelector("main");
     if (!response.ok || !main) return null;
-    $("sales").replaceChildren(...main.querySelector("#sales").childNodes);
+    showSales(main.querySelector("#sales"));
     return read(main);
   } catch {
     return null;
   }
+}
+
+// What somebody is about to choose from does not change under their hand.
+function showSales(newer) {
+  const shown = $("sales");
+  if (!shown.contains(document.activeElement)) shown.replaceChildren(...newer.childNodes);
 }
 
 function lookSoon(scatter_ms) {
@@ -176,6 +182,8 @@ function drawStock() {
   const { total, remaining, sold, held, rate } = sale;
   $("remaining").textContent = number(remaining);
   $("total").textContent = `of ${number(total)} left`;
+  const link = document.querySelector("#sales [aria-current] span");
+  if (link) link.textContent = `${number(total - sold)} unsold`;
   const heldWords = held > 0 ? ` · ${number(held)} held` : "";
   const rateWords = rate > 0 ? ` · ${number(Math.max(1, Math.round(rate)))} a second` : "";
   $("figures").textContent =
