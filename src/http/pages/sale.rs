@@ -21,6 +21,7 @@ pub(super) fn fill(frame: &str, api: &Api, headers: &HeaderMap) -> String {
     frame
         .replace("{{attributes}}", &attributes)
         .replace("{{status}}", &status)
+        .replace("{{scheme}}", api.scheme)
         .replace("{{host}}", &host)
 }
 
