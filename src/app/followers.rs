@@ -72,17 +72,15 @@ impl Followers {
         let patience = Duration::from_secs(limits::SINK_FIRST_WORD_SECONDS);
         let database = self.database.as_ref();
         match database.map(|database| database.first_word(patience)) {
-            Some(Some(Err(SinkError::Refused(why) | SinkError::Withheld { told: why, .. }))) => {
-                return Err(AppError::Database(why));
-            }
             Some(Some(Err(error @ SinkError::Diverged(_)))) => {
                 return Err(AppError::Diverged(error));
             }
+            Some(Some(Err(error))) => return Err(AppError::Database(error.to_string())),
             Some(None) => tracing::warn!(
                 "Postgres cannot be followed yet: starting without it; migrations are looked at when it \
                  is there"
             ),
-            Some(Some(_)) | None => {}
+            Some(Some(Ok(()))) | None => {}
         }
         if let Some(redis) = &self.redis {
             // Whatever it says is told by its follower, and no reason not to sell.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::env::{Disk, OpenMode, OsEntropy, RealDisk, SystemClock};
 use crate::journal::sale_file::{self, SaleFile};
 use crate::journal::segment::{self, Segment};
-use crate::journal::{self, Entry, JournalError, Opening, Record, SegmentReader, snapshot};
+use crate::journal::{self, Entry, JournalError, Lost, Opening, Record, SegmentReader, snapshot};
 use crate::sale::{CheckedFiles, Recovered, State, check_files, missing_files, rewrite_files};
 use crate::types::Lsn;
 
@@ -202,11 +202,21 @@ pub fn repair(dir: &Path, out: &mut dyn Write) -> Result<(), ReportError> {
         None if !missing.is_empty() => {}
         None => writeln!(out, "nothing is damaged; nothing was changed")?,
         Some(repaired) => {
-            writeln!(
-                out,
-                "kept every record up to {}; those after it are lost",
-                repaired.last_lsn
-            )?;
+            let last = repaired.last_lsn;
+            write!(out, "kept every record up to {last}; ")?;
+            match repaired.lost {
+                Lost::Nothing => writeln!(out, "the files tell of none after it")?,
+                Lost::Until(until) => writeln!(
+                    out,
+                    "records {} to {until} are lost, and later ones if there were any, of which the \
+                     files tell nothing",
+                    last.next()
+                )?,
+                Lost::Unknown => writeln!(
+                    out,
+                    "those after it are lost, and the files do not tell up to which"
+                )?,
+            }
             for path in repaired.set_aside {
                 writeln!(out, "set aside: {}", path.display())?;
             }

@@ -194,12 +194,13 @@ fn start_server(
     shutdown: &Shutdown,
 ) -> Result<Running, AppError> {
     let administration = Arc::new(administration(config));
+    let scheme = admission.scheme();
     let telemetry: Vec<_> = (0..workers(config))
         .map(|_| parts.telemetry.add_worker())
         .collect();
     let make_api = move |worker: usize| {
         let waiters = CommitWaiters::new(Arc::clone(parts.engine.journal()));
-        Rc::new(Api::new(
+        let api = Api::new(
             Arc::clone(&parts.engine),
             Arc::clone(&parts.archive),
             waiters,
@@ -207,7 +208,8 @@ fn start_server(
             Arc::clone(&parts.feeds),
             Arc::clone(&administration),
             Arc::clone(&parts.observer),
-        ))
+        );
+        Rc::new(api.reached_by(scheme))
     };
     Ok(server.start(admission, make_api, shutdown)?)
 }

@@ -67,6 +67,8 @@ pub struct Api {
     audience: Rc<Audience>,
     administration: Arc<Administration>,
     observer: Arc<Observer>,
+    /// How the server's own address begins.
+    scheme: &'static str,
 }
 
 impl Api {
@@ -91,7 +93,14 @@ impl Api {
             audience,
             administration,
             observer,
+            scheme: "http",
         }
+    }
+
+    /// The same for a server whose address begins with `scheme`, which is `http` otherwise.
+    #[must_use]
+    pub fn reached_by(self, scheme: &'static str) -> Self {
+        Self { scheme, ..self }
     }
 
     /// Answers one request of `peer`, whatever it is. The body of the answer may be a stream, whose

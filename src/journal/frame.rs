@@ -37,6 +37,20 @@ impl FrameHeader {
         frame_bytes(self.payload_bytes as usize) as u64
     }
 
+    /// The number of the last record; of a batch without records, that of the one before it.
+    #[must_use]
+    pub fn last_lsn(&self) -> Lsn {
+        Lsn((self.first_lsn.0 + u64::from(self.count)).saturating_sub(1))
+    }
+
+    /// The header that `bytes` begin with, if they were written and it is one.
+    #[must_use]
+    pub fn find(seed: u32, bytes: &[u8]) -> Option<Self> {
+        let head = bytes.first_chunk::<FRAME_HEADER_BYTES>()?;
+        let written = head.iter().any(|&byte| byte != 0);
+        written.then(|| Self::decode(seed, head)).flatten()
+    }
+
     /// Reads a header; `None` when its checksum is wrong.
     #[must_use]
     pub fn decode(seed: u32, bytes: &[u8; FRAME_HEADER_BYTES]) -> Option<Self> {

@@ -22,6 +22,7 @@ pub mod snapshot;
 
 mod committer;
 mod footprint;
+mod loss;
 mod opening;
 mod pace;
 mod preparer;
@@ -43,6 +44,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 pub use error::{JournalError, JournalFailed};
+pub use loss::Lost;
 pub use opening::{Opening, Replayed, is_in_use, replay};
 pub use progress::Progress;
 pub use reader::{Entry, Frame, SegmentEnd, SegmentReader};

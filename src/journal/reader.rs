@@ -76,9 +76,8 @@ impl<'a> SegmentReader<'a> {
     pub(super) fn first_lsn(segment: &Segment) -> Option<Lsn> {
         let mut head = [0; FRAME_HEADER_BYTES];
         let read = segment.file.read_at(&mut head, SEGMENT_HEADER_BYTES).ok()?;
-        let whole = read == head.len() && head.iter().any(|&byte| byte != 0);
-        let header = whole.then(|| FrameHeader::decode(segment.header.seed, &head));
-        header.flatten().map(|header| header.first_lsn)
+        let header = FrameHeader::find(segment.header.seed, &head[..read]);
+        header.map(|header| header.first_lsn)
     }
 
     /// A reader that goes on at `offset`, where an earlier one stood before the record `next_lsn`.
@@ -227,16 +226,8 @@ impl<'a> SegmentReader<'a> {
         loop {
             let bytes = self.bytes(offset, WINDOW_BYTES)?;
             let length = bytes.len();
-            let headers =
-                bytes
-                    .chunks(FRAME_ALIGN_BYTES)
-                    .enumerate()
-                    .filter_map(|(index, chunk)| {
-                        let head = chunk.first_chunk::<FRAME_HEADER_BYTES>()?;
-                        let written = head.iter().any(|&byte| byte != 0);
-                        (written && FrameHeader::decode(seed, head).is_some()).then_some(index)
-                    });
-            if let Some(index) = headers.into_iter().next() {
+            let mut places = bytes.chunks(FRAME_ALIGN_BYTES);
+            if let Some(index) = places.position(|place| FrameHeader::find(seed, place).is_some()) {
                 return Ok(Some(offset + (index * FRAME_ALIGN_BYTES) as u64));
             }
             if length < WINDOW_BYTES {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::JournalError;
 use super::frame::{self, FRAME_HEADER_BYTES};
+use super::loss::{self, Lost};
 use super::opening;
 use super::preparer::new_header;
 use super::sale_file::{self, SaleFile};
@@ -19,6 +20,8 @@ use crate::types::Lsn;
 pub struct Repaired {
     /// The last record that was kept.
     pub last_lsn: Lsn,
+    /// What is lost behind it.
+    pub lost: Lost,
     /// The files, renamed, that hold what was not: a copy of the damaged one, the later ones, the
     /// snapshots and the files of sales.
     pub set_aside: Vec<PathBuf>,
@@ -26,8 +29,9 @@ pub struct Repaired {
 
 /// Cuts the journal in `dir` at the first damage that a start would meet, which is behind the newest
 /// readable snapshot. A copy of the damaged segment, all later ones, unreadable snapshots, and the files of
-/// ended sales that are unreadable or were closed behind the damage are set aside as `*.damaged`. Where the damage hides the way from the snapshot on, all segments are, and the
-/// journal goes on from the snapshot. `None` when nothing is damaged.
+/// ended sales that are unreadable or were closed behind the damage are set aside as `*.damaged`. Where the
+/// damage hides the way from the snapshot on, all segments are, and the journal goes on from the snapshot.
+/// `None` when nothing is damaged.
 ///
 /// Records behind the damage are lost to the server, although clients may have been answered from
 /// them: whoever calls this has no better copy.
@@ -50,11 +54,15 @@ pub fn repair(
             what: what.into(),
         });
     }
+    // What is set aside or cut off is not there to be asked later.
+    let last_named = loss::last_named(disk, dir)?;
     let mut set_aside = Vec::new();
     for lsn in unreadable {
         set_aside.push(set_file_aside(disk, &snapshot::path_of(dir, lsn))?);
     }
+    let mut is_cut = false;
     if let Err(JournalError::Damaged { path, offset, .. }) = last_lsn(disk, dir, base) {
+        is_cut = true;
         if let Some(number) = path.file_name().and_then(number_of) {
             cut(disk, dir, number, offset, &mut set_aside)?;
         }
@@ -63,6 +71,11 @@ pub fn repair(
         }
     }
     let last_lsn = last_lsn(disk, dir, base)?;
+    let lost = match (last_named > last_lsn, is_cut) {
+        (true, _) => Lost::Until(last_named),
+        (false, true) => Lost::Unknown,
+        (false, false) => Lost::Nothing,
+    };
     for file in sale_file::list(disk, dir)? {
         if file.closed_lsn > last_lsn || is_damaged(&file, disk, dir)? {
             set_aside.push(set_file_aside(disk, &file.path(dir))?);
@@ -72,6 +85,7 @@ pub fn repair(
     disk.sync_dir(dir).map_err(JournalError::io("sync", dir))?;
     let repaired = Repaired {
         last_lsn,
+        lost,
         set_aside,
     };
     Ok((!repaired.set_aside.is_empty()).then_some(repaired))

@@ -20,13 +20,16 @@ pub enum SinkError {
     /// What it holds cannot be followed up, and a person has to decide.
     #[error("{0}")]
     Refused(String),
-    /// As [`Self::Refused`]; but what a person has to know names roles or paths.
+    /// As [`Self::Refused`] where it lasts, otherwise as [`Self::Unavailable`]; but what a person has to
+    /// know names roles or paths, or is in somebody else's words.
     #[error("{told}")]
     Withheld {
         /// For the log and the terminal.
         told: String,
         /// For everybody.
         shown: String,
+        /// Whether a person has to decide.
+        lasts: bool,
     },
     /// The journal cannot be read.
     #[error(transparent)]
@@ -42,6 +45,16 @@ impl SinkError {
             // It names files of this machine.
             Self::Journal(_) => "the journal cannot be read: the log says why".to_owned(),
             other => other.to_string(),
+        }
+    }
+
+    /// Whether trying again is not what helps.
+    #[must_use]
+    pub fn lasts(&self) -> bool {
+        match self {
+            Self::Refused(_) | Self::Diverged(_) => true,
+            Self::Withheld { lasts, .. } => *lasts,
+            Self::Unavailable(_) | Self::Moved | Self::Journal(_) => false,
         }
     }
 

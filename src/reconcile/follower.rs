@@ -177,10 +177,7 @@ impl<S: Sink> Feeding<S> {
             self.said = reason;
         }
         // One that does not answer may do so in the next moment.
-        if matches!(
-            error,
-            SinkError::Refused(_) | SinkError::Withheld { .. } | SinkError::Diverged(_)
-        ) {
+        if error.lasts() {
             self.tell_first(Err(error));
         }
     }

@@ -164,10 +164,10 @@ fn seconds_before(now: Timestamp, seconds: u32) -> Timestamp {
 }
 
 impl Engine {
-    /// Lets the sales leave memory that were closed at least `keep_seconds` ago, whose end has come, and
-    /// whose closing is durable: the oldest of them, at most [`limits::PUT_AWAY_SALES_MAX`]. Which those
-    /// are. Each has its file before it leaves. Whoever follows the journal reads that and not memory,
-    /// and so is not waited for. Only one thread may call this at a time.
+    /// Lets the sales leave memory that were closed at least `keep_seconds` ago and whose closing is
+    /// durable: the oldest of them, at most [`limits::PUT_AWAY_SALES_MAX`]. Which those are. Each has its
+    /// file before it leaves. Whoever follows the journal reads that and not memory, and so is not waited
+    /// for. Only one thread may call this at a time.
     ///
     /// # Errors
     /// A file cannot be written. None has left.
@@ -176,10 +176,10 @@ impl Engine {
         let (disk, dir) = (&**journal.disk(), journal.dir());
         let durable = journal.durable();
         let before = seconds_before(now, keep_seconds);
+        // One that was closed before its end, too: the rotation also looks at those that have left.
         let may_leave = |sale: &Sale| {
             let closing = sale.closing();
-            sale.terms.ended_at <= now
-                && closing.is_some_and(|it| it.lsn <= durable && it.at <= before)
+            closing.is_some_and(|it| it.lsn <= durable && it.at <= before)
         };
         let mut leaving = {
             // Whoever is closing one of them has come to the end of it.

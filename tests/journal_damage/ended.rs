@@ -6,7 +6,7 @@ use std::sync::Arc;
 use flashsale::env::{Disk, ManualClock, SimulatedDisk};
 use flashsale::journal::record_file::RecordFileWriter;
 use flashsale::journal::segment::SegmentHeader;
-use flashsale::journal::{Entry, JournalError, Record, sale_file, snapshot};
+use flashsale::journal::{Entry, JournalError, Lost, Record, sale_file, snapshot};
 use flashsale::sale::{
     CheckoutOutcome, CheckoutRequest, Engine, NewCatalogue, NewSale, PurchaseOutcome, State,
     load_ended,
@@ -441,6 +441,8 @@ fn a_file_behind_the_end_of_the_journal_is_refused() {
         .expect("it can be repaired")
         .expect("damage");
     assert_eq!(repaired.set_aside.len(), 1);
+    let closed = engine.ended().get(SaleId(1)).expect("it ended").closing;
+    assert_eq!(repaired.lost, Lost::Until(closed.lsn));
     recover(&shared(&before), dir()).expect("it is repaired");
 }
 

@@ -4,10 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use flashsale::env::{Disk, RealDisk, SimulatedDisk};
-use flashsale::journal::{JournalError, Opening};
+use flashsale::journal::{JournalError, Lost, Opening};
 use flashsale::types::Lsn;
 
-use crate::fixture::{append, contents, damaged_at, open, path, recover, repair, two_segments};
+use crate::fixture::{
+    LAST, append, contents, damaged_at, open, path, recover, repair, two_segments,
+};
 
 fn set_aside(segment: u64) -> PathBuf {
     let mut name = path(segment).into_os_string();
@@ -15,16 +17,16 @@ fn set_aside(segment: u64) -> PathBuf {
     name.into()
 }
 
-/// Repairs, checks that `kept` records are left, that the files hold what they held, and that the
-/// journal goes on.
-fn check_repair(disk: &SimulatedDisk, kept: Lsn, aside: &[u64]) {
+/// Repairs, checks that `kept` records are left and that it is told what is `lost`, that the files hold
+/// what they held, and that the journal goes on.
+fn check_repair(disk: &SimulatedDisk, kept: Lsn, lost: Lost, aside: &[u64]) {
     let before: Vec<_> = aside
         .iter()
         .map(|&segment| disk.contents(&path(segment)))
         .collect();
     let repaired = repair(disk).expect("it can be repaired");
     let repaired = repaired.expect("there is damage");
-    assert_eq!(repaired.last_lsn, kept);
+    assert_eq!((repaired.last_lsn, repaired.lost), (kept, lost));
     let expected: Vec<_> = aside.iter().map(|&segment| set_aside(segment)).collect();
     assert_eq!(repaired.set_aside, expected);
     let after: Vec<_> = expected.iter().map(|path| disk.contents(path)).collect();
@@ -54,7 +56,7 @@ fn repair_keeps_what_is_before_the_damage() {
         } else {
             &[3, 2]
         };
-        check_repair(&disk, Lsn(batch.first.0 - 1), aside);
+        check_repair(&disk, Lsn(batch.first.0 - 1), Lost::Until(LAST), aside);
     }
 }
 
@@ -67,18 +69,36 @@ fn repair_mends_a_cut_segment_and_a_broken_head() {
     let cut = whole.crash(0);
     let last = batches[batches.len() - 1];
     cut.overwrite(&path(2), contents(&cut, 2)[..last.end - 64].to_vec());
-    check_repair(&cut, Lsn(last.first.0 - 1), &[3, 2]);
+    check_repair(&cut, Lsn(last.first.0 - 1), Lost::Until(LAST), &[3, 2]);
 
     let broken = whole.crash(0);
     let mut bytes = contents(&broken, 2);
     bytes[20] ^= 1;
     broken.overwrite(&path(2), bytes);
-    check_repair(&broken, before_two, &[3, 2]);
+    check_repair(&broken, before_two, Lost::Unknown, &[3, 2]);
 
     let missing = whole.crash(0);
     missing.remove(&path(2)).expect("it is there");
     assert_eq!(damaged_at(recover(&missing), 2), 0);
-    check_repair(&missing, before_two, &[3]);
+    check_repair(&missing, before_two, Lost::Unknown, &[3]);
+}
+
+#[test]
+fn what_is_lost_is_told_as_far_as_headers_tell_it() {
+    let (whole, batches) = two_segments();
+    for (index, batch) in batches.iter().enumerate() {
+        let disk = whole.crash(0);
+        let mut bytes = contents(&disk, batch.segment);
+        bytes[batch.start + 4] ^= 1;
+        disk.overwrite(&path(batch.segment), bytes);
+        let lost = match index + 1 == batches.len() {
+            // How many records the last batch had, only its own header knew.
+            true => Lost::Unknown,
+            false => Lost::Until(LAST),
+        };
+        let repaired = repair(&disk).expect("it can be repaired");
+        assert_eq!(repaired.expect("there is damage").lost, lost);
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use flashsale::env::{Disk, ManualClock, SeededEntropy, SimulatedDisk};
 use flashsale::journal::record::NewItem;
-use flashsale::journal::{JournalError, Opening, replay, snapshot};
+use flashsale::journal::{JournalError, Lost, Opening, replay, snapshot};
 use flashsale::sale::{
     CheckoutOutcome, CheckoutRequest, Engine, NewCatalogue, NewSale, State, write_snapshot,
 };
@@ -260,5 +260,6 @@ fn an_unreadable_snapshot_is_set_aside_when_the_journal_has_all_it_stands_for() 
     let repaired = repair(&disk).expect("it can be repaired");
     let repaired = repaired.expect("there is damage");
     assert_eq!((repaired.last_lsn, repaired.set_aside.len()), (last, 1));
+    assert_eq!(repaired.lost, Lost::Nothing);
     assert_eq!(recover(&disk).expect("it is repaired"), expected);
 }

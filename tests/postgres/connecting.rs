@@ -28,7 +28,7 @@ fn failure(options: PostgresOptions) -> String {
     }
     match &error {
         SinkError::Unavailable(_) | SinkError::Refused(_) => {}
-        // What is for the log and the terminal alone: a path.
+        // What is for the log and the terminal alone.
         SinkError::Withheld { shown, .. } => assert!(!shown.contains('/'), "{shown}"),
         other => panic!("{other:?}"),
     }
@@ -89,13 +89,14 @@ fn a_database_that_may_not_be_written_is_no_sink() {
     (guest.user, guest.password) = ("guest".into(), Some("guest".into()));
     let mut driver = Driver::open(guest);
     let refused = driver.apply(&[crate::driver::generated(1, 1)]);
-    let Err(SinkError::Refused(why)) = refused else {
-        panic!("{refused:?}");
-    };
+    let refused = refused.expect_err("it may not be written");
+    assert!(refused.lasts(), "{refused:?}");
+    let why = refused.to_string();
     assert!(
-        why.starts_with("the user's rights do not suffice (42501"),
+        why.starts_with("the user's rights do not suffice (42501: permission denied for"),
         "{why}"
     );
+    assert_eq!(refused.shown(), "the user's rights do not suffice (42501)");
 }
 
 #[test]

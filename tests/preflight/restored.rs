@@ -60,14 +60,17 @@ fn sold_after_a_backup(postgres: &Postgres, redis: &RedisServer) -> (Place, Vec<
     (server.stop(), codes)
 }
 
+/// Puts the backup where the journal is.
+fn put_back(place: &Place) {
+    fs::remove_dir_all(place.journal_dir()).expect("it is there");
+    fs::rename(place.path().join("backup"), place.journal_dir()).expect("one file system");
+}
+
 #[test]
 fn a_backup_that_is_older_than_the_database_is_not_sold_from() {
     let (postgres, redis) = (Postgres::start_with(&["fsync=off"]), RedisServer::start());
     let (place, _) = sold_after_a_backup(&postgres, &redis);
-    let (journal, lost) = (place.journal_dir(), place.path().join("lost"));
-    fs::rename(&journal, &lost).expect("one file system");
-    fs::rename(place.path().join("backup"), &journal).expect("one file system");
-
+    put_back(&place);
     let report = preflight(&place, &[]);
     report.has("fail", "postgres", "recover --from postgres");
     report.has("warn", "redis", "rebuild redis --yes");
@@ -113,8 +116,7 @@ fn the_way_out_of_an_older_backup_is_the_database() {
 fn a_backup_that_has_gone_another_way_is_told() {
     let (postgres, redis) = (Postgres::start_with(&["fsync=off"]), RedisServer::start());
     let (mut place, _) = sold_after_a_backup(&postgres, &redis);
-    fs::remove_dir_all(place.journal_dir()).expect("it is there");
-    fs::rename(place.path().join("backup"), place.journal_dir()).expect("one file system");
+    put_back(&place);
     // While the database is away it sells more than it had sold.
     place.set("DB_HOST", "");
     let server = Server::start_in(place);
@@ -230,8 +232,7 @@ fn an_empty_database_is_told_of_a_journal_that_cannot_fill_it() {
 fn a_redis_that_is_ahead_says_how_it_is_filled_again() {
     let (postgres, redis) = (Postgres::start_with(&["fsync=off"]), RedisServer::start());
     let (mut place, _) = sold_after_a_backup(&postgres, &redis);
-    fs::remove_dir_all(place.journal_dir()).expect("it is there");
-    fs::rename(place.path().join("backup"), place.journal_dir()).expect("one file system");
+    put_back(&place);
     place.set("DB_HOST", "");
     let server = Server::start_in(place);
     let mut client = server.client();

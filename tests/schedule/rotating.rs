@@ -152,6 +152,27 @@ fn nor_one_of_which_only_a_snapshot_knows() {
 }
 
 #[test]
+fn nor_one_that_has_left_memory_before_its_end() {
+    let mut world = World::start(10, rotation(3600, 0));
+    let closed = world.engine.close_sale(SaleId(1)).flatten();
+    let journal = world.engine.journal();
+    journal
+        .wait(closed.expect("it was open"))
+        .expect("the disk works");
+    let left = world.engine.put_ended_away(0).expect("the disk works");
+    assert_eq!(left.len(), 1);
+    assert!(world.engine.sales().is_empty(), "it is not in memory");
+    world.pass(60);
+    assert_eq!(world.active(), None);
+    assert_eq!(world.agenda.next_opening(), at(3600));
+    world.pass(3525);
+    assert_eq!(world.records(), ["created 1", "closed 1", "created 2"]);
+    world.pass(5);
+    assert_eq!(world.active(), Some(SaleId(2)));
+    assert_eq!(world.sale(2).started_at(), at(3600));
+}
+
+#[test]
 fn an_added_sale_lives_beside_the_rotation() {
     let mut world = World::start(10, rotation(3600, 0));
     let added = world.add_sale(60, 120, 0);

@@ -4,12 +4,13 @@ use std::fs;
 use std::path::PathBuf;
 
 use crate::certificates::Authority;
-use crate::judge::{all_is_well, settle, verify, wait_until_down};
+use crate::judge::{all_is_well, settle, verify, wait_until_down, wait_until_up};
 use crate::load::{Bought, Load};
 use crate::places::{
-    place_with, place_with_both, postgres, redis, redis_password, use_postgres, use_redis,
+    place_with, place_with_both, postgres, redis, redis_password, server_with, use_postgres,
+    use_redis,
 };
-use crate::postgres_server::{PASSWORD, Postgres};
+use crate::postgres_server::{DATABASE, PASSWORD, Postgres};
 use crate::redis_server::RedisServer;
 use crate::server::{Place, Server};
 
@@ -50,6 +51,17 @@ fn check_discretion(server: &Server, bought: &Bought) {
             assert!(!text.contains(address), "{address} in {text}");
         }
     }
+}
+
+/// The sink must be down for a reason of which everybody is `shown` this, and the log alone is `told` the
+/// rest.
+fn check_withheld(server: &Server, sink: &str, shown: &str, told: &str) {
+    wait_until_down(server, sink, shown);
+    let health = server.client().get("/health").ok();
+    assert!(!health.text().contains(told), "{}", health.text());
+    let log = server.log();
+    let told_of = |line: &str| line.contains("is not followed") && line.contains(told);
+    assert!(log.lines().any(told_of), "{told}: {log}");
 }
 
 /// Starts the server with a setting that keeps it out; it sells, says why, and nothing else.
@@ -162,5 +174,57 @@ fn only_the_redis_with_the_right_certificate_is_trusted() {
     place.set("REDIS_HOST", "rediss://localhost");
     let server = Server::start_in(place);
     bought.add(Load::purchases(&server, 20));
+    all_is_well(server, &postgres, &bought);
+}
+
+#[test]
+fn where_the_authorities_are_is_for_the_log_alone() {
+    let authority = Authority::new();
+    let (certificate, key) = authority.sign("localhost");
+    let password = format!("requirepass {}", redis_password());
+    let redis = RedisServer::start_tls(&certificate, &key, &[&password]);
+    let mut postgres = Postgres::start_tls(&certificate, &key);
+    let mut place = place_with_both(&postgres, &redis);
+    place.set("DB_HOST", "localhost");
+    place.set("DB_SSLMODE", "verify-full");
+    let found = file(&place, "found.pem", &authority.pem);
+    place.set("DB_SSLROOTCERT", found.to_str().expect("UTF-8"));
+    place.set("REDIS_HOST", "rediss://localhost");
+    let missing = place.path().join("missing.pem");
+    let missing = missing.to_str().expect("UTF-8");
+    place.set("REDIS_SSLROOTCERT", missing);
+    let server = Server::start_in(place);
+    let shown = "sslrootcert cannot be used: the log says why";
+    check_withheld(&server, "redis", shown, missing);
+
+    wait_until_up(&server, "database");
+    fs::remove_file(&found).expect("our own file");
+    postgres.stop();
+    postgres.restart();
+    check_withheld(&server, "database", shown, found.to_str().expect("UTF-8"));
+    server.stop();
+}
+
+#[test]
+fn what_the_database_itself_says_is_for_the_log_alone() {
+    let postgres = postgres();
+    let server = server_with(&postgres);
+    let mut bought = Load::purchases(&server, 20);
+    settle(&server);
+    postgres.query(
+        DATABASE,
+        "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             RAISE 'could not open /srv/secret/16384' USING ERRCODE = 'io_error';
+         END $$;
+         CREATE TRIGGER fail BEFORE UPDATE ON watermark EXECUTE FUNCTION fail()",
+    );
+    bought.add(Load::purchases(&server, 20));
+    check_withheld(
+        &server,
+        "database",
+        "the database failed (58030)",
+        "/srv/secret/16384",
+    );
+    postgres.query(DATABASE, "DROP FUNCTION fail CASCADE");
     all_is_well(server, &postgres, &bought);
 }

@@ -72,6 +72,16 @@ fn a_viewer_is_told_of_every_change() {
 }
 
 #[test]
+fn the_page_says_how_a_terminal_gets_here() {
+    let (server, config) = server();
+    let mut client = Client::connect(&server, &Arc::new(config)).expect("a connection");
+    let (status, page) = client.send("GET", "/", "");
+    assert_eq!(status, 200);
+    let commands = page.matches("'https://localhost/").count();
+    assert_eq!((commands, page.contains("http://")), (3, false), "{page}");
+}
+
+#[test]
 fn the_end_of_the_server_is_told() {
     let (mut server, config) = server();
     let config = Arc::new(config);

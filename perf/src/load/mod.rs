@@ -78,13 +78,17 @@ pub enum LoadError {
 /// Carries a plan out.
 ///
 /// # Errors
-/// The server cannot be reached, there is no sale, or what the plan asks for cannot be prepared.
+/// The server cannot be reached, there is no sale or one of listed items, or what the plan asks for cannot
+/// be prepared.
 pub fn run(plan: &Plan) -> Result<Outcome, LoadError> {
     let shop = Shop::at(plan.address);
     let sale = match plan.sale {
         Some(sale) => sale,
         None => shop.active_sale()?,
     };
+    if plan.sale.is_none() && plan.workload != Workload::Active {
+        shop.check_items(sale.id)?;
+    }
     let mut scripts: Vec<_> = (0..plan.threads)
         .map(|lane| Script::new(plan, sale, lane))
         .collect();

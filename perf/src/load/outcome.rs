@@ -3,6 +3,9 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
+use flashsale::telemetry::Outcome as Label;
+
+use super::answer::Kind;
 use super::cpu::Cpu;
 use super::plan::{Plan, Sale};
 use super::record::Record;
@@ -44,6 +47,8 @@ pub enum Invalid {
     NotSent(u64),
     /// Nothing was answered.
     NoAnswers,
+    /// Checkouts of items that the sale does not have: how many, and of which sale.
+    NoSuchItem(u64, Sale),
     /// The server did not answer any more when the run was over, and why.
     Gone(String),
 }
@@ -61,6 +66,13 @@ impl fmt::Display for Invalid {
                 "{count} arrivals were not sent: the queue for a connection was full, or the run over"
             ),
             Self::NoAnswers => write!(f, "nothing was answered"),
+            Self::NoSuchItem(count, sale) => {
+                let (id, last) = (sale.id, sale.total_items.saturating_sub(1));
+                write!(
+                    f,
+                    "{count} checkouts were of items that are not there (item_not_found): sale {id} must have ITM-{id}-0 to ITM-{id}-{last}, which --sale and --items say where they are given"
+                )
+            }
             Self::Gone(why) => write!(f, "the server was gone at the end: {why}"),
         }
     }
@@ -80,6 +92,10 @@ impl Outcome {
         }
         if self.record.answered() == 0 {
             reasons.push(Invalid::NoAnswers);
+        }
+        let missing = self.record.outcomes[Kind::Checkout as usize][Label::ItemNotFound as usize];
+        if missing > 0 {
+            reasons.push(Invalid::NoSuchItem(missing, self.sale));
         }
         reasons.extend(self.gone.clone().map(Invalid::Gone));
         reasons

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::LoadError;
 use super::answer;
@@ -19,6 +20,12 @@ struct Shown {
     id: String,
     total_items: u32,
     items_sold: u32,
+}
+
+/// An item as the server shows it.
+#[derive(Deserialize)]
+struct ShownItem {
+    id: String,
 }
 
 /// The server, to be asked.
@@ -42,7 +49,36 @@ impl Shop {
         self.sale_at(&format!("/sales/{id}"))
     }
 
+    /// Makes sure that the items of the sale are generated ones: others have ids and quantities that are
+    /// not known here.
+    pub(super) fn check_items(self, sale: u32) -> Result<(), LoadError> {
+        let path = format!("/sales/{sale}/items?limit=1");
+        let items: Vec<ShownItem> = self.show(&path)?;
+        let first = items.first().map_or("", |item| item.id.as_str());
+        if first == format!("ITM-{sale}-0") {
+            return Ok(());
+        }
+        Err(LoadError::Plan(format!(
+            "the items of sale {sale} are listed ones (the first is {first:?}), and only generated ones can \
+             be asked for (ITM-{sale}-0 and so on): the active sale that started last must be one of the \
+             rotation, or one that was created with \"total_items\" and without \"items\"; or --spawn a server"
+        )))
+    }
+
     fn sale_at(self, path: &str) -> Result<Sale, LoadError> {
+        let shown: Shown = self.show(path)?;
+        let Ok(id) = shown.id.parse() else {
+            let what = format!("the id {:?}", shown.id);
+            return Err(LoadError::Odd(format!("GET {path}"), what));
+        };
+        Ok(Sale {
+            id,
+            total_items: shown.total_items,
+            items_sold: shown.items_sold,
+        })
+    }
+
+    fn show<T: DeserializeOwned>(self, path: &str) -> Result<T, LoadError> {
         let odd = |what: String| LoadError::Odd(format!("GET {path}"), what);
         let (status, body) = self.ask("GET", path)?;
         if status != 200 {
@@ -51,15 +87,7 @@ impl Shop {
                 String::from_utf8_lossy(&body)
             )));
         }
-        let shown: Shown = serde_json::from_slice(&body).map_err(|error| odd(error.to_string()))?;
-        Ok(Sale {
-            id: shown
-                .id
-                .parse()
-                .map_err(|_| odd(format!("the id {:?}", shown.id)))?,
-            total_items: shown.total_items,
-            items_sold: shown.items_sold,
-        })
+        serde_json::from_slice(&body).map_err(|error| odd(error.to_string()))
     }
 
     /// Sells an item, if it is not sold yet.

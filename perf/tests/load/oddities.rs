@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use flashsale_perf::load::audit::Audit;
 use flashsale_perf::load::report::Report;
-use flashsale_perf::load::{Arrivals, Class};
-use flashsale_perf::load::{LoadError, Mode, Outcome, Plan, Sale, Shape, Workload, run};
+use flashsale_perf::load::{
+    Arrivals, Class, Invalid, LoadError, Mode, Outcome, Plan, Sale, Shape, Workload, run,
+};
 
 use crate::stub;
 
@@ -51,6 +52,23 @@ fn an_unknown_answer_stands_out() {
         said.contains("status 418") && said.contains("teapot"),
         "{said}"
     );
+}
+
+#[test]
+fn a_run_for_items_that_are_not_there_is_invalid() {
+    let missing = r#"{"message":"Item not found","code":"item_not_found"}"#;
+    let address = stub::start(|_| Some(stub::response(404, missing)));
+    let outcome = outcome(&plan(address));
+    let answered = outcome.record.answered();
+    assert!(answered > 0);
+    let Invalid::NoSuchItem(count, sale) = outcome.invalid()[0] else {
+        panic!("{:?}", outcome.invalid());
+    };
+    assert_eq!((count, sale.id), (answered, 1));
+    let said = summary(&outcome);
+    for part in ["INVALID: ", "item_not_found", "ITM-1-0 to ITM-1-999"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
 }
 
 #[test]

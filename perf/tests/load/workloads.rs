@@ -2,7 +2,9 @@
 
 use flashsale::telemetry::Outcome as Label;
 use flashsale_perf::load::audit::Audit;
-use flashsale_perf::load::{Arrivals, Class, Kind, Mode, Outcome, Plan, Shape, Workload};
+use flashsale_perf::load::{
+    Arrivals, Class, Kind, LoadError, Mode, Outcome, Plan, Shape, Workload, run,
+};
 
 use crate::place;
 
@@ -114,6 +116,26 @@ fn who_looks_buys_nothing() {
         let seen = count(&outcome, Kind::Get, Label::Ok);
         assert_eq!(seen, outcome.record.answered(), "{workload:?}");
     }
+}
+
+#[test]
+fn listed_items_are_refused_before_anything_is_sent() {
+    let server = place::server(10);
+    let listed = r#"{"items":[{"id":"mug","name":"Mug","stock":5}]}"#;
+    let created = ureq::post(format!("http://{}/admin/sales", server.address()))
+        .content_type("application/json")
+        .send(listed);
+    assert_eq!(created.expect("an answer").status(), 201);
+    let plan = place::plan(&server, 200);
+    let Err(LoadError::Plan(said)) = run(&plan) else {
+        panic!("nobody knows these items");
+    };
+    for part in ["sale 2", "\"mug\"", "ITM-2-0", "\"total_items\"", "--spawn"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    // Whoever asks for no item need not know any.
+    let workload = Workload::Active;
+    assert!(place::outcome(&Plan { workload, ..plan }).record.answered() > 0);
 }
 
 #[test]

@@ -274,7 +274,7 @@ $("terminal").open = false;
 showUser();
 // How this page was reached is how a terminal reaches the server, too.
 const commands = document.querySelector("#terminal pre");
-commands.textContent = commands.textContent.replaceAll(/http:\/\/[^/']+/g, location.origin);
+commands.textContent = commands.textContent.replaceAll(/https?:\/\/[^/']+/g, location.origin);
 show(read($("main")));
 // Nothing else would tell the time before the next sale begins.
 if (!sale) lookSoon(0);

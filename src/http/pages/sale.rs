@@ -32,6 +32,7 @@ pub(super) fn fill(frame: &str, api: &Api, asked: Option<SaleId>, headers: &Head
             &missed.map_or_else(String::new, |id| why_not(api, id)),
         )
         .replace("{{status}}", &status)
+        .replace("{{scheme}}", api.scheme)
         .replace("{{host}}", &host)
 }
 

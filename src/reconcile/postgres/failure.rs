@@ -10,7 +10,8 @@ use tokio_postgres::error::{DbError, SqlState};
 use crate::reconcile::SinkError;
 
 /// The error as whoever runs the server should read it. Of the database's own words only the code and
-/// the first sentence are kept: details and hints show values of rows.
+/// the first sentence are kept, the latter for the log alone, because it may name files and roles: details
+/// and hints show values of rows.
 pub(super) fn explain(error: &Error) -> SinkError {
     if let Some(error) = error.as_db_error() {
         return explain_database(error);
@@ -82,12 +83,16 @@ fn explain_tls(error: &rustls::Error) -> SinkError {
 
 fn explain_database(error: &DbError) -> SinkError {
     let code = error.code();
-    let said = |why: &str| format!("{why} ({}: {})", code.code(), error.message());
-    // The first sentence of these names addresses and users.
     let hidden = |why: &str| format!("{why} ({})", code.code());
-    let passing = |why: &str| SinkError::Unavailable(said(why));
-    let lasting = |why: &str| SinkError::Refused(said(why));
+    let said = |why: &str, lasts| SinkError::Withheld {
+        told: format!("{why} ({}: {})", code.code(), error.message()),
+        shown: hidden(why),
+        lasts,
+    };
+    let passing = |why: &str| said(why, false);
+    let lasting = |why: &str| said(why, true);
     match *code {
+        // The first sentence of these names addresses and users, which are not for the log either.
         SqlState::INVALID_PASSWORD => SinkError::Unavailable(hidden("password rejected")),
         SqlState::INVALID_AUTHORIZATION_SPECIFICATION => SinkError::Unavailable(hidden(
             "the server does not let this user in: see its pg_hba.conf, and sslmode",

@@ -64,6 +64,7 @@ fn roots_of_file(path: &Path) -> Result<RootCertStore, SinkError> {
     let refused = |what: String| SinkError::Withheld {
         told: format!("{}: {what}", path.display()),
         shown: "sslrootcert cannot be used: the log says why".to_owned(),
+        lasts: true,
     };
     let pem = read_file(&RealDisk, path, limits::CERTIFICATES_BYTES_MAX)
         .map_err(|error| refused(error.to_string()))?;

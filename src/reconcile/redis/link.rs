@@ -192,14 +192,15 @@ fn client(options: &RedisOptions) -> Result<Client, SinkError> {
 
 /// The certificates in the file at `path`.
 fn authorities(path: &Path) -> Result<Vec<u8>, SinkError> {
-    let pem = read_file(&RealDisk, path, limits::CERTIFICATES_BYTES_MAX).map_err(|error| {
-        SinkError::Refused(format!(
-            "the file of its authorities cannot be read: {error}"
-        ))
-    })?;
+    let refused = |what: String| SinkError::Withheld {
+        told: format!("{}: {what}", path.display()),
+        shown: "sslrootcert cannot be used: the log says why".to_owned(),
+        lasts: true,
+    };
+    let pem = read_file(&RealDisk, path, limits::CERTIFICATES_BYTES_MAX)
+        .map_err(|error| refused(error.to_string()))?;
     if CertificateDer::pem_slice_iter(&pem).next().is_none() {
-        let why = "the file of its authorities holds no certificate";
-        return Err(SinkError::Refused(why.into()));
+        return Err(refused("holds no certificate".into()));
     }
     Ok(pem)
 }

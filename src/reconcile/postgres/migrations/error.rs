@@ -83,14 +83,20 @@ impl From<MigrationError> for SinkError {
         match error {
             MigrationError::Database(error) => error,
             MigrationError::Locked(_) => Self::Unavailable(error.to_string()),
-            MigrationError::Failed { .. } | MigrationError::NoSchema => {
-                Self::Refused(error.to_string())
-            }
+            MigrationError::NoSchema => Self::Refused(error.to_string()),
+            MigrationError::Failed {
+                ref file, ref code, ..
+            } => Self::Withheld {
+                told: error.to_string(),
+                shown: format!("{file} could not be applied ({code}): the log says why"),
+                lasts: true,
+            },
             MigrationError::Files(told) => Self::Withheld {
                 told,
                 shown: "the migrations are not those of this database, or not as they should be; the log \
                         says what is wrong"
                     .into(),
+                lasts: true,
             },
             MigrationError::NotOurs {
                 ref pending, more, ..
@@ -100,6 +106,7 @@ impl From<MigrationError> for SinkError {
                     "{}: run `flashsale migrate up` as the schema's owner, whom the log names",
                     not_ours(pending, more)
                 ),
+                lasts: true,
             },
         }
     }
@@ -112,6 +119,11 @@ mod tests {
     #[test]
     fn who_owns_the_schema_and_where_files_are_is_for_the_log_alone() {
         let errors = [
+            MigrationError::Failed {
+                file: "001_a.up.sql".into(),
+                code: "42601".into(),
+                message: "syntax error at or near \"secret\"".into(),
+            },
             MigrationError::Files("/srv/secret/001_a.up.sql: is empty".into()),
             MigrationError::NotOurs {
                 pending: "001_a.up.sql".into(),
