@@ -50,7 +50,7 @@ fn without_scripts_the_page_says_what_is_on_and_how_to_buy() {
     page.go_to("/");
     let status = page.text("#status");
     assert!(
-        status.starts_with("Sale 1 is open until 2") && status.contains("10000 of 10000"),
+        status.starts_with("Sale 1 is open until 2") && status.contains("10,000 of 10,000"),
         "{status}"
     );
     let commands = page.text("#terminal");
