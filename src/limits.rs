@@ -161,7 +161,8 @@ pub const STREAM_RETRY_MS_MIN: u64 = 2_000;
 pub const STREAM_RETRY_MS_MAX: u64 = 4_000;
 /// Viewers that are woken at once. Then a worker looks after its other connections before it goes on.
 pub const STREAM_WOKEN_MAX: usize = 16;
-/// Bytes that the kernel keeps for a viewer who does not take them: some events, and no more.
+/// Bytes that the kernel keeps for a viewer who does not take them: some events of a sale, or not even one
+/// of the whole server.
 pub const STREAM_UNSENT_BYTES_MAX: u32 = 2_048;
 
 /// Most records that a sink is given at once.

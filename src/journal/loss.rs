@@ -24,21 +24,25 @@ pub enum Lost {
     Unknown,
 }
 
-/// The last record that a file in `dir` names, whatever is wrong before it: the header of a batch, a
-/// snapshot, or the file of an ended sale. 0 where none does.
+/// The last record that is named beside the segments in `dir`: by a snapshot, or by the file of an ended
+/// sale that is or was there. 0 where none is.
 ///
 /// # Errors
 /// An error of the operating system.
-pub(super) fn last_named(disk: &dyn Disk, dir: &Path) -> Result<Lsn, JournalError> {
+pub(super) fn last_beside_segments(disk: &dyn Disk, dir: &Path) -> Result<Lsn, JournalError> {
     let snapshot = snapshot::newest(disk, dir)?.unwrap_or(Lsn::ZERO);
     let sale = sale_file::list(disk, dir)?;
     let sale = sale.last().map_or(Lsn::ZERO, |file| file.closed_lsn);
     let removed = sale_file::removed_until(disk, dir)?;
-    let batch = last_in_segments(disk, dir)?;
-    Ok(batch.max(snapshot).max(sale).max(removed))
+    Ok(snapshot.max(sale).max(removed))
 }
 
-fn last_in_segments(disk: &dyn Disk, dir: &Path) -> Result<Lsn, JournalError> {
+/// The last record that the header of a batch names, whatever is wrong with the batch or before it; 0 where
+/// none does. A last batch that is torn is among them, of which nobody was told.
+///
+/// # Errors
+/// An error of the operating system.
+pub(super) fn last_in_segments(disk: &dyn Disk, dir: &Path) -> Result<Lsn, JournalError> {
     for number in segment::list_segments(disk, dir)?.into_iter().rev() {
         let last = match Segment::open(disk, dir, number, OpenMode::Read) {
             Ok(segment) => last_in(&segment)?,

@@ -55,7 +55,7 @@ pub fn repair(
         });
     }
     // What is set aside or cut off is not there to be asked later.
-    let last_named = loss::last_named(disk, dir)?;
+    let mut last_named = loss::last_beside_segments(disk, dir)?;
     let mut set_aside = Vec::new();
     for lsn in unreadable {
         set_aside.push(set_file_aside(disk, &snapshot::path_of(dir, lsn))?);
@@ -63,6 +63,7 @@ pub fn repair(
     let mut is_cut = false;
     if let Err(JournalError::Damaged { path, offset, .. }) = last_lsn(disk, dir, base) {
         is_cut = true;
+        last_named = last_named.max(loss::last_in_segments(disk, dir)?);
         if let Some(number) = path.file_name().and_then(number_of) {
             cut(disk, dir, number, offset, &mut set_aside)?;
         }

@@ -24,6 +24,7 @@ mod summary;
 pub use build_info::BuildInfo;
 pub use counts::Counts;
 pub use error_log::ErrorLog;
+pub(crate) use error_log::grouped;
 pub use history::{History, Window, Windowed};
 pub use label::{Class, Outcome, Route, Stage};
 pub use merged::Merged;

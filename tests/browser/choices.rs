@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::admin::{create, household};
+use crate::admin::{create, household, in_seconds};
 use crate::browser::Browser;
 use crate::buying::{button, choose, outcomes, truth};
 use crate::page::{Look, Page};
@@ -65,6 +65,40 @@ fn the_end_of_a_chosen_sale_leads_to_the_one_that_is_on() {
 }
 
 #[test]
+fn who_comes_early_for_a_sale_is_shown_it_when_it_begins() {
+    let server = Server::start(&[]);
+    let browser = Browser::start();
+    let mut client = server.client();
+    client.post("/admin/sales/1/close").ok();
+    let soon = in_seconds(4);
+    for count in [2, 3] {
+        create(
+            &mut client,
+            &json!({"total_items": count, "started_at": soon}),
+        );
+    }
+    let page = browser.open(Look::PHONE, server.addr(), "/?sale_id=2");
+    page.wait_for_text("#headline", "Sale 2 is open");
+    assert_eq!(page.text("#asked"), "");
+    page.wait_for_text("#sales", "Sale 3");
+}
+
+#[test]
+fn the_links_follow_the_sales_also_under_the_hand_of_a_visitor() {
+    let server = two_sales();
+    let browser = Browser::start();
+    let page = browser.open(Look::DESKTOP, server.addr(), "/?sale_id=1");
+    page.wait_for_text("#headline", "Sale 1 is open");
+    page.evaluate("document.querySelector('#sales [href=\"/?sale_id=2\"]').focus()");
+    let mut client = server.client();
+    create(&mut client, &json!({"total_items": 3}));
+    client.post("/admin/sales/1/close").ok();
+    page.wait_for_text("#headline", "Sale 3 is open");
+    page.wait_for_text("#sales a[aria-current]", "Sale 3 3 unsold");
+    page.wait_for("document.activeElement.getAttribute('href') === '/?sale_id=2'");
+}
+
+#[test]
 fn without_scripts_the_sale_is_chosen_by_its_link() {
     let server = two_sales();
     let browser = Browser::start();
@@ -94,12 +128,21 @@ fn an_operator_chooses_whose_stock_is_drawn() {
     page.evaluate(
         "(() => {
             const select = document.querySelector('#sale select');
+            select.focus();
             select.value = '1';
             select.dispatchEvent(new Event('change'));
         })()",
     );
     page.wait_for_text("#light-stock", "= 10,000");
     page.wait_for_text("#burndown .note", "sale 1:");
+    create(&mut client, &json!({"total_items": 7}));
+    page.wait_for("document.querySelectorAll('#sale option').length === 4");
+    assert_eq!(
+        page.evaluate("document.querySelector('#sale select').value"),
+        "1"
+    );
+    client.post("/admin/sales/3/close").ok();
+    page.wait_for("document.querySelectorAll('#sale option').length === 3");
     assert_eq!(page.evaluate("location.hash"), "#sale=1");
     page.wait_for_text("#light-stock", "= 10,000");
 

@@ -8,7 +8,7 @@ use flashsale::journal::{JournalError, Lost, Opening};
 use flashsale::types::Lsn;
 
 use crate::fixture::{
-    LAST, append, contents, damaged_at, open, path, recover, repair, two_segments,
+    LAST, append, contents, damaged_at, dir, open, path, recover, repair, two_segments,
 };
 
 fn set_aside(segment: u64) -> PathBuf {
@@ -99,6 +99,23 @@ fn what_is_lost_is_told_as_far_as_headers_tell_it() {
         let repaired = repair(&disk).expect("it can be repaired");
         assert_eq!(repaired.expect("there is damage").lost, lost);
     }
+}
+
+/// Nobody was answered from it.
+#[test]
+fn a_torn_last_batch_is_not_called_lost() {
+    let (disk, batches) = two_segments();
+    let last = batches[batches.len() - 1];
+    let mut bytes = contents(&disk, last.segment);
+    bytes[last.start + 512..last.end].fill(0);
+    disk.overwrite(&path(last.segment), bytes);
+    let kept = Lsn(last.first.0 - 1);
+    assert_eq!(recover(&disk).expect("it is torn").last_lsn, kept);
+    let snapshot = dir().join(format!("{:020}.snapshot", 3));
+    disk.overwrite(&snapshot, b"half of it".to_vec());
+    let repaired = repair(&disk).expect("it can be repaired");
+    let repaired = repaired.expect("there is damage");
+    assert_eq!((repaired.last_lsn, repaired.lost), (kept, Lost::Nothing));
 }
 
 #[test]

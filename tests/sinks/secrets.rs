@@ -59,6 +59,8 @@ fn check_withheld(server: &Server, sink: &str, shown: &str, told: &str) {
     wait_until_down(server, sink, shown);
     let health = server.client().get("/health").ok();
     assert!(!health.text().contains(told), "{}", health.text());
+    // What is logged comes behind what is shown.
+    server.wait_for_log(told);
     let log = server.log();
     let told_of = |line: &str| line.contains("is not followed") && line.contains(told);
     assert!(log.lines().any(told_of), "{told}: {log}");

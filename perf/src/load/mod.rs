@@ -86,7 +86,8 @@ pub fn run(plan: &Plan) -> Result<Outcome, LoadError> {
         Some(sale) => sale,
         None => shop.active_sale()?,
     };
-    if plan.sale.is_none() && plan.workload != Workload::Active {
+    let names_items = !matches!(plan.workload, Workload::Active | Workload::Browse);
+    if plan.sale.is_none() && names_items {
         shop.check_items(sale.id)?;
     }
     let mut scripts: Vec<_> = (0..plan.threads)

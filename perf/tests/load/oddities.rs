@@ -61,10 +61,15 @@ fn a_run_for_items_that_are_not_there_is_invalid() {
     let outcome = outcome(&plan(address));
     let answered = outcome.record.answered();
     assert!(answered > 0);
-    let Invalid::NoSuchItem(count, sale) = outcome.invalid()[0] else {
-        panic!("{:?}", outcome.invalid());
-    };
-    assert_eq!((count, sale.id), (answered, 1));
+    // A busy machine may add reasons of its own.
+    let missing = outcome
+        .invalid()
+        .into_iter()
+        .find_map(|reason| match reason {
+            Invalid::NoSuchItem(count, sale) => Some((count, sale.id)),
+            _ => None,
+        });
+    assert_eq!(missing, Some((answered, 1)));
     let said = summary(&outcome);
     for part in ["INVALID: ", "item_not_found", "ITM-1-0 to ITM-1-999"] {
         assert!(said.contains(part), "{part}: {said}");

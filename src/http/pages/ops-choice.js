@@ -47,11 +47,16 @@ export class Choice {
     const sales = last ? salesOf(last) : [];
     this.#root.hidden = sales.length < 2;
     this.#root.dataset.sales = String(sales.length);
-    // What somebody is about to choose from must not change under their hand.
-    if (document.activeElement === this.#select && this.#select.length > 0 && sales.length > 1) return;
-    const ordered = sales.sort((one, other) => Number(other.id) - Number(one.id));
-    const options = ordered.map(({ id, total, sold }) => new Option(`${id} · ${whole(total - sold)} unsold`, id));
-    this.#select.replaceChildren(new Option("the one that began last", ""), ...options);
+    sales.sort((one, other) => Number(other.id) - Number(one.id));
+    const shown = [...this.#select.options].slice(1);
+    // What somebody is about to choose from moves only when it must.
+    if (shown.map(({ value }) => value).join() !== sales.map(({ id }) => id).join()) {
+      const options = sales.map(({ id }) => new Option("", id));
+      this.#select.replaceChildren(new Option("the one that began last", ""), ...options);
+    }
+    sales.forEach(({ total, sold, id }, place) => {
+      this.#select.options[place + 1].text = `${id} · ${whole(total - sold)} unsold`;
+    });
     this.#select.value = this.#id ?? "";
   }
 

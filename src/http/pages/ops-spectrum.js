@@ -1,10 +1,12 @@
-// The percentile spectrum: how latency grows towards the tail, over the whole sale.
+// The percentile spectrum: how latency grows towards the tail, since the last sale began.
 
 import { CLASSES } from "/assets/ops-class.js";
 import { decade, latency, quantileName } from "/assets/ops-format.js";
 import { decades, decadesAround, linear, logarithmic, nines } from "/assets/ops-scale.js";
 import { Plot } from "/assets/ops-plot.js";
 
+/** What time the latencies are of. */
+const SINCE = "since the last sale began";
 const MARGINS = { left: 50, top: 10, right: 16, bottom: 22 };
 const DRAWN = ["confirmed", "refused"];
 const LABELLED = [0, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999];
@@ -31,7 +33,7 @@ export class Spectrum extends Plot {
     surface.scaleLines(box, this.y, decades(fromUs, toUs).map((us) => [us, decade(us)]));
     this.#quantiles(box, width);
     this.places = curves.map(([name, curve]) => this.#curve(name, curve));
-    this.note.textContent = points.length === 0 ? "no answer to a buyer yet" : timeOf(view);
+    this.note.textContent = points.length === 0 ? "no answer to a buyer yet" : SINCE;
     this.publish({
       points: points.length,
       confirmed: curves[0][1].length,
@@ -92,11 +94,6 @@ export class Spectrum extends Plot {
       const each = curve.map(([quantile, us]) => `${quantileName(quantile)} ${latency(us)}`);
       return `${CLASSES[name].title}: ${each.join(", ") || "none"}.`;
     });
-    return `Latency by percentile, ${timeOf(view)}. ${said.join(" ")}`;
+    return `Latency by percentile, ${SINCE}. ${said.join(" ")}`;
   }
-}
-
-/** What time the latencies are of. */
-function timeOf({ last }) {
-  return last?.others.length > 0 ? "since the newest sale began" : "whole sale";
 }

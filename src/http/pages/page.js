@@ -13,7 +13,7 @@ const LOOK_AGAIN_MS = 5_000;
 const ANNOUNCED_MS = 30_000;
 const ITEMS_MS = 10_000;
 // How often whoever watches one sale learns of the others.
-const OTHERS_MS = 30_000;
+const OTHERS_MS = 60_000;
 const SPOKEN_MS = 30_000;
 // A stream that says nothing for so long from its beginning is refused, or kept back on its way.
 const STREAM_PATIENCE_MS = 10_000;
@@ -65,20 +65,26 @@ async function look() {
 // What the server's page says now: of this sale as long as it is on, then of the one that began last.
 async function ofNow() {
   try {
-    const { response, text } = await load(sale ? `/?sale_id=${sale.id}` : "/", { cache: "no-cache" });
+    const path = sale ? addressOf(sale) : `/${location.search}`;
+    const { response, text } = await load(path, { cache: "no-cache" });
     const main = new DOMParser().parseFromString(text, "text/html").querySelector("main");
     if (!response.ok || !main) return null;
     showSales(main.querySelector("#sales"));
+    $("asked").textContent = main.querySelector("#asked").textContent;
     return read(main);
   } catch {
     return null;
   }
 }
 
-// What somebody is about to choose from does not change under their hand.
+const addressOf = ({ id }) => `/?sale_id=${id}`;
+
+// The links between the sales; whoever is at one of them stays there.
 function showSales(newer) {
   const shown = $("sales");
-  if (!shown.contains(document.activeElement)) shown.replaceChildren(...newer.childNodes);
+  const focused = shown.contains(document.activeElement) && document.activeElement.getAttribute("href");
+  shown.replaceChildren(...newer.childNodes);
+  if (focused) shown.querySelector(`[href="${focused}"]`)?.focus({ preventScroll: true });
 }
 
 function lookSoon(scatter_ms) {
@@ -167,7 +173,6 @@ function leave() {
   rest();
   // Whoever asked for this sale has seen it; a later look is for what is on by then.
   if (location.search) history.replaceState(null, "", "/");
-  $("asked").textContent = "";
   [sale, next_ms] = [null, NaN];
   basket.close();
   list.clear();
@@ -182,7 +187,7 @@ function drawStock() {
   const { total, remaining, sold, held, rate } = sale;
   $("remaining").textContent = number(remaining);
   $("total").textContent = `of ${number(total)} left`;
-  const link = document.querySelector("#sales [aria-current] span");
+  const link = document.querySelector(`#sales [href="${addressOf(sale)}"] span`);
   if (link) link.textContent = `${number(total - sold)} unsold`;
   const heldWords = held > 0 ? ` · ${number(held)} held` : "";
   const rateWords = rate > 0 ? ` · ${number(Math.max(1, Math.round(rate)))} a second` : "";

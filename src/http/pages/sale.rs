@@ -10,6 +10,7 @@ use hyper::header::{HOST, HeaderMap};
 use crate::http::Api;
 use crate::limits::LISTED_SALES_MAX;
 use crate::sale::{Overview, Sale, SaleStatus};
+use crate::telemetry::grouped;
 use crate::types::{SaleId, Timestamp};
 
 /// The page `frame` with the sale that is `asked` for, as long as it is on, or else the one that began last.
@@ -117,19 +118,6 @@ fn closed(next: Option<Timestamp>) -> (String, String) {
     (attributes, status)
 }
 
-/// A number with a comma between every three digits.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
-}
-
 /// `text` without what means something in HTML.
 fn escape(text: &str) -> String {
     text.chars()
@@ -144,19 +132,6 @@ mod tests {
     #[test]
     fn a_host_cannot_become_markup() {
         assert_eq!(escape("a<script>'\"&:80"), "ascript:80");
-    }
-
-    #[test]
-    fn numbers_can_be_read() {
-        for (number, expected) in [
-            (0, "0"),
-            (999, "999"),
-            (1_000, "1,000"),
-            (10_000, "10,000"),
-            (1_234_567, "1,234,567"),
-        ] {
-            assert_eq!(grouped(number), expected);
-        }
     }
 
     #[test]
