@@ -1,5 +1,7 @@
 //! Why a sink could not be written, told apart by what helps.
 
+use std::path::Path;
+
 use crate::journal::JournalError;
 use crate::types::Lsn;
 
@@ -55,6 +57,17 @@ impl SinkError {
             Self::Refused(_) | Self::Diverged(_) => true,
             Self::Withheld { lasts, .. } => *lasts,
             Self::Unavailable(_) | Self::Moved | Self::Journal(_) => false,
+        }
+    }
+
+    /// The error of a file of authorities that cannot be used, and `what` is wrong with it. Where it lies is
+    /// for the log alone.
+    #[must_use]
+    pub fn authorities(path: &Path, what: &str) -> Self {
+        Self::Withheld {
+            told: format!("{}: {what}", path.display()),
+            shown: "sslrootcert cannot be used: the log says why".to_owned(),
+            lasts: true,
         }
     }
 

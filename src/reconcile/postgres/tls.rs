@@ -61,11 +61,7 @@ fn verifier(
 }
 
 fn roots_of_file(path: &Path) -> Result<RootCertStore, SinkError> {
-    let refused = |what: String| SinkError::Withheld {
-        told: format!("{}: {what}", path.display()),
-        shown: "sslrootcert cannot be used: the log says why".to_owned(),
-        lasts: true,
-    };
+    let refused = |what: String| SinkError::authorities(path, &what);
     let pem = read_file(&RealDisk, path, limits::CERTIFICATES_BYTES_MAX)
         .map_err(|error| refused(error.to_string()))?;
     let mut roots = RootCertStore::empty();

@@ -192,11 +192,7 @@ fn client(options: &RedisOptions) -> Result<Client, SinkError> {
 
 /// The certificates in the file at `path`.
 fn authorities(path: &Path) -> Result<Vec<u8>, SinkError> {
-    let refused = |what: String| SinkError::Withheld {
-        told: format!("{}: {what}", path.display()),
-        shown: "sslrootcert cannot be used: the log says why".to_owned(),
-        lasts: true,
-    };
+    let refused = |what: String| SinkError::authorities(path, &what);
     let pem = read_file(&RealDisk, path, limits::CERTIFICATES_BYTES_MAX)
         .map_err(|error| refused(error.to_string()))?;
     if CertificateDer::pem_slice_iter(&pem).next().is_none() {
