@@ -106,6 +106,13 @@ fn start(
         "flashsale: {}",
         config.describe()
     );
+    for ignored in &config.ignored {
+        tracing::warn!(
+            variable = ignored.variable,
+            "environment variable {ignored} is ignored: it is the address of a service, as Kubernetes sets it \
+             for a service of that name. The port is a number"
+        );
+    }
     admission::tell_of_dates(&admission);
     let signals = Signals::listen(shutdown, admission::on_hangup(&admission))?;
     let service = Service::start(config, admission, clock, steps, shutdown, &signals)?;

@@ -34,7 +34,7 @@ impl Notifier {
     /// # Errors
     /// The operating system has no thread to give.
     pub(super) fn start(patient: Patient) -> std::io::Result<Option<Self>> {
-        if std::env::var_os("NOTIFY_SOCKET").is_none() {
+        if std::env::var_os("NOTIFY_SOCKET").is_none_or(|socket| socket.is_empty()) {
             return Ok(None);
         }
         let watchdog = sd_notify::watchdog_enabled();

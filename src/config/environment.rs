@@ -2,14 +2,15 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::net::SocketAddr;
 use std::path::Path;
 
 use super::error::Problem;
 use super::keys::{self, Key};
-use super::raw::{Given, Raw, Setting, Source};
+use super::raw::{Given, IgnoredVariable, Raw, Setting, Source};
 use crate::limits::SECRET_FILE_BYTES_MAX;
 
-/// Looks a variable up. `None` is "not set"; a variable set to nothing is `Some("")`.
+/// Looks a variable up. A variable that is set to nothing counts as one that is not set.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// The environment of this process, for `main` to pass on.
@@ -22,9 +23,18 @@ pub fn process_environment(variable: &str) -> Option<String> {
 
 /// Adds a setting for each variable that is set, and for each secret that a variable names the file of.
 pub(super) fn read_into(raw: &mut Raw, environment: Environment<'_>) {
+    let environment = |variable: &str| environment(variable).filter(|value| !value.is_empty());
     for &key in keys::ALL {
         let given = environment(key.variable);
-        match from_file(key, given.as_deref(), environment) {
+        if let Some(value) = given
+            .clone()
+            .filter(|text| is_foreign(key, text, &environment))
+        {
+            let variable = key.variable;
+            raw.ignored.push(IgnoredVariable { variable, value });
+            continue;
+        }
+        match from_file(key, given.as_deref(), &environment) {
             Ok(None) => add(raw, key, key.variable, given),
             Ok(secret) => add(raw, key, key.file_variable, secret),
             Err(reason) => raw.problems.push(Problem::SecretFile {
@@ -35,6 +45,28 @@ pub(super) fn read_into(raw: &mut Raw, environment: Environment<'_>) {
     }
 }
 
+/// Whether Kubernetes or Docker has set the variable of `key`, and not the operator.
+///
+/// For a service named `redis`, Kubernetes sets `REDIS_PORT=tcp://10.0.0.11:6379` in every container of the
+/// namespace. Docker does the same for a linked container named `db`, and adds `DB_NAME=/flashsale/db`.
+fn is_foreign(key: Key, text: &str, environment: Environment<'_>) -> bool {
+    match key {
+        keys::SERVER_PORT | keys::DATABASE_PORT | keys::REDIS_PORT => is_service_address(text),
+        keys::DATABASE_DBNAME => {
+            let port = environment(keys::DATABASE_PORT.variable);
+            text.starts_with('/') && port.is_some_and(|port| is_service_address(&port))
+        }
+        _ => false,
+    }
+}
+
+/// Whether `text` is a protocol, an address and a port, as in `tcp://10.0.0.11:6379`.
+fn is_service_address(text: &str) -> bool {
+    text.split_once("://").is_some_and(|(protocol, address)| {
+        ["tcp", "udp", "sctp"].contains(&protocol) && address.parse::<SocketAddr>().is_ok()
+    })
+}
+
 fn add(raw: &mut Raw, key: Key, variable: &'static str, text: Option<String>) {
     raw.settings.extend(text.map(|text| Setting {
         key,
@@ -43,7 +75,7 @@ fn add(raw: &mut Raw, key: Key, variable: &'static str, text: Option<String>) {
     }));
 }
 
-/// The secret in the file that a variable names, if one does; a variable set to nothing names none.
+/// The secret in the file that a variable names, if one does.
 ///
 /// # Errors
 /// Says why the file does not do, or that the secret is `given`, too.
@@ -52,11 +84,11 @@ fn from_file(
     given: Option<&str>,
     environment: Environment<'_>,
 ) -> Result<Option<String>, String> {
-    let path = environment(key.file_variable).filter(|path| key.secret && !path.is_empty());
+    let path = environment(key.file_variable).filter(|_| key.secret);
     let Some(path) = path else {
         return Ok(None);
     };
-    if given.is_some_and(|given| !given.is_empty()) {
+    if given.is_some() {
         return Err(format!(
             "{} is set, too: only one of them is allowed",
             key.variable
@@ -96,25 +128,68 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_variable_is_set_and_an_absent_one_is_not() {
+    fn an_empty_variable_is_an_unset_one() {
         let environment = |name: &str| match name {
-            "DB_HOST" => Some(String::new()),
             "SALE_SEED" => Some("7".to_owned()),
-            _ => None,
+            _ => Some(String::new()),
         };
-        let settings = raw(&environment).settings;
-        let found: Vec<_> = settings
+        let raw = raw(&environment);
+        assert!(raw.problems.is_empty(), "{:?}", raw.problems);
+        let settings: Vec<_> = raw
+            .settings
             .iter()
             .map(|setting| (setting.key.path, setting.given.as_text()))
             .collect();
+        assert_eq!(settings, [("sale.seed", Some("7"))]);
         assert_eq!(
-            found,
-            [("database.host", Some("")), ("sale.seed", Some("7"))]
+            raw.settings[0].source.to_string(),
+            "environment variable SALE_SEED"
         );
+    }
+
+    #[test]
+    fn the_address_of_a_service_is_somebody_elses_variable() {
+        let set = [
+            ("SERVER_PORT", "udp://10.43.1.1:8080"),
+            ("DB_PORT", "tcp://[fd00::7]:5432"),
+            ("DB_NAME", "/flashsale/db"),
+            ("REDIS_PORT", "tcp://10.43.1.2:6379"),
+            ("REDIS_HOST", "tcp://10.43.1.2:6379"),
+        ];
+        let environment = |name: &str| {
+            let found = set.iter().find(|(variable, _)| *variable == name)?;
+            Some(found.1.to_owned())
+        };
+        let raw = raw(&environment);
+        let ignored: Vec<_> = raw.ignored.iter().map(ToString::to_string).collect();
         assert_eq!(
-            settings[0].source.to_string(),
-            "environment variable DB_HOST"
+            ignored,
+            [
+                "SERVER_PORT=udp://10.43.1.1:8080",
+                "DB_PORT=tcp://[fd00::7]:5432",
+                "DB_NAME=/flashsale/db",
+                "REDIS_PORT=tcp://10.43.1.2:6379",
+            ]
         );
+        // Nobody but the operator sets the name of a host.
+        assert_eq!(raw.settings.len(), 1);
+        assert_eq!(raw.settings[0].key, keys::REDIS_HOST);
+    }
+
+    #[test]
+    fn what_only_resembles_the_address_of_a_service_is_a_setting() {
+        for text in [
+            "tcp://redis:6379",
+            "tcp://10.43.1.2",
+            "redis://10.43.1.2:6379",
+            "6379",
+        ] {
+            let raw = raw(&|name: &str| (name == "REDIS_PORT").then(|| text.to_owned()));
+            assert_eq!((raw.settings.len(), raw.ignored.len()), (1, 0), "{text}");
+        }
+        // A database may be named so, as long as nothing else speaks of a linked container.
+        let raw = raw(&|name: &str| (name == "DB_NAME").then(|| "/flashsale/db".to_owned()));
+        assert_eq!((raw.settings.len(), raw.ignored.len()), (1, 0));
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub use environment::{Environment, process_environment};
 pub use error::{ConfigError, Problem};
 pub use file::ConfigFile;
 pub use overrides::Overrides;
-pub use raw::Source;
+pub use raw::{IgnoredVariable, Source};
 
 /// Where a configuration is read from, the weakest source first.
 pub struct Sources<'a> {
@@ -53,6 +53,8 @@ pub struct Config {
     pub admin: AdminConfig,
     /// The log.
     pub log: LogConfig,
+    /// Environment variables that look like settings and are none.
+    pub ignored: Vec<IgnoredVariable>,
 }
 
 /// The HTTP server.

@@ -80,10 +80,27 @@ pub(super) struct Setting {
     pub(super) source: Source,
 }
 
+/// An environment variable that has the name of a setting and that an orchestrator has set for a purpose of
+/// its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IgnoredVariable {
+    /// Its name.
+    pub variable: &'static str,
+    /// Its value, which is no secret.
+    pub value: String,
+}
+
+impl fmt::Display for IgnoredVariable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.variable, self.value)
+    }
+}
+
 /// All that was set, the strongest source last, with what was already found wrong.
 #[derive(Default)]
 pub(super) struct Raw {
     pub(super) settings: Vec<Setting>,
+    pub(super) ignored: Vec<IgnoredVariable>,
     pub(super) problems: Vec<Problem>,
 }
 

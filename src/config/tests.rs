@@ -150,25 +150,33 @@ fn the_host_of_redis_may_carry_a_scheme_and_nothing_else() {
 }
 
 #[test]
-fn an_empty_variable_turns_a_sink_off_but_is_no_number() {
-    let file = r#"{"database": {"host": "db"}}"#;
-    assert!(
-        load(file, &[], Overrides::default())
-            .unwrap()
-            .database
-            .is_some()
-    );
-    assert!(
-        load(file, &[("DB_HOST", "")], Overrides::default())
-            .unwrap()
-            .database
-            .is_none()
-    );
-    assert_eq!(
-        from_environment("SERVER_PORT", "").unwrap_err().to_string(),
-        "environment variable SERVER_PORT: server.port = \"\" is not allowed: \
-         must be an integer from 0 to 65535"
-    );
+fn an_empty_variable_leaves_what_the_file_says() {
+    let file = r#"{"server": {"port": 7}, "database": {"host": "db"}}"#;
+    let variables: Vec<_> = keys::ALL.iter().map(|key| (key.variable, "")).collect();
+    let config = load(file, &variables, Overrides::default()).unwrap();
+    let without = load(file, &[], Overrides::default()).unwrap();
+    assert_eq!(config.describe(), without.describe());
+}
+
+#[test]
+fn the_variables_of_services_stop_nothing_and_set_nothing() {
+    let variables = [
+        ("SERVER_PORT", "tcp://10.43.1.3:8080"),
+        ("DB_PORT", "tcp://10.43.1.1:5432"),
+        ("REDIS_PORT", "tcp://10.43.1.2:6379"),
+        ("REDIS_PORT_6379_TCP", "tcp://10.43.1.2:6379"),
+        ("REDIS_SERVICE_HOST", "10.43.1.2"),
+        ("REDIS_SERVICE_PORT", "6379"),
+    ];
+    let config = load("{}", &variables, Overrides::default()).unwrap();
+    assert_eq!(config.fingerprint(), defaults().fingerprint());
+    assert_eq!(config.ignored.len(), 3);
+    // The port comes from the file, where there is one.
+    let file = r#"{"redis": {"host": "redis", "port": 7}}"#;
+    let config = load(file, &variables, Overrides::default()).unwrap();
+    assert_eq!(config.redis.unwrap().port, 7);
+    // A file is nobody else's.
+    assert!(from_file("redis.port", &json!("tcp://10.43.1.2:6379")).is_err());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! From what was said to what will be done: every value checked, every problem kept.
 
 use std::fmt::Display;
+use std::mem;
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::ops::RangeInclusive;
@@ -45,6 +46,7 @@ pub(super) fn validate(raw: Raw) -> Result<Config, ConfigError> {
         problems: Vec::new(),
     };
     let config = Config {
+        ignored: mem::take(&mut check.raw.ignored),
         server: server(&mut check),
         database: database(&mut check),
         redis: redis(&mut check),

@@ -40,6 +40,26 @@ fn opened(log: &str) -> Vec<String> {
 }
 
 #[test]
+fn the_variables_of_a_service_do_not_stop_the_start() {
+    let server = Server::start(&[
+        ("REDIS_PORT", "tcp://10.43.1.2:6379"),
+        ("REDIS_PORT_6379_TCP_ADDR", "10.43.1.2"),
+        ("DB_PORT", "tcp://10.43.1.3:5432"),
+        ("JOURNAL_RETAIN_HOURS", ""),
+    ]);
+    server.wait_for_log("\"started\"");
+    for variable in ["REDIS_PORT", "DB_PORT"] {
+        let said = lines(&server.log())
+            .into_iter()
+            .filter(|line| line.get("variable").is_some_and(|it| it == variable));
+        let said: Vec<_> = said.map(|line| line["message"].clone()).collect();
+        assert_eq!(said.len(), 1, "{said:?}");
+        let message = said[0].as_str().expect("text");
+        assert!(message.starts_with(&format!("environment variable {variable}=tcp://10.43.1.")));
+    }
+}
+
+#[test]
 fn a_start_says_each_step_in_its_order() {
     let server = Server::start(&[]);
     server.wait_for_log("\"started\"");
