@@ -3,6 +3,8 @@
 
 /// Longest user or item id, in bytes of UTF-8.
 pub const ID_BYTES_MAX: usize = 128;
+/// Most bytes of a checkout's code in a request. No longer one is looked for.
+pub const CODE_BYTES_MAX: usize = 128;
 /// Longest item name, in bytes of UTF-8.
 pub const ITEM_NAME_BYTES_MAX: usize = 256;
 /// Longest picture address, in bytes of UTF-8.

@@ -94,8 +94,8 @@ function outcomeOf(response, success) {
   if (response.status === 200) {
     return success;
   }
-  const code = response.status === 0 ? response.error : response.json('code');
-  return REFUSED.includes(code) ? code : 'unknown';
+  const error = response.status === 0 ? response.error : response.json('error');
+  return REFUSED.includes(error) ? error : 'unknown';
 }
 
 function counted(response, success) {

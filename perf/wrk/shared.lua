@@ -1,5 +1,5 @@
 -- What the scripts share: numbers for the threads, the sale that is asked for, and the report.
--- With COUNT=1 in the environment the answers are counted by status and code, so that one that the
+-- With COUNT=1 in the environment the answers are counted by status and error, so that one that the
 -- interface does not know stands out; wrk itself is slower then.
 local threads, counts = {}, {}
 seen = ""
@@ -30,7 +30,7 @@ end
 
 -- What an answer says, in the words of the interface.
 local function outcome(body)
-   return body:match('"code":"([a-z_]+)"') or body:match('^{"code":"CHK%-') and "accepted"
+   return body:match('"error":"([a-z_]+)"') or body:match('^{"code":"CHK%-') and "accepted"
       or body:match('^{"success":true') and "sold" or "ok"
 end
 

@@ -142,7 +142,7 @@ pub(super) fn write_purchase(sale: &Sale, result: &PurchaseResult, out: &mut Vec
     } else {
         out.extend_from_slice(b"\"message\":\"");
         out.extend_from_slice(ALL_ITEMS_SOLD.as_bytes());
-        out.extend_from_slice(b"\",\"code\":\"all_items_sold\"");
+        out.extend_from_slice(b"\",\"error\":\"all_items_sold\"");
     }
     write_purchased_items(sale, result, out);
     out.push(b'}');

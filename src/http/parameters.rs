@@ -8,7 +8,8 @@ use hyper::http::request::Parts;
 
 use super::encoding::{Members, decode, escape_beyond_ascii, pairs};
 use super::problem::{FieldError, Problem};
-use crate::types::{ItemId, Malformed, UserId, has_control};
+use crate::limits::CODE_BYTES_MAX;
+use crate::types::{CheckoutCode, ItemId, Malformed, UserId, has_control};
 
 /// A parameter that some path understands. All others are ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -296,6 +297,26 @@ impl FromStr for Whole {
         let digits = text.bytes().all(|b| b.is_ascii_digit());
         let number = digits.then(|| text.parse().ok()).flatten();
         number.map(Self).ok_or(Malformed("must be a whole number"))
+    }
+}
+
+/// The code of a checkout as a client gave it: `None` where no checkout can have such a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct GivenCode(pub(super) Option<CheckoutCode>);
+
+impl FromStr for GivenCode {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        if !(1..=CODE_BYTES_MAX).contains(&text.len()) {
+            return Err(Malformed(
+                "must be a code that POST /checkout answered, of 1 to 128 bytes",
+            ));
+        }
+        if has_control(text) {
+            return Err(CONTROL);
+        }
+        Ok(Self(text.parse().ok()))
     }
 }
 

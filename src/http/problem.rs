@@ -17,9 +17,9 @@ pub(super) type FieldError = (Cow<'static, str>, Cow<'static, str>);
 /// The form in which a client wants to read errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
-    /// `{"message", "code"}`
+    /// `{"message", "error"}`
     Plain,
-    /// RFC 9457
+    /// RFC 9457, with the members of the plain form among its own.
     Rfc9457,
 }
 
@@ -41,7 +41,7 @@ impl Format {
     }
 }
 
-/// An error as an answer. The outcome's label is its `code`.
+/// An error as an answer. The outcome's label is its machine-readable name, `error`.
 #[derive(Debug)]
 pub(super) struct Problem {
     status: StatusCode,
@@ -55,7 +55,7 @@ pub(super) struct Problem {
 }
 
 impl Problem {
-    /// An error with nothing but its status, code and message.
+    /// An error with nothing but its status, name and message.
     pub(super) fn new(status: StatusCode, outcome: Outcome, message: &'static str) -> Self {
         Self {
             status,
@@ -194,7 +194,7 @@ impl Problem {
         // Messages and labels are plain texts of ours, in which nothing has to be escaped.
         out.extend_from_slice(b"{\"message\":\"");
         out.extend_from_slice(self.message.as_bytes());
-        out.extend_from_slice(b"\",\"code\":\"");
+        out.extend_from_slice(b"\",\"error\":\"");
         out.extend_from_slice(self.outcome.as_str().as_bytes());
         out.push(b'"');
         self.write_rest(out);
@@ -207,7 +207,9 @@ impl Problem {
         out.extend_from_slice(self.status.as_str().as_bytes());
         out.extend_from_slice(b",\"detail\":");
         write_string(self.message, out);
-        out.extend_from_slice(b",\"code\":");
+        out.extend_from_slice(b",\"message\":");
+        write_string(self.message, out);
+        out.extend_from_slice(b",\"error\":");
         write_string(self.outcome.as_str(), out);
         self.write_rest(out);
     }
@@ -279,7 +281,7 @@ mod tests {
             ("user_id".into(), "is required".into()),
             ("id".into(), "is \"odd\"".into()),
         ];
-        let expected = r#"{"message":"Validation failed","code":"validation_failed","errors":{"user_id":"is required","id":"is \"odd\""}}"#;
+        let expected = r#"{"message":"Validation failed","error":"validation_failed","errors":{"user_id":"is required","id":"is \"odd\""}}"#;
         assert_eq!(
             text(Problem::validation(errors), Format::Plain).await,
             expected
@@ -293,7 +295,7 @@ mod tests {
         let accept = "text/html, Application/Problem+JSON;q=0.9";
         headers.insert(ACCEPT, HeaderValue::from_static(accept));
         assert_eq!(Format::asked_by(&headers), Format::Rfc9457);
-        let expected = r#"{"type":"about:blank","title":"Not Found","status":404,"detail":"No such path","code":"not_found"}"#;
+        let expected = r#"{"type":"about:blank","title":"Not Found","status":404,"detail":"No such path","message":"No such path","error":"not_found"}"#;
         assert_eq!(text(Problem::not_found(), Format::Rfc9457).await, expected);
     }
 

@@ -7,7 +7,7 @@ use hyper::http::request::Parts;
 
 use super::answer::{self, ALL_ITEMS_SOLD, Answer, write_purchase, write_purchased_items};
 use super::checkout::sale_not_active;
-use super::parameters::{Field, Parameters};
+use super::parameters::{Field, GivenCode, Parameters};
 use super::problem::Problem;
 use super::stopwatch::Stopwatch;
 use crate::sale::outcome::PurchaseResult;
@@ -39,13 +39,14 @@ pub(super) fn decide(
     watch: &mut Stopwatch<'_>,
 ) -> Result<Decided, Problem> {
     let mut parameters = Parameters::from_request(head, body);
-    let code: Option<CheckoutCode> = parameters.required(Field::Code);
+    let code: Option<GivenCode> = parameters.required(Field::Code);
     let key = idempotency_key(&head.headers).unwrap_or_else(|wrong| {
         parameters.wrong_as("idempotency_key", wrong);
         None
     });
     parameters.check()?;
-    let code = code.ok_or_else(Problem::internal)?;
+    let GivenCode(code) = code.ok_or_else(Problem::internal)?;
+    let code = code.ok_or_else(checkout_not_found)?;
     watch.lap(Stage::Parse);
     let decision = engine.purchase(code, key);
     watch.lap(Stage::Decide);

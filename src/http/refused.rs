@@ -78,8 +78,8 @@ fn unavailable(message: &str) -> Bytes {
 }
 
 /// An answer with `status`, which may have more headers behind it.
-fn answer(status: &str, message: &str, code: &str) -> Bytes {
-    let body = format!("{{\"message\":\"{message}\",\"code\":\"{code}\"}}");
+fn answer(status: &str, message: &str, error: &str) -> Bytes {
+    let body = format!("{{\"message\":\"{message}\",\"error\":\"{error}\"}}");
     let length = body.len();
     format!(
         "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\
@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn each_says_what_is_wrong_in_the_usual_form() {
         let framing = Some(Refusal::Framing);
-        for (bytes, status, code) in [
+        for (bytes, status, error) in [
             (refused(BARE, None), "400 Bad Request", "malformed_request"),
             (
                 refused(BARE, framing),
@@ -146,7 +146,7 @@ mod tests {
             assert!(head.contains(&format!("content-length: {}\r\n", body.len())));
             assert_eq!(head.contains("retry-after: "), status.starts_with("503"));
             let body: serde_json::Value = serde_json::from_str(body).expect("JSON");
-            assert_eq!(body["code"], code);
+            assert_eq!(body["error"], error);
         }
     }
 }

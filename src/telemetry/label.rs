@@ -82,7 +82,7 @@ labels! {
 }
 
 labels! {
-    /// What came of a request. For an error the label is also the `code` of its answer.
+    /// What came of a request. For an error the label is also the `error` of its answer.
     Outcome {
         /// Something was shown.
         Ok = "ok",

@@ -136,15 +136,47 @@ fn a_purchase_lists_its_items() {
 #[test]
 fn a_purchase_needs_a_code() {
     let (_server, mut client) = shop();
-    let long = "9".repeat(2_000);
-    for code in ["", "x", "CHK-1-", "CHK-1-0123", "CHK-0-0", "%00", &long] {
+    for code in ["", "%00", "%", "%ff", "%C2%85", &"9".repeat(129)] {
         client
             .post(&format!("/purchase?code={code}"))
             .invalid(&["code"]);
     }
     client.post("/purchase").invalid(&["code"]);
+}
+
+#[test]
+fn a_code_is_unknown_whatever_its_form() {
+    let (_server, mut client) = shop();
     let upper = UNKNOWN_CODE.to_uppercase();
-    client.purchase(&upper).invalid(&["code"]);
+    let long = "9".repeat(128);
+    for code in [
+        "x",
+        "42",
+        "CHK-1-",
+        "CHK-1-0123",
+        "CHK-0-0",
+        "%20",
+        &upper,
+        &long,
+    ] {
+        let answer = client.purchase(code);
+        answer.refused(404, "checkout_not_found", "not found");
+    }
+    let body = br#"{"code":"user_limit_exceeded"}"#;
+    let json = [("Content-Type", "application/json")];
+    let answer = client.send("POST", "/purchase", &json, body);
+    answer.refused(404, "checkout_not_found", "not found");
+}
+
+#[test]
+fn a_refusal_has_no_code_that_could_be_bought_with() {
+    let (_server, mut client) = shop();
+    client.checkout("ada", "ITM-1-0").ok();
+    let refused = client.checkout("bob", "ITM-9-9");
+    assert_eq!(
+        refused.text(),
+        r#"{"message":"Item not found","error":"item_not_found"}"#
+    );
 }
 
 #[test]
@@ -282,15 +314,17 @@ fn errors_can_be_read_as_rfc_9457() {
     );
     let json = answer.json();
     assert_eq!(json["status"], 400);
-    assert_eq!(json["code"], "validation_failed");
+    assert_eq!(json["error"], "validation_failed");
     assert_eq!(json["title"], "Bad Request");
+    assert_eq!(json["message"], "Validation failed");
+    assert!(json.get("code").is_none(), "{json}");
     assert!(
         json["type"].is_string() && json["detail"].is_string(),
         "{json}"
     );
     assert!(json["errors"]["id"].is_string() && json["errors"]["item_id"].is_string());
     let answer = client.send("GET", "/nowhere", &accept, b"");
-    assert_eq!(answer.json()["code"], "not_found");
+    assert_eq!(answer.json()["error"], "not_found");
     assert_eq!(
         answer.header("content-type"),
         Some("application/problem+json")

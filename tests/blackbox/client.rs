@@ -66,15 +66,26 @@ impl Answer {
             .to_owned()
     }
 
-    /// The machine-readable name of an error, or the code of a checkout.
+    /// The code of a checkout.
     #[track_caller]
     pub fn code(&self) -> String {
         self.member("code")
     }
 
-    /// The machine-readable name of an error; a success of a purchase has none.
+    /// The code of a checkout; a refusal has none.
     pub fn code_if_any(&self) -> Option<String> {
         self.json()["code"].as_str().map(str::to_owned)
+    }
+
+    /// The machine-readable name of an error.
+    #[track_caller]
+    pub fn error(&self) -> String {
+        self.member("error")
+    }
+
+    /// The machine-readable name of an error; a success of a purchase has none.
+    pub fn error_if_any(&self) -> Option<String> {
+        self.json()["error"].as_str().map(str::to_owned)
     }
 
     /// The same answer, which must be a 200.
@@ -86,14 +97,18 @@ impl Answer {
 
     /// The same answer, which must be this error in the usual form.
     #[track_caller]
-    pub fn refused(self, status: u16, code: &str, word: &str) -> Self {
+    pub fn refused(self, status: u16, error: &str, word: &str) -> Self {
         let json = self.json();
-        assert_eq!((self.status, &*self.code()), (status, code), "{json}");
+        assert_eq!((self.status, &*self.error()), (status, error), "{json}");
+        assert!(
+            json.get("code").is_none() || error == "item_already_in_checkout",
+            "{json}"
+        );
         let message = json["message"].as_str().expect("a message");
         assert!(message.contains(word), "{message:?} without {word:?}");
         assert_eq!(self.header("content-type"), Some("application/json"));
         let retry_after = self.header("retry-after").map(str::parse::<u64>);
-        if status == 503 || code == "item_held" {
+        if status == 503 || error == "item_held" {
             assert!(matches!(retry_after, Some(Ok(1..))), "{self:?}");
         }
         self

@@ -126,13 +126,13 @@ impl Shopper<'_> {
         let code = match &answer {
             Ok(answer) if answer.status == 200 => Some(answer.code()),
             Ok(answer) => {
-                let code = answer.code();
+                let error = answer.error();
                 let expected = [
                     "item_sold_out",
                     "item_already_in_checkout",
                     "user_limit_exceeded",
                 ];
-                assert!(expected.contains(&&*code), "{}", answer.text());
+                assert!(expected.contains(&&*error), "{}", answer.text());
                 None
             }
             Err(_) => None,
@@ -264,7 +264,7 @@ impl Sale {
             let key = self.history.baskets[&code].unanswered[0].clone();
             let before = self.history.sold();
             let answer = try_purchase(&mut client, &code, None).expect("an answer");
-            let was_there = answer.code_if_any().as_deref() == Some("already_processed");
+            let was_there = answer.error_if_any().as_deref() == Some("already_processed");
             let answer = Some(answer);
             let asked = Event::Purchased {
                 code: code.clone(),
@@ -302,7 +302,7 @@ impl Sale {
                 let item = basket.items.first().expect("what it was opened with");
                 let answer = client.checkout(&basket.user, item);
                 let known = ["item_already_in_checkout", "user_limit_exceeded"];
-                assert!(known.contains(&&*answer.code()), "{code}: {item} is lost");
+                assert!(known.contains(&&*answer.error()), "{code}: {item} is lost");
                 continue;
             };
             let again = client.purchase(&code);

@@ -54,7 +54,7 @@ impl Outcome {
         assert_eq!(json["total_purchased"], sold.len(), "{body}");
         assert_eq!(json["failed_count"], gone.len(), "{body}");
         let status = if sold.is_empty() {
-            assert_eq!(json["code"], "all_items_sold", "{body}");
+            assert_eq!(json["error"], "all_items_sold", "{body}");
             409
         } else {
             assert_eq!(json["success"], true, "{body}");
@@ -87,7 +87,7 @@ impl Outcome {
 /// The first answer's body as an `already_processed` holds it.
 fn result_of(answer: &Answer) -> Option<&str> {
     let text = answer.text();
-    let is_it = answer.json()["code"] == "already_processed";
+    let is_it = answer.json()["error"] == "already_processed";
     let (_, result) = text.split_once(",\"result\":").filter(|_| is_it)?;
     result.strip_suffix('}')
 }

@@ -102,13 +102,12 @@ fn only_codes_that_were_given_out_are_found() {
     ] {
         checkout(&mut client, &unknown).refused(404, "checkout_not_found", "not found");
     }
-    for malformed in [
-        "x",
-        "CHK-1",
-        "CHK-1-xyz",
-        "CHK-1-%30",
-        &code[..code.len() - 1],
-    ] {
+    let encoded = code.replace('-', "%2D");
+    assert_eq!(checkout(&mut client, &encoded).ok().code(), code);
+    for odd in ["x", "CHK-1", "CHK-1-xyz", &code[..code.len() - 1]] {
+        checkout(&mut client, odd).refused(404, "checkout_not_found", "not found");
+    }
+    for malformed in ["%", "%zz", "%ff", "%00", "%C2%85", &"9".repeat(129)] {
         checkout(&mut client, malformed).invalid(&["code"]);
     }
 }

@@ -25,7 +25,7 @@ fn codes<'a>(response: &'a Value, media_type: &str) -> BTreeSet<&'a str> {
     let parts = response["content"][media_type]["schema"]["allOf"].as_array();
     let code = parts
         .and_then(|parts| parts.get(1))
-        .map(|part| &part["properties"]["code"]);
+        .map(|part| &part["properties"]["error"]);
     let Some(code) = code else {
         return BTreeSet::new();
     };
@@ -49,7 +49,7 @@ fn refusals() -> BTreeMap<String, String> {
         let text = std::str::from_utf8(answer).expect("ASCII");
         let (head, body) = text.split_once("\r\n\r\n").expect("a head and a body");
         let body: Value = serde_json::from_str(body).expect("JSON");
-        let code = body["code"].as_str().expect("a code").to_owned();
+        let code = body["error"].as_str().expect("a name").to_owned();
         (code, head["HTTP/1.1 ".len()..][..3].to_owned())
     };
     answers.iter().map(|answer| parse(answer)).collect()

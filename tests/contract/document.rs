@@ -87,14 +87,14 @@ pub fn judge(method: &str, target: &str, told: Told<'_>) -> Result<(), String> {
         .filter(|rest| rest.starts_with('/'))
         .unwrap_or(path);
     let Some((template, operations)) = path_item(path) else {
-        return code_is(told, "not_found");
+        return error_is(told, "not_found");
     };
     let described = match method {
         "HEAD" => "get".to_owned(),
         _ => method.to_ascii_lowercase(),
     };
     let Some(operation) = operations.get(&described) else {
-        return code_is(told, "method_not_allowed");
+        return error_is(told, "method_not_allowed");
     };
     let responses = format!("/paths/{}/{described}/responses", escaped(template));
     let status = told.status.to_string();
@@ -127,12 +127,12 @@ fn fits(template: &str, path: &str) -> bool {
     inner.is_some_and(|name| !name.is_empty() && !name.contains('/'))
 }
 
-fn code_is(told: Told<'_>, code: &str) -> Result<(), String> {
+fn error_is(told: Told<'_>, error: &str) -> Result<(), String> {
     let body: Value = serde_json::from_slice(told.body).unwrap_or_default();
-    if told.body.is_empty() || body["code"] == code {
+    if told.body.is_empty() || body["error"] == error {
         return Ok(());
     }
-    Err(format!("{body} instead of {code}"))
+    Err(format!("{body} instead of {error}"))
 }
 
 fn check_headers(response: &Value, told: Told<'_>) -> Result<(), String> {

@@ -190,7 +190,7 @@ impl Buyer {
         let target = format!("/checkout?user_id={user}&id=ITM-1-{item}&quantity={quantity}");
         let answer = client.try_send("POST", &target, &[], b"")?;
         if answer.status != 200 {
-            let known = REFUSALS.contains(&&*answer.code());
+            let known = REFUSALS.contains(&&*answer.error());
             assert!(known, "{}", answer.text());
             return Ok(None);
         }
@@ -209,7 +209,7 @@ impl Buyer {
         let answer = client.try_send("POST", &target, headers, b"")?;
         self.bought.unknown.remove(&code);
         self.shared.purchases.fetch_add(1, Ordering::Relaxed);
-        match answer.code_if_any().as_deref() {
+        match answer.error_if_any().as_deref() {
             // Another client of the same user was faster, or everybody was too slow.
             Some("already_processed" | "checkout_expired") => {}
             _ => drop(self.bought.sold.insert(code, sold(&answer))),
@@ -226,7 +226,7 @@ impl Buyer {
 fn sold(answer: &Answer) -> BTreeSet<u32> {
     let json = answer.json();
     if answer.status != 200 {
-        assert_eq!((answer.status, &*answer.code()), (409, "all_items_sold"));
+        assert_eq!((answer.status, &*answer.error()), (409, "all_items_sold"));
         return BTreeSet::new();
     }
     let lines = json["purchased_items"].as_array().expect("lines");

@@ -36,7 +36,7 @@ fn a_lost_journal_comes_back_from_the_database() {
         .expect("somebody left without buying");
     let answer = client.purchase(&open);
     assert!([200, 409].contains(&answer.status), "{}", answer.text());
-    assert_ne!(answer.code_if_any().as_deref(), Some("already_processed"));
+    assert_ne!(answer.error_if_any().as_deref(), Some("already_processed"));
     bought.unknown.insert(open);
     drop(client);
     bought.add(Load::purchases(&server, 50));

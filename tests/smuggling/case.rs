@@ -17,7 +17,7 @@ pub struct Case {
     name: String,
     /// Each character is one byte. `<user>` stands for a user of the case's own.
     sent: String,
-    /// Status lines, each with the `code` of an error behind it.
+    /// Status lines, each with the `error` of an answer behind it.
     answers: Vec<String>,
     /// Checkouts that were executed.
     executed: u64,
@@ -193,7 +193,7 @@ impl<'a> Answers<'a> {
         }
     }
 
-    /// The status line of the next answer, and the code in its body when it is an error.
+    /// The status line of the next answer, and the name in its body when it is an error.
     fn next(&mut self) -> io::Result<String> {
         let head_length = loop {
             match self.unread.windows(4).position(|four| four == b"\r\n\r\n") {
@@ -218,8 +218,8 @@ impl<'a> Answers<'a> {
         let body = &answer[head_length..];
         match serde_json::from_slice::<serde_json::Value>(body) {
             Ok(body) if status.starts_with(['4', '5']) => {
-                let code = body["code"].as_str().unwrap_or("no code");
-                Ok(format!("{status}: {code}"))
+                let error = body["error"].as_str().unwrap_or("no error");
+                Ok(format!("{status}: {error}"))
             }
             _ => Ok(status.to_owned()),
         }

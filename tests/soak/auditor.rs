@@ -129,7 +129,7 @@ impl<'a> Auditor<'a> {
         for code in history.codes(|_| true) {
             let answer = self.link.purchase(&code, None);
             let without_key = text_of(&answer);
-            match &*answer.code() {
+            match &*answer.error() {
                 "already_processed" => {
                     assert!(!expired.contains(&code), "{code}: {}", answer.text());
                     let (code, answer) = (code.clone(), Some(answer));

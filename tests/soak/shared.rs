@@ -77,7 +77,7 @@ impl Shared {
     pub fn count(&self, answer: &Answer) {
         let code = match answer.status {
             200 => String::new(),
-            _ => answer.code(),
+            _ => answer.error(),
         };
         let mut answers = self.answers.lock().expect("no panic");
         *answers.entry((answer.status, code)).or_default() += 1;

@@ -148,7 +148,7 @@ impl<'a> Shopper<'a> {
             assert!(code.starts_with(&format!("CHK-{}-", sale.sale)), "{text}");
             return Some(code);
         }
-        let can_be = match &*answer.code() {
+        let can_be = match &*answer.error() {
             "item_sold_out" | "item_already_in_checkout" | "user_limit_exceeded" => {
                 sent < sale.ended_at
             }
@@ -188,7 +188,7 @@ impl<'a> Shopper<'a> {
         };
         self.link.shared.count(&answer);
         let text = answer.text();
-        match answer.code_if_any().as_deref() {
+        match answer.error_if_any().as_deref() {
             Some("checkout_expired") => {
                 assert!(self.plan.hold_seconds > 0, "{code}: {text}");
                 self.expired.push(code);
@@ -218,7 +218,7 @@ impl<'a> Shopper<'a> {
         self.link.shared.count(&answer);
         let may_have_begun = Timestamp::now() >= sale.ended_at;
         let is_refused = answer.status != 200
-            && ["sale_not_active", "item_not_found"].contains(&&*answer.code());
+            && ["sale_not_active", "item_not_found"].contains(&&*answer.error());
         assert!(is_refused || may_have_begun, "{item}: {}", answer.text());
         Ok(())
     }

@@ -35,7 +35,7 @@ fn only_tls_is_spoken() {
     let plain = answer(&server, b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n");
     let plain = String::from_utf8(plain).expect("not encrypted");
     assert!(plain.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{plain}");
-    assert!(plain.ends_with("\"code\":\"https_required\"}"), "{plain}");
+    assert!(plain.ends_with("\"error\":\"https_required\"}"), "{plain}");
     for garbage in [
         &b"\0\0\0\0\0\0\0\0"[..],
         &[22, 3, 1, 0, 5, 9, 9, 9, 9, 9],

@@ -106,8 +106,8 @@ pub(super) fn outcome(kind: Kind, status: u16, body: &[u8]) -> Option<Outcome> {
         (Kind::Purchase, 200) => Outcome::Sold,
         (Kind::Get, 200) => Outcome::Ok,
         _ => {
-            let code = string_after(body, b"\"code\":\"")?;
-            let is_it = |outcome: &&Outcome| outcome.as_str().as_bytes() == code;
+            let error = string_after(body, b"\"error\":\"")?;
+            let is_it = |outcome: &&Outcome| outcome.as_str().as_bytes() == error;
             *Outcome::ALL.iter().find(is_it)?
         }
     };
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn only_what_the_interface_describes_is_known() {
-        let sold_out = br#"{"message":"x","code":"item_sold_out"}"#;
+        let sold_out = br#"{"message":"x","error":"item_sold_out"}"#;
         assert_eq!(
             outcome(Kind::Checkout, 409, sold_out),
             Some(Outcome::ItemSoldOut)
@@ -186,7 +186,7 @@ mod tests {
             None,
             "another request"
         );
-        let odd = br#"{"message":"x","code":"teapot"}"#;
+        let odd = br#"{"message":"x","error":"teapot"}"#;
         assert_eq!(outcome(Kind::Checkout, 418, odd), None);
         assert_eq!(outcome(Kind::Get, 404, b"<html>"), None);
         assert_eq!(outcome(Kind::Get, 200, b"anything"), Some(Outcome::Ok));

@@ -38,7 +38,7 @@ fn summary(outcome: &Outcome) -> String {
 
 #[test]
 fn an_unknown_answer_stands_out() {
-    let address = stub::start(|_| Some(stub::response(418, r#"{"message":"x","code":"teapot"}"#)));
+    let address = stub::start(|_| Some(stub::response(418, r#"{"message":"x","error":"teapot"}"#)));
     let outcome = outcome(&plan(address));
     let record = &outcome.record;
     assert!(record.answered() > 0);
@@ -56,7 +56,7 @@ fn an_unknown_answer_stands_out() {
 
 #[test]
 fn a_run_for_items_that_are_not_there_is_invalid() {
-    let missing = r#"{"message":"Item not found","code":"item_not_found"}"#;
+    let missing = r#"{"message":"Item not found","error":"item_not_found"}"#;
     let address = stub::start(|_| Some(stub::response(404, missing)));
     let outcome = outcome(&plan(address));
     let answered = outcome.record.answered();

@@ -5,18 +5,21 @@ use crate::http::Api;
 use crate::http::answer::{
     self, Answer, write_code, write_number, write_purchase, write_string, write_time,
 };
+use crate::http::encoding::decode;
 use crate::http::looking::write_sale;
+use crate::http::parameters::GivenCode;
 use crate::http::problem::Problem;
 use crate::http::purchase::checkout_not_found;
 use crate::sale::{CheckoutState, CheckoutView, Overview, Sale, SaleStatus};
 use crate::telemetry::Outcome;
-use crate::types::{CheckoutCode, Malformed, Timestamp};
+use crate::types::{Malformed, Timestamp};
 
 /// What became of a checkout.
 pub(super) async fn show(api: &Api, code: &str) -> Result<Answer, Problem> {
-    let code: CheckoutCode = code
-        .parse()
+    let GivenCode(code) = decode(code)
+        .and_then(|code| code.parse())
         .map_err(|Malformed(wrong)| Problem::validation(vec![("code".into(), wrong.into())]))?;
+    let code = code.ok_or_else(checkout_not_found)?;
     let sale = api.find_sale_of_checkout(code.sale).await?;
     let checkout = sale.checkout_view(code.secret);
     let checkout = checkout.ok_or_else(checkout_not_found)?;

@@ -121,13 +121,13 @@ export class Basket {
   judge(answer, item, quantity) {
     const { state, sale } = this;
     if (answer.lost) this.doubts.add(item.id);
-    if (isLost(answer) && item.stock > 1) return { code: "choice_lost" };
+    if (isLost(answer) && item.stock > 1) return { error: "choice_lost" };
     const isDoubtful = this.doubts.has(item.id);
-    const isThere = answer.code === "item_already_in_checkout" && !this.bought(item.id);
+    const isThere = answer.error === "item_already_in_checkout" && !this.bought(item.id);
     const room = sale.limit - bought.sum(state) - state.count + this.besides();
-    const isFull = answer.code === "user_limit_exceeded" && isDoubtful && quantity <= room;
-    if (isThere && !state.code) return { code: "checkout_lost" };
-    if (isFull && !state.code) return { code: "code_lost", hold_seconds: sale.hold };
+    const isFull = answer.error === "user_limit_exceeded" && isDoubtful && quantity <= room;
+    if (isThere && !state.code) return { error: "checkout_lost" };
+    if (isFull && !state.code) return { error: "code_lost", hold_seconds: sale.hold };
     if (!isFull && !(isThere && isDoubtful)) return answer;
     state.count += Math.max(0, quantity - this.besides());
     return null;
@@ -158,11 +158,11 @@ export class Basket {
       { attempts: BUY_ATTEMPTS, onWait: (problem) => this.say(problem) },
     );
     this.running.delete(code);
-    const result = answer.code === "already_processed" ? answer.body.result : answer.body;
+    const result = answer.error === "already_processed" ? answer.body.result : answer.body;
     const outcomes = result?.purchased_items ?? [];
     if (outcomes.length > 0) this.showResult(result, code);
     this.say(answer.ok ? null : answer);
-    if (answer.ok || ENDINGS.includes(answer.code)) this.conclude(purchase, outcomes);
+    if (answer.ok || ENDINGS.includes(answer.error)) this.conclude(purchase, outcomes);
     else this.again_ms = performance.now() + this.rest() + scattered(REST_MS);
     this.show();
     this.notify(answer.ok);
@@ -256,7 +256,7 @@ export class Basket {
   // The sale is over. A purchase without an answer still gets it.
   close() {
     const { code, sale } = this.state;
-    if (code && !purchases.find(code)) this.say({ code: "ended_before_purchase" });
+    if (code && !purchases.find(code)) this.say({ error: "ended_before_purchase" });
     checkouts.forget(sale);
     this.open(null, this.user);
   }

@@ -190,9 +190,9 @@ class Card {
     this.draw();
     const problem = await this.list.basket.choose(this.item, Number(this.quantity.value));
     this.busy = false;
-    if (problem?.code === "item_held") this.hold(problem.retry_after_seconds ?? 5);
+    if (problem?.error === "item_held") this.hold(problem.retry_after_seconds ?? 5);
     this.draw();
-    if (problem?.code === "item_sold_out") this.list.refresh();
+    if (problem?.error === "item_sold_out") this.list.refresh();
   }
 
   // Somebody else has it for so long at least.

@@ -44,14 +44,14 @@ export async function load(path, options = {}) {
   return { response, text: await response.text() };
 }
 
-// Asks for JSON. Gives `{ ok: true, body, next }`, or `{ ok: false, code, body, retry_after_seconds }`;
+// Asks for JSON. Gives `{ ok: true, body, next }`, or `{ ok: false, error, body, retry_after_seconds }`;
 // `next` is the address of a list's next page.
 export async function ask(path, options) {
   let answer;
   try {
     answer = await load(path, options);
   } catch {
-    return { ok: false, code: "network_down" };
+    return { ok: false, error: "network_down" };
   }
   const { response, text } = answer;
   const seconds = Number.parseInt(response.headers.get("retry-after"), 10);
@@ -60,16 +60,16 @@ export async function ask(path, options) {
   try {
     body = JSON.parse(text);
   } catch {
-    return { ok: false, code: "not_understood", retry_after_seconds };
+    return { ok: false, error: "not_understood", retry_after_seconds };
   }
   if (!response.ok)
-    return { ok: false, code: body.code, body, status: response.status, retry_after_seconds };
+    return { ok: false, error: body.error, body, status: response.status, retry_after_seconds };
   const next = /<([^>]+)>;\s*rel="next"/.exec(response.headers.get("link") ?? "")?.[1];
   return { ok: true, body, next };
 }
 
 // No answer of the shop: nobody knows whether the request has come there.
-export const isLost = ({ code }) => code === "network_down" || code === "not_understood";
+export const isLost = ({ error }) => error === "network_down" || error === "not_understood";
 
 // Asks until there is an answer that lasts, `attempts` times at most; what must not be done twice is not asked
 // again behind an answer that was `lost`. Says `lost` also of an answer that comes behind a lost one: it may be

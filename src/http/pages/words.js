@@ -94,7 +94,7 @@ const WORDS = {
 
 // A title and some advice about a problem, as `ask` returns it.
 export function wordsFor(problem) {
-  const [title, advice] = WORDS[problem.code] ?? WORDS.not_understood;
+  const [title, advice] = WORDS[problem.error] ?? WORDS.not_understood;
   const errors = Object.entries(problem.body?.errors ?? {});
   const values = {
     errors: errors.map(([field, wrong]) => `${field} ${wrong}.`).join(" "),
