@@ -63,6 +63,10 @@ fn read(path: &Path) -> std::io::Result<Vec<u8>> {
             "over {FILE_BYTES_MAX} bytes"
         )));
     }
+    // Editors of some systems begin a file with a byte-order mark.
+    if bytes.starts_with(b"\xef\xbb\xbf") {
+        bytes.drain(..3);
+    }
     Ok(bytes)
 }
 

@@ -54,6 +54,13 @@ fn from_file(key: &str, value: &Value) -> Result<Config, ConfigError> {
     )
 }
 
+#[test]
+fn a_byte_order_mark_in_front_of_the_file_is_skipped() {
+    let text = "\u{feff}{\"sale\": {\"total_items\": 7}}";
+    let config = load(text, &[], Overrides::default()).unwrap();
+    assert_eq!(config.sale.total_items, 7);
+}
+
 fn with_secrets() -> Config {
     let [database, redis, admin] = SECRETS;
     let file = json!({
