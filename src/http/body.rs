@@ -2,18 +2,20 @@
 
 use http_body_util::BodyExt;
 use hyper::body::{Body, Bytes};
+use hyper::header::{CONTENT_ENCODING, HeaderMap};
 
 use super::problem::Problem;
 use crate::limits::BODY_BYTES_MAX;
 
-/// The whole of `body`. A body that comes in one piece is not copied.
-pub(super) async fn read<B>(mut body: B) -> Result<Bytes, Problem>
+/// The whole of `body`, which comes with `headers`. A body that comes in one piece is not copied.
+pub(super) async fn read<B>(headers: &HeaderMap, mut body: B) -> Result<Bytes, Problem>
 where
     B: Body<Data = Bytes> + Unpin,
 {
     if body.is_end_stream() {
         return Ok(Bytes::new());
     }
+    check_encoding(headers)?;
     check_length(body.size_hint().lower())?;
     let Some(first) = next_piece(&mut body).await? else {
         return Ok(Bytes::new());
@@ -32,6 +34,21 @@ where
             Some(next) => piece = next,
             None => return Ok(whole.into()),
         }
+    }
+}
+
+/// An error when the body is compressed or otherwise encoded.
+pub(super) fn check_encoding(headers: &HeaderMap) -> Result<(), Problem> {
+    let given = headers.get_all(CONTENT_ENCODING).iter();
+    let mut codings = given.flat_map(|value| value.as_bytes().split(|&byte| byte == b','));
+    let is_plain = |coding: &[u8]| {
+        let coding = coding.trim_ascii();
+        coding.is_empty() || coding.eq_ignore_ascii_case(b"identity")
+    };
+    if codings.all(is_plain) {
+        Ok(())
+    } else {
+        Err(Problem::unsupported_encoding())
     }
 }
 
@@ -68,6 +85,7 @@ mod tests {
     use std::task::{Context, Poll};
 
     use hyper::body::Frame;
+    use hyper::header::HeaderValue;
 
     use super::*;
 
@@ -90,7 +108,8 @@ mod tests {
             .iter()
             .map(|&length| Bytes::from(vec![b'x'; length]))
             .collect();
-        read(Pieces(pieces)).await.ok().map(|whole| whole.len())
+        let read = read(&HeaderMap::new(), Pieces(pieces)).await;
+        read.ok().map(|whole| whole.len())
     }
 
     #[tokio::test]
@@ -109,6 +128,28 @@ mod tests {
     #[tokio::test]
     async fn a_declared_length_is_refused_before_reading() {
         let long = http_body_util::Full::new(Bytes::from(vec![0; BODY_BYTES_MAX + 1]));
-        assert!(read(long).await.is_err());
+        assert!(read(&HeaderMap::new(), long).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn only_plain_bodies_are_read() {
+        for (codings, is_read) in [
+            (&[][..], true),
+            (&["identity"], true),
+            (&["Identity, identity", ""], true),
+            (&["gzip"], false),
+            (&["identity, br"], false),
+            (&["identity", "deflate"], false),
+            (&["x"], false),
+        ] {
+            let mut headers = HeaderMap::new();
+            for coding in codings {
+                headers.append(CONTENT_ENCODING, HeaderValue::from_static(coding));
+            }
+            let body = http_body_util::Full::new(Bytes::from_static(b"x"));
+            assert_eq!(read(&headers, body).await.is_ok(), is_read, "{codings:?}");
+            let nothing = http_body_util::Full::new(Bytes::new());
+            assert!(read(&headers, nothing).await.is_ok(), "{codings:?}");
+        }
     }
 }

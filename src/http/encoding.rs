@@ -1,4 +1,4 @@
-//! The two encodings of parameters: forms (and queries), and JSON objects.
+//! The two encodings of parameters: forms (and queries), and JSON objects; and what is wrong with a document that is neither.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -9,6 +9,7 @@ use crate::types::Malformed;
 
 const BROKEN_ESCAPE: Malformed = Malformed("has a broken percent-encoding");
 const NOT_UTF8: Malformed = Malformed("must be UTF-8");
+pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Undoes the encoding of a form or query: `%XX`, and `+` for a space.
 pub(super) fn decode(text: &str) -> Result<Cow<'_, str>, Malformed> {
@@ -69,6 +70,35 @@ pub(super) fn pairs(mut form: &str) -> impl Iterator<Item = (&str, &str)> {
         };
         (!pair.is_empty()).then_some(parts)
     })
+}
+
+/// `text` without the byte-order mark that some programs write in front of UTF-8. It means nothing there.
+pub(super) fn without_byte_order_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text)
+}
+
+/// Names the kind of a JSON value, with its article.
+pub(super) fn kind_of(value: &serde_json::Value) -> &'static str {
+    use serde_json::Value;
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}
+
+/// Says why `json` is no object.
+pub(super) fn why_no_object(json: &[u8]) -> String {
+    match serde_json::from_slice::<serde_json::Value>(json) {
+        Ok(value) => format!("is {}, must be an object", kind_of(&value)),
+        Err(error) => {
+            let (line, column) = (error.line(), error.column());
+            format!("is no JSON at line {line}, column {column}; must be a JSON object")
+        }
+    }
 }
 
 /// The members of a JSON object in their order. Unlike a map it keeps a name that comes twice.
@@ -137,6 +167,23 @@ mod tests {
         }
         assert_eq!(decode("%ff"), Err(NOT_UTF8));
         assert_eq!(decode("a+%2B"), Ok("a +".into()));
+    }
+
+    #[test]
+    fn a_document_that_is_no_object_says_what_it_is() {
+        for (json, wrong) in [
+            ("[1]", "is an array, must be an object"),
+            ("null", "is null, must be an object"),
+            ("\"a\"", "is a string, must be an object"),
+            ("1.5", "is a number, must be an object"),
+            ("true", "is a boolean, must be an object"),
+            (
+                "{\n]",
+                "is no JSON at line 2, column 1; must be a JSON object",
+            ),
+        ] {
+            assert_eq!(why_no_object(json.as_bytes()), wrong, "{json}");
+        }
     }
 
     #[test]

@@ -188,7 +188,7 @@ impl Api {
         B: Body<Data = Bytes> + Unpin,
     {
         let (head, body) = request.into_parts();
-        let body = body::read(body).await?;
+        let body = body::read(&head.headers, body).await?;
         watch.skip();
         Decided::by(&self.engine, route, &head, &body, watch)
     }

@@ -6,7 +6,9 @@ use std::str::FromStr;
 use hyper::header::{CONTENT_TYPE, HeaderMap};
 use hyper::http::request::Parts;
 
-use super::encoding::{Members, decode, escape_beyond_ascii, pairs};
+use super::encoding::{
+    Members, decode, escape_beyond_ascii, kind_of, pairs, why_no_object, without_byte_order_mark,
+};
 use super::problem::{FieldError, Problem};
 use crate::limits::CODE_BYTES_MAX;
 use crate::types::{CheckoutCode, ItemId, Malformed, UserId, has_control};
@@ -63,8 +65,6 @@ impl Field {
 const REQUIRED: Malformed = Malformed("is required");
 const GIVEN_TWICE: Malformed = Malformed("must be given only once");
 const CONTROL: Malformed = Malformed("must not contain control characters");
-const NOT_TEXT: Malformed = Malformed("must be a string");
-const NOT_AN_OBJECT: Malformed = Malformed("must be a JSON object");
 const CONTENT_TYPES: Malformed =
     Malformed("must be application/x-www-form-urlencoded or application/json");
 
@@ -92,6 +92,7 @@ impl<'a> Parameters<'a> {
 
     /// Adds those of a body, in the form that its `Content-Type` names.
     fn add_body(&mut self, headers: &HeaderMap, body: &'a [u8]) {
+        let body = without_byte_order_mark(body);
         if body.is_empty() {
             return;
         }
@@ -104,7 +105,7 @@ impl<'a> Parameters<'a> {
         } else if essence.eq_ignore_ascii_case(b"application/json") {
             self.add_json(body);
         } else {
-            self.wrong_as("content_type", CONTENT_TYPES);
+            self.wrong_as("content_type", CONTENT_TYPES.0);
         }
     }
 
@@ -132,24 +133,45 @@ impl<'a> Parameters<'a> {
         match name.map(|name| Field::named(&name)) {
             Ok(Some(field)) => self.add(field, value()),
             Ok(None) => {}
-            Err(wrong) => self.wrong_as(place, wrong),
+            Err(wrong) => self.wrong_as(place, wrong.0),
         }
     }
 
     fn add_json(&mut self, body: &[u8]) {
         let Ok(Members(members)) = serde_json::from_slice(body) else {
-            return self.wrong_as("body", NOT_AN_OBJECT);
+            return self.wrong_as("body", why_no_object(body));
         };
-        for (name, value) in members {
-            let Some(field) = Field::named(&name) else {
+        let mut known = Vec::new();
+        for (name, value) in &members {
+            let Some(field) = Field::named(name) else {
                 continue;
             };
-            let text = match (field, value) {
-                (_, serde_json::Value::String(text)) => Ok(text.into()),
-                (Field::Quantity, serde_json::Value::Number(number)) => Ok(written(&number).into()),
-                _ => Err(NOT_TEXT),
-            };
-            self.add(field, text);
+            if known.contains(&name) {
+                self.wrong(field, GIVEN_TWICE.0);
+                continue;
+            }
+            known.push(name);
+            // The same as left out: a field may have its value under its other name.
+            if !value.is_null() {
+                self.add_value(field, value);
+            }
+        }
+    }
+
+    fn add_value(&mut self, field: Field, value: &serde_json::Value) {
+        match (field, value) {
+            (_, serde_json::Value::String(text)) => self.add(field, Ok(text.clone().into())),
+            (Field::Quantity, serde_json::Value::Number(number)) => {
+                self.add(field, Ok(written(number).into()));
+            }
+            (_, other) => {
+                let wanted = match field {
+                    Field::Quantity => "a whole number",
+                    _ => "a string",
+                };
+                self.wrong(field, format!("is {}, must be {wanted}", kind_of(other)));
+                self.add(field, Ok("".into()));
+            }
         }
     }
 
@@ -187,9 +209,9 @@ impl<'a> Parameters<'a> {
     }
 
     /// Notes what is wrong with something that is not a parameter, such as a header.
-    pub(super) fn wrong_as(&mut self, name: &'static str, wrong: Malformed) {
+    pub(super) fn wrong_as(&mut self, name: &'static str, wrong: impl Into<Cow<'static, str>>) {
         if !self.errors.iter().any(|(noted, _)| noted == name) {
-            self.errors.push((name.into(), wrong.0.into()));
+            self.errors.push((name.into(), wrong.into()));
         }
     }
 
@@ -435,6 +457,7 @@ mod tests {
         assert_eq!(quantity(r#"{"quantity":2.0}"#), (Some(Whole(2)), true));
         assert_eq!(quantity(r#"{"quantity":1e3}"#), (Some(Whole(1000)), true));
         assert_eq!(quantity("{}"), (None, true));
+        assert_eq!(quantity(r#"{"quantity":null}"#), (None, true));
         for wrong in [
             "-1",
             "1.5",
@@ -443,7 +466,6 @@ mod tests {
             "4294967296",
             "\"+1\"",
             "\"\"",
-            "null",
             "true",
         ] {
             let json = format!("{{\"quantity\":{wrong}}}");

@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 
 use hyper::StatusCode;
-use hyper::header::{ACCEPT, ALLOW, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use hyper::header::{
+    ACCEPT, ACCEPT_ENCODING, ALLOW, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 
 use super::answer::{self, Answer, JSON, PROBLEM_JSON, write_string};
 use crate::limits::RETRY_AFTER_SECONDS;
@@ -117,6 +119,17 @@ impl Problem {
         Self::new(status, outcome, "The body is too large")
     }
 
+    /// The body has a content encoding.
+    pub(super) fn unsupported_encoding() -> Self {
+        let (status, outcome) = (
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Outcome::UnsupportedMediaType,
+        );
+        let message =
+            "Bodies are taken without a Content-Encoding, or with identity, not compressed";
+        Self::new(status, outcome, message)
+    }
+
     pub(super) fn internal() -> Self {
         let (status, outcome) = (StatusCode::INTERNAL_SERVER_ERROR, Outcome::InternalError);
         Self::new(status, outcome, "Internal error")
@@ -183,6 +196,9 @@ impl Problem {
         }
         if let Some(methods) = self.allow {
             headers.insert(ALLOW, HeaderValue::from_static(methods));
+        }
+        if self.status == StatusCode::UNSUPPORTED_MEDIA_TYPE {
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -41,7 +41,7 @@ pub(super) fn decide(
     let mut parameters = Parameters::from_request(head, body);
     let code: Option<GivenCode> = parameters.required(Field::Code);
     let key = idempotency_key(&head.headers).unwrap_or_else(|wrong| {
-        parameters.wrong_as("idempotency_key", wrong);
+        parameters.wrong_as("idempotency_key", wrong.0);
         None
     });
     parameters.check()?;

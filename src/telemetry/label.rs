@@ -132,6 +132,8 @@ labels! {
         MethodNotAllowed = "method_not_allowed",
         /// The body is over its bound.
         PayloadTooLarge = "payload_too_large",
+        /// The body has a content encoding.
+        UnsupportedMediaType = "unsupported_media_type",
         /// Too many records wait for the disk.
         Overloaded = "overloaded",
         /// The server is shutting down.

@@ -266,8 +266,22 @@ fn a_body_may_be_too_large() {
     let answer = client.send("POST", "/admin/sales", &[form], b"total_items=1");
     answer.invalid(&["content_type"]);
     client.post("/admin/sales").invalid(&["content_type"]);
-    ask(&mut client, &json!([])).invalid(&["body"]);
+    let answer = ask(&mut client, &json!([])).invalid(&["body"]);
+    let wrong = &answer.json()["errors"]["body"];
+    assert_eq!(*wrong, "is an array, must be an object");
     client
         .send("POST", "/admin/sales", &[JSON], b"")
         .invalid(&["body"]);
+}
+
+#[test]
+fn a_byte_order_mark_is_skipped_and_a_content_encoding_is_415() {
+    let (_server, mut client) = shop();
+    let sale = "\u{feff}{\"total_items\":4,\"seed\":null}".as_bytes();
+    let answer = client.send("POST", "/admin/sales", &[JSON], sale);
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    let encoded = [JSON, ("Content-Encoding", "gzip")];
+    let answer = client.send("POST", "/admin/sales", &encoded, sale);
+    let answer = answer.refused(415, "unsupported_media_type", "Content-Encoding");
+    assert_eq!(answer.header("accept-encoding"), Some("identity"));
 }

@@ -143,18 +143,91 @@ fn ids_are_up_to_128_bytes_of_utf_8() {
 fn bodies_must_be_what_they_say() {
     let (_server, mut client) = shop();
     let ids = "/checkout?user_id=ada&id=ITM-1-0";
-    for body in ["[]", "1", "{", "{} x", "null", "\"user_id\"", "\u{feff}{}"] {
-        post_body(&mut client, ids, JSON, body).invalid(&["body"]);
+    for (body, wrong) in [
+        ("[]", "is an array, must be an object"),
+        ("1", "is a number, must be an object"),
+        ("null", "is null, must be an object"),
+        ("\"user_id\"", "is a string, must be an object"),
+        ("true", "is a boolean, must be an object"),
+        ("{", "is no JSON at line 1, column 1; must be a JSON object"),
+        (
+            "{} x",
+            "is no JSON at line 1, column 4; must be a JSON object",
+        ),
+    ] {
+        let answer = post_body(&mut client, ids, JSON, body).invalid(&["body"]);
+        assert_eq!(answer.json()["errors"]["body"], wrong, "{body}");
     }
     post_body(&mut client, ids, "text/plain", "x").invalid(&["content_type"]);
     client
         .send("POST", ids, &[], b"x")
         .invalid(&["content_type"]);
-    for wrong in ["1", "null", "[\"ada\"]", "{}", "true"] {
+    for (wrong, why) in [
+        ("1", "is a number, must be a string"),
+        ("null", "is required"),
+        ("[\"ada\"]", "is an array, must be a string"),
+        ("{}", "is an object, must be a string"),
+        ("true", "is a boolean, must be a string"),
+    ] {
         let body = format!(r#"{{"user_id":{wrong},"id":"ITM-1-0"}}"#);
-        post_body(&mut client, "/checkout", JSON, body).invalid(&["user_id"]);
+        let answer = post_body(&mut client, "/checkout", JSON, body).invalid(&["user_id"]);
+        assert_eq!(answer.json()["errors"]["user_id"], why, "{wrong}");
     }
     client.post(ids).ok();
+}
+
+#[test]
+fn a_member_that_is_null_counts_as_left_out() {
+    let (_server, mut client) = shop();
+    let body = r#"{"user_id":"ada","id":"ITM-1-0","item_id":null,"quantity":null,"sale_id":null}"#;
+    let code = post_body(&mut client, "/checkout", JSON, body).ok().code();
+    let body = r#"{"user_id":null,"id":null,"item_id":"ITM-1-1"}"#;
+    let answer = post_body(&mut client, "/checkout?user_id=ada", JSON, body);
+    assert_eq!(answer.ok().json()["items_count"], 2);
+    let purchase = format!("/purchase?code={code}");
+    post_body(&mut client, &purchase, JSON, r#"{"code":null}"#).ok();
+    let answer = post_body(&mut client, "/purchase", JSON, r#"{"code":null}"#);
+    let answer = answer.invalid(&["code"]);
+    assert_eq!(answer.json()["errors"]["code"], "is required");
+    // Which of the two is meant would be a guess.
+    for twice in [r#""id":"ITM-1-2","id":null"#, r#""id":null,"id":"ITM-1-2""#] {
+        let body = format!(r#"{{"user_id":"ada",{twice}}}"#);
+        post_body(&mut client, "/checkout", JSON, body).invalid(&["id", "item_id"]);
+    }
+}
+
+#[test]
+fn a_byte_order_mark_is_skipped() {
+    let (_server, mut client) = shop();
+    let body = "\u{feff}{\"user_id\":\"ada\",\"id\":\"ITM-1-0\"}";
+    let code = post_body(&mut client, "/checkout", JSON, body).ok().code();
+    let body = "\u{feff}user_id=ada&id=ITM-1-1";
+    let answer = post_body(&mut client, "/checkout", FORM, body);
+    assert_eq!(answer.ok().json()["items_count"], 2);
+    let purchase = format!("/purchase?code={code}");
+    let answer = post_body(&mut client, &purchase, "text/plain", "\u{feff}");
+    assert_eq!(answer.ok().json()["total_purchased"], 2);
+}
+
+#[test]
+fn a_content_encoding_that_is_not_understood_is_415() {
+    let (_server, mut client) = shop();
+    let body = r#"{"user_id":"ada","id":"ITM-1-0"}"#;
+    for coding in ["gzip", "br", "identity, gzip", "deflate,identity"] {
+        for target in ["/checkout", "/purchase"] {
+            let headers = [("Content-Type", JSON), ("Content-Encoding", coding)];
+            let answer = client.send("POST", target, &headers, body.as_bytes());
+            let answer = answer.refused(415, "unsupported_media_type", "Content-Encoding");
+            assert_eq!(answer.header("accept-encoding"), Some("identity"));
+        }
+    }
+    let headers = [("Content-Type", JSON), ("Content-Encoding", "Identity")];
+    let plain = client.send("POST", "/checkout", &headers, body.as_bytes());
+    plain.ok();
+    // There is nothing that would have to be understood.
+    let target = "/checkout?user_id=ada&id=ITM-1-1";
+    let empty = client.send("POST", target, &[("Content-Encoding", "gzip")], b"");
+    empty.ok();
 }
 
 #[test]

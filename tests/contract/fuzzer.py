@@ -43,7 +43,10 @@ def before_call(context, case, kwargs):
         return
     body = case.body if isinstance(case.body, dict) else {}
     query = dict(case.query or {})
-    given = set(body)
+    given = {field for field, value in body.items() if value is not None}
+    if given >= {"id", "item_id"}:
+        # One of them was null until the dictionary of items filled it.
+        del body["item_id"]
     if given & {"id", "item_id"}:
         given |= {"id", "item_id"}
     elif "id" in query:

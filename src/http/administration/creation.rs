@@ -9,6 +9,7 @@ use hyper::http::request::Parts;
 
 use super::wanted::{SaleDefaults, WantedSale};
 use crate::http::answer::{self, Answer, JSON, write_number, write_time};
+use crate::http::body::check_encoding;
 use crate::http::parameters::media_type;
 use crate::http::problem::Problem;
 use crate::http::{Api, Peer};
@@ -29,6 +30,7 @@ where
         let wrong = ("content_type".into(), "must be application/json".into());
         return Err(Problem::validation(vec![wrong]));
     }
+    check_encoding(&head.headers)?;
     super::check_available(&api.engine)?;
     let administration = &api.administration;
     let mut body = administration.bodies.read(body, peer).await?;

@@ -4,7 +4,8 @@
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
-use simd_json::base::{ValueAsScalar, ValueIntoString};
+use simd_json::ValueType;
+use simd_json::base::{TypedValue, ValueAsScalar, ValueIntoString};
 use simd_json::tape::Value;
 
 use crate::http::parameters::whole;
@@ -92,7 +93,8 @@ impl<'c, 't, 'input, const N: usize> Members<'c, 't, 'input, N> {
         complaints: &'c mut Complaints,
     ) -> Option<Self> {
         let Some(object) = value.as_object() else {
-            complaints.add(place.whole(), "must be a JSON object");
+            let wrong = format!("is {}, must be an object", kind_of(&value));
+            complaints.add(place.whole(), wrong);
             return None;
         };
         let mut values = [None; N];
@@ -139,7 +141,8 @@ impl<'c, 't, 'input, const N: usize> Members<'c, 't, 'input, N> {
         let fits = number.filter(|number| range.contains(number));
         if fits.is_none() {
             let (min, max) = range.into_inner();
-            self.wrong(name, format!("must be a whole number, {min} to {max}"));
+            let wanted = format!("must be a whole number, {min} to {max}");
+            self.wrong(name, unless_number(&value, wanted));
         }
         fits
     }
@@ -153,9 +156,10 @@ impl<'c, 't, 'input, const N: usize> Members<'c, 't, 'input, N> {
 
     /// A text.
     pub(super) fn text(&mut self, name: &str) -> Option<&'input str> {
-        let text = self.value(name)?.into_string();
+        let value = self.value(name)?;
+        let text = value.into_string();
         if text.is_none() {
-            self.wrong(name, "must be a string");
+            self.wrong(name, format!("is {}, must be a string", kind_of(&value)));
         }
         text
     }
@@ -183,6 +187,27 @@ impl<'c, 't, 'input, const N: usize> Members<'c, 't, 'input, N> {
             self.wrong(name, REQUIRED);
         }
         read(self, name)
+    }
+}
+
+/// Names the kind of a value, with its article.
+pub(super) fn kind_of(value: &Value<'_, '_>) -> &'static str {
+    match value.value_type() {
+        ValueType::Null => "null",
+        ValueType::Bool => "a boolean",
+        ValueType::String => "a string",
+        ValueType::Array => "an array",
+        ValueType::Object => "an object",
+        // There are no others in JSON.
+        _ => "a number",
+    }
+}
+
+/// What is wanted, behind what is there where that is no number at all.
+fn unless_number(value: &Value<'_, '_>, wanted: String) -> String {
+    match kind_of(value) {
+        "a number" => wanted,
+        kind => format!("is {kind}, {wanted}"),
     }
 }
 

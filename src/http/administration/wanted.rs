@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
-use super::document::{Complaints, Members, Place};
+use super::document::{Complaints, Members, Place, kind_of};
 use crate::generated;
+use crate::http::encoding::without_byte_order_mark;
 use crate::http::problem::Problem;
 use crate::limits::{
     HOLD_SECONDS_MAX, ITEM_STOCK_MAX, ITEMS_PER_USER_MAX, SALE_AHEAD_SECONDS_MAX, SALE_ITEMS_MAX,
@@ -71,9 +72,11 @@ impl<'a> WantedSale<'a> {
         defaults: &SaleDefaults,
         now: Timestamp,
     ) -> Result<Self, Problem> {
+        let start = json.len() - without_byte_order_mark(json).len();
+        let json = &mut json[start..];
         let tape = simd_json::to_tape(json).map_err(|error| {
             let wrong = format!(
-                "must be a JSON object; it is no JSON at byte {}",
+                "is no JSON at byte {}; must be a JSON object",
                 error.index()
             );
             Problem::validation(vec![("body".into(), wrong.into())])
@@ -196,11 +199,15 @@ fn goods<'a>(top: &mut Top<'_, '_, 'a>, seed: u64) -> Option<Goods<'a>> {
 }
 
 fn listed<'a>(top: &mut Top<'_, '_, 'a>, seed: u64) -> Option<Vec<WantedItem<'a>>> {
-    let list = top.value("items")?.as_array();
+    let value = top.value("items")?;
+    let list = value.as_array();
     let Some(list) = list.filter(|list| (1..=SALE_ITEMS_MAX as usize).contains(&list.len())) else {
         top.wrong(
             "items",
-            format!("must be a list of 1 to {SALE_ITEMS_MAX} items"),
+            format!(
+                "is {}, must be a list of 1 to {SALE_ITEMS_MAX} items",
+                kind_of(&value)
+            ),
         );
         return None;
     };

@@ -67,6 +67,7 @@ mod tests {
             | Outcome::AlreadyProcessed
             | Outcome::MethodNotAllowed
             | Outcome::PayloadTooLarge
+            | Outcome::UnsupportedMediaType
             | Outcome::Overloaded
             | Outcome::Draining
             | Outcome::JournalUnavailable

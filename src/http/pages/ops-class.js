@@ -44,6 +44,7 @@ export const REFUSALS = {
   validation_failed: "Malformed request",
   payload_too_large: "Body too large",
   method_not_allowed: "Wrong method",
+  unsupported_media_type: "Encoded body",
   overloaded: "Too busy",
   draining: "Shutting down",
   journal_unavailable: "Journal not writable",
