@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use criterion::Criterion;
-use flashsale::env::{Clock, Disk, DiskFile, OpenMode, OsEntropy, SystemClock};
+use flashsale::env::{Clock, Disk, DiskFile, FileId, OpenMode, OsEntropy, SystemClock};
 use flashsale::journal::{Durability, Journal, Opening, Options, Tools};
 use flashsale::sale::{
     CheckoutOutcome, CheckoutRequest, Decision, Engine, EngineOptions, NewCatalogue, NewSale,
@@ -86,6 +86,18 @@ impl Disk for DroppingDisk {
         Ok(Box::new(DroppingFile))
     }
 
+    fn list_irregular(&self, _: &Path) -> io::Result<Vec<(String, &'static str)>> {
+        Ok(Vec::new())
+    }
+
+    fn id_of(&self, _: &Path) -> io::Result<FileId> {
+        Ok(NO_FILE)
+    }
+
+    fn open_dir(&self, _: &Path) -> io::Result<Box<dyn DiskFile>> {
+        Ok(Box::new(DroppingFile))
+    }
+
     fn rename(&self, _: &Path, _: &Path) -> io::Result<()> {
         Ok(())
     }
@@ -105,6 +117,12 @@ impl Disk for DroppingDisk {
 
 struct DroppingFile;
 
+/// All its files are the same one.
+const NO_FILE: FileId = FileId {
+    device: 0,
+    inode: 0,
+};
+
 impl DiskFile for DroppingFile {
     fn read_at(&self, _: &mut [u8], _: u64) -> io::Result<usize> {
         Ok(0)
@@ -120,6 +138,18 @@ impl DiskFile for DroppingFile {
 
     fn length_bytes(&self) -> io::Result<u64> {
         Ok(0)
+    }
+
+    fn id(&self) -> io::Result<FileId> {
+        Ok(NO_FILE)
+    }
+
+    fn try_lock(&self) -> io::Result<bool> {
+        Ok(true)
+    }
+
+    fn unlock(&self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -39,6 +39,7 @@ impl ReportError {
 pub fn inspect(dir: &Path, records: bool, out: &mut dyn Write) -> Result<(), ReportError> {
     let disk = RealDisk;
     let segments = segment::list_segments(&disk, dir)?;
+    journal::check_regular(&disk, dir)?;
     if segments.is_empty() {
         writeln!(out, "{} holds no journal", dir.display())?;
         return Ok(());

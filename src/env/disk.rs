@@ -2,8 +2,11 @@
 
 use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
+
+use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 /// How a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +19,15 @@ pub enum OpenMode {
     Create,
 }
 
+/// Tells one file or directory from all others that are there at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileId {
+    /// The file system that it is on.
+    pub device: u64,
+    /// Its number there.
+    pub inode: u64,
+}
+
 /// A file system: the few operations that the journal needs.
 pub trait Disk: Send + Sync {
     /// Makes `path` and its missing parents, durably and for this user alone.
@@ -24,17 +36,35 @@ pub trait Disk: Send + Sync {
     /// As the operating system says.
     fn create_dir_all(&self, path: &Path) -> io::Result<()>;
 
-    /// The names of the files in `dir`, in no order.
+    /// The names of the regular files in `dir`, in no order.
     ///
     /// # Errors
     /// As the operating system says.
     fn list(&self, dir: &Path) -> io::Result<Vec<String>>;
 
-    /// Opens a file.
+    /// The names of everything else in `dir`, each with what it is, such as `a directory`.
     ///
     /// # Errors
     /// As the operating system says.
+    fn list_irregular(&self, dir: &Path) -> io::Result<Vec<(String, &'static str)>>;
+
+    /// The file or directory that `path` names at the moment.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn id_of(&self, path: &Path) -> io::Result<FileId>;
+
+    /// Opens a regular file.
+    ///
+    /// # Errors
+    /// As the operating system says, or it is no regular file.
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Box<dyn DiskFile>>;
+
+    /// Opens the directory itself, to lock it and to know it again.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn open_dir(&self, dir: &Path) -> io::Result<Box<dyn DiskFile>>;
 
     /// Renames a file, replacing the target.
     ///
@@ -58,7 +88,7 @@ pub trait Disk: Send + Sync {
     /// process has it.
     ///
     /// # Errors
-    /// As the operating system says.
+    /// As the operating system says, or `path` names something else than a regular file.
     fn try_lock(&self, path: &Path) -> io::Result<Option<Box<dyn DiskFile>>>;
 }
 
@@ -88,6 +118,26 @@ pub trait DiskFile: Send + Sync {
     /// # Errors
     /// As the operating system says.
     fn length_bytes(&self) -> io::Result<u64>;
+
+    /// Which file this is, whatever its name is by now.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn id(&self) -> io::Result<FileId>;
+
+    /// Locks the file for as long as this lives; `false` when it is locked by way of another opening of it.
+    /// Reading and writing are not kept from anybody. A directory is not locked where the file system
+    /// cannot do that, as network file systems.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn try_lock(&self) -> io::Result<bool>;
+
+    /// Gives the lock back.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn unlock(&self) -> io::Result<()>;
 }
 
 /// The whole of a file that is small.
@@ -166,6 +216,24 @@ impl Disk for RealDisk {
         Ok(names)
     }
 
+    fn list_irregular(&self, dir: &Path) -> io::Result<Vec<(String, &'static str)>> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(dir)? {
+            let entry = entry?;
+            if let (Some(kind), Ok(name)) = (
+                irregular_kind(entry.file_type()?),
+                entry.file_name().into_string(),
+            ) {
+                found.push((name, kind));
+            }
+        }
+        Ok(found)
+    }
+
+    fn id_of(&self, path: &Path) -> io::Result<FileId> {
+        Ok(id(&fs::metadata(path)?))
+    }
+
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Box<dyn DiskFile>> {
         let create = mode == OpenMode::Create;
         let file = File::options()
@@ -174,7 +242,17 @@ impl Disk for RealDisk {
             .create(create)
             .truncate(create)
             .mode(FILE_MODE)
+            .custom_flags(without_waiting(OFlags::empty()))
             .open(path)?;
+        check_regular(&file)?;
+        Ok(Box::new(file))
+    }
+
+    fn open_dir(&self, dir: &Path) -> io::Result<Box<dyn DiskFile>> {
+        let file = File::options()
+            .read(true)
+            .custom_flags(without_waiting(OFlags::DIRECTORY))
+            .open(dir)?;
         Ok(Box::new(file))
     }
 
@@ -192,16 +270,51 @@ impl Disk for RealDisk {
 
     fn try_lock(&self, path: &Path) -> io::Result<Option<Box<dyn DiskFile>>> {
         let file = File::options()
+            .read(true)
             .write(true)
             .create(true)
             .truncate(false)
             .mode(FILE_MODE)
+            .custom_flags(without_waiting(OFlags::NOFOLLOW))
             .open(path)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(Box::new(file))),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(error),
-        }
+        check_regular(&file)?;
+        let locked = DiskFile::try_lock(&file)?;
+        Ok(locked.then(|| Box::new(file) as Box<dyn DiskFile>))
+    }
+}
+
+/// With these flags opening a FIFO or a device does not wait for somebody at its other end.
+fn without_waiting(flags: OFlags) -> i32 {
+    (flags | OFlags::NONBLOCK).bits().cast_signed()
+}
+
+fn check_regular(file: &File) -> io::Result<()> {
+    match irregular_kind(file.metadata()?.file_type()) {
+        None => Ok(()),
+        Some(kind) => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("it is {kind}, and no regular file"),
+        )),
+    }
+}
+
+/// What it is, if it is no regular file.
+fn irregular_kind(kind: fs::FileType) -> Option<&'static str> {
+    match kind {
+        kind if kind.is_file() => None,
+        kind if kind.is_dir() => Some("a directory"),
+        kind if kind.is_symlink() => Some("a symbolic link"),
+        kind if kind.is_fifo() => Some("a FIFO"),
+        kind if kind.is_socket() => Some("a socket"),
+        kind if kind.is_block_device() || kind.is_char_device() => Some("a device"),
+        _ => Some("of an unknown kind"),
+    }
+}
+
+fn id(metadata: &fs::Metadata) -> FileId {
+    FileId {
+        device: metadata.dev(),
+        inode: metadata.ino(),
     }
 }
 
@@ -239,6 +352,33 @@ impl DiskFile for File {
     fn length_bytes(&self) -> io::Result<u64> {
         Ok(self.metadata()?.len())
     }
+
+    fn id(&self) -> io::Result<FileId> {
+        Ok(id(&self.metadata()?))
+    }
+
+    fn try_lock(&self) -> io::Result<bool> {
+        match File::try_lock(self) {
+            Ok(()) => Ok(true),
+            Err(TryLockError::WouldBlock) => Ok(false),
+            Err(TryLockError::Error(error))
+                if is_unsupported(&error) && self.metadata()?.is_dir() =>
+            {
+                Ok(true)
+            }
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    fn unlock(&self) -> io::Result<()> {
+        File::unlock(self)
+    }
+}
+
+/// What file systems say that lock only files which are open for writing, or no directories.
+fn is_unsupported(error: &io::Error) -> bool {
+    let unsupported = [Errno::BADF, Errno::INVAL, Errno::ISDIR, Errno::OPNOTSUPP];
+    Errno::from_io_error(error).is_some_and(|error| unsupported.contains(&error))
 }
 
 #[cfg(test)]
@@ -266,6 +406,61 @@ mod tests {
             (0o700, 0o700)
         );
         assert_eq!((mode(&file), mode(&lock)), (0o600, 0o600));
+    }
+
+    #[test]
+    fn a_lock_that_is_a_fifo_or_a_link_is_refused_at_once() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let (fifo, link) = (dir.path().join("fifo"), dir.path().join("link"));
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, mode, 0)
+            .expect("a FIFO");
+        std::os::unix::fs::symlink("elsewhere", &link).expect("a link");
+        fs::create_dir(dir.path().join("dir")).expect("a directory");
+        for path in [&fifo, &link, &dir.path().join("dir")] {
+            assert!(RealDisk.try_lock(path).is_err(), "{}", path.display());
+        }
+        for mode in [OpenMode::Read, OpenMode::ReadWrite, OpenMode::Create] {
+            let refused = RealDisk.open(&fifo, mode).map(drop).expect_err("no file");
+            assert_eq!(refused.to_string(), "it is a FIFO, and no regular file");
+        }
+        let mut found = RealDisk.list_irregular(dir.path()).expect("readable");
+        found.sort_unstable();
+        let named = |(name, kind): &(String, &'static str)| format!("{name} is {kind}");
+        let found: Vec<_> = found.iter().map(named).collect();
+        let expected = [
+            "dir is a directory",
+            "fifo is a FIFO",
+            "link is a symbolic link",
+        ];
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_file_is_locked_once_and_known_again() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let path = dir.path().join("1.segment");
+        let first = RealDisk.open(&path, OpenMode::Create).expect("room");
+        let second = RealDisk.open(&path, OpenMode::Read).expect("there");
+        assert!(first.try_lock().expect("possible"));
+        assert!(!second.try_lock().expect("possible"));
+        first.unlock().expect("possible");
+        assert!(second.try_lock().expect("possible"));
+        let known = first.id().expect("open");
+        assert_eq!(RealDisk.id_of(&path).expect("there"), known);
+        RealDisk
+            .rename(&path, &dir.path().join("2.segment"))
+            .expect("room");
+        let _other = RealDisk.open(&path, OpenMode::Create).expect("room");
+        assert_ne!(RealDisk.id_of(&path).expect("there"), known);
+
+        let handles = [(); 2].map(|()| RealDisk.open_dir(dir.path()).expect("there"));
+        assert!(handles[0].try_lock().expect("possible"));
+        assert!(!handles[1].try_lock().expect("possible"));
+        assert_eq!(
+            RealDisk.id_of(dir.path()).expect("there"),
+            handles[1].id().expect("open")
+        );
     }
 
     #[test]

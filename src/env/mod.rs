@@ -23,7 +23,7 @@ pub use allocator::AllocatorFigures;
 #[cfg(feature = "otel")]
 pub use clock::system_time;
 pub use clock::{Clock, ManualClock, SystemClock, within};
-pub use disk::{Disk, DiskFile, OpenMode, RealDisk, read_file};
+pub use disk::{Disk, DiskFile, FileId, OpenMode, RealDisk, read_file};
 pub use entropy::{DRAWN_BYTES, Entropy, OsEntropy, SeededEntropy, splitmix64};
 pub use filesystem::{BlockDevice, Filesystem, is_mount_point, newest_journal_below};
 pub use machine::Machine;

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
 use super::entropy::splitmix64;
-use super::{Disk, DiskFile, OpenMode};
+use super::{Disk, DiskFile, FileId, OpenMode};
 
 /// The unit that a disk writes as a whole.
 const SECTOR_BYTES: usize = 512;
@@ -24,7 +25,9 @@ pub struct SimulatedDisk {
 struct State {
     files: BTreeMap<PathBuf, Arc<Mutex<Contents>>>,
     durable_names: BTreeMap<PathBuf, Arc<Mutex<Contents>>>,
-    locked: Vec<PathBuf>,
+    /// The directories that were opened, as files without contents.
+    dirs: BTreeMap<PathBuf, Arc<Mutex<Contents>>>,
+    locked: Vec<FileId>,
     faults: Faults,
 }
 
@@ -109,6 +112,11 @@ impl SimulatedDisk {
         state.durable_names.insert(path.to_owned(), contents);
     }
 
+    /// Puts another directory with the same files in the place of `dir`.
+    pub fn exchange_dir(&self, dir: &Path) {
+        self.state.lock().dirs.remove(dir);
+    }
+
     /// The paths of all files.
     #[must_use]
     pub fn paths(&self) -> Vec<PathBuf> {
@@ -173,6 +181,18 @@ impl Disk for SimulatedDisk {
             .collect())
     }
 
+    fn list_irregular(&self, _dir: &Path) -> io::Result<Vec<(String, &'static str)>> {
+        Ok(Vec::new())
+    }
+
+    fn id_of(&self, path: &Path) -> io::Result<FileId> {
+        let mut state = self.state.lock();
+        let file = state.files.get(path).cloned();
+        let has_files = state.files.keys().any(|file| file.parent() == Some(path));
+        let named = file.or_else(|| has_files.then(|| state.dir(path)));
+        Ok(id(&named.ok_or_else(|| not_found(path))?))
+    }
+
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Box<dyn DiskFile>> {
         let mut state = self.state.lock();
         if mode == OpenMode::Create {
@@ -183,11 +203,12 @@ impl Disk for SimulatedDisk {
             .get(path)
             .cloned()
             .ok_or_else(|| not_found(path))?;
-        Ok(Box::new(SimulatedFile {
-            disk: self.clone(),
-            contents,
-            lock: None,
-        }))
+        Ok(Box::new(SimulatedFile::new(self, contents)))
+    }
+
+    fn open_dir(&self, dir: &Path) -> io::Result<Box<dyn DiskFile>> {
+        let contents = self.state.lock().dir(dir);
+        Ok(Box::new(SimulatedFile::new(self, contents)))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -223,40 +244,50 @@ impl Disk for SimulatedDisk {
     }
 
     fn try_lock(&self, path: &Path) -> io::Result<Option<Box<dyn DiskFile>>> {
-        let mut state = self.state.lock();
-        if state.locked.iter().any(|locked| locked == path) {
-            return Ok(None);
-        }
-        state.locked.push(path.to_owned());
-        let contents = state.files.entry(path.to_owned()).or_default().clone();
-        let lock = Some(path.to_owned());
-        Ok(Some(Box::new(SimulatedFile {
-            disk: self.clone(),
-            contents,
-            lock,
-        })))
+        let contents = {
+            let mut state = self.state.lock();
+            Arc::clone(state.files.entry(path.to_owned()).or_default())
+        };
+        let file = SimulatedFile::new(self, contents);
+        let locked = DiskFile::try_lock(&file)?;
+        Ok(locked.then(|| Box::new(file) as Box<dyn DiskFile>))
+    }
+}
+
+impl State {
+    fn dir(&mut self, path: &Path) -> Arc<Mutex<Contents>> {
+        Arc::clone(self.dirs.entry(path.to_owned()).or_default())
+    }
+}
+
+fn id(contents: &Arc<Mutex<Contents>>) -> FileId {
+    FileId {
+        device: 0,
+        inode: Arc::as_ptr(contents) as u64,
     }
 }
 
 struct SimulatedFile {
     disk: SimulatedDisk,
     contents: Arc<Mutex<Contents>>,
-    lock: Option<PathBuf>,
+    is_locking: AtomicBool,
 }
 
 impl Drop for SimulatedFile {
     fn drop(&mut self) {
-        if let Some(path) = &self.lock {
-            self.disk
-                .state
-                .lock()
-                .locked
-                .retain(|locked| locked != path);
-        }
+        let _ = self.unlock();
     }
 }
 
 impl SimulatedFile {
+    fn new(disk: &SimulatedDisk, contents: Arc<Mutex<Contents>>) -> Self {
+        Self {
+            disk: disk.clone(),
+            contents,
+            is_locking: AtomicBool::new(false),
+        }
+    }
+
     fn check_room(&self, state: &State, end: u64) -> io::Result<()> {
         let Some(capacity_bytes) = state.faults.capacity_bytes else {
             return Ok(());
@@ -310,5 +341,29 @@ impl DiskFile for SimulatedFile {
 
     fn length_bytes(&self) -> io::Result<u64> {
         Ok(self.contents.lock().cached.len() as u64)
+    }
+
+    fn id(&self) -> io::Result<FileId> {
+        Ok(id(&self.contents))
+    }
+
+    fn try_lock(&self) -> io::Result<bool> {
+        let mut state = self.disk.state.lock();
+        let id = id(&self.contents);
+        if state.locked.contains(&id) {
+            return Ok(self.is_locking.load(Ordering::Relaxed));
+        }
+        state.locked.push(id);
+        self.is_locking.store(true, Ordering::Relaxed);
+        Ok(true)
+    }
+
+    fn unlock(&self) -> io::Result<()> {
+        if self.is_locking.swap(false, Ordering::Relaxed) {
+            let id = id(&self.contents);
+            let mut state = self.disk.state.lock();
+            state.locked.retain(|&locked| locked != id);
+        }
+        Ok(())
     }
 }

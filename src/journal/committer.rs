@@ -47,7 +47,8 @@ impl Committer {
         durability: Durability,
         segment: Segment,
         offset: u64,
-    ) -> Self {
+    ) -> Result<Self, JournalError> {
+        shared.set_current(&segment)?;
         let committer = Self {
             shared,
             clock,
@@ -58,7 +59,7 @@ impl Committer {
             ended: false,
         };
         committer.publish_room();
-        committer
+        Ok(committer)
     }
 
     /// The thread's work: writes until the journal is closed or fails.
@@ -111,9 +112,14 @@ impl Committer {
         // gone after a failed sync, so that trying again could confirm what is not on the disk.
         self.ended = true;
         match self.try_commit(batch) {
-            Ok(()) => self.ended = false,
+            Ok(()) => self.ended = self.shared.has_failed(),
             Err(error) => self.shared.fail(&error),
         }
+    }
+
+    /// Gives the lock on the segment back.
+    pub(super) fn unlock_segment(&self) {
+        let _ = self.segment.file.unlock();
     }
 
     fn try_commit(&mut self, batch: &Batch) -> Result<(), JournalError> {
@@ -128,6 +134,10 @@ impl Committer {
         let seed = self.segment.header.seed;
         frame::seal(seed, batch.first, batch.count, &mut self.buffer);
         let took_ns = self.write()?;
+        if self.shared.has_failed() {
+            // The file may be one that no start will find.
+            return Ok(());
+        }
         self.offset += frame_bytes;
         self.publish_room();
         self.shared.progress.publish(batch.last());
@@ -159,6 +169,7 @@ impl Committer {
             return Err(JournalError::io("extend", &self.segment.path)(full));
         };
         let sealed_bytes = self.offset;
+        self.shared.set_current(&next)?;
         self.segment = next;
         self.offset = SEGMENT_HEADER_BYTES;
         self.shared.note_sealed(sealed_bytes);

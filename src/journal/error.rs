@@ -27,6 +27,29 @@ pub enum JournalError {
         /// The journal's directory.
         path: PathBuf,
     },
+    /// What is named as a file of the journal is something else.
+    #[error(
+        "journal: {} is {kind}, and every file of a journal is a regular one; move it away",
+        path.display()
+    )]
+    Irregular {
+        /// Where it is.
+        path: PathBuf,
+        /// What it is, with its article.
+        kind: &'static str,
+    },
+    /// A file or directory that is written to is no longer what its path names.
+    #[error(
+        "journal: {} {what} while it is in use. What was acknowledged lately is in the one that was there \
+         before: put that back before the next start",
+        path.display()
+    )]
+    Exchanged {
+        /// The path.
+        path: PathBuf,
+        /// What has happened to it, as a verb.
+        what: &'static str,
+    },
     /// Bytes that were durable are not what was written.
     #[error(
         "journal: {} is damaged at offset {offset}: {what}. Nothing was changed. Restore the file \

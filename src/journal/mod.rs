@@ -23,7 +23,9 @@ pub mod snapshot;
 mod committer;
 mod footprint;
 mod loss;
+mod names;
 mod opening;
+mod ownership;
 mod pace;
 mod preparer;
 mod progress;
@@ -45,6 +47,7 @@ use parking_lot::Mutex;
 
 pub use error::{JournalError, JournalFailed};
 pub use loss::Lost;
+pub use names::check_regular;
 pub use opening::{Opening, Replayed, is_in_use, replay};
 pub use progress::Progress;
 pub use reader::{Entry, Frame, SegmentEnd, SegmentReader};
@@ -55,12 +58,13 @@ pub use tail::{Tail, fingerprint};
 pub use trim::{first_lsn, trim};
 pub use waiters::CommitWaiters;
 
-use crate::env::{Clock, Disk, DiskFile, Entropy};
+use crate::env::{Clock, Disk, Entropy};
 use crate::limits;
 use crate::sync::Ordering;
 use crate::telemetry::Counts;
 use crate::types::{Lsn, Timestamp};
 use committer::{Committer, Led};
+use ownership::Ownership;
 use preparer::Preparer;
 use segment::Segment;
 use shared::Shared;
@@ -104,7 +108,7 @@ struct Start {
     prepared: Option<Segment>,
     last_number: u64,
     sealed_bytes: u64,
-    lock: Box<dyn DiskFile>,
+    ownership: Ownership,
 }
 
 /// Why the journal takes no record at the moment.
@@ -123,7 +127,7 @@ pub struct Journal {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    lock: Mutex<Option<Box<dyn DiskFile>>>,
+    ownership: Mutex<Option<Arc<Ownership>>>,
 }
 
 impl Journal {
@@ -160,9 +164,11 @@ impl Journal {
             options.durability,
             start.segment,
             start.offset,
-        )));
+        )?));
+        let ownership = Arc::new(start.ownership);
         let preparer = Preparer {
             shared: Arc::clone(&shared),
+            ownership: Arc::clone(&ownership),
             disk: Arc::clone(&disk),
             clock: tools.clock,
             entropy: tools.entropy,
@@ -188,7 +194,7 @@ impl Journal {
             disk,
             dir,
             threads,
-            lock: Mutex::new(Some(start.lock)),
+            ownership: Mutex::new(Some(ownership)),
         })
     }
 
@@ -342,14 +348,17 @@ impl Journal {
         self.shared.figures().sync_ns.read()
     }
 
-    /// Makes everything durable that was appended, ends the threads and gives the lock back.
+    /// Makes everything durable that was appended, ends the threads and gives the locks back.
     /// Records appended afterwards are lost, so nobody may append any more.
     pub fn close(&self) {
         self.shared.close();
         for thread in self.threads.lock().drain(..) {
             let _ = thread.join();
         }
-        self.lock.lock().take();
+        if self.ownership.lock().take().is_some() {
+            self.committer.lock().unlock_segment();
+            self.shared.unlock_prepared();
+        }
     }
 }
 

@@ -6,23 +6,22 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::error::JournalError;
+use super::names;
+use super::ownership::Ownership;
 use super::preparer::new_header;
 use super::reader::{Entry, SegmentEnd, SegmentReader};
 use super::sale_file::{self, SaleFile};
 use super::segment::{self, SEGMENT_HEADER_BYTES, Segment};
 use super::snapshot;
 use super::{Journal, Options, Tools};
-use crate::env::{Disk, DiskFile, OpenMode};
+use crate::env::{Disk, OpenMode};
 use crate::types::Lsn;
-
-/// The file whose lock says that a process has the journal.
-pub(super) const LOCK_FILE: &str = "lock";
 
 /// A journal that this process has locked and may read; nothing is written yet.
 pub struct Opening {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
-    lock: Box<dyn DiskFile>,
+    ownership: Ownership,
 }
 
 /// What a replay has found.
@@ -129,22 +128,18 @@ fn check_reaches(
     })
 }
 
-/// Whether a process has the journal in `dir`, as its lock says. Makes nothing, and has the lock for no
+/// Whether a process has the journal in `dir`, as its locks say. Makes nothing, and has the locks for no
 /// longer than it takes to ask.
 ///
 /// # Errors
-/// The directory or the lock cannot be opened.
+/// The directory or the lock file cannot be opened, or what is in the directory cannot be a journal's.
 pub fn is_in_use(disk: &dyn Disk, dir: &Path) -> Result<bool, JournalError> {
-    let names = match disk.list(dir) {
+    match disk.list(dir) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
         listed => listed.map_err(JournalError::io("list", dir))?,
     };
-    if !names.iter().any(|name| name == LOCK_FILE) {
-        return Ok(false);
-    }
-    let path = dir.join(LOCK_FILE);
-    let lock = disk.try_lock(&path);
-    Ok(lock.map_err(JournalError::io("lock", &path))?.is_none())
+    names::check_regular(disk, dir)?;
+    Ownership::is_taken(disk, dir)
 }
 
 fn check_contiguous(dir: &Path, segments: &[u64]) -> Result<(), JournalError> {
@@ -214,9 +209,12 @@ impl Opening {
     /// Locks the journal in `dir`, which must be there.
     ///
     /// # Errors
-    /// There is no journal, [`JournalError::InUse`], or an error of the operating system.
+    /// There is no journal, [`JournalError::InUse`], [`JournalError::Irregular`], or an error of the operating
+    /// system.
     pub fn lock_existing(disk: Arc<dyn Disk>, dir: &Path) -> Result<Self, JournalError> {
-        if segment::list_segments(&*disk, dir)?.is_empty() {
+        let segments = segment::list_segments(&*disk, dir)?;
+        names::check_regular(&*disk, dir)?;
+        if segments.is_empty() {
             let missing = std::io::ErrorKind::NotFound.into();
             return Err(JournalError::io("find a journal in", dir)(missing));
         }
@@ -226,21 +224,16 @@ impl Opening {
     /// Makes `dir` if it is missing and locks it.
     ///
     /// # Errors
-    /// [`JournalError::InUse`], or an error of the operating system.
+    /// [`JournalError::InUse`], [`JournalError::Irregular`], or an error of the operating system.
     pub fn lock(disk: Arc<dyn Disk>, dir: &Path) -> Result<Self, JournalError> {
         disk.create_dir_all(dir)
             .map_err(JournalError::io("create", dir))?;
-        let path = dir.join(LOCK_FILE);
-        let lock = disk
-            .try_lock(&path)
-            .map_err(JournalError::io("lock", &path))?;
-        let lock = lock.ok_or_else(|| JournalError::InUse {
-            path: dir.to_owned(),
-        })?;
+        names::check_regular(&*disk, dir)?;
+        let ownership = Ownership::take(&*disk, dir)?;
         Ok(Self {
             disk,
             dir: dir.to_owned(),
-            lock,
+            ownership,
         })
     }
 
@@ -320,28 +313,30 @@ impl Opening {
         options: &Options,
         tools: Tools,
     ) -> Result<Journal, JournalError> {
+        // Locked before anything is changed.
+        let current = replayed.end.map(|(number, _)| number);
+        let current = current.map(|number| self.open_to_write(number));
+        let current = current.transpose()?;
         self.remove_leftovers()?;
         self.sync_found(replayed)?;
-        let (segment, offset) = match replayed.end {
-            Some((number, end)) => {
-                let segment = Segment::open(&*self.disk, &self.dir, number, OpenMode::ReadWrite)?;
+        let (segment, offset) = match (current, replayed.end) {
+            (Some(segment), Some((_, end))) => {
                 settle(&segment, &end)?;
                 (segment, end.offset)
             }
-            None => (self.first_segment(options, &tools)?, SEGMENT_HEADER_BYTES),
+            _ => (self.first_segment(options, &tools)?, SEGMENT_HEADER_BYTES),
         };
         let number = segment.header.number;
         let last = self.keep_one_prepared(replayed, number)?;
-        let prepared = (last > number)
-            .then(|| Segment::open(&*self.disk, &self.dir, number + 1, OpenMode::ReadWrite))
-            .transpose()?;
+        let prepared = (last > number).then(|| self.open_to_write(number + 1));
+        let prepared = prepared.transpose()?;
         let start = super::Start {
             segment,
             offset,
             prepared,
             last_number: last,
             sealed_bytes: replayed.sealed_bytes,
-            lock: self.lock,
+            ownership: self.ownership,
         };
         Journal::spawn(
             self.disk,
@@ -351,6 +346,12 @@ impl Opening {
             options,
             tools,
         )
+    }
+
+    fn open_to_write(&self, number: u64) -> Result<Segment, JournalError> {
+        let segment = Segment::open(&*self.disk, &self.dir, number, OpenMode::ReadWrite)?;
+        segment.lock()?;
+        Ok(segment)
     }
 
     fn first_segment(&self, options: &Options, tools: &Tools) -> Result<Segment, JournalError> {

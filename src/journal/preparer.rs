@@ -1,16 +1,20 @@
 //! The thread that keeps the next segment ready, so that the committer never waits for one while
-//! there is room on the disk.
+//! there is room on the disk. Once a second it checks that the files which are written to are still those
+//! that the journal's path names.
 
 use std::mem;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::error::JournalError;
+use super::ownership::Ownership;
 use super::segment::{Segment, SegmentHeader};
-use super::shared::Shared;
+use super::shared::{Shared, Wanted};
 use crate::env::{Clock, Disk, Entropy};
 
 pub(super) struct Preparer {
     pub(super) shared: Arc<Shared>,
+    pub(super) ownership: Arc<Ownership>,
     pub(super) disk: Arc<dyn Disk>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) entropy: Arc<dyn Entropy>,
@@ -23,35 +27,63 @@ impl Preparer {
     /// Prepares segments until the journal is closed or fails.
     pub(super) fn run(mut self) {
         let mut is_short = false;
-        while self.shared.wait_until_wanted() {
-            let header = new_header(
-                self.next_number,
-                self.segment_bytes,
-                &*self.clock,
-                &*self.entropy,
-            );
-            match Segment::prepare(&*self.disk, &self.dir, header) {
-                Ok(segment) => {
-                    self.next_number += 1;
-                    let footprint = &self.shared.footprint;
-                    footprint.segment_added(self.segment_bytes);
-                    self.shared.put_prepared(segment);
-                    if mem::take(&mut is_short) {
-                        tracing::info!("there is room for the journal again: it takes new work");
-                    }
+        let ended = loop {
+            let wanted = self.shared.wait_until_wanted();
+            let done = match wanted {
+                Wanted::Segment => self.prepare(&mut is_short),
+                Wanted::Nothing | Wanted::Over => Ok(()),
+            };
+            // Also behind the last commit: what was acknowledged by then must be where the next start looks.
+            let done = done.and_then(|()| self.check_places());
+            if done.is_err() || wanted == Wanted::Over {
+                break done;
+            }
+        };
+        if let Err(error) = ended {
+            self.shared.fail(&error);
+        }
+    }
+
+    /// Makes the next segment, or waits a little where there is no room for it.
+    fn prepare(&mut self, is_short: &mut bool) -> Result<(), JournalError> {
+        let header = new_header(
+            self.next_number,
+            self.segment_bytes,
+            &*self.clock,
+            &*self.entropy,
+        );
+        match Segment::prepare(&*self.disk, &self.dir, header) {
+            Ok(segment) => {
+                self.next_number += 1;
+                let footprint = &self.shared.footprint;
+                footprint.segment_added(self.segment_bytes);
+                self.shared.put_prepared(segment);
+                if mem::take(is_short) {
+                    tracing::info!("there is room for the journal again: it takes new work");
                 }
-                Err(error) if error.is_shortage() => {
-                    is_short = true;
-                    if self.shared.wait_for_room() {
-                        tracing::error!(
-                            "{error}; new work is refused when the current segment is full"
-                        );
-                    }
+            }
+            Err(error) if error.is_shortage() => {
+                *is_short = true;
+                if self.shared.wait_for_room() {
+                    tracing::error!(
+                        "{error}; new work is refused when the current segment is full"
+                    );
                 }
-                Err(error) => {
-                    self.shared.fail(&error);
-                    return;
-                }
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Checks that what is written to is still what the journal's path names.
+    fn check_places(&self) -> Result<(), JournalError> {
+        self.ownership.check(&*self.disk)?;
+        loop {
+            let places = self.shared.places()?;
+            let checked = places.iter().try_for_each(|place| place.check(&*self.disk));
+            // A segment that is no longer written to may have been removed meanwhile, because it is old.
+            if checked.is_ok() || self.shared.places()? == places {
+                return checked;
             }
         }
     }

@@ -177,7 +177,7 @@ fn aside(disk: &dyn Disk, path: &Path) -> PathBuf {
         name.push(suffix);
         PathBuf::from(name)
     };
-    let is_free = |path: &PathBuf| disk.open(path, OpenMode::Read).is_err();
+    let is_free = |path: &PathBuf| disk.id_of(path).is_err();
     let numbered = (2..).map(|number: u32| named(&format!(".damaged-{number}")));
     let mut names = std::iter::once(named(".damaged")).chain(numbered);
     names.find(is_free).expect("there is no end of numbers")

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::error::JournalError;
+use super::ownership;
 use crate::env::{Disk, DiskFile, OpenMode};
 use crate::types::Timestamp;
 
@@ -138,10 +139,12 @@ impl Segment {
         let path = segment_path(dir, header.number);
         match Self::write_zeroed(disk, &temporary, &header) {
             Ok(file) => {
-                disk.rename(&temporary, &path)
+                let segment = Self { header, path, file };
+                segment.lock()?;
+                disk.rename(&temporary, &segment.path)
                     .map_err(JournalError::io("rename", &temporary))?;
                 disk.sync_dir(dir).map_err(JournalError::io("sync", dir))?;
-                Ok(Self { header, path, file })
+                Ok(segment)
             }
             Err(error) => {
                 // The room it took is needed; that it cannot be given back is no second error.
@@ -164,6 +167,21 @@ impl Segment {
             .map_err(JournalError::io("write", path))?;
         file.sync_data().map_err(JournalError::io("sync", path))?;
         Ok(file)
+    }
+
+    /// Locks the file until it is closed: whoever writes to it is the only one. Readers are not kept
+    /// from it.
+    ///
+    /// # Errors
+    /// [`JournalError::InUse`], or an error of the operating system.
+    pub(super) fn lock(&self) -> Result<(), JournalError> {
+        if ownership::try_lock(&*self.file, &self.path)? {
+            return Ok(());
+        }
+        let dir = self.path.parent().unwrap_or(Path::new("."));
+        Err(JournalError::InUse {
+            path: dir.to_owned(),
+        })
     }
 
     /// Opens segment `number` and checks its head.

@@ -9,6 +9,7 @@ use super::codec;
 use super::error::JournalError;
 use super::footprint::Footprint;
 use super::frame::{self, FRAME_ALIGN_BYTES, FRAME_HEADER_BYTES};
+use super::ownership::Place;
 use super::pace::Pace;
 use super::progress::Progress;
 use super::record::Record;
@@ -20,6 +21,8 @@ use crate::types::{Lsn, Timestamp};
 
 /// How long the preparer waits before it looks for room again.
 const FULL_RETRY: Duration = Duration::from_millis(200);
+/// How often it is checked that paths still name the files that are written to.
+const PLACES_EVERY: Duration = Duration::from_secs(1);
 
 pub(super) struct Shared {
     pub(super) progress: Progress,
@@ -45,10 +48,12 @@ struct Queue {
     count: u32,
 }
 
-/// The place of the prepared segment, and the room that is left in the current one.
+/// The prepared segment, and the room that is left in the current one.
 #[derive(Default)]
 struct Next {
     prepared: Option<Segment>,
+    /// The segment that is written to.
+    current: Option<Place>,
     room_bytes: u64,
     full: bool,
     sealed_bytes: u64,
@@ -78,6 +83,17 @@ pub(super) enum Taken {
     Nothing,
     /// The frame would not fit into the room. It stays in the queue.
     TooLarge,
+}
+
+/// What the preparer has to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// The next segment.
+    Segment,
+    /// No segment, for the time of [`PLACES_EVERY`].
+    Nothing,
+    /// Nothing any more: the committer has ended or the journal has failed.
+    Over,
 }
 
 impl Batch {
@@ -236,16 +252,52 @@ impl Shared {
         self.next_changed.notify_all();
     }
 
-    /// Blocks until a segment is wanted; false once the committer has ended or the journal failed.
-    pub(super) fn wait_until_wanted(&self) -> bool {
+    /// Blocks until a segment is wanted, but not for long.
+    pub(super) fn wait_until_wanted(&self) -> Wanted {
+        let is_over =
+            || self.committer_ended.load(Ordering::Acquire) || self.failure.get().is_some();
         let mut next = self.next.lock();
-        while !self.committer_ended.load(Ordering::Acquire) && self.failure.get().is_none() {
-            if next.prepared.is_none() {
-                return true;
-            }
-            self.next_changed.wait(&mut next);
+        self.next_changed.wait_while_for(
+            &mut next,
+            |next| next.prepared.is_some() && !is_over(),
+            PLACES_EVERY,
+        );
+        if is_over() {
+            Wanted::Over
+        } else if next.prepared.is_none() {
+            Wanted::Segment
+        } else {
+            Wanted::Nothing
         }
-        false
+    }
+
+    /// From now on `segment` is written to.
+    ///
+    /// # Errors
+    /// It cannot be told which file it is.
+    pub(super) fn set_current(&self, segment: &Segment) -> Result<(), JournalError> {
+        let place = Place::of(&*segment.file, &segment.path)?;
+        self.next.lock().current = Some(place);
+        Ok(())
+    }
+
+    /// Where the segments are that are written to now and next.
+    ///
+    /// # Errors
+    /// It cannot be told which file the next one is.
+    pub(super) fn places(&self) -> Result<Vec<Place>, JournalError> {
+        let next = self.next.lock();
+        let prepared = next.prepared.as_ref();
+        let prepared = prepared.map(|next| Place::of(&*next.file, &next.path));
+        let current = next.current.clone();
+        Ok(current.into_iter().chain(prepared.transpose()?).collect())
+    }
+
+    /// Gives the lock on the prepared segment back.
+    pub(super) fn unlock_prepared(&self) {
+        if let Some(segment) = &self.next.lock().prepared {
+            let _ = segment.file.unlock();
+        }
     }
 
     /// Blocks until `bytes` have been sealed; the bytes sealed, or `None` once the
@@ -316,6 +368,10 @@ impl Shared {
         self.next_changed.notify_all();
         self.progress.fail();
         (self.fail_stop)(error);
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        self.failure.get().is_some()
     }
 
     pub(super) fn failure(&self) -> Option<&str> {

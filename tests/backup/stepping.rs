@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use flashsale::env::{Disk, DiskFile, ManualClock, OpenMode, SimulatedDisk};
+use flashsale::env::{Disk, DiskFile, FileId, ManualClock, OpenMode, SimulatedDisk};
 use flashsale::journal::backup::{Place, copy};
 use flashsale::journal::record::Lines;
 use flashsale::journal::{Durability, Opening, Options, Record};
@@ -71,6 +71,18 @@ impl Disk for Stepped {
         Ok(Box::new(SteppedFile { disk, file }))
     }
 
+    fn list_irregular(&self, dir: &Path) -> io::Result<Vec<(String, &'static str)>> {
+        self.disk.list_irregular(dir)
+    }
+
+    fn id_of(&self, path: &Path) -> io::Result<FileId> {
+        self.disk.id_of(path)
+    }
+
+    fn open_dir(&self, dir: &Path) -> io::Result<Box<dyn DiskFile>> {
+        self.disk.open_dir(dir)
+    }
+
     fn rename(&self, from: &Path, _to: &Path) -> io::Result<()> {
         panic!("{} would be renamed", from.display());
     }
@@ -110,6 +122,18 @@ impl DiskFile for SteppedFile {
 
     fn length_bytes(&self) -> io::Result<u64> {
         self.file.length_bytes()
+    }
+
+    fn id(&self) -> io::Result<FileId> {
+        self.file.id()
+    }
+
+    fn try_lock(&self) -> io::Result<bool> {
+        panic!("the source would be locked");
+    }
+
+    fn unlock(&self) -> io::Result<()> {
+        self.file.unlock()
     }
 }
 

@@ -11,6 +11,7 @@ mod clock;
 mod closed_sales;
 mod crash;
 mod disk;
+mod exchanged;
 mod figures;
 mod history;
 mod holds;

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use flashsale::env::SimulatedDisk;
-use flashsale::journal::NotAdmitted;
+use flashsale::env::{Disk, SimulatedDisk};
+use flashsale::journal::{JournalError, NotAdmitted};
 use flashsale::types::Lsn;
 
-use crate::fixture::{SEGMENT_BYTES, append, eventually, open, recover};
+use crate::fixture::{SEGMENT_BYTES, append, contents, dir, eventually, open, path, recover};
 
 /// Writes until `inject`ed faults end it; everything that was confirmed survives a power cut, and
 /// nothing is confirmed afterwards.
@@ -51,6 +51,41 @@ fn a_failed_write_ends_the_journal() {
     for count in 0..40 {
         fail_stop_after(|disk| disk.fail_write_after(count));
     }
+}
+
+#[test]
+fn a_segment_that_is_replaced_by_a_copy_ends_the_journal() {
+    let (disk, failures) = (SimulatedDisk::new(), Arc::new(AtomicU32::new(0)));
+    let journal = open(&disk, &failures).expect("an empty disk is fine");
+    assert_eq!(journal.wait(append(&journal, 1)), Ok(()));
+    let copy = contents(&disk, 1);
+    disk.overwrite(&path(1), copy);
+    eventually("it is noticed", || journal.status().failure.is_some());
+    assert_eq!(journal.admit(), Err(NotAdmitted::NotWritable));
+    assert!(journal.wait(append(&journal, 2)).is_err());
+    journal.close();
+    assert_eq!(failures.load(Ordering::SeqCst), 1);
+    assert_eq!(recover(&disk).expect("intact").last_lsn, Lsn(1));
+}
+
+#[test]
+fn a_segment_is_written_by_one_journal_whatever_its_directory_is_called() {
+    let disk = SimulatedDisk::new();
+    let journal = open(&disk, &Arc::default()).expect("an empty disk is fine");
+    assert_eq!(journal.wait(append(&journal, 1)), Ok(()));
+    // Both locks are gone, as in a directory of hard links.
+    disk.rename(&dir().join("lock"), &dir().join("gone"))
+        .expect("a lock");
+    disk.exchange_dir(dir());
+    let second = open(&disk, &Arc::default()).map(drop);
+    assert!(
+        matches!(second, Err(JournalError::InUse { .. })),
+        "{second:?}"
+    );
+    // Whoever is the first one has noticed, or does now.
+    journal.close();
+    assert!(journal.status().failure.is_some());
+    open(&disk, &Arc::default()).expect("nobody has it any more");
 }
 
 #[test]

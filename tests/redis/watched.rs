@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use flashsale::env::{Disk, DiskFile, OpenMode, SimulatedDisk};
+use flashsale::env::{Disk, DiskFile, FileId, OpenMode, SimulatedDisk};
 
 type Look = Arc<dyn Fn() + Send + Sync>;
 
@@ -36,6 +36,18 @@ impl Disk for Watched {
         }
         let look = Arc::clone(&self.look);
         Ok(Box::new(WatchedFile { file, look }))
+    }
+
+    fn list_irregular(&self, dir: &Path) -> io::Result<Vec<(String, &'static str)>> {
+        self.disk.list_irregular(dir)
+    }
+
+    fn id_of(&self, path: &Path) -> io::Result<FileId> {
+        self.disk.id_of(path)
+    }
+
+    fn open_dir(&self, dir: &Path) -> io::Result<Box<dyn DiskFile>> {
+        self.disk.open_dir(dir)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -76,5 +88,17 @@ impl DiskFile for WatchedFile {
 
     fn length_bytes(&self) -> io::Result<u64> {
         self.file.length_bytes()
+    }
+
+    fn id(&self) -> io::Result<FileId> {
+        self.file.id()
+    }
+
+    fn try_lock(&self) -> io::Result<bool> {
+        self.file.try_lock()
+    }
+
+    fn unlock(&self) -> io::Result<()> {
+        self.file.unlock()
     }
 }

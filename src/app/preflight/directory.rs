@@ -60,6 +60,15 @@ pub(super) fn check(config: &Config, findings: &mut Findings) {
     } else {
         findings.ok(CHECK, format!("{dir} can be made in {place}"));
     }
+    if filesystem.exists
+        && let Err(error) = journal::check_regular(&RealDisk, &config.journal.dir)
+    {
+        findings.fail(
+            CHECK,
+            error.to_string(),
+            "see what it is, and who has made it",
+        );
+    }
     kind(config, &filesystem, findings);
     room(config, &filesystem, findings);
 }

@@ -29,7 +29,7 @@ use std::path::{Path, PathBuf};
 pub use self::error::BackupError;
 use self::segment_copy::SegmentCopy;
 use super::error::JournalError;
-use super::opening::LOCK_FILE;
+use super::names::{self, LOCK_FILE};
 use super::sale_file;
 use super::segment;
 use super::snapshot;
@@ -131,6 +131,7 @@ struct Copier<'a> {
 
 impl Copier<'_> {
     fn copy_records(&mut self) -> Result<Attempt, JournalError> {
+        names::check_regular(self.from.disk, self.from.dir)?;
         if let Err(error) = self.copy_snapshot()? {
             return Ok(Attempt::Again(error));
         }
