@@ -194,6 +194,9 @@ enum JournalCommand {
 /// Parses the command line and does what it says.
 #[must_use]
 pub fn run() -> ExitCode {
+    if let Err(error) = app::survive_file_size_limit() {
+        return complain(&error, ExitCode::FAILURE);
+    }
     let matches = Cli::command().get_matches();
     let mut cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     // `serve` takes the same flags as the command line without it; given twice, the later one wins.

@@ -86,8 +86,12 @@ pub const CONNECTIONS_PER_WORKER_MAX: usize = 16_384;
 pub const CONNECTIONS_PER_PEER_DEFAULT: u32 = 4_096;
 /// The highest limit of them that can be set.
 pub const CONNECTIONS_PER_PEER_MAX: u32 = 1_000_000;
+/// Refused peers that are counted one by one between two lines of the log.
+pub const REFUSED_PEERS_COUNTED_MAX: usize = 64;
 /// Locks that the counts of peers are spread over.
 pub const PEER_SHARDS: usize = 64;
+/// Open files below which the start warns that hardly anybody can be served.
+pub const OPEN_FILES_FEW: u64 = 1_000;
 /// Open files that are kept for the journal, the log and the runtimes.
 pub const RESERVED_FILES: u64 = 256;
 /// Connections that the kernel may queue for one listener.

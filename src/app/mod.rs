@@ -30,6 +30,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use self::signals::Signals;
+pub use self::signals::survive_file_size_limit;
 use self::start::Service;
 use self::steps::Steps;
 use crate::config::Config;

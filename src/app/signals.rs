@@ -1,14 +1,17 @@
-//! The signals that end the server, and the one that does not.
+//! The signals that end the server, and those that do not.
 
+use std::future::poll_fn;
 use std::io;
 use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::task::Poll;
 use std::thread::Builder;
 
+use rustix::process::Signal;
 use tokio::runtime::{self, Runtime};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{self, SignalKind, signal};
 
 use super::logging;
 use crate::runtime::Shutdown;
@@ -24,9 +27,9 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    /// Starts the thread. SIGTERM, SIGINT and SIGQUIT end the process at once while nothing is served yet;
-    /// later the first of them gives the `shutdown`, and the next one hurries it. SIGHUP ends nothing, so
-    /// that closing a terminal does not end a sale.
+    /// Starts the thread. SIGTERM and others that ask for the end end the process at once while nothing is served
+    /// yet; later the first of them gives the `shutdown`, and the next one hurries it. SIGHUP ends nothing, so
+    /// that closing a terminal does not end a sale, and neither does a signal without a meaning.
     ///
     /// # Errors
     /// The operating system has no thread, or no signal handler, to give.
@@ -58,36 +61,84 @@ impl Signals {
     }
 }
 
-struct Sources {
-    terminate: Signal,
-    interrupt: Signal,
-    quit: Signal,
-    hangup: Signal,
+/// What the server does when it hears a signal.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Meaning {
+    /// Ends in good order.
+    End,
+    /// Reads anew what can be read anew.
+    ReadAnew,
+    /// Nothing: somebody has taken it for another program.
+    None,
 }
+
+#[derive(Clone, Copy)]
+struct Heard {
+    name: &'static str,
+    meaning: Meaning,
+}
+
+/// The signals that would end the process without a word, but those of its own faults.
+const SIGNALS: [(Signal, &str, Meaning); 12] = [
+    (Signal::TERM, "SIGTERM", Meaning::End),
+    (Signal::INT, "SIGINT", Meaning::End),
+    (Signal::QUIT, "SIGQUIT", Meaning::End),
+    (
+        Signal::XCPU,
+        "SIGXCPU (the processor time of LimitCPU, ulimit -t, is used up)",
+        Meaning::End,
+    ),
+    (Signal::POWER, "SIGPWR (power fails)", Meaning::End),
+    (Signal::HUP, "SIGHUP", Meaning::ReadAnew),
+    (Signal::USR1, "SIGUSR1", Meaning::None),
+    (Signal::USR2, "SIGUSR2", Meaning::None),
+    (Signal::ALARM, "SIGALRM", Meaning::None),
+    (Signal::VTALARM, "SIGVTALRM", Meaning::None),
+    (Signal::PROF, "SIGPROF", Meaning::None),
+    (Signal::IO, "SIGIO", Meaning::None),
+];
+
+/// Makes a write beyond the limit of a file's length (`ulimit -f`) an error, in every command. By default it is a
+/// signal that ends the process without a word.
+///
+/// # Errors
+/// The operating system has no signal handler to give.
+pub fn survive_file_size_limit() -> io::Result<()> {
+    let runtime = runtime::Builder::new_current_thread().enable_io().build()?;
+    let _inside = runtime.enter();
+    // The handler stays when its receiver is gone. A signal with a handler leaves the write to fail.
+    signal(kind(Signal::XFSZ)).map(drop)
+}
+
+fn kind(signal: Signal) -> SignalKind {
+    SignalKind::from_raw(signal.as_raw())
+}
+
+struct Sources(Vec<(unix::Signal, Heard)>);
 
 impl Sources {
     fn listen(runtime: &Runtime) -> io::Result<Self> {
         let _inside = runtime.enter();
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            quit: signal(SignalKind::quit())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
+        let listen = |(of, name, meaning)| Ok((signal(kind(of))?, Heard { name, meaning }));
+        SIGNALS
+            .into_iter()
+            .map(listen)
+            .collect::<io::Result<_>>()
+            .map(Self)
     }
 
-    /// The name of the next signal.
-    async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
-            _ = self.quit.recv() => "SIGQUIT",
-            _ = self.hangup.recv() => HANGUP,
-        }
+    /// The next signal.
+    async fn next(&mut self) -> Heard {
+        poll_fn(|context| {
+            let heard = self
+                .0
+                .iter_mut()
+                .find_map(|(source, heard)| source.poll_recv(context).is_ready().then_some(*heard));
+            heard.map_or(Poll::Pending, Poll::Ready)
+        })
+        .await
     }
 }
-
-const HANGUP: &str = "SIGHUP";
 
 struct Listening {
     sources: Sources,
@@ -101,24 +152,30 @@ impl Listening {
         let shutdown = self.shutdown.clone();
         loop {
             tokio::select! {
-                name = self.sources.next() => self.hear(name),
+                heard = self.sources.next() => self.hear(heard),
                 () = shutdown.begun() => break,
             }
         }
         let _ = tell.send(());
         loop {
-            let name = self.sources.next().await;
-            self.hear(name);
+            let heard = self.sources.next().await;
+            self.hear(heard);
         }
     }
 
-    fn hear(&mut self, name: &'static str) {
-        if name == HANGUP {
-            match (self.on_hangup)() {
+    fn hear(&mut self, Heard { name, meaning }: Heard) {
+        match meaning {
+            Meaning::ReadAnew => match (self.on_hangup)() {
                 Ok(done) => tracing::info!("{name}: {done}"),
                 Err(failed) => tracing::error!("{name}: {failed}"),
-            }
-        } else if !self.serving.load(Ordering::Acquire) {
+            },
+            Meaning::None => tracing::warn!("{name} means nothing to this server, which goes on"),
+            Meaning::End => self.end(name),
+        }
+    }
+
+    fn end(&self, name: &str) {
+        if !self.serving.load(Ordering::Acquire) {
             tracing::info!("{name} during the start: nothing is served yet, leaving at once");
             logging::flush();
             // As safe as a kill: whatever was being written is settled by the next start.

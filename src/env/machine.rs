@@ -1,7 +1,12 @@
 //! The machine, as the kernel describes it: what a server is to live with.
 
 use std::fs;
+use std::path::Path;
 use std::process::{Command, Stdio};
+
+use rustix::system::{sysinfo, uname};
+
+use super::control_group::MemoryLimit;
 
 /// What bounds a server on this machine. What the system does not say is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,8 +17,10 @@ pub struct Machine {
     pub somaxconn: Option<u64>,
     /// Ports for connections that begin here.
     pub ephemeral_ports: Option<u64>,
-    /// Memory that could be had, in bytes: of the machine, or of the control group where that is less.
-    pub memory_bytes: Option<u64>,
+    /// Memory of the machine that could be had without swapping, in bytes.
+    pub available_bytes: u64,
+    /// What the control group of this process lets it have.
+    pub memory_limit: MemoryLimit,
     /// Processors that are there, whatever part of them may be used.
     pub processors: Option<u64>,
     /// What the kernel reads the time from, such as `tsc`.
@@ -23,17 +30,18 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Asks the kernel.
+    /// Asks the kernel. Only calls are relied on: the files of `/proc` and `/sys` may be missing.
     #[must_use]
     pub fn read() -> Self {
         let sysctl = |name: &str| text(&format!("/proc/sys/{name}"));
         let ports = sysctl("net/ipv4/ip_local_port_range");
-        let memory = text("/proc/meminfo").and_then(|text| available_bytes(&text));
+        let available = text("/proc/meminfo").and_then(|text| available_bytes(&text));
         Self {
-            kernel: sysctl("kernel/osrelease").unwrap_or_default(),
+            kernel: uname().release().to_string_lossy().into_owned(),
             somaxconn: sysctl("net/core/somaxconn").and_then(|text| text.parse().ok()),
             ephemeral_ports: ports.and_then(|text| count_of_range(&text)),
-            memory_bytes: least(memory, memory_limit()),
+            available_bytes: available.unwrap_or_else(free_bytes),
+            memory_limit: MemoryLimit::read(Path::new("/")),
             processors: text("/sys/devices/system/cpu/online")
                 .and_then(|text| count_of_list(&text)),
             clock_source: text("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
@@ -47,10 +55,6 @@ fn text(path: &str) -> Option<String> {
     Some(text.trim().to_owned())
 }
 
-fn least(one: Option<u64>, other: Option<u64>) -> Option<u64> {
-    one.into_iter().chain(other).min()
-}
-
 /// What `/proc/meminfo` says could be had without swapping.
 fn available_bytes(meminfo: &str) -> Option<u64> {
     let line = meminfo
@@ -60,11 +64,10 @@ fn available_bytes(meminfo: &str) -> Option<u64> {
     Some(kibibytes * 1024)
 }
 
-/// What the control group is bounded to, of either version.
-fn memory_limit() -> Option<u64> {
-    let v2 = text("/sys/fs/cgroup/memory.max");
-    let v1 = || text("/sys/fs/cgroup/memory/memory.limit_in_bytes");
-    v2.or_else(v1)?.parse().ok()
+/// Memory that nobody uses, without the caches that would be given up for it.
+fn free_bytes() -> u64 {
+    let info = sysinfo();
+    (info.freeram + info.bufferram) * u64::from(info.mem_unit)
 }
 
 /// How many numbers are in `32768 60999`.
@@ -112,15 +115,13 @@ mod tests {
         assert_eq!(count_of_list("0-3,8"), Some(5));
         assert_eq!(count_of_list("0"), Some(1));
         assert_eq!(count_of_list("a-b"), None);
-        assert_eq!(least(Some(3), None), Some(3));
-        assert_eq!(least(Some(3), Some(2)), Some(2));
     }
 
     #[test]
     fn this_machine_is_described() {
         let machine = Machine::read();
         assert!(!machine.kernel.is_empty());
-        assert!(machine.memory_bytes.is_some_and(|bytes| bytes > 0));
+        assert!(machine.available_bytes > 0 && free_bytes() > 0);
         assert!(machine.processors.is_some_and(|count| count > 0));
     }
 }

@@ -7,6 +7,8 @@ mod allocator;
 #[forbid(unsafe_code)]
 mod clock;
 #[forbid(unsafe_code)]
+mod control_group;
+#[forbid(unsafe_code)]
 mod disk;
 #[forbid(unsafe_code)]
 mod entropy;
@@ -17,15 +19,19 @@ mod machine;
 #[forbid(unsafe_code)]
 mod process;
 #[forbid(unsafe_code)]
+mod resource_limits;
+#[forbid(unsafe_code)]
 mod simulated_disk;
 
 pub use allocator::AllocatorFigures;
 #[cfg(feature = "otel")]
 pub use clock::system_time;
 pub use clock::{Clock, ManualClock, SystemClock, within};
+pub use control_group::MemoryLimit;
 pub use disk::{Disk, DiskFile, FileId, OpenMode, RealDisk, read_file};
 pub use entropy::{DRAWN_BYTES, Entropy, OsEntropy, SeededEntropy, splitmix64};
 pub use filesystem::{BlockDevice, Filesystem, is_mount_point, newest_journal_below};
 pub use machine::Machine;
 pub use process::{ProcessFigures, thread_cpu_us};
+pub use resource_limits::{ResourceLimits, WithLimit};
 pub use simulated_disk::SimulatedDisk;

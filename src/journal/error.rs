@@ -5,11 +5,13 @@ use std::path::PathBuf;
 
 use rustix::io::Errno;
 
+use crate::env::WithLimit;
+
 /// A journal that cannot be opened, read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     /// The operating system refused.
-    #[error("journal: cannot {action} {}: {source}", path.display())]
+    #[error("journal: cannot {action} {}: {}", path.display(), WithLimit(source))]
     Io {
         /// What was tried, as a verb.
         action: &'static str,

@@ -32,7 +32,7 @@ pub use self::shutdown::Shutdown;
 pub use self::tls::{Tls, TlsError, read_certificates};
 use self::worker::Entrance;
 use crate::http::Api;
-use crate::limits::{CONNECTIONS_PER_WORKER_MAX, RESERVED_FILES};
+use crate::limits::{CONNECTIONS_PER_WORKER_MAX, OPEN_FILES_FEW, RESERVED_FILES};
 
 /// Why the server could not start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -140,6 +140,7 @@ impl Server {
         let open_files_max = raise_open_files_limit();
         let listeners = self.listen()?;
         let connections_max = connections_max(open_files_max, listeners.len());
+        warn_of_few_files(open_files_max, connections_max * listeners.len());
         let entrance = Entrance {
             tls: admission.tls,
             peers: admission
@@ -233,8 +234,21 @@ fn raise_open_files_limit() -> u64 {
     allowed.unwrap_or(u64::MAX)
 }
 
-/// Connections of one worker: never so many that the journal could not open its next segment.
-fn connections_max(open_files_max: u64, workers: usize) -> usize {
+fn warn_of_few_files(open_files_max: u64, connections: usize) {
+    if open_files_max < OPEN_FILES_FEW {
+        tracing::warn!(
+            open_files_max,
+            connections,
+            "this process may have only {open_files_max} open files (RLIMIT_NOFILE): {connections} connections are \
+             served at the same time, and all others get 503. Raise the limit: LimitNOFILE=262144 in the systemd \
+             unit, ulimit -n, or --ulimit nofile of the container"
+        );
+    }
+}
+
+/// The most connections of one worker: never so many that the journal could not open its next segment.
+#[must_use]
+pub fn connections_max(open_files_max: u64, workers: usize) -> usize {
     let for_connections = open_files_max.saturating_sub(RESERVED_FILES) / workers.max(1) as u64;
     usize::try_from(for_connections)
         .unwrap_or(usize::MAX)

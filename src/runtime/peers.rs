@@ -1,6 +1,6 @@
 //! How many connections each peer has open, over all workers.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
@@ -20,6 +20,14 @@ fn network_of(address: IpAddr) -> Network {
     match address.to_canonical() {
         IpAddr::V4(address) => u32::from(address).into(),
         IpAddr::V6(address) => (u128::from(address) >> 64) as u64,
+    }
+}
+
+/// The address that stands for the peer at `address`: of an IPv6 network, the first one.
+pub(super) fn peer_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from(u128::from(address) >> 64 << 64).into(),
+        address => address,
     }
 }
 

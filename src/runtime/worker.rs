@@ -17,7 +17,7 @@ use tokio::time::sleep;
 use super::connection;
 use super::deadlines::Connections;
 use super::drain::{DrainReport, drain};
-use super::peers::Peers;
+use super::peers::{Peers, peer_of};
 use super::shutdown::Shutdown;
 use super::tls::Tls;
 use crate::http::Api;
@@ -136,7 +136,8 @@ impl Door {
             Some(peers) => match peers.enter(address) {
                 Some(visit) => Some(visit),
                 None => {
-                    inside.api.telemetry().connection_refused_of_peer();
+                    let peer = peer_of(address);
+                    inside.api.telemetry().connection_refused_of_peer(peer);
                     return self.refuse(&stream, &too_many_of_one_peer());
                 }
             },

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::{array, fmt};
 
-use super::{Outcome, Route};
+use super::{Outcome, RefusedConnections, Route};
 
 /// Counts such answers, and says so in one line a second for each kind. Workers only count: whoever reads
 /// the log may be slow, and no buyer should wait for that.
@@ -11,6 +11,7 @@ use super::{Outcome, Route};
 pub struct ErrorLog {
     /// By the numbers of the outcomes.
     kinds: [Kind; Outcome::ALL.len()],
+    connections: RefusedConnections,
 }
 
 #[derive(Debug, Default)]
@@ -24,6 +25,7 @@ impl Default for ErrorLog {
     fn default() -> Self {
         Self {
             kinds: array::from_fn(|_| Kind::default()),
+            connections: RefusedConnections::default(),
         }
     }
 }
@@ -37,7 +39,12 @@ impl ErrorLog {
         kind.answers.fetch_add(1, Relaxed);
     }
 
-    /// Writes what was answered since the call before. To be called once a second, and when no more will be
+    /// The connections that were refused before any request.
+    pub fn connections(&self) -> &RefusedConnections {
+        &self.connections
+    }
+
+    /// Writes what was answered and refused since the call before. To be called once a second, and when no more will be
     /// answered.
     pub fn write(&self) {
         for (outcome, kind) in Outcome::ALL.iter().zip(&self.kinds) {
@@ -57,6 +64,7 @@ impl ErrorLog {
                 "{requests} answered {status} {outcome}"
             );
         }
+        self.connections.write();
     }
 }
 

@@ -1,5 +1,6 @@
 //! The figures of every worker, and where readers find them all.
 
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
@@ -88,11 +89,13 @@ impl WorkerTelemetry {
     /// Counts a connection that was turned away because too many were open.
     pub fn connection_refused(&self) {
         self.connections_refused.fetch_add(1, Relaxed);
+        self.errors.connections().of_server();
     }
 
-    /// Counts a connection that was turned away because too many of its peer were open.
-    pub fn connection_refused_of_peer(&self) {
+    /// Counts a connection that was turned away because too many of `peer` were open.
+    pub fn connection_refused_of_peer(&self, peer: IpAddr) {
         self.connections_refused_of_peers.fetch_add(1, Relaxed);
+        self.errors.connections().of_peer(peer);
     }
 
     /// Counts a connection that was closed because its client was too slow.
@@ -264,7 +267,7 @@ mod tests {
         b.connection_accepted();
         b.connection_closed();
         b.connection_refused();
-        a.connection_refused_of_peer();
+        a.connection_refused_of_peer(IpAddr::from([10, 0, 0, 1]));
         a.record(Route::Page, Outcome::Ok, 1);
         b.record(Route::Page, Outcome::Ok, 1);
         let expected = ConnectionFigures {

@@ -38,6 +38,42 @@ fn a_peer_has_no_more_connections_than_it_may() {
 }
 
 #[test]
+fn a_peer_that_is_refused_again_and_again_is_a_line_with_the_peer_and_how_many() {
+    let server = Server::start(&[("SERVER_CONNECTIONS_PER_PEER", "2")]);
+    let mut clients: Vec<_> = (0..2).map(|_| server.client()).collect();
+    for client in &mut clients {
+        client.get("/livez").ok();
+    }
+    const REFUSED: u64 = 200;
+    for _ in 0..REFUSED {
+        let refused = server.client().read().expect("an answer");
+        refused.refused(503, "overloaded", "from this address");
+    }
+    let told = || {
+        let lines = crate::starting::lines(&server.log());
+        let of_peers = lines.into_iter().filter(|line| line.contains_key("peer"));
+        of_peers.collect::<Vec<_>>()
+    };
+    let lines = wait_for("all to be told of", || {
+        let lines = told();
+        let counts = lines
+            .iter()
+            .map(|line| line["refused"].as_u64().expect("a number"));
+        (counts.sum::<u64>() == REFUSED).then_some(lines)
+    });
+    // One a second at most, however long a busy machine takes for all.
+    assert!(lines.len() < REFUSED as usize / 4, "{lines:?}");
+    for line in lines {
+        assert_eq!(
+            (&line["level"], &line["peer"]),
+            (&"WARN".into(), &"127.0.0.1".into())
+        );
+        let message = line["message"].as_str().expect("text");
+        assert!(message.contains("server.connections_per_peer"), "{message}");
+    }
+}
+
+#[test]
 fn there_may_be_no_limit() {
     let server = Server::start(&[("SERVER_CONNECTIONS_PER_PEER", "0")]);
     let mut clients: Vec<_> = (0..100).map(|_| server.client()).collect();

@@ -165,3 +165,70 @@ fn without_its_sinks_a_server_starts_and_says_so() {
         ],
     );
 }
+
+/// A place where the server is started with other limits of the system.
+fn place_with_limits(limits: &[&str]) -> Place {
+    let mut place = Place::new(&[("SERVER_WORKERS", "2")]);
+    let arguments = [limits, &[env!("CARGO_BIN_EXE_flashsale")]].concat();
+    place.use_program("prlimit".into(), &arguments);
+    place
+}
+
+/// By default the signal of that limit ends a process without a word.
+#[test]
+fn a_limit_of_file_sizes_is_an_error_with_limit_file_and_way_out() {
+    let place = place_with_limits(&["--fsize=1000000"]);
+    let Err((code, said)) = Server::try_start_in(place) else {
+        panic!("a segment has more than a million bytes");
+    };
+    assert_eq!(code, Some(1), "{said}");
+    for part in [
+        "not started: journal: cannot ",
+        "/00000000000000000001.preparing",
+        "more than 1000000 bytes (RLIMIT_FSIZE)",
+        "LimitFSIZE=infinity",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let place = Server::start(&[("SALE_TOTAL_ITEMS", "10")]).stop();
+    let mut copying = place_with_limits(&["--fsize=1000000"]);
+    let from = place.journal_dir();
+    copying.set("JOURNAL_DIR", from.to_str().expect("UTF-8"));
+    let (code, said) = copying.failure(&["journal", "backup", "--to", "backup"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("RLIMIT_FSIZE"), "{said}");
+}
+
+#[test]
+fn a_start_with_few_descriptors_says_how_few_are_served() {
+    let server = Server::start_in(place_with_limits(&["--nofile=260:260"]));
+    server.wait_for_log("260 open files (RLIMIT_NOFILE): 4 connections are served");
+    server.wait_for_log("LimitNOFILE=262144");
+    let enough = Server::start_in(place_with_limits(&["--nofile=1000:1000"]));
+    enough.wait_for_log("\"started\"");
+    assert!(!enough.log().contains("RLIMIT_NOFILE"), "{}", enough.log());
+}
+
+/// By default each of them ends a process without a word.
+#[test]
+fn signals_without_a_meaning_end_nothing() {
+    let mut server = Server::start(&[]);
+    for (signal, name) in [
+        (Signal::USR1, "SIGUSR1"),
+        (Signal::USR2, "SIGUSR2"),
+        (Signal::ALARM, "SIGALRM"),
+        (Signal::VTALARM, "SIGVTALRM"),
+        (Signal::PROF, "SIGPROF"),
+        (Signal::IO, "SIGIO"),
+    ] {
+        server.signal(signal);
+        server.wait_for_log(&format!("{name} means nothing to this server"));
+    }
+    for signal in [Signal::PIPE, Signal::XFSZ, Signal::HUP] {
+        server.signal(signal);
+    }
+    server.client().get("/livez").ok();
+    server.signal(Signal::XCPU);
+    assert_eq!(server.wait().code(), Some(0));
+    assert!(server.log().contains("LimitCPU"), "{}", server.log());
+}

@@ -199,3 +199,64 @@ fn a_small_disk_in_memory_is_told() {
     fs::write(mounted.0.join("all"), vec![1; 4 << 20]).expect_err("it is full");
     preflight(&place, &[]).has("fail", "sync", "cannot be written");
 }
+
+/// The binary in a system of its own, where something was done before.
+fn place_behind(program: &str, arguments: &[&str]) -> Place {
+    let mut place = Place::new(&[("SERVER_WORKERS", "2")]);
+    let arguments = [arguments, &[env!("CARGO_BIN_EXE_flashsale")]].concat();
+    place.use_program(program.into(), &arguments);
+    place
+}
+
+#[test]
+fn a_machine_without_proc_and_sys_has_no_silly_figures() {
+    let hide = "mount -t tmpfs none /proc && mount -t tmpfs none /sys && exec \"$0\" \"$@\"";
+    let can_hide = Command::new("unshare")
+        .args(["--mount", "sh", "-c", hide, "true"])
+        .stderr(Stdio::null())
+        .status();
+    if !can_hide.is_ok_and(|it| it.success()) {
+        eprintln!("SKIPPED: /proc cannot be hidden here (it takes root)");
+        return;
+    }
+    let place = place_behind("unshare", &["--mount", "sh", "-c", hide]);
+    let report = preflight(&place, &[]);
+    report.has(
+        "warn",
+        "memory",
+        "whether a control group bounds it cannot be read",
+    );
+    let memory = report.of("memory");
+    let (found, _) = memory[0].1.split_once(" MiB, ").expect("a figure");
+    let mebibytes: u64 = found.parse().expect("a number");
+    assert!((1..1 << 30).contains(&mebibytes), "{memory:?}");
+    let kernel = report.of("kernel");
+    assert!(kernel[0].1.contains(char::is_numeric), "{kernel:?}");
+    assert!(!report.text.contains("8796093022207"), "{}", report.text);
+}
+
+#[test]
+fn few_descriptors_are_told_with_what_is_served() {
+    let place = place_behind("prlimit", &["--nofile=260:260"]);
+    let report = preflight(&place, &[]);
+    report.has("warn", "open files", "260: room for 4 connections");
+    report.has("warn", "open files", "LimitNOFILE");
+    // The server raises the limit by itself as far as it may.
+    let place = place_behind("prlimit", &["--nofile=260:1000"]);
+    let report = preflight(&place, &[]);
+    report.has("warn", "open files", "1000: room for 744 connections");
+}
+
+#[test]
+fn limits_that_end_a_server_are_told() {
+    let place = place_behind("prlimit", &["--fsize=1000000", "--cpu=3600"]);
+    let report = preflight(&place, &[]);
+    report.has(
+        "fail",
+        "file size",
+        "1000000 bytes, and a segment of the journal has 4194304",
+    );
+    report.has("warn", "processor time", "3600 s (RLIMIT_CPU)");
+    let place = place_behind("prlimit", &["--fsize=100000000"]);
+    preflight(&place, &[]).has("warn", "file size", "LimitFSIZE=infinity");
+}

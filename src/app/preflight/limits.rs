@@ -5,8 +5,9 @@ use std::thread;
 use super::finding::Findings;
 use super::sizing;
 use crate::config::Config;
-use crate::env::{Machine, ProcessFigures};
+use crate::env::{Machine, MemoryLimit, ResourceLimits};
 use crate::limits;
+use crate::runtime;
 
 /// The oldest kernel that the server is tried on, as two numbers.
 const KERNEL_MIN: (u32, u32) = (5, 10);
@@ -14,8 +15,11 @@ const KERNEL_MIN: (u32, u32) = (5, 10);
 const CONNECTIONS_WANTED: u64 = 10_000;
 
 pub(super) fn check(config: &Config, machine: &Machine, findings: &mut Findings) {
+    let resources = ResourceLimits::read();
     kernel(machine, findings);
-    files(config, findings);
+    files(config, &resources, findings);
+    file_size(config, &resources, findings);
+    processor_time(&resources, findings);
     backlog(machine, findings);
     memory(config, machine, findings);
     processors(config, machine, findings);
@@ -52,16 +56,17 @@ fn workers(config: &Config) -> usize {
         .min(limits::WORKERS_MAX)
 }
 
-fn files(config: &Config, findings: &mut Findings) {
+fn files(config: &Config, resources: &ResourceLimits, findings: &mut Findings) {
     const CHECK: &str = "open files";
-    let most = (workers(config) * limits::CONNECTIONS_PER_WORKER_MAX) as u64;
+    let workers = workers(config);
+    let most = (workers * limits::CONNECTIONS_PER_WORKER_MAX) as u64;
     let wanted = sizing::files(CONNECTIONS_WANTED.min(most));
-    match ProcessFigures::read().max_fds {
+    match resources.open_files {
         Some(allowed) if allowed < wanted => findings.warn(
             CHECK,
             format!(
-                "{allowed}: room for {} connections",
-                allowed.saturating_sub(limits::RESERVED_FILES)
+                "{allowed}: room for {} connections, all others get 503",
+                workers * runtime::connections_max(allowed, workers)
             ),
             format!(
                 "raise it to {} for all {most} connections that the server takes (LimitNOFILE, \
@@ -74,6 +79,38 @@ fn files(config: &Config, findings: &mut Findings) {
             format!("{allowed}, of {} that could be used", sizing::files(most)),
         ),
         None => findings.ok(CHECK, "not bounded"),
+    }
+}
+
+/// A journal is written in segments of a known length; snapshots and ended sales have files of their own.
+fn file_size(config: &Config, resources: &ResourceLimits, findings: &mut Findings) {
+    const CHECK: &str = "file size";
+    const ADVICE: &str = "LimitFSIZE=infinity, or ulimit -f unlimited";
+    let segment_bytes = config.journal.segment_bytes;
+    match resources.file_bytes {
+        Some(allowed) if allowed < segment_bytes => findings.fail(
+            CHECK,
+            format!(
+                "{allowed} bytes, and a segment of the journal has {segment_bytes} (RLIMIT_FSIZE)"
+            ),
+            ADVICE,
+        ),
+        Some(allowed) => findings.warn(
+            CHECK,
+            format!("{allowed} bytes (RLIMIT_FSIZE): a snapshot of many buyers may need more"),
+            ADVICE,
+        ),
+        None => findings.ok(CHECK, "not bounded"),
+    }
+}
+
+fn processor_time(resources: &ResourceLimits, findings: &mut Findings) {
+    if let Some(seconds) = resources.cpu_seconds {
+        findings.warn(
+            "processor time",
+            format!("{seconds} s (RLIMIT_CPU): the server is ended when they are used up"),
+            "LimitCPU=infinity, or ulimit -t unlimited",
+        );
     }
 }
 
@@ -102,19 +139,32 @@ fn backlog(machine: &Machine, findings: &mut Findings) {
 
 fn memory(config: &Config, machine: &Machine, findings: &mut Findings) {
     const CHECK: &str = "memory";
-    let Some(there) = machine.memory_bytes else {
-        return;
+    let (there, whose) = match &machine.memory_limit {
+        MemoryLimit::Limited { bytes, group } if *bytes < machine.available_bytes => (
+            *bytes,
+            format!("the limit of the control group {}", group.display()),
+        ),
+        _ => (machine.available_bytes, "free on this machine".to_owned()),
     };
     let wanted = sizing::memory_bytes(config, CONNECTIONS_WANTED);
     let found = format!(
-        "{} MiB; {CONNECTIONS_WANTED} connections and ten users for each unit take {} MiB",
+        "{} MiB, {whose}; {CONNECTIONS_WANTED} connections and ten users for each unit take {} MiB",
         there >> 20,
         wanted >> 20
     );
     if there < wanted {
-        findings.warn(CHECK, found, "give it more, or sell fewer units at once");
+        let advice = "give it more (MemoryMax= of the systemd unit, --memory of the container), or sell fewer \
+                      units at once";
+        findings.warn(CHECK, found, advice);
     } else {
         findings.ok(CHECK, found);
+    }
+    if machine.memory_limit == MemoryLimit::Unknown {
+        findings.warn(
+            CHECK,
+            "whether a control group bounds it cannot be read here",
+            "mount /proc and /sys, or look on the host: systemctl show --property=MemoryMax, docker inspect",
+        );
     }
 }
 
