@@ -46,6 +46,6 @@ impl SaleSource for DatabaseSales {
         };
         let read = read_sale(&self.options, ended.id, ended.closing.lsn, &mut take);
         let read = self.runtime.block_on(read);
-        read.map_err(|error| format!("Postgres: {error}"))
+        read.map_err(|error| format!("Postgres at {}: {error}", self.options.address()))
     }
 }

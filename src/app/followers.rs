@@ -21,6 +21,8 @@ pub(super) struct Followers {
     journal: Arc<Journal>,
     telemetry: Arc<Registry>,
     database: Option<Follower>,
+    /// Where the database is; empty when there is none.
+    database_address: String,
     redis: Option<Follower>,
 }
 
@@ -42,8 +44,10 @@ impl Followers {
             clock,
             syncs,
         };
+        let mut database_address = String::new();
         let database = config.database.as_ref().map(|database| {
             let options = postgres_options(database);
+            database_address = options.address();
             start.follower(move || PostgresSink::new(options), &sinks.database)
         });
         let redis = config.redis.as_ref().map(|redis| {
@@ -57,6 +61,7 @@ impl Followers {
             journal: Arc::clone(journal),
             telemetry: Arc::clone(telemetry),
             database: database.transpose()?,
+            database_address,
             redis: redis.transpose()?,
         })
     }
@@ -71,13 +76,15 @@ impl Followers {
     pub(super) fn check(&self, steps: &Steps) -> Result<(), AppError> {
         let patience = Duration::from_secs(limits::SINK_FIRST_WORD_SECONDS);
         let database = self.database.as_ref();
+        let address = self.database_address.clone();
         match database.map(|database| database.first_word(patience)) {
-            Some(Some(Err(error @ SinkError::Diverged(_)))) => {
-                return Err(AppError::Diverged(error));
+            Some(Some(Err(source @ SinkError::Diverged(_)))) => {
+                return Err(AppError::Diverged { address, source });
             }
-            Some(Some(Err(error))) => return Err(AppError::Database(error.to_string())),
+            Some(Some(Err(source))) => return Err(AppError::Database { address, source }),
             Some(None) => tracing::warn!(
-                "Postgres cannot be followed yet: starting without it; migrations are looked at when it \
+                address,
+                "Postgres cannot be followed yet: {address}: starting without it; migrations are looked at when it \
                  is there"
             ),
             Some(Some(Ok(()))) | None => {}

@@ -15,9 +15,17 @@ pub enum MigrateError {
     /// There is nothing to migrate.
     #[error("no database is configured: set database.host, or DB_HOST")]
     NoDatabase,
-    /// The files, or the database.
+    /// The files.
     #[error(transparent)]
-    Migration(#[from] MigrationError),
+    Files(MigrationError),
+    /// The database.
+    #[error("Postgres at {address}: {source}")]
+    Database {
+        /// Where it is.
+        address: String,
+        /// What is wrong with it.
+        source: MigrationError,
+    },
     /// Nothing would be taken back.
     #[error("--steps 0 takes nothing back: give a number from 1 on")]
     NoSteps,
@@ -33,6 +41,17 @@ pub enum MigrateError {
 }
 
 impl MigrateError {
+    fn of(options: &PostgresOptions) -> impl Fn(MigrationError) -> Self {
+        let address = options.address();
+        move |error| match error {
+            MigrationError::Files(_) => Self::Files(error),
+            source => Self::Database {
+                address: address.clone(),
+                source,
+            },
+        }
+    }
+
     /// Whether the reader of the report has gone.
     #[must_use]
     pub fn is_broken_pipe(&self) -> bool {
@@ -46,7 +65,9 @@ impl MigrateError {
 /// See [`MigrateError`].
 pub fn up(config: &Config, out: &mut dyn Write) -> Result<(), MigrateError> {
     let (runtime, options) = prepare(config)?;
-    let applied = runtime.block_on(migrations::up(&options))?;
+    let applied = runtime
+        .block_on(migrations::up(&options))
+        .map_err(MigrateError::of(&options))?;
     if applied.is_empty() {
         writeln!(out, "nothing to do: every migration is applied")?;
     }
@@ -71,12 +92,16 @@ pub fn down(
     }
     let (runtime, options) = prepare(config)?;
     if !confirmed {
-        let plan = runtime.block_on(migrations::plan_down(&options, steps))?;
+        let plan = runtime
+            .block_on(migrations::plan_down(&options, steps))
+            .map_err(MigrateError::of(&options))?;
         if !plan.is_empty() {
             return Err(MigrateError::NotConfirmed(warning(&plan)));
         }
     }
-    let undone = runtime.block_on(migrations::down(&options, steps))?;
+    let undone = runtime
+        .block_on(migrations::down(&options, steps))
+        .map_err(MigrateError::of(&options))?;
     if undone.is_empty() {
         writeln!(out, "nothing to do: no migration is applied")?;
     }
@@ -92,7 +117,9 @@ pub fn down(
 /// See [`MigrateError`]; [`MigrateError::Differs`] after the list when something is wrong with one.
 pub fn status(config: &Config, out: &mut dyn Write) -> Result<(), MigrateError> {
     let (runtime, options) = prepare(config)?;
-    let all = runtime.block_on(migrations::status(&options))?;
+    let all = runtime
+        .block_on(migrations::status(&options))
+        .map_err(MigrateError::of(&options))?;
     for MigrationStatus {
         name,
         applied_at,

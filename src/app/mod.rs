@@ -53,14 +53,14 @@ enum AppError {
     CatchUp(#[from] CatchUpError),
     #[error(transparent)]
     Serve(#[from] ServeError),
-    #[error("the database cannot be followed: {0}")]
-    Database(String),
+    #[error("the database cannot be followed: {address}: {source}")]
+    Database { address: String, source: SinkError },
     #[error(
-        "the database does not fit this journal: {0}. If the journal is a restored backup or its disk was \
+        "the database does not fit this journal: {address}: {source}. If the journal is a restored backup or its disk was \
          lost, move the directory away and build the journal again with `flashsale recover --from postgres`; \
          otherwise set another journal.dir or database.dbname"
     )]
-    Diverged(SinkError),
+    Diverged { address: String, source: SinkError },
     #[error("cannot start a thread or listen to signals: {0}")]
     Start(#[from] std::io::Error),
 }

@@ -20,8 +20,13 @@ pub enum RebuildError {
     )]
     NotConfirmed,
     /// Redis.
-    #[error("Redis: {0}")]
-    Redis(#[from] SinkError),
+    #[error("Redis at {address}: {source}")]
+    Redis {
+        /// Where it is.
+        address: String,
+        /// What is wrong with it.
+        source: SinkError,
+    },
     /// No runtime, or the output is gone.
     #[error("cannot write the report: {0}")]
     Io(#[from] io::Error),
@@ -51,7 +56,12 @@ pub fn rebuild_redis(
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(reset(&redis_options(redis)))?;
+    let options = redis_options(redis);
+    let emptied = runtime.block_on(reset(&options));
+    emptied.map_err(|source| RebuildError::Redis {
+        address: options.address(),
+        source,
+    })?;
     writeln!(
         out,
         "Redis: emptied; the server fills it again from its journal, at once when it runs"

@@ -14,7 +14,7 @@ use crate::journal::{
     Durability, Entry, Journal, JournalError, JournalFailed, Opening, Options, Record, Tools,
     codec, fingerprint,
 };
-use crate::reconcile::postgres::{PostgresReader, PostgresRecords, Rebuilt};
+use crate::reconcile::postgres::{PostgresOptions, PostgresReader, PostgresRecords, Rebuilt};
 use crate::reconcile::{SinkError, Watermark};
 use crate::sale::State;
 use crate::types::{Lsn, Timestamp};
@@ -37,11 +37,19 @@ pub enum RecoverError {
     )]
     InTheWay(PathBuf),
     /// The database.
-    #[error("Postgres: {0}")]
+    #[error(transparent)]
     Database(#[from] SinkError),
     /// The database does not hold a whole journal.
-    #[error("Postgres: {0}; nothing was written")]
+    #[error("{0}; nothing was written")]
     Unfit(String),
+    /// Either of these, with where the database is.
+    #[error("Postgres at {address}: {source}")]
+    Postgres {
+        /// Where it is.
+        address: String,
+        /// What is wrong with it.
+        source: Box<Self>,
+    },
     /// The new journal.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -65,6 +73,17 @@ pub enum RecoverError {
 }
 
 impl RecoverError {
+    /// Names the database in what is wrong with it.
+    fn of(self, options: &PostgresOptions) -> Self {
+        match self {
+            Self::Database(_) | Self::Unfit(_) => Self::Postgres {
+                address: options.address(),
+                source: Box::new(self),
+            },
+            other => other,
+        }
+    }
+
     /// Whether the reader of the report has gone.
     #[must_use]
     pub fn is_broken_pipe(&self) -> bool {
@@ -88,11 +107,14 @@ pub fn recover(config: &Config, dir: &Path, out: &mut dyn Write) -> Result<(), R
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
+    let options = sinks::postgres_options(database);
     let recovered = runtime.block_on(async {
-        let mut reader = PostgresReader::connect(&sinks::postgres_options(database)).await?;
+        let mut reader = PostgresReader::connect(&options).await?;
         write_aside(reader.records().await?, config.journal.segment_bytes, dir).await
-    })?;
-    recovered.say(dir, out)?;
+    });
+    recovered
+        .map_err(|error| error.of(&options))?
+        .say(dir, out)?;
     Ok(())
 }
 

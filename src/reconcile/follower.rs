@@ -149,7 +149,11 @@ impl<S: Sink> Feeding<S> {
         };
         tokio::select! {
             () = self.feed() => {}
-            () = stop => tracing::warn!("{}: not caught up; it goes on with the next start", self.sink.name()),
+            () = stop => tracing::warn!(
+                address = self.sink.address(),
+                "{}: not caught up; it goes on with the next start",
+                self.sink.name()
+            ),
         }
     }
 
@@ -172,8 +176,8 @@ impl<S: Sink> Feeding<S> {
         let reason = error.to_string();
         self.gauge.failed(&error.shown());
         if self.said != reason {
-            let sink = self.sink.name();
-            tracing::error!(sink, "{sink} is not followed: {reason}");
+            let (sink, address) = (self.sink.name(), self.sink.address());
+            tracing::error!(sink, address, "{sink} is not followed: {address}: {reason}");
             self.said = reason;
         }
         // One that does not answer may do so in the next moment.
@@ -203,7 +207,8 @@ impl<S: Sink> Feeding<S> {
                 Err(SinkError::Moved) => {
                     let expected = position.watermark;
                     found = within(connect, self.sink.watermark()).await?;
-                    tracing::warn!("{name}: expected {expected}, found {found}");
+                    let address = self.sink.address();
+                    tracing::warn!(address, "{name}: expected {expected}, found {found}");
                     if found == expected {
                         // Somebody moves it to and fro; that is no reason to spin.
                         return Err(SinkError::Unavailable(SinkError::Moved.to_string()));
@@ -231,6 +236,7 @@ impl<S: Sink> Feeding<S> {
                 self.is_at(found);
                 if held > found.lsn || found.lsn > Lsn::ZERO {
                     tracing::error!(
+                        address = self.sink.address(),
                         "{}: what it held is gone; filling it again",
                         self.sink.name()
                     );

@@ -7,6 +7,15 @@ use super::source::Source;
 use super::watermark::Watermark;
 use crate::journal::Entry;
 
+/// `host:port`, with brackets around an IPv6 address.
+pub(super) fn host_and_port(host: &str, port: u16) -> String {
+    if host.contains(':') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    }
+}
+
 /// Records on their way into a sink, in the sink's own form.
 pub trait Batch {
     /// Adds the next record; `false` when it must come first in a batch of its own, and this one be
@@ -23,6 +32,9 @@ pub trait Sink {
 
     /// What it is called in the log.
     fn name(&self) -> &'static str;
+
+    /// Where it is, for the log of whoever runs the server: host and port, and no secret.
+    fn address(&self) -> String;
 
     /// What helps where it holds records of another journal, or of a newer state of this one; empty where
     /// that is said elsewhere.

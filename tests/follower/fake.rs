@@ -76,6 +76,10 @@ impl Sink for Fake {
         "Fake"
     }
 
+    fn address(&self) -> String {
+        "nowhere:1".to_owned()
+    }
+
     fn pace(&self) -> Duration {
         Duration::from_millis(2)
     }

@@ -234,10 +234,9 @@ fn the_program_is_found_where_it_was_installed() {
     machine.install(BINARY);
     fs::remove_file(machine.path("usr/local/bin/flashsale")).expect("a file");
     let said = machine.script(&["--uninstall"]);
-    assert!(
-        said.contains("not found: /usr/local/bin/flashsale"),
-        "{said}"
-    );
+    let program = machine.path("usr/local/bin/flashsale");
+    let missing = format!("not found: {}", program.display());
+    assert!(said.contains(&missing), "{said}");
 }
 
 #[test]
@@ -286,7 +285,6 @@ fn a_dry_run_does_nothing_and_a_wrong_word_is_named() {
     let machine = Machine::new();
     let said = machine.script(&["--dry-run", "--binary", BINARY]);
     assert!(said.contains("would run: install"), "{said}");
-    machine.script(&["--dry-run", "--uninstall"]);
     assert!(machine.files().is_empty(), "nothing was written");
     for (arguments, why) in [
         (&["--prefix", "usr"][..], "must be an absolute path"),
@@ -294,6 +292,7 @@ fn a_dry_run_does_nothing_and_a_wrong_word_is_named() {
         (&["--binary"], "takes a path"),
         (&["--binary", "/none"], "there is no program"),
         (&["--upgrade"], "--upgrade is not known"),
+        (&["--dry-run", "--uninstall"], "nothing is installed"),
     ] {
         let output = machine.try_script(arguments);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -301,4 +300,63 @@ fn a_dry_run_does_nothing_and_a_wrong_word_is_named() {
         assert!(said.contains(why), "{said}");
         assert!(machine.files().is_empty(), "nothing was written");
     }
+}
+
+impl Machine {
+    /// Checks that a dry run changes nothing and says what the run behind it does, in the same words, and that
+    /// both succeed or fail alike.
+    fn runs_as_a_dry_run_says(&self, arguments: &[&str]) {
+        let before = self.files();
+        let dry = self.try_script(&[&["--dry-run"], arguments].concat());
+        assert!(
+            self.files() == before,
+            "{arguments:?}: a dry run changes nothing"
+        );
+        let real = self.try_script(arguments);
+        let [dry_said, real_said] = [&dry, &real].map(|it| String::from_utf8_lossy(&it.stdout));
+        let (commands, lines): (Vec<_>, Vec<_>) = dry_said
+            .lines()
+            .partition(|line| line.starts_with("would run: "));
+        let foretold: Vec<_> = lines
+            .iter()
+            .map(|line| line.strip_prefix("would be ").unwrap_or(line))
+            .collect();
+        // The next steps are behind an empty line.
+        let done: Vec<_> = real_said
+            .lines()
+            .take_while(|line| !line.is_empty())
+            .collect();
+        assert_eq!(foretold, done, "{arguments:?}");
+        assert_eq!(
+            (dry.status.code(), &dry.stderr),
+            (real.status.code(), &real.stderr),
+            "{arguments:?}"
+        );
+        let here = self.0.path().to_str().expect("UTF-8");
+        let is_below = |line: &&str| line.contains(here);
+        assert!(
+            commands.iter().all(is_below),
+            "only below DESTDIR: {commands:?}"
+        );
+        assert!(!done.iter().any(|line| line.contains(" /etc/")), "{done:?}");
+    }
+}
+
+#[test]
+fn a_dry_run_says_what_the_run_does() {
+    let machine = Machine::new();
+    let tools = tempfile::tempdir().expect("a temporary directory");
+    let other = other_binary(tools.path());
+    machine.runs_as_a_dry_run_says(&["--binary", BINARY]);
+    machine.runs_as_a_dry_run_says(&["--binary", BINARY]);
+    machine.runs_as_a_dry_run_says(&["--binary", &other]);
+    let unit = machine.path("etc/systemd/system/flashsale.service");
+    let changed = fs::read_to_string(&unit).expect("a file") + "Nice=-5\n";
+    fs::write(&unit, changed).expect("it can be written");
+    age(&machine.path("etc/flashsale/config.json"));
+    machine.runs_as_a_dry_run_says(&["--binary", BINARY]);
+    // Refused: the unit that is kept starts a program elsewhere.
+    machine.runs_as_a_dry_run_says(&["--binary", BINARY, "--prefix", "/opt/other"]);
+    machine.runs_as_a_dry_run_says(&["--uninstall"]);
+    machine.runs_as_a_dry_run_says(&["--uninstall"]);
 }

@@ -309,9 +309,11 @@ fn a_migration_that_fails_leaves_nothing() {
     );
     place.write("007_bad.down.sql", "DROP TABLE half;");
     let said = place.failure(&["up"]);
-    let expected = "007_bad.up.sql: 42P07: relation \"items\" already exists; nothing of this \
-                    migration was kept: remove the cause, then start again or run `flashsale \
-                    migrate up`\n";
+    let address = place.options().address();
+    let expected = format!(
+        "Postgres at {address}: 007_bad.up.sql: 42P07: relation \"items\" already exists; nothing of this \
+         migration was kept: remove the cause, then start again or run `flashsale migrate up`\n"
+    );
     assert_eq!(said, expected);
     assert_eq!(place.applied(), ALL.join("\n"));
     assert!(!place.schema().contains("half"));
@@ -418,7 +420,9 @@ fn what_cannot_be_migrated_is_said_clearly() {
         .expect("it runs");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1));
-    assert_eq!(said, "password rejected (28P01)\n");
+    let address = place.options().address();
+    let expected = format!("Postgres at {address}: password rejected (28P01)\n");
+    assert_eq!(said, expected);
 
     let mut options = place.options();
     options.migrations = place.file("nowhere");

@@ -9,6 +9,7 @@ mod redis;
 #[path = "../blackbox/server.rs"]
 mod server;
 
+mod addresses;
 mod machine;
 mod report;
 mod restored;

@@ -87,7 +87,7 @@ fn a_redis_that_is_behind_empty_or_away_is_told() {
     let (code, said) = verify(&place, &[]);
     assert_eq!(code, 2, "{said}");
     assert!(
-        said.contains("NOT CHECKED: Redis: connection refused"),
+        said.contains("NOT CHECKED: Redis at 127.0.0.1:") && said.contains(": connection refused"),
         "{said}"
     );
 }

@@ -218,7 +218,7 @@ fn a_database_that_cannot_be_asked_is_told() {
     let (code, said) = verify(&place, &[]);
     assert_eq!(code, 2, "{said}");
     assert!(
-        said.contains("NOT CHECKED: Postgres: connection refused"),
+        said.contains("NOT CHECKED: Postgres at ") && said.contains(": connection refused"),
         "{said}"
     );
     assert!(said.contains("not all could be checked"), "{said}");

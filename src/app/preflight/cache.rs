@@ -15,7 +15,7 @@ pub(super) async fn check(options: &RedisOptions, journal: &Followed<'_>, findin
         Err(error) => {
             let advice = "see that it runs and that REDIS_HOST, REDIS_PORT, REDIS_USER and REDIS_PASSWORD are \
                           right; a sale can go on without it, and it is filled later";
-            return findings.fail(CHECK, error.to_string(), advice);
+            return findings.fail(CHECK, format!("{}: {error}", options.address()), advice);
         }
     };
     let found = format!(

@@ -20,7 +20,7 @@ pub(super) async fn check(
         Err(error) => {
             let advice = "see that it runs and that DB_HOST, DB_PORT, DB_USER, DB_PASSWORD and DB_NAME are \
                           right; a sale can go on without it, and it is filled later";
-            return findings.fail(CHECK, error.to_string(), advice);
+            return findings.fail(CHECK, format!("{}: {error}", options.address()), advice);
         }
     };
     version(&survey, findings);
@@ -30,7 +30,7 @@ pub(super) async fn check(
         Err(error) => {
             findings.fail(
                 CHECK,
-                format!("migrations: {error}"),
+                format!("{}: migrations: {error}", options.address()),
                 "flashsale migrate status says more",
             );
             true

@@ -34,7 +34,7 @@ pub(super) async fn compare(
 ) -> io::Result<()> {
     match look(options, ledger).await {
         Ok(compared) => say(&compared, ledger, report),
-        Err(error) => report.broken_off("Redis", &error),
+        Err(error) => report.broken_off(&format!("Redis at {}", options.address()), &error),
     }
 }
 

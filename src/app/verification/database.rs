@@ -32,7 +32,7 @@ pub(super) async fn compare(
 ) -> io::Result<()> {
     match look(options, ledger).await {
         Ok(compared) => say(&compared, ledger, report),
-        Err(error) => report.broken_off("Postgres", &error),
+        Err(error) => report.broken_off(&format!("Postgres at {}", options.address()), &error),
     }
 }
 

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use secrecy::SecretString;
 
+use crate::reconcile::sink::host_and_port;
+
 /// A database to follow the journal.
 #[derive(Clone, Debug)]
 pub struct PostgresOptions {
@@ -27,6 +29,17 @@ pub struct PostgresOptions {
 }
 
 impl PostgresOptions {
+    /// Where the database is: `host:port`, or the path of its Unix socket. Holds no secret.
+    #[must_use]
+    pub fn address(&self) -> String {
+        let Self { host, port, .. } = self;
+        if self.is_local() {
+            format!("{}/.s.PGSQL.{port}", host.trim_end_matches('/'))
+        } else {
+            host_and_port(host, *port)
+        }
+    }
+
     /// Whether the database is reached without a network.
     pub(super) fn is_local(&self) -> bool {
         self.host.starts_with('/')
@@ -44,4 +57,31 @@ pub enum Encryption {
     Authority,
     /// Encrypted, to a server whose certificate a trusted authority has signed for this host.
     Host,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_names_host_and_port_and_no_secret() {
+        let address = |host: &str| {
+            let options = PostgresOptions {
+                host: host.into(),
+                port: 5433,
+                user: "shop".into(),
+                password: Some("a-secret".into()),
+                dbname: "flashsale".into(),
+                encryption: Encryption::Off,
+                authorities: None,
+                migrations: PathBuf::new(),
+            };
+            options.address()
+        };
+        assert_eq!(address("db.example"), "db.example:5433");
+        assert_eq!(address("127.0.0.1"), "127.0.0.1:5433");
+        assert_eq!(address("2001:db8::7"), "[2001:db8::7]:5433");
+        let socket = "/run/postgresql/.s.PGSQL.5433";
+        assert_eq!(address("/run/postgresql/"), socket);
+    }
 }

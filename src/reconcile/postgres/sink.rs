@@ -75,6 +75,10 @@ impl Sink for PostgresSink {
         "Postgres"
     }
 
+    fn address(&self) -> String {
+        self.options.address()
+    }
+
     fn pace(&self) -> Duration {
         Duration::from_millis(limits::POSTGRES_PACE_MS)
     }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use secrecy::SecretString;
 
+use crate::reconcile::sink::host_and_port;
+
 /// A Redis server. Its `Debug` hides the password.
 #[derive(Clone, Debug)]
 pub struct RedisOptions {
@@ -22,4 +24,12 @@ pub struct RedisOptions {
     /// File of the authorities that may sign the server's certificate, in PEM; `None` for those that
     /// the system trusts.
     pub authorities: Option<PathBuf>,
+}
+
+impl RedisOptions {
+    /// Where Redis is: `host:port`. Holds no secret.
+    #[must_use]
+    pub fn address(&self) -> String {
+        host_and_port(&self.host, self.port)
+    }
 }

@@ -231,6 +231,10 @@ impl Sink for RedisSink {
         "Redis"
     }
 
+    fn address(&self) -> String {
+        self.options.address()
+    }
+
     fn way_out(&self) -> &'static str {
         ". `flashsale rebuild redis --yes` empties it, and the server fills it again"
     }
