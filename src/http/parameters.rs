@@ -161,7 +161,8 @@ impl<'a> Parameters<'a> {
     fn add_value(&mut self, field: Field, value: &serde_json::Value) {
         match (field, value) {
             (_, serde_json::Value::String(text)) => self.add(field, Ok(text.clone().into())),
-            (Field::Quantity, serde_json::Value::Number(number)) => {
+            // A sale's id is text; it was a number in the description once.
+            (Field::Quantity | Field::SaleId, serde_json::Value::Number(number)) => {
                 self.add(field, Ok(written(number).into()));
             }
             (_, other) => {
@@ -348,6 +349,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::types::SaleId;
 
     fn with_body<'a>(query: &'a str, content_type: &'static str, body: &'a [u8]) -> Parameters<'a> {
         let mut headers = HeaderMap::new();
@@ -476,6 +478,27 @@ mod tests {
                 "{wrong}"
             );
             assert!(parameters.check().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_id_of_a_sale_is_a_string_or_a_number_everywhere() {
+        let sale = |mut parameters: Parameters<'_>| {
+            let sale = parameters.optional(Field::SaleId);
+            (sale, parameters.check().is_ok())
+        };
+        let second = (Some(SaleId(2)), true);
+        assert_eq!(sale(Parameters::from_query(Some("sale_id=2"))), second);
+        assert_eq!(sale(with_body("", FORM, b"sale_id=2")), second);
+        assert_eq!(sale(with_body("", JSON, br#"{"sale_id":"2"}"#)), second);
+        assert_eq!(sale(with_body("", JSON, br#"{"sale_id":2}"#)), second);
+        for wrong in ["0", "-1", "1.5", "true", "\"02\""] {
+            let json = format!("{{\"sale_id\":{wrong}}}");
+            assert_eq!(
+                sale(with_body("", JSON, json.as_bytes())),
+                (None, false),
+                "{wrong}"
+            );
         }
     }
 

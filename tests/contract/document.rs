@@ -4,7 +4,7 @@
 
 #![allow(dead_code, reason = "each test crate uses a part of it")]
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, LazyLock, Mutex};
 
 use jsonschema::{Draft, Registry, Resource, Validator};
@@ -127,6 +127,14 @@ fn fits(template: &str, path: &str) -> bool {
     inner.is_some_and(|name| !name.is_empty() && !name.contains('/'))
 }
 
+/// The errors that a response is described to have: its list, each with its meaning.
+pub fn errors_of(response: &Value) -> BTreeSet<&str> {
+    let (response, _) = resolved(response, String::new());
+    let lines = response["description"].as_str().unwrap_or_default().lines();
+    let named = lines.filter_map(|line| line.strip_prefix("* `")?.split_once("`: "));
+    named.map(|(error, _)| error).collect()
+}
+
 fn error_is(told: Told<'_>, error: &str) -> Result<(), String> {
     let body: Value = serde_json::from_slice(told.body).unwrap_or_default();
     if told.body.is_empty() || body["error"] == error {
@@ -191,6 +199,10 @@ fn check_content(
         .iter_errors(&body)
         .map(|error| error.to_string())
         .collect();
+    let error = body["error"].as_str();
+    if let Some(error) = error.filter(|error| !errors_of(response).contains(error)) {
+        return Err(format!("{error} is not described at {pointer}"));
+    }
     match errors[..] {
         [] => Ok(()),
         _ => Err(format!(

@@ -1,6 +1,7 @@
 //! The description of the interface (`src/http/openapi.json`), held against the code and, with the fuzzer,
-//! against the server. What the other tests are answered is held against it by their client.
+//! against the server; clients that are generated from it buy. What the other tests are answered is held against it by their client.
 
+mod clients;
 mod codes;
 mod examples;
 mod fuzzing;

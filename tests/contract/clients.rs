@@ -1,0 +1,140 @@
+//! Clients that others generate from the description: they are made, compiled and run against the real server,
+//! where they buy and meet refusals. The scripts and the generators' versions are in `clients/`.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::routes::operations;
+use crate::server::Server;
+
+const TOKEN: &str = "of-this-test-alone-0123456789abcdef";
+
+/// What the scripts expect: twelve items, of which a user may have two, and holds that do not run out.
+const SETTINGS: [(&str, &str); 4] = [
+    ("SALE_TOTAL_ITEMS", "12"),
+    ("SALE_MAX_ITEMS_PER_USER", "2"),
+    ("SALE_HOLD_SECONDS", "3600"),
+    ("ADMIN_TOKEN", TOKEN),
+];
+
+/// Most files that a Python client may have for its models. There were 358, almost all of them one error.
+const PYTHON_MODELS_MAX: usize = 120;
+
+fn document() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http/openapi.json")
+}
+
+/// A command of the generators, which `scripts/test` installs.
+fn tool(name: &str) -> PathBuf {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent();
+    let tool = target.expect("a parent").join("tools/clients").join(name);
+    assert!(
+        tool.exists(),
+        "{} is missing: scripts/test installs it",
+        tool.display()
+    );
+    tool
+}
+
+/// Runs a command in `place`, which must succeed.
+fn run(place: &Path, command: &mut Command) {
+    let output = command.current_dir(place).output();
+    let output = output.unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let said = String::from_utf8_lossy(&output.stdout);
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {said}\n{complaint}");
+}
+
+/// Runs a client against a server of its own.
+fn buy(place: &Path, command: &mut Command) {
+    let mut server = Server::start(&SETTINGS);
+    let address = format!("http://{}", server.addr());
+    run(place, command.args([&address, TOKEN]));
+    assert!(server.terminate().success(), "a clean end");
+}
+
+fn files_in(directory: &Path) -> usize {
+    fs::read_dir(directory).expect("a directory").count()
+}
+
+/// A directory with a script and what it is compiled with.
+fn typescript(script: &str) -> TempDir {
+    let place = tempfile::tempdir().expect("a temporary directory");
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/contract/clients");
+    for name in [script, "tsconfig.json"] {
+        fs::copy(here.join(name), place.path().join(name)).expect("a copy");
+    }
+    symlink(tool("node_modules"), place.path().join("node_modules")).expect("a link");
+    place
+}
+
+/// Compiles the script, as strictly as the compiler can, and runs it.
+fn compile_and_buy(place: &Path, script: &str) {
+    run(place, &mut Command::new(tool("node_modules/.bin/tsc")));
+    buy(
+        place,
+        Command::new("node").arg(format!("built/{script}.js")),
+    );
+}
+
+#[test]
+fn a_client_of_openapi_python_client_buys() {
+    let place = tempfile::tempdir().expect("a temporary directory");
+    let place = place.path();
+    fs::write(place.join("generator.yaml"), "post_hooks: []\n").expect("a file");
+    run(
+        place,
+        Command::new(tool("python/bin/openapi-python-client"))
+            .args(["generate", "--meta", "none", "--output-path", "shop"])
+            .args(["--config", "generator.yaml"])
+            .arg("--path")
+            .arg(document()),
+    );
+    for (path, method, operation) in operations() {
+        let name = |value: &serde_json::Value| value.as_str().expect("a name").to_owned();
+        let (tag, id) = (name(&operation["tags"][0]), name(&operation["operationId"]));
+        let module = place.join(format!("shop/api/{tag}/{id}.py"));
+        assert!(module.exists(), "{method} {path} is not generated");
+    }
+    let models = files_in(&place.join("shop/models"));
+    assert!(models < PYTHON_MODELS_MAX, "{models}");
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/contract/clients");
+    buy(
+        place,
+        Command::new(tool("python/bin/python3"))
+            .env("PYTHONPATH", place)
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .arg(here.join("shopper.py")),
+    );
+}
+
+#[test]
+fn a_client_of_openapi_fetch_buys() {
+    let place = typescript("fetch.ts");
+    let generator = tool("node_modules/.bin/openapi-typescript");
+    run(
+        place.path(),
+        Command::new(generator)
+            .arg(document())
+            .args(["--output", "api.d.ts"]),
+    );
+    compile_and_buy(place.path(), "fetch");
+}
+
+#[test]
+fn a_client_of_hey_api_buys() {
+    let place = typescript("hey.ts");
+    let generator = tool("node_modules/.bin/openapi-ts");
+    run(
+        place.path(),
+        Command::new(generator)
+            .arg("--input")
+            .arg(document())
+            .args(["--output", "hey", "--client", "@hey-api/client-fetch"]),
+    );
+    compile_and_buy(place.path(), "hey");
+}
