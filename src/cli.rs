@@ -40,7 +40,7 @@ Exit codes:
   78  the configuration is wrong; every mistake is named
 
 Signals: TERM, INT and QUIT end the server in good order, a second one without waiting for connections.
-HUP reads the TLS certificate again.
+HUP reads the TLS certificate and the files of secrets again.
 
 Secrets may come from files: ADMIN_TOKEN_FILE, DB_PASSWORD_FILE, REDIS_PASSWORD_FILE.";
 

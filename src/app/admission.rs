@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use super::signals::OnHangup;
 use crate::config::{Config, TlsFiles};
 use crate::env::SystemClock;
 use crate::runtime::{Admission, Tls, TlsError};
@@ -30,16 +29,4 @@ pub(super) fn tell_of_dates(admission: &Admission) {
             "clients will not trust the certificate, which is shown all the same: {error}"
         );
     }
-}
-
-/// What SIGHUP reads anew: the certificate and its key, so that they can be replaced while connections go on.
-pub(super) fn on_hangup(admission: &Admission) -> OnHangup {
-    let tls = admission.tls.clone();
-    Box::new(move || match tls.as_ref().map(|tls| tls.reload()) {
-        None => Ok("there is nothing to read anew".to_owned()),
-        Some(Ok(())) => {
-            Ok("the certificate was read anew, new connections are shown it".to_owned())
-        }
-        Some(Err(error)) => Err(format!("the certificate stays as it was: {error}")),
-    })
 }

@@ -20,6 +20,7 @@ mod logging;
 mod notify;
 #[cfg(feature = "otel")]
 mod otel;
+mod reload;
 mod signals;
 mod start;
 mod steps;
@@ -115,7 +116,7 @@ fn start(
         );
     }
     admission::tell_of_dates(&admission);
-    let signals = Signals::listen(shutdown, admission::on_hangup(&admission))?;
+    let signals = Signals::listen(shutdown, reload::on_hangup(config, &admission))?;
     let service = Service::start(config, admission, clock, steps, shutdown, &signals)?;
     #[cfg(feature = "otel")]
     otel::started("start", &**clock, steps.began_us());

@@ -16,9 +16,9 @@ use tokio::signal::unix::{self, SignalKind, signal};
 use super::logging;
 use crate::runtime::Shutdown;
 
-/// Reads anew what can be read anew while the server runs, and says in a few words what that was, or why that
-/// failed.
-pub(super) type OnHangup = Box<dyn FnMut() -> Result<String, String> + Send>;
+/// Reads anew what can be read anew while the server runs, and says of each in a few words what that was, or why
+/// that failed.
+pub(super) type OnHangup = Box<dyn FnMut() -> Vec<Result<String, String>> + Send>;
 
 /// The thread that hears signals, from the start of the process to its end.
 pub(super) struct Signals {
@@ -165,10 +165,14 @@ impl Listening {
 
     fn hear(&mut self, Heard { name, meaning }: Heard) {
         match meaning {
-            Meaning::ReadAnew => match (self.on_hangup)() {
-                Ok(done) => tracing::info!("{name}: {done}"),
-                Err(failed) => tracing::error!("{name}: {failed}"),
-            },
+            Meaning::ReadAnew => {
+                for outcome in (self.on_hangup)() {
+                    match outcome {
+                        Ok(done) => tracing::info!("{name}: {done}"),
+                        Err(failed) => tracing::error!("{name}: {failed}"),
+                    }
+                }
+            }
             Meaning::None => tracing::warn!("{name} means nothing to this server, which goes on"),
             Meaning::End => self.end(name),
         }

@@ -5,8 +5,6 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use secrecy::ExposeSecret;
-
 use super::AppError;
 use super::elsewhere::DatabaseSales;
 use super::followers::Followers;
@@ -215,12 +213,11 @@ fn start_server(
 }
 
 fn administration(config: &Config) -> Administration {
-    let token = config.admin.token.as_ref();
     let defaults = SaleDefaults {
         interval_seconds: seconds(config.sale.interval),
         max_items_per_user: config.sale.max_items_per_user,
         hold_seconds: config.sale.hold.map_or(0, seconds),
         seed: config.sale.seed,
     };
-    Administration::new(token.map(ExposeSecret::expose_secret), defaults)
+    Administration::new(config.admin.token.clone(), defaults)
 }

@@ -5,13 +5,12 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use secrecy::SecretString;
-
 use super::keys::{self, Key};
 use super::{
     Config, DatabaseConfig, Durability, JournalConfig, LogFormat, RedisConfig, SaleConfig,
     ServerConfig, SslMode,
 };
+use crate::env::Secret;
 
 /// `key=value` for every key that has an effect, in the order of the shipped file.
 pub(super) fn lines(config: &Config) -> Vec<String> {
@@ -115,7 +114,7 @@ fn line(key: Key, value: impl Display) -> String {
 }
 
 /// Only whether there is a secret: even its length would help to guess it.
-fn presence(secret: Option<&SecretString>) -> &'static str {
+fn presence(secret: Option<&Secret>) -> &'static str {
     if secret.is_some() { "set" } else { "none" }
 }
 

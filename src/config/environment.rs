@@ -1,14 +1,12 @@
 //! The environment as a source of settings.
 
-use std::fs::File;
-use std::io::{self, Read};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::PathBuf;
 
 use super::error::Problem;
 use super::keys::{self, Key};
 use super::raw::{Given, IgnoredVariable, Raw, Setting, Source};
-use crate::limits::SECRET_FILE_BYTES_MAX;
+use crate::env::SecretFile;
 
 /// Looks a variable up. A variable that is set to nothing counts as one that is not set.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -36,7 +34,10 @@ pub(super) fn read_into(raw: &mut Raw, environment: Environment<'_>) {
         }
         match from_file(key, given.as_deref(), &environment) {
             Ok(None) => add(raw, key, key.variable, given),
-            Ok(secret) => add(raw, key, key.file_variable, secret),
+            Ok(Some((path, secret))) => {
+                add(raw, key, key.file_variable, Some(secret));
+                raw.secret_files.push((key, path));
+            }
             Err(reason) => raw.problems.push(Problem::SecretFile {
                 variable: key.file_variable,
                 reason,
@@ -75,7 +76,7 @@ fn add(raw: &mut Raw, key: Key, variable: &'static str, text: Option<String>) {
     }));
 }
 
-/// The secret in the file that a variable names, if one does.
+/// The file of a secret that a variable names, if one does, and what is in it.
 ///
 /// # Errors
 /// Says why the file does not do, or that the secret is `given`, too.
@@ -83,7 +84,7 @@ fn from_file(
     key: Key,
     given: Option<&str>,
     environment: Environment<'_>,
-) -> Result<Option<String>, String> {
+) -> Result<Option<(PathBuf, String)>, String> {
     let path = environment(key.file_variable).filter(|_| key.secret);
     let Some(path) = path else {
         return Ok(None);
@@ -94,25 +95,14 @@ fn from_file(
             key.variable
         ));
     }
-    let secret = read_secret(Path::new(&path)).map_err(|error| format!("{path}: {error}"))?;
-    match secret.trim_end_matches(['\n', '\r']) {
-        "" => Err(format!(
-            "{path}: the file is empty: it must hold the secret"
-        )),
-        secret => Ok(Some(secret.to_owned())),
-    }
-}
-
-fn read_secret(path: &Path) -> io::Result<String> {
-    let mut bytes = Vec::new();
-    let file = File::open(path)?;
-    file.take(SECRET_FILE_BYTES_MAX + 1)
-        .read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > SECRET_FILE_BYTES_MAX {
-        let what = format!("the file is longer than {SECRET_FILE_BYTES_MAX} bytes");
-        return Err(io::Error::other(what));
-    }
-    String::from_utf8(bytes).map_err(|_| io::Error::other("the file is not UTF-8"))
+    let file = SecretFile {
+        name: key.file_variable,
+        path: path.into(),
+        // Checked with all other values.
+        is_allowed: |_| true,
+    };
+    let secret = file.read()?;
+    Ok(Some((file.path, secret)))
 }
 
 #[cfg(test)]

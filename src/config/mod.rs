@@ -17,7 +17,6 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 
 pub use environment::{Environment, process_environment};
@@ -25,6 +24,8 @@ pub use error::{ConfigError, Problem};
 pub use file::ConfigFile;
 pub use overrides::Overrides;
 pub use raw::{IgnoredVariable, Source};
+
+use crate::env::Secret;
 
 /// Where a configuration is read from, the weakest source first.
 pub struct Sources<'a> {
@@ -109,7 +110,7 @@ pub struct DatabaseConfig {
     /// User name.
     pub user: String,
     /// Password, if there is one.
-    pub password: Option<SecretString>,
+    pub password: Option<Secret>,
     /// Name of the database.
     pub dbname: String,
     /// Encryption of the connection.
@@ -153,7 +154,7 @@ pub struct RedisConfig {
     /// User name, where the server knows any.
     pub user: Option<String>,
     /// Password, if there is one.
-    pub password: Option<SecretString>,
+    pub password: Option<Secret>,
     /// Number of the logical database.
     pub db: u16,
     /// Whether the connection is encrypted, to a server with a trusted certificate for this host.
@@ -212,7 +213,7 @@ pub struct SaleConfig {
 #[derive(Clone, Debug)]
 pub struct AdminConfig {
     /// The bearer token; with `None` only requests from this machine are taken.
-    pub token: Option<SecretString>,
+    pub token: Option<Secret>,
 }
 
 /// The log.

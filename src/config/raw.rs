@@ -101,6 +101,8 @@ impl fmt::Display for IgnoredVariable {
 pub(super) struct Raw {
     pub(super) settings: Vec<Setting>,
     pub(super) ignored: Vec<IgnoredVariable>,
+    /// The files that secrets were read from.
+    pub(super) secret_files: Vec<(Key, PathBuf)>,
     pub(super) problems: Vec<Problem>,
 }
 

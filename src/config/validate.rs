@@ -12,11 +12,12 @@ use secrecy::SecretString;
 
 use super::error::{ConfigError, Problem};
 use super::keys::{self, Key};
-use super::raw::{Given, Raw};
+use super::raw::{Given, Raw, Source};
 use super::{
     AdminConfig, Config, DatabaseConfig, Durability, JournalConfig, LogConfig, LogFormat,
     RedisConfig, SaleConfig, ServerConfig, SslMode, TlsFiles,
 };
+use crate::env::{Secret, SecretFile};
 use crate::limits;
 
 /// The longest text value, in bytes. It is what a path may have on Linux.
@@ -200,13 +201,18 @@ fn log(check: &mut Check) -> LogConfig {
     }
 }
 
-fn token(check: &mut Check) -> Option<SecretString> {
+fn token(check: &mut Check) -> Option<Secret> {
     let (min, max) = TOKEN_BYTES.into_inner();
     let allowed = format!("empty, or {min} to {max} visible ASCII characters");
-    let is_token = |text: &str| {
-        text.is_empty() || (TOKEN_BYTES.contains(&text.len()) && is_visible_ascii(text))
-    };
     check.secret(keys::ADMIN_TOKEN, &allowed, is_token)
+}
+
+fn is_token(text: &str) -> bool {
+    text.is_empty() || (TOKEN_BYTES.contains(&text.len()) && is_visible_ascii(text))
+}
+
+fn is_password(text: &str) -> bool {
+    text.len() <= PASSWORD_BYTES_MAX && is_printable(text)
 }
 
 fn duration_unless_zero(seconds: u64) -> Option<Duration> {
@@ -360,24 +366,32 @@ impl Check {
         })
     }
 
-    fn password(&mut self, key: Key) -> Option<SecretString> {
+    fn password(&mut self, key: Key) -> Option<Secret> {
         let allowed =
             format!("text of up to {PASSWORD_BYTES_MAX} bytes without control characters");
-        self.secret(key, &allowed, |text| {
-            text.len() <= PASSWORD_BYTES_MAX && is_printable(text)
-        })
+        self.secret(key, &allowed, is_password)
     }
 
-    /// A secret; `None` when it is empty.
-    fn secret(
-        &mut self,
-        key: Key,
-        allowed: &str,
-        is_allowed: impl Fn(&str) -> bool,
-    ) -> Option<SecretString> {
-        self.value(key, None, allowed, |given| {
+    /// A secret; `None` when it is empty. One from a file can be read again.
+    fn secret(&mut self, key: Key, allowed: &str, is_allowed: fn(&str) -> bool) -> Option<Secret> {
+        let secret = self.value(key, None, allowed, |given| {
             let text = given.as_text().filter(|text| is_allowed(text))?;
             Some((!text.is_empty()).then(|| SecretString::from(text)))
+        })?;
+        let strongest = self.raw.of(key).last().map(|setting| &setting.source);
+        let is_from_file = strongest == Some(&Source::Environment(key.file_variable));
+        let mut files = self.raw.secret_files.iter();
+        let file = files.find(|(of, _)| is_from_file && *of == key);
+        Some(match file {
+            None => secret.into(),
+            Some((_, path)) => {
+                let file = SecretFile {
+                    name: key.file_variable,
+                    path: path.clone(),
+                    is_allowed,
+                };
+                Secret::of_file(secret, file)
+            }
         })
     }
 }

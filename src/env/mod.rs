@@ -21,6 +21,8 @@ mod process;
 #[forbid(unsafe_code)]
 mod resource_limits;
 #[forbid(unsafe_code)]
+mod secret;
+#[forbid(unsafe_code)]
 mod simulated_disk;
 
 pub use allocator::AllocatorFigures;
@@ -34,4 +36,5 @@ pub use filesystem::{BlockDevice, Filesystem, is_mount_point, newest_journal_bel
 pub use machine::Machine;
 pub use process::{ProcessFigures, thread_cpu_us};
 pub use resource_limits::{ResourceLimits, WithLimit};
+pub use secret::{Secret, SecretFile};
 pub use simulated_disk::SimulatedDisk;

@@ -3,8 +3,10 @@
 use std::fs;
 use std::path::PathBuf;
 
+use rustix::process::Signal;
+
 use crate::admin::{JSON, household};
-use crate::server::{Place, Server};
+use crate::server::{Place, Server, wait_for};
 
 const TOKEN: &str = "secret-token-from-a-file";
 
@@ -64,4 +66,43 @@ fn a_file_that_does_not_do_stops_the_start() {
     let (code, said) = place.failure(&["serve"]);
     assert_eq!(code, Some(78), "{said}");
     assert!(said.contains("No such file"), "{said}");
+}
+
+/// The status of administration for whoever shows `token`.
+fn status(server: &Server, token: &str) -> u16 {
+    let bearer = ("Authorization", &*format!("Bearer {token}"));
+    let mut client = server.client();
+    let answer = client.send("GET", "/admin/checkouts/CHK-1-0", &[bearer], b"");
+    answer.status
+}
+
+#[test]
+fn a_token_that_is_replaced_needs_no_restart() {
+    const NEW: &str = "another-secret-token-from-a-file";
+    let (place, file) = place(TOKEN.as_bytes());
+    let server = Server::start_in(place);
+    assert_ne!(status(&server, TOKEN), 401);
+    assert_eq!(status(&server, NEW), 401);
+    fs::write(&file, NEW).expect("our own");
+    server.signal(Signal::HUP);
+    server.wait_for_log("SIGHUP: the token of administration was read anew");
+    wait_for("the new token", || {
+        (status(&server, NEW) != 401).then_some(())
+    });
+    assert_eq!(
+        status(&server, TOKEN),
+        401,
+        "the old one is nobody's any more"
+    );
+
+    // What cannot be a token, or is not there, keeps the one that is in force.
+    fs::write(&file, "short").expect("our own");
+    server.signal(Signal::HUP);
+    server.wait_for_log("the text in it cannot be this secret; the secret stays as it was");
+    fs::remove_file(&file).expect("our own");
+    server.signal(Signal::HUP);
+    server.wait_for_log("No such file");
+    assert_ne!(status(&server, NEW), 401);
+    let log = server.log();
+    assert!(!log.contains(TOKEN) && !log.contains(NEW), "{log}");
 }

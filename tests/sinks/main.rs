@@ -20,6 +20,7 @@ mod judge;
 mod load;
 mod migrations;
 mod network;
+mod passwords;
 mod pauses;
 mod places;
 mod recovery;

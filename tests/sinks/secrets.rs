@@ -26,7 +26,8 @@ fn passwords() -> [String; 3] {
     [PASSWORD.into(), WRONG.into(), redis_password()]
 }
 
-/// Nothing that the server says may hold a password or a code, and no complaint an address.
+/// Nothing that the server says may hold a password or a code, and nothing that everybody sees an address, which is
+/// for the log of whoever runs the server.
 fn check_discretion(server: &Server, bought: &Bought) {
     let mut client = server.client();
     let shown = ["/health", "/metrics"].map(|path| client.get(path).ok().text().to_owned());
@@ -42,11 +43,7 @@ fn check_discretion(server: &Server, bought: &Bought) {
     let is_complaint = |line: &&str| line.contains("\"ERROR\"") || line.contains("\"WARN\"");
     let complaints: Vec<_> = log.lines().filter(is_complaint).collect();
     assert!(!complaints.is_empty(), "{log}");
-    for text in complaints
-        .iter()
-        .copied()
-        .chain(shown.iter().map(String::as_str))
-    {
+    for text in &shown {
         for address in ["127.0.0.1", "localhost", "no-such-host", "::1"] {
             assert!(!text.contains(address), "{address} in {text}");
         }

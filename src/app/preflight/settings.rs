@@ -2,11 +2,12 @@
 
 use std::net::IpAddr;
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 
 use super::finding::Findings;
 use crate::app::admission::admission;
 use crate::config::{Config, DatabaseConfig, Durability, LogFormat, RedisConfig, SslMode};
+use crate::env::Secret;
 use crate::runtime::Admission;
 
 /// Passwords that are tried first, by everybody.
@@ -97,7 +98,7 @@ fn admin(config: &Config, findings: &mut Findings) {
             ),
             ADVICE,
         ),
-        Some(token) if token.expose_secret().len() < TOKEN_BYTES_MIN => {
+        Some(token) if token.get().expose_secret().len() < TOKEN_BYTES_MIN => {
             findings.warn(CHECK, "set, but short", ADVICE);
         }
         Some(_) => findings.ok(CHECK, "set"),
@@ -163,8 +164,9 @@ fn check_redis(redis: &RedisConfig, findings: &mut Findings) {
 }
 
 /// What is wrong with a password, without a word of it.
-fn weakness(password: Option<&SecretString>, user: &str, is_local: bool) -> Option<&'static str> {
-    let Some(password) = password.map(ExposeSecret::expose_secret) else {
+fn weakness(password: Option<&Secret>, user: &str, is_local: bool) -> Option<&'static str> {
+    let password = password.map(Secret::get);
+    let Some(password) = password.as_ref().map(ExposeSecret::expose_secret) else {
         return (!is_local).then_some("is empty, and the server is another machine");
     };
     let lower = password.to_lowercase();
@@ -203,7 +205,7 @@ mod tests {
     #[test]
     fn weak_passwords_are_told() {
         let weakness = |password: &str, is_local| {
-            let secret = SecretString::from(password);
+            let secret = Secret::from(password);
             weakness((!password.is_empty()).then_some(&secret), "shop", is_local)
         };
         assert_eq!(weakness("correct-horse-battery", false), None);

@@ -60,12 +60,27 @@ fn every_variable_sets_its_key() {
          admin.token=set log.level=flashsale=debug,info log.format=json"
     );
     assert_eq!(
-        config.database.unwrap().password.unwrap().expose_secret(),
+        config
+            .database
+            .unwrap()
+            .password
+            .unwrap()
+            .get()
+            .expose_secret(),
         "p"
     );
-    assert_eq!(config.redis.unwrap().password.unwrap().expose_secret(), "q");
     assert_eq!(
-        config.admin.token.unwrap().expose_secret(),
+        config
+            .redis
+            .unwrap()
+            .password
+            .unwrap()
+            .get()
+            .expose_secret(),
+        "q"
+    );
+    assert_eq!(
+        config.admin.token.unwrap().get().expose_secret(),
         "0123456789abcdef"
     );
 }

@@ -7,10 +7,12 @@ use hyper::header::{
 };
 use hyper::http::uri::Authority;
 use hyper::{StatusCode, Version};
+use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::failures::{Failures, Network};
+use crate::env::Secret;
 use crate::http::Peer;
 use crate::http::problem::Problem;
 use crate::telemetry::Outcome;
@@ -21,16 +23,16 @@ const BEARER: &[u8] = b"bearer ";
 /// The guard at the door of administration.
 #[derive(Debug)]
 pub(super) struct Guard {
-    /// Of the token nothing but this is kept.
-    token_digest: Option<[u8; 32]>,
+    /// It may be replaced at any time.
+    token: Option<Secret>,
     failures: Failures,
 }
 
 impl Guard {
     /// A guard who asks for `token`, or without one lets in whoever is on this machine.
-    pub(super) fn new(token: Option<&str>) -> Self {
+    pub(super) fn new(token: Option<Secret>) -> Self {
         Self {
-            token_digest: token.map(|token| digest(token.as_bytes())),
+            token,
             failures: Failures::default(),
         }
     }
@@ -43,14 +45,15 @@ impl Guard {
         headers: &HeaderMap,
         now_us: u64,
     ) -> Result<(), Problem> {
-        let Some(expected) = &self.token_digest else {
+        let Some(token) = &self.token else {
             let is_local = peer.address().is_loopback() && comes_from_here(version, headers);
             return if is_local { Ok(()) } else { Err(forbidden()) };
         };
+        let expected = digest(token.get().expose_secret().as_bytes());
         let given = digest(bearer_token(headers).unwrap_or_default());
         // Whoever knows the token is let in whatever others do at the same address, which behind a proxy
         // is everybody's.
-        if given.ct_eq(expected).into() {
+        if given.ct_eq(&expected).into() {
             return Ok(());
         }
         let network = Network::of(peer.address());
@@ -218,7 +221,7 @@ mod tests {
                 401,
             ),
         ] {
-            let guard = Guard::new(Some(TOKEN));
+            let guard = Guard::new(Some(TOKEN.into()));
             assert_eq!(
                 status(&guard, "127.0.0.1", headers),
                 expected,
@@ -229,7 +232,7 @@ mod tests {
 
     #[test]
     fn whoever_is_wrong_too_often_is_locked_out() {
-        let guard = Guard::new(Some(TOKEN));
+        let guard = Guard::new(Some(TOKEN.into()));
         let right = [("authorization", "Bearer 0123456789abcdef")];
         for _ in 0..AUTHENTICATION_FAILURES_MAX {
             assert_eq!(status(&guard, "192.0.2.1", &right), 200);
@@ -243,7 +246,7 @@ mod tests {
 
     #[test]
     fn a_guard_does_not_say_the_token() {
-        let guard = format!("{:?}", Guard::new(Some(TOKEN)));
+        let guard = format!("{:?}", Guard::new(Some(TOKEN.into())));
         assert!(!guard.contains(TOKEN), "{guard}");
     }
 }

@@ -30,6 +30,7 @@ use super::answer::Answer;
 use super::problem::Problem;
 use super::route::Path;
 use super::{Api, Peer};
+use crate::env::Secret;
 use crate::sale::Engine;
 use crate::types::Lsn;
 
@@ -48,7 +49,7 @@ impl Administration {
     /// Administration for whoever knows `token`, or without one for whoever is on this machine. To be
     /// made by a thread that may run on all cores, because its own threads run where that one does.
     #[must_use]
-    pub fn new(token: Option<&str>, defaults: SaleDefaults) -> Self {
+    pub fn new(token: Option<Secret>, defaults: SaleDefaults) -> Self {
         Self {
             guard: Guard::new(token),
             bodies: BodyRoom::default(),

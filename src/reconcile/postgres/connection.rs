@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_postgres::config::SslMode;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::tls::TlsStream;
 use tokio_postgres::{Client, Config, Error, NoTls, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -13,6 +14,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::failure::explain;
 use super::options::PostgresOptions;
 use super::tls;
+use crate::env::Secret;
 use crate::limits;
 use crate::reconcile::SinkError;
 
@@ -68,6 +70,8 @@ impl Purpose {
 pub(super) struct Dial {
     config: Config,
     tls: Option<MakeRustlsConnect>,
+    /// It may be replaced at any time.
+    password: Option<Secret>,
 }
 
 impl Dial {
@@ -90,10 +94,11 @@ impl Dial {
                 Some(_) => SslMode::Require,
                 None => SslMode::Disable,
             });
-        if let Some(password) = &options.password {
-            config.password(password.expose_secret());
-        }
-        Ok(Self { config, tls })
+        Ok(Self {
+            config,
+            tls,
+            password: options.password.clone(),
+        })
     }
 
     /// Connects, and prepares the session.
@@ -122,11 +127,42 @@ impl Dial {
         })
     }
 
-    /// As [`Dial::connect`], for a pool, which keeps its own time.
+    /// As [`Dial::connect`], for a pool, which keeps its own time. A password that is rejected is looked for again:
+    /// in its file, and among those before it.
     pub(super) async fn raw(&self, purpose: Purpose) -> Result<Raw, Error> {
+        let Some(password) = &self.password else {
+            return self.attempt(purpose, None).await;
+        };
+        let rejected = match self.attempt(purpose, Some(&password.get())).await {
+            Err(error) if is_rejection(&error) => error,
+            ended => return ended,
+        };
+        for other in password.others() {
+            match self.attempt(purpose, Some(&other)).await {
+                Err(error) if is_rejection(&error) => {}
+                Ok(raw) => {
+                    tracing::info!("Postgres: the password was rejected, and another one accepted");
+                    password.accept(other);
+                    return Ok(raw);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(rejected)
+    }
+
+    async fn attempt(
+        &self,
+        purpose: Purpose,
+        password: Option<&SecretString>,
+    ) -> Result<Raw, Error> {
+        let mut config = self.config.clone();
+        if let Some(password) = password {
+            config.password(password.expose_secret());
+        }
         let raw = match &self.tls {
-            None => Raw::drive(self.config.connect(NoTls).await?),
-            Some(tls) => Raw::drive(self.config.connect(tls.clone()).await?),
+            None => Raw::drive(config.connect(NoTls).await?),
+            Some(tls) => Raw::drive(config.connect(tls.clone()).await?),
         };
         match raw.client.batch_execute(&purpose.session()).await {
             Ok(()) => Ok(raw),
@@ -136,6 +172,10 @@ impl Dial {
             }
         }
     }
+}
+
+fn is_rejection(error: &Error) -> bool {
+    error.code() == Some(&SqlState::INVALID_PASSWORD)
 }
 
 /// A connection with the task that moves its bytes.

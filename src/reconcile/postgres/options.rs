@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-use secrecy::SecretString;
-
+use crate::env::Secret;
 use crate::reconcile::sink::host_and_port;
 
 /// A database to follow the journal.
@@ -16,7 +15,7 @@ pub struct PostgresOptions {
     /// User name.
     pub user: String,
     /// Password, if there is one.
-    pub password: Option<SecretString>,
+    pub password: Option<Secret>,
     /// Name of the database.
     pub dbname: String,
     /// How the connection is protected. A Unix socket needs no protection and gets none.

@@ -24,6 +24,12 @@ pub(super) fn denied(command: &str) -> SinkError {
     ))
 }
 
+/// Whether Redis let nobody in for want of the right password.
+pub(super) fn is_rejection(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::AuthenticationFailed
+        || matches!(error.code(), Some("WRONGPASS" | "NOAUTH"))
+}
+
 /// Why Redis did not do what it was asked.
 pub(super) fn of(error: &RedisError) -> SinkError {
     match error.kind() {

@@ -10,13 +10,13 @@ use redis::{
 };
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::failure;
 use super::keys::WATERMARK;
 use super::options::RedisOptions;
 use super::script::{Call, Script};
-use crate::env::{RealDisk, read_file};
+use crate::env::{RealDisk, Secret, read_file};
 use crate::limits;
 use crate::reconcile::{SinkError, Watermark};
 use crate::types::Lsn;
@@ -54,16 +54,12 @@ impl Link {
     /// # Errors
     /// Says why not.
     pub(super) async fn open(options: &RedisOptions) -> Result<Self, SinkError> {
-        let client = client(options)?;
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(Duration::from_secs(limits::SINK_CONNECT_SECONDS)))
-            .set_response_timeout(Some(Duration::from_secs(limits::REDIS_ANSWER_SECONDS)));
-        let connection = client
-            .get_multiplexed_async_connection_with_config(&config)
-            .await
-            .map_err(|error| failure::of(&error))?;
+        let connection = match &options.password {
+            None => connect(options, None).await,
+            Some(password) => connect_with(options, password).await,
+        }?;
         Ok(Self {
-            connection,
+            connection: connection.map_err(|error| failure::of(&error))?,
             script: Script::new(),
         })
     }
@@ -146,14 +142,53 @@ impl Link {
     }
 }
 
-fn client(options: &RedisOptions) -> Result<Client, SinkError> {
+/// Connects with the password, or where that is rejected with the one that is in its file by now, or that was
+/// before.
+async fn connect_with(
+    options: &RedisOptions,
+    password: &Secret,
+) -> Result<RedisResult<MultiplexedConnection>, SinkError> {
+    let rejected = match connect(options, Some(&password.get())).await? {
+        Err(error) if failure::is_rejection(&error) => error,
+        ended => return Ok(ended),
+    };
+    for other in password.others() {
+        match connect(options, Some(&other)).await? {
+            Err(error) if failure::is_rejection(&error) => {}
+            Ok(connection) => {
+                tracing::info!("Redis: the password was rejected, and another one accepted");
+                password.accept(other);
+                return Ok(Ok(connection));
+            }
+            Err(error) => return Ok(Err(error)),
+        }
+    }
+    Ok(Err(rejected))
+}
+
+/// # Errors
+/// The outer one when the connection cannot be set up as configured.
+async fn connect(
+    options: &RedisOptions,
+    password: Option<&SecretString>,
+) -> Result<RedisResult<MultiplexedConnection>, SinkError> {
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(Duration::from_secs(limits::SINK_CONNECT_SECONDS)))
+        .set_response_timeout(Some(Duration::from_secs(limits::REDIS_ANSWER_SECONDS)));
+    let client = client(options, password)?;
+    Ok(client
+        .get_multiplexed_async_connection_with_config(&config)
+        .await)
+}
+
+fn client(options: &RedisOptions, password: Option<&SecretString>) -> Result<Client, SinkError> {
     let mut settings = RedisConnectionInfo::default()
         .set_db(i64::from(options.db))
         .set_skip_set_lib_name();
     if let Some(user) = &options.user {
         settings = settings.set_username(user);
     }
-    if let Some(password) = &options.password {
+    if let Some(password) = password {
         settings = settings.set_password(password.expose_secret());
     }
     let (host, port) = (options.host.clone(), options.port);

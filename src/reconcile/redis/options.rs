@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-use secrecy::SecretString;
-
+use crate::env::Secret;
 use crate::reconcile::sink::host_and_port;
 
 /// A Redis server. Its `Debug` hides the password.
@@ -16,7 +15,7 @@ pub struct RedisOptions {
     /// User name, where the server knows any.
     pub user: Option<String>,
     /// Password, if there is one.
-    pub password: Option<SecretString>,
+    pub password: Option<Secret>,
     /// Number of the logical database.
     pub db: u16,
     /// Whether the connection is encrypted, to a server with a trusted certificate for this host.

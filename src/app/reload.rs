@@ -1,0 +1,54 @@
+//! What SIGHUP reads anew: the certificate with its key, and the secrets that are in files.
+
+use std::sync::Arc;
+
+use super::signals::OnHangup;
+use crate::config::Config;
+use crate::env::Secret;
+use crate::runtime::{Admission, Tls};
+
+/// Reads anew what was read from files, so that it can be replaced while connections go on. What cannot be used
+/// leaves in force what there was.
+pub(super) fn on_hangup(config: &Config, admission: &Admission) -> OnHangup {
+    let tls = admission.tls.clone();
+    let secrets = secrets(config);
+    Box::new(move || {
+        let certificate = tls.iter().map(reload_certificate);
+        let secrets = secrets.iter().filter_map(reload_secret);
+        let outcomes: Vec<_> = certificate.chain(secrets).collect();
+        if outcomes.is_empty() {
+            return vec![Ok("there is nothing to read anew".to_owned())];
+        }
+        outcomes
+    })
+}
+
+fn reload_certificate(tls: &Arc<Tls>) -> Result<String, String> {
+    match tls.reload() {
+        Ok(()) => Ok("the certificate was read anew, new connections are shown it".to_owned()),
+        Err(error) => Err(format!("the certificate stays as it was: {error}")),
+    }
+}
+
+/// The secrets that are configured, with what they are called.
+fn secrets(config: &Config) -> Vec<(&'static str, Secret)> {
+    let database = config.database.as_ref().map(|it| it.password.clone());
+    let redis = config.redis.as_ref().map(|it| it.password.clone());
+    [
+        ("the password of Postgres", database.flatten()),
+        ("the password of Redis", redis.flatten()),
+        ("the token of administration", config.admin.token.clone()),
+    ]
+    .into_iter()
+    .filter_map(|(what, secret)| Some((what, secret?)))
+    .collect()
+}
+
+/// `None` for a secret that is in no file.
+fn reload_secret((what, secret): &(&'static str, Secret)) -> Option<Result<String, String>> {
+    Some(match secret.read_again()? {
+        Ok(true) => Ok(format!("{what} was read anew")),
+        Ok(false) => Ok(format!("{what} is the same as before")),
+        Err(why) => Err(why),
+    })
+}
