@@ -218,7 +218,7 @@ fn a_refused_purchase_is_listed_with_what_it_lost() {
     );
     let shown = checkout(&mut client, &loser).ok().json();
     assert_eq!(
-        (&shown["status"], &shown["result"]["code"]),
+        (&shown["status"], &shown["result"]["error"]),
         (&"purchased".into(), &"all_items_sold".into())
     );
 }
