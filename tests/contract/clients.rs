@@ -8,6 +8,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
+use crate::document::resolved;
 use crate::routes::operations;
 use crate::server::Server;
 
@@ -79,6 +80,32 @@ fn compile_and_buy(place: &Path, script: &str) {
         place,
         Command::new("node").arg(format!("built/{script}.js")),
     );
+}
+
+/// A client that fills in defaults would otherwise send one twice, and be refused.
+#[test]
+fn a_parameter_has_one_place_and_one_plain_type() {
+    for (path, method, operation) in operations() {
+        let parameters = operation["parameters"].as_array().into_iter().flatten();
+        for parameter in parameters.filter(|parameter| parameter["in"] == "query") {
+            let name = parameter["name"].as_str().expect("a name");
+            let (schema, _) = resolved(&parameter["schema"], String::new());
+            let expected = match name {
+                "limit" | "quantity" => "integer",
+                "available" | "verbose" | "pretty" => "boolean",
+                _ => "string",
+            };
+            assert_eq!(schema["type"], expected, "{method} {path} {name}");
+            let words = schema["enum"].as_array().into_iter().flatten();
+            let mut empty = words.filter(|word| **word == "");
+            assert_eq!(empty.next(), None, "{method} {path} {name}");
+        }
+        let is_shop = ["/checkout", "/purchase"].contains(&path);
+        assert!(
+            !is_shop || operation["requestBody"].is_null(),
+            "{method} {path}"
+        );
+    }
 }
 
 #[test]
