@@ -6,15 +6,29 @@ use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use super::Api;
 use super::answer::{Answer, JSON, TEXT};
 use super::choices::Choices;
-use super::histogram::window_of;
 use super::problem::{Format, Problem};
 use crate::operations::Question;
+use crate::telemetry::Window;
 
-/// Everything at a glance, with the latencies of a window of time.
+/// Everything at a glance, with the latencies of a window of time; with `?pretty` in lines for people.
 pub(super) async fn health(api: &Api, query: Option<&str>) -> Result<Answer, Problem> {
-    let window = window_of(query)?;
-    let question = Question::Usual("health", window.name());
-    let body = api.ask_whole(question, move |view| view.report(window));
+    let mut choices = Choices::of(query);
+    let window = choices.one_of("window", &Window::NAMES).unwrap_or_default();
+    let is_pretty = choices.is_set("pretty");
+    choices.check()?;
+    let question = if is_pretty {
+        "health, pretty"
+    } else {
+        "health"
+    };
+    let question = Question::Usual(question, window.name());
+    let body = api.ask_whole(question, move |view| {
+        if is_pretty {
+            view.pretty_report(window)
+        } else {
+            view.report(window)
+        }
+    });
     let body = body.await?;
     Ok(fresh(Answer::shown(JSON, body)))
 }

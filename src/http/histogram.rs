@@ -28,14 +28,6 @@ pub(super) async fn histogram(api: &Api, query: Option<&str>) -> Result<Answer, 
     Ok(fresh(Answer::shown(wanted.format.content_type(), body)))
 }
 
-/// The window that a query asks for.
-pub(super) fn window_of(query: Option<&str>) -> Result<Window, Problem> {
-    let mut choices = Choices::of(query);
-    let window = choices.one_of("window", &Window::NAMES);
-    choices.check()?;
-    Ok(window.unwrap_or_default())
-}
-
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Wanted {
@@ -290,11 +282,8 @@ mod tests {
         ] {
             assert!(Wanted::parse(Some(query)).is_err(), "{query}");
         }
-        assert!(window_of(Some("window=1h")).is_err());
-        assert_eq!(window_of(None).expect("no query"), Window::Sale);
-        assert_eq!(
-            window_of(Some("x=1&window=1m")).expect("a window"),
-            Window::Minute
-        );
+        let window = |query| Wanted::parse(query).expect("it is known").window;
+        assert_eq!(window(None), Window::Sale);
+        assert_eq!(window(Some("x=1&window=1m")), Window::Minute);
     }
 }

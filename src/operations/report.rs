@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::load::WorkerLoad;
+use super::summary::Summary;
 use super::view::View;
 use crate::env::{AllocatorFigures, ProcessFigures};
 use crate::sale::JournalStatus;
@@ -20,6 +21,8 @@ pub(super) struct Report {
     uptime: String,
     memory: Memory,
     tasks: u64,
+    /// The first of our own.
+    summary: Summary,
     latency: BTreeMap<&'static str, BTreeMap<&'static str, LatencySummary>>,
     stages: BTreeMap<&'static str, LatencySummary>,
     /// What those two are measured in.
@@ -129,7 +132,11 @@ impl Report {
         let (process, workers) = (ProcessFigures::read(), view.load_of_ten_seconds());
         // Looked at once, so that no part of the report contradicts another.
         let [database, redis] = view.sinks();
-        let windowed = view.window(window);
+        let merged = view.merged();
+        let windowed = view.window_of(window, &merged);
+        let recent = view.window_of(Window::TenSeconds, &merged);
+        let sinks = [("Postgres", &database), ("Redis", &redis)];
+        let summary = Summary::new(view, &recent, &windowed, sinks);
         Self {
             services_status: ServicesStatus {
                 app: SinkStatus::Up,
@@ -144,6 +151,7 @@ impl Report {
                 num_gc: 0,
             },
             tasks: view.connections().open + view.workers().len() as u64,
+            summary,
             latency: latency(&windowed),
             stages: stages(&windowed),
             latency_unit: "us",

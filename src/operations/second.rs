@@ -10,7 +10,7 @@ use super::view::View;
 use crate::env::ProcessFigures;
 use crate::sale::{JournalStatus, Sale};
 use crate::telemetry::{
-    Class, Counts, Merged, SinkStatus, Window, micros, micros_at_most, seconds,
+    Counts, Group, Merged, SinkStatus, Window, micros, micros_at_most, seconds,
 };
 use crate::types::Timestamp;
 
@@ -170,9 +170,9 @@ impl Second {
             others: sales.collect(),
             conserved: view.are_all_conserved(),
             counts: counts(&look.between),
-            heat: by_class(&look.between, heat),
-            percentiles: by_class(&recent, Percentiles::of),
-            spectrum: by_class(&whole, spectrum),
+            heat: by_group(&look.between, heat),
+            percentiles: by_group(&recent, Percentiles::of),
+            spectrum: by_group(&whole, spectrum),
             stages: recent
                 .stages()
                 .map(|(stage, counts)| (stage.as_str(), Percentiles::of(counts)))
@@ -235,12 +235,12 @@ fn counts(between: &Merged) -> BTreeMap<&'static str, BTreeMap<&'static str, u64
     routes
 }
 
-/// What `tell` makes of each class that was counted at all.
-fn by_class<T>(merged: &Merged, tell: impl Fn(&Counts) -> T) -> BTreeMap<&'static str, T> {
-    let classes = Class::ALL
+/// What `tell` makes of each group that was counted at all.
+fn by_group<T>(merged: &Merged, tell: impl Fn(&Counts) -> T) -> BTreeMap<&'static str, T> {
+    let groups = Group::ALL
         .iter()
-        .map(|&class| (class.as_str(), merged.class(class)));
-    let counted = classes.filter(|(_, counts)| !counts.is_empty());
+        .map(|&group| (group.as_str(), merged.group(group)));
+    let counted = groups.filter(|(_, counts)| !counts.is_empty());
     counted
         .map(|(name, counts)| (name, tell(&counts)))
         .collect()
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn only_classes_that_occurred_are_told() {
-        assert!(by_class(&Merged::default(), Counts::count).is_empty());
+    fn only_groups_that_occurred_are_told() {
+        assert!(by_group(&Merged::default(), Counts::count).is_empty());
     }
 }

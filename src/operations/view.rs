@@ -139,6 +139,14 @@ impl View {
         serde_json::to_vec(&Report::new(self, window)).ok()
     }
 
+    /// The same, with line breaks for people.
+    #[must_use]
+    pub fn pretty_report(&self, window: Window) -> Option<Vec<u8>> {
+        let mut text = serde_json::to_vec_pretty(&Report::new(self, window)).ok()?;
+        text.push(b'\n');
+        Some(text)
+    }
+
     /// The sales, their stock and the journal.
     #[must_use]
     pub fn engine(&self) -> &Engine {

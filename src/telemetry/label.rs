@@ -195,6 +195,52 @@ impl Class {
     }
 }
 
+labels! {
+    /// What the operations page and the summary of `/health` show apart: the classes, and of the confirmed answers
+    /// checkouts and purchases each for themselves.
+    Group {
+        /// Checkouts that were accepted.
+        Checkouts = "checkouts",
+        /// Purchases that sold.
+        Purchases = "purchases",
+        /// See [`Class::Repeated`].
+        Repeated = "repeated",
+        /// See [`Class::Refused`].
+        Refused = "refused",
+        /// See [`Class::Shown`].
+        Shown = "shown",
+    }
+}
+
+impl Group {
+    /// The group of what came of a request.
+    #[must_use]
+    pub fn of(route: Route, outcome: Outcome) -> Self {
+        match (Class::of(route, outcome), outcome) {
+            (Class::Confirmed, Outcome::Accepted) => Self::Checkouts,
+            (Class::Confirmed, _) => Self::Purchases,
+            (Class::Repeated, _) => Self::Repeated,
+            (Class::Refused, _) => Self::Refused,
+            (Class::Shown, _) => Self::Shown,
+        }
+    }
+}
+
+impl Outcome {
+    /// Whether it says that something is wrong on our side (5xx).
+    #[must_use]
+    pub const fn is_failure(self) -> bool {
+        matches!(
+            self,
+            Self::Overloaded
+                | Self::Draining
+                | Self::JournalUnavailable
+                | Self::ArchiveUnavailable
+                | Self::InternalError
+        )
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,6 @@
 //! What all threads counted, together.
 
-use super::{Class, Counts, LatencySummary, Outcome, Route, Series, Stage};
+use super::{Class, Counts, Group, LatencySummary, Outcome, Route, Series, Stage};
 
 /// The counts of every series at one moment, or of the time between two.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +79,18 @@ impl Merged {
         sum
     }
 
+    /// All requests of one group.
+    #[must_use]
+    pub fn group(&self, group: Group) -> Counts {
+        let mut sum = Counts::default();
+        for (route, outcome, counts) in self.requests() {
+            if Group::of(route, outcome) == group {
+                sum.add(counts);
+            }
+        }
+        sum
+    }
+
     /// The requests in a few figures, by route and then by outcome.
     pub fn summaries(&self) -> impl Iterator<Item = (Route, Outcome, LatencySummary)> + '_ {
         self.requests()
@@ -104,6 +116,12 @@ mod tests {
         let counts = Class::ALL.iter().map(|&class| merged.class(class).count());
         assert_eq!(counts.collect::<Vec<_>>(), [1, 1, 2, 1]);
         assert_eq!(merged.class(Class::Confirmed).sum(), 3000);
+        worker.record(Route::Purchase, Outcome::Sold, 9000);
+        let merged = registry.merged();
+        assert_eq!(merged.group(Group::Checkouts).sum(), 3000);
+        assert_eq!(merged.group(Group::Purchases).sum(), 9000);
+        let counts = Group::ALL.iter().map(|&group| merged.group(group).count());
+        assert_eq!(counts.collect::<Vec<_>>(), [1, 1, 1, 2, 1]);
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub use counts::Counts;
 pub use error_log::ErrorLog;
 pub(crate) use error_log::grouped;
 pub use history::{History, Window, Windowed};
-pub use label::{Class, Outcome, Route, Stage};
+pub use label::{Class, Group, Outcome, Route, Stage};
 pub use merged::Merged;
 pub use recorder::Recorder;
 pub use refused_connections::RefusedConnections;

@@ -70,6 +70,57 @@ fn every_answer_counts_under_its_outcome() {
 }
 
 #[test]
+fn the_summary_keeps_checkouts_and_purchases_apart_and_says_what_is_wrong() {
+    let (server, mut client) = busy();
+    let health = client.get("/health").ok().json();
+    let summary = &health["summary"];
+    for window in ["last_10s", "in_window"] {
+        let count = |group: &str| summary[window][group]["count"].clone();
+        assert_eq!(count("checkouts"), 3, "{summary}");
+        assert_eq!(count("purchases"), 1, "{summary}");
+        assert_eq!(count("refused"), 4, "{summary}");
+        assert_eq!(summary[window]["failed"], 0, "{summary}");
+        let of = |group: &str| summary[window][group]["p99"].as_f64();
+        assert!(of("purchases") > Some(0.0), "{summary}");
+    }
+    assert_eq!(summary["sale"]["id"], "1");
+    assert_eq!(summary["sale"]["sold"], 3);
+    assert_eq!(
+        (&summary["healthy"], &summary["problems"]),
+        (&json!(true), &json!([]))
+    );
+
+    // For people, and the same.
+    let pretty = client.get("/health?pretty&window=1m").ok();
+    assert!(
+        pretty.text().starts_with("{\n  \"services_status\": {\n"),
+        "{}",
+        pretty.text()
+    );
+    assert!(pretty.text().ends_with("}\n"), "{}", pretty.text());
+    assert_eq!(pretty.json()["window"], "1m");
+    client.get("/health?pretty=maybe").invalid(&["pretty"]);
+    drop(client);
+    let mut place = server.stop();
+    place.set("REDIS_HOST", "127.0.0.1");
+    place.set("REDIS_PORT", "1");
+    let server = Server::start_in(place);
+    let summary = wait_for("Redis to be missed", || {
+        let summary = server.client().get("/health").ok().json()["summary"].clone();
+        let problem = summary["problems"][0]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
+        problem.contains("connection refused").then_some(summary)
+    });
+    assert_eq!(summary["healthy"], false);
+    assert_eq!(
+        summary["problems"][0],
+        "Redis is not followed: connection refused"
+    );
+}
+
+#[test]
 fn what_is_answered_again_makes_nothing_look_quicker() {
     let server = Server::start(&[]);
     let mut client = server.client();
@@ -245,7 +296,9 @@ fn those_who_watch_are_told_every_second_and_what_was_before() {
     });
     assert_eq!(second["conserved"], true);
     assert_eq!(second["sale"]["sold"], 3);
-    assert_eq!(second["percentiles"]["confirmed"]["count"], 4);
+    // Checkouts and purchases each for themselves.
+    assert_eq!(second["percentiles"]["checkouts"]["count"], 3);
+    assert_eq!(second["percentiles"]["purchases"]["count"], 1);
     assert_eq!(second["workers"].as_array().map(Vec::len), Some(2));
 
     let mut other = server.client();

@@ -60,7 +60,8 @@ fn a_sale_is_seen_in_every_plot() {
         &[
             "figure-unsold",
             "figure-confirmed",
-            "figure-latency",
+            "figure-checkout",
+            "figure-purchase",
             "burndown",
             "heatmap",
             "spectrum",
@@ -72,13 +73,17 @@ fn a_sale_is_seen_in_every_plot() {
         ],
     );
     page.wait_for("Number(document.querySelector('#burndown').dataset.points) >= 3");
-    for class in ["confirmed", "refused"] {
+    for class in ["checkouts", "purchases", "refused"] {
         let points = format!("Number(document.querySelector('#spectrum').dataset.{class}) >= 3");
         page.wait_for(&points);
     }
     for canvas in ["#burndown canvas", "#heatmap canvas", "#spectrum canvas"] {
         assert!(coloured(&page, canvas) > 1000, "{canvas}");
     }
+    // Each for itself, and what the whole sale hides is said where it is shown.
+    page.wait_for_text("#figure-checkout h2", "Checkout p99");
+    page.wait_for_text("#figure-purchase h2", "Purchase p99");
+    page.wait_for_text("#spectrum .note", "stall late in a long sale hardly shows");
     wait_for_data(&page, "#light-stock", "state", "good");
     let sum = page.text("#light-stock");
     assert!(
@@ -158,7 +163,7 @@ fn everything_can_be_reached_by_keyboard_and_is_said_in_words() {
     load.wait_for_more(PURCHASES);
     let page = browser.open(Look::DESKTOP, server.addr(), "/ops");
     wait_until_drawn(&page, &["heatmap"]);
-    wait_for_data(&page, "#heatmap", "class", "confirmed");
+    wait_for_data(&page, "#heatmap", "class", "purchases");
     page.evaluate("document.querySelector('#heatmap input[value=refused]').focus()");
     page.press(" ");
     wait_for_data(&page, "#heatmap", "class", "refused");

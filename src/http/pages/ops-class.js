@@ -1,15 +1,16 @@
-// The four classes of answers, which are never mixed: each has a latency of its own kind.
+// The classes of answers, which are never mixed: each has a latency of its own kind.
 
 /** What each class is called, and what belongs to it. */
 export const CLASSES = {
-  confirmed: { title: "Confirmed", about: "on the disk before the answer" },
+  checkouts: { title: "Checkouts", about: "accepted, and on the disk before the answer" },
+  purchases: { title: "Purchases", about: "sold, and on the disk before the answer" },
   repeated: { title: "Repeated", about: "purchases answered before" },
   refused: { title: "Refused", about: "buyers who were told no" },
   shown: { title: "Shown", about: "pages, lists, all else" },
 };
 
 const BUYING = new Set(["checkout", "purchase"]);
-const CLASS_OF = { accepted: "confirmed", sold: "confirmed", replayed: "repeated" };
+const CLASS_OF = { accepted: "checkouts", sold: "purchases", replayed: "repeated" };
 
 /** The class of an answer. */
 export function classOf(route, outcome) {
@@ -19,7 +20,7 @@ export function classOf(route, outcome) {
 
 /** How many answers of each class there were within a second, for each second of time. */
 export function ratesOf(second) {
-  const rates = { confirmed: 0, repeated: 0, refused: 0, shown: 0 };
+  const rates = { checkouts: 0, purchases: 0, repeated: 0, refused: 0, shown: 0 };
   for (const [route, outcomes] of Object.entries(second.counts)) {
     for (const [outcome, count] of Object.entries(outcomes)) {
       rates[classOf(route, outcome)] += count / second.seconds;

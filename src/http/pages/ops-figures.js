@@ -1,6 +1,5 @@
 // The few figures that say how the sale goes, each with the minutes that led to it.
 
-import { salesOf } from "/assets/ops-choice.js";
 import { ratesOf } from "/assets/ops-class.js";
 import { forecast } from "/assets/ops-forecast.js";
 import { amount, latency, percent, whole } from "/assets/ops-format.js";
@@ -22,9 +21,9 @@ const FIGURES = {
   },
   confirmed: {
     colour: "confirmed",
-    value: (second) => ratesOf(second).confirmed,
+    value: (second) => ratesOf(second).checkouts + ratesOf(second).purchases,
     say: (rate) => `${amount(rate)}/s`,
-    about: ({ last }) => `${amount(salesOf(last).reduce((sum, { rate }) => sum + rate, 0))} units sold a second`,
+    about: ({ last }) => `${amount(ratesOf(last).checkouts)} checkouts, ${amount(ratesOf(last).purchases)} purchases`,
   },
   refused: {
     colour: "refused",
@@ -32,12 +31,19 @@ const FIGURES = {
     say: (rate) => `${amount(rate)}/s`,
     about: ({ last }) => `and ${amount(others(last))} other answers a second`,
   },
-  latency: {
-    colour: "confirmed",
+  checkout: {
+    colour: "checkouts",
     scale: logarithmic,
-    value: ({ percentiles }) => percentiles.confirmed?.p99,
+    value: ({ percentiles }) => percentiles.checkouts?.p99,
     say: latency,
-    about: ({ last }) => median(last.percentiles.confirmed),
+    about: ({ last }) => median(last.percentiles.checkouts),
+  },
+  purchase: {
+    colour: "purchases",
+    scale: logarithmic,
+    value: ({ percentiles }) => percentiles.purchases?.p99,
+    say: latency,
+    about: ({ last }) => median(last.percentiles.purchases),
   },
   refusal: {
     colour: "refused",

@@ -21,7 +21,7 @@ const bucketOf = (us) => Math.floor(Math.log2(us) * BUCKETS_PER_DOUBLING);
 export class Heatmap extends Plot {
   constructor(id, page) {
     super(id, page);
-    this.chosen = "confirmed";
+    this.chosen = "purchases";
     this.legendMax = this.root.querySelector(".legend-max");
     this.root.querySelector(".switch").addEventListener("change", (event) => {
       this.chosen = event.target.value;

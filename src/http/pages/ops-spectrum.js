@@ -7,8 +7,10 @@ import { Plot } from "/assets/ops-plot.js";
 
 /** What time the latencies are of. */
 const SINCE = "since the last sale began";
+/** What so long a time hides. */
+const HIDES = "a short stall late in a long sale hardly shows here: see Latency over time";
 const MARGINS = { left: 50, top: 10, right: 16, bottom: 22 };
-const DRAWN = ["confirmed", "refused"];
+const DRAWN = ["checkouts", "purchases", "refused"];
 const LABELLED = [0, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999];
 /** How far after the last quantile the slowest answer lies, in nines. */
 const LAST_STEP = 0.5;
@@ -18,7 +20,7 @@ const LABEL_GAP_PX = 6;
 /** So much above the slowest there is room for what is said of it. */
 const HEADROOM = 1.6;
 
-/** Percentile spectrum of confirmed and refused answers. */
+/** Percentile spectrum of checkouts, purchases and refusals. */
 export class Spectrum extends Plot {
   paint(view) {
     const { surface } = this;
@@ -33,11 +35,10 @@ export class Spectrum extends Plot {
     surface.scaleLines(box, this.y, decades(fromUs, toUs).map((us) => [us, decade(us)]));
     this.#quantiles(box, width);
     this.places = curves.map(([name, curve]) => this.#curve(name, curve));
-    this.note.textContent = points.length === 0 ? "no answer to a buyer yet" : SINCE;
+    this.note.textContent = points.length === 0 ? "no answer to a buyer yet" : `${SINCE}; ${HIDES}`;
     this.publish({
       points: points.length,
-      confirmed: curves[0][1].length,
-      refused: curves[1][1].length,
+      ...Object.fromEntries(curves.map(([name, curve]) => [name, curve.length])),
     });
   }
 
@@ -94,6 +95,6 @@ export class Spectrum extends Plot {
       const each = curve.map(([quantile, us]) => `${quantileName(quantile)} ${latency(us)}`);
       return `${CLASSES[name].title}: ${each.join(", ") || "none"}.`;
     });
-    return `Latency by percentile, ${SINCE}. ${said.join(" ")}`;
+    return `Latency by percentile, ${SINCE}; ${HIDES}. ${said.join(" ")}`;
   }
 }

@@ -1,7 +1,7 @@
 // The colours of plots: they are custom properties of the page, and change with its colour scheme.
 
 const NAMES = ["surface", "ink", "muted", "line", "bad", "bad-soft"];
-const PLOT_NAMES = ["confirmed", "refused", "shown", "stock", "held", "grid", "gap", "second"];
+const PLOT_NAMES = ["confirmed", "checkouts", "purchases", "refused", "shown", "stock", "held", "grid", "gap", "second"];
 const HEAT_STEPS = 6;
 const HEAT_SHADES = 64;
 
