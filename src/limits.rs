@@ -210,6 +210,9 @@ pub const DATABASE_LOCK_SECONDS: u64 = 4;
 /// Seconds after which the database undoes the transaction of a client that says nothing, and asks
 /// whether it is still there.
 pub const DATABASE_IDLE_SECONDS: u64 = 10;
+/// Tries to find names for statements that nobody has left in the session of a pooler; each takes the next
+/// ones.
+pub const DATABASE_STATEMENT_TRIES_MAX: usize = 64;
 /// Seconds that reading an ended sale from the database may take.
 pub const DATABASE_SALE_SECONDS: u64 = 30;
 /// Connections to the database for questions.

@@ -5,7 +5,8 @@
 --   flashsale_reader  reads, for people and Grafana. It sees codes that are not processed yet, and whoever
 --                     has such a code can spend it
 --
--- Run by a superuser, connected to the database, which must be flashsale's own. Nothing is done twice, so it may
+-- Run by a superuser, connected to the database. That must be flashsale's own, unless DB_SCHEMA names a schema other
+-- than public: then nothing outside of that schema is touched, and others may live beside it. Nothing is done twice, so it may
 -- be run at any time, also on a database that a superuser has migrated: it then gives what the migrations made to
 -- the owner. Passwords come from the environment, or from variables of psql with the names below; running it
 -- again changes them.
@@ -20,6 +21,14 @@
 -- The user that the server logs in as, where it has another name: a member of flashsale_server.
 \set server flashsale_server
 \getenv server DB_USER
+
+\set schema public
+\getenv schema DB_SCHEMA
+-- Where the views of the former service are.
+SELECT CASE :'schema' WHEN 'public' THEN 'seed' ELSE :'schema' || '_seed' END AS seed_schema,
+       :'schema' = 'public' AS is_whole_database,
+       -- For the blocks below, in which variables of psql are not known.
+       set_config('flashsale.schema', :'schema', false) AS told \gset
 
 SELECT :{?owner_password} AND :{?server_password} AND :{?reader_password} AS is_complete \gset
 \if :is_complete
@@ -39,23 +48,29 @@ END $$;
 CREATE TEMP VIEW ours AS
 SELECT oid, relowner AS owner, oid::regclass::text AS name, CASE relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END AS kind
 FROM pg_class
-WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v')
+WHERE relnamespace = to_regnamespace(quote_ident(:'schema')) AND relkind IN ('r', 'p', 'v')
   AND (relname IN ('migrations', 'watermark', 'sales', 'items', 'abandoned_items', 'pools', 'checkouts',
                    'checkout_items', 'expired_checkouts', 'refused_attempts', 'purchases', 'purchase_results',
                    'item_sales', 'user_purchases', 'violations')
        OR relname ~ '^(items|checkouts|checkout_items|expired_checkouts|refused_attempts|purchases|purchase_results)_[0-9]+$')
 UNION ALL
+SELECT oid, relowner, oid::regclass::text, 'VIEW'
+FROM pg_class WHERE relnamespace = to_regnamespace(quote_ident(:'seed_schema')) AND relkind = 'v'
+UNION ALL
 SELECT oid, proowner, oid::regprocedure::text, 'FUNCTION'
 FROM pg_proc
-WHERE pronamespace = 'public'::regnamespace
+WHERE pronamespace = to_regnamespace(quote_ident(:'schema'))
   AND proname IN ('reset_projection', 'ensure_partitions', 'abandon_sale');
 
--- Below, PUBLIC loses its way into the database. Where others have something in it by then, that is theirs.
+-- Below, PUBLIC loses its way into the database, or into the schema. Where others have something in it by then,
+-- that is theirs.
 DO $$
 DECLARE
+    schema text := current_setting('flashsale.schema');
+    place  text := CASE schema WHEN 'public' THEN 'database' ELSE 'schema' END;
     others text;
 BEGIN
-    IF (SELECT nspowner FROM pg_namespace WHERE nspname = 'public') = to_regrole('flashsale_owner') THEN
+    IF (SELECT nspowner FROM pg_namespace WHERE nspname = schema) = to_regrole('flashsale_owner') THEN
         RETURN;
     END IF;
     SELECT string_agg(name, ', ') INTO others
@@ -66,11 +81,12 @@ BEGIN
                 SELECT oid, pronamespace, oid::regprocedure::text FROM pg_proc) AS made
           JOIN pg_namespace ON pg_namespace.oid = namespace
           WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
+            AND (schema = 'public' OR nspname = schema)
             AND made.oid NOT IN (SELECT oid FROM ours)
             AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = made.oid AND deptype = 'e')
           ORDER BY name LIMIT 5) AS first_ones;
     IF others IS NOT NULL THEN
-        RAISE EXCEPTION 'others use this database, too (%): give flashsale one of its own', others;
+        RAISE EXCEPTION 'others use this %, too (%): give flashsale one of its own', place, others;
     END IF;
 END $$;
 
@@ -93,11 +109,16 @@ ALTER ROLE flashsale_reader CONNECTION LIMIT 20;
 ALTER ROLE flashsale_reader SET default_transaction_read_only = on;
 ALTER ROLE flashsale_reader SET statement_timeout = '60s';
 
+\if :is_whole_database
 REVOKE ALL ON DATABASE :"DBNAME" FROM PUBLIC;
+\endif
 GRANT CONNECT ON DATABASE :"DBNAME" TO flashsale_owner, flashsale_server, flashsale_reader;
-ALTER SCHEMA public OWNER TO flashsale_owner;
-REVOKE ALL ON SCHEMA public FROM PUBLIC;
-GRANT USAGE ON SCHEMA public TO flashsale_server, flashsale_reader;
+SELECT format('CREATE SCHEMA %I', wanted) FROM unnest(ARRAY[:'schema', :'seed_schema']) AS wanted
+WHERE to_regnamespace(quote_ident(wanted)) IS NULL \gexec
+ALTER SCHEMA :"schema" OWNER TO flashsale_owner;
+ALTER SCHEMA :"seed_schema" OWNER TO flashsale_owner;
+REVOKE ALL ON SCHEMA :"schema", :"seed_schema" FROM PUBLIC;
+GRANT USAGE ON SCHEMA :"schema", :"seed_schema" TO flashsale_server, flashsale_reader;
 
 -- What a superuser has migrated goes to the owner.
 SELECT format('ALTER %s %s OWNER TO flashsale_owner', kind, name)
@@ -105,7 +126,8 @@ FROM ours WHERE owner <> 'flashsale_owner'::regrole ORDER BY kind, name \gexec
 
 -- Who may do what is said by the migration, which gives the rights where the roles are there before it. Where
 -- it came first they are given now.
-SELECT to_regprocedure('public.abandon_sale(integer)') IS NOT NULL AS is_migrated \gset
+SELECT set_config('search_path', quote_ident(:'schema') || ', pg_temp', false) AS search_path \gset
+SELECT to_regprocedure('abandon_sale(integer)') IS NOT NULL AS is_migrated \gset
 \if :is_migrated
 \ir ../../migrations/006_roles.up.sql
 \endif

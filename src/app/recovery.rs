@@ -109,7 +109,7 @@ pub fn recover(config: &Config, dir: &Path, out: &mut dyn Write) -> Result<(), R
         .build()?;
     let options = sinks::postgres_options(database);
     let recovered = runtime.block_on(async {
-        let mut reader = PostgresReader::connect(&options).await?;
+        let reader = PostgresReader::connect(&options).await?;
         write_aside(reader.records().await?, config.journal.segment_bytes, dir).await
     });
     recovered
@@ -157,7 +157,7 @@ fn remove_leftovers(aside: &Path) -> io::Result<()> {
 }
 
 async fn write_aside(
-    mut records: PostgresRecords<'_>,
+    mut records: PostgresRecords,
     segment_bytes: u64,
     dir: &Path,
 ) -> Result<Recovered, RecoverError> {

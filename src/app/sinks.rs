@@ -13,6 +13,7 @@ pub fn postgres_options(config: &DatabaseConfig) -> PostgresOptions {
         user: config.user.clone(),
         password: config.password.clone(),
         dbname: config.dbname.clone(),
+        schema: config.schema.clone(),
         encryption: match config.sslmode {
             SslMode::Disable => Encryption::Off,
             SslMode::Require => Encryption::Unverified,

@@ -48,7 +48,7 @@ fn server_lines(server: &ServerConfig) -> [String; 6] {
     ]
 }
 
-fn database_lines(database: &DatabaseConfig) -> [String; 8] {
+fn database_lines(database: &DatabaseConfig) -> [String; 9] {
     [
         line(keys::DATABASE_HOST, &database.host),
         line(keys::DATABASE_PORT, database.port),
@@ -58,6 +58,7 @@ fn database_lines(database: &DatabaseConfig) -> [String; 8] {
             presence(database.password.as_ref()),
         ),
         line(keys::DATABASE_DBNAME, &database.dbname),
+        line(keys::DATABASE_SCHEMA, &database.schema),
         line(
             keys::DATABASE_SSLMODE,
             name(&SslMode::NAMES, database.sslmode),

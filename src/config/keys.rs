@@ -74,6 +74,7 @@ keys! {
     DATABASE_USER = open("database.user", "DB_USER");
     DATABASE_PASSWORD = secret("database.password", "DB_PASSWORD");
     DATABASE_DBNAME = open("database.dbname", "DB_NAME");
+    DATABASE_SCHEMA = open("database.schema", "DB_SCHEMA");
     DATABASE_SSLMODE = open("database.sslmode", "DB_SSLMODE");
     DATABASE_SSLROOTCERT = open("database.sslrootcert", "DB_SSLROOTCERT");
     DATABASE_MIGRATIONS_PATH = open("database.migrations_path", "DB_MIGRATIONS_PATH");

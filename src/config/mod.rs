@@ -113,6 +113,8 @@ pub struct DatabaseConfig {
     pub password: Option<Secret>,
     /// Name of the database.
     pub dbname: String,
+    /// Schema of the tables.
+    pub schema: String,
     /// Encryption of the connection.
     pub sslmode: SslMode,
     /// File of the authorities that may sign the server's certificate, in PEM; `None` for those that

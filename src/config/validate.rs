@@ -28,6 +28,8 @@ const HOST_ALLOWED: &str = "a host name or an address, up to 255 visible ASCII c
                             a port, a user or a path";
 /// The longest Postgres identifier, in bytes.
 const IDENTIFIER_BYTES_MAX: usize = 63;
+/// The longest schema, in bytes: with `_seed` behind it, which is where its views are, it is an identifier.
+const SCHEMA_BYTES_MAX: usize = IDENTIFIER_BYTES_MAX - "_seed".len();
 /// The lengths of a segment, in mebibytes.
 const SEGMENT_MEBIBYTES: RangeInclusive<u64> =
     limits::SEGMENT_BYTES_MIN >> 20..=limits::SEGMENT_BYTES_MAX >> 20;
@@ -119,6 +121,7 @@ fn database(check: &mut Check) -> Option<DatabaseConfig> {
         user: check.text(keys::DATABASE_USER, "postgres", IDENTIFIER_BYTES_MAX),
         password: check.password(keys::DATABASE_PASSWORD),
         dbname: check.text(keys::DATABASE_DBNAME, "flashsale", IDENTIFIER_BYTES_MAX),
+        schema: check.schema(),
         sslmode: check.choice(keys::DATABASE_SSLMODE, &SslMode::NAMES),
         sslrootcert: check.optional_path(keys::DATABASE_SSLROOTCERT),
         migrations_path: check.path(keys::DATABASE_MIGRATIONS_PATH, "migrations"),
@@ -229,6 +232,18 @@ fn is_host(text: &str) -> bool {
     text.len() <= HOST_BYTES_MAX
         && is_visible_ascii(text)
         && (is_address || !text.contains(['@', '/', ':', '[', ']', '?', '#']))
+}
+
+/// The name of a schema that can be ours. Upper case is kept, because it is always quoted.
+fn is_schema(text: &str) -> bool {
+    let is_letter = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
+    let is_reserved = matches!(text, "seed" | "information_schema") || text.starts_with("pg_");
+    text.len() <= SCHEMA_BYTES_MAX
+        && text.bytes().next().is_some_and(is_letter)
+        && text
+            .bytes()
+            .all(|byte| is_letter(byte) || byte.is_ascii_digit() || byte == b'-')
+        && !is_reserved
 }
 
 /// A level, of everything or of a part. A word that is no level would be taken for a part and silence
@@ -350,6 +365,25 @@ impl Check {
                 .filter(|text| is_host(text) || is_socket(text))?;
             Some(host.to_owned())
         })
+    }
+
+    /// The schema of Postgres that the tables are in.
+    fn schema(&mut self) -> String {
+        let allowed = format!(
+            "1 to {SCHEMA_BYTES_MAX} of A-Z, a-z, 0-9, _ and -, the first of them a letter or _; not \"seed\", \
+             \"information_schema\" or a name that begins with pg_"
+        );
+        self.value(
+            keys::DATABASE_SCHEMA,
+            "public".to_owned(),
+            &allowed,
+            |given| {
+                given
+                    .as_text()
+                    .filter(|text| is_schema(text))
+                    .map(str::to_owned)
+            },
+        )
     }
 
     /// The host of Redis, and whether `rediss://` before it asks for encryption.

@@ -254,6 +254,7 @@ fn known_variables_reach_the_server() {
         "DB_USER",
         "DB_PASSWORD",
         "DB_NAME",
+        "DB_SCHEMA",
         "DB_SSLMODE",
         "REDIS_HOST",
         "REDIS_PORT",

@@ -27,6 +27,7 @@ pub fn options(postgres: &Postgres) -> PostgresOptions {
         user: USER.into(),
         password: Some(PASSWORD.into()),
         dbname: DATABASE.into(),
+        schema: "public".into(),
         encryption: Encryption::Off,
         authorities: None,
         migrations: migrations(),

@@ -436,3 +436,85 @@ fn what_cannot_be_migrated_is_said_clearly() {
     );
     assert!(said.contains("database.migrations_path"), "{said}");
 }
+
+/// `CREATE … IF NOT EXISTS` would take them for ours, and some would fail half-way.
+#[test]
+fn a_foreign_database_is_left_as_it_is() {
+    let place = Place::new();
+    place.postgres.query(
+        DATABASE,
+        "CREATE TABLE customers (id integer); CREATE VIEW purchases AS SELECT id FROM customers;
+         CREATE TABLE items (id integer); CREATE INDEX sold_once ON items (id);
+         CREATE TABLE checkouts_1000 (id integer); CREATE TABLE checkouts_archive (id integer);
+         CREATE TYPE sales AS ENUM ('spring'); CREATE VIEW violations AS SELECT 1 AS id;
+         CREATE FUNCTION abandon_sale(integer) RETURNS void LANGUAGE sql AS ''",
+    );
+    let before = place.schema();
+    let said = place.failure(&["up"]);
+    let expected = "the schema public has what flashsale did not make, of names that it needs: abandon_sale (a \
+                    function), checkouts_1000 (a table), items (a table), purchases (a view), sales (a type), \
+                    sold_once (an index), violations (a view); nothing was changed: set database.schema \
+                    (DB_SCHEMA)";
+    assert!(said.starts_with(expected), "{said}");
+    assert_eq!(place.schema(), before);
+    let migrations = "SELECT to_regclass('migrations') IS NULL";
+    assert_eq!(place.postgres.query(DATABASE, migrations), "t");
+
+    // The table of other tools of migration.
+    place.postgres.query(
+        DATABASE,
+        "CREATE TABLE migrations (id serial, migration text, batch integer)",
+    );
+    let said = place.failure(&["up"]);
+    assert!(
+        said.contains("of names that it needs: migrations (of another form); nothing"),
+        "{said}"
+    );
+    let columns = "SELECT count(*) FROM information_schema.columns WHERE table_name = 'migrations'";
+    assert_eq!(place.postgres.query(DATABASE, columns), "3");
+
+    // The way out that is named.
+    let output = place
+        .command(&["up"])
+        .env("DB_SCHEMA", "Flash-1")
+        .output()
+        .expect("the binary runs");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{said}");
+    assert_eq!(place.schema(), before);
+    let made = "SELECT count(*) FROM pg_class WHERE relnamespace = '\"Flash-1\"'::regnamespace AND relname = 'items'";
+    assert_eq!(place.postgres.query(DATABASE, made), "1");
+}
+
+#[test]
+fn every_name_that_a_migration_makes_is_checked() {
+    let place = Place::new();
+    place.report(&["up"]);
+    // Names that Postgres chooses give way to others.
+    let names = "SELECT relname FROM pg_class
+                 WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'i', 'I')
+                   AND relname NOT LIKE 'migrations%'
+                   AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = pg_class.oid)
+                 ORDER BY 1";
+    let names = place.postgres.query(DATABASE, names);
+    place.postgres.create_database("foreign_one");
+    for name in names.lines() {
+        place.postgres.query(
+            "foreign_one",
+            &format!("CREATE VIEW {name} AS SELECT 1 AS id"),
+        );
+    }
+    let mut command = place.command(&["up"]);
+    let output = command
+        .env("DB_NAME", "foreign_one")
+        .output()
+        .expect("the binary runs");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    for name in names.lines() {
+        assert!(
+            said.contains(&format!(" {name} (a view)")),
+            "{name}: {said}"
+        );
+    }
+    assert!(names.lines().count() > 18, "{names}");
+}

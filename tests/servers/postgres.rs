@@ -288,7 +288,7 @@ fn said(psql: &mut Command) -> Result<String, String> {
 }
 
 /// Polls `look` until it gives something; panics with `what` when that takes too long.
-fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + PATIENCE;
     loop {
         if let Some(found) = look() {
@@ -299,7 +299,7 @@ fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("bound").port()
 }
@@ -335,7 +335,7 @@ fn other_user() -> Option<(u32, u32)> {
 }
 
 /// A program of the server, as a user that it accepts; it dies when this thread does.
-fn as_server(name: &str) -> Command {
+pub fn as_server(name: &str) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL"]);
     if let Some((user, group)) = other_user() {
@@ -354,7 +354,7 @@ pub fn give_away(path: &Path) {
 }
 
 /// A directory that the server's user can use.
-fn new_directory() -> TempDir {
+pub fn new_directory() -> TempDir {
     let dir = tempfile::Builder::new()
         .prefix("flashsale-postgres-")
         .tempdir()

@@ -5,6 +5,8 @@
 mod certificates;
 #[path = "../blackbox/client.rs"]
 mod client;
+#[path = "../servers/pooler.rs"]
+mod pooler;
 #[path = "../servers/postgres.rs"]
 mod postgres_server;
 #[path = "../servers/proxy.rs"]
@@ -23,11 +25,13 @@ mod network;
 mod passwords;
 mod pauses;
 mod places;
+mod poolers;
 mod recovery;
 mod redis;
 mod rivals;
 mod roles;
 mod rotation;
+mod schemas;
 mod secrets;
 mod session;
 mod shortages;

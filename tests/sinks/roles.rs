@@ -261,6 +261,43 @@ fn a_role_may_do_what_it_must_and_no_more() {
     all_is_well(server, &postgres, &bought);
 }
 
+/// Beside others nothing is taken from them.
+#[test]
+fn roles_of_a_schema_leave_the_rest_of_the_database_alone() {
+    let postgres = postgres();
+    postgres.query(
+        DATABASE,
+        "CREATE ROLE other LOGIN; CREATE TABLE purchases (id integer)",
+    );
+    let variables = [&PASSWORDS[..], &[("DB_SCHEMA", "shop")]].concat();
+    make_roles(&postgres, &variables).expect("a schema of its own");
+    let mut owner = place_of_owner(&postgres);
+    owner.set("DB_SCHEMA", "shop");
+    owner.report(&["migrate", "up"]);
+    make_roles(&postgres, &variables).expect("nothing is done twice");
+    let mut place = place_of_server(&postgres);
+    place.set("DB_SCHEMA", "shop");
+    let server = Server::start_in(place);
+    let _bought = sell(&server, &postgres);
+    agree_running(&server);
+    server.stop();
+    let others = "SELECT has_database_privilege('other', current_database(), 'CONNECT'),
+                         (SELECT nspowner::regrole <> 'flashsale_owner'::regrole FROM pg_namespace WHERE nspname = 'public'),
+                         (SELECT array_agg(DISTINCT tableowner) FROM pg_tables WHERE schemaname = 'shop'),
+                         has_schema_privilege('flashsale_reader', 'shop', 'USAGE')";
+    assert_eq!(postgres.query(DATABASE, others), "t|t|{flashsale_owner}|t");
+    postgres.query(DATABASE, "CREATE SCHEMA busy; CREATE TABLE busy.orders ()");
+    let said = make_roles(
+        &postgres,
+        &[&PASSWORDS[..], &[("DB_SCHEMA", "busy")]].concat(),
+    );
+    let said = said.expect_err("it is not ours");
+    assert!(
+        said.contains("others use this schema, too (busy.orders)"),
+        "{said}"
+    );
+}
+
 #[test]
 fn what_the_roles_need_is_said() {
     let postgres = postgres();

@@ -207,6 +207,7 @@ pub fn options(postgres: &Postgres, database: &str) -> PostgresOptions {
         user: USER.into(),
         password: Some(PASSWORD.into()),
         dbname: database.into(),
+        schema: "public".into(),
         encryption: Encryption::Off,
         authorities: None,
         migrations: concat!(env!("CARGO_MANIFEST_DIR"), "/migrations").into(),

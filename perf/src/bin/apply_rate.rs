@@ -160,6 +160,7 @@ fn follow(
         user: USER.into(),
         password: Some(PASSWORD.into()),
         dbname: database.into(),
+        schema: "public".into(),
         encryption: Encryption::Off,
         authorities: None,
         migrations: arguments.migrations.clone(),

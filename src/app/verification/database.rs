@@ -37,7 +37,7 @@ pub(super) async fn compare(
 }
 
 async fn look(options: &PostgresOptions, ledger: &mut Ledger) -> Result<Compared, CompareError> {
-    let mut reader = PostgresReader::connect(options).await?;
+    let reader = PostgresReader::connect(options).await?;
     let mut records = reader.records().await?;
     let watermark = records.watermark();
     // Asked after the watermark, so that a server that goes on is not taken for one that is behind.

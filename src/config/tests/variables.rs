@@ -16,6 +16,7 @@ fn every_variable_sets_its_key() {
         ("DB_USER", "u"),
         ("DB_PASSWORD", "p"),
         ("DB_NAME", "n"),
+        ("DB_SCHEMA", "x"),
         ("DB_SSLMODE", "verify-full"),
         ("DB_SSLROOTCERT", "c"),
         ("DB_MIGRATIONS_PATH", "m"),
@@ -50,7 +51,7 @@ fn every_variable_sets_its_key() {
         config.describe(),
         "server.host=127.0.0.1 server.port=0 server.workers=3 server.tls_cert=t server.tls_key=k \
          server.connections_per_peer=11 database.host=db database.port=1 \
-         database.user=u database.password=set database.dbname=n database.sslmode=verify-full \
+         database.user=u database.password=set database.dbname=n database.schema=x database.sslmode=verify-full \
          database.sslrootcert=c database.migrations_path=m redis.host=r redis.port=2 redis.user=v \
          redis.password=set redis.db=65535 redis.tls=true redis.sslrootcert=s \
          journal.dir=j journal.durability=os journal.retain_hours=5 journal.refused_attempts=true \

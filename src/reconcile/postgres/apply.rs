@@ -5,7 +5,9 @@ use std::pin::pin;
 
 use bytes::Bytes;
 use futures_util::SinkExt;
-use tokio_postgres::types::ToSql;
+use futures_util::future::try_join_all;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, CopyInSink, Error, Statement};
 
 use super::batch::{Closed, GeneratedItems, PostgresBatch};
@@ -35,7 +37,6 @@ const SELL_FROM_POOLS: &str = "
 /// The connection that batches go over, with what it has learned.
 pub(super) struct Applier {
     connection: Connection,
-    copies: [Option<Statement>; Table::ALL.len()],
     /// Partitions that are known to be there.
     partitions: Vec<u32>,
 }
@@ -44,12 +45,11 @@ impl Applier {
     pub(super) fn new(connection: Connection) -> Self {
         Self {
             connection,
-            copies: Default::default(),
             partitions: Vec::new(),
         }
     }
 
-    pub(super) fn client(&self) -> &Client {
+    fn client(&self) -> &Client {
         self.connection.client()
     }
 
@@ -62,35 +62,61 @@ impl Applier {
         from: Watermark,
         to: Watermark,
     ) -> Result<(), SinkError> {
-        self.say("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
+        let copies = self.begin(batch).await?;
         if self.move_watermark(from, to).await? == 0 {
-            self.say("ROLLBACK").await?;
+            drop(copies);
+            self.connection.rollback().await?;
             return Err(SinkError::Moved);
         }
         self.ensure_partitions(batch).await?;
         if let Some(sale) = batch.abandoned {
-            self.execute("SELECT abandon_sale($1)", &[&sale.0.cast_signed()])
+            let sale = sale.0.cast_signed();
+            self.execute("SELECT abandon_sale($1)", &[(&sale, Type::INT4)])
                 .await?;
         }
-        for table in Table::ALL {
-            self.copy(batch, table).await?;
+        // Each is gone from the session before the transaction ends.
+        for (table, statement) in copies {
+            self.copy(batch, table, &statement).await?;
         }
         self.close_sales(&batch.closed).await?;
         self.sell_from_pools(batch).await?;
-        self.say("COMMIT").await
+        self.connection.commit().await
     }
 
-    async fn say(&self, statement: &str) -> Result<(), SinkError> {
-        let said = self.client().batch_execute(statement).await;
-        said.map_err(|error| explain(&error))
+    /// Begins the transaction, and prepares the copies that the batch needs: a copy, unlike everything else,
+    /// must be a statement with a name, and the client chooses that. Where the session of a pooler has a
+    /// statement of that name from somebody else, the next names are tried.
+    async fn begin(&self, batch: &mut PostgresBatch) -> Result<Vec<(Table, Statement)>, SinkError> {
+        let tables: Vec<_> = Table::ALL
+            .into_iter()
+            .filter(|&table| batch.has_rows(table))
+            .collect();
+        let mut tries = 1..=limits::DATABASE_STATEMENT_TRIES_MAX;
+        loop {
+            self.connection.begin().await?;
+            let prepared = tables.iter().map(|&table| async move {
+                let statement = self.client().prepare(&table.copy_statement()).await?;
+                Ok::<_, Error>((table, statement))
+            });
+            match try_join_all(prepared).await {
+                Ok(copies) => return Ok(copies),
+                Err(error)
+                    if error.code() == Some(&SqlState::DUPLICATE_PSTATEMENT)
+                        && tries.next().is_some() =>
+                {
+                    self.connection.rollback().await?;
+                }
+                Err(error) => return Err(explain(&error)),
+            }
+        }
     }
 
     async fn execute(
         &self,
         statement: &str,
-        values: &[&(dyn ToSql + Sync)],
+        values: &[(&(dyn ToSql + Sync), Type)],
     ) -> Result<u64, SinkError> {
-        let executed = self.client().execute(statement, values).await;
+        let executed = self.client().execute_typed(statement, values).await;
         executed.map_err(|error| explain(&error))
     }
 
@@ -101,19 +127,15 @@ impl Applier {
             to.lsn.0.cast_signed(),
             i64::from(to.fingerprint),
         ];
-        let [from_lsn, from_fingerprint, to_lsn, to_fingerprint] = &values;
-        self.execute(
-            MOVE_WATERMARK,
-            &[from_lsn, from_fingerprint, to_lsn, to_fingerprint],
-        )
-        .await
+        let values = values.each_ref().map(|value| (value as _, Type::INT8));
+        self.execute(MOVE_WATERMARK, &values).await
     }
 
     async fn ensure_partitions(&mut self, batch: &PostgresBatch) -> Result<(), SinkError> {
         for &partition in &batch.partitions {
             if !self.partitions.contains(&partition) {
                 let sale = partition.cast_signed();
-                self.execute("SELECT ensure_partitions($1)", &[&sale])
+                self.execute("SELECT ensure_partitions($1)", &[(&sale, Type::INT4)])
                     .await?;
                 // Should the batch fail, this goes together with the connection.
                 self.partitions.push(partition);
@@ -122,26 +144,18 @@ impl Applier {
         Ok(())
     }
 
-    async fn copy(&mut self, batch: &mut PostgresBatch, table: Table) -> Result<(), SinkError> {
+    async fn copy(
+        &self,
+        batch: &mut PostgresBatch,
+        table: Table,
+        statement: &Statement,
+    ) -> Result<(), SinkError> {
         let generated = batch.generated.filter(|_| table == Table::Items);
         let rows = batch.rows(table);
-        if rows.count() == 0 && generated.is_none() {
-            return Ok(());
-        }
-        let statement = self.copy_statement(table).await?;
-        let copied = copy_rows(self.client(), &statement, rows, generated).await;
+        let copied = copy_rows(self.client(), statement, rows, generated).await;
         let copied = copied.map_err(|error| explain(&error))?;
         // A trigger or a rule that somebody has added may swallow rows.
         expect(copied, rows.count(), table.name())
-    }
-
-    async fn copy_statement(&mut self, table: Table) -> Result<Statement, SinkError> {
-        if let Some(statement) = &self.copies[table as usize] {
-            return Ok(statement.clone());
-        }
-        let prepared = self.client().prepare(&table.copy_statement()).await;
-        let statement = prepared.map_err(|error| explain(&error))?;
-        Ok(self.copies[table as usize].insert(statement).clone())
     }
 
     async fn close_sales(&self, closed: &[Closed]) -> Result<(), SinkError> {
@@ -151,7 +165,12 @@ impl Applier {
         let sales: Vec<_> = closed.iter().map(|it| it.sale.0.cast_signed()).collect();
         let times: Vec<_> = closed.iter().map(|it| it.at.0).collect();
         let lsns: Vec<_> = closed.iter().map(|it| it.lsn.0.cast_signed()).collect();
-        let changed = self.execute(CLOSE_SALES, &[&sales, &times, &lsns]).await?;
+        let values: [(&(dyn ToSql + Sync), Type); 3] = [
+            (&sales, Type::INT4_ARRAY),
+            (&times, Type::INT8_ARRAY),
+            (&lsns, Type::INT8_ARRAY),
+        ];
+        let changed = self.execute(CLOSE_SALES, &values).await?;
         expect(changed, closed.len() as u64, "sales")
     }
 
@@ -164,9 +183,12 @@ impl Applier {
             .map(|(sale, item)| (sale.0.cast_signed(), item.0.cast_signed()))
             .unzip();
         let units: Vec<_> = batch.sold.values().map(|it| it.cast_signed()).collect();
-        let changed = self
-            .execute(SELL_FROM_POOLS, &[&sales, &items, &units])
-            .await?;
+        let values: [(&(dyn ToSql + Sync), Type); 3] = [
+            (&sales, Type::INT4_ARRAY),
+            (&items, Type::INT4_ARRAY),
+            (&units, Type::INT8_ARRAY),
+        ];
+        let changed = self.execute(SELL_FROM_POOLS, &values).await?;
         expect(changed, batch.sold.len() as u64, "pools")
     }
 }

@@ -71,6 +71,12 @@ impl PostgresBatch {
         &mut self.rows[table as usize]
     }
 
+    /// Whether anything is to be copied into `table`.
+    pub(super) fn has_rows(&self, table: Table) -> bool {
+        let is_generated = table == Table::Items && self.generated.is_some();
+        is_generated || self.rows[table as usize].count() > 0
+    }
+
     fn is_full(&self) -> bool {
         self.rows.iter().map(Rows::len_bytes).sum::<usize>() >= limits::BATCH_BYTES_MAX
     }

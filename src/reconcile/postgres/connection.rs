@@ -1,4 +1,4 @@
-//! One connection to the database, from the first packet to a session that can be used.
+//! One connection to the database, from the first packet to transactions that bring their settings with them.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tokio_postgres::{Client, Config, Error, NoTls, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::failure::explain;
-use super::options::PostgresOptions;
+use super::options::{PostgresOptions, quoted};
 use super::tls;
 use crate::env::Secret;
 use crate::limits;
@@ -35,30 +35,36 @@ pub(super) enum Purpose {
 }
 
 impl Purpose {
-    /// What the session is told first. Every wait is bounded: a lock that a person holds, a statement
-    /// that hangs, and, on the server's side, a writer that is gone without a word and still has the
-    /// watermark's row. Weaker durability than the default is not accepted, stronger is. That writers
-    /// may write is left to the server: one that is full may have been set to read-only.
-    fn session(self) -> String {
-        let only_reads = "SET default_transaction_read_only = on;";
-        let (statement_s, idle_s, access) = match self {
-            Purpose::Apply => (limits::SINK_APPLY_SECONDS, IDLE_SECONDS, ""),
-            Purpose::Read => (limits::SINK_SLOW_SECONDS, IDLE_SECONDS, only_reads),
-            Purpose::ReadAll => (0, 0, only_reads),
-            Purpose::Migrate => (0, IDLE_SECONDS, ""),
+    /// Settings for one transaction, as its first statements. None of them outlives it, and nothing else is
+    /// ever set: a pooler hands the session to somebody else afterwards. Every wait is bounded: a lock that a
+    /// person holds, a statement that hangs, and, on the server's side, a writer that is gone without a word
+    /// and still has the watermark's row. Weaker durability than the default is not accepted, stronger is.
+    /// That writers may write is left to the server: one that is full may have been set to read-only.
+    fn settings(self, schema: &str) -> String {
+        let (mode, statement_s, idle_s) = match self {
+            Purpose::Apply => (
+                "ISOLATION LEVEL READ COMMITTED",
+                limits::SINK_APPLY_SECONDS,
+                IDLE_SECONDS,
+            ),
+            Purpose::Read => ("READ ONLY", limits::SINK_SLOW_SECONDS, IDLE_SECONDS),
+            Purpose::ReadAll => ("ISOLATION LEVEL REPEATABLE READ, READ ONLY", 0, 0),
+            Purpose::Migrate => ("ISOLATION LEVEL READ COMMITTED", 0, IDLE_SECONDS),
         };
         format!(
-            "SET TIME ZONE 'UTC';
-             SET client_min_messages = warning;
-             SET statement_timeout = '{statement_s}s';
-             SET lock_timeout = '{lock}s';
-             SET idle_in_transaction_session_timeout = '{idle_s}s';
-             SET tcp_keepalives_idle = {idle};
-             SET tcp_keepalives_interval = 2;
-             SET tcp_keepalives_count = 5;
-             {access}
-             SELECT set_config('synchronous_commit', 'on', false)
-             WHERE current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')",
+            "SET TRANSACTION {mode};
+             SET LOCAL search_path = {schema}, pg_temp;
+             SET LOCAL timezone = 'UTC';
+             SET LOCAL client_min_messages = warning;
+             SET LOCAL statement_timeout = '{statement_s}s';
+             SET LOCAL lock_timeout = '{lock}s';
+             SET LOCAL idle_in_transaction_session_timeout = '{idle_s}s';
+             SET LOCAL tcp_keepalives_idle = {idle};
+             SET LOCAL tcp_keepalives_interval = 2;
+             SET LOCAL tcp_keepalives_count = 5;
+             SELECT set_config('synchronous_commit', 'on', true)
+             WHERE current_setting('synchronous_commit') IN ('off', 'local', 'remote_write');",
+            schema = quoted(schema),
             lock = limits::DATABASE_LOCK_SECONDS,
             idle = IDLE_SECONDS,
         )
@@ -72,6 +78,7 @@ pub(super) struct Dial {
     tls: Option<MakeRustlsConnect>,
     /// It may be replaced at any time.
     password: Option<Secret>,
+    schema: String,
 }
 
 impl Dial {
@@ -98,10 +105,11 @@ impl Dial {
             config,
             tls,
             password: options.password.clone(),
+            schema: options.schema.clone(),
         })
     }
 
-    /// Connects, and prepares the session.
+    /// Connects.
     ///
     /// # Errors
     /// Nobody answers in time, or not as hoped; or the database cannot hold our texts.
@@ -110,7 +118,7 @@ impl Dial {
             let seconds = CONNECT.as_secs();
             SinkError::Unavailable(format!("no connection within {seconds} s"))
         };
-        let connected = timeout(CONNECT, self.raw(purpose)).await.map_err(slow)?;
+        let connected = timeout(CONNECT, self.raw()).await.map_err(slow)?;
         let raw = connected.map_err(|error| explain(&error))?;
         match raw.encoding.as_deref() {
             // The latter takes bytes as they come.
@@ -124,21 +132,27 @@ impl Dial {
         Ok(Connection {
             client: raw.client,
             task: raw.task,
+            settings: self.settings(purpose),
         })
+    }
+
+    /// What each transaction for `purpose` begins with; a message of several statements is one, too.
+    pub(super) fn settings(&self, purpose: Purpose) -> String {
+        purpose.settings(&self.schema)
     }
 
     /// As [`Dial::connect`], for a pool, which keeps its own time. A password that is rejected is looked for again:
     /// in its file, and among those before it.
-    pub(super) async fn raw(&self, purpose: Purpose) -> Result<Raw, Error> {
+    pub(super) async fn raw(&self) -> Result<Raw, Error> {
         let Some(password) = &self.password else {
-            return self.attempt(purpose, None).await;
+            return self.attempt(None).await;
         };
-        let rejected = match self.attempt(purpose, Some(&password.get())).await {
+        let rejected = match self.attempt(Some(&password.get())).await {
             Err(error) if is_rejection(&error) => error,
             ended => return ended,
         };
         for other in password.others() {
-            match self.attempt(purpose, Some(&other)).await {
+            match self.attempt(Some(&other)).await {
                 Err(error) if is_rejection(&error) => {}
                 Ok(raw) => {
                     tracing::info!("Postgres: the password was rejected, and another one accepted");
@@ -151,26 +165,15 @@ impl Dial {
         Err(rejected)
     }
 
-    async fn attempt(
-        &self,
-        purpose: Purpose,
-        password: Option<&SecretString>,
-    ) -> Result<Raw, Error> {
+    async fn attempt(&self, password: Option<&SecretString>) -> Result<Raw, Error> {
         let mut config = self.config.clone();
         if let Some(password) = password {
             config.password(password.expose_secret());
         }
-        let raw = match &self.tls {
+        Ok(match &self.tls {
             None => Raw::drive(config.connect(NoTls).await?),
             Some(tls) => Raw::drive(config.connect(tls.clone()).await?),
-        };
-        match raw.client.batch_execute(&purpose.session()).await {
-            Ok(()) => Ok(raw),
-            Err(error) => {
-                raw.task.abort();
-                Err(error)
-            }
-        }
+        })
     }
 }
 
@@ -208,6 +211,7 @@ impl Raw {
 pub(super) struct Connection {
     client: Client,
     task: JoinHandle<()>,
+    settings: String,
 }
 
 impl Connection {
@@ -215,9 +219,38 @@ impl Connection {
         &self.client
     }
 
-    /// For transactions.
-    pub(super) fn client_mut(&mut self) -> &mut Client {
-        &mut self.client
+    /// What each of its transactions begins with.
+    pub(super) fn settings(&self) -> &str {
+        &self.settings
+    }
+
+    /// Begins a transaction. If it is not ended in order, the connection must go.
+    ///
+    /// # Errors
+    /// The database does not answer, or a pooler before it allows no transactions.
+    pub(super) async fn begin(&self) -> Result<(), SinkError> {
+        self.run(&format!("BEGIN; {}", self.settings)).await
+    }
+
+    /// Keeps what the transaction did.
+    ///
+    /// # Errors
+    /// It is unknown whether it was kept.
+    pub(super) async fn commit(&self) -> Result<(), SinkError> {
+        self.run("COMMIT").await
+    }
+
+    /// Undoes what the transaction did.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub(super) async fn rollback(&self) -> Result<(), SinkError> {
+        self.run("ROLLBACK").await
+    }
+
+    async fn run(&self, statements: &str) -> Result<(), SinkError> {
+        let done = self.client.batch_execute(statements).await;
+        done.map_err(|error| explain(&error))
     }
 }
 

@@ -9,6 +9,9 @@ use tokio_postgres::error::{DbError, SqlState};
 
 use crate::reconcile::SinkError;
 
+/// What pgbouncer says of a transaction in statement mode.
+const STATEMENT_MODE: &str = "not allowed in statement pooling mode";
+
 /// The error as whoever runs the server should read it. Of the database's own words only the code and
 /// the first sentence are kept, the latter for the log alone, because it may name files and roles: details
 /// and hints show values of rows.
@@ -91,6 +94,14 @@ fn explain_database(error: &DbError) -> SinkError {
     };
     let passing = |why: &str| said(why, false);
     let lasting = |why: &str| said(why, true);
+    if error.message().contains(STATEMENT_MODE) {
+        return SinkError::Refused(
+            "a pooler stands before the database that allows no transactions (pgbouncer's pool_mode = \
+             statement), and rows and watermark change in one: let it use pool_mode = transaction or \
+             session for this database, or connect to the database itself"
+                .into(),
+        );
+    }
     match *code {
         // The first sentence of these names addresses and users, which are not for the log either.
         SqlState::INVALID_PASSWORD => SinkError::Unavailable(hidden("password rejected")),

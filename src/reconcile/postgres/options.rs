@@ -18,6 +18,8 @@ pub struct PostgresOptions {
     pub password: Option<Secret>,
     /// Name of the database.
     pub dbname: String,
+    /// Schema of the tables. Migrations make it where it is missing.
+    pub schema: String,
     /// How the connection is protected. A Unix socket needs no protection and gets none.
     pub encryption: Encryption,
     /// File of the authorities that may sign the server's certificate, in PEM; `None` for those that
@@ -42,6 +44,19 @@ impl PostgresOptions {
     /// Whether the database is reached without a network.
     pub(super) fn is_local(&self) -> bool {
         self.host.starts_with('/')
+    }
+}
+
+/// A name as an identifier of SQL, whatever is in it.
+pub(super) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// The schema of the seed's views beside the tables in `schema`: two servers in one database do not share it.
+pub(super) fn seed_schema(schema: &str) -> String {
+    match schema {
+        "public" => "seed".to_owned(),
+        schema => format!("{schema}_seed"),
     }
 }
 

@@ -5,18 +5,20 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use deadpool_postgres::{Client, Connect, Manager, ManagerConfig, Pool, PoolError, Runtime};
+use deadpool_postgres::{Connect, Manager, ManagerConfig, Pool, PoolError, Runtime};
 use tokio::task::JoinHandle;
 use tokio_postgres::{Config, Error};
 
 use super::connection::{Dial, Purpose};
 use super::failure::explain;
+use super::position::Position;
 use crate::limits;
 use crate::reconcile::SinkError;
 
 /// Connections that may only read.
 pub(super) struct Readers {
     pool: Pool,
+    settings: String,
 }
 
 impl Readers {
@@ -24,6 +26,7 @@ impl Readers {
     /// that asks.
     pub(super) fn new(dial: Dial) -> Result<Self, SinkError> {
         let patience = Some(Duration::from_secs(limits::DATABASE_CONNECT_SECONDS));
+        let settings = dial.settings(Purpose::Read);
         // The pool has no use for a configuration: ours knows how to connect.
         let manager = Manager::from_connect(Config::new(), Dialler(dial), ManagerConfig::default());
         let pool = Pool::builder(manager)
@@ -33,15 +36,15 @@ impl Readers {
             .runtime(Runtime::Tokio1)
             .build();
         let pool = pool.map_err(|error| SinkError::Unavailable(error.to_string()))?;
-        Ok(Self { pool })
+        Ok(Self { pool, settings })
     }
 
-    /// A connection.
+    /// Where the database is.
     ///
     /// # Errors
-    /// None is free, or none can be made.
-    pub(super) async fn get(&self) -> Result<Client, SinkError> {
-        self.pool.get().await.map_err(|error| match error {
+    /// No connection is free, or none can be made; or as [`Position::ask`].
+    pub(super) async fn position(&self) -> Result<Position, SinkError> {
+        let client = self.pool.get().await.map_err(|error| match error {
             PoolError::Backend(error) => explain(&error),
             PoolError::Timeout(_) => SinkError::Unavailable(format!(
                 "no connection within {} s",
@@ -50,7 +53,8 @@ impl Readers {
             PoolError::Closed | PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_) => {
                 SinkError::Unavailable("the pool of connections is closed".into())
             }
-        })
+        })?;
+        Position::ask(&client, &self.settings).await
     }
 }
 
@@ -63,7 +67,7 @@ type Dialled<'a> = Pin<
 impl Connect for Dialler {
     fn connect(&self, _config: &Config) -> Dialled<'_> {
         Box::pin(async move {
-            let raw = self.0.raw(Purpose::Read).await?;
+            let raw = self.0.raw().await?;
             Ok((raw.client, raw.task))
         })
     }

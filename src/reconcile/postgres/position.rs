@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tokio_postgres::{Client, Row};
+use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
 
 use super::failure::explain;
 use crate::reconcile::{SinkError, Watermark};
@@ -19,18 +19,25 @@ pub(super) struct Position {
 
 const ASK: &str = "
     SELECT lsn, fingerprint, pg_is_in_recovery(),
-           ARRAY(SELECT id FROM sales WHERE closed_at IS NULL AND generated_seed IS NOT NULL),
-           ARRAY(SELECT id FROM sales WHERE closed_at IS NULL AND generated_seed IS NULL)
+           array_to_string(ARRAY(SELECT id FROM sales WHERE closed_at IS NULL AND generated_seed IS NOT NULL), ' '),
+           array_to_string(ARRAY(SELECT id FROM sales WHERE closed_at IS NULL AND generated_seed IS NULL), ' ')
     FROM watermark";
+const COLUMNS: usize = 5;
 
 impl Position {
-    /// Asks over `client`.
+    /// Asks over `client`, in one message that is a transaction with these `settings`: a future that is
+    /// dropped leaves nothing open behind it.
     ///
     /// # Errors
     /// It does not answer, cannot be written, or has no watermark.
-    pub(super) async fn ask(client: &Client) -> Result<Self, SinkError> {
-        let row = client.query_opt(ASK, &[]).await;
-        let row = row.map_err(|error| explain(&error))?;
+    pub(super) async fn ask(client: &Client, settings: &str) -> Result<Self, SinkError> {
+        let messages = client.simple_query(&format!("{settings} {ASK}")).await;
+        let messages = messages.map_err(|error| explain(&error))?;
+        let row = messages.iter().find_map(|message| match message {
+            // The settings may answer, too, with one column.
+            SimpleQueryMessage::Row(row) if row.len() == COLUMNS => Some(row),
+            _ => None,
+        });
         let row = row.ok_or_else(|| {
             SinkError::Refused(
                 "the table watermark has lost its row; restore the database from a backup, or \
@@ -38,29 +45,27 @@ impl Position {
                     .into(),
             )
         })?;
-        Self::of(&row).map_err(|error| explain(&error))?
+        if row.get(2) == Some("t") {
+            let standby = "the database is a standby, and read-only";
+            return Err(SinkError::Unavailable(standby.into()));
+        }
+        Self::of(row).ok_or_else(|| SinkError::Refused("its watermark is none".into()))
     }
 
-    fn of(row: &Row) -> Result<Result<Self, SinkError>, tokio_postgres::Error> {
-        let (lsn, fingerprint): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
-        if row.try_get(2)? {
-            let standby = "the database is a standby, and read-only";
-            return Ok(Err(SinkError::Unavailable(standby.into())));
-        }
+    fn of(row: &SimpleQueryRow) -> Option<Self> {
         let mut open_sales = OpenSales::new();
         for (column, is_generated) in [(3, true), (4, false)] {
-            let sales: Vec<i32> = row.try_get(column)?;
-            let sales = sales.into_iter().map(i32::cast_unsigned);
-            open_sales.extend(sales.map(|sale| (SaleId(sale), is_generated)));
+            for sale in row.get(column)?.split_ascii_whitespace() {
+                open_sales.insert(SaleId(sale.parse().ok()?), is_generated);
+            }
         }
         let watermark = Watermark {
-            lsn: Lsn(lsn.cast_unsigned()),
-            // The table keeps it in the range of 32 bits.
-            fingerprint: u32::try_from(fingerprint).unwrap_or_default(),
+            lsn: Lsn(row.get(0)?.parse().ok()?),
+            fingerprint: row.get(1)?.parse().ok()?,
         };
-        Ok(Ok(Self {
+        Some(Self {
             watermark,
             open_sales,
-        }))
+        })
     }
 }

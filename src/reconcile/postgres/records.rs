@@ -3,8 +3,8 @@
 use std::pin::Pin;
 
 use futures_util::TryStreamExt;
-use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, IsolationLevel, RowStream, Transaction};
+use tokio_postgres::RowStream;
+use tokio_postgres::types::{ToSql, Type};
 
 use super::connection::{Connection, Dial, Purpose};
 use super::failure::explain;
@@ -38,22 +38,23 @@ impl PostgresReader {
     ///
     /// # Errors
     /// It does not answer, or has no watermark.
-    pub async fn records(&mut self) -> Result<PostgresRecords<'_>, SinkError> {
-        PostgresRecords::begin(self.connection.client_mut(), None).await
+    pub async fn records(self) -> Result<PostgresRecords, SinkError> {
+        PostgresRecords::begin(self.connection, None).await
     }
 
     /// The same, but only the records of `sale` that were not refused attempts.
     ///
     /// # Errors
     /// It does not answer, or has no watermark.
-    pub async fn records_of(&mut self, sale: SaleId) -> Result<PostgresRecords<'_>, SinkError> {
-        PostgresRecords::begin(self.connection.client_mut(), Some(sale)).await
+    pub async fn records_of(self, sale: SaleId) -> Result<PostgresRecords, SinkError> {
+        PostgresRecords::begin(self.connection, Some(sale)).await
     }
 }
 
-/// Postgres at one moment, read-only.
-pub struct PostgresRecords<'a> {
-    transaction: Transaction<'a>,
+/// Postgres at one moment, read-only. Dropped before [`Self::end`], the connection is cut.
+pub struct PostgresRecords {
+    /// In a transaction.
+    connection: Connection,
     watermark: Watermark,
     /// The only sale that is wanted; `None` for all.
     sale: Option<SaleId>,
@@ -68,22 +69,14 @@ enum Rows {
     Ended,
 }
 
-impl<'a> PostgresRecords<'a> {
-    async fn begin(client: &'a mut Client, sale: Option<SaleId>) -> Result<Self, SinkError> {
-        let begun = client
-            .build_transaction()
-            .isolation_level(IsolationLevel::RepeatableRead)
-            .read_only(true)
-            .start();
-        let transaction = begun.await.map_err(|error| explain(&error))?;
+impl PostgresRecords {
+    async fn begin(connection: Connection, sale: Option<SaleId>) -> Result<Self, SinkError> {
+        connection.begin().await?;
+        let client = connection.client();
         // One large query, which is sorted by Postgres: with these it is faster.
-        let settings =
-            "SET LOCAL work_mem = '64MB'; SET LOCAL jit = off; SET LOCAL timezone = 'UTC'";
-        transaction
-            .batch_execute(settings)
-            .await
-            .map_err(|error| explain(&error))?;
-        let asked = transaction.query_opt("SELECT lsn, fingerprint FROM watermark", &[]);
+        let settings = client.batch_execute("SET LOCAL work_mem = '64MB'; SET LOCAL jit = off");
+        settings.await.map_err(|error| explain(&error))?;
+        let asked = client.query_typed_opt("SELECT lsn, fingerprint FROM watermark", &[]);
         let row = asked.await.map_err(|error| explain(&error))?;
         let row = row.ok_or_else(|| SinkError::Refused("its watermark is gone".into()))?;
         let (lsn, fingerprint): (i64, i64) = (
@@ -96,7 +89,7 @@ impl<'a> PostgresRecords<'a> {
             fingerprint: u32::try_from(fingerprint).map_err(|_| out_of_range())?,
         };
         Ok(Self {
-            transaction,
+            connection,
             watermark,
             sale,
             rows: Rows::NotAsked,
@@ -139,15 +132,16 @@ impl<'a> PostgresRecords<'a> {
     }
 
     async fn ask(&self) -> Result<RowStream, tokio_postgres::Error> {
-        let none: [&(dyn ToSql + Sync); 0] = [];
+        let client = self.connection.client();
+        let none: [(&(dyn ToSql + Sync), Type); 0] = [];
         match self.sale {
-            None => self.transaction.query_raw(ALL_ROWS, none).await,
+            None => client.query_typed_raw(ALL_ROWS, none).await,
             Some(sale) => {
                 let of_sale = format!(
                     "SELECT * FROM ({ALL_ROWS}) AS rows WHERE sale = {sale} AND kind <> {REFUSED}
                      ORDER BY 1, 2, 5, 6, 3"
                 );
-                self.transaction.query_raw(&of_sale, none).await
+                client.query_typed_raw(&of_sale, none).await
             }
         }
     }
@@ -157,8 +151,7 @@ impl<'a> PostgresRecords<'a> {
     /// # Errors
     /// The database does not answer.
     pub async fn end(self) -> Result<(), SinkError> {
-        let ended = self.transaction.commit().await;
-        ended.map_err(|error| explain(&error))
+        self.connection.commit().await
     }
 
     /// What contradicts itself in Postgres, whatever the journal says: something sold twice, a sum that
@@ -168,7 +161,7 @@ impl<'a> PostgresRecords<'a> {
     /// The database does not answer, or its tables are not those of the schema.
     pub async fn breaches(&self, max: usize) -> Result<Vec<String>, SinkError> {
         let limited = format!("{BREACHES} LIMIT {max}");
-        let rows = self.transaction.query(&limited, &[]).await;
+        let rows = self.connection.client().query_typed(&limited, &[]).await;
         let rows = rows.map_err(|error| explain(&error))?;
         rows.iter()
             .map(|row| row.try_get(0).map_err(|error| explain(&error)))

@@ -24,7 +24,7 @@ pub async fn read_sale(
 ) -> Result<(), SinkError> {
     let seconds = limits::DATABASE_SALE_SECONDS;
     let reading = async {
-        let mut reader = PostgresReader::connect(options).await?;
+        let reader = PostgresReader::connect(options).await?;
         let mut records = reader.records_of(sale).await?;
         let followed = records.watermark();
         if followed.lsn < closed {

@@ -89,20 +89,17 @@ impl Sink for PostgresSink {
         self.readers = None;
         let dial = Dial::new(&self.options)?;
         let connection = dial.connect(Purpose::Apply).await?;
-        let schema = migrations::bring_up(connection.client(), &self.options.migrations).await?;
+        let schema = migrations::bring_up(&connection, &self.options).await?;
         self.tell_of(&schema);
-        let applier = Applier::new(connection);
-        let position = Position::ask(applier.client()).await?;
-        self.applier = Some(applier);
+        let position = Position::ask(connection.client(), connection.settings()).await?;
+        self.applier = Some(Applier::new(connection));
         self.readers = Some(Readers::new(dial)?);
         Ok(self.take(position))
     }
 
     async fn watermark(&mut self) -> Result<Watermark, SinkError> {
         let readers = self.readers.as_ref().ok_or_else(not_connected)?;
-        let client = readers.get().await?;
-        let position = Position::ask(&client).await?;
-        drop(client);
+        let position = readers.position().await?;
         Ok(self.take(position))
     }
 

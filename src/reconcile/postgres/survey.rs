@@ -47,7 +47,7 @@ const ASK: &str = "
                      ('change ' || relname, relname NOT IN ('watermark', 'sales', 'pools')
                                             OR has_any_column_privilege(oid, 'UPDATE'))
                  ) AS denied (what, is_allowed)
-                 WHERE relkind IN ('r', 'p') AND relnamespace = current_schema()::regnamespace
+                 WHERE relkind IN ('r', 'p') AND relnamespace = quote_ident(current_schema())::regnamespace
                    AND relname IN ('migrations', 'watermark', 'sales', 'items', 'abandoned_items', 'pools',
                                    'checkouts', 'checkout_items', 'expired_checkouts', 'refused_attempts',
                                    'purchases', 'purchase_results')
@@ -55,7 +55,7 @@ const ASK: &str = "
                  UNION ALL
                  SELECT 'call ' || proname
                  FROM pg_proc
-                 WHERE pronamespace = current_schema()::regnamespace
+                 WHERE pronamespace = quote_ident(current_schema())::regnamespace
                    AND proname IN ('ensure_partitions', 'abandon_sale')
                    AND NOT has_function_privilege(oid, 'EXECUTE')
                  ORDER BY 1)";
@@ -68,17 +68,19 @@ impl PostgresSurvey {
     pub async fn ask(options: &PostgresOptions) -> Result<Self, SinkError> {
         let connection = Dial::new(options)?.connect(Purpose::Read).await?;
         let client = connection.client();
-        let row = client.query_one(ASK, &[]).await;
+        connection.begin().await?;
+        let row = client.query_typed_one(ASK, &[]).await;
         let row = row.map_err(|error| explain(&error))?;
         let (mut survey, has_watermark) = Self::of(&row).map_err(|error| explain(&error))?;
         if has_watermark && !survey.denied.iter().any(|it| it == "read watermark") {
             let row = client
-                .query_opt("SELECT lsn, fingerprint FROM watermark", &[])
+                .query_typed_opt("SELECT lsn, fingerprint FROM watermark", &[])
                 .await;
             let row = row.map_err(|error| explain(&error))?;
             let watermark = row.as_ref().map(watermark_of).transpose();
             survey.watermark = watermark.map_err(|error| explain(&error))?;
         }
+        connection.commit().await?;
         Ok(survey)
     }
 

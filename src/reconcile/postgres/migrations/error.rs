@@ -37,9 +37,26 @@ pub enum MigrationError {
         /// To whom the tables belong, or where there is none yet the schema.
         owner: String,
     },
-    /// Nothing can be made where tables are looked for.
-    #[error("no schema of the search_path is there for this user: grant USAGE on one to it")]
-    NoSchema,
+    /// The schema is not there for this user, who cannot make it.
+    #[error(
+        "the schema {0} is not there for this user: as the database's owner run CREATE SCHEMA \"{0}\" \
+         AUTHORIZATION <who migrates>, or GRANT USAGE ON SCHEMA \"{0}\" to it; or set database.schema \
+         (DB_SCHEMA) to another one"
+    )]
+    NoSchema(String),
+    /// Somebody else has what the migrations would make.
+    #[error(
+        "the schema {schema} has what flashsale did not make, of names that it needs: {}; nothing was changed: \
+         set database.schema (DB_SCHEMA) to a schema of its own, which is made where it is missing, or \
+         give it another database",
+        names.join(", ")
+    )]
+    Occupied {
+        /// The schema.
+        schema: String,
+        /// Each name, and what it is.
+        names: Vec<String>,
+    },
     /// Somebody else migrates.
     #[error(
         "another process has been migrating this database for {0} s; see pg_stat_activity, where \
@@ -83,7 +100,18 @@ impl From<MigrationError> for SinkError {
         match error {
             MigrationError::Database(error) => error,
             MigrationError::Locked(_) => Self::Unavailable(error.to_string()),
-            MigrationError::NoSchema => Self::Refused(error.to_string()),
+            MigrationError::NoSchema(_) => Self::Withheld {
+                told: error.to_string(),
+                shown: "the database's schema is not there for this user: the log says what to do".into(),
+                lasts: true,
+            },
+            MigrationError::Occupied { .. } => Self::Withheld {
+                told: error.to_string(),
+                shown: "the database's schema has tables of somebody else, of names that are needed: the log \
+                        says which, and what to do"
+                    .into(),
+                lasts: true,
+            },
             MigrationError::Failed {
                 ref file, ref code, ..
             } => Self::Withheld {
@@ -129,6 +157,11 @@ mod tests {
                 pending: "001_a.up.sql".into(),
                 more: 1,
                 owner: "secret".into(),
+            },
+            MigrationError::NoSchema("secret".into()),
+            MigrationError::Occupied {
+                schema: "public".into(),
+                names: vec!["secret (a view)".into()],
             },
         ];
         for error in errors {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 use tokio_postgres::Client;
+use tokio_postgres::types::Type;
 
 use super::MigrationError;
 
@@ -11,33 +12,27 @@ use super::MigrationError;
 const KEY: i64 = i64::from_be_bytes(*b"flashsal");
 const AGAIN: Duration = Duration::from_millis(50);
 
-/// A lock that the session holds: if the process dies, or its connection is dropped, it is free.
-pub(super) struct Lock;
-
-impl Lock {
-    /// Waits until nobody else has it.
-    ///
-    /// # Errors
-    /// Somebody has it for longer than `patience`, or the database does not answer.
-    pub(super) async fn take(client: &Client, patience: Duration) -> Result<Self, MigrationError> {
-        let taken = timeout(patience, async {
-            while !ask(client, "SELECT pg_try_advisory_lock($1)").await? {
-                sleep(AGAIN).await;
-            }
-            Ok(Self)
-        });
-        let seconds = patience.as_secs();
-        taken.await.unwrap_or(Err(MigrationError::Locked(seconds)))
-    }
-
-    /// Lets others in.
-    pub(super) async fn release(self, client: &Client) -> Result<(), MigrationError> {
-        ask(client, "SELECT pg_advisory_unlock($1)").await.map(drop)
-    }
+/// Waits until nobody else migrates. The lock belongs to the transaction that `client` is in, and ends with
+/// it: a session may be another client's afterwards.
+///
+/// # Errors
+/// Somebody has it for longer than `patience`, or the database does not answer.
+pub(super) async fn take(client: &Client, patience: Duration) -> Result<(), MigrationError> {
+    let taken = timeout(patience, async {
+        while !is_taken(client).await? {
+            sleep(AGAIN).await;
+        }
+        Ok(())
+    });
+    let seconds = patience.as_secs();
+    taken.await.unwrap_or(Err(MigrationError::Locked(seconds)))
 }
 
-async fn ask(client: &Client, question: &str) -> Result<bool, MigrationError> {
-    let row = client.query_one(question, &[&KEY]).await;
+async fn is_taken(client: &Client) -> Result<bool, MigrationError> {
+    let question = "SELECT pg_try_advisory_xact_lock($1)";
+    let row = client
+        .query_typed_one(question, &[(&KEY, Type::INT8)])
+        .await;
     let answer = row.and_then(|row| row.try_get(0));
     answer.map_err(|error| MigrationError::database(&error))
 }

@@ -1,15 +1,16 @@
 //! The schema, brought up step by step: each migration in one transaction with the record that it was
 //! applied, none twice, and none that was changed afterwards.
 //!
-//! A lock of the database keeps two servers that start at once from migrating side by side.
+//! A lock of the database, which each of these transactions takes, keeps two servers that start at once from
+//! migrating side by side.
 
 mod error;
 mod files;
 mod lock;
+mod names;
 mod record;
 mod rights;
 
-use std::path::Path;
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -17,7 +18,6 @@ use tokio_postgres::Client;
 
 pub use error::MigrationError;
 use files::{Migration, MigrationFiles};
-use lock::Lock;
 use record::compare;
 
 use super::connection::{Connection, Dial, Purpose};
@@ -54,7 +54,7 @@ pub async fn up(options: &PostgresOptions) -> Result<Vec<String>, MigrationError
     let files = MigrationFiles::read(&options.migrations)?;
     let connection = connect(options).await?;
     let patience = Duration::from_secs(limits::MIGRATION_WAIT_SECONDS);
-    apply_pending(connection.client(), &files, patience).await
+    apply_pending(&connection, &options.schema, &files, patience).await
 }
 
 /// Takes the last `steps` migrations back, the last one first; their names.
@@ -66,14 +66,19 @@ pub async fn down(options: &PostgresOptions, steps: usize) -> Result<Vec<String>
     let connection = connect(options).await?;
     let client = connection.client();
     let patience = Duration::from_secs(limits::MIGRATION_WAIT_SECONDS);
-    let lock = Lock::take(client, patience).await?;
-    let applied = applied_count(client, &files).await?;
     let mut undone = Vec::new();
-    for migration in files.all()[..applied].iter().rev().take(steps) {
+    while undone.len() < steps {
+        connection.begin().await?;
+        lock::take(client, patience).await?;
+        let applied = applied_count(client, &files).await?;
+        let Some(migration) = files.all()[..applied].last() else {
+            connection.rollback().await?;
+            break;
+        };
         record::undo(client, migration).await?;
+        connection.commit().await?;
         undone.push(migration.name.clone());
     }
-    lock.release(client).await?;
     Ok(undone)
 }
 
@@ -87,7 +92,9 @@ pub async fn plan_down(
 ) -> Result<Vec<Undoing>, MigrationError> {
     let files = MigrationFiles::read(&options.migrations)?;
     let connection = connect(options).await?;
+    connection.begin().await?;
     let applied = applied_count(connection.client(), &files).await?;
+    connection.commit().await?;
     let last = files.all()[..applied].iter().rev().take(steps);
     Ok(last.map(Migration::undoing).collect())
 }
@@ -100,7 +107,9 @@ pub async fn plan_down(
 pub async fn status(options: &PostgresOptions) -> Result<Vec<MigrationStatus>, MigrationError> {
     let files = MigrationFiles::read(&options.migrations)?;
     let connection = connect(options).await?;
+    connection.begin().await?;
     let applied = record::read_any(connection.client()).await?;
+    connection.commit().await?;
     Ok(record::status(&files, &applied))
 }
 
@@ -120,9 +129,15 @@ async fn applied_count(client: &Client, files: &MigrationFiles) -> Result<usize,
 /// Applies what is pending to a database that is about to be used, if that is soon done; how many
 /// migrations there are, and how many of them were applied now. Where there is nothing to do, this is one
 /// question.
-pub(super) async fn bring_up(client: &Client, dir: &Path) -> Result<BroughtUp, SinkError> {
-    let files = MigrationFiles::read(dir).map_err(SinkError::from)?;
-    let applied = record::read(client).await.map_err(SinkError::from)?;
+pub(super) async fn bring_up(
+    connection: &Connection,
+    options: &PostgresOptions,
+) -> Result<BroughtUp, SinkError> {
+    let files = MigrationFiles::read(&options.migrations).map_err(SinkError::from)?;
+    connection.begin().await?;
+    let applied = record::read(connection.client()).await;
+    let applied = applied.map_err(SinkError::from)?;
+    connection.commit().await?;
     if let Some(applied) = applied {
         let count = compare(&files, &applied).map_err(SinkError::from)?;
         if count == files.all().len() {
@@ -131,7 +146,7 @@ pub(super) async fn bring_up(client: &Client, dir: &Path) -> Result<BroughtUp, S
     }
     let patience = Duration::from_secs(limits::MIGRATION_START_SECONDS);
     let lock_patience = Duration::from_secs(limits::MIGRATION_START_LOCK_SECONDS);
-    let applying = apply_pending(client, &files, lock_patience);
+    let applying = apply_pending(connection, &options.schema, &files, lock_patience);
     let applied = timeout(patience, applying).await.map_err(|_| {
         let words = "its migrations take too long for a start; run `flashsale migrate up`";
         SinkError::Unavailable(words.into())
@@ -155,20 +170,45 @@ pub(super) struct BroughtUp {
 }
 
 async fn apply_pending(
-    client: &Client,
+    connection: &Connection,
+    schema: &str,
     files: &MigrationFiles,
     patience: Duration,
 ) -> Result<Vec<String>, MigrationError> {
-    let lock = Lock::take(client, patience).await?;
-    let known = applied_count(client, files).await?;
-    rights::check(client, &files.all()[known..]).await?;
-    record::prepare_table(client, files).await?;
-    let applied = applied_count(client, files).await?;
+    let client = connection.client();
     let mut done = Vec::new();
-    for migration in &files.all()[applied..] {
+    loop {
+        connection.begin().await?;
+        lock::take(client, patience).await?;
+        if done.is_empty() {
+            prepare(client, schema, files).await?;
+        }
+        // Counted each time: between two transactions others may migrate, too.
+        let applied = applied_count(client, files).await?;
+        let Some(migration) = files.all().get(applied) else {
+            connection.commit().await?;
+            return Ok(done);
+        };
         record::apply(client, migration).await?;
+        connection.commit().await?;
         done.push(migration.name.clone());
     }
-    lock.release(client).await?;
-    Ok(done)
+}
+
+/// Makes the schema and the table of the migrations where they are missing, if this user may apply what is
+/// pending and every name that this needs is free.
+async fn prepare(
+    client: &Client,
+    schema: &str,
+    files: &MigrationFiles,
+) -> Result<(), MigrationError> {
+    let known = applied_count(client, files).await?;
+    rights::check(client, schema, &files.all()[known..]).await?;
+    if known == files.all().len() {
+        return Ok(());
+    }
+    names::check_own(client, schema).await?;
+    record::prepare_table(client, files).await?;
+    let known = applied_count(client, files).await?;
+    names::check(client, schema, files.all(), known).await
 }

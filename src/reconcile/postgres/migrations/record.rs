@@ -1,6 +1,6 @@
 //! What the database remembers of its migrations, in the table `migrations`.
 
-use tokio_postgres::error::SqlState;
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row};
 
 use super::files::{Migration, MigrationFiles};
@@ -8,7 +8,6 @@ use super::{MigrationError, MigrationStatus};
 
 /// As an earlier service made it, and a checksum.
 const CREATE: &str = "
-    BEGIN;
     CREATE TABLE IF NOT EXISTS migrations (
         id         serial PRIMARY KEY,
         name       varchar(255) NOT NULL UNIQUE,
@@ -16,6 +15,9 @@ const CREATE: &str = "
         checksum   text NOT NULL
     );
     ALTER TABLE migrations ADD COLUMN IF NOT EXISTS checksum text";
+const HAS_COLUMN: &str = "
+    SELECT EXISTS (SELECT FROM pg_attribute
+                   WHERE attrelid = to_regclass('migrations') AND attname = $1 AND NOT attisdropped)";
 const APPLIED: &str = "
     SELECT name, to_char(applied_at, 'YYYY-MM-DD HH24:MI:SS'), checksum
     FROM migrations ORDER BY name";
@@ -44,35 +46,34 @@ impl Applied {
 
 /// What the database has, by name; `None` when the table is not there or has no checksums.
 pub(super) async fn read(client: &Client) -> Result<Option<Vec<Applied>>, MigrationError> {
-    ask(client, APPLIED).await
+    if !has_column(client, "checksum").await? {
+        return Ok(None);
+    }
+    ask(client, APPLIED).await.map(Some)
 }
 
 /// As [`read`], whatever form the table has.
 pub(super) async fn read_any(client: &Client) -> Result<Vec<Applied>, MigrationError> {
-    let applied = match ask(client, APPLIED).await? {
-        None => ask(client, APPLIED_UNCHECKED).await?,
-        applied => applied,
-    };
-    Ok(applied.unwrap_or_default())
+    match read(client).await? {
+        Some(applied) => Ok(applied),
+        None if has_column(client, "name").await? => ask(client, APPLIED_UNCHECKED).await,
+        None => Ok(Vec::new()),
+    }
 }
 
-async fn ask(client: &Client, question: &str) -> Result<Option<Vec<Applied>>, MigrationError> {
-    let rows = match client.query(question, &[]).await {
-        Ok(rows) => rows,
-        Err(error) => {
-            let missing = [SqlState::UNDEFINED_TABLE, SqlState::UNDEFINED_COLUMN];
-            let is_missing = error.code().is_some_and(|code| missing.contains(code));
-            return if is_missing {
-                Ok(None)
-            } else {
-                Err(MigrationError::database(&error))
-            };
-        }
-    };
-    let applied = rows.iter().map(Applied::of).collect::<Result<_, _>>();
-    applied
-        .map(Some)
-        .map_err(|error| MigrationError::database(&error))
+/// Whether the table is there and has that column: to ask without knowing would undo the transaction.
+async fn has_column(client: &Client, column: &str) -> Result<bool, MigrationError> {
+    let row = client
+        .query_typed_one(HAS_COLUMN, &[(&column, Type::TEXT)])
+        .await;
+    let answer = row.and_then(|row| row.try_get(0));
+    answer.map_err(|error| MigrationError::database(&error))
+}
+
+async fn ask(client: &Client, question: &str) -> Result<Vec<Applied>, MigrationError> {
+    let rows = client.query_typed(question, &[]).await;
+    let applied = rows.and_then(|rows| rows.iter().map(Applied::of).collect());
+    applied.map_err(|error| MigrationError::database(&error))
 }
 
 /// How many of the files are applied, which must be the first ones, and unchanged.
@@ -136,7 +137,7 @@ pub(super) fn status(files: &MigrationFiles, applied: &[Applied]) -> Vec<Migrati
 }
 
 /// Makes the table, or brings that of an earlier service to today's form: what is applied counts as
-/// applied from the files of today.
+/// applied from the files of today. In a transaction, as all below.
 pub(super) async fn prepare_table(
     client: &Client,
     files: &MigrationFiles,
@@ -144,44 +145,42 @@ pub(super) async fn prepare_table(
     let database = |error| MigrationError::database(&error);
     client.batch_execute(CREATE).await.map_err(database)?;
     let unchecked = "SELECT name FROM migrations WHERE checksum IS NULL";
-    for row in client.query(unchecked, &[]).await.map_err(database)? {
+    for row in client.query_typed(unchecked, &[]).await.map_err(database)? {
         let name: String = row.try_get(0).map_err(database)?;
         let file = files.find(&name).ok_or_else(|| file_is_missing(&name))?;
         let adopt = "UPDATE migrations SET checksum = $2 WHERE name = $1";
-        let adopted = client.execute(adopt, &[&name, &file.checksum]).await;
+        let adopted = client
+            .execute_typed(adopt, &[(&name, Type::TEXT), (&file.checksum, Type::TEXT)])
+            .await;
         adopted.map_err(database)?;
     }
-    let finish = "ALTER TABLE migrations ALTER COLUMN checksum SET NOT NULL; COMMIT";
+    let finish = "ALTER TABLE migrations ALTER COLUMN checksum SET NOT NULL";
     client.batch_execute(finish).await.map_err(database)
 }
 
-/// Applies a migration and remembers it, both or neither.
+/// Applies a migration and remembers it.
 pub(super) async fn apply(client: &Client, migration: &Migration) -> Result<(), MigrationError> {
     let remember = "INSERT INTO migrations (name, checksum) VALUES ($1, $2)";
     let failed = |error| MigrationError::in_file(&migration.name, &error);
-    begin(client).await?;
     client.batch_execute(&migration.up).await.map_err(failed)?;
-    let values: [&(dyn tokio_postgres::types::ToSql + Sync); 2] =
-        [&migration.name, &migration.checksum];
-    client.execute(remember, &values).await.map_err(failed)?;
-    client.batch_execute("COMMIT").await.map_err(failed)
+    let values: [(&(dyn ToSql + Sync), Type); 2] = [
+        (&migration.name, Type::TEXT),
+        (&migration.checksum, Type::TEXT),
+    ];
+    let remembered = client.execute_typed(remember, &values).await;
+    remembered.map(drop).map_err(failed)
 }
 
-/// Takes a migration back and forgets it, both or neither.
+/// Takes a migration back and forgets it.
 pub(super) async fn undo(client: &Client, migration: &Migration) -> Result<(), MigrationError> {
     let forget = "DELETE FROM migrations WHERE name = $1";
     let failed = |error| MigrationError::in_file(&migration.down_name, &error);
-    begin(client).await?;
     client
         .batch_execute(&migration.down)
         .await
         .map_err(failed)?;
-    let forgotten = client.execute(forget, &[&migration.name]).await;
-    forgotten.map_err(failed)?;
-    client.batch_execute("COMMIT").await.map_err(failed)
-}
-
-async fn begin(client: &Client) -> Result<(), MigrationError> {
-    let begun = client.batch_execute("BEGIN").await;
-    begun.map_err(|error| MigrationError::database(&error))
+    let forgotten = client
+        .execute_typed(forget, &[(&migration.name, Type::TEXT)])
+        .await;
+    forgotten.map(drop).map_err(failed)
 }
