@@ -242,8 +242,6 @@ pub const REDIS_SALE_SECONDS: u32 = 7 * 86_400;
 pub const REDIS_REMOVED_SALES_MAX: usize = 250;
 /// Fields or bytes of one key that are read from Redis at once.
 pub const REDIS_READ_MAX: usize = 4_096;
-/// How often the whole projection is read before it counts as never standing still.
-pub const REDIS_READ_ATTEMPTS: usize = 20;
 /// Seconds that Redis may take to answer one command, of the many that filling it takes. Where the
 /// follower waits for a batch, it is the one to give up.
 pub const REDIS_ANSWER_SECONDS: u64 = SINK_SLOW_SECONDS + SINK_APPLY_SECONDS + 1;

@@ -160,7 +160,10 @@ fn a_closed_sale_expires_and_leaves_the_list() {
         .command(&["EXPIRETIME", "{flashsale}:sale:2"])
         .number();
     assert_eq!(at, 4_000_000_002 + 7 * 86_400);
-    let (_, found) = run(read(&options)).expect("readable").expect("there");
+    let found = run(read(&options))
+        .expect("readable")
+        .expect("there")
+        .projection;
     let (_, expected) = place.fold(last);
     assert_eq!(expected.differences(&found, 10), Vec::<String>::new());
     assert_eq!(found.sales.len(), 1);
@@ -310,7 +313,10 @@ fn whatever_somebody_changes_is_named() {
     ];
     for (count, change) in (1..).zip(changes) {
         assert!(!server.command(change).is_error());
-        let (_, found) = run(read(&options)).expect("readable").expect("there");
+        let found = run(read(&options))
+            .expect("readable")
+            .expect("there")
+            .projection;
         let differences = expected.differences(&found, 100);
         assert_eq!(differences.len(), count, "{change:?}: {differences:?}");
     }

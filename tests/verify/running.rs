@@ -5,6 +5,7 @@ use std::thread;
 
 use crate::fixture::{agrees, settings, verify, verify_with};
 use crate::postgres::Postgres;
+use crate::redis::RedisServer;
 use crate::server::{Server, wait_for};
 
 fn buy(server: &Server, user: usize) {
@@ -102,6 +103,42 @@ fn a_busy_server_and_its_database_are_compared() {
     let place = server.stop();
     let said = agrees(&place, &[]);
     assert!(compared(&said) && !said.contains("behind"), "{said}");
+}
+
+const SALES: usize = 300;
+
+/// The watermarks move all the time: what was read is held against the record at which it was read.
+#[test]
+fn verify_beside_a_server_under_load_agrees_with_both_sinks() {
+    let (postgres, redis) = (Postgres::start_with(&["fsync=off"]), RedisServer::start());
+    let settings = settings(&postgres);
+    let settings = settings.iter().map(|(name, value)| (*name, value.as_str()));
+    let port = redis.port().to_string();
+    let cache = [("REDIS_HOST", "127.0.0.1"), ("REDIS_PORT", &*port)];
+    let all: Vec<_> = BUSY.into_iter().chain(settings).chain(cache).collect();
+    let server = Server::start(&all);
+    let address = server.addr().to_string();
+    // So many that no look at all of them fits between two batches.
+    let mut client = server.client();
+    for number in 0..SALES {
+        let sale =
+            format!("{{\"items\":[{{\"id\":\"item-{number}\",\"name\":\"Item\",\"stock\":1}}]}}");
+        let head = [("Content-Type", "application/json")];
+        let answer = client.send("POST", "/admin/sales", &head, sale.as_bytes());
+        assert_eq!(answer.status, 201, "{}", answer.text());
+    }
+    while_busy(&server, || {
+        for _ in 0..3 {
+            let said = agrees(server.place(), &["--server", &address]);
+            assert!(
+                said.contains("records are the journal's, field by field"),
+                "{said}"
+            );
+            let sales = format!("Redis: {} sales as the journal has them", SALES + 1);
+            assert!(said.contains(&sales), "{said}");
+        }
+    });
+    agrees(&server.stop(), &[]);
 }
 
 /// Nothing was found that differs, because nothing was looked at.

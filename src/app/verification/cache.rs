@@ -1,14 +1,20 @@
 //! Redis, held against the journal.
 
+use std::collections::BTreeMap;
 use std::io;
+use std::time::Duration;
 
 use super::ledger::{CompareError, Ledger, LedgerError, visit};
 use super::report::Report;
 use crate::journal::{JournalError, fingerprint};
-use crate::reconcile::redis::{Projection, RedisOptions, expires_at, read};
+use crate::reconcile::redis::{Projection, Reading, RedisOptions, expires_at, read};
 use crate::reconcile::{Findings, Watermark};
 use crate::sale::EndedSale;
-use crate::types::Lsn;
+use crate::types::{Lsn, SaleId};
+
+/// How often Redis is read while the snapshots of a running server are ahead of it.
+const ATTEMPTS_MAX: u32 = 10;
+const PAUSE: Duration = Duration::from_millis(300);
 
 /// What came of it.
 enum Compared {
@@ -39,9 +45,23 @@ pub(super) async fn compare(
 }
 
 async fn look(options: &RedisOptions, ledger: &mut Ledger) -> Result<Compared, CompareError> {
-    let Some((watermark, found)) = read(options).await? else {
+    for attempt in 1.. {
+        let compared = look_once(options, ledger).await?;
+        let is_behind = matches!(compared, Compared::TooOld(_)) && ledger.server().is_some();
+        // The server's snapshots may be ahead of Redis for a moment.
+        if !is_behind || attempt == ATTEMPTS_MAX {
+            return Ok(compared);
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    unreachable!("the last attempt returns")
+}
+
+async fn look_once(options: &RedisOptions, ledger: &mut Ledger) -> Result<Compared, CompareError> {
+    let Some(found) = read(options).await? else {
         return Ok(Compared::Empty);
     };
+    let watermark = found.last();
     // Asked after the watermark, so that a server that goes on is not taken for one that is behind.
     let durable = ledger.durable()?;
     let whole = |sales, differences| Compared::Whole {
@@ -55,12 +75,10 @@ async fn look(options: &RedisOptions, ledger: &mut Ledger) -> Result<Compared, C
             format!("its watermark, {watermark}, is ahead of the journal, which ends at {durable}");
         return Ok(whole(0, vec![ahead]));
     }
-    let Some((expected, mark)) =
-        project(ledger, watermark.lsn, &found).map_err(LedgerError::from)?
-    else {
+    let Some((expected, mark)) = project(ledger, &found).map_err(LedgerError::from)? else {
         return Ok(Compared::TooOld(watermark));
     };
-    let mut differences = expected.differences(&found, Findings::TOLD_MAX);
+    let mut differences = expected.differences(&found.projection, Findings::TOLD_MAX);
     if mark.is_some_and(|mark| mark != watermark.fingerprint) {
         differences.insert(
             0,
@@ -70,36 +88,76 @@ async fn look(options: &RedisOptions, ledger: &mut Ledger) -> Result<Compared, C
     Ok(whole(expected.sales.len(), differences))
 }
 
-/// What the journal's records up to `until` lead to, and the last one's fingerprint, if the journal still
-/// holds it; `None` when it no longer holds what leads there. Archived sales that had expired when `found`
-/// was read are left out.
+/// Sales as the journal has them, each up to the record at which it was read in Redis.
+struct Expected<'a> {
+    found: &'a Reading,
+    /// What was read at each record.
+    at: BTreeMap<Lsn, Vec<SaleId>>,
+    sales: Projection,
+}
+
+impl<'a> Expected<'a> {
+    fn of(found: &'a Reading) -> Self {
+        let mut at = BTreeMap::<_, Vec<_>>::from([(found.watermark.lsn, Vec::new())]);
+        for (&sale, position) in &found.positions {
+            at.entry(position.lsn).or_default().push(sale);
+        }
+        Self {
+            found,
+            at,
+            sales: Projection::default(),
+        }
+    }
+
+    /// Keeps what `folded` has now of the sales that were read at `lsn`; those that were not found must have
+    /// been there when all were listed.
+    fn keep(&mut self, lsn: Lsn, folded: &Projection) {
+        let Some(read) = self.at.get(&lsn) else {
+            return;
+        };
+        let was_listed = lsn == self.found.watermark.lsn;
+        for (id, sale) in &folded.sales {
+            let is_missing = was_listed && !self.found.positions.contains_key(id);
+            if is_missing || read.contains(id) {
+                self.sales.sales.insert(*id, sale.clone());
+            }
+        }
+    }
+}
+
+/// What the journal's records lead to, and the fingerprint of the last one, if the journal still holds it;
+/// `None` when it no longer holds what leads there. Archived sales that had expired when `found` was read are
+/// left out.
 fn project(
     ledger: &Ledger,
-    until: Lsn,
-    found: &Projection,
+    found: &Reading,
 ) -> Result<Option<(Projection, Option<u32>)>, JournalError> {
-    let (mut projection, mut archived) = (Projection::default(), Vec::new());
+    let (mut folded, mut archived) = (Projection::default(), Vec::new());
+    let mut expected = Expected::of(found);
+    let until = found.last().lsn;
     let after = match ledger.first {
         Lsn(0 | 1) => Lsn::ZERO,
         _ => ledger.read_snapshot(&mut |entry| {
             archived.extend(EndedSale::from_record(&entry.record));
-            projection.apply(&entry);
+            folded.apply(&entry);
             Ok(())
         })?,
     };
     archived.retain(|sale| {
         let expires_at = expires_at(sale.closing.at, sale.terms.ended_at);
-        found.read_at.is_none_or(|at| expires_at > at.seconds())
+        let read_at = found.projection.read_at;
+        read_at.is_none_or(|at| expires_at > at.seconds())
     });
     for sale in &archived {
         ledger.read_sale(sale, &mut |entry| {
-            projection.apply(&entry);
+            folded.apply(&entry);
             Ok(())
         })?;
     }
-    if until < after {
+    if expected.at.keys().any(|&lsn| lsn < after) {
         return Ok(None);
     }
+    expected.keep(after, &folded);
     // One record more, because of its fingerprint.
     let before = if after == until {
         Lsn(after.0.saturating_sub(1))
@@ -108,16 +166,17 @@ fn project(
     };
     let mut last = None;
     let Some(mut tail) = ledger.tail(before)? else {
-        return Ok((after == until).then_some((projection, None)));
+        return Ok((after == until).then_some((expected.sales, None)));
     };
     visit(&mut tail, until, &mut |entry| {
         if entry.lsn > after {
-            projection.apply(entry);
+            folded.apply(entry);
+            expected.keep(entry.lsn, &folded);
         }
         last = (entry.lsn == until).then(|| fingerprint(entry));
         Ok(())
     })?;
-    Ok(Some((projection, last)))
+    Ok(Some((expected.sales, last)))
 }
 
 fn say(compared: &Compared, ledger: &Ledger, report: &mut Report<'_>) -> io::Result<()> {

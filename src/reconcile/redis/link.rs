@@ -6,7 +6,7 @@ use std::time::Duration;
 use redis::aio::MultiplexedConnection;
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ErrorKind, FromRedisValue,
-    IntoConnectionInfo, RedisConnectionInfo, RedisResult, TlsCertificates, Value,
+    IntoConnectionInfo, Pipeline, RedisConnectionInfo, RedisResult, TlsCertificates, Value,
 };
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -91,6 +91,15 @@ impl Link {
         answer.map_err(|error| failure::of(&error))
     }
 
+    /// Several commands that must all work, sent together.
+    pub(super) async fn ask_all<T: FromRedisValue>(
+        &mut self,
+        commands: &Pipeline,
+    ) -> Result<T, SinkError> {
+        let answers = commands.query_async(&mut self.connection).await;
+        answers.map_err(|error| failure::of(&error))
+    }
+
     /// One of the calls; the words of its answer. They are `broke` and the reason where it ended half
     /// way.
     pub(super) async fn call(
@@ -126,19 +135,32 @@ impl Link {
 
     /// How far the projection is.
     pub(super) async fn state(&mut self) -> Result<State, SinkError> {
+        self.ask(&State::question()).await.map(State::of)
+    }
+}
+
+/// The fields of the watermark's key.
+pub(super) type StateFields = (Option<u64>, Option<u32>, Option<String>, Option<String>);
+
+impl State {
+    /// The command that reads it.
+    pub(super) fn question() -> Cmd {
         let mut command = redis::cmd("HMGET");
         command.arg(WATERMARK);
         command.arg(&["lsn", "fingerprint", "rebuilding", "writing"]);
-        let (lsn, fingerprint, rebuilding, writing): (Option<u64>, Option<u32>, _, _) =
-            self.ask(&command).await?;
-        Ok(State {
+        command
+    }
+
+    /// What the answer says.
+    pub(super) fn of((lsn, fingerprint, rebuilding, writing): StateFields) -> Self {
+        State {
             watermark: Watermark {
                 lsn: Lsn(lsn.unwrap_or(0)),
                 fingerprint: fingerprint.unwrap_or(0),
             },
             rebuilding,
             writing,
-        })
+        }
     }
 }
 

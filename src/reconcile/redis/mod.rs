@@ -26,7 +26,7 @@ mod wire;
 pub use batch::RedisBatch;
 pub use options::RedisOptions;
 pub use projection::{Items, Projection, SaleProjection};
-pub use reading::read;
+pub use reading::{Reading, read};
 pub use rebuild::reset;
 pub use sink::RedisSink;
 pub use survey::RedisSurvey;

@@ -5,101 +5,182 @@ use std::collections::{BTreeMap, BTreeSet};
 use redis::FromRedisValue;
 
 use super::keys::{SALES, SaleKeys};
-use super::link::Link;
+use super::link::{Link, State, StateFields};
 use super::options::RedisOptions;
 use super::projection::{Items, Projection, SaleProjection};
 use super::sink::parse_time;
 use super::wire::Kind;
-use crate::limits::{REDIS_READ_ATTEMPTS, REDIS_READ_MAX};
+use crate::limits::REDIS_READ_MAX;
 use crate::reconcile::{SinkError, Watermark};
 use crate::types::{SaleId, Timestamp};
 
-/// The projection in Redis and the watermark that all of it belongs to; `None` where there is none, or
-/// none that is whole.
-///
-/// # Errors
-/// Redis cannot be read, holds something else under these keys, or is written to so fast that no two
-/// looks find the same watermark.
-pub async fn read(options: &RedisOptions) -> Result<Option<(Watermark, Projection)>, SinkError> {
-    let mut link = Link::open(options).await?;
-    let mut before = link.state().await?.trusted();
-    for _ in 0..REDIS_READ_ATTEMPTS {
-        if before == Watermark::ZERO {
-            return Ok(None);
-        }
-        let projection = read_all(&mut link).await;
-        let after = link.state().await?.trusted();
-        if before == after {
-            return projection.map(|projection| Some((before, projection)));
-        }
-        before = after;
-    }
-    Err(SinkError::Unavailable(format!(
-        "its watermark moved during each of {REDIS_READ_ATTEMPTS} looks"
-    )))
+/// What Redis holds, each sale as it was at one record: a server that goes on moves the watermark between them.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// Where Redis was when its sales were listed.
+    pub watermark: Watermark,
+    /// The sales.
+    pub projection: Projection,
+    /// Where Redis was when each of them was read.
+    pub positions: BTreeMap<SaleId, Watermark>,
 }
 
-async fn read_all(link: &mut Link) -> Result<Projection, SinkError> {
-    let mut projection = Projection::default();
+impl Reading {
+    /// Where Redis was at the end.
+    #[must_use]
+    pub fn last(&self) -> Watermark {
+        let all = self.positions.values().copied();
+        all.fold(self.watermark, |last, position| {
+            if position.lsn > last.lsn {
+                position
+            } else {
+                last
+            }
+        })
+    }
+}
+
+/// The projection in Redis; `None` where there is none, or none that is whole.
+///
+/// # Errors
+/// Redis cannot be read, or holds something else under these keys.
+pub async fn read(options: &RedisOptions) -> Result<Option<Reading>, SinkError> {
+    let mut link = Link::open(options).await?;
+    let mut listing = redis::pipe();
     let mut list = redis::cmd("ZRANGE");
     list.arg(SALES).arg(0).arg(-1).arg("WITHSCORES");
-    let sales: Vec<(u32, String)> = link.ask(&list).await?;
+    listing
+        .atomic()
+        .add_command(State::question())
+        .add_command(list);
+    let (state, sales): (StateFields, Vec<(u32, String)>) = link.ask_all(&listing).await?;
+    let mut reading = Reading {
+        watermark: State::of(state).trusted(),
+        projection: Projection::default(),
+        positions: BTreeMap::new(),
+    };
+    if reading.watermark == Watermark::ZERO {
+        return Ok(None);
+    }
     for (id, expires_at) in sales {
         let id = SaleId(id);
+        let keys = SaleKeys::of(id);
+        let (position, contents) = match read_slowly(&mut link, &keys).await? {
+            Some(read) => read,
+            None => read_at_once(&mut link, &keys).await?,
+        };
+        if position == Watermark::ZERO {
+            return Ok(None);
+        }
         // Its keys go when they expire, and its number leaves the list later.
-        if let Some(sale) = read_sale(link, id, &expires_at).await? {
-            projection.sales.insert(id, sale);
+        if let Some(sale) = contents.sale(id, &expires_at)? {
+            reading.projection.sales.insert(id, sale);
+            reading.positions.insert(id, position);
         }
     }
     // Read last: what has expired meanwhile has expired before this.
     let (seconds, _): (i64, i64) = link.ask(&redis::cmd("TIME")).await?;
-    projection.read_at = Some(Timestamp::from_seconds(seconds));
-    Ok(projection)
+    reading.projection.read_at = Some(Timestamp::from_seconds(seconds));
+    Ok(Some(reading))
 }
 
-async fn read_sale(
+/// The keys of a sale, unchecked.
+#[derive(Debug, Default)]
+struct Contents {
+    terms: BTreeMap<String, String>,
+    sold_items: BTreeSet<u32>,
+    items: BTreeMap<String, String>,
+    remaining: BTreeMap<String, u64>,
+    bought: BTreeMap<String, u64>,
+}
+
+/// Reads a sale in pieces, which keeps nobody waiting; `None` where the watermark moved meanwhile.
+async fn read_slowly(
     link: &mut Link,
-    id: SaleId,
-    expires_at: &str,
-) -> Result<Option<SaleProjection>, SinkError> {
-    let keys = SaleKeys::of(id);
-    let mut command = redis::cmd("HGETALL");
-    command.arg(&keys.terms);
-    let fields: BTreeMap<String, String> = link.ask(&command).await?;
-    if fields.is_empty() {
-        return Ok(None);
-    }
-    let malformed = || SinkError::Refused(format!("what it says of sale {id} is malformed"));
-    let text = |name: &str| fields.get(name).ok_or_else(malformed);
-    let number = |name: &str| text(name)?.parse::<u64>().map_err(|_| malformed());
-    let time = |name: &str| parse_time(text(name)?).ok_or_else(malformed);
-    let items = match Kind::parse(text("kind")?).ok_or_else(malformed)? {
-        Kind::Generated => Items::Generated(bits(link, &keys.sold_items).await?),
-        Kind::Listed => {
-            let mut places: BTreeMap<String, String> = hash(link, &keys.items).await?;
-            places.remove("units");
-            let mut ids = Vec::with_capacity(places.len());
-            for index in 0..places.len() {
-                ids.push(places.remove(&index.to_string()).ok_or_else(malformed)?);
-            }
-            let remaining = hash(link, &keys.remaining).await?;
-            Items::Listed { ids, remaining }
-        }
-    };
-    Ok(Some(SaleProjection {
-        started_at: time("started_at")?,
-        ended_at: time("ended_at")?,
-        max_items_per_user: number("max_items_per_user")?
-            .try_into()
-            .map_err(|_| malformed())?,
-        closed: text("state")? == "closed",
-        total: number("total")?,
-        sold: number("sold")?,
-        remaining: number("remaining")?,
-        items,
+    keys: &SaleKeys,
+) -> Result<Option<(Watermark, Contents)>, SinkError> {
+    let before = link.state().await?.trusted();
+    let contents = Contents {
+        terms: hash(link, &keys.terms).await?,
+        sold_items: bits(link, &keys.sold_items).await?,
+        items: hash(link, &keys.items).await?,
+        remaining: hash(link, &keys.remaining).await?,
         bought: hash(link, &keys.bought).await?,
-        expires_at: expires_at.parse().ok(),
-    }))
+    };
+    let after = link.state().await?.trusted();
+    Ok((before == after).then_some((before, contents)))
+}
+
+/// Reads a sale as a whole, between two batches.
+async fn read_at_once(
+    link: &mut Link,
+    keys: &SaleKeys,
+) -> Result<(Watermark, Contents), SinkError> {
+    let mut all = redis::pipe();
+    all.atomic().add_command(State::question());
+    all.cmd("HGETALL").arg(&keys.terms);
+    all.cmd("GETRANGE").arg(&keys.sold_items).arg(0).arg(-1);
+    for key in [&keys.items, &keys.remaining, &keys.bought] {
+        all.cmd("HGETALL").arg(key);
+    }
+    type Answers = (
+        StateFields,
+        BTreeMap<String, String>,
+        Vec<u8>,
+        BTreeMap<String, String>,
+        BTreeMap<String, u64>,
+        BTreeMap<String, u64>,
+    );
+    let (state, terms, sold_items, items, remaining, bought): Answers = link.ask_all(&all).await?;
+    let contents = Contents {
+        terms,
+        sold_items: places_of(&sold_items, 0).collect(),
+        items,
+        remaining,
+        bought,
+    };
+    Ok((State::of(state).trusted(), contents))
+}
+
+impl Contents {
+    /// The sale that they make; `None` where there is none any more.
+    fn sale(mut self, id: SaleId, expires_at: &str) -> Result<Option<SaleProjection>, SinkError> {
+        let fields = &self.terms;
+        if fields.is_empty() {
+            return Ok(None);
+        }
+        let malformed = || SinkError::Refused(format!("what it says of sale {id} is malformed"));
+        let text = |name: &str| fields.get(name).ok_or_else(malformed);
+        let number = |name: &str| text(name)?.parse::<u64>().map_err(|_| malformed());
+        let time = |name: &str| parse_time(text(name)?).ok_or_else(malformed);
+        let items = match Kind::parse(text("kind")?).ok_or_else(malformed)? {
+            Kind::Generated => Items::Generated(self.sold_items),
+            Kind::Listed => {
+                self.items.remove("units");
+                let mut ids = Vec::with_capacity(self.items.len());
+                for index in 0..self.items.len() {
+                    let id = self.items.remove(&index.to_string());
+                    ids.push(id.ok_or_else(malformed)?);
+                }
+                let remaining = self.remaining;
+                Items::Listed { ids, remaining }
+            }
+        };
+        Ok(Some(SaleProjection {
+            started_at: time("started_at")?,
+            ended_at: time("ended_at")?,
+            max_items_per_user: number("max_items_per_user")?
+                .try_into()
+                .map_err(|_| malformed())?,
+            closed: text("state")? == "closed",
+            total: number("total")?,
+            sold: number("sold")?,
+            remaining: number("remaining")?,
+            items,
+            bought: self.bought,
+            expires_at: expires_at.parse().ok(),
+        }))
+    }
 }
 
 /// A hash, a piece at a time.
@@ -136,14 +217,19 @@ async fn bits(link: &mut Link, key: &str) -> Result<BTreeSet<u32>, SinkError> {
             .arg(offset)
             .arg(offset + REDIS_READ_MAX - 1);
         let piece: Vec<u8> = link.ask(&command).await?;
-        for (place, byte) in piece.iter().enumerate() {
-            // The first bit is the highest one.
-            let places = (0..8).filter(|bit| byte & (0x80 >> bit) != 0);
-            set.extend(places.map(|bit| ((offset + place) * 8 + bit) as u32));
-        }
+        set.extend(places_of(&piece, offset));
         if piece.len() < REDIS_READ_MAX {
             return Ok(set);
         }
         offset += piece.len();
     }
+}
+
+/// The places of the bits that are set in `bytes`, which begin at byte `offset`.
+fn places_of(bytes: &[u8], offset: usize) -> impl Iterator<Item = u32> + '_ {
+    (offset..).zip(bytes).flat_map(|(place, byte)| {
+        // The first bit is the highest one.
+        let bits = (0..8).filter(move |bit| byte & (0x80 >> bit) != 0);
+        bits.map(move |bit| (place * 8 + bit) as u32)
+    })
 }
