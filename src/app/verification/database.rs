@@ -1,13 +1,18 @@
 //! Postgres, held against the journal.
 
 use std::io;
+use std::time::Duration;
 
 use super::earlier::Earlier;
 use super::ledger::{CompareError, Ledger, LedgerError};
 use super::report::Report;
 use crate::reconcile::postgres::{PostgresOptions, PostgresReader};
-use crate::reconcile::{Comparison, Findings, SinkError, Watermark};
+use crate::reconcile::{Comparison, Findings, Watermark};
 use crate::types::Lsn;
+
+/// How often the database is read while the server removes what is compared, or is ahead of it.
+const ATTEMPTS_MAX: u32 = 4;
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// What came of it.
 struct Compared {
@@ -36,7 +41,29 @@ pub(super) async fn compare(
     }
 }
 
+/// Looks again where the server has written a newer snapshot and removed what it stands for meanwhile.
 async fn look(options: &PostgresOptions, ledger: &mut Ledger) -> Result<Compared, CompareError> {
+    for _ in 1..ATTEMPTS_MAX {
+        let compared = look_once(options, ledger).await;
+        let has_moved =
+            ledger.server().is_some() && ledger.look_for_first().map_err(LedgerError::from)?;
+        let is_overtaken = match &compared {
+            Ok(compared) => matches!(compared.earlier, Some(Err(_))) && ledger.server().is_some(),
+            Err(CompareError::Ledger(_)) => has_moved,
+            Err(CompareError::Sink(_)) => false,
+        };
+        if !is_overtaken {
+            return compared;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    look_once(options, ledger).await
+}
+
+async fn look_once(
+    options: &PostgresOptions,
+    ledger: &mut Ledger,
+) -> Result<Compared, CompareError> {
     let reader = PostgresReader::connect(options).await?;
     let mut records = reader.records().await?;
     let watermark = records.watermark();
@@ -44,8 +71,7 @@ async fn look(options: &PostgresOptions, ledger: &mut Ledger) -> Result<Compared
     let durable = ledger.durable()?;
     let before_first = Lsn(ledger.first.0.saturating_sub(1));
     let tail = ledger.tail(before_first).map_err(LedgerError::from)?;
-    let tail =
-        tail.ok_or_else(|| SinkError::Refused("the journal was trimmed meanwhile".into()))?;
+    let tail = tail.ok_or_else(|| ledger.overtaken())?;
     let mut comparison = Comparison::new(tail, watermark, durable);
     let mut earlier = match before_first {
         Lsn::ZERO => None,

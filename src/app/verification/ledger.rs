@@ -182,6 +182,20 @@ impl Ledger {
         Tail::after(self.disk.clone(), &self.dir, after, self.durable)
     }
 
+    /// Looks for the first record that the journal still holds now; whether it is another one.
+    pub(super) fn look_for_first(&mut self) -> Result<bool, JournalError> {
+        let first = journal::first_lsn(&RealDisk, &self.dir)?.unwrap_or(Lsn(1));
+        let before = std::mem::replace(&mut self.first, first);
+        Ok(before != first)
+    }
+
+    /// The error of a journal whose first records are gone.
+    pub(super) fn overtaken(&self) -> LedgerError {
+        LedgerError::Overtaken {
+            dir: self.dir.clone(),
+        }
+    }
+
     /// Hands the newest snapshot's records to `visit`; what it stands for.
     pub(super) fn read_snapshot(
         &self,
