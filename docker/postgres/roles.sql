@@ -131,3 +131,8 @@ SELECT to_regprocedure('abandon_sale(integer)') IS NOT NULL AS is_migrated \gset
 \if :is_migrated
 \ir ../../migrations/006_roles.up.sql
 \endif
+SELECT EXISTS (SELECT FROM pg_class WHERE relnamespace = to_regnamespace(quote_ident(:'seed_schema')) AND relname = 'sales')
+    AS has_seed_views \gset
+\if :has_seed_views
+\ir ../../migrations/007_seed_views.up.sql
+\endif

@@ -286,3 +286,78 @@ fn batches_are_bounded_in_bytes() {
     assert_eq!(driver.apply(&records).expect("a database"), 2);
     assert_eq!(count(&postgres, "purchase_results"), "200000");
 }
+
+/// Clients of the former service read its tables by their names.
+#[test]
+fn the_queries_of_the_former_service_run_in_the_schema_seed() {
+    let postgres = Postgres::start_with(&["fsync=off"]);
+    let mut driver = Driver::open(options(&postgres));
+    let secret = 0x6375_fad9_9b63_9bbb_56b5_a35f_5dff_2688;
+    driver
+        .apply(&[
+            generated(1, 3),
+            checkout(1, secret, 1, 1),
+            purchase(1, secret, &[line(1, 1, true)]),
+            checkout(1, 0xff, 2, 1),
+            announce(2, 0, &[item("lamp", 5), item("last one", 1)]),
+            listed(2, 2),
+            checkout(2, 7, 0, 2),
+            purchase(2, 7, &[line(0, 2, true)]),
+            checkout(2, 8, 1, 1),
+            purchase(2, 8, &[line(1, 1, true)]),
+            Record::SaleClosed { sale: SaleId(2) },
+        ])
+        .expect("a database");
+    let seed = |sql: &str| {
+        let sql = format!("SET search_path = seed; {sql}");
+        postgres.query(DATABASE, &sql)
+    };
+    assert_eq!(
+        seed(
+            "SELECT id, extract(epoch FROM started_at)::bigint, extract(epoch FROM ended_at)::bigint, total_items,
+                    items_sold, active FROM sales ORDER BY id"
+        ),
+        "1|1000000000|1000003600|3|1|f\n2|1000000000|1000003600|6|3|f"
+    );
+    assert_eq!(
+        seed(
+            "SELECT id, name <> '', image_url <> '', sale_id, sold, created_at IS NOT NULL FROM items ORDER BY 4, 1"
+        ),
+        "ITM-1-0|t|t|1|f|t\nITM-1-1|t|t|1|t|t\nITM-1-2|t|t|1|f|t\nlamp|t|t|2|f|t\nlast one|t|t|2|t|t"
+    );
+    assert_eq!(
+        seed("SELECT count(*) FROM items WHERE sale_id = 1 AND sold = false"),
+        "2"
+    );
+    let code = flashsale::types::CheckoutCode {
+        sale: SaleId(1),
+        secret,
+    }
+    .to_string();
+    assert_eq!(code, "CHK-1-6375fad99b639bbb56b5a35f5dff2688");
+    let attempt = format!(
+        "SELECT user_id, item_id, sale_id, used FROM checkout_attempts WHERE code = '{code}'"
+    );
+    assert_eq!(seed(&attempt), "ada|ITM-1-1|1|t");
+    assert_eq!(
+        seed("SELECT code, used FROM checkout_attempts WHERE item_id = 'ITM-1-2'"),
+        format!("CHK-1-{:032x}|f", 0xff)
+    );
+    assert_eq!(
+        seed("SELECT count(*), count(DISTINCT id) FROM checkout_attempts"),
+        "4|4"
+    );
+    assert_eq!(
+        seed("SELECT user_id, item_id, sale_id, quantity FROM purchases ORDER BY sale_id, item_id"),
+        "ada|ITM-1-1|1|1\nada|lamp|2|2\nada|last one|2|1"
+    );
+    // As it looked for what is applied.
+    let names = seed("SELECT name FROM migrations");
+    assert!(names.starts_with("001_watermark.up.sql\n"), "{names}");
+    // An open sale is active between its two moments.
+    postgres.query(
+        DATABASE,
+        "UPDATE sales SET started_at = now(), ended_at = now() + interval '1 h' WHERE id = 1",
+    );
+    assert_eq!(seed("SELECT id FROM sales WHERE active = true"), "1");
+}

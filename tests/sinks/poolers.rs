@@ -66,6 +66,7 @@ fn nothing_is_left(postgres: &Postgres, pooler: &Pooler) {
         "does not exist",
         "already a transaction",
         "no transaction",
+        "in transaction blocks",
     ] {
         assert!(!log.contains(complaint), "{log}");
     }

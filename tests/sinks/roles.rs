@@ -145,7 +145,7 @@ fn whose_migrations_are_pending_is_said() {
     for arguments in [&["serve"][..], &["migrate", "up"]] {
         let (code, said) = place.failure(arguments);
         assert_eq!(code, Some(1), "{said}");
-        let what = "001_watermark.up.sql and 5 more are not applied to this database, and";
+        let what = "001_watermark.up.sql and 6 more are not applied to this database, and";
         assert!(said.contains(&format!("{what} {how}")), "{said}");
     }
     place_of_owner(&postgres).report(&["migrate", "up"]);
@@ -162,13 +162,13 @@ fn whose_migrations_are_pending_is_said() {
         .status();
     assert!(copied.expect("cp runs").success());
     for way in ["up", "down"] {
-        let file = dir.join(format!("007_more.{way}.sql"));
+        let file = dir.join(format!("008_more.{way}.sql"));
         std::fs::write(file, "SELECT 1").expect("our own directory");
     }
     place.set("DB_MIGRATIONS_PATH", "migrations");
     let (code, said) = place.failure(&["serve"]);
     assert_eq!(code, Some(1), "{said}");
-    let what = "007_more.up.sql is not applied to this database, and";
+    let what = "008_more.up.sql is not applied to this database, and";
     assert!(said.contains(&format!("{what} {how}")), "{said}");
 }
 
@@ -256,8 +256,12 @@ fn a_role_may_do_what_it_must_and_no_more() {
     let said = postgres.try_query(DATABASE, abandon);
     let said = said.expect_err("a sale that is there");
     assert!(said.contains("sale 1 is there: its items stay"), "{said}");
-    let read = "SET SESSION AUTHORIZATION flashsale_reader; SELECT count(*) > 49 FROM purchases";
-    assert_eq!(postgres.query(DATABASE, read), "t");
+    for purchases in ["purchases", "seed.purchases"] {
+        let read = format!(
+            "SET SESSION AUTHORIZATION flashsale_reader; SELECT count(*) > 49 FROM {purchases}"
+        );
+        assert_eq!(postgres.query(DATABASE, &read), "t");
+    }
     all_is_well(server, &postgres, &bought);
 }
 
@@ -284,8 +288,13 @@ fn roles_of_a_schema_leave_the_rest_of_the_database_alone() {
     let others = "SELECT has_database_privilege('other', current_database(), 'CONNECT'),
                          (SELECT nspowner::regrole <> 'flashsale_owner'::regrole FROM pg_namespace WHERE nspname = 'public'),
                          (SELECT array_agg(DISTINCT tableowner) FROM pg_tables WHERE schemaname = 'shop'),
-                         has_schema_privilege('flashsale_reader', 'shop', 'USAGE')";
-    assert_eq!(postgres.query(DATABASE, others), "t|t|{flashsale_owner}|t");
+                         has_schema_privilege('flashsale_reader', 'shop', 'USAGE'),
+                         has_table_privilege('flashsale_reader', 'shop_seed.items', 'SELECT'),
+                         to_regnamespace('seed') IS NULL";
+    assert_eq!(
+        postgres.query(DATABASE, others),
+        "t|t|{flashsale_owner}|t|t|t"
+    );
     postgres.query(DATABASE, "CREATE SCHEMA busy; CREATE TABLE busy.orders ()");
     let said = make_roles(
         &postgres,

@@ -86,6 +86,7 @@ mod tests {
                 user: "shop".into(),
                 password: Some("a-secret".into()),
                 dbname: "flashsale".into(),
+                schema: "public".into(),
                 encryption: Encryption::Off,
                 authorities: None,
                 migrations: PathBuf::new(),

@@ -24,13 +24,14 @@ macro_rules! built_in {
 const USUAL_DIR: &str = "migrations";
 
 /// The files of this version, so that the binary is enough: stem, up and down.
-const BUILT_IN: [(&str, &str, &str); 6] = [
+const BUILT_IN: [(&str, &str, &str); 7] = [
     built_in!("001_watermark"),
     built_in!("002_sales"),
     built_in!("003_checkouts"),
     built_in!("004_purchases"),
     built_in!("005_views"),
     built_in!("006_roles"),
+    built_in!("007_seed_views"),
 ];
 
 /// A step of the schema, and the way back.
