@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::thread;
 use std::time::Duration;
 
 use super::ledger::{CompareError, Ledger, LedgerError, visit};
@@ -52,7 +53,7 @@ async fn look(options: &RedisOptions, ledger: &mut Ledger) -> Result<Compared, C
         if !is_behind || attempt == ATTEMPTS_MAX {
             return Ok(compared);
         }
-        tokio::time::sleep(PAUSE).await;
+        thread::sleep(PAUSE);
     }
     unreachable!("the last attempt returns")
 }

@@ -1,6 +1,7 @@
 //! Postgres, held against the journal.
 
 use std::io;
+use std::thread;
 use std::time::Duration;
 
 use super::earlier::Earlier;
@@ -55,7 +56,7 @@ async fn look(options: &PostgresOptions, ledger: &mut Ledger) -> Result<Compared
         if !is_overtaken {
             return compared;
         }
-        tokio::time::sleep(PAUSE).await;
+        thread::sleep(PAUSE);
     }
     look_once(options, ledger).await
 }
