@@ -102,8 +102,13 @@ pub const HEAD_BYTES_MAX: usize = 16 * 1024;
 pub const HEADERS_MAX: usize = 64;
 /// Longest request body outside of administration, in bytes.
 pub const BODY_BYTES_MAX: usize = 16 * 1024;
-/// Seconds that a connection may be without a request.
-pub const IDLE_SECONDS_MAX: u32 = 60;
+/// Seconds that a connection may be without a request, unless the configuration says otherwise. More than the
+/// 60 s after which most load balancers close theirs: the side that sends requests must be the first to close.
+pub const IDLE_SECONDS_DEFAULT: u32 = 90;
+/// The longest such time that can be set (a day).
+pub const IDLE_SECONDS_MAX: u32 = 86_400;
+/// Seconds that a client may take nothing of what is written to it.
+pub const WRITE_SECONDS_MAX: u32 = 60;
 /// How long after its last answer a connection keeps its buffers for the next request, in seconds.
 pub const QUIET_SECONDS: u32 = 1;
 /// Seconds from a connection's accept to the end of its TLS handshake.
@@ -341,10 +346,13 @@ const _: () = {
     assert!(REDIS_EFFECTS_PER_SALE + ITEMS_PER_USER_MAX as usize + 2 <= REDIS_EFFECTS_MAX);
     assert!(REDIS_EFFECTS_PER_SALE + 2 * ITEMS_PER_RECORD_MAX <= REDIS_EFFECTS_MAX);
     assert!(HOLD_SECONDS_MAX < SALE_SECONDS_MAX);
-    assert!(FIRST_BYTE_SECONDS_MAX <= IDLE_SECONDS_MAX && HEAD_SECONDS_MAX <= IDLE_SECONDS_MAX);
-    assert!(QUIET_SECONDS < IDLE_SECONDS_MAX);
+    assert!(
+        FIRST_BYTE_SECONDS_MAX <= IDLE_SECONDS_DEFAULT && HEAD_SECONDS_MAX <= IDLE_SECONDS_DEFAULT
+    );
+    assert!(60 < IDLE_SECONDS_DEFAULT && IDLE_SECONDS_DEFAULT <= IDLE_SECONDS_MAX);
+    assert!(QUIET_SECONDS < IDLE_SECONDS_DEFAULT);
     assert!(STREAM_TICK_MS < 1000 && STREAM_TICK_MS < STREAM_SILENCE_SECONDS * 1000);
     // Whoever takes nothing is noticed by the comments that cannot be sent, too.
-    assert!(STREAM_SILENCE_SECONDS < IDLE_SECONDS_MAX as u64);
+    assert!(STREAM_SILENCE_SECONDS < WRITE_SECONDS_MAX as u64);
     assert!(STREAM_RETRY_MS_MIN < STREAM_RETRY_MS_MAX);
 };

@@ -17,6 +17,7 @@ pub fn admission(config: &Config) -> Result<Admission, TlsError> {
     Ok(Admission {
         tls: config.server.tls.as_ref().map(load).transpose()?,
         connections_per_peer: config.server.connections_per_peer,
+        idle_seconds: config.server.idle_seconds,
     })
 }
 

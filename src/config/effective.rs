@@ -33,7 +33,7 @@ pub(super) fn lines(config: &Config) -> Vec<String> {
     lines
 }
 
-fn server_lines(server: &ServerConfig) -> [String; 6] {
+fn server_lines(server: &ServerConfig) -> [String; 7] {
     let tls = server.tls.as_ref();
     [
         line(keys::SERVER_HOST, server.host),
@@ -45,6 +45,7 @@ fn server_lines(server: &ServerConfig) -> [String; 6] {
             keys::SERVER_CONNECTIONS_PER_PEER,
             server.connections_per_peer.map_or(0, NonZeroU32::get),
         ),
+        line(keys::SERVER_IDLE_SECONDS, server.idle_seconds),
     ]
 }
 

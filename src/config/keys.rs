@@ -69,6 +69,7 @@ keys! {
     SERVER_TLS_KEY = open("server.tls_key", "SERVER_TLS_KEY");
     SERVER_CONNECTIONS_PER_PEER =
         open("server.connections_per_peer", "SERVER_CONNECTIONS_PER_PEER");
+    SERVER_IDLE_SECONDS = open("server.idle_seconds", "SERVER_IDLE_SECONDS");
     DATABASE_HOST = open("database.host", "DB_HOST");
     DATABASE_PORT = open("database.port", "DB_PORT");
     DATABASE_USER = open("database.user", "DB_USER");

@@ -71,6 +71,8 @@ pub struct ServerConfig {
     pub tls: Option<TlsFiles>,
     /// Connections that one peer may have open; `None` for as many as it likes.
     pub connections_per_peer: Option<NonZeroU32>,
+    /// Seconds that a connection may be without a request.
+    pub idle_seconds: u32,
 }
 
 /// The files of the server's own certificate, in PEM.

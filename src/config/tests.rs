@@ -76,6 +76,7 @@ fn nothing_at_all_gives_the_defaults() {
     let config = defaults();
     assert_eq!(config.server.address().to_string(), "0.0.0.0:8080");
     assert_eq!(config.server.workers, None);
+    assert_eq!(config.server.idle_seconds, 90);
     assert!(config.database.is_none() && config.redis.is_none());
     assert_eq!(config.journal.dir, PathBuf::from("data/journal"));
     assert_eq!(config.journal.durability, Durability::Fsync);
@@ -192,6 +193,7 @@ fn every_bound_holds_on_both_sides() {
         ("server.port", 0, 65_535_u64),
         ("server.workers", 0, 256),
         ("server.connections_per_peer", 0, 1_000_000),
+        ("server.idle_seconds", 1, 86_400),
         ("database.port", 1, 65_535),
         ("redis.port", 1, 65_535),
         ("redis.db", 0, 65_535),

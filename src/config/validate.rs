@@ -90,6 +90,11 @@ fn server(check: &mut Check) -> ServerConfig {
             limits::CONNECTIONS_PER_PEER_DEFAULT,
             0..=limits::CONNECTIONS_PER_PEER_MAX,
         )),
+        idle_seconds: check.integer(
+            keys::SERVER_IDLE_SECONDS,
+            limits::IDLE_SECONDS_DEFAULT,
+            1..=limits::IDLE_SECONDS_MAX,
+        ),
     }
 }
 

@@ -14,7 +14,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::http::Peer;
 use crate::limits::{
     ADMIN_BODY_SECONDS_MAX, BODY_SECONDS_MAX, FIRST_BYTE_SECONDS_MAX, HANDSHAKE_SECONDS_MAX,
-    HEAD_SECONDS_MAX, IDLE_SECONDS_MAX, QUIET_SECONDS,
+    HEAD_SECONDS_MAX, IDLE_SECONDS_DEFAULT, QUIET_SECONDS, WRITE_SECONDS_MAX,
 };
 
 const TICKS_PER_SECOND: u32 = 2;
@@ -214,21 +214,22 @@ impl Progress {
         }
     }
 
-    fn exceeds_its_deadline(&self) -> bool {
+    /// Whether the client was too slow, where a connection may be idle for `idle_seconds`.
+    fn exceeds_its_deadline(&self, idle_seconds: u32) -> bool {
         let passed = |since: u32, seconds_max: u32| {
             self.ticks.get().wrapping_sub(since) > seconds_max * TICKS_PER_SECOND
         };
         if self
             .blocked_since
             .get()
-            .is_some_and(|since| passed(since, IDLE_SECONDS_MAX))
+            .is_some_and(|since| passed(since, WRITE_SECONDS_MAX))
         {
             return true;
         }
         let seconds_max = match self.phase.get() {
             Phase::Handshake => HANDSHAKE_SECONDS_MAX,
             Phase::FirstByte => FIRST_BYTE_SECONDS_MAX,
-            Phase::Idle => IDLE_SECONDS_MAX,
+            Phase::Idle => idle_seconds,
             Phase::Head => HEAD_SECONDS_MAX,
             // The server is at work, or has nothing to tell, which is not the client's fault.
             Phase::Stream => return false,
@@ -242,8 +243,9 @@ impl Progress {
 }
 
 /// The open connections of one worker, and the clock of their deadlines.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Connections {
+    idle_seconds: u32,
     ticks: Rc<Cell<u32>>,
     open: RefCell<HashMap<u64, Rc<Progress>>>,
     next: Cell<u64>,
@@ -251,7 +253,25 @@ pub(super) struct Connections {
     all_closed: Notify,
 }
 
+impl Default for Connections {
+    fn default() -> Self {
+        Self::idle_for(IDLE_SECONDS_DEFAULT)
+    }
+}
+
 impl Connections {
+    /// No connections yet. Each may be without a request for `idle_seconds`.
+    pub(super) fn idle_for(idle_seconds: u32) -> Self {
+        Self {
+            idle_seconds,
+            ticks: Rc::default(),
+            open: RefCell::default(),
+            next: Cell::default(),
+            draining: Cell::default(),
+            all_closed: Notify::default(),
+        }
+    }
+
     /// Takes in a new connection with whoever is at `address`. It counts from now on.
     pub(super) fn add(self: &Rc<Self>, address: IpAddr) -> OpenConnection {
         let (peer, ticks) = (Peer::new(address), Rc::clone(&self.ticks));
@@ -319,7 +339,7 @@ impl Connections {
     fn tick(&self) {
         self.ticks.set(self.ticks.get().wrapping_add(1));
         for progress in self.open.borrow().values() {
-            if progress.exceeds_its_deadline() {
+            if progress.exceeds_its_deadline(self.idle_seconds) {
                 progress.overdue.set(true);
                 progress.wake();
             } else if progress.has_become_quiet() {

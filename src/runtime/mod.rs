@@ -62,12 +62,14 @@ pub enum ServeError {
 }
 
 /// Who is let in, and how.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Admission {
     /// What connections are encrypted with; `None` when they are not.
     pub tls: Option<Arc<Tls>>,
     /// Connections that one peer may have at all workers; `None` for as many as it likes.
     pub connections_per_peer: Option<NonZeroU32>,
+    /// Seconds that a connection may be without a request.
+    pub idle_seconds: u32,
 }
 
 impl Admission {
@@ -146,6 +148,7 @@ impl Server {
             peers: admission
                 .connections_per_peer
                 .map(|max| Arc::new(Peers::new(max))),
+            idle_seconds: admission.idle_seconds,
         };
         let (make_api, cores) = (Arc::new(make_api), usable_cores());
         let mut workers = Vec::with_capacity(listeners.len());

@@ -34,6 +34,7 @@ const FAILURES_PER_LINE: u32 = 20;
 pub(super) struct Entrance {
     pub(super) tls: Option<Arc<Tls>>,
     pub(super) peers: Option<Arc<Peers>>,
+    pub(super) idle_seconds: u32,
 }
 
 /// Serves until the shutdown, on this thread and, when there is one, on `core` only.
@@ -53,7 +54,8 @@ pub(super) fn run(
         .build_local(LocalOptions::default())?;
     runtime.block_on(async {
         let listener = TcpListener::from_std(listener)?;
-        let (api, connections) = (make_api(), Rc::default());
+        let api = make_api();
+        let connections = Rc::new(Connections::idle_for(entrance.idle_seconds));
         let door = Door {
             connections_max,
             peers: entrance.peers,

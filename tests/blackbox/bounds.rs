@@ -307,3 +307,14 @@ fn a_burst_does_not_break_the_limit_of_connections() {
     let served = answers.filter(|answer| answer.as_ref().is_ok_and(|answer| answer.status == 200));
     assert_eq!(served.count(), OPEN);
 }
+
+#[test]
+fn an_idle_connection_is_closed_when_the_configuration_says() {
+    let server = Server::start(&[("SERVER_IDLE_SECONDS", "1")]);
+    let mut client = server.client();
+    client.get("/livez").ok();
+    assert_eq!(client.read_to_close().expect("a close"), b"");
+    let (code, said) = Place::new(&[("SERVER_IDLE_SECONDS", "0")]).failure(&["serve"]);
+    assert_eq!(code, Some(78), "{said}");
+    assert!(said.contains("an integer from 1 to 86400"), "{said}");
+}

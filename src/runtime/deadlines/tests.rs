@@ -60,15 +60,17 @@ fn more_bytes_do_not_extend_a_head() {
 }
 
 #[test]
-fn an_answered_connection_may_idle() {
-    let connections = Rc::<Connections>::default();
-    let open = connections.add(SOMEWHERE);
-    let progress = &open.progress;
-    progress.read();
-    progress.request_begun();
-    progress.request_ended();
-    progress.read_blocked();
-    assert!(due_after(&connections, progress, IDLE_SECONDS_MAX));
+fn an_answered_connection_may_idle_for_as_long_as_is_configured() {
+    for idle_seconds in [1, 60, IDLE_SECONDS_DEFAULT, 620] {
+        let connections = Rc::new(Connections::idle_for(idle_seconds));
+        let open = connections.add(SOMEWHERE);
+        let progress = &open.progress;
+        progress.read();
+        progress.request_begun();
+        progress.request_ended();
+        progress.read_blocked();
+        assert!(due_after(&connections, progress, idle_seconds));
+    }
 }
 
 #[test]
@@ -165,7 +167,7 @@ fn a_client_must_take_its_answer() {
     connections.tick();
     progress.written();
     progress.write_blocked();
-    assert!(due_after(&connections, progress, IDLE_SECONDS_MAX));
+    assert!(due_after(&connections, progress, WRITE_SECONDS_MAX));
 }
 
 #[test]
@@ -178,13 +180,13 @@ fn a_stream_lasts_for_as_long_as_it_is_taken() {
     progress.request_begun();
     progress.stream_begun();
     assert!(progress.head_is_sent());
-    for _ in 0..2 * IDLE_SECONDS_MAX * TICKS_PER_SECOND {
+    for _ in 0..2 * WRITE_SECONDS_MAX * TICKS_PER_SECOND {
         connections.tick();
         assert!(!progress.is_overdue() && !progress.has_become_quiet());
     }
     progress.write_blocked();
     assert!(!progress.head_is_sent());
-    assert!(due_after(&connections, progress, IDLE_SECONDS_MAX));
+    assert!(due_after(&connections, progress, WRITE_SECONDS_MAX));
 }
 
 #[test]
@@ -197,7 +199,7 @@ fn a_connection_idles_behind_its_stream() {
     progress.stream_begun();
     (0..100).for_each(|_| connections.tick());
     progress.request_ended();
-    assert!(due_after(&connections, progress, IDLE_SECONDS_MAX));
+    assert!(due_after(&connections, progress, IDLE_SECONDS_DEFAULT));
 }
 
 #[test]
