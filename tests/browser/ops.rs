@@ -1,5 +1,7 @@
 //! The operations page before a server that is at work, and whose database goes away and comes back.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use crate::browser::Browser;
@@ -300,4 +302,32 @@ fn the_worst_comes_first() {
         ["warn draining"]
     ]);
     assert_eq!(found, expected);
+}
+
+/// The picture of the documentation, drawn again after the page has changed:
+/// `cargo nextest run --test browser --run-ignored only picture_of_the_operations`.
+#[test]
+#[ignore = "writes docs/images/ops.png"]
+fn picture_of_the_operations_page() {
+    let postgres = postgres();
+    let server = server_with(&postgres);
+    let browser = Browser::start();
+    let load = Load::start(&server);
+    let look = Look {
+        width: 1440,
+        height: 1332,
+        dark: false,
+    };
+    let page = browser.open(look, server.addr(), "/ops");
+    page.evaluate("document.querySelector('#window input[value=\"60\"]').click()");
+    load.wait_for_more(20 * PURCHASES);
+    postgres.pause();
+    wait_for_data(&page, "#light-database", "state", "bad");
+    load.wait_for_more(20 * PURCHASES);
+    postgres.resume();
+    wait_for_data(&page, "#light-database", "state", "good");
+    load.wait_for_more(20 * PURCHASES);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    page.screenshot(&root.join("docs/images/ops.png"));
+    load.stop();
 }

@@ -237,9 +237,9 @@ fn a_machine_without_proc_and_sys_has_no_silly_figures() {
 
 #[test]
 fn few_descriptors_are_told_with_what_is_served() {
-    let place = place_behind("prlimit", &["--nofile=260:260"]);
+    let place = place_behind("prlimit", &["--nofile=200:200"]);
     let report = preflight(&place, &[]);
-    report.has("warn", "open files", "260: room for 4 connections");
+    report.has("warn", "open files", "200: room for 2 connections");
     report.has("warn", "open files", "LimitNOFILE");
     // The server raises the limit by itself as far as it may.
     let place = place_behind("prlimit", &["--nofile=260:1000"]);
