@@ -17,6 +17,7 @@ const LAST_STEP = 0.5;
 const NINES_MIN = 3;
 const NEAR_PX = 40;
 const LABEL_GAP_PX = 6;
+const LABEL_HEIGHT_PX = 13;
 /** So much above the slowest there is room for what is said of it. */
 const HEADROOM = 1.6;
 
@@ -34,6 +35,7 @@ export class Spectrum extends Plot {
     this.y = logarithmic(fromUs, toUs, box.bottom, box.top);
     surface.scaleLines(box, this.y, decades(fromUs, toUs).map((us) => [us, decade(us)]));
     this.#quantiles(box, width);
+    this.labelled = [];
     this.places = curves.map(([name, curve]) => this.#curve(name, curve));
     this.note.textContent = points.length === 0 ? "no answer to a buyer yet" : `${SINCE}; ${HIDES}`;
     this.publish({
@@ -74,9 +76,18 @@ export class Spectrum extends Plot {
       if (quantile < 1) continue;
       surface.dot(x, y, surface.theme.surface, 2.25);
       const right = Math.min(x + 5, surface.width);
-      surface.text(`max ${latency(us)}`, right, Math.max(y - 9, 10), { align: "right", halo: true });
+      surface.text(`max ${latency(us)}`, right, this.#freeHeight(Math.max(y - 9, 10)), { align: "right", halo: true });
     }
     return places;
+  }
+
+  /** The height for a label, which moves up where another one is. */
+  #freeHeight(y) {
+    const isTaken = (height) => this.labelled.some((other) => Math.abs(other - height) < LABEL_HEIGHT_PX);
+    let free = y;
+    while (isTaken(free)) free -= LABEL_HEIGHT_PX;
+    this.labelled.push(free);
+    return free;
   }
 
   look(x) {
