@@ -30,6 +30,7 @@ const CHECKOUT: Record<'_> = Record::Checkout {
     quantity: 1,
     hold_until: None,
     opens: true,
+    key: None,
 };
 
 const PURCHASE: Record<'_> = Record::Purchase {

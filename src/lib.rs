@@ -88,6 +88,7 @@
 //!     item: ItemId::new("ITM-1-0")?,
 //!     quantity: 1,
 //!     sale: None,
+//!     key: None,
 //! });
 //! assert!(matches!(decision.outcome, CheckoutOutcome::Accepted { items_count: 1, .. }));
 //! journal.wait(decision.lsn.expect("an accepted checkout is recorded"))?; // only now tell ada

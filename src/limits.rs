@@ -10,7 +10,11 @@ pub const ITEM_NAME_BYTES_MAX: usize = 256;
 /// Longest picture address, in bytes of UTF-8.
 pub const IMAGE_URL_BYTES_MAX: usize = 1024;
 /// Longest `Idempotency-Key`, in bytes.
-pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 64;
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
+
+/// Answers to checkouts with an `Idempotency-Key` that are kept for one user of a sale, beyond the limit per
+/// user of the sale: those of an open checkout are always among them.
+pub const CHECKOUT_KEYS_KEPT: u32 = 16;
 
 /// Most items in one sale.
 pub const SALE_ITEMS_MAX: u32 = 1_000_000;

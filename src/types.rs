@@ -180,7 +180,7 @@ pub struct PurchasedLine {
     pub sold: bool,
 }
 
-/// The `Idempotency-Key` of a purchase: 1 to 64 visible ASCII characters.
+/// The `Idempotency-Key` of a checkout or a purchase: 1 to 255 visible ASCII characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IdempotencyKey<'a>(&'a str);
 
@@ -194,7 +194,7 @@ impl<'a> IdempotencyKey<'a> {
         if fits && text.bytes().all(|b| b.is_ascii_graphic()) {
             Ok(Self(text))
         } else {
-            Err(Malformed("must be 1 to 64 visible ASCII characters"))
+            Err(Malformed("must be 1 to 255 visible ASCII characters"))
         }
     }
 
@@ -345,8 +345,8 @@ mod tests {
         assert!(UserId::new("a\u{7f}").is_err());
         assert!(UserId::new("a\u{85}").is_err());
         assert!(IdempotencyKey::new("a b").is_err());
-        assert!(IdempotencyKey::new(&"k".repeat(64)).is_ok());
-        assert!(IdempotencyKey::new(&"k".repeat(65)).is_err());
+        assert!(IdempotencyKey::new(&"k".repeat(255)).is_ok());
+        assert!(IdempotencyKey::new(&"k".repeat(256)).is_err());
     }
 
     #[test]

@@ -12,7 +12,7 @@ use flashsale::sale::{
     CheckoutOutcome, CheckoutRequest, Engine, NewCatalogue, NewSale, PurchaseOutcome, Sale, State,
     StockFigures,
 };
-use flashsale::types::{CheckoutCode, ItemId, Lsn, SaleId, Timestamp, UserId};
+use flashsale::types::{CheckoutCode, IdempotencyKey, ItemId, Lsn, SaleId, Timestamp, UserId};
 
 use common::{dump, open_engine, recover};
 
@@ -64,6 +64,7 @@ impl Hall {
                 item: ItemId::new(item).expect("an id"),
                 quantity,
                 sale: None,
+                key: None,
             });
             match decision.outcome {
                 CheckoutOutcome::Unavailable(_) => thread::yield_now(),
@@ -212,4 +213,45 @@ fn a_sale_that_is_closed_sells_no_more() {
             assert!(figures.sold >= 15 && figures.sold < 240);
         });
     }
+}
+
+/// Users who ask several times at once, as clients do that have lost an answer.
+#[test]
+fn one_key_takes_one_unit_however_often_it_comes_at_once() {
+    let disk: Arc<dyn Disk> = Arc::new(SimulatedDisk::new());
+    let hall = Hall::new(disk, Path::new("/journal"), 60);
+    let ask = |user: &str| {
+        let request = CheckoutRequest {
+            user: UserId::new(user).expect("an id"),
+            item: ItemId::new("hot").expect("an id"),
+            quantity: 1,
+            sale: None,
+            key: Some(IdempotencyKey::new("once").expect("a key")),
+        };
+        loop {
+            let decision = hall.engine.checkout(&request);
+            match decision.outcome {
+                CheckoutOutcome::Unavailable(_) => thread::yield_now(),
+                CheckoutOutcome::Accepted {
+                    code, items_count, ..
+                } => {
+                    assert_eq!(items_count, 1);
+                    return (code, decision.lsn.expect("it rests on a record"));
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    };
+    let answers = std::sync::Mutex::new(std::collections::HashMap::new());
+    hall.run(|_| {
+        for user in 0..100 {
+            let answer = ask(&format!("user {user}"));
+            let mut answers = answers.lock().expect("no panic");
+            let first = *answers.entry(user).or_insert(answer);
+            assert_eq!(first, answer, "user {user}");
+        }
+        0
+    });
+    let figures = hall.finish(0);
+    assert_eq!(figures.held, 100);
 }

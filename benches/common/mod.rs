@@ -220,6 +220,7 @@ impl Hall {
             item: ItemId::new(item).expect("an id"),
             quantity: 1,
             sale: None,
+            key: None,
         })
     }
 

@@ -289,6 +289,15 @@ fn write_record(out: &mut dyn Write, entry: &Entry<'_>) -> io::Result<()> {
                 item.0
             )
         }
+        Record::KeptKey {
+            sale, user, item, ..
+        } => {
+            writeln!(
+                out,
+                "sale {sale}: {user:?} has a key for the choice of item {}",
+                item.0
+            )
+        }
         Record::Purchase {
             sale, user, lines, ..
         } => {

@@ -1,14 +1,73 @@
 //! `POST /checkout`
 
+use std::io::Write;
+
 use hyper::http::request::Parts;
 
 use super::answer::{self, Answer, write_code, write_number, write_time};
+use super::idempotency;
 use super::parameters::{Field, Parameters, Whole};
 use super::problem::Problem;
 use super::stopwatch::Stopwatch;
 use crate::limits::ITEMS_PER_USER_MAX;
-use crate::sale::{CheckoutOutcome, CheckoutRequest, Decision, Engine};
+use crate::sale::{CheckoutOutcome, CheckoutRequest, Decision, Engine, Sale};
 use crate::telemetry::{Outcome, Stage};
+use crate::types::{CheckoutCode, IdempotencyKey, ItemId, SaleId, Timestamp, UserId};
+
+/// What came of a checkout.
+pub(super) enum Decided {
+    /// It was decided.
+    Now(Decision<CheckoutOutcome>),
+    /// The sale has to be loaded first.
+    Archived(Box<Archived>),
+}
+
+/// A checkout that may have been answered before, in a sale that has left memory.
+pub(super) struct Archived {
+    sale: SaleId,
+    user: String,
+    item: String,
+    quantity: u32,
+    key: Option<String>,
+}
+
+impl Archived {
+    fn new(sale: SaleId, request: &CheckoutRequest<'_>) -> Self {
+        Self {
+            sale,
+            user: request.user.as_str().to_owned(),
+            item: request.item.as_str().to_owned(),
+            quantity: request.quantity,
+            key: request.key.map(|key| key.as_str().to_owned()),
+        }
+    }
+
+    /// The sale.
+    pub(super) fn sale(&self) -> SaleId {
+        self.sale
+    }
+
+    /// What came of it, once the sale is loaded.
+    pub(super) fn decide(
+        &self,
+        engine: &Engine,
+        sale: &Sale,
+    ) -> Result<Decision<CheckoutOutcome>, Problem> {
+        let key = self.key.as_deref().map(IdempotencyKey::new).transpose();
+        let parsed = (UserId::new(&self.user), ItemId::new(&self.item), key);
+        let (Ok(user), Ok(item), Ok(key)) = parsed else {
+            return Err(Problem::internal());
+        };
+        let request = CheckoutRequest {
+            user,
+            item,
+            quantity: self.quantity,
+            sale: Some(self.sale),
+            key,
+        };
+        Ok(engine.checkout_of(sale, &request))
+    }
+}
 
 /// Puts an item into a user's open checkout.
 pub(super) fn decide(
@@ -16,7 +75,7 @@ pub(super) fn decide(
     head: &Parts,
     body: &[u8],
     watch: &mut Stopwatch<'_>,
-) -> Result<Decision<CheckoutOutcome>, Problem> {
+) -> Result<Decided, Problem> {
     let mut parameters = Parameters::from_request(head, body);
     let quantity = parameters.optional(Field::Quantity).unwrap_or(Whole(1)).0;
     // Whatever the sale allows.
@@ -27,16 +86,24 @@ pub(super) fn decide(
         );
     }
     let sale = parameters.optional(Field::SaleId);
+    let key = idempotency::key(&head.headers, &mut parameters);
     let (user, item) = parameters.buyer_and_item()?;
     watch.lap(Stage::Parse);
-    let decision = engine.checkout(&CheckoutRequest {
+    let request = CheckoutRequest {
         user,
         item,
         quantity,
         sale,
-    });
+        key,
+    };
+    let decision = engine.checkout(&request);
     watch.lap(Stage::Decide);
-    Ok(decision)
+    Ok(match decision.outcome {
+        CheckoutOutcome::SaleArchived(sale) => {
+            Decided::Archived(Box::new(Archived::new(sale, &request)))
+        }
+        _ => Decided::Now(decision),
+    })
 }
 
 impl TryFrom<CheckoutOutcome> for Answer {
@@ -48,17 +115,18 @@ impl TryFrom<CheckoutOutcome> for Answer {
                 code,
                 items_count,
                 sale_ends_at,
+                held_until,
+                replayed,
             } => {
+                let outcome = if replayed {
+                    Outcome::Replayed
+                } else {
+                    Outcome::Accepted
+                };
                 let body = answer::body(|out| {
-                    out.extend_from_slice(b"{\"code\":\"");
-                    write_code(code, out);
-                    out.extend_from_slice(b"\",\"items_count\":");
-                    write_number(items_count, out);
-                    out.extend_from_slice(b",\"sale_ends_at\":\"");
-                    write_time(sale_ends_at, out);
-                    out.extend_from_slice(b"\"}");
+                    write_checkout(code, items_count, sale_ends_at, held_until, out);
                 });
-                return Ok(Self::json(Outcome::Accepted, body));
+                return Ok(Self::json(outcome, body));
             }
             CheckoutOutcome::ItemNotFound => {
                 Problem::missing(Outcome::ItemNotFound, "Item not found")
@@ -74,10 +142,21 @@ impl TryFrom<CheckoutOutcome> for Answer {
                 write_number(limit, &mut members);
                 Problem::bad_request(Outcome::UserLimitExceeded, message).with_members(members)
             }
-            CheckoutOutcome::ItemAlreadyInCheckout => {
+            CheckoutOutcome::ItemAlreadyInCheckout { code } => {
                 let message = "This item is already in your checkout or bought";
-                Problem::bad_request(Outcome::ItemAlreadyInCheckout, message)
+                let mut members = Vec::new();
+                if let Some(code) = code {
+                    members.extend_from_slice(b",\"code\":\"");
+                    write_code(code, &mut members);
+                    members.push(b'"');
+                }
+                Problem::bad_request(Outcome::ItemAlreadyInCheckout, message).with_members(members)
             }
+            CheckoutOutcome::IdempotencyKeyReused => {
+                let message = "This Idempotency-Key came with another item or quantity before";
+                Problem::conflict(Outcome::IdempotencyKeyReused, message)
+            }
+            CheckoutOutcome::SaleArchived(_) => Problem::internal(),
             CheckoutOutcome::ItemSoldOut => {
                 Problem::conflict(Outcome::ItemSoldOut, "This item is sold out")
             }
@@ -90,6 +169,27 @@ impl TryFrom<CheckoutOutcome> for Answer {
             CheckoutOutcome::Unavailable(reason) => reason.into(),
         })
     }
+}
+
+fn write_checkout(
+    code: CheckoutCode,
+    items_count: u32,
+    sale_ends_at: Timestamp,
+    held_until: Option<Timestamp>,
+    out: &mut Vec<u8>,
+) {
+    out.extend_from_slice(b"{\"code\":\"");
+    write_code(code, out);
+    out.extend_from_slice(b"\",\"items_count\":");
+    write_number(items_count, out);
+    out.extend_from_slice(b",\"sale_ends_at\":\"");
+    write_time(sale_ends_at, out);
+    if let Some(until) = held_until {
+        out.extend_from_slice(b"\",\"held_until\":\"");
+        // Not one of the few times that come again and again.
+        write!(out, "{until}").expect("writing into memory cannot fail");
+    }
+    out.extend_from_slice(b"\"}");
 }
 
 /// A sale that has not begun or is over.

@@ -17,6 +17,7 @@ mod encoding;
 pub mod framing;
 mod health;
 mod histogram;
+mod idempotency;
 mod images;
 mod looking;
 mod metrics;
@@ -53,7 +54,7 @@ use self::route::{Observed, Path};
 use self::stopwatch::Stopwatch;
 use crate::limits::VIEWERS_PER_WORKER_MAX;
 use crate::operations::{Observer, Question, Told, View};
-use crate::sale::{Archive, CheckoutOutcome, CommitWaiters, Decision, Engine, Sale, Unavailable};
+use crate::sale::{Archive, CommitWaiters, Engine, Sale, Unavailable};
 use crate::schedule::feed::Feeds;
 use crate::telemetry::{Outcome, Route, Stage, WorkerTelemetry};
 use crate::types::{Lsn, SaleId};
@@ -200,9 +201,12 @@ impl Api {
         watch: &mut Stopwatch<'_>,
     ) -> Result<Answer, Problem> {
         match decided? {
-            Decided::Checkout(decision) => {
+            Decided::Checkout(checkout::Decided::Now(decision)) => {
                 self.confirm(decision.lsn, watch).await?;
                 decision.outcome.try_into()
+            }
+            Decided::Checkout(checkout::Decided::Archived(archived)) => {
+                Box::pin(self.answer_archived_checkout(&archived, watch)).await
             }
             Decided::Purchase(purchase::Decided::Now(sale, decision)) => {
                 self.confirm(decision.lsn, watch).await?;
@@ -240,6 +244,19 @@ impl Api {
             watch.lap(Stage::CommitWait);
         }
         Ok(())
+    }
+
+    /// Answers a checkout that may have been answered before, in a sale that has left memory since.
+    async fn answer_archived_checkout(
+        &self,
+        archived: &checkout::Archived,
+        watch: &mut Stopwatch<'_>,
+    ) -> Result<Answer, Problem> {
+        let sale = self.find_sale(archived.sale()).await?;
+        watch.skip();
+        let decision = archived.decide(&self.engine, &sale)?;
+        self.confirm(decision.lsn, watch).await?;
+        decision.outcome.try_into()
     }
 
     /// Answers a purchase in a sale that has left memory.
@@ -367,7 +384,7 @@ impl Api {
 
 /// What the engine decided on a request to sell something.
 enum Decided {
-    Checkout(Decision<CheckoutOutcome>),
+    Checkout(checkout::Decided),
     Purchase(purchase::Decided),
 }
 

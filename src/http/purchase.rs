@@ -2,20 +2,18 @@
 
 use std::sync::Arc;
 
-use hyper::header::HeaderMap;
 use hyper::http::request::Parts;
 
 use super::answer::{self, ALL_ITEMS_SOLD, Answer, write_purchase, write_purchased_items};
 use super::checkout::sale_not_active;
+use super::idempotency;
 use super::parameters::{Field, GivenCode, Parameters};
 use super::problem::Problem;
 use super::stopwatch::Stopwatch;
 use crate::sale::outcome::PurchaseResult;
 use crate::sale::{Decision, Engine, PurchaseOutcome, Sale};
 use crate::telemetry::{Outcome, Stage};
-use crate::types::{CheckoutCode, IdempotencyKey, Malformed, SaleId};
-
-const IDEMPOTENCY_KEY: &str = "idempotency-key";
+use crate::types::{CheckoutCode, IdempotencyKey, SaleId};
 
 /// What came of a purchase.
 pub(super) enum Decided {
@@ -40,10 +38,7 @@ pub(super) fn decide(
 ) -> Result<Decided, Problem> {
     let mut parameters = Parameters::from_request(head, body);
     let code: Option<GivenCode> = parameters.required(Field::Code);
-    let key = idempotency_key(&head.headers).unwrap_or_else(|wrong| {
-        parameters.wrong_as("idempotency_key", wrong.0);
-        None
-    });
+    let key = idempotency::key(&head.headers, &mut parameters);
     parameters.check()?;
     let GivenCode(code) = code.ok_or_else(Problem::internal)?;
     let code = code.ok_or_else(checkout_not_found)?;
@@ -71,18 +66,6 @@ impl Archived {
             .and_then(|key| IdempotencyKey::new(key).ok());
         engine.purchase_of(sale, self.code, key)
     }
-}
-
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey<'_>>, Malformed> {
-    let mut given = headers.get_all(IDEMPOTENCY_KEY).iter();
-    let Some(key) = given.next() else {
-        return Ok(None);
-    };
-    if given.next().is_some() {
-        return Err(Malformed("must be given only once"));
-    }
-    // An empty key has the wrong length, as has one that is not ASCII the wrong characters.
-    IdempotencyKey::new(key.to_str().unwrap_or_default()).map(Some)
 }
 
 /// Whether the answer names items of the sale.
@@ -133,33 +116,4 @@ fn all_items_sold(sale: &Sale, result: &PurchaseResult) -> Problem {
     let mut members = Vec::new();
     write_purchased_items(sale, result, &mut members);
     Problem::conflict(Outcome::AllItemsSold, ALL_ITEMS_SOLD).with_members(members)
-}
-
-#[cfg(test)]
-mod tests {
-    use hyper::header::HeaderValue;
-
-    use super::*;
-
-    fn headers(keys: &[&'static str]) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        for key in keys {
-            headers.append(IDEMPOTENCY_KEY, HeaderValue::from_static(key));
-        }
-        headers
-    }
-
-    #[test]
-    fn a_key_is_given_at_most_once_and_well_formed() {
-        assert_eq!(idempotency_key(&headers(&[])), Ok(None));
-        let key = IdempotencyKey::new("k-1").expect("a key");
-        assert_eq!(idempotency_key(&headers(&["k-1"])), Ok(Some(key)));
-        for wrong in [&["a", "b"][..], &["a", "a"], &[""], &["a b"]] {
-            assert!(idempotency_key(&headers(wrong)).is_err(), "{wrong:?}");
-        }
-        let mut not_ascii = HeaderMap::new();
-        let value = HeaderValue::from_bytes(b"\xff").expect("opaque bytes are allowed");
-        not_ascii.insert(IDEMPOTENCY_KEY, value);
-        assert!(idempotency_key(&not_ascii).is_err());
-    }
 }

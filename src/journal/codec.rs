@@ -1,7 +1,9 @@
 //! How records are written down: `length: u32 | kind: u8 | at: i64 | fields`, little-endian, `length`
 //! counting what follows it. Texts are a `u16` length and UTF-8. Decoding checks everything.
 
-use super::record::{CatalogueKind, Items, Lines, NewItem, Record, RefusedReason, SaleTerms};
+use super::record::{
+    CatalogueKind, CheckoutKey, Items, Lines, NewItem, Record, RefusedReason, SaleTerms,
+};
 use crate::types::{ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};
 
 /// Bytes of an encoded purchase line: item, quantity, sold.
@@ -16,6 +18,9 @@ mod kind {
     pub(super) const EXPIRED: u8 = 6;
     pub(super) const REFUSED: u8 = 7;
     pub(super) const SALE_ARCHIVED: u8 = 8;
+    /// A checkout as above, and its key behind.
+    pub(super) const CHECKOUT_WITH_KEY: u8 = 9;
+    pub(super) const KEPT_KEY: u8 = 10;
 }
 
 /// "No time" and "no sale" in the encoding.
@@ -39,7 +44,9 @@ fn kind_of(record: &Record<'_>) -> u8 {
         Record::SaleCreated { .. } => kind::SALE_CREATED,
         Record::SaleClosed { .. } => kind::SALE_CLOSED,
         Record::SaleArchived { .. } => kind::SALE_ARCHIVED,
-        Record::Checkout { .. } => kind::CHECKOUT,
+        Record::Checkout { key: None, .. } => kind::CHECKOUT,
+        Record::Checkout { key: Some(_), .. } => kind::CHECKOUT_WITH_KEY,
+        Record::KeptKey { .. } => kind::KEPT_KEY,
         Record::Purchase { .. } => kind::PURCHASE,
         Record::Expired { .. } => kind::EXPIRED,
         Record::Refused { .. } => kind::REFUSED,
@@ -86,14 +93,33 @@ fn encode_fields(record: &Record<'_>, out: &mut Vec<u8>) {
             quantity,
             hold_until,
             opens,
+            key,
         } => {
             put_u32(out, sale.0);
             out.extend_from_slice(&secret.to_le_bytes());
             put_u32(out, item.0);
             put_u32(out, quantity);
-            out.extend_from_slice(&hold_until.map_or(NO_TIME, |time| time.0).to_le_bytes());
+            put_optional_time(out, hold_until);
             out.push(u8::from(opens));
             put_text(out, user);
+            if let Some(key) = key {
+                put_checkout_key(out, &key);
+            }
+        }
+        Record::KeptKey {
+            sale,
+            secret,
+            user,
+            item,
+            quantity,
+            key,
+        } => {
+            put_u32(out, sale.0);
+            out.extend_from_slice(&secret.to_le_bytes());
+            put_u32(out, item.0);
+            put_u32(out, quantity);
+            put_text(out, user);
+            put_checkout_key(out, &key);
         }
         Record::Purchase {
             sale,
@@ -139,6 +165,18 @@ fn put_text(out: &mut Vec<u8>, text: &str) {
     let length = u16::try_from(text.len()).expect("texts are bounded at the edge");
     out.extend_from_slice(&length.to_le_bytes());
     out.extend_from_slice(text.as_bytes());
+}
+
+fn put_optional_time(out: &mut Vec<u8>, time: Option<Timestamp>) {
+    out.extend_from_slice(&time.map_or(NO_TIME, |time| time.0).to_le_bytes());
+}
+
+#[cold]
+fn put_checkout_key(out: &mut Vec<u8>, key: &CheckoutKey<'_>) {
+    put_text(out, key.key);
+    put_u32(out, key.items_count);
+    out.extend_from_slice(&key.sale_ends_at.0.to_le_bytes());
+    put_optional_time(out, key.held_until);
 }
 
 fn put_terms(out: &mut Vec<u8>, terms: &SaleTerms) {
@@ -191,16 +229,26 @@ fn decode_fields<'a>(kind: u8, input: &mut Input<'a>) -> Option<Record<'a>> {
             total: input.u64()?,
             sold: input.u64()?,
         },
-        kind::CHECKOUT => Record::Checkout {
+        kind::CHECKOUT | kind::CHECKOUT_WITH_KEY => Record::Checkout {
             sale: input.sale()?,
             secret: input.u128()?,
             item: ItemIndex(input.u32()?),
             quantity: input.u32()?,
-            hold_until: Some(input.i64()?)
-                .filter(|&time| time != NO_TIME)
-                .map(Timestamp),
+            hold_until: input.optional_time()?,
             opens: input.flag()?,
             user: input.text()?,
+            key: match kind {
+                kind::CHECKOUT => None,
+                _ => Some(input.checkout_key()?),
+            },
+        },
+        kind::KEPT_KEY => Record::KeptKey {
+            sale: input.sale()?,
+            secret: input.u128()?,
+            item: ItemIndex(input.u32()?),
+            quantity: input.u32()?,
+            user: input.text()?,
+            key: input.checkout_key()?,
         },
         kind::PURCHASE => Record::Purchase {
             sale: input.sale()?,
@@ -296,6 +344,20 @@ impl<'a> Input<'a> {
     fn text(&mut self) -> Option<&'a str> {
         let length = u16::from_le_bytes(self.array()?);
         std::str::from_utf8(self.take(usize::from(length))?).ok()
+    }
+
+    fn optional_time(&mut self) -> Option<Option<Timestamp>> {
+        let time = self.i64()?;
+        Some((time != NO_TIME).then_some(Timestamp(time)))
+    }
+
+    fn checkout_key(&mut self) -> Option<CheckoutKey<'a>> {
+        Some(CheckoutKey {
+            key: Some(self.text()?).filter(|key| !key.is_empty())?,
+            items_count: self.u32()?,
+            sale_ends_at: Timestamp(self.i64()?),
+            held_until: self.optional_time()?,
+        })
     }
 
     fn refused_reason(&mut self) -> Option<RefusedReason> {

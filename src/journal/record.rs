@@ -66,6 +66,25 @@ pub enum Record<'a> {
         /// This is the first item, and the checkout exists from here on. Whoever follows the journal
         /// without a state of its own needs to know.
         opens: bool,
+        /// The idempotency key that came with it, and what was answered.
+        key: Option<CheckoutKey<'a>>,
+    },
+    /// A checkout that came with an idempotency key, whatever became of it. Only snapshots and the files of
+    /// ended sales have it, behind the records of its buyer: of a checkout that is over they have no other
+    /// record.
+    KeptKey {
+        /// The sale.
+        sale: SaleId,
+        /// The secret half of the checkout's code.
+        secret: u128,
+        /// The user.
+        user: &'a str,
+        /// The item.
+        item: ItemIndex,
+        /// Units of it.
+        quantity: u32,
+        /// The key, and what was answered.
+        key: CheckoutKey<'a>,
     },
     /// A checkout was processed, whatever was sold of it.
     Purchase {
@@ -122,6 +141,7 @@ impl<'a> Record<'a> {
             Record::SaleClosed { .. } => "sales closed",
             Record::SaleArchived { .. } => "sales archived",
             Record::Checkout { .. } => "checkouts",
+            Record::KeptKey { .. } => "keys of checkouts",
             Record::Purchase { .. } => "purchases",
             Record::Expired { .. } => "checkouts expired",
             Record::Refused { .. } => "refused attempts",
@@ -134,6 +154,19 @@ impl fmt::Debug for Record<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "one of the {}", self.kind_name())
     }
+}
+
+/// The idempotency key of a checkout, and what the answer consisted of besides the code.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct CheckoutKey<'a> {
+    /// The key.
+    pub key: &'a str,
+    /// Units in the checkout.
+    pub items_count: u32,
+    /// When the sale ended, as far as that was known.
+    pub sale_ends_at: Timestamp,
+    /// Until when the units were held, by the wall clock.
+    pub held_until: Option<Timestamp>,
 }
 
 /// A sale's terms.
@@ -204,11 +237,12 @@ pub enum RefusedReason {
     ItemAlreadyInCheckout = 5,
     ItemSoldOut = 6,
     ItemHeld = 7,
+    IdempotencyKeyReused = 8,
 }
 
 impl RefusedReason {
     /// All of them.
-    pub(super) const ALL: [RefusedReason; 7] = [
+    pub(super) const ALL: [RefusedReason; 8] = [
         Self::ItemNotFound,
         Self::QuantityNotAllowed,
         Self::SaleNotActive,
@@ -216,6 +250,7 @@ impl RefusedReason {
         Self::ItemAlreadyInCheckout,
         Self::ItemSoldOut,
         Self::ItemHeld,
+        Self::IdempotencyKeyReused,
     ];
 }
 

@@ -186,6 +186,7 @@ fn differing_fields(ours: &Record<'_>, theirs: &Record<'_>) -> Vec<&'static str>
                 quantity,
                 hold_until,
                 opens,
+                key,
             },
             Record::Checkout {
                 sale: sale_2,
@@ -195,6 +196,7 @@ fn differing_fields(ours: &Record<'_>, theirs: &Record<'_>) -> Vec<&'static str>
                 quantity: quantity_2,
                 hold_until: hold_until_2,
                 opens: opens_2,
+                key: key_2,
             },
         ) => named([
             (sale != sale_2, "sale"),
@@ -204,6 +206,7 @@ fn differing_fields(ours: &Record<'_>, theirs: &Record<'_>) -> Vec<&'static str>
             (quantity != quantity_2, "quantity"),
             (hold_until != hold_until_2, "the end of its hold"),
             (opens != opens_2, "whether it opens the checkout"),
+            (key != key_2, "idempotency key"),
         ]),
         (
             Record::Purchase {

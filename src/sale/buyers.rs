@@ -10,6 +10,7 @@ use hashbrown::HashTable;
 use smallvec::SmallVec;
 
 use super::codes::Codes;
+use super::keys::{CheckoutKeys, KeyedCheckout};
 use super::outcome::PurchaseResult;
 use crate::env::Clock;
 use crate::limits::{BUYER_SHARDS, BUYERS_PER_SALE_MAX};
@@ -39,6 +40,8 @@ pub struct OpenCheckout {
     pub secret: u128,
     /// When it was opened.
     pub opened_at: Timestamp,
+    /// The record of its newest item.
+    pub lsn: Lsn,
     /// `None` when its units are not held.
     pub hold: Option<Hold>,
     /// Its items, in the order of their coming, with their quantities. As many as take no more room
@@ -51,6 +54,12 @@ impl OpenCheckout {
     #[must_use]
     pub fn units(&self) -> u32 {
         self.lines.iter().map(|(_, quantity)| quantity).sum()
+    }
+
+    /// Whether this item is in it.
+    #[must_use]
+    pub fn contains(&self, item: ItemIndex) -> bool {
+        self.lines.iter().any(|(chosen, _)| *chosen == item)
     }
 
     /// Until when its units are held.
@@ -118,6 +127,7 @@ pub struct BuyerShard {
     timers: Option<Box<Wheel<BuyerRef>>>,
     /// Units of the open checkouts that hold something: what the stock calls held must be these.
     held: u64,
+    keys: CheckoutKeys,
 }
 
 /// Buyers that are allocated at once.
@@ -145,6 +155,7 @@ impl Default for Buyers {
             pieces: Vec::new(),
             timers: None,
             held: 0,
+            keys: CheckoutKeys::default(),
         };
         Self {
             shards: (0..BUYER_SHARDS as u32)
@@ -230,6 +241,28 @@ impl BuyerShard {
         debug_assert_eq!(reference.0 % BUYER_SHARDS as u32, self.number);
         let number = reference.0 as usize / BUYER_SHARDS;
         &mut self.pieces[number / PIECE_BUYERS][number % PIECE_BUYERS]
+    }
+
+    /// What was answered to a checkout of this buyer that came with this key.
+    #[must_use]
+    pub fn keyed_checkout(&self, reference: BuyerRef, key: &str) -> Option<&KeyedCheckout> {
+        self.keys.find(reference.0 / BUYER_SHARDS as u32, key)
+    }
+
+    /// Keeps what was answered to a checkout of this buyer that came with a key, in a sale with this limit per
+    /// user.
+    pub fn keep_key(&mut self, reference: BuyerRef, keyed: KeyedCheckout, limit: u32) {
+        self.keys
+            .keep(reference.0 / BUYER_SHARDS as u32, keyed, limit);
+    }
+
+    /// The checkouts of the shard that came with a key, each buyer's in the order of their coming.
+    pub fn keyed_checkouts(&self) -> impl Iterator<Item = (&Buyer, &KeyedCheckout)> {
+        let buyers = (0..).zip(self.pieces.iter().flatten());
+        buyers.flat_map(|(number, buyer)| {
+            let keyed = self.keys.of(number).iter();
+            keyed.map(move |keyed| (buyer, keyed))
+        })
     }
 
     /// Lets a buyer's checkout hold its units until then; `now` is when that is said.

@@ -6,12 +6,13 @@ use smallvec::SmallVec;
 
 use super::buyers::{Buyer, BuyerRef, BuyerShard, LockedUser, OpenCheckout};
 use super::engine::Engine;
+use super::keys::KeyedCheckout;
 use super::outcome::{CheckoutOutcome, Decision, Unavailable};
 use super::registry::Found;
 use super::sale::Sale;
 use super::stock::Availability;
-use crate::journal::record::{Record, RefusedReason};
-use crate::types::{CheckoutCode, ItemId, ItemIndex, SaleId, Timestamp, UserId};
+use crate::journal::record::{CheckoutKey, Record, RefusedReason};
+use crate::types::{IdempotencyKey, ItemId, ItemIndex, Lsn, SaleId, Timestamp, UserId};
 
 /// What a client asks for.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +25,8 @@ pub struct CheckoutRequest<'a> {
     pub quantity: u32,
     /// In which sale, where several have such an item.
     pub sale: Option<SaleId>,
+    /// Under which the same request gets the same answer again: a key of the user's in the sale.
+    pub key: Option<IdempotencyKey<'a>>,
 }
 
 /// A request whose item was found.
@@ -31,6 +34,7 @@ struct Wanted<'a> {
     user: &'a str,
     item: ItemIndex,
     quantity: u32,
+    key: Option<IdempotencyKey<'a>>,
     now: Timestamp,
 }
 
@@ -42,18 +46,23 @@ impl Engine {
         let (sale, decision) = match registry.find_item(request.item.as_str(), request.sale, now) {
             Found::Nothing => match self.ended().find_item(request.item.as_str(), request.sale) {
                 None => (None, Decision::immediate(CheckoutOutcome::ItemNotFound)),
+                Some(sale) if request.key.is_some() => {
+                    return Decision::immediate(CheckoutOutcome::SaleArchived(sale));
+                }
                 sale => (sale, Decision::immediate(CheckoutOutcome::SaleNotActive)),
             },
-            Found::NotActive(sale) => (
-                Some(sale),
-                Decision::immediate(CheckoutOutcome::SaleNotActive),
-            ),
+            Found::NotActive(id) => {
+                let repeated = registry.get(id).and_then(|sale| sale.repeated(request));
+                let not_active = || Decision::immediate(CheckoutOutcome::SaleNotActive);
+                (Some(id), repeated.unwrap_or_else(not_active))
+            }
             Found::Item(sale, item) => {
                 let user = request.user.as_str();
                 let wanted = Wanted {
                     user,
                     item,
                     quantity: request.quantity,
+                    key: request.key,
                     now,
                 };
                 (Some(sale.id()), self.checkout_found(sale, &wanted))
@@ -61,6 +70,21 @@ impl Engine {
         };
         if self.options.record_refused {
             self.record_refused(request, sale, &decision.outcome, now);
+        }
+        decision
+    }
+
+    /// The answer to a request with a key in a sale that has left memory and been loaded again.
+    pub fn checkout_of(
+        &self,
+        sale: &Sale,
+        request: &CheckoutRequest<'_>,
+    ) -> Decision<CheckoutOutcome> {
+        let repeated = sale.repeated(request);
+        let not_active = || Decision::immediate(CheckoutOutcome::SaleNotActive);
+        let decision = repeated.unwrap_or_else(not_active);
+        if self.options.record_refused {
+            self.record_refused(request, Some(sale.id()), &decision.outcome, self.now());
         }
         decision
     }
@@ -76,6 +100,12 @@ impl Engine {
             return Decision::immediate(CheckoutOutcome::QuantityNotAllowed { max });
         }
         let mut locked = sale.buyers.lock_user(wanted.user);
+        // First, so that a client that lost its answer learns it whatever has happened since.
+        if let Some(key) = wanted.key
+            && let Some(repeated) = repeated(sale, &locked, wanted, key)
+        {
+            return repeated;
+        }
         // Under the lock: closing takes each lock once after it has begun, so nobody decides
         // after that.
         if sale.is_closed() {
@@ -87,7 +117,7 @@ impl Engine {
             }
             let buyer = locked.shard.buyer(reference);
             if let Some(refusal) = refusal_of_buyer(sale, reference, buyer, wanted, limit) {
-                return Decision::immediate(refusal);
+                return refusal;
             }
         }
         if let Some(gone) = unavailability(sale, wanted) {
@@ -140,28 +170,54 @@ impl Engine {
         }
         let buyer = locked.shard.buyer(reference);
         let open = buyer.open.as_mut().expect("it is open, or was opened");
+        let (secret, items_count) = (open.secret, open.units() + wanted.quantity);
+        let sale_ends_at = sale.terms.ended_at;
+        let held_until = open.hold_until().map(|until| {
+            let steady = self.clock.steady();
+            Timestamp(wanted.now.0 + (until.0 - steady.0))
+        });
         let lsn = self.journal.append(
             wanted.now,
             &Record::Checkout {
                 sale: sale.id,
-                secret: open.secret,
+                secret,
                 user: wanted.user,
                 item: wanted.item,
                 quantity: wanted.quantity,
                 hold_until: open.hold_until(),
                 opens,
+                key: wanted.key.map(|key| CheckoutKey {
+                    key: key.as_str(),
+                    items_count,
+                    sale_ends_at,
+                    held_until,
+                }),
             },
         );
         open.lines.push((wanted.item, wanted.quantity));
+        open.lsn = lsn;
+        if let Some(key) = wanted.key {
+            let keyed = KeyedCheckout {
+                key: key.as_str().into(),
+                item: wanted.item,
+                quantity: wanted.quantity,
+                secret,
+                items_count,
+                sale_ends_at,
+                held_until,
+                lsn,
+            };
+            let limit = sale.terms.max_items_per_user;
+            locked.shard.keep_key(reference, keyed, limit);
+        }
         Decision::after(
             lsn,
             CheckoutOutcome::Accepted {
-                code: CheckoutCode {
-                    sale: sale.id,
-                    secret: open.secret,
-                },
-                items_count: open.units(),
-                sale_ends_at: sale.terms.ended_at,
+                code: sale.code(secret),
+                items_count,
+                sale_ends_at,
+                held_until,
+                replayed: false,
             },
         )
     }
@@ -188,6 +244,7 @@ impl Engine {
         OpenCheckout {
             secret,
             opened_at: now,
+            lsn: Lsn::ZERO,
             hold,
             lines: SmallVec::new(),
         }
@@ -220,12 +277,15 @@ impl Engine {
         now: Timestamp,
     ) {
         let reason = match outcome {
-            CheckoutOutcome::Accepted { .. } | CheckoutOutcome::Unavailable(_) => return,
+            CheckoutOutcome::Accepted { .. }
+            | CheckoutOutcome::SaleArchived(_)
+            | CheckoutOutcome::Unavailable(_) => return,
             CheckoutOutcome::ItemNotFound => RefusedReason::ItemNotFound,
             CheckoutOutcome::QuantityNotAllowed { .. } => RefusedReason::QuantityNotAllowed,
             CheckoutOutcome::SaleNotActive => RefusedReason::SaleNotActive,
             CheckoutOutcome::UserLimitExceeded { .. } => RefusedReason::UserLimitExceeded,
-            CheckoutOutcome::ItemAlreadyInCheckout => RefusedReason::ItemAlreadyInCheckout,
+            CheckoutOutcome::ItemAlreadyInCheckout { .. } => RefusedReason::ItemAlreadyInCheckout,
+            CheckoutOutcome::IdempotencyKeyReused => RefusedReason::IdempotencyKeyReused,
             CheckoutOutcome::ItemSoldOut => RefusedReason::ItemSoldOut,
             CheckoutOutcome::ItemHeld { .. } => RefusedReason::ItemHeld,
         };
@@ -244,23 +304,65 @@ impl Engine {
     }
 }
 
+impl Sale {
+    /// The answer to a request whose key its user has used in this sale before.
+    fn repeated(&self, request: &CheckoutRequest<'_>) -> Option<Decision<CheckoutOutcome>> {
+        let (user, key) = (request.user.as_str(), request.key?);
+        let item = self.find_item(request.item.as_str())?;
+        let wanted = Wanted {
+            user,
+            item,
+            quantity: request.quantity,
+            key: Some(key),
+            now: Timestamp::default(),
+        };
+        repeated(self, &self.buyers.lock_user(user), &wanted, key)
+    }
+}
+
+/// The answer to a key that the user has used before. It rests on the record of that use.
+fn repeated(
+    sale: &Sale,
+    locked: &LockedUser<'_>,
+    wanted: &Wanted<'_>,
+    key: IdempotencyKey<'_>,
+) -> Option<Decision<CheckoutOutcome>> {
+    let reference = locked.find(wanted.user)?;
+    let keyed = locked.shard.keyed_checkout(reference, key.as_str())?;
+    if (keyed.item, keyed.quantity) != (wanted.item, wanted.quantity) {
+        return Some(Decision::immediate(CheckoutOutcome::IdempotencyKeyReused));
+    }
+    let repeated = CheckoutOutcome::Accepted {
+        code: sale.code(keyed.secret),
+        items_count: keyed.items_count,
+        sale_ends_at: keyed.sale_ends_at,
+        held_until: keyed.held_until,
+        replayed: true,
+    };
+    Some(Decision::after(keyed.lsn, repeated))
+}
+
 fn refusal_of_buyer(
     sale: &Sale,
     reference: BuyerRef,
     buyer: &Buyer,
     wanted: &Wanted<'_>,
     limit: u32,
-) -> Option<CheckoutOutcome> {
-    let chosen = buyer.open.as_ref().map_or(0, OpenCheckout::units);
-    if buyer.bought + chosen + wanted.quantity > limit {
-        return Some(CheckoutOutcome::UserLimitExceeded { limit });
+) -> Option<Decision<CheckoutOutcome>> {
+    let open = buyer.open.as_ref();
+    if let Some(open) = open.filter(|open| open.contains(wanted.item)) {
+        let code = Some(sale.code(open.secret));
+        let already = CheckoutOutcome::ItemAlreadyInCheckout { code };
+        // Whoever put it there may not have been told yet: the code is not before it is durable.
+        return Some(Decision::after(open.lsn, already));
     }
-    let is_chosen = buyer
-        .open
-        .as_ref()
-        .is_some_and(|open| open.lines.iter().any(|(item, _)| *item == wanted.item));
-    let is_bought = sale.inventory.is_sold_to(wanted.item, reference.0);
-    (is_chosen || is_bought).then_some(CheckoutOutcome::ItemAlreadyInCheckout)
+    if sale.inventory.is_sold_to(wanted.item, reference.0) {
+        let already = CheckoutOutcome::ItemAlreadyInCheckout { code: None };
+        return Some(Decision::immediate(already));
+    }
+    let chosen = open.map_or(0, OpenCheckout::units);
+    let is_over = buyer.bought + chosen + wanted.quantity > limit;
+    is_over.then(|| Decision::immediate(CheckoutOutcome::UserLimitExceeded { limit }))
 }
 
 /// Why the wanted units cannot be had; `None` where they can.

@@ -31,6 +31,7 @@ mod engine;
 mod file;
 mod housekeeping;
 mod inventory;
+mod keys;
 mod numbers;
 mod overview;
 mod purchase;

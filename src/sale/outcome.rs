@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 pub use crate::types::PurchasedLine;
-use crate::types::{CheckoutCode, Lsn, Timestamp};
+use crate::types::{CheckoutCode, Lsn, SaleId, Timestamp};
 
 /// An outcome together with the record that must be durable before anybody hears of it.
 #[derive(Clone, Debug)]
@@ -52,6 +52,10 @@ pub enum CheckoutOutcome {
         items_count: u32,
         /// When the sale ends.
         sale_ends_at: Timestamp,
+        /// Until when its units are held, by the wall clock; `None` where they are not.
+        held_until: Option<Timestamp>,
+        /// This answer repeats an earlier one.
+        replayed: bool,
     },
     /// No sale has such an item.
     ItemNotFound,
@@ -68,7 +72,15 @@ pub enum CheckoutOutcome {
         limit: u32,
     },
     /// In the user's open checkout already, or (stock-1 items) bought by them.
-    ItemAlreadyInCheckout,
+    ItemAlreadyInCheckout {
+        /// The code of the open checkout, where the item is in it.
+        code: Option<CheckoutCode>,
+    },
+    /// The user's idempotency key came with another item or quantity before.
+    IdempotencyKeyReused,
+    /// The sale has left memory, and what it knows of the idempotency key with it: load it, and ask
+    /// [`super::Engine::checkout_of`].
+    SaleArchived(SaleId),
     /// Fewer units than asked for are left, now and for ever.
     ItemSoldOut,
     /// Enough units are unsold, but others hold them.

@@ -55,6 +55,8 @@ fn visit_buyer(sale: SaleId, buyer: &Buyer, visit: Visit<'_>) -> Result<(), Jour
             quantity,
             hold_until: open.hold_until(),
             opens: place == 0,
+            // All keys come behind, those of other checkouts, too.
+            key: None,
         };
         visit(Some(open.opened_at), &checkout)?;
     }
@@ -100,6 +102,18 @@ impl Sale {
         for mut shard in self.buyers.lock_each() {
             for (_, buyer) in shard.iter_mut() {
                 visit_buyer(sale, buyer, visit)?;
+            }
+            for (buyer, keyed) in shard.keyed_checkouts() {
+                let (secret, user) = (keyed.secret, &*buyer.user);
+                let kept = Record::KeptKey {
+                    sale,
+                    secret,
+                    user,
+                    item: keyed.item,
+                    quantity: keyed.quantity,
+                    key: keyed.key(),
+                };
+                visit(None, &kept)?;
             }
         }
         match self.closing() {

@@ -4,13 +4,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::buyers::{BuyerRef, CheckoutEnd, ClosedCheckout, OpenCheckout};
+use super::buyers::{BuyerRef, BuyerShard, CheckoutEnd, ClosedCheckout, OpenCheckout};
 use super::catalogue::{Catalogue, ExplicitItems};
 use super::ended::{EndedSale, EndedSales};
+use super::keys::KeyedCheckout;
 use super::outcome::PurchaseResult;
 use super::registry::Registry;
 use super::sale::Sale;
-use crate::journal::record::{CatalogueKind, Items, Lines, Record, SaleTerms};
+use crate::journal::record::{CatalogueKind, CheckoutKey, Items, Lines, Record, SaleTerms};
 use crate::journal::{Entry, JournalError, Opening, Replayed};
 use crate::types::{ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};
 
@@ -69,6 +70,7 @@ struct Chosen<'a> {
     line: (ItemIndex, u32),
     hold_until: Option<Timestamp>,
     opens: bool,
+    key: Option<CheckoutKey<'a>>,
 }
 
 /// The parts of a purchase record.
@@ -191,6 +193,7 @@ impl State {
                 quantity,
                 hold_until,
                 opens,
+                key,
             } => {
                 let chosen = Chosen {
                     secret,
@@ -198,10 +201,24 @@ impl State {
                     line: (item, quantity),
                     hold_until,
                     opens,
+                    key,
                 };
                 self.find(sale)
-                    .and_then(|sale| sale.apply_checkout(&chosen, entry.at))
+                    .and_then(|sale| sale.apply_checkout(&chosen, entry.at, entry.lsn))
             }
+            Record::KeptKey {
+                sale,
+                secret,
+                user,
+                item,
+                quantity,
+                key,
+            } => self.find(sale).and_then(|sale| {
+                sale.apply_key(
+                    user,
+                    keyed_checkout(secret, (item, quantity), &key, entry.lsn),
+                )
+            }),
             Record::Purchase {
                 sale,
                 secret,
@@ -319,6 +336,25 @@ fn check_sale(sale: &Sale, lsn: Lsn) -> Result<(), JournalError> {
         })
 }
 
+/// A checkout that came with a key, from the parts of its record.
+fn keyed_checkout(
+    secret: u128,
+    (item, quantity): (ItemIndex, u32),
+    key: &CheckoutKey<'_>,
+    lsn: Lsn,
+) -> KeyedCheckout {
+    KeyedCheckout {
+        key: key.key.into(),
+        item,
+        quantity,
+        secret,
+        items_count: key.items_count,
+        sale_ends_at: key.sale_ends_at,
+        held_until: key.held_until,
+        lsn,
+    }
+}
+
 impl Sale {
     fn check_item(&self, item: ItemIndex) -> Result<(), String> {
         if item.0 < self.item_count() {
@@ -328,13 +364,14 @@ impl Sale {
         }
     }
 
-    fn apply_checkout(&self, chosen: &Chosen<'_>, at: Timestamp) -> Result<(), String> {
+    fn apply_checkout(&self, chosen: &Chosen<'_>, at: Timestamp, lsn: Lsn) -> Result<(), String> {
         let Chosen {
             secret,
             user,
             line: (item, quantity),
             hold_until,
             opens,
+            key,
         } = *chosen;
         self.check_item(item)?;
         let mut locked = self.buyers.lock_user(user);
@@ -344,6 +381,10 @@ impl Sale {
                 return Err(format!("item {} is held beyond its stock", item.0));
             }
             locked.shard.hold_more(quantity);
+        }
+        if let Some(key) = key {
+            let keyed = keyed_checkout(secret, (item, quantity), &key, lsn);
+            self.keep_key(&mut locked.shard, reference, keyed)?;
         }
         match &mut locked.shard.buyer(reference).open {
             None if !opens => Err(format!("user {user:?} adds to a checkout that is not open")),
@@ -356,6 +397,7 @@ impl Sale {
                 locked.shard.buyer(reference).open = Some(OpenCheckout {
                     secret,
                     opened_at: at,
+                    lsn,
                     hold,
                     lines: smallvec::smallvec![(item, quantity)],
                 });
@@ -369,9 +411,36 @@ impl Sale {
             }
             Some(open) => {
                 open.lines.push((item, quantity));
+                open.lsn = lsn;
                 Ok(())
             }
         }
+    }
+
+    /// A key alone, as snapshots have it: its buyer is there.
+    fn apply_key(&self, user: &str, keyed: KeyedCheckout) -> Result<(), String> {
+        self.check_item(keyed.item)?;
+        let mut locked = self.buyers.lock_user(user);
+        let Some(reference) = locked.find(user) else {
+            return Err(format!(
+                "a key of user {user:?} comes before their checkouts"
+            ));
+        };
+        self.keep_key(&mut locked.shard, reference, keyed)
+    }
+
+    fn keep_key(
+        &self,
+        shard: &mut BuyerShard,
+        reference: BuyerRef,
+        keyed: KeyedCheckout,
+    ) -> Result<(), String> {
+        if shard.keyed_checkout(reference, &keyed.key).is_some() {
+            let user = &shard.buyer(reference).user;
+            return Err(format!("an idempotency key of user {user:?} is used twice"));
+        }
+        shard.keep_key(reference, keyed, self.terms.max_items_per_user);
+        Ok(())
     }
 
     fn add_code(&self, secret: u128, buyer: BuyerRef) -> Result<(), String> {

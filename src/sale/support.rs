@@ -218,7 +218,7 @@ impl Sale {
         }
     }
 
-    fn code(&self, secret: u128) -> CheckoutCode {
+    pub(super) fn code(&self, secret: u128) -> CheckoutCode {
         CheckoutCode {
             sale: self.id,
             secret,

@@ -87,3 +87,17 @@ fn what_is_given_back_twice_does_not_add_up() {
     };
     assert_eq!(inventory.balance(1), Balance::Uneven(gap));
 }
+
+#[test]
+fn a_buyer_who_sends_no_key_takes_no_room_for_it() {
+    use super::buyers::{Buyer, OpenCheckout};
+    use super::keys::KeyedCheckout;
+
+    let sizes = [
+        size_of::<Buyer>(),
+        size_of::<OpenCheckout>(),
+        size_of::<KeyedCheckout>(),
+    ];
+    // What docs/operations.md says of memory rests on these.
+    assert_eq!(sizes, [128, 80, 80]);
+}

@@ -110,6 +110,8 @@ labels! {
         CheckoutNotFound = "checkout_not_found",
         /// Every item of the checkout was gone.
         AllItemsSold = "all_items_sold",
+        /// An idempotency key came with another item or quantity before.
+        IdempotencyKeyReused = "idempotency_key_reused",
         /// The hold ran out before the purchase.
         CheckoutExpired = "checkout_expired",
         /// The code was used before.
@@ -171,7 +173,7 @@ labels! {
     Class {
         /// Checkouts that were accepted and purchases that sold: they are on the disk.
         Confirmed = "confirmed",
-        /// Purchases that were answered before. What they say is on the disk already: they wait for nothing.
+        /// Checkouts and purchases that were answered before. What they say is on the disk already: they wait for nothing.
         Repeated = "repeated",
         /// All other answers to requests to sell.
         Refused = "refused",

@@ -94,6 +94,7 @@ impl Shop {
             item: ItemId::new(&item).expect("an id"),
             quantity: 1,
             sale: Some(sale),
+            key: None,
         };
         let decision = self.engine.checkout(&request);
         if let Some(lsn) = decision.lsn {

@@ -18,6 +18,8 @@ struct Used {
     bought: String,
     in_vain: String,
     open: String,
+    /// The first answer to eve's checkout, which came with the key `c`.
+    chosen: String,
 }
 
 /// Retried when a boundary came in between.
@@ -25,8 +27,10 @@ fn use_a_sale(client: &mut Client) -> Used {
     wait_for("a sale with time left", || {
         let (sale, _) = client.active_sale();
         let item = |index| format!("ITM-{sale}-{index}");
-        let codes = [("ada", 0), ("bob", 0), ("eve", 1)]
+        let chosen = client.checkout_with_key("eve", &item(1), "c");
+        let codes = [("ada", 0), ("bob", 0)]
             .map(|(user, index)| client.checkout(user, &item(index)).code_if_any());
+        let codes = [codes[0].clone(), codes[1].clone(), chosen.code_if_any()];
         let [Some(bought), Some(in_vain), Some(open)] = codes else {
             return None;
         };
@@ -37,6 +41,7 @@ fn use_a_sale(client: &mut Client) -> Used {
             bought,
             in_vain,
             open,
+            chosen: chosen.text().to_owned(),
         })
     })
 }
@@ -64,6 +69,9 @@ fn answers(client: &mut Client, used: &Used) -> Vec<(u16, String)> {
     note(client.post(&format!(
         "/checkout?user_id=zoe&id=ITM-{sale}-2&sale_id={sale}"
     )));
+    note(client.checkout_with_key("eve", &format!("ITM-{sale}-1"), "c"));
+    note(client.checkout_with_key("eve", &format!("ITM-{sale}-2"), "c"));
+    note(client.checkout_with_key("eve", &format!("ITM-{sale}-2"), "d"));
     answers
 }
 
@@ -109,9 +117,10 @@ fn a_sale_that_has_left_memory_is_answered_as_before() {
     assert_eq!(
         statuses,
         [
-            200, 409, 409, 409, 409, 400, 404, 200, 200, 200, 400, 400, 404, 400
+            200, 409, 409, 409, 409, 400, 404, 200, 200, 200, 400, 400, 404, 400, 200, 409, 400
         ]
     );
+    assert!(expected.iter().any(|(_, body)| *body == used.chosen));
     let mut place = server.crash();
     place.set("SALE_KEEP_ENDED_SECONDS", "0");
 

@@ -327,6 +327,12 @@ impl Client {
     }
 
     #[track_caller]
+    pub fn checkout_with_key(&mut self, user: &str, item: &str, key: &str) -> Answer {
+        let target = format!("/checkout?user_id={}&id={}", escaped(user), escaped(item));
+        self.send("POST", &target, &[("Idempotency-Key", key)], b"")
+    }
+
+    #[track_caller]
     pub fn purchase_with_key(&mut self, code: &str, key: &str) -> Answer {
         let target = format!("/purchase?code={}", escaped(code));
         self.send("POST", &target, &[("Idempotency-Key", key)], b"")

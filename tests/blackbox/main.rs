@@ -16,6 +16,7 @@ mod figures;
 mod history;
 mod holds;
 mod journal;
+mod keys;
 mod lifecycle;
 mod logs;
 mod looking;

@@ -82,6 +82,7 @@ fn bounds_are_those_of_the_code() {
     ] {
         assert_eq!(*described, json!(bound));
     }
+    assert_eq!(parameter("checkout", "Idempotency-Key"), key);
     for operation in ["sale_items", "admin_purchases"] {
         assert_eq!(parameter(operation, "limit"), page);
     }

@@ -76,6 +76,7 @@ impl Hall {
             item: ItemId::new(item).expect("an id"),
             quantity,
             sale: None,
+            key: None,
         });
         let CheckoutOutcome::Accepted { code, .. } = decision.outcome else {
             panic!("{user} asked for {item}: {:?}", decision.outcome);

@@ -14,8 +14,10 @@ use proptest::prelude::{Strategy, any};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 /// Every outcome that a history can have.
-const OUTCOMES: [&str; 15] = [
+const OUTCOMES: [&str; 17] = [
     "accepted",
+    "accepted before",
+    "key reused",
     "not found",
     "quantity",
     "not active",

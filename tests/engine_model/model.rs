@@ -19,6 +19,37 @@ type Line = (u32, u32);
 pub struct Model {
     pub sales: Vec<ModelSale>,
     pub checkouts: HashMap<Code, Checkout>,
+    /// What was answered to the keys of users, oldest first.
+    pub keys: Vec<Keyed>,
+}
+
+/// A checkout that came with a key.
+pub struct Keyed {
+    pub sale: usize,
+    pub user: usize,
+    pub key: usize,
+    pub line: Line,
+    pub code: Code,
+    pub items_count: u32,
+    pub held_until: Option<i64>,
+}
+
+/// A checkout that is asked for.
+pub struct Asked<'a> {
+    pub user: usize,
+    pub id: &'a str,
+    pub quantity: u32,
+    pub sale: Option<u32>,
+    pub key: Option<usize>,
+}
+
+/// How a checkout is to be answered.
+pub enum Answered {
+    /// As it was before, when it came with this key.
+    Before(usize),
+    Refused(Answer),
+    /// The sale, the item and the open code.
+    Accepted(Answer, usize, u32, Option<Code>),
 }
 
 pub struct ModelSale {
@@ -120,8 +151,36 @@ impl Model {
         found.map(|(code, _)| code)
     }
 
-    /// The sale and the place of the item, or the refusal.
-    fn find(&self, id: &str, wanted: Option<u32>, now: i64) -> Result<(usize, u32), Answer> {
+    /// The answer to a key that the user has used in this sale before.
+    fn before(&self, sale: usize, asked: &Asked<'_>) -> Option<Answered> {
+        let wanted = (sale, asked.user, asked.key?);
+        let is_it = |it: &Keyed| (it.sale, it.user, it.key) == wanted;
+        let place = self.keys.iter().position(is_it)?;
+        let line = (self.sales[sale].item(asked.id)?, asked.quantity);
+        Some(match self.keys[place].line == line {
+            true => Answered::Before(place),
+            false => Answered::Refused(answer("key reused", 0)),
+        })
+    }
+
+    /// Keeps what was answered to a key: as many of a user in a sale as it allows units, and 16 more.
+    pub fn keep(&mut self, keyed: Keyed) {
+        let of_user = |it: &Keyed| (it.sale, it.user) == (keyed.sale, keyed.user);
+        let kept = self.keys.iter().filter(|it| of_user(it)).count();
+        if kept as u32 >= self.sales[keyed.sale].limit + 16 {
+            let oldest = self.keys.iter().position(of_user).expect("there are some");
+            self.keys.remove(oldest);
+        }
+        self.keys.push(keyed);
+    }
+
+    /// The sale and the place of the item; or the refusal, with the sale where there is one.
+    fn find(
+        &self,
+        id: &str,
+        wanted: Option<u32>,
+        now: i64,
+    ) -> Result<(usize, u32), (Answer, Option<usize>)> {
         let named = id
             .strip_prefix("ITM-")
             .and_then(|rest| rest.split('-').next()?.parse().ok());
@@ -131,7 +190,11 @@ impl Model {
             && named.is_none() == sale.is_listed()
         {
             let known = sale.is_listed() || sale.item(id).is_some();
-            return Err(answer(if known { "not active" } else { "not found" }, 0));
+            let place = wanted.map(|wanted| wanted as usize - 1);
+            return Err(match known {
+                true => (answer("not active", 0), place),
+                false => (answer("not found", 0), None),
+            });
         }
         let in_sale = |(place, sale): (usize, &ModelSale)| {
             (!sale.archived).then_some((place, sale.item(id)?))
@@ -150,31 +213,33 @@ impl Model {
             .filter(|(place, _)| self.sales[*place].is_active(now));
         match active.max_by_key(|(place, _)| self.sales[*place].start) {
             Some(found) => Ok(*found),
-            None if found.is_empty() => Err(answer("not found", 0)),
-            None => Err(answer("not active", 0)),
+            None => Err(match found.last() {
+                Some((place, _)) => (answer("not active", 0), Some(*place)),
+                None => (answer("not found", 0), None),
+            }),
         }
     }
 
-    /// The answer, and for an accepted checkout the sale, the item and the open code.
-    pub fn checkout(
-        &mut self,
-        user: usize,
-        id: &str,
-        quantity: u32,
-        wanted: Option<u32>,
-        now: i64,
-    ) -> (Answer, Option<(usize, u32, Option<Code>)>) {
-        let (sale, item) = match self.find(id, wanted, now) {
+    pub fn checkout(&mut self, asked: &Asked<'_>, now: i64) -> Answered {
+        let (sale, item) = match self.find(asked.id, asked.sale, now) {
             Ok(found) => found,
-            Err(refusal) => return (refusal, None),
+            Err((refusal, sale)) => {
+                let before = sale.and_then(|sale| self.before(sale, asked));
+                return before.unwrap_or(Answered::Refused(refusal));
+            }
         };
         let (stock, limit) = (
             self.sales[sale].items[item as usize].1,
             self.sales[sale].limit,
         );
+        let (user, quantity) = (asked.user, asked.quantity);
+        let refused = |name, number| Answered::Refused(answer(name, number));
         let max = if stock == 1 { 1 } else { limit };
         if quantity == 0 || quantity > max {
-            return (answer("quantity", max), None);
+            return refused("quantity", max);
+        }
+        if let Some(before) = self.before(sale, asked) {
+            return before;
         }
         self.expire_where(now, |checkout| {
             checkout.sale == sale && checkout.user == user
@@ -184,23 +249,20 @@ impl Model {
             .as_ref()
             .map_or(&[][..], |code| &self.checkouts[code].lines);
         let (chosen, has_it) = (units(lines), lines.iter().any(|(of, _)| *of == item));
-        if self.sold(sale, None, Some(user)) as u32 + chosen + quantity > limit {
-            return (answer("limit", limit), None);
-        }
         if has_it || stock == 1 && self.sold(sale, Some(item), Some(user)) == 1 {
-            return (answer("already", 0), None);
+            return refused("already", 0);
+        }
+        if self.sold(sale, None, Some(user)) as u32 + chosen + quantity > limit {
+            return refused("limit", limit);
         }
         let unsold = stock - self.sold(sale, Some(item), None);
         if unsold < u64::from(quantity) {
-            return (answer("sold out", 0), None);
+            return refused("sold out", 0);
         }
         if unsold - self.held(sale, item) < u64::from(quantity) {
-            return (answer("held", 0), None);
+            return refused("held", 0);
         }
-        (
-            answer("accepted", chosen + quantity),
-            Some((sale, item, code)),
-        )
+        Answered::Accepted(answer("accepted", chosen + quantity), sale, item, code)
     }
 
     pub fn purchase(&mut self, code: &str, key: Option<usize>, now: i64) -> Answer {

@@ -11,7 +11,10 @@ pub enum Step {
         item: usize,
         quantity: u32,
         sale: Option<u32>,
+        key: Option<usize>,
     },
+    /// A checkout that was answered under its key, once more.
+    Again(usize),
     Purchase {
         code: usize,
         key: Option<usize>,
@@ -31,17 +34,18 @@ pub enum Step {
 }
 
 pub fn any_step() -> impl Strategy<Value = Step> {
-    let quantity = prop_oneof![16 => Just(1), 3 => Just(2), 1 => Just(0), 1 => Just(9)];
+    let quantity = prop_oneof![14 => Just(1), 5 => Just(2), 1 => Just(0), 1 => Just(9)];
     let sale = prop_oneof![12 => Just(None), 1 => (1_u32..4).prop_map(Some)];
-    let checkout =
-        (0_usize..8, 0_usize..10, quantity, sale).prop_map(|(user, item, quantity, sale)| {
-            Step::Checkout {
-                user,
-                item,
-                quantity,
-                sale,
-            }
-        });
+    // Few, so that they come again.
+    let key = prop_oneof![3 => Just(None), 2 => (0_usize..3).prop_map(Some)];
+    let checkout = (0_usize..8, 0_usize..10, quantity, sale, key);
+    let checkout = checkout.prop_map(|(user, item, quantity, sale, key)| Step::Checkout {
+        user,
+        item,
+        quantity,
+        sale,
+        key,
+    });
     let purchase =
         (0_usize..30, option::of(0_usize..2)).prop_map(|(code, key)| Step::Purchase { code, key });
     let crash =
@@ -49,6 +53,7 @@ pub fn any_step() -> impl Strategy<Value = Step> {
     prop_oneof![
         120 => checkout,
         60 => purchase,
+        8 => any::<usize>().prop_map(Step::Again),
         10 => (1_i64..20).prop_map(Step::Wait),
         1 => (60_i64..100).prop_map(Step::Wait),
         1 => (1_u32..4).prop_map(Step::Close),

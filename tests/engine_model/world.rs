@@ -14,7 +14,7 @@ use flashsale::sale::{
 use flashsale::types::{CheckoutCode, IdempotencyKey, ItemId, Lsn, SaleId, Timestamp, UserId};
 
 use crate::common::{dump_whole, open_engine};
-use crate::model::{Answer, Checkout, Model, ModelSale, answer};
+use crate::model::{Answer, Answered, Asked, Checkout, Keyed, Model, ModelSale, answer};
 use crate::step::Step;
 
 const IDS: [&str; 10] = [
@@ -23,7 +23,7 @@ const IDS: [&str; 10] = [
 const EXPLICIT: [(&str, u64); 3] = [("sock", 3), ("shoe", 1), ("cup", 5)];
 const MORE: [(&str, u64); 2] = [("hat", 2), ("sock", 1)];
 const HOLD_SECONDS: u32 = 5;
-const KEYS: [&str; 2] = ["a", "b"];
+const KEYS: [&str; 3] = ["a", "b", "c"];
 
 pub struct World {
     disk: SimulatedDisk,
@@ -68,7 +68,7 @@ impl World {
                 0
             }
         };
-        let limit = if terms & 4 == 0 { 2 } else { 4 };
+        let limit = if terms & 4 == 0 { 2 } else { 3 };
         let first = (terms & 24 == 24).then_some(&MORE[..]);
         world.create(first, (100, 200), limit, hold(1));
         world.create(Some(&EXPLICIT), (104, 190), limit + 1, hold(64 | 2));
@@ -136,7 +136,18 @@ impl World {
                 item,
                 quantity,
                 sale,
-            } => return Some(self.checkout(user, IDS[item], quantity, sale)),
+                key,
+            } => {
+                let id = IDS[item];
+                return Some(self.checkout(&Asked {
+                    user,
+                    id,
+                    quantity,
+                    sale,
+                    key,
+                }));
+            }
+            Step::Again(choice) => return self.ask_again(choice),
             Step::Purchase { code, key } => return Some(self.purchase(code, key)),
             Step::Wait(seconds) => {
                 self.now += seconds;
@@ -190,67 +201,114 @@ impl World {
         }
     }
 
-    fn checkout(
-        &mut self,
-        user: usize,
-        id: &str,
-        quantity: u32,
-        sale: Option<u32>,
-    ) -> &'static str {
-        let name = format!("user {user}");
-        let decision = self.engine.checkout(&CheckoutRequest {
+    /// The engine's own answer, from the sale's file where the sale has left memory.
+    fn ask(&self, asked: &Asked<'_>) -> CheckoutOutcome {
+        let name = format!("user {}", asked.user);
+        let key = asked.key.map(|key| KEYS[key]);
+        let request = CheckoutRequest {
             user: UserId::new(&name).expect("an id"),
-            item: ItemId::new(id).expect("an id"),
-            quantity,
-            sale: sale.map(SaleId),
-        });
-        self.wait(decision.lsn);
-        let (expected, accepted) = self.model.checkout(user, id, quantity, sale, self.now);
-        let got = match &decision.outcome {
-            CheckoutOutcome::Accepted { items_count, .. } => answer("accepted", *items_count),
-            CheckoutOutcome::ItemNotFound => answer("not found", 0),
-            CheckoutOutcome::QuantityNotAllowed { max } => answer("quantity", *max),
-            CheckoutOutcome::SaleNotActive => answer("not active", 0),
-            CheckoutOutcome::UserLimitExceeded { limit } => answer("limit", *limit),
-            CheckoutOutcome::ItemAlreadyInCheckout => answer("already", 0),
-            CheckoutOutcome::ItemSoldOut => answer("sold out", 0),
-            CheckoutOutcome::ItemHeld {
-                retry_after_seconds,
-            } => {
-                assert!((1..=u64::from(HOLD_SECONDS)).contains(retry_after_seconds));
-                answer("held", 0)
-            }
-            CheckoutOutcome::Unavailable(why) => panic!("{why:?}"),
+            item: ItemId::new(asked.id).expect("an id"),
+            quantity: asked.quantity,
+            sale: asked.sale.map(SaleId),
+            key: key.map(|key| IdempotencyKey::new(key).expect("a key")),
         };
-        assert_eq!(got, expected);
-        if let (
-            CheckoutOutcome::Accepted {
-                code, sale_ends_at, ..
-            },
-            Some((sale, item, open)),
-        ) = (decision.outcome, accepted)
-        {
-            let terms = &self.model.sales[sale];
-            assert_eq!(sale_ends_at, Timestamp::from_seconds(terms.end));
-            match open {
-                Some(open) => assert_eq!(open, code.to_string(), "the code stays the same"),
-                None => self.codes.push(code),
-            }
-            let fresh = || Checkout {
-                sale,
-                user,
-                until: (terms.hold > 0).then_some(self.now + terms.hold),
-                lines: Vec::new(),
-                end: None,
-            };
-            let checkout = self
-                .model
-                .checkouts
-                .entry(code.to_string())
-                .or_insert_with(fresh);
-            checkout.lines.push((item, quantity));
+        let mut decision = self.engine.checkout(&request);
+        if let CheckoutOutcome::SaleArchived(sale) = decision.outcome {
+            let ended = *self.engine.ended().get(sale).expect("it was put away");
+            let sale = load_ended(&self.disk, dir(), &ended).expect("intact");
+            decision = self.engine.checkout_of(&sale, &request);
         }
-        expected.name
+        self.wait(decision.lsn);
+        decision.outcome
+    }
+
+    fn checkout(&mut self, asked: &Asked<'_>) -> &'static str {
+        let got = self.ask(asked);
+        let (sale, item, open) = match self.model.checkout(asked, self.now) {
+            Answered::Refused(expected) => {
+                assert_eq!(named(&got), expected);
+                return expected.name;
+            }
+            Answered::Before(place) => {
+                self.check_repeated(&got, &self.model.keys[place]);
+                return "accepted before";
+            }
+            Answered::Accepted(expected, sale, item, open) => {
+                assert_eq!(named(&got), expected);
+                (sale, item, open)
+            }
+        };
+        let CheckoutOutcome::Accepted {
+            code,
+            items_count,
+            sale_ends_at,
+            held_until,
+            replayed: false,
+        } = got
+        else {
+            panic!("{got:?} for the first time");
+        };
+        let terms = &self.model.sales[sale];
+        assert_eq!(sale_ends_at, Timestamp::from_seconds(terms.end));
+        match open {
+            Some(open) => assert_eq!(open, code.to_string(), "the code stays the same"),
+            None => self.codes.push(code),
+        }
+        let line = (item, asked.quantity);
+        let fresh = || Checkout {
+            sale,
+            user: asked.user,
+            until: (terms.hold > 0).then_some(self.now + terms.hold),
+            lines: Vec::new(),
+            end: None,
+        };
+        let checkouts = &mut self.model.checkouts;
+        let checkout = checkouts.entry(code.to_string()).or_insert_with(fresh);
+        checkout.lines.push(line);
+        let until = checkout.until;
+        assert_eq!(held_until, until.map(Timestamp::from_seconds));
+        if let Some(key) = asked.key {
+            self.model.keep(Keyed {
+                sale,
+                user: asked.user,
+                key,
+                line,
+                code: code.to_string(),
+                items_count,
+                held_until: until,
+            });
+        }
+        "accepted"
+    }
+
+    fn ask_again(&mut self, choice: usize) -> Option<&'static str> {
+        let place = choice.checked_rem(self.model.keys.len())?;
+        let keyed = &self.model.keys[place];
+        let (item, quantity) = keyed.line;
+        let id = self.model.sales[keyed.sale].items[item as usize].0.clone();
+        let asked = Asked {
+            user: keyed.user,
+            id: &id,
+            quantity,
+            sale: Some(keyed.sale as u32 + 1),
+            key: Some(keyed.key),
+        };
+        Some(self.checkout(&asked))
+    }
+
+    fn check_repeated(&self, got: &CheckoutOutcome, keyed: &Keyed) {
+        let CheckoutOutcome::Accepted { code, .. } = got else {
+            panic!("{got:?} to a key that was answered");
+        };
+        assert_eq!(code.to_string(), keyed.code);
+        let expected = CheckoutOutcome::Accepted {
+            code: *code,
+            items_count: keyed.items_count,
+            sale_ends_at: Timestamp::from_seconds(self.model.sales[keyed.sale].end),
+            held_until: keyed.held_until.map(Timestamp::from_seconds),
+            replayed: true,
+        };
+        assert_eq!(*got, expected);
     }
 
     /// Mostly a code whose checkout is open; sometimes a used one, and sometimes nobody's.
@@ -343,5 +401,27 @@ impl World {
         let recovered = State::of_engine(&self.engine);
         assert_eq!(dump_whole(&self.disk, dir(), &recovered), live);
         self.look_who_is_archived();
+    }
+}
+
+/// A checkout's outcome as the model has it.
+fn named(outcome: &CheckoutOutcome) -> Answer {
+    match outcome {
+        CheckoutOutcome::Accepted { items_count, .. } => answer("accepted", *items_count),
+        CheckoutOutcome::ItemNotFound => answer("not found", 0),
+        CheckoutOutcome::QuantityNotAllowed { max } => answer("quantity", *max),
+        CheckoutOutcome::SaleNotActive => answer("not active", 0),
+        CheckoutOutcome::UserLimitExceeded { limit } => answer("limit", *limit),
+        CheckoutOutcome::ItemAlreadyInCheckout { .. } => answer("already", 0),
+        CheckoutOutcome::IdempotencyKeyReused => answer("key reused", 0),
+        CheckoutOutcome::ItemSoldOut => answer("sold out", 0),
+        CheckoutOutcome::ItemHeld {
+            retry_after_seconds,
+        } => {
+            assert!((1..=u64::from(HOLD_SECONDS)).contains(retry_after_seconds));
+            answer("held", 0)
+        }
+        CheckoutOutcome::SaleArchived(_) => panic!("it was loaded"),
+        CheckoutOutcome::Unavailable(why) => panic!("{why:?}"),
     }
 }

@@ -38,6 +38,7 @@ fn checkout(engine: &Engine, user: &str, item: &str, sale: Option<u32>) -> Check
         item: ItemId::new(item).expect("an id"),
         quantity: 1,
         sale: sale.map(SaleId),
+        key: None,
     };
     engine.checkout(&request).outcome
 }

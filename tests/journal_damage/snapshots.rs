@@ -56,6 +56,7 @@ pub fn use_engine(engine: &Engine, clock: &ManualClock) {
             item: ItemId::new(&ids[number % 5]).expect("an id"),
             quantity: 1,
             sale: None,
+            key: None,
         };
         let CheckoutOutcome::Accepted { code, .. } = engine.checkout(&request).outcome else {
             panic!("there is enough");

@@ -80,6 +80,7 @@ fn sell(engine: &Engine, now: Timestamp) {
             item: ItemId::new(&item).expect("an id"),
             quantity: 1,
             sale: None,
+            key: None,
         };
         let CheckoutOutcome::Accepted { code, .. } = engine.checkout(&request).outcome else {
             panic!("there is enough");

@@ -83,6 +83,7 @@ impl Hall {
         locked.shard.buyer(ada).open = Some(OpenCheckout {
             secret: SECRET,
             opened_at: START,
+            lsn: Lsn(1),
             hold: Some(hold),
             lines: smallvec![(ITEM, 1)],
         });

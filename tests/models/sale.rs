@@ -10,6 +10,8 @@ mod codes;
 mod ending;
 #[path = "../../src/sale/inventory.rs"]
 mod inventory;
+#[path = "../../src/sale/keys.rs"]
+mod keys;
 #[path = "../../src/sale/outcome.rs"]
 mod outcome;
 #[allow(clippy::module_inception, reason = "named as in the server")]

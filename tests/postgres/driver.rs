@@ -146,6 +146,7 @@ pub fn checkout(sale: u32, secret: u128, item: u32, quantity: u32) -> Record<'st
         quantity,
         hold_until: None,
         opens: true,
+        key: None,
     }
 }
 

@@ -91,6 +91,7 @@ fn sell(journal: &Journal, first: u32, count: u32) {
             quantity: 1,
             hold_until: None,
             opens: true,
+            key: None,
         };
         journal.append(Timestamp(1), &checkout);
         let line = PurchasedLine {

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::driver::{Driver, migrations as repository, options, runtime};
 use crate::postgres_server::{DATABASE, PASSWORD, Postgres, USER};
 
-const ALL: [&str; 7] = [
+const ALL: [&str; 8] = [
     "001_watermark.up.sql",
     "002_sales.up.sql",
     "003_checkouts.up.sql",
@@ -18,6 +18,7 @@ const ALL: [&str; 7] = [
     "005_views.up.sql",
     "006_roles.up.sql",
     "007_seed_views.up.sql",
+    "008_checkout_keys.up.sql",
 ];
 
 /// A server, and a copy of the migrations that may be changed.
@@ -140,10 +141,10 @@ fn down_is_the_way_back() {
     place.report(&["up"]);
     let schema = place.schema();
 
-    let warning = place.failure(&["down", "--steps", "4"]);
+    let warning = place.failure(&["down", "--steps", "5"]);
     assert_eq!(
         warning,
-        "this would take back:\n  007_seed_views.up.sql\n  006_roles.up.sql\n  005_views.up.sql\n  004_purchases.up.sql, dropping with all \
+        "this would take back:\n  008_checkout_keys.up.sql\n  007_seed_views.up.sql\n  006_roles.up.sql\n  005_views.up.sql\n  004_purchases.up.sql, dropping with all \
          they hold: purchase_results, purchases\nThe other tables are emptied with them: a server \
          fills all of them again, from its journal's first record on, if it still has that.\nadd \
          --yes to do it\n"
@@ -162,8 +163,8 @@ fn down_is_the_way_back() {
     }
 
     let done = place.report(&["down", "--yes"]);
-    assert_eq!(done, "took back 007_seed_views.up.sql\n");
-    assert_eq!(place.applied(), ALL[..6].join("\n"));
+    assert_eq!(done, "took back 008_checkout_keys.up.sql\n");
+    assert_eq!(place.applied(), ALL[..7].join("\n"));
     place.report(&["up"]);
     assert_eq!(place.schema(), schema);
     place.report(&["down", "--steps", "99", "--yes"]);
@@ -203,6 +204,13 @@ fn whoever_drops_a_table_resets_the_watermark() {
     let place = Place::new();
     for steps in 4..=6 {
         place.report(&["up"]);
+        // The columns of the keys are gone, and with them what they had.
+        place
+            .postgres
+            .query(DATABASE, "UPDATE watermark SET lsn = 9, fingerprint = 9");
+        place.report(&["down", "--steps", "1", "--yes"]);
+        let watermark = "SELECT lsn, fingerprint FROM watermark";
+        assert_eq!(place.postgres.query(DATABASE, watermark), "0|0");
         place.postgres.query(
             DATABASE,
             "UPDATE watermark SET lsn = 9, fingerprint = 9;
@@ -210,7 +218,6 @@ fn whoever_drops_a_table_resets_the_watermark() {
              INSERT INTO pools VALUES (1, 0, 1)",
         );
         place.report(&["down", "--steps", "1", "--yes"]);
-        let watermark = "SELECT lsn, fingerprint FROM watermark";
         assert_eq!(place.postgres.query(DATABASE, watermark), "9|9");
         place.report(&["down", "--steps", &(steps - 1).to_string(), "--yes"]);
         assert_eq!(place.postgres.query(DATABASE, watermark), "0|0");
@@ -239,8 +246,8 @@ fn status_says_where_each_one_stands() {
     );
 
     place.write(ALL[1], "SELECT 1");
-    place.write("008_more.up.sql", "SELECT 1");
-    place.write("008_more.down.sql", "SELECT 1");
+    place.write("009_more.up.sql", "SELECT 1");
+    place.write("009_more.down.sql", "SELECT 1");
     let output = place.run(&["status"]);
     assert_eq!(output.status.code(), Some(1));
     let status = String::from_utf8(output.stdout).expect("UTF-8");
@@ -249,7 +256,7 @@ fn status_says_where_each_one_stands() {
         lines[1].ends_with(", changed after it was applied"),
         "{status}"
     );
-    assert_eq!(lines[7], "008_more.up.sql: pending");
+    assert_eq!(lines[8], "009_more.up.sql: pending");
 }
 
 #[test]
@@ -296,6 +303,8 @@ fn a_changed_or_missing_file_is_named() {
     fs::remove_file(place.file("006_roles.down.sql")).expect("it is there");
     fs::remove_file(place.file(ALL[6])).expect("it is there");
     fs::remove_file(place.file("007_seed_views.down.sql")).expect("it is there");
+    fs::remove_file(place.file(ALL[7])).expect("it is there");
+    fs::remove_file(place.file("008_checkout_keys.down.sql")).expect("it is there");
     let said = place.failure(&["up"]);
     assert!(
         said.starts_with("004_purchases.up.sql was applied to this database, but"),
@@ -307,21 +316,21 @@ fn a_changed_or_missing_file_is_named() {
 fn a_migration_that_fails_leaves_nothing() {
     let place = Place::new();
     place.write(
-        "008_bad.up.sql",
+        "009_bad.up.sql",
         "CREATE TABLE half ();\nCREATE TABLE items ();",
     );
-    place.write("008_bad.down.sql", "DROP TABLE half;");
+    place.write("009_bad.down.sql", "DROP TABLE half;");
     let said = place.failure(&["up"]);
     let address = place.options().address();
     let expected = format!(
-        "Postgres at {address}: 008_bad.up.sql: 42P07: relation \"items\" already exists; nothing of this \
+        "Postgres at {address}: 009_bad.up.sql: 42P07: relation \"items\" already exists; nothing of this \
          migration was kept: remove the cause, then start again or run `flashsale migrate up`\n"
     );
     assert_eq!(said, expected);
     assert_eq!(place.applied(), ALL.join("\n"));
     assert!(!place.schema().contains("half"));
-    place.write("008_bad.up.sql", "CREATE TABLE half ();");
-    assert_eq!(place.report(&["up"]), "applied 008_bad.up.sql\n");
+    place.write("009_bad.up.sql", "CREATE TABLE half ();");
+    assert_eq!(place.report(&["up"]), "applied 009_bad.up.sql\n");
 }
 
 #[test]

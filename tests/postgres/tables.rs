@@ -1,7 +1,7 @@
 //! What each table holds of each record.
 
 use flashsale::journal::Record;
-use flashsale::journal::record::{Lines, NewItem, RefusedReason};
+use flashsale::journal::record::{CheckoutKey, Lines, NewItem, RefusedReason};
 use flashsale::types::{ItemIndex, PurchasedLine, SaleId, Timestamp};
 
 use crate::driver::{
@@ -40,6 +40,7 @@ fn a_generated_sale_fills_every_table() {
         quantity: 1,
         hold_until: Some(Timestamp::from_seconds(EPOCH + 60)),
         opens: false,
+        key: None,
     };
     let held = Record::Checkout {
         sale: SaleId(1),
@@ -49,6 +50,12 @@ fn a_generated_sale_fills_every_table() {
         quantity: 1,
         hold_until: Some(Timestamp(EPOCH * 1_000_000 + 60_000_001)),
         opens: true,
+        key: Some(CheckoutKey {
+            key: "key|2",
+            items_count: 1,
+            sale_ends_at: Timestamp::from_seconds(EPOCH + 3600),
+            held_until: Some(Timestamp::from_seconds(EPOCH + 60)),
+        }),
     };
     let bought = Record::Purchase {
         sale: SaleId(1),
@@ -76,7 +83,7 @@ fn a_generated_sale_fills_every_table() {
         bought,
         expired,
         refused(None, RefusedReason::ItemNotFound),
-        refused(Some(SaleId(1)), RefusedReason::ItemHeld),
+        refused(Some(SaleId(1)), RefusedReason::IdempotencyKeyReused),
         Record::SaleClosed { sale: SaleId(1) },
     ];
     assert_eq!(driver.apply(&records).expect("a database"), 1);
@@ -101,9 +108,11 @@ fn a_generated_sale_fills_every_table() {
     ];
     assert_eq!(rows(&postgres, "checkouts"), checkouts);
     let checkout_items = [
-        format!("1|{abc}|0|1|2001-09-09 01:46:42+00|2"),
-        format!("1|{abc}|1|1|2001-09-09 01:46:43+00|3"),
-        format!("1|{max}|2|1|2001-09-09 01:46:44+00|4"),
+        format!("1|{abc}|0|1|2001-09-09 01:46:42+00|2||||"),
+        format!("1|{abc}|1|1|2001-09-09 01:46:43+00|3||||"),
+        format!(
+            "1|{max}|2|1|2001-09-09 01:46:44+00|4|key|2|1|2001-09-09 02:46:40+00|2001-09-09 01:47:40+00"
+        ),
     ];
     assert_eq!(rows(&postgres, "checkout_items"), checkout_items);
     let purchases = [format!("1|{abc}|2001-09-09 01:46:45+00|key-1|5")];
@@ -114,7 +123,7 @@ fn a_generated_sale_fills_every_table() {
     assert_eq!(rows(&postgres, "expired_checkouts"), expired);
     let refused = [
         "0|bob|no|such|item_not_found|2001-09-09 01:46:47+00|7",
-        "1|bob|no|such|item_held|2001-09-09 01:46:48+00|8",
+        "1|bob|no|such|idempotency_key_reused|2001-09-09 01:46:48+00|8",
     ];
     assert_eq!(rows(&postgres, "refused_attempts"), refused);
     assert_eq!(rows(&postgres, "user_purchases"), ["1|ada|1"]);

@@ -159,6 +159,7 @@ impl Story {
             quantity,
             hold_until: None,
             opens,
+            key: None,
         };
         journal.append(self.now, &record)
     }

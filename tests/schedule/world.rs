@@ -132,6 +132,7 @@ impl World {
             item: ItemId::new(item).expect("an id"),
             quantity: 1,
             sale: None,
+            key: None,
         });
         decision.outcome
     }

@@ -89,6 +89,9 @@ pub fn choose(engine: &Engine, sale: SaleId, user: &str, item: &str) -> Option<C
         item: ItemId::new(item).expect("a good id"),
         quantity: 1,
         sale: Some(sale),
+        key: IdempotencyKey::new(item)
+            .ok()
+            .filter(|_| user.ends_with(['1', '4', '7'])),
     });
     match decision.outcome {
         CheckoutOutcome::Accepted { code, .. } => Some(code),

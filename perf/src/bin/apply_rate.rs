@@ -121,6 +121,7 @@ fn fill(journal: &Journal, records: u32) -> Result<(), Box<dyn Error>> {
             quantity: 1,
             hold_until: None,
             opens: true,
+            key: None,
         };
         last = journal.append(at, &checkout);
         if number % 5 == 0 {

@@ -355,6 +355,7 @@ fn engine_bytes_per_user(users: u32) -> Result<f64> {
             item: ItemId::new(&item_id)?,
             quantity: 1,
             sale: None,
+            key: None,
         });
         match (decision.outcome, decision.lsn) {
             // What waits for the disk must not be counted, and must not become too much.

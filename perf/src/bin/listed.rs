@@ -211,6 +211,7 @@ fn buy_until(engine: &Engine, over: &AtomicBool, name: &str) -> Histogram<u64> {
             item: ItemId::new("ITM-2-0").expect("an id"),
             quantity: 1,
             sale: None,
+            key: None,
         });
         let CheckoutOutcome::Accepted { .. } = decision.outcome else {
             panic!("a buyer was refused: {:?}", decision.outcome);

@@ -154,6 +154,7 @@ fn fill(journal: &Journal, mix: Mix, records: usize) -> Lsn {
                 quantity: 1,
                 hold_until: None,
                 opens: true,
+                key: None,
             }
         };
         last = journal.append(BEGIN, &record);

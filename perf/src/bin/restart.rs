@@ -192,6 +192,7 @@ impl World {
                 item: ItemId::new(item)?,
                 quantity: 1,
                 sale: None,
+                key: None,
             });
             match decision.outcome {
                 CheckoutOutcome::Accepted { code, .. } => return Ok(code),

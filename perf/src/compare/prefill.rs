@@ -42,6 +42,7 @@ pub fn prefill(dir: &Path, prefix: &str, users: u32) -> Result<()> {
             item: ItemId::new(&format!("ITM-{sale}-{}", number % SALE_ITEMS))?,
             quantity: 1,
             sale: Some(sale),
+            key: None,
         });
         match (decision.outcome, decision.lsn) {
             (CheckoutOutcome::Accepted { .. }, Some(lsn)) => last = lsn,

@@ -138,6 +138,7 @@ fn describe(bytes: &[u8]) -> String {
         | Record::SaleArchived { sale, .. }
         | Record::SaleClosed { sale } => format!("sale {sale}, {record:?}"),
         Record::Checkout { sale, user, .. }
+        | Record::KeptKey { sale, user, .. }
         | Record::Purchase { sale, user, .. }
         | Record::Expired { sale, user, .. } => format!("sale {sale}, user {user:?}, {record:?}"),
         Record::Refused { user, .. } => format!("user {user:?}, {record:?}"),

@@ -63,6 +63,7 @@ mod tests {
             | Outcome::ItemHeld
             | Outcome::CheckoutNotFound
             | Outcome::AllItemsSold
+            | Outcome::IdempotencyKeyReused
             | Outcome::CheckoutExpired
             | Outcome::AlreadyProcessed
             | Outcome::MethodNotAllowed

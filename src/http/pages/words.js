@@ -64,6 +64,7 @@ const WORDS = {
     "The shop speaks over encrypted connections only.",
     "Open its address with https:// in front.",
   ],
+  idempotency_key_reused: ["This page and the shop do not fit together.", "Reload the page."],
   unsupported_media_type: ["This page and the shop do not fit together.", "Reload the page."],
   method_not_allowed: ["This page and the shop do not fit together.", "Reload the page."],
   internal_error: ["Something went wrong in the shop.", "It was not you. Try again in {wait}."],

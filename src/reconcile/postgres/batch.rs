@@ -86,8 +86,8 @@ impl PostgresBatch {
             Record::SaleItems { sale, first, items } => self.items(entry, sale, first, items),
             Record::SaleCreated { sale, terms } => self.created(entry, sale, terms),
             Record::SaleClosed { sale } => self.closed(entry, sale),
-            // Only snapshots have it, and nobody follows those.
-            Record::SaleArchived { .. } => {}
+            // Only snapshots have them, and nobody follows those.
+            Record::SaleArchived { .. } | Record::KeptKey { .. } => {}
             Record::Checkout { .. } => self.checkout(entry),
             Record::Purchase { .. } => self.purchase(entry),
             Record::Expired { sale, secret, .. } => {
@@ -179,6 +179,7 @@ impl PostgresBatch {
             quantity,
             hold_until,
             opens,
+            key,
         } = entry.record
         else {
             return;
@@ -196,13 +197,25 @@ impl PostgresBatch {
             };
             rows.u64(entry.lsn.0);
         }
-        let rows = self.rows_of(Table::CheckoutItems, sale);
+        let table = match key {
+            None => Table::CheckoutItems,
+            Some(_) => Table::KeyedCheckoutItems,
+        };
+        let rows = self.rows_of(table, sale);
         rows.row()
             .u32(sale.0)
             .uuid(secret)
             .u32(item.0)
             .u32(quantity);
         rows.time(entry.at).u64(entry.lsn.0);
+        if let Some(key) = key {
+            rows.text(key.key).u32(key.items_count);
+            rows.time(key.sale_ends_at);
+            match key.held_until {
+                Some(until) => rows.time(until),
+                None => rows.null(),
+            };
+        }
     }
 
     fn purchase(&mut self, entry: &Entry<'_>) {
@@ -280,5 +293,6 @@ fn reason_name(reason: RefusedReason) -> &'static str {
         RefusedReason::ItemAlreadyInCheckout => "item_already_in_checkout",
         RefusedReason::ItemSoldOut => "item_sold_out",
         RefusedReason::ItemHeld => "item_held",
+        RefusedReason::IdempotencyKeyReused => "idempotency_key_reused",
     }
 }

@@ -6,7 +6,7 @@ use super::rows::{AnyRow, RowKind};
 use crate::generated;
 use crate::journal::codec;
 use crate::journal::record::{
-    CatalogueKind, Items, Lines, NewItem, Record, RefusedReason, SaleTerms,
+    CatalogueKind, CheckoutKey, Items, Lines, NewItem, Record, RefusedReason, SaleTerms,
 };
 use crate::limits::RECORD_BYTES_MAX;
 use crate::types::{GeneratedItemId, ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};
@@ -278,7 +278,24 @@ fn checkout(sale: SaleId, row: &AnyRow) -> Result<Record<'_>, &'static str> {
         quantity: number(row.numbers[0])?,
         hold_until: row.times[0],
         opens: row.flag.ok_or(NO_CHECKOUT)?,
+        key: checkout_key(row)?,
     })
+}
+
+fn checkout_key(row: &AnyRow) -> Result<Option<CheckoutKey<'_>>, &'static str> {
+    if row.texts[0].is_none() {
+        return Ok(None);
+    }
+    let key = text(&row.texts[0], MISSING)?;
+    if key.is_empty() {
+        return Err("its idempotency key is empty");
+    }
+    Ok(Some(CheckoutKey {
+        key,
+        items_count: number(row.numbers[1])?,
+        sale_ends_at: row.times[2].ok_or(MISSING)?,
+        held_until: row.times[3],
+    }))
 }
 
 fn reason(text: &str) -> Option<RefusedReason> {
@@ -290,6 +307,7 @@ fn reason(text: &str) -> Option<RefusedReason> {
         "item_already_in_checkout" => RefusedReason::ItemAlreadyInCheckout,
         "item_sold_out" => RefusedReason::ItemSoldOut,
         "item_held" => RefusedReason::ItemHeld,
+        "idempotency_key_reused" => RefusedReason::IdempotencyKeyReused,
         _ => return None,
     })
 }

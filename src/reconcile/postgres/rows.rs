@@ -32,37 +32,39 @@ SELECT i.lsn, CASE WHEN s.generated_seed IS NULL THEN 0 ELSE 2 END AS kind, i.it
        i.added_at AS at, i.sale_id AS sale, NULL::uuid AS secret, NULL::text AS user_id,
        i.id AS text_1, i.name AS text_2, i.image_url AS text_3, i.stock AS number_1,
        NULL::bigint AS number_2, NULL::boolean AS flag, NULL::timestamptz AS time_1,
-       NULL::timestamptz AS time_2, NULL::bigint AS number_3
+       NULL::timestamptz AS time_2, NULL::bigint AS number_3, NULL::timestamptz AS time_3,
+       NULL::timestamptz AS time_4
 FROM items i LEFT JOIN sales s ON s.id = i.sale_id
 UNION ALL
 SELECT lsn, 0, item_index, added_at, sale_id, NULL, NULL, id, name, image_url, stock, NULL, NULL,
-       NULL, NULL, NULL
+       NULL, NULL, NULL, NULL, NULL
 FROM abandoned_items
 UNION ALL
 SELECT lsn, 1, item_count, created_at, id, NULL, NULL, NULL, NULL, NULL, max_items_per_user,
-       hold_seconds, NULL, started_at, ended_at, generated_seed
+       hold_seconds, NULL, started_at, ended_at, generated_seed, NULL, NULL
 FROM sales
 UNION ALL
 SELECT closed_lsn, 3, 0, closed_at, id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-       NULL, NULL, NULL
+       NULL, NULL, NULL, NULL, NULL
 FROM sales WHERE closed_lsn IS NOT NULL
 UNION ALL
-SELECT i.lsn, 4, i.item_index, i.added_at, i.sale_id, i.secret, c.user_id, NULL, NULL, NULL,
-       i.quantity, NULL, c.lsn = i.lsn, c.hold_until, c.opened_at, NULL
+SELECT i.lsn, 4, i.item_index, i.added_at, i.sale_id, i.secret, c.user_id, i.idempotency_key, NULL, NULL,
+       i.quantity, i.items_count, c.lsn = i.lsn, c.hold_until, c.opened_at, NULL, i.sale_ends_at,
+       i.held_until
 FROM checkout_items i LEFT JOIN checkouts c ON c.sale_id = i.sale_id AND c.secret = i.secret
 UNION ALL
 SELECT p.lsn, 5, r.line, p.purchased_at, p.sale_id, p.secret, c.user_id, p.idempotency_key, NULL,
-       NULL, r.quantity, r.item_index, r.sold, NULL, NULL, NULL
+       NULL, r.quantity, r.item_index, r.sold, NULL, NULL, NULL, NULL, NULL
 FROM purchases p
 LEFT JOIN checkouts c ON c.sale_id = p.sale_id AND c.secret = p.secret
 LEFT JOIN purchase_results r ON r.sale_id = p.sale_id AND r.secret = p.secret
 UNION ALL
 SELECT e.lsn, 6, 0, e.expired_at, e.sale_id, e.secret, c.user_id, NULL, NULL, NULL, NULL, NULL, NULL,
-       NULL, NULL, NULL
+       NULL, NULL, NULL, NULL, NULL
 FROM expired_checkouts e LEFT JOIN checkouts c ON c.sale_id = e.sale_id AND c.secret = e.secret
 UNION ALL
 SELECT lsn, 7, 0, attempted_at, sale_id, NULL, user_id, item_id, reason, NULL, NULL, NULL, NULL,
-       NULL, NULL, NULL
+       NULL, NULL, NULL, NULL, NULL
 FROM refused_attempts
 ORDER BY 1, 2, 5, 6, 3";
 
@@ -110,7 +112,7 @@ pub(super) struct AnyRow {
     pub(super) texts: [Option<String>; 3],
     pub(super) numbers: [Option<i64>; 3],
     pub(super) flag: Option<bool>,
-    pub(super) times: [Option<Timestamp>; 2],
+    pub(super) times: [Option<Timestamp>; 4],
 }
 
 impl AnyRow {
@@ -145,7 +147,7 @@ impl AnyRow {
             texts: [row.try_get(7)?, row.try_get(8)?, row.try_get(9)?],
             numbers: [row.try_get(10)?, row.try_get(11)?, row.try_get(15)?],
             flag: row.try_get(12)?,
-            times: [time(13)?, time(14)?],
+            times: [time(13)?, time(14)?, time(16)?, time(17)?],
         })
     }
 

@@ -8,6 +8,8 @@ pub(super) enum Table {
     Pools,
     Checkouts,
     CheckoutItems,
+    /// The same table, for rows with an idempotency key: the others need not say that they have none.
+    KeyedCheckoutItems,
     ExpiredCheckouts,
     Purchases,
     PurchaseResults,
@@ -15,12 +17,13 @@ pub(super) enum Table {
 }
 
 impl Table {
-    pub(super) const ALL: [Table; 9] = [
+    pub(super) const ALL: [Table; 10] = [
         Self::Sales,
         Self::Items,
         Self::Pools,
         Self::Checkouts,
         Self::CheckoutItems,
+        Self::KeyedCheckoutItems,
         Self::ExpiredCheckouts,
         Self::Purchases,
         Self::PurchaseResults,
@@ -33,7 +36,7 @@ impl Table {
             Self::Items => "items",
             Self::Pools => "pools",
             Self::Checkouts => "checkouts",
-            Self::CheckoutItems => "checkout_items",
+            Self::CheckoutItems | Self::KeyedCheckoutItems => "checkout_items",
             Self::ExpiredCheckouts => "expired_checkouts",
             Self::Purchases => "purchases",
             Self::PurchaseResults => "purchase_results",
@@ -52,6 +55,10 @@ impl Table {
             Self::Pools => "sale_id, item_index, stock",
             Self::Checkouts => "sale_id, secret, user_id, opened_at, hold_until, lsn",
             Self::CheckoutItems => "sale_id, secret, item_index, quantity, added_at, lsn",
+            Self::KeyedCheckoutItems => {
+                "sale_id, secret, item_index, quantity, added_at, lsn, idempotency_key, items_count, \
+                 sale_ends_at, held_until"
+            }
             Self::ExpiredCheckouts => "sale_id, secret, expired_at, lsn",
             Self::Purchases => "sale_id, secret, purchased_at, idempotency_key, lsn",
             Self::PurchaseResults => "sale_id, secret, line, item_index, quantity, sold, is_single",

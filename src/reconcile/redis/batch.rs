@@ -184,6 +184,7 @@ impl RedisBatch {
             // is read in its turn.
             Record::SaleArchived { .. }
             | Record::Checkout { .. }
+            | Record::KeptKey { .. }
             | Record::Expired { .. }
             | Record::Refused { .. } => {}
         }

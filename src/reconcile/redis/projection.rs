@@ -98,6 +98,7 @@ impl Projection {
             }
             Record::SaleArchived { .. }
             | Record::Checkout { .. }
+            | Record::KeptKey { .. }
             | Record::Expired { .. }
             | Record::Refused { .. } => {}
         }

@@ -112,6 +112,7 @@ fn sale_of(record: &Record<'_>) -> Option<SaleId> {
         | Record::Purchase { sale, .. } => Some(sale),
         Record::SaleArchived { .. }
         | Record::Checkout { .. }
+        | Record::KeptKey { .. }
         | Record::Expired { .. }
         | Record::Refused { .. } => None,
     }

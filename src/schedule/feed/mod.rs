@@ -217,6 +217,7 @@ mod tests {
                 item: ItemId::new(&format!("ITM-1-{item}")).expect("an id"),
                 quantity: 1,
                 sale: None,
+                key: None,
             });
             let CheckoutOutcome::Accepted { code, .. } = decision.outcome else {
                 panic!("{:?}", decision.outcome)

@@ -24,7 +24,7 @@ macro_rules! built_in {
 const USUAL_DIR: &str = "migrations";
 
 /// The files of this version, so that the binary is enough: stem, up and down.
-const BUILT_IN: [(&str, &str, &str); 7] = [
+const BUILT_IN: [(&str, &str, &str); 8] = [
     built_in!("001_watermark"),
     built_in!("002_sales"),
     built_in!("003_checkouts"),
@@ -32,6 +32,7 @@ const BUILT_IN: [(&str, &str, &str); 7] = [
     built_in!("005_views"),
     built_in!("006_roles"),
     built_in!("007_seed_views"),
+    built_in!("008_checkout_keys"),
 ];
 
 /// A step of the schema, and the way back.
