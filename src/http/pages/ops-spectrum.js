@@ -81,11 +81,12 @@ export class Spectrum extends Plot {
     return places;
   }
 
-  /** The height for a label, which moves up where another one is. */
+  /** The height for a label, which makes way where another one is: upwards, unless the top is near. */
   #freeHeight(y) {
     const isTaken = (height) => this.labelled.some((other) => Math.abs(other - height) < LABEL_HEIGHT_PX);
+    const step = y > 3 * LABEL_HEIGHT_PX ? -LABEL_HEIGHT_PX : LABEL_HEIGHT_PX;
     let free = y;
-    while (isTaken(free)) free -= LABEL_HEIGHT_PX;
+    while (isTaken(free)) free += step;
     this.labelled.push(free);
     return free;
   }
