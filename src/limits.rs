@@ -70,11 +70,11 @@ pub const HOUSEKEEPING_SECONDS: u64 = 5;
 pub const PUT_AWAY_SALES_MAX: usize = 64;
 /// Ended sales that may wait to be loaded.
 pub const LOADS_WAITING_MAX: usize = 64;
-/// What loaded sales that are kept may weigh together, in items and buyers: some hundred bytes each. The
-/// one that was loaded last is kept in any case.
-pub const LOADED_WEIGHT_MAX: u64 = 2_000_000;
-/// What a loaded sale weighs besides its items and buyers: its locks.
-pub const LOADED_SALE_WEIGHT: u64 = 200;
+/// Memory of ended sales that were loaded again and are kept for the next who asks, in bytes. The one that
+/// was asked for last is kept in any case.
+pub const LOADED_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Seconds after which such a sale leaves memory when nobody has asked for it.
+pub const LOADED_IDLE_SECONDS: u32 = 60;
 /// Longest that an ended sale may be kept in memory, in seconds (a year).
 pub const KEEP_ENDED_SECONDS_MAX: u32 = 31_536_000;
 /// Sealed journal bytes after which a new snapshot is worth its work, at least. Less than a segment has by

@@ -3,8 +3,9 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::Builder;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
@@ -15,7 +16,7 @@ use super::file::{self, Folding};
 use super::sale::Sale;
 use crate::journal::{Entry, JournalError};
 use crate::limits;
-use crate::types::SaleId;
+use crate::types::{SaleId, Timestamp};
 
 /// Why a sale was not loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,8 +82,9 @@ impl Archive {
     pub async fn load(&self, id: SaleId) -> Result<Arc<Sale>, NotLoaded> {
         let ended = *self.engine.ended().get(id).ok_or(NotLoaded::Unknown)?;
         let loaded = {
+            let now = self.engine.clock().steady();
             let mut shelf = self.shelf.lock();
-            if let Some(sale) = shelf.take_down(id) {
+            if let Some(sale) = shelf.take_down(id, now) {
                 return Ok(sale);
             }
             let (sender, receiver) = oneshot::channel();
@@ -117,34 +119,42 @@ struct Shelf {
 
 struct Kept {
     sale: Arc<Sale>,
-    weight: u64,
+    bytes: usize,
+    /// When it was asked for last, by the steady clock.
+    asked_at: Timestamp,
 }
 
 impl Shelf {
-    fn take_down(&mut self, id: SaleId) -> Option<Arc<Sale>> {
+    fn take_down(&mut self, id: SaleId, now: Timestamp) -> Option<Arc<Sale>> {
         let place = self.kept.iter().position(|kept| kept.sale.id() == id)?;
         self.kept[place..].rotate_left(1);
-        self.kept.last().map(|kept| Arc::clone(&kept.sale))
+        let kept = self.kept.last_mut()?;
+        kept.asked_at = now;
+        Some(Arc::clone(&kept.sale))
     }
 
     /// Keeps the sale; those that leave for it, for the caller to free.
-    fn keep(&mut self, sale: Arc<Sale>) -> Vec<Kept> {
-        let weight = weight(&sale);
-        self.kept.push(Kept { sale, weight });
-        let mut total: u64 = self.kept.iter().map(|kept| kept.weight).sum();
+    fn keep(&mut self, sale: Arc<Sale>, bytes: usize, asked_at: Timestamp) -> Vec<Kept> {
+        self.kept.push(Kept {
+            sale,
+            bytes,
+            asked_at,
+        });
+        let mut total: usize = self.kept.iter().map(|kept| kept.bytes).sum();
         let mut leaving = 0;
-        while total > limits::LOADED_WEIGHT_MAX && leaving + 1 < self.kept.len() {
-            total -= self.kept[leaving].weight;
+        while total > limits::LOADED_BYTES_MAX && leaving + 1 < self.kept.len() {
+            total -= self.kept[leaving].bytes;
             leaving += 1;
         }
         self.kept.drain(..leaving).collect()
     }
-}
 
-/// About the memory that a sale takes, in items and buyers.
-fn weight(sale: &Sale) -> u64 {
-    let buyers = sale.buyers.lock_each().map(|shard| shard.count() as u64);
-    limits::LOADED_SALE_WEIGHT + u64::from(sale.item_count()) + buyers.sum::<u64>()
+    /// Takes out the sales that nobody has asked for of late, for the caller to free.
+    fn remove_idle(&mut self, now: Timestamp) -> Vec<Kept> {
+        let is_idle = |kept: &Kept| kept.asked_at.plus_seconds(limits::LOADED_IDLE_SECONDS) <= now;
+        let idle = self.kept.iter().take_while(|kept| is_idle(kept)).count();
+        self.kept.drain(..idle).collect()
+    }
 }
 
 struct Loader {
@@ -155,23 +165,38 @@ struct Loader {
 
 impl Loader {
     fn run(&mut self, requested: &Receiver<EndedSale>) {
-        while let Ok(ended) = requested.recv() {
-            let loaded = self.load(&ended).map_err(|why| {
-                tracing::error!("sale {} cannot be loaded: {why}", ended.id);
-                NotLoaded::Unavailable
-            });
-            let mut shelf = self.shelf.lock();
-            let left = loaded
-                .as_ref()
-                .ok()
-                .map(|sale| shelf.keep(Arc::clone(sale)));
-            let waiting = shelf.waiting.remove(&ended.id).unwrap_or_default();
-            drop(shelf);
-            drop(left);
-            for waiting in waiting {
-                // Who has gone needs no answer.
-                let _ = waiting.send(loaded.clone());
+        let idle = Duration::from_secs(u64::from(limits::LOADED_IDLE_SECONDS));
+        loop {
+            match requested.recv_timeout(idle) {
+                Ok(ended) => self.load_for_all(&ended),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
             }
+            let now = self.engine.clock().steady();
+            let left = self.shelf.lock().remove_idle(now);
+            // Freed without the lock.
+            drop(left);
+        }
+    }
+
+    fn load_for_all(&mut self, ended: &EndedSale) {
+        let loaded = self.load(ended).map_err(|why| {
+            tracing::error!("sale {} cannot be loaded: {why}", ended.id);
+            NotLoaded::Unavailable
+        });
+        let bytes = loaded.as_ref().map_or(0, |sale| sale.memory_bytes());
+        let now = self.engine.clock().steady();
+        let mut shelf = self.shelf.lock();
+        let left = loaded
+            .as_ref()
+            .ok()
+            .map(|sale| shelf.keep(Arc::clone(sale), bytes, now));
+        let waiting = shelf.waiting.remove(&ended.id).unwrap_or_default();
+        drop(shelf);
+        drop(left);
+        for waiting in waiting {
+            // Who has gone needs no answer.
+            let _ = waiting.send(loaded.clone());
         }
     }
 
@@ -219,20 +244,53 @@ mod tests {
         shelf.kept.iter().map(|kept| kept.sale.id().0).collect()
     }
 
+    fn second(seconds: u32) -> Timestamp {
+        Timestamp(0).plus_seconds(seconds)
+    }
+
     #[test]
     fn what_was_asked_for_last_stays_and_the_newest_in_any_case() {
         let mut shelf = Shelf::default();
-        let third = (limits::LOADED_WEIGHT_MAX / 3 - limits::LOADED_SALE_WEIGHT) as u32;
+        let (third, now) = (limits::LOADED_BYTES_MAX / 3, second(0));
         for id in 1..=3 {
-            assert!(shelf.keep(sale(id, third)).is_empty());
+            assert!(shelf.keep(sale(id, 1), third, now).is_empty());
         }
-        assert!(shelf.take_down(SaleId(1)).is_some());
-        assert!(shelf.take_down(SaleId(9)).is_none());
+        assert!(shelf.take_down(SaleId(1), now).is_some());
+        assert!(shelf.take_down(SaleId(9), now).is_none());
         assert_eq!(ids(&shelf), [2, 3, 1]);
-        assert_eq!(shelf.keep(sale(4, third)).len(), 1);
+        assert_eq!(shelf.keep(sale(4, 1), third, now).len(), 1);
         assert_eq!(ids(&shelf), [3, 1, 4]);
-        let all = limits::LOADED_WEIGHT_MAX as u32;
-        assert_eq!(shelf.keep(sale(5, all)).len(), 3);
+        let all = limits::LOADED_BYTES_MAX;
+        assert_eq!(shelf.keep(sale(5, 1), all + 1, now).len(), 3);
         assert_eq!(ids(&shelf), [5]);
+    }
+
+    #[test]
+    fn a_sale_that_nobody_asks_for_again_leaves_memory() {
+        let mut shelf = Shelf::default();
+        for id in 1..=2 {
+            shelf.keep(sale(id, 1), limits::LOADED_BYTES_MAX / 2, second(0));
+        }
+        let half = limits::LOADED_IDLE_SECONDS / 2;
+        assert!(shelf.take_down(SaleId(1), second(half)).is_some());
+        assert!(shelf.remove_idle(second(2 * half - 1)).is_empty());
+        assert_eq!(shelf.remove_idle(second(2 * half)).len(), 1);
+        assert_eq!(ids(&shelf), [1]);
+        assert_eq!(shelf.remove_idle(second(3 * half)).len(), 1);
+    }
+
+    #[test]
+    fn the_memory_of_few_buyers_and_of_long_texts_counts() {
+        let bare = sale(1, 10_000).memory_bytes();
+        assert!(bare >= 10_000 * 4, "{bare}");
+        let busy = sale(2, 10_000);
+        for user in 0..500 {
+            busy.buyers
+                .lock_user(&user.to_string())
+                .find_or_insert(&user.to_string());
+        }
+        // Each lock has room for some buyers, of whom one takes a hundred bytes and more.
+        let busy = busy.memory_bytes() - bare;
+        assert!(busy > 64 * 32 * 96, "{busy}");
     }
 }

@@ -34,6 +34,17 @@ pub struct Buyer {
     pub closed: Vec<ClosedCheckout>,
 }
 
+impl Buyer {
+    fn heap_bytes(&self) -> usize {
+        let lines = self.open.as_ref().filter(|open| open.lines.spilled());
+        let lines = lines.map_or(0, |open| {
+            open.lines.capacity() * size_of::<(ItemIndex, u32)>()
+        });
+        let closed: usize = self.closed.iter().map(ClosedCheckout::heap_bytes).sum();
+        self.user.len() + lines + self.closed.capacity() * size_of::<ClosedCheckout>() + closed
+    }
+}
+
 /// A checkout that takes more items, until it is purchased or expires.
 pub struct OpenCheckout {
     /// The secret half of its code.
@@ -94,6 +105,17 @@ pub struct ClosedCheckout {
     pub lsn: Lsn,
     /// How it ended.
     pub end: CheckoutEnd,
+}
+
+impl ClosedCheckout {
+    fn heap_bytes(&self) -> usize {
+        let CheckoutEnd::Processed { key, result } = &self.end else {
+            return 0;
+        };
+        // The two counts of references come first.
+        let result_bytes = 2 * size_of::<usize>() + size_of::<PurchaseResult>();
+        key.as_ref().map_or(0, |key| key.len()) + result_bytes + size_of_val(&*result.lines)
+    }
 }
 
 /// How a checkout ended.
@@ -335,10 +357,16 @@ impl BuyerShard {
         self.held = 0;
     }
 
-    /// Number of buyers of the shard.
-    #[must_use]
-    pub fn count(&self) -> usize {
-        self.by_user.len()
+    /// Memory that the shard takes besides itself, in bytes.
+    fn heap_bytes(&self) -> usize {
+        let pieces = self.pieces.iter().map(|piece| {
+            let buyers: usize = piece.iter().map(Buyer::heap_bytes).sum();
+            piece.capacity() * size_of::<Buyer>() + buyers
+        });
+        self.by_user.allocation_size()
+            + self.pieces.capacity() * size_of::<Vec<Buyer>>()
+            + pieces.sum::<usize>()
+            + self.keys.heap_bytes()
     }
 
     /// All buyers of the shard with their numbers.
@@ -386,6 +414,13 @@ impl Buyers {
             Some(Reverse((shard.next_expiry()?, index)))
         };
         self.lock_each().enumerate().filter_map(expiry).collect()
+    }
+
+    /// Memory that the buyers take, in bytes, without what the allocator adds. Reads each of them.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        let shards = self.lock_each().map(|shard| shard.heap_bytes());
+        size_of_val(&*self.shards) + shards.sum::<usize>() + self.codes.heap_bytes()
     }
 
     /// Every shard in turn, locked one at a time.

@@ -93,6 +93,13 @@ impl ExplicitItems {
         self.items.shrink_to_fit();
     }
 
+    /// Memory that the items take, in bytes.
+    fn heap_bytes(&self) -> usize {
+        self.texts.capacity()
+            + self.items.capacity() * size_of::<Entry>()
+            + self.by_id.allocation_size()
+    }
+
     /// Number of items.
     #[must_use]
     pub fn count(&self) -> usize {
@@ -136,6 +143,15 @@ impl Entry {
 }
 
 impl Catalogue {
+    /// Memory that it takes besides itself, in bytes.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        match self {
+            Self::Generated { .. } => 0,
+            Self::Explicit(items) => items.heap_bytes(),
+        }
+    }
+
     /// Number of items.
     #[must_use]
     pub fn item_count(&self) -> u32 {

@@ -61,6 +61,12 @@ impl Codes {
         }
     }
 
+    /// Memory that the codes take, in bytes.
+    pub(super) fn heap_bytes(&self) -> usize {
+        let tables = self.shards.iter().map(|it| it.lock().allocation_size());
+        size_of_val(&*self.shards) + tables.sum::<usize>()
+    }
+
     /// Chosen by bits of the half that the table does not look at first.
     fn shard(&self, secret: u128) -> &Mutex<HashTable<Code>> {
         &self.shards[(secret as u64 >> 40) as usize % CODE_SHARDS]

@@ -111,6 +111,22 @@ impl Inventory {
         &self.totals[lane % self.totals.len()]
     }
 
+    /// Memory that the stock takes, in bytes.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        let items = match &self.items {
+            Items::Singles(singles) => size_of_val(&**singles),
+            Items::Mixed(slots) => {
+                let pools = slots.iter().map(|slot| match slot {
+                    Slot::Pool(pool) => pool.heap_bytes(),
+                    Slot::Single(_) | Slot::Few(_) => 0,
+                });
+                size_of_val(&**slots) + pools.sum::<usize>()
+            }
+        };
+        items + size_of_val(&*self.totals)
+    }
+
     /// Whether the item has one unit only.
     #[must_use]
     pub fn is_single(&self, item: ItemIndex) -> bool {

@@ -48,6 +48,15 @@ pub struct CheckoutKeys {
 }
 
 impl CheckoutKeys {
+    /// Memory that the keys take, in bytes.
+    pub(super) fn heap_bytes(&self) -> usize {
+        let kept = self.by_buyer.values().map(|kept| {
+            let keys: usize = kept.iter().map(|keyed| keyed.key.len()).sum();
+            kept.capacity() * size_of::<KeyedCheckout>() + keys
+        });
+        self.by_buyer.allocation_size() + kept.sum::<usize>()
+    }
+
     /// What was answered to this key of a buyer.
     #[must_use]
     pub fn find(&self, buyer: u32, key: &str) -> Option<&KeyedCheckout> {

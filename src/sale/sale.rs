@@ -86,6 +86,15 @@ impl Sale {
         }
     }
 
+    /// Memory that the sale takes, in bytes, without what the allocator adds. Reads every buyer.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        size_of::<Self>()
+            + self.catalogue.heap_bytes()
+            + self.inventory.heap_bytes()
+            + self.buyers.heap_bytes()
+    }
+
     /// The sale's number.
     #[must_use]
     pub fn id(&self) -> SaleId {

@@ -278,6 +278,11 @@ impl Pool {
         }
     }
 
+    /// Memory that it takes, itself included, in bytes.
+    pub fn heap_bytes(&self) -> usize {
+        size_of::<Self>() + size_of_val(&*self.shards)
+    }
+
     fn shard(&self, lane: usize) -> &Shard {
         &self.shards[lane % self.shards.len()]
     }

@@ -13,6 +13,7 @@ use std::time::Instant;
 
 use flashsale::env::{Clock, ManualClock, OsEntropy, RealDisk, SystemClock};
 use flashsale::journal::{Durability, Opening, Options, Tools, snapshot};
+use flashsale::limits::LOADED_BYTES_MAX;
 use flashsale::sale::{
     CheckoutOutcome, CheckoutRequest, Engine, EngineOptions, NewCatalogue, NewSale, Recovered,
     write_snapshot,
@@ -111,6 +112,22 @@ fn page(client: &mut Client, target: &str) -> Vec<serde_json::Value> {
     list.as_array().expect("a list").clone()
 }
 
+/// Asks for so many sales that all of them would take some 70 MB: few buyers take the room of many.
+fn old_codes_leave_memory_as_it_is(client: &mut Client) {
+    let before = look(client, "memory.alloc");
+    timed("2,000 old sales, one after the other", || {
+        for sale in 1..=2_000 {
+            let items = page(client, &format!("/sales/{sale}/items?available=true"));
+            assert_eq!(items.len(), (ITEMS - BUYERS) as usize, "sale {sale}");
+        }
+    });
+    let (loaded, after) = (look(client, "sales.loaded"), look(client, "memory.alloc"));
+    println!("{loaded} of them are kept; resident: {before}, then {after} bytes");
+    assert!((1..=1_000).contains(&loaded), "{loaded} sales are kept");
+    let grown = after.saturating_sub(before);
+    assert!(grown < 2 * LOADED_BYTES_MAX as u64, "{grown} bytes more");
+}
+
 #[test]
 fn thousands_of_ended_sales_are_summaries() {
     let place = Place::new(&[]);
@@ -173,6 +190,7 @@ fn thousands_of_ended_sales_are_summaries() {
     let again = timed("the same, kept", || page(&mut client, &target));
     assert_eq!(items, again);
     assert_eq!(look(&mut client, "sales.loaded"), 1);
+    old_codes_leave_memory_as_it_is(&mut client);
     drop(client);
     let place = server.stop();
     let said = timed("journal verify", || place.report(&["journal", "verify"]));
