@@ -138,7 +138,7 @@ impl Wanted {
             }
             Format::Hlog => {
                 let since = Timestamp(view.now().0 - i64::try_from(length.as_micros()).ok()?);
-                let tagged = series.map(|(series, counts)| (tag(series), counts));
+                let tagged = series.map(|(series, counts)| (tag(series), counts.to_histogram()));
                 Some(hlog::log(tagged, since, length))
             }
         }

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
+use hdrhistogram::Histogram;
 use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 
-use super::Counts;
 use crate::types::Timestamp;
 
 const HEAD: &str = "[Histogram log format version 1.3]\n\
@@ -19,8 +19,8 @@ const COLUMNS: &str =
 /// The log of distributions of nanoseconds, each under its tag, which are all of the same time: from `since`
 /// on, for so long.
 #[must_use]
-pub fn log<'a>(
-    series: impl Iterator<Item = (String, &'a Counts)>,
+pub fn log(
+    series: impl Iterator<Item = (String, Histogram<u64>)>,
     since: Timestamp,
     length: Duration,
 ) -> Vec<u8> {
@@ -32,8 +32,8 @@ pub fn log<'a>(
         .with_max_value_divisor(MAX_UNIT_NS)
         .begin_log_with(&mut out, &mut serializer);
     let mut log = log.expect("writing into memory cannot fail");
-    for (tag, counts) in series {
-        log.write_histogram(&counts.to_histogram(), since, length, Tag::new(&tag))
+    for (tag, histogram) in series {
+        log.write_histogram(&histogram, since, length, Tag::new(&tag))
             .expect("a histogram that fits into memory can be written there");
     }
     insert_columns(out)
@@ -51,7 +51,6 @@ fn insert_columns(log: Vec<u8>) -> Vec<u8> {
 mod tests {
     use base64::Engine as _;
     use base64::prelude::BASE64_STANDARD;
-    use hdrhistogram::Histogram;
     use hdrhistogram::serialization::Deserializer;
     use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 
@@ -79,15 +78,15 @@ mod tests {
         let (recorder, other) = (Recorder::default(), Recorder::default());
         (1..=1000).for_each(|us| recorder.record(us * 1000));
         (1..=500).for_each(|us| other.record(us * 3000));
-        let (counts, others) = (recorder.read(), other.read());
-        let series = [("a.b".to_owned(), &counts), ("c".to_owned(), &others)];
+        let (one, two) = (recorder.read().to_histogram(), other.read().to_histogram());
+        let series = [("a.b".to_owned(), one.clone()), ("c".to_owned(), two)];
         let since = Timestamp::from_seconds(100);
         let text = log(series.into_iter(), since, Duration::from_secs(10));
         let histograms = read_back(&text);
         let tags: Vec<_> = histograms.iter().map(|(tag, _)| tag.as_str()).collect();
         assert_eq!(tags, ["a.b", "c"]);
         let mut sum = histograms[0].1.clone();
-        assert_eq!(sum, counts.to_histogram());
+        assert_eq!(sum, one);
         sum.add(&histograms[1].1).expect("the same bounds");
         assert_eq!(sum.len(), 1500);
         let text = String::from_utf8(text).expect("UTF-8");

@@ -46,6 +46,21 @@ pub enum Class {
     Error,
 }
 
+impl Class {
+    /// All of them.
+    pub const ALL: [Class; 3] = [Class::Ok, Class::Refused, Class::Error];
+
+    /// As it is shown.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Class::Ok => "ok",
+            Class::Refused => "refused",
+            Class::Error => "errors",
+        }
+    }
+}
+
 /// Why the bytes of a connection are no response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Malformed {

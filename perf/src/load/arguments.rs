@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum, value_parser};
 
 use super::LoadError;
+use super::goals::Goals;
 use super::plan::{Arrivals, Mode, Plan, Sale, Shape, Workload};
 use super::profile::{Profile, Settings};
 
@@ -16,6 +17,8 @@ const CONNECTIONS_MAX: usize = 16_384;
 const RATE_MAX: f64 = 1e7;
 /// Longest prefix of user ids, which leaves room for a number.
 const PREFIX_BYTES_MAX: usize = 64;
+/// Longest goal for a latency: the longest time that is told apart.
+const GOAL_MS_MAX: f64 = 600_000.0;
 /// Purchases a second that checkouts are prepared for in a closed loop.
 const PREPARED_PER_SECOND: u64 = 20_000;
 
@@ -28,8 +31,19 @@ pub enum Format {
     Json,
 }
 
-/// Puts load on a server.
+/// What `--help` ends with.
+const EXIT_CODES: &str = "Exit codes:
+  0  the run is valid, the books are right, and the goals are met
+  1  there was no run: the server does not answer, or the plan cannot be carried out
+  2  the flags are wrong
+  3  the run is not valid: it met something else than its plan, so that its figures say nothing
+  4  the books are wrong: an answer, the server's figures or the journal contradict each other
+  5  a goal (--p99-ms, --p999-ms) was not met
+The first of 4, 3 and 5 that applies is told.";
+
+/// Puts load on a server, and proves its books afterwards.
 #[derive(Args, Clone, Debug)]
+#[command(after_help = EXIT_CODES)]
 pub struct Arguments {
     /// The server
     #[arg(long, default_value = "127.0.0.1:8080", conflicts_with = "spawn")]
@@ -83,15 +97,27 @@ pub struct Arguments {
     /// Percent of requests that may be sent late; more make the run invalid
     #[arg(long, default_value_t = 1.0)]
     late_percent_max: f64,
+    /// Percent of answers that may be refusals which the workload does not expect; more make the run invalid
+    #[arg(long, default_value_t = 1.0)]
+    max_refused_percent: f64,
+    /// Percent of requests that may end in a 5xx, another error or no answer; more make the run invalid
+    #[arg(long, default_value_t = 1.0)]
+    max_error_percent: f64,
+    /// Goal: 99 of 100 answers come within so many milliseconds; exit code 5 when they do not
+    #[arg(long)]
+    p99_ms: Option<f64>,
+    /// Goal: 999 of 1000 answers come within so many milliseconds; exit code 5 when they do not
+    #[arg(long)]
+    p999_ms: Option<f64>,
     /// What user ids begin with [default: drawn by lot]
     #[arg(long)]
     prefix: Option<String>,
     /// Users of --workload many-users
     #[arg(long, default_value_t = 10_000, value_parser = value_parser!(u32).range(1..))]
     users: u32,
-    /// Item of the first buyer of --workload buy; the next one takes the next [default: behind what is sold]
-    #[arg(long)]
-    first_item: Option<u32>,
+    /// Item from which on free ones are looked for
+    #[arg(long, default_value_t = 0)]
+    first_item: u32,
     /// Checkouts made for --workload purchase [default: as many as arrivals, or 20000 a second]
     #[arg(long)]
     prepare: Option<u64>,
@@ -116,7 +142,8 @@ pub struct Arguments {
     /// Seconds of the windows whose 99th percentiles are reported
     #[arg(long, default_value_t = 5, value_parser = value_parser!(u32).range(1..))]
     window: u32,
-    /// Where to write result.json, corrected.hgrm, service.hgrm and report.html
+    /// Where to write result.json, report.html, service.hgrm and service.hlog; in an open loop corrected.hgrm and
+    /// corrected.hlog, too
     #[arg(long)]
     pub(super) output: Option<PathBuf>,
     /// What is printed
@@ -167,16 +194,21 @@ impl Arguments {
             first_item: self.first_item,
             seed: self.seed.unwrap_or(plan.seed),
             late: Duration::from_micros(self.late_us),
-            late_percent_max: within("--late-percent-max", self.late_percent_max, 0.0, 100.0)?,
+            late_percent_max: percent("--late-percent-max", self.late_percent_max)?,
+            refused_percent_max: percent("--max-refused-percent", self.max_refused_percent)?,
+            error_percent_max: percent("--max-error-percent", self.max_error_percent)?,
+            goals: Goals {
+                p99: goal("--p99-ms", self.p99_ms)?,
+                p999: goal("--p999-ms", self.p999_ms)?,
+            },
             server_pid: self.server_pid,
             window_seconds: self.window as usize,
             progress: !self.quiet,
             ..plan
         };
-        plan.prepare = self.prepare.unwrap_or_else(|| match plan.planned() {
-            // Arrivals by chance may be some more.
-            Some(planned) => (planned + 6.0 * planned.sqrt()).ceil() as u64 + plan.threads as u64,
-            None => PREPARED_PER_SECOND * u64::from(seconds),
+        plan.prepare = self.prepare.unwrap_or_else(|| match plan.mode {
+            Mode::Open { .. } => plan.journeys_max(),
+            Mode::Closed => PREPARED_PER_SECOND * u64::from(seconds),
         });
         Ok(plan)
     }
@@ -239,6 +271,18 @@ fn within<T: PartialOrd + std::fmt::Display>(
     }
 }
 
+fn percent(flag: &str, value: f64) -> Result<f64, LoadError> {
+    within(flag, value, 0.0, 100.0)
+}
+
+/// A goal in milliseconds.
+fn goal(flag: &str, value: Option<f64>) -> Result<Option<Duration>, LoadError> {
+    let value = value.map(|ms| within(flag, ms, 0.001, GOAL_MS_MAX));
+    Ok(value
+        .transpose()?
+        .map(|ms| Duration::from_secs_f64(ms / 1e3)))
+}
+
 #[cfg(test)]
 mod tests {
     use clap::Parser;
@@ -296,6 +340,13 @@ mod tests {
             ("--shape ramp", "give --rate"),
             ("--prefix a&b", "--prefix is \"a&b\""),
             ("--late-percent-max 101", "it must be 0 to 100"),
+            ("--max-refused-percent -1", "unexpected argument"),
+            (
+                "--max-error-percent 101",
+                "--max-error-percent is 101; it must be 0 to 100",
+            ),
+            ("--p99-ms 0", "--p99-ms is 0; it must be 0.001 to 600000"),
+            ("--p999-ms NaN", "--p999-ms is NaN"),
             ("--seconds 0", "--seconds"),
             ("--workload nothing", "possible values: checkout, buy"),
             ("--spawn --journal x", "cannot be used with"),

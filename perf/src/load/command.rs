@@ -15,14 +15,17 @@ use super::{LoadError, run};
 const EXIT_INVALID: u8 = 3;
 /// The books are wrong.
 const EXIT_AUDIT: u8 = 4;
+/// A goal was not met.
+const EXIT_GOAL: u8 = 5;
 
-/// Runs `flashsale-perf load`. 0 means that the run is valid and the books are right, 3 that it is not
-/// valid, 4 that the books are wrong, and 1 that there was no run.
+/// Runs `flashsale-perf load`. 0 means that the run is valid, the books are right and the goals are met, 3
+/// that it is not valid, 4 that the books are wrong, 5 that a goal was not met, and 1 that there was no run.
 #[must_use]
 pub fn command(arguments: &Arguments) -> ExitCode {
     match report(arguments) {
         Ok(report) if !report.audit_passed => EXIT_AUDIT.into(),
         Ok(report) if !report.valid => EXIT_INVALID.into(),
+        Ok(report) if !report.goals_met => EXIT_GOAL.into(),
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("flashsale-perf: {error}");

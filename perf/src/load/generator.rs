@@ -177,8 +177,11 @@ impl Generator {
                 self.begin_journey(index, due);
             } else if self.queue.len() < self.queue_max {
                 self.queue.push_back(due);
+            } else if self.has_connection() {
+                self.recorder.not_sent(1, |causes| &mut causes.queue_full);
             } else {
-                self.recorder.not_sent(1);
+                self.recorder
+                    .not_sent(1, |causes| &mut causes.no_connection);
             }
             self.draw_next();
         }
@@ -267,7 +270,12 @@ impl Generator {
             self.recorder.journey_over(journey_planned, now);
         }
         match next {
-            _ if response.close || ended => self.close(index, Loss::Disconnected),
+            _ if response.close || ended => {
+                if next.is_some() {
+                    self.recorder.cut_short();
+                }
+                self.close(index, Loss::Disconnected);
+            }
             Some(kind) => self.send(index, kind, journey, (now, journey_planned)),
             None => self.ready(index, now),
         }
@@ -300,7 +308,12 @@ impl Generator {
             }
             None => {
                 self.exhausted = true;
-                self.recorder.not_sent(u64::from(self.schedule.is_some()));
+                self.recorder.record.exhausted = true;
+                // Those who wait find nothing, either.
+                let waiting = self.queue.drain(..).count() as u64;
+                let arrivals = waiting + u64::from(self.schedule.is_some());
+                self.recorder
+                    .not_sent(arrivals, |causes| &mut causes.nothing_left);
                 self.free.push_back(index);
             }
         }
@@ -394,6 +407,12 @@ impl Generator {
         }
     }
 
+    /// Whether any connection is open.
+    fn has_connection(&self) -> bool {
+        let mut connections = self.connections.iter().flatten();
+        connections.any(|connection| !connection.connecting)
+    }
+
     fn is_over(&self, now: u64) -> bool {
         let end = nanoseconds(self.plan.duration);
         let idle = self.in_flight == 0 && self.queue.is_empty() && self.next_due.is_none();
@@ -403,6 +422,14 @@ impl Generator {
 
     fn finish(mut self) -> Left {
         let now = self.now();
+        let waiting = self.queue.len() as u64;
+        if self.has_connection() {
+            self.recorder
+                .not_sent(waiting, |causes| &mut causes.run_over);
+        } else {
+            self.recorder
+                .not_sent(waiting, |causes| &mut causes.no_connection);
+        }
         for index in 0..self.connections.len() {
             if self.connections[index]
                 .as_ref()
@@ -411,7 +438,6 @@ impl Generator {
                 self.close(index, Loss::TimedOut);
             }
         }
-        self.recorder.not_sent(self.queue.len() as u64);
         self.recorder.turn(now, 0);
         Left {
             record: self.recorder.finish(),

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use flashsale::types::CheckoutCode;
 
@@ -11,7 +12,7 @@ use super::plan::{Plan, Sale, Workload};
 /// Most requests of a journey.
 const STEPS_MAX: usize = 8;
 /// Items that everybody wants in [`Workload::HotItem`].
-const HOT_ITEMS: u32 = 4;
+pub(super) const HOT_ITEMS: usize = 4;
 /// Items of a page that is looked at.
 const PAGE_ITEMS: u32 = 20;
 /// Share of requests that go to the popular items.
@@ -101,7 +102,8 @@ pub(super) struct Script {
     workload: Workload,
     sale: Sale,
     users: u64,
-    first_item: u32,
+    /// Items that could be had before the run, in the order in which they are asked for.
+    free: Arc<[u32]>,
     /// Checkouts that wait to be purchased.
     prepared: Vec<CheckoutCode>,
     /// While checkouts are prepared: how many more, and the codes so far.
@@ -116,12 +118,12 @@ pub(super) struct Script {
 
 impl Script {
     /// The journeys of thread `lane`.
-    pub(super) fn new(plan: &Plan, sale: Sale, lane: usize) -> Self {
+    pub(super) fn new(plan: &Plan, sale: Sale, free: &Arc<[u32]>, lane: usize) -> Self {
         Self {
             workload: plan.workload,
             sale,
             users: u64::from(plan.users),
-            first_item: plan.first_item.unwrap_or(sale.items_sold),
+            free: Arc::clone(free),
             prepared: Vec::new(),
             preparing: None,
             prefix: plan.prefix.clone(),
@@ -161,15 +163,17 @@ impl Script {
         self.next_number += self.lanes;
         if let Some((left, _)) = &mut self.preparing {
             *left = left.checked_sub(1)?;
-            return Some(Journey::new(
-                number,
-                &[Step::Checkout(self.item_in_turn(number))],
-            ));
+            let item = self.item_in_turn(number)?;
+            return Some(Journey::new(number, &[Step::Checkout(item)]));
         }
         Some(match self.workload {
-            Workload::Checkout => Journey::new(number, &[Step::Checkout(self.any_item())]),
+            Workload::Checkout => {
+                let turn = number % self.free.len().max(1) as u64;
+                let item = self.item_in_turn(turn)?;
+                Journey::new(number, &[Step::Checkout(item)])
+            }
             Workload::Buy => {
-                let item = self.item_in_turn(number);
+                let item = self.item_in_turn(number)?;
                 Journey::new(number, &[Step::Checkout(item), Step::Purchase])
             }
             Workload::Purchase => {
@@ -180,7 +184,8 @@ impl Script {
             }
             Workload::SoldOut => Journey::new(number, &[Step::Checkout(0)]),
             Workload::HotItem => {
-                let item = self.lots.u32(..HOT_ITEMS.min(self.sale.total_items));
+                let hot = &self.free[..HOT_ITEMS.min(self.free.len())];
+                let item = hot[self.lots.usize(..hot.len())];
                 Journey::new(number, &[Step::Checkout(item), Step::Purchase])
             }
             Workload::OneUser => Journey::new(0, &[Step::Checkout(self.any_item())]),
@@ -223,10 +228,9 @@ impl Script {
         }
     }
 
-    /// The item of the buyer with this number, when each takes the next.
-    fn item_in_turn(&self, number: u64) -> u32 {
-        let item = u64::from(self.first_item) + number;
-        (item % u64::from(self.sale.total_items)) as u32
+    /// The free item of the buyer with this number; `None` when all are taken.
+    fn item_in_turn(&self, number: u64) -> Option<u32> {
+        self.free.get(usize::try_from(number).ok()?).copied()
     }
 
     fn any_item(&mut self) -> u32 {

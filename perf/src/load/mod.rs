@@ -17,8 +17,11 @@ mod arguments;
 mod command;
 mod connection;
 mod cpu;
+mod free;
 mod generator;
+mod goals;
 mod journey;
+mod latencies;
 mod outcome;
 mod plan;
 mod profile;
@@ -32,6 +35,7 @@ mod shop;
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
@@ -42,10 +46,12 @@ pub use answer::{Class, Kind};
 pub use arguments::Arguments;
 pub use command::command;
 pub use cpu::{Cpu, children};
-pub use outcome::{Invalid, Outcome};
+pub use goals::{Goal, Goals};
+pub use latencies::{Answers, Latencies};
+pub use outcome::{Invalid, Outcome, Share};
 pub use plan::{Arrivals, Mode, Plan, Sale, Shape, Workload};
 pub use receipt::{Line, Receipts};
-pub use record::{Lost, Record, Unknown};
+pub use record::{Lost, NotSent, Record, Unknown};
 pub use second::Second;
 
 use generator::{Generator, Left};
@@ -90,12 +96,18 @@ pub fn run(plan: &Plan) -> Result<Outcome, LoadError> {
     if plan.sale.is_none() && names_items {
         shop.check_items(sale.id)?;
     }
+    let free: Arc<[u32]> = free::choose(plan, sale, shop)?.into();
     let mut scripts: Vec<_> = (0..plan.threads)
-        .map(|lane| Script::new(plan, sale, lane))
+        .map(|lane| Script::new(plan, sale, &free, lane))
         .collect();
     match plan.workload {
-        Workload::Purchase => scripts = prepare_checkouts(plan, sale, scripts)?,
-        Workload::SoldOut => shop.sell_out(sale.id, 0, &format!("before-{}", plan.prefix))?,
+        Workload::Purchase => scripts = prepare_checkouts(plan, sale, &free, scripts)?,
+        Workload::SoldOut => {
+            shop.sell_out(sale.id, 0, &format!("before-{}", plan.prefix))?;
+            if plan.sale.is_none() {
+                shop.check_sold(sale.id, 0)?;
+            }
+        }
         _ => {}
     }
     let sold_before = plan
@@ -194,23 +206,17 @@ fn gather(receiver: &Receiver<Second>, plan: &Plan) -> Vec<Second> {
 fn prepare_checkouts(
     plan: &Plan,
     sale: Sale,
+    free: &Arc<[u32]>,
     scripts: Vec<Script>,
 ) -> Result<Vec<Script>, LoadError> {
     let wanted = plan.prepare.div_ceil(plan.threads as u64);
-    let left = u64::from(sale.total_items - sale.items_sold);
-    if wanted * plan.threads as u64 > left {
-        let wanted = plan.prepare;
-        return Err(LoadError::Plan(format!(
-            "{wanted} checkouts are to be purchased, and {left} items are unsold"
-        )));
-    }
     let preparation = Plan {
         mode: Mode::Closed,
         duration: PREPARATION,
         progress: false,
         ..plan.clone()
     };
-    let preparing = |lane| Script::new(plan, sale, lane).preparing(wanted);
+    let preparing = |lane| Script::new(plan, sale, free, lane).preparing(wanted);
     let preparing = (0..plan.threads).map(preparing).collect();
     let (prepared, _) = drive(&preparation, preparing, || ())?;
     let with_codes = |(script, left): (Script, Left)| {

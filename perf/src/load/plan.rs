@@ -4,7 +4,14 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use flashsale::telemetry::Outcome;
 use serde::{Serialize, Serializer};
+
+use super::answer::{Class, class};
+use super::goals::Goals;
+
+/// Journeys a second that a closed loop has free items for: more than one machine can do.
+const CLOSED_PER_SECOND: f64 = 50_000.0;
 
 /// How arrivals are spread over time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
@@ -53,9 +60,9 @@ pub enum Mode {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Workload {
-    /// Every request a new user and any item: all are accepted
+    /// Every request a new user and any free item: all are accepted
     Checkout,
-    /// A new user checks the next unsold item out and purchases it
+    /// A new user checks the next free item out and purchases it
     Buy,
     /// Purchases only, of checkouts that were made before the measurement
     Purchase,
@@ -73,6 +80,47 @@ pub enum Workload {
     Browse,
     /// 10 % aggressive buyers, 60 % normal ones, 30 % who only look; most want the popular items
     Realistic,
+}
+
+impl Workload {
+    /// Whether a refusal or an answer that succeeds is what this workload is about.
+    #[must_use]
+    pub fn expects(self, outcome: Outcome) -> bool {
+        use Outcome as O;
+        match self {
+            Self::Checkout | Self::Buy | Self::Purchase | Self::Active | Self::Browse => {
+                class(Some(outcome)) == Class::Ok
+            }
+            Self::SoldOut => outcome == O::ItemSoldOut,
+            Self::HotItem | Self::OneUser | Self::ManyUsers | Self::Realistic => {
+                let competing = [
+                    O::UserLimitExceeded,
+                    O::ItemAlreadyInCheckout,
+                    O::ItemSoldOut,
+                    O::ItemHeld,
+                    O::AllItemsSold,
+                    O::CheckoutExpired,
+                ];
+                class(Some(outcome)) == Class::Ok || competing.contains(&outcome)
+            }
+        }
+    }
+
+    /// What a run can use up.
+    #[must_use]
+    pub fn supply(self) -> &'static str {
+        match self {
+            Self::Purchase => "checkouts that were prepared",
+            _ => "items that were free",
+        }
+    }
+
+    /// The name on the command line.
+    #[must_use]
+    pub fn name(self) -> String {
+        let value = self.to_possible_value();
+        value.map_or_else(String::new, |value| value.get_name().to_owned())
+    }
 }
 
 /// The sale that is asked for.
@@ -111,8 +159,8 @@ pub struct Plan {
     pub prefix: String,
     /// Users of [`Workload::ManyUsers`].
     pub users: u32,
-    /// Where [`Workload::Buy`] begins; `None` for behind what is sold.
-    pub first_item: Option<u32>,
+    /// From where on free items are looked for.
+    pub first_item: u32,
     /// Checkouts that are made for [`Workload::Purchase`].
     pub prepare: u64,
     /// Determines what is drawn by lot.
@@ -122,6 +170,14 @@ pub struct Plan {
     pub late: Duration,
     /// Share of requests sent late, in percent, that makes a run invalid.
     pub late_percent_max: f64,
+    /// Share of answers, in percent, that may be refusals which the workload does not expect; more make a
+    /// run invalid.
+    pub refused_percent_max: f64,
+    /// Share of requests, in percent, that may end in an error or without an answer; more make a run
+    /// invalid.
+    pub error_percent_max: f64,
+    /// What the latencies must not exceed.
+    pub goals: Goals,
     /// The server's process, where it is on this machine.
     pub server_pid: Option<u32>,
     /// Seconds of the windows whose 99th percentiles are reported.
@@ -149,11 +205,14 @@ impl Plan {
             timeout: Duration::from_secs(10),
             prefix: format!("{:06x}-", fastrand::u32(..1 << 24)),
             users: 10_000,
-            first_item: None,
+            first_item: 0,
             prepare: 20_000,
             seed: fastrand::u64(..),
             late: Duration::from_millis(1),
             late_percent_max: 1.0,
+            refused_percent_max: 1.0,
+            error_percent_max: 1.0,
+            goals: Goals::default(),
             server_pid: None,
             window_seconds: 5,
             progress: false,
@@ -170,5 +229,14 @@ impl Plan {
         Some(super::schedule::expected_until(
             shape, rate, seconds, seconds,
         ))
+    }
+
+    /// How many journeys may be begun at most: arrivals by chance may be some more than planned.
+    #[must_use]
+    pub fn journeys_max(&self) -> u64 {
+        match self.planned() {
+            Some(planned) => (planned + 8.0 * planned.sqrt()).ceil() as u64 + self.threads as u64,
+            None => (CLOSED_PER_SECOND * self.duration.as_secs_f64()).ceil() as u64,
+        }
     }
 }

@@ -1,13 +1,12 @@
 //! What a run has seen: counts and latencies, one record a thread, put together at the end.
 
-use flashsale::telemetry::Outcome;
 use hdrhistogram::Histogram;
+use serde::Serialize;
 
 use super::answer::{Class, Kind, class};
+use super::latencies::{Answers, histogram};
 use super::receipt::Receipts;
 
-/// Longest latency that is told apart, in nanoseconds; longer ones count as this.
-pub(super) const LATENCY_NS_MAX: u64 = 600_000_000_000;
 /// Most different unknown answers that are kept.
 const UNKNOWN_MAX: usize = 16;
 
@@ -43,13 +42,56 @@ impl Lost {
     }
 }
 
+/// Arrivals that were not sent, by cause.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct NotSent {
+    /// As many arrivals waited for a connection as the plan allows.
+    pub queue_full: u64,
+    /// No connection was open: the server had closed them, or takes no more.
+    pub no_connection: u64,
+    /// They waited for a connection until the run was over.
+    pub run_over: u64,
+    /// Every free item or prepared checkout was used up.
+    pub nothing_left: u64,
+}
+
+impl NotSent {
+    /// All of them.
+    #[must_use]
+    pub fn total(self) -> u64 {
+        self.by_cause().iter().map(|(count, _)| count).sum()
+    }
+
+    /// How many have each cause, and the cause in words.
+    #[must_use]
+    pub fn by_cause(self) -> [(u64, &'static str); 4] {
+        [
+            (self.queue_full, "the queue for a connection was full"),
+            (self.no_connection, "no connection was open"),
+            (
+                self.run_over,
+                "no connection was free before the run was over",
+            ),
+            (
+                self.nothing_left,
+                "all free items or prepared checkouts were used up",
+            ),
+        ]
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.queue_full += other.queue_full;
+        self.no_connection += other.no_connection;
+        self.run_over += other.run_over;
+        self.nothing_left += other.nothing_left;
+    }
+}
+
 /// What was seen.
 #[derive(Clone, Debug)]
 pub struct Record {
-    /// From the planned moment to the whole answer, by [`Kind`], in nanoseconds.
-    pub corrected_ns: [Histogram<u64>; 3],
-    /// From sending to the whole answer, by [`Kind`], in nanoseconds.
-    pub service_ns: [Histogram<u64>; 3],
+    /// The answers, with their latencies.
+    pub answers: Answers,
     /// From the planned moment of a journey to its last answer, in nanoseconds.
     pub journey_ns: Histogram<u64>,
     /// From the moment at which a request could have been sent to that at which it was.
@@ -60,10 +102,14 @@ pub struct Record {
     pub sent: u64,
     /// Arrivals that were due.
     pub planned: u64,
-    /// Arrivals that were given up because too many waited.
-    pub not_sent: u64,
-    /// Answers by kind and outcome.
-    pub outcomes: [[u64; Outcome::ALL.len()]; 3],
+    /// Journeys that were begun.
+    pub begun: u64,
+    /// Arrivals that were not sent, by cause.
+    pub not_sent: NotSent,
+    /// Journeys that ended early because the server closed the connection behind an answer.
+    pub cut_short: u64,
+    /// All free items or prepared checkouts were used up before the run was over.
+    pub exhausted: bool,
     /// Answers that the interface does not describe.
     pub unknown: Vec<Unknown>,
     /// Requests without an answer.
@@ -76,22 +122,19 @@ pub struct Record {
     pub receipts: Receipts,
 }
 
-fn latencies() -> Histogram<u64> {
-    Histogram::new_with_bounds(1, LATENCY_NS_MAX, 3).expect("the bounds are possible")
-}
-
 impl Default for Record {
     fn default() -> Self {
         Self {
-            corrected_ns: std::array::from_fn(|_| latencies()),
-            service_ns: std::array::from_fn(|_| latencies()),
-            journey_ns: latencies(),
-            lateness_ns: latencies(),
+            answers: Answers::default(),
+            journey_ns: histogram(),
+            lateness_ns: histogram(),
             late: 0,
             sent: 0,
             planned: 0,
-            not_sent: 0,
-            outcomes: [[0; Outcome::ALL.len()]; 3],
+            begun: 0,
+            not_sent: NotSent::default(),
+            cut_short: 0,
+            exhausted: false,
             unknown: Vec::new(),
             lost: Lost::default(),
             reconnected: 0,
@@ -104,28 +147,25 @@ impl Default for Record {
 impl Record {
     /// Takes over what another thread has seen.
     pub(super) fn merge(&mut self, other: Record) {
-        let pairs = self.corrected_ns.iter_mut().zip(&other.corrected_ns);
-        let pairs = pairs.chain(self.service_ns.iter_mut().zip(&other.service_ns));
-        let single = [
+        self.answers.merge(&other.answers);
+        for (mine, theirs) in [
             (&mut self.journey_ns, &other.journey_ns),
             (&mut self.lateness_ns, &other.lateness_ns),
-        ];
-        for (mine, theirs) in pairs.chain(single) {
+        ] {
             mine.add(theirs).expect("the same bounds");
         }
         self.late += other.late;
         self.sent += other.sent;
         self.planned += other.planned;
-        self.not_sent += other.not_sent;
+        self.begun += other.begun;
+        self.not_sent.merge(other.not_sent);
+        self.cut_short += other.cut_short;
+        self.exhausted |= other.exhausted;
         self.lost.disconnected += other.lost.disconnected;
         self.lost.timed_out += other.lost.timed_out;
         self.lost.malformed += other.lost.malformed;
         self.reconnected += other.reconnected;
         self.connect_failed += other.connect_failed;
-        let mine = self.outcomes.as_flattened_mut().iter_mut();
-        for (mine, theirs) in mine.zip(other.outcomes.as_flattened()) {
-            *mine += theirs;
-        }
         for unknown in other.unknown {
             self.add_unknown(unknown);
         }
@@ -147,22 +187,14 @@ impl Record {
     /// Answers that came, whatever they said.
     #[must_use]
     pub fn answered(&self) -> u64 {
-        self.service_ns.iter().map(Histogram::len).sum()
+        self.answers.count_where(|_, _| true)
     }
 
     /// Answers of a class.
     #[must_use]
     pub fn of_class(&self, wanted: Class) -> u64 {
-        let known = self.outcomes.iter().flat_map(|counts| {
-            let labelled = Outcome::ALL.iter().zip(counts);
-            labelled.filter(|(outcome, _)| class(Some(**outcome)) == wanted)
-        });
-        let known: u64 = known.map(|(_, count)| count).sum();
-        if wanted == Class::Error {
-            known + self.unknown_answers()
-        } else {
-            known
-        }
+        self.answers
+            .count_where(|_, outcome| class(outcome) == wanted)
     }
 
     /// Answers that the interface does not describe.

@@ -6,7 +6,8 @@ use std::sync::mpsc::Sender;
 use flashsale::telemetry::Outcome;
 
 use super::answer::{Class, Kind, class};
-use super::record::{LATENCY_NS_MAX, Record, Unknown};
+use super::latencies::LATENCY_NS_MAX;
+use super::record::{NotSent, Record, Unknown};
 use super::second::Second;
 
 /// Nanoseconds of a second.
@@ -58,9 +59,14 @@ impl Recorder {
         self.second.planned += 1;
     }
 
-    /// An arrival was given up.
-    pub(super) fn not_sent(&mut self, arrivals: u64) {
-        self.record.not_sent += arrivals;
+    /// Arrivals were given up for a reason, which `cause` picks.
+    pub(super) fn not_sent(&mut self, arrivals: u64, cause: fn(&mut NotSent) -> &mut u64) {
+        *cause(&mut self.record.not_sent) += arrivals;
+    }
+
+    /// The server closed the connection between two requests of a journey.
+    pub(super) fn cut_short(&mut self) {
+        self.record.cut_short += 1;
     }
 
     /// A request was sent, the first of a journey or a later one.
@@ -70,6 +76,7 @@ impl Recorder {
         self.record.lateness_ns.saturating_record(lateness);
         self.record.late += u64::from(lateness > self.late_ns);
         self.record.sent += 1;
+        self.record.begun += u64::from(first);
         self.second.sent += 1;
         self.second.begun += u64::from(first);
     }
@@ -83,17 +90,13 @@ impl Recorder {
         outcome: Option<Outcome>,
     ) {
         let corrected = now.saturating_sub(moments.planned);
-        let index = kind as usize;
-        self.record.corrected_ns[index].saturating_record(corrected);
         let service = now.saturating_sub(moments.sent);
-        self.record.service_ns[index].saturating_record(service);
-        if let Some(outcome) = outcome {
-            self.record.outcomes[index][outcome as usize] += 1;
-        }
+        let answers = &mut self.record.answers;
+        answers.record(kind, outcome, corrected, service);
         self.second.classes[class(outcome) as usize] += 1;
         let corrected_us = (corrected / 1000).min(LATENCY_NS_MAX / 1000);
         // It grows as far as it must.
-        let _ = self.second.latency_us[index].record(corrected_us);
+        let _ = self.second.latency_us[kind as usize].record(corrected_us);
     }
 
     /// The answer is one that the interface does not describe.
@@ -186,10 +189,10 @@ mod tests {
         let mut recorder = recorder();
         let moments = moments(1_000_000, 5_000_000, 5_000_000);
         recorder.answered(Kind::Purchase, moments, 6_000_000, Some(Outcome::Sold));
-        let index = Kind::Purchase as usize;
         let near = |histogram: &Histogram<u64>, ns: u64| histogram.max().abs_diff(ns) < ns / 500;
-        assert!(near(&recorder.record.corrected_ns[index], 5_000_000));
-        assert!(near(&recorder.record.service_ns[index], 1_000_000));
+        let purchases = recorder.record.answers.of_kind(Kind::Purchase);
+        assert!(near(&purchases.corrected_ns, 5_000_000));
+        assert!(near(&purchases.service_ns, 1_000_000));
         assert_eq!(recorder.record.answered(), 1);
         assert_eq!(recorder.record.of_class(Class::Ok), 1);
     }

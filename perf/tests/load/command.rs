@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use crate::place;
+use crate::{place, stub};
 
 fn load(flags: &[&str]) -> Output {
     let binary = place::binary();
@@ -29,6 +29,8 @@ fn a_run_leaves_everything_in_files() {
         "--spawn",
         "--workload",
         "buy",
+        "--rate",
+        "100",
         "--seconds",
         "2",
         "--connections",
@@ -52,7 +54,7 @@ fn a_run_leaves_everything_in_files() {
 
     let json = fs::read_to_string(output.join("result.json")).expect("result.json");
     let result: Value = serde_json::from_str(&json).expect("JSON");
-    assert_eq!(result["version"], 1);
+    assert_eq!(result["version"], 2);
     assert_eq!(
         (&result["valid"], &result["audit_passed"]),
         (&true.into(), &true.into())
@@ -103,6 +105,91 @@ fn a_generator_that_is_late_is_told_by_the_exit_code() {
     assert_eq!(done.status.code(), Some(3), "{said}{}", text(&done.stderr));
     assert!(said.starts_with("INVALID: the generator itself"), "{said}");
     assert!(done.stderr.is_empty(), "{}", text(&done.stderr));
+}
+
+#[test]
+fn a_goal_that_is_not_met_is_told_by_the_exit_code() {
+    let flags = ["--spawn", "--quiet", "--seconds", "1", "--connections", "2"];
+    for (goal, code, expected) in [
+        (
+            ["--p99-ms", "600000"],
+            0,
+            "goal met: 99 % of the answers within 600000 ms (ok: ",
+        ),
+        (
+            ["--p999-ms", "0.001"],
+            5,
+            "GOAL NOT MET: 99.9 % of the answers within 0.001 ms (ok: ",
+        ),
+    ] {
+        let done = load(&[&flags[..], &goal[..]].concat());
+        let said = text(&done.stdout);
+        assert_eq!(
+            done.status.code(),
+            Some(code),
+            "{said}{}",
+            text(&done.stderr)
+        );
+        assert!(said.starts_with(expected), "{said}");
+    }
+    let help = text(&load(&["--help"]).stdout);
+    assert!(
+        help.contains("Exit codes:") && help.contains("--max-refused-percent"),
+        "{help}"
+    );
+}
+
+#[test]
+fn a_run_that_is_refused_is_told_by_the_exit_code() {
+    let sold_out = r#"{"message":"x","error":"item_sold_out"}"#;
+    let address = stub::start(move |_| Some(stub::response(409, sold_out))).to_string();
+    let flags = ["--sale", "1", "--items", "100", "--seconds", "1", "--quiet"];
+    let asked = ["--workload", "checkout", "--address", address.as_str()];
+    let done = load(&[&flags[..], &asked[..]].concat());
+    let said = text(&done.stdout);
+    assert_eq!(done.status.code(), Some(3), "{said}{}", text(&done.stderr));
+    assert!(
+        said.contains("INVALID: ") && said.contains("item_sold_out"),
+        "{said}"
+    );
+}
+
+#[test]
+fn the_script_takes_binaries_that_are_there_and_says_so() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let release = dir.path().join("release");
+    fs::create_dir(&release).expect("writable");
+    let load = env!("CARGO_BIN_EXE_flashsale-perf");
+    std::os::unix::fs::symlink(load, release.join("flashsale-perf")).expect("writable");
+    let sold_out = r#"{"message":"x","error":"item_sold_out"}"#;
+    let address = stub::start(move |_| Some(stub::response(409, sold_out))).to_string();
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let script = |address: &str| {
+        let mut command = Command::new(root.join("scripts/load-testing/run"));
+        command
+            .args([
+                "light",
+                "--sale",
+                "1",
+                "--items",
+                "1000",
+                "--workload",
+                "hot-item",
+            ])
+            .args(["--seconds", "1", "--quiet"])
+            .env("CARGO_TARGET_DIR", dir.path())
+            // There is no cargo.
+            .env("PATH", "/usr/bin:/bin")
+            .env("ADDRESS", address);
+        command.output().expect("the script runs")
+    };
+    let done = script(&address);
+    let said = text(&done.stderr);
+    assert!(said.contains("taking flashsale-perf of "), "{said}");
+    assert!(text(&done.stdout).contains("item_sold_out"), "{said}");
+    fs::remove_file(release.join("flashsale-perf")).expect("removable");
+    let said = text(&script(&address).stderr);
+    assert!(said.contains("building flashsale-perf in "), "{said}");
 }
 
 #[test]

@@ -5,5 +5,7 @@ mod command;
 mod oddities;
 mod omission;
 mod place;
+mod reports;
 mod stub;
+mod validity;
 mod workloads;

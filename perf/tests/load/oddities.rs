@@ -135,9 +135,14 @@ fn a_server_that_does_not_answer_is_waited_for_so_long() {
     let outcome = outcome(&plan);
     assert_eq!(outcome.record.answered(), 0);
     assert!(outcome.record.lost.timed_out >= 2);
-    assert!(outcome.record.not_sent > 0, "the queue is full");
+    let (record, causes) = (&outcome.record, outcome.record.not_sent);
+    assert!(causes.queue_full > 0, "{causes:?}");
+    assert_eq!(record.planned, record.begun + causes.total(), "{causes:?}");
     let invalid: String = outcome.invalid().iter().map(ToString::to_string).collect();
-    assert!(invalid.contains("were not sent"), "{invalid}");
+    assert!(
+        invalid.contains("because the queue for a connection was full"),
+        "{invalid}"
+    );
 }
 
 #[test]

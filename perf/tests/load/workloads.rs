@@ -38,7 +38,7 @@ fn millis(workload: Workload) -> u64 {
 }
 
 fn count(outcome: &Outcome, kind: Kind, label: Label) -> u64 {
-    outcome.record.outcomes[kind as usize][label as usize]
+    outcome.record.answers.count(kind, label)
 }
 
 fn open() -> Mode {

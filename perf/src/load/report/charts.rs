@@ -21,12 +21,17 @@ fn legend(entries: &[(&str, &str)]) -> String {
 }
 
 pub(super) fn percentiles(report: &Report) -> String {
-    let curves = [
-        (&report.curves.service_ns, "two"),
-        (&report.curves.corrected_ns, "one"),
-    ];
-    let (min, max) = (curves[0].0.min().max(1000), curves[1].0.max().max(1000));
-    let count = curves[1].0.len();
+    // In a closed loop there is one curve.
+    let service = (&report.all.service_ns, "two");
+    let corrected = (&report.all.corrected_ns, "one");
+    let curves = if report.is_open() {
+        vec![service, corrected]
+    } else {
+        vec![service]
+    };
+    let longest = curves[curves.len() - 1].0;
+    let (min, max) = (service.0.min().max(1000), longest.max().max(1000));
+    let count = longest.len();
     let y = Axis::logarithmic(min as f64 / 1e3, max as f64 / 1e3, time_us);
     let mut plot = Plot::new("Latency by percentile", Axis::quantiles(count), y);
     for (histogram, class) in curves {
@@ -58,15 +63,21 @@ pub(super) fn percentiles(report: &Report) -> String {
             "Corrected counts from the planned moment, also for those who had to wait to be asked."
         }
         Mode::Closed => {
-            "In a closed loop nothing is planned ahead: the two curves are one, and what a stall kept from being sent is in neither."
+            "In a closed loop nothing is planned ahead: what a stall kept from being sent is not in the curve."
         }
+    };
+    let entries = [
+        ("one", "corrected: planned → answer"),
+        ("two", "service: sent → answer"),
+    ];
+    let entries = if report.is_open() {
+        &entries[..]
+    } else {
+        &entries[1..]
     };
     format!(
         "{}{}<p class=\"faint\">{note}</p>",
-        legend(&[
-            ("one", "corrected: planned → answer"),
-            ("two", "service: sent → answer")
-        ]),
+        legend(entries),
         plot.finish("share of all requests")
     )
 }
@@ -168,7 +179,11 @@ pub(super) fn latency_over_time(report: &Report) -> String {
     format!(
         "{}{}",
         legend(&entries),
-        plot.finish("corrected, in the second in which the answer came")
+        plot.finish(if report.is_open() {
+            "corrected, in the second in which the answer came"
+        } else {
+            "from sending, in the second in which the answer came"
+        })
     )
 }
 

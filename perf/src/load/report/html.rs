@@ -1,6 +1,8 @@
 //! A report as one page that needs nothing but itself.
 
+use super::super::goals::Goal;
 use super::super::plan::Mode;
+use super::rows::Latency;
 use super::text::{count, escape, time_us};
 use super::{Report, charts, summary, tables};
 
@@ -45,10 +47,29 @@ fn header(report: &Report, title: &str) -> String {
 /// Whether the figures below may be believed, before any of them.
 fn verdicts(report: &Report) -> String {
     format!(
-        "<div class=\"verdicts\">{}{}</div>",
+        "<div class=\"verdicts\">{}{}{}</div>",
         validity(report),
-        books(report)
+        books(report),
+        goals(report)
     )
+}
+
+/// Nothing where there are no goals.
+fn goals(report: &Report) -> String {
+    if report.goals.is_empty() {
+        return String::new();
+    }
+    let line = |goal: &Goal| {
+        let class = if goal.met { "" } else { " class=\"bad\"" };
+        format!("<p{class}>{} ({}).</p>", goal.goal, goal.figure)
+    };
+    let title = if report.goals_met {
+        "The goals are met"
+    } else {
+        "The goals are not met"
+    };
+    let lines: String = report.goals.iter().map(line).collect();
+    verdict(report.goals_met, title, &lines)
 }
 
 fn verdict(good: bool, title: &str, text: &str) -> String {
@@ -63,13 +84,16 @@ fn validity(report: &Report) -> String {
         return verdict(false, "The run is invalid", &reasons);
     }
     let (max, late) = (report.plan.late_percent_max, report.plan.late.as_micros());
-    let text = match report.plan.mode {
+    let mut text = match report.plan.mode {
         Mode::Closed => "<p>Each connection asked again once it had its answer.</p>".to_owned(),
         Mode::Open { .. } => format!(
             "<p>All that was planned was sent, {:.3} % of it more than {late} µs late by the generator’s fault; {max} % are allowed.</p>",
             report.totals.late_percent
         ),
     };
+    if let Some(why) = &report.ended_early {
+        text += &format!("<p>{why}.</p>");
+    }
     verdict(true, "The run is valid", &text)
 }
 
@@ -99,17 +123,21 @@ fn books(report: &Report) -> String {
 }
 
 fn tiles(report: &Report) -> String {
-    let all = report
-        .latency
-        .iter()
-        .find(|row| row.of == "all")
-        .map(|row| row.corrected_us);
-    let mut tiles = vec![(count(report.totals.answers_per_second), "answers a second")];
-    if let Some(all) = all {
-        tiles.push((time_us(all.p50), "median latency"));
-        tiles.push((time_us(all.p99), "99 % latency"));
-        tiles.push((time_us(all.p999), "99.9 % latency"));
-        tiles.push((time_us(all.max), "longest latency"));
+    let totals = &report.totals;
+    // The answers that gave what was asked for, where there are any: refusals are faster.
+    let of = if totals.ok > 0 { "ok" } else { "all" };
+    let rows = &report.latency;
+    let felt = rows.iter().find(|row| row.of == of);
+    let felt = felt.and_then(Latency::felt_us);
+    let mut tiles = vec![(count(totals.answers_per_second), "answers a second")];
+    if totals.ok < totals.answered {
+        tiles.push((count(totals.ok_per_second), "of these ok"));
+    }
+    if let Some(felt) = felt {
+        tiles.push((time_us(felt.p50), "median latency"));
+        tiles.push((time_us(felt.p99), "99 % latency"));
+        tiles.push((time_us(felt.p999), "99.9 % latency"));
+        tiles.push((time_us(felt.max), "longest latency"));
     }
     if let Some(cpu) = &report.server_cpu {
         tiles.push((time_us(cpu.us_per_request), "server CPU a request"));

@@ -12,23 +12,26 @@ mod text;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
-use flashsale::telemetry::hgrm;
+use flashsale::telemetry::{Outcome as Label, hgrm, hlog};
 use flashsale::types::Timestamp;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use super::answer::{Class, Kind};
+use super::answer::Class;
 use super::audit::Audit;
 use super::cpu::Cpu;
+use super::goals::Goal;
+use super::latencies::{Answers, Latencies};
 use super::outcome::Outcome;
-use super::plan::{Plan, Sale};
+use super::plan::{Mode, Plan, Sale};
+use super::record::NotSent;
 pub use host::Host;
-pub use rows::{Latency, OutcomeCount, Percentiles, SecondRow, UnknownAnswer, Windows};
+pub use rows::{Latency, OutcomeRow, Percentiles, SecondRow, UnknownAnswer, Windows};
 
 /// The version of this form of a report.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// A run in figures.
 #[derive(Clone, Debug, Serialize)]
@@ -55,11 +58,17 @@ pub struct Report {
     pub host: Host,
     /// Counts of the whole run.
     pub totals: Totals,
-    /// Answers by status and code.
-    pub outcomes: Vec<OutcomeCount>,
+    /// Why a closed loop ended before its time.
+    pub ended_early: Option<String>,
+    /// Goals for the latencies, and what came of them.
+    pub goals: Vec<Goal>,
+    /// Whether all of them were met.
+    pub goals_met: bool,
+    /// Answers by outcome, with their latencies.
+    pub outcomes: Vec<OutcomeRow>,
     /// Answers that the interface does not describe.
     pub unknown: Vec<UnknownAnswer>,
-    /// Latencies of each kind of request, of all, and of whole journeys.
+    /// Latencies of each kind of request, of each class of answers, of all, and of whole journeys.
     pub latency: Vec<Latency>,
     /// What the generator itself was late with its requests.
     pub lateness_us: Percentiles,
@@ -75,7 +84,12 @@ pub struct Report {
     pub server_resident_kib: Option<u64>,
     /// All latencies, for the curves.
     #[serde(skip)]
-    curves: Curves,
+    all: Latencies,
+    /// Those of each outcome, for the files.
+    #[serde(skip)]
+    answers: Answers,
+    #[serde(skip)]
+    began_at: Timestamp,
 }
 
 /// Counts of the whole run.
@@ -83,12 +97,16 @@ pub struct Report {
 pub struct Totals {
     /// Arrivals that were due.
     pub planned: u64,
+    /// Journeys that were begun: the arrivals that were sent.
+    pub begun: u64,
     /// Requests sent.
     pub sent: u64,
     /// Answers.
     pub answered: u64,
     /// Answers a second.
     pub answers_per_second: f64,
+    /// Answers a second that gave what was asked for.
+    pub ok_per_second: f64,
     /// Answers that gave what was asked for.
     pub ok: u64,
     /// Refusals that the interface describes.
@@ -101,8 +119,10 @@ pub struct Totals {
     pub timed_out: u64,
     /// Responses that were none.
     pub malformed: u64,
-    /// Arrivals that were given up.
-    pub not_sent: u64,
+    /// Arrivals that were not sent, by cause.
+    pub not_sent: NotSent,
+    /// Journeys that ended early because the server closed the connection.
+    pub cut_short: u64,
     /// Requests that the generator sent late.
     pub late: u64,
     /// The same in percent of those sent.
@@ -115,30 +135,22 @@ pub struct Totals {
     pub units_sold: u64,
 }
 
-/// The latencies of all requests, in nanoseconds.
-#[derive(Clone, Debug)]
-struct Curves {
-    corrected_ns: Histogram<u64>,
-    service_ns: Histogram<u64>,
-}
-
 impl Report {
     /// The figures of a run.
     #[must_use]
     pub fn new(outcome: &Outcome, audit: Audit) -> Self {
         let invalid: Vec<String> = outcome.invalid().iter().map(ToString::to_string).collect();
-        let curves = Curves {
-            corrected_ns: all(&outcome.record.corrected_ns),
-            service_ns: all(&outcome.record.service_ns),
-        };
+        let (record, mode) = (&outcome.record, outcome.plan.mode);
+        let all = record.answers.all();
+        let goals = outcome.plan.goals.judge(outcome);
         let started = outcome
             .started_at
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
-        let started = Timestamp(i64::try_from(started.as_micros()).unwrap_or(i64::MAX));
+        let began_at = Timestamp(i64::try_from(started.as_micros()).unwrap_or(i64::MAX));
         Self {
             version: VERSION,
-            started_at: Timestamp::from_seconds(started.seconds()).to_string(),
+            started_at: Timestamp::from_seconds(began_at.seconds()).to_string(),
             elapsed_seconds: outcome.elapsed.as_secs_f64(),
             valid: invalid.is_empty(),
             invalid,
@@ -148,16 +160,28 @@ impl Report {
             sale: outcome.sale,
             host: Host::this(),
             totals: Totals::of(outcome),
-            outcomes: rows::outcomes(&outcome.record),
-            unknown: rows::unknown(&outcome.record),
-            latency: rows::latencies(&outcome.record, &curves),
-            lateness_us: Percentiles::of(&outcome.record.lateness_ns),
+            ended_early: outcome.ended_early().map(|after| {
+                format!(
+                    "the run ended after {:.1} s of {:.0} s: all {} were used up",
+                    after.as_secs_f64(),
+                    outcome.plan.duration.as_secs_f64(),
+                    outcome.plan.workload.supply()
+                )
+            }),
+            goals_met: goals.iter().all(|goal| goal.met),
+            goals,
+            outcomes: rows::outcomes(record, mode),
+            unknown: rows::unknown(record),
+            latency: rows::latencies(record, &all, mode),
+            lateness_us: Percentiles::of(&record.lateness_ns),
             seconds: outcome.seconds.iter().map(SecondRow::of).collect(),
             windows_p99_us: Windows::of(&outcome.seconds, &outcome.plan),
             client_cpu: outcome.client_cpu,
             server_cpu: outcome.server_cpu,
             server_resident_kib: outcome.server_resident_kib,
-            curves,
+            all,
+            answers: record.answers.clone(),
+            began_at,
         }
     }
 
@@ -184,8 +208,23 @@ impl Report {
         html::page(self)
     }
 
-    /// Writes `result.json`, `corrected.hgrm`, `service.hgrm` and `report.html` into `dir`, which is made
-    /// where it is missing.
+    /// The latencies of more than one outcome together, and of journeys.
+    fn sums(&self) -> impl Iterator<Item = &Latency> {
+        self.latency.iter().filter(|row| {
+            let is_part = |it: &&OutcomeRow| {
+                row.of == "all" || it.kind.name() == row.of || it.class.name() == row.of
+            };
+            row.of == "journey" || self.outcomes.iter().filter(is_part).count() > 1
+        })
+    }
+
+    /// Whether arrivals were planned ahead, so that there are corrected latencies.
+    fn is_open(&self) -> bool {
+        matches!(self.plan.mode, Mode::Open { .. })
+    }
+
+    /// Writes `result.json`, `report.html`, `service.hgrm` and `service.hlog`, and in an open loop
+    /// `corrected.hgrm` and `corrected.hlog`, into `dir`, which is made where it is missing.
     ///
     /// # Errors
     /// A file cannot be written.
@@ -193,16 +232,33 @@ impl Report {
         fs::create_dir_all(dir)?;
         fs::write(dir.join("result.json"), serde_json::to_vec_pretty(self)?)?;
         fs::write(dir.join("report.html"), self.html())?;
-        let curves = [
-            ("corrected.hgrm", &self.curves.corrected_ns),
-            ("service.hgrm", &self.curves.service_ns),
-        ];
-        for (name, histogram) in curves {
-            let mut file = BufWriter::new(File::create(dir.join(name))?);
-            hgrm::write(histogram, &mut file)?;
-            file.flush()?;
+        self.write_histograms(dir, "service", |it| &it.service_ns)?;
+        if self.is_open() {
+            self.write_histograms(dir, "corrected", |it| &it.corrected_ns)?;
         }
         Ok(())
+    }
+
+    /// Writes all latencies as a percentile distribution, and those of each outcome as a log.
+    fn write_histograms(
+        &self,
+        dir: &Path,
+        name: &str,
+        times_ns: fn(&Latencies) -> &Histogram<u64>,
+    ) -> io::Result<()> {
+        let mut file = BufWriter::new(File::create(dir.join(name).with_extension("hgrm"))?);
+        hgrm::write(times_ns(&self.all), &mut file)?;
+        file.flush()?;
+        let tagged = self.answers.iter().map(|(kind, outcome, latencies)| {
+            let outcome = outcome.map_or("unknown", Label::as_str);
+            (
+                format!("{}.{outcome}", kind.name()),
+                times_ns(latencies).clone(),
+            )
+        });
+        let length = Duration::from_secs_f64(self.elapsed_seconds);
+        let log = hlog::log(tagged, self.began_at, length);
+        fs::write(dir.join(name).with_extension("hlog"), log)
     }
 }
 
@@ -211,9 +267,11 @@ impl Totals {
         let record = &outcome.record;
         Self {
             planned: record.planned,
+            begun: record.begun,
             sent: record.sent,
             answered: record.answered(),
             answers_per_second: outcome.answers_per_second(),
+            ok_per_second: outcome.ok_per_second(),
             ok: record.of_class(Class::Ok),
             refused: record.of_class(Class::Refused),
             errors: record.of_class(Class::Error),
@@ -221,6 +279,7 @@ impl Totals {
             timed_out: record.lost.timed_out,
             malformed: record.lost.malformed,
             not_sent: record.not_sent,
+            cut_short: record.cut_short,
             late: record.late,
             late_percent: record.late_percent(),
             reconnected: record.reconnected,
@@ -228,12 +287,4 @@ impl Totals {
             units_sold: record.receipts.units_sold(),
         }
     }
-}
-
-fn all(kinds: &[Histogram<u64>; Kind::ALL.len()]) -> Histogram<u64> {
-    let mut all = kinds[0].clone();
-    for kind in &kinds[1..] {
-        all.add(kind).expect("the same bounds");
-    }
-    all
 }

@@ -5,10 +5,10 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use super::super::answer::{self, Class, Kind};
-use super::super::plan::Plan;
+use super::super::latencies::Latencies;
+use super::super::plan::{Mode, Plan};
 use super::super::record::{Record, Unknown};
 use super::super::second::Second;
-use super::Curves;
 
 /// Percentiles in microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -55,66 +55,90 @@ impl Percentiles {
     }
 }
 
-/// The latencies of one kind of request.
+/// The latencies of some answers. In a closed loop nothing is planned, and there is no corrected one.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Latency {
-    /// The kind, `all` or `journey`.
+    /// A kind of request, a class of answers (`ok`, `refused`, `errors`), `all` or `journey`.
     pub of: &'static str,
     /// From the planned moment to the answer.
-    pub corrected_us: Percentiles,
-    /// From sending to the answer; a journey has none of its own.
+    pub corrected_us: Option<Percentiles>,
+    /// From sending to the answer; a journey of an open loop has none.
     pub service_us: Option<Percentiles>,
 }
 
-pub(super) fn latencies(record: &Record, curves: &Curves) -> Vec<Latency> {
-    let row = |of, corrected: &Histogram<u64>, service: Option<&Histogram<u64>>| Latency {
-        of,
-        corrected_us: Percentiles::of(corrected),
-        service_us: service.map(Percentiles::of),
-    };
-    let kinds = Kind::ALL.into_iter().map(|kind| {
-        let index = kind as usize;
-        row(
-            kind.name(),
-            &record.corrected_ns[index],
-            Some(&record.service_ns[index]),
-        )
+impl Latency {
+    fn of(of: &'static str, latencies: &Latencies, mode: Mode) -> Self {
+        Self {
+            of,
+            corrected_us: corrected(latencies, mode),
+            service_us: Some(Percentiles::of(&latencies.service_ns)),
+        }
+    }
+
+    /// The one that says what a buyer felt.
+    pub(super) fn felt_us(&self) -> Option<Percentiles> {
+        self.corrected_us.or(self.service_us)
+    }
+}
+
+fn corrected(latencies: &Latencies, mode: Mode) -> Option<Percentiles> {
+    matches!(mode, Mode::Open { .. }).then(|| Percentiles::of(&latencies.corrected_ns))
+}
+
+/// Those of each kind of request, of each class of answers, of all, and of whole journeys.
+pub(super) fn latencies(record: &Record, all: &Latencies, mode: Mode) -> Vec<Latency> {
+    let kinds = Kind::ALL
+        .into_iter()
+        .map(|kind| (kind.name(), record.answers.of_kind(kind)));
+    let classes = Class::ALL
+        .into_iter()
+        .map(|class| (class.name(), record.answers.of_class(class)));
+    let mut rows: Vec<_> = kinds
+        .chain(classes)
+        .filter(|(_, latencies)| latencies.count() > 0)
+        .map(|(of, latencies)| Latency::of(of, &latencies, mode))
+        .collect();
+    rows.push(Latency::of("all", all, mode));
+    let journey = Percentiles::of(&record.journey_ns);
+    let is_open = matches!(mode, Mode::Open { .. });
+    rows.push(Latency {
+        of: "journey",
+        corrected_us: is_open.then_some(journey),
+        service_us: (!is_open).then_some(journey),
     });
-    let mut rows: Vec<_> = kinds.filter(|row| row.corrected_us.count > 0).collect();
-    rows.push(row("all", &curves.corrected_ns, Some(&curves.service_ns)));
-    rows.push(row("journey", &record.journey_ns, None));
     rows
 }
 
-/// How often an answer came.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct OutcomeCount {
+/// How often an answer came, and how long it took.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct OutcomeRow {
     /// The request.
     pub kind: Kind,
-    /// The status.
-    pub status: u16,
+    /// The status; nothing for answers that the interface does not describe, which may have any.
+    pub status: Option<u16>,
     /// What it said.
-    pub code: &'static str,
+    pub outcome: &'static str,
     /// What that counts as.
     pub class: Class,
     /// How often.
     pub count: u64,
+    /// From the planned moment to the answer; not in a closed loop.
+    pub corrected_us: Option<Percentiles>,
+    /// From sending to the answer.
+    pub service_us: Percentiles,
 }
 
-pub(super) fn outcomes(record: &Record) -> Vec<OutcomeCount> {
-    let of_kind = |kind: Kind| {
-        let labelled = Label::ALL.iter().zip(&record.outcomes[kind as usize]);
-        labelled
-            .filter(|(_, count)| **count > 0)
-            .map(move |(&label, &count)| OutcomeCount {
-                kind,
-                status: answer::status_of(kind, label).unwrap_or(0),
-                code: label.as_str(),
-                class: answer::class(Some(label)),
-                count,
-            })
+pub(super) fn outcomes(record: &Record, mode: Mode) -> Vec<OutcomeRow> {
+    let row = |(kind, outcome, latencies): (Kind, Option<Label>, &Latencies)| OutcomeRow {
+        kind,
+        status: outcome.and_then(|outcome| answer::status_of(kind, outcome)),
+        outcome: outcome.map_or("unknown", Label::as_str),
+        class: answer::class(outcome),
+        count: latencies.count(),
+        corrected_us: corrected(latencies, mode),
+        service_us: Percentiles::of(&latencies.service_ns),
     };
-    Kind::ALL.into_iter().flat_map(of_kind).collect()
+    record.answers.iter().map(row).collect()
 }
 
 /// An answer that the interface does not describe.
@@ -160,7 +184,8 @@ pub struct SecondRow {
     pub errors: u64,
     /// Requests on their way at its end.
     pub in_flight: u64,
-    /// The median of the corrected latencies, in microseconds.
+    /// The median of the latencies, in microseconds: corrected ones in an open loop, from sending in a
+    /// closed one.
     pub p50_us: u64,
     /// Their 99th percentile, in microseconds.
     pub p99_us: u64,
@@ -188,8 +213,8 @@ impl SecondRow {
     }
 }
 
-/// The 99th percentile of the corrected latency in windows, in microseconds. A single stall of the
-/// machine does not move their median.
+/// The 99th percentile of the latency in windows, in microseconds: of the corrected one in an open loop. A
+/// single stall of the machine does not move their median.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Windows {
     /// Length of a window, in seconds.

@@ -22,15 +22,19 @@ pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     )?;
     writeln!(
         out,
-        "\n{} planned, {} sent, {} answered: {:.0} a second ({} ok, {} refused, {} errors)",
+        "\n{} planned, {} sent, {} answered: {:.0} a second ({} ok: {:.0} a second, {} refused, {} errors)",
         totals.planned,
         totals.sent,
         totals.answered,
         totals.answers_per_second,
         totals.ok,
+        totals.ok_per_second,
         totals.refused,
         totals.errors
     )?;
+    if let Some(why) = &report.ended_early {
+        writeln!(out, "{why}")?;
+    }
     write_losses(report, out)?;
     write_outcomes(report, out)?;
     write_latencies(report, out)?;
@@ -79,13 +83,25 @@ fn write_verdict(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     for reason in &report.invalid {
         writeln!(out, "INVALID: {reason}")?;
     }
+    for goal in &report.goals {
+        let verdict = if goal.met { "goal met" } else { "GOAL NOT MET" };
+        writeln!(out, "{verdict}: {} ({})", goal.goal, goal.figure)?;
+    }
     Ok(())
 }
 
 fn write_losses(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let totals = &report.totals;
+    for (count, cause) in totals.not_sent.by_cause() {
+        if count > 0 {
+            writeln!(out, "{count:>10}  arrivals not sent: {cause}")?;
+        }
+    }
     let losses = [
-        (totals.not_sent, "arrivals not sent"),
+        (
+            totals.cut_short,
+            "journeys cut short by the end of their connection",
+        ),
         (totals.disconnected, "connections ended before the answer"),
         (totals.timed_out, "answers did not come in time"),
         (
@@ -106,11 +122,11 @@ fn write_outcomes(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     for row in &report.outcomes {
         writeln!(
             out,
-            "{:>10}  {:<9} {} {}",
+            "{:>10}  {:<9} {:>3} {}",
             row.count,
             row.kind.name(),
-            row.status,
-            row.code
+            row.status.map_or("-".to_owned(), |it| it.to_string()),
+            row.outcome
         )?;
     }
     Ok(())
@@ -118,21 +134,24 @@ fn write_outcomes(report: &Report, out: &mut dyn Write) -> io::Result<()> {
 
 fn write_latencies(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let columns = ["p50", "p90", "p99", "p99.9", "p99.99", "max"];
-    write!(out, "\n{:<22}{:>10}", "latency, us", "count")?;
+    write!(out, "\n{:<40}{:>10}", "latency, us", "count")?;
     columns
         .iter()
         .try_for_each(|column| write!(out, "{column:>11}"))?;
     writeln!(out)?;
-    let open = matches!(report.plan.mode, Mode::Open { .. });
-    for row in &report.latency {
-        if open || row.service_us.is_none() {
-            write_row(&format!("{} corrected", row.of), &row.corrected_us, out)?;
-        }
-        if let Some(service) = &row.service_us {
-            write_row(&format!("{} service", row.of), service, out)?;
-        }
+    for row in &report.outcomes {
+        let of = format!("{} {}", row.kind.name(), row.outcome);
+        write_rows(&of, row.corrected_us.as_ref(), Some(&row.service_us), out)?;
     }
-    if open {
+    for row in report.sums() {
+        write_rows(
+            row.of,
+            row.corrected_us.as_ref(),
+            row.service_us.as_ref(),
+            out,
+        )?;
+    }
+    if report.is_open() {
         write_row("generator late", &report.lateness_us, out)?;
         let (late, percent) = (report.totals.late, report.totals.late_percent);
         let late_us = report.plan.late.as_micros();
@@ -148,8 +167,23 @@ fn write_latencies(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     }
 }
 
+/// A row for each of the two latencies that there is.
+fn write_rows(
+    of: &str,
+    corrected_us: Option<&Percentiles>,
+    service_us: Option<&Percentiles>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    for (name, figures) in [("corrected", corrected_us), ("service", service_us)] {
+        if let Some(figures) = figures {
+            write_row(&format!("{of} {name}"), figures, out)?;
+        }
+    }
+    Ok(())
+}
+
 fn write_row(name: &str, row: &Percentiles, out: &mut dyn Write) -> io::Result<()> {
-    write!(out, "{name:<22}{:>10}", row.count)?;
+    write!(out, "{name:<40}{:>10}", row.count)?;
     row.values()
         .iter()
         .try_for_each(|value| write!(out, "{value:>11.1}"))?;

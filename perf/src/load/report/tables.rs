@@ -4,8 +4,7 @@ use std::fmt::Write;
 
 use super::super::answer::Class;
 use super::super::audit::Check;
-use super::super::plan::Mode;
-use super::rows::{Latency, Percentiles};
+use super::rows::Percentiles;
 use super::text::{count, escape, time_us};
 use super::{Report, summary};
 
@@ -22,68 +21,75 @@ pub(super) fn latency_table(report: &Report) -> String {
             count(it.count as f64)
         )
     };
-    let open = matches!(report.plan.mode, Mode::Open { .. });
-    let rows = |it: &Latency| {
-        let corrected = (open || it.service_us.is_none())
-            .then(|| row(&format!("{}, corrected", it.of), &it.corrected_us));
-        let service = it
-            .service_us
-            .map(|us| row(&format!("{}, service", it.of), &us));
-        corrected.unwrap_or_default() + &service.unwrap_or_default()
+    let both = |of: &str, corrected: Option<&Percentiles>, service: Option<&Percentiles>| {
+        let named = [("corrected", corrected), ("service", service)];
+        let rows = named
+            .iter()
+            .filter_map(|(name, figures)| Some(row(&format!("{of}, {name}"), (*figures)?)));
+        rows.collect::<String>()
     };
-    let mut rows: String = report.latency.iter().map(rows).collect();
-    if open {
+    let outcomes = report.outcomes.iter().map(|it| {
+        let of = format!("{} {}", it.kind.name(), it.outcome);
+        both(&of, it.corrected_us.as_ref(), Some(&it.service_us))
+    });
+    let sums = report
+        .sums()
+        .map(|it| both(it.of, it.corrected_us.as_ref(), it.service_us.as_ref()));
+    let mut rows: String = outcomes.chain(sums).collect();
+    if report.is_open() {
         rows += &row("generator late", &report.lateness_us);
     }
     format!("<div class=\"wide\"><table>{head}{rows}</table></div>")
 }
 
 pub(super) fn outcome_table(report: &Report) -> String {
-    let total = report.totals.sent.max(1) as f64;
-    let share = |count: u64| format!("{:.2} %", count as f64 / total * 100.0);
+    let totals = &report.totals;
     let mut rows = String::new();
-    let mut add = |kind: &str, status: &str, what: &str, bad: bool, number: u64| {
+    let mut add = |kind: &str, status: &str, what: &str, bad: bool, (number, of): (u64, u64)| {
         let class = if bad { "left error" } else { "left" };
+        let share = number as f64 / of.max(1) as f64 * 100.0;
         let _ = write!(
             rows,
-            "<tr><td>{kind}</td><td class=\"left\">{status}</td><td class=\"{class}\">{what}</td><td>{}</td><td>{}</td></tr>",
+            "<tr><td>{kind}</td><td class=\"left\">{status}</td><td class=\"{class}\">{what}</td><td>{}</td><td>{share:.2} %</td></tr>",
             count(number as f64),
-            share(number)
         );
     };
     for row in &report.outcomes {
-        let bad = row.class == Class::Error;
-        add(
-            row.kind.name(),
-            &row.status.to_string(),
-            row.code,
-            bad,
-            row.count,
-        );
+        // Those without one follow, each with what it said.
+        if let Some(status) = row.status {
+            let bad = row.class == Class::Error;
+            let share = (row.count, totals.sent);
+            add(
+                row.kind.name(),
+                &status.to_string(),
+                row.outcome,
+                bad,
+                share,
+            );
+        }
     }
     for row in &report.unknown {
         let what = format!("not described by the interface: {}", escape(&row.body));
-        add(
-            row.kind.name(),
-            &row.status.to_string(),
-            &what,
-            true,
-            row.count,
-        );
+        let share = (row.count, totals.sent);
+        add(row.kind.name(), &row.status.to_string(), &what, true, share);
     }
-    let totals = &report.totals;
     for (number, what) in [
         (totals.disconnected, "connection ended before the answer"),
         (totals.timed_out, "no answer in time"),
         (totals.malformed, "not HTTP/1.1 with a length"),
-        (totals.not_sent, "arrival not sent"),
     ] {
         if number > 0 {
-            add("–", "", what, true, number);
+            add("–", "", what, true, (number, totals.sent));
+        }
+    }
+    let journeys = [(totals.cut_short, "cut short by the end of the connection")];
+    for (number, what) in totals.not_sent.by_cause().into_iter().chain(journeys) {
+        if number > 0 {
+            add("arrival", "", what, true, (number, totals.planned));
         }
     }
     format!(
-        "<div class=\"wide\"><table><tr><th>request</th><th class=\"left\">status</th><th class=\"left\">code</th><th>count</th><th>share</th></tr>{rows}</table></div>"
+        "<div class=\"wide\"><table><tr><th>request</th><th class=\"left\">status</th><th class=\"left\">outcome</th><th>count</th><th>of what was sent, or planned</th></tr>{rows}</table></div>"
     )
 }
 
