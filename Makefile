@@ -14,7 +14,8 @@ lint: ; cargo clippy --workspace --all-targets --locked -- -D warnings
 doc: ; cargo doc --workspace --no-deps --locked
 
 # ARGS goes to what is run: make load-test ARGS='--output target/load'; make bench ARGS=--quick.
-# ADDRESS=host:port puts the load on a server that runs already.
+# ADDRESS=host:port puts the load on a server that runs already. The load targets take a release build that is
+# there, and say so when they build; BUILD=1 builds anew.
 load-test: load-test-medium
 load-test-light load-test-medium load-test-heavy load-test-stress: load-test-%:
 	./scripts/load-testing/run $* $(ARGS)
@@ -36,6 +37,7 @@ sbom: ; ./scripts/sbom
 check-image: ; ./scripts/check-image
 bench: ; cargo bench --locked -- $(ARGS)
 compare:
+	@echo "building the server and the generator: some minutes the first time…"
 	cargo build --release --locked --workspace
 	cargo run --release --locked -p flashsale-perf --bin flashsale-perf -- compare $(ARGS)
 

@@ -85,6 +85,19 @@ fn a_sale_that_is_bought_up_is_sold_out() {
 }
 
 #[test]
+fn a_sale_that_is_not_sold_out_is_told_to_need_buyers_first() {
+    let server = server(1_000);
+    let mut wrk = Command::new("wrk");
+    wrk.args(["-t1", "-c2", "-d1s", "-s"])
+        .arg(script("wrk/sold_out.lua"))
+        .arg(format!("http://{}", server.addr()))
+        .args(["--", "1", "1000", "early"]);
+    let (output, said) = run(&mut wrk);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("let buy.lua buy it up first"), "{said}");
+}
+
+#[test]
 fn one_user_gets_no_more_than_the_limit() {
     let server = server(1_000);
     let counts = Counts::of(&server, "one_user", 1_000);
