@@ -45,17 +45,16 @@ pub(super) async fn compare(
     }
 }
 
+/// Looks again where the snapshots of a running server are ahead of Redis for a moment.
 async fn look(options: &RedisOptions, ledger: &mut Ledger) -> Result<Compared, CompareError> {
-    for attempt in 1.. {
+    for _ in 1..ATTEMPTS_MAX {
         let compared = look_once(options, ledger).await?;
-        let is_behind = matches!(compared, Compared::TooOld(_)) && ledger.server().is_some();
-        // The server's snapshots may be ahead of Redis for a moment.
-        if !is_behind || attempt == ATTEMPTS_MAX {
+        if !matches!(compared, Compared::TooOld(_)) || ledger.server().is_none() {
             return Ok(compared);
         }
         thread::sleep(PAUSE);
     }
-    unreachable!("the last attempt returns")
+    look_once(options, ledger).await
 }
 
 async fn look_once(options: &RedisOptions, ledger: &mut Ledger) -> Result<Compared, CompareError> {
