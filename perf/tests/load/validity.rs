@@ -196,7 +196,7 @@ fn a_full_disk_is_no_fast_server() {
 fn errors_count_as_longer_than_any_goal() {
     let count = AtomicU64::new(0);
     let address = stub::start(move |_| {
-        let odd = count.fetch_add(1, Ordering::Relaxed) % 20 == 0;
+        let odd = count.fetch_add(1, Ordering::Relaxed).is_multiple_of(20);
         Some(match odd {
             true => stub::response(503, UNAVAILABLE),
             false => stub::accepted(),
