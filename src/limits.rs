@@ -251,6 +251,10 @@ pub const REDIS_SALE_SECONDS: u32 = 7 * 86_400;
 pub const REDIS_REMOVED_SALES_MAX: usize = 250;
 /// Fields or bytes of one key that are read from Redis at once.
 pub const REDIS_READ_MAX: usize = 4_096;
+/// Hashes of which a part is summed up in Redis by one call, of at most [`REDIS_READ_MAX`] fields together.
+pub const REDIS_SUMMED_HASHES_MAX: usize = 8;
+/// Sales whose sums are checked together.
+pub const REDIS_AUDITED_SALES_MAX: usize = 100;
 /// Seconds that Redis may take to answer one command, of the many that filling it takes. Where the
 /// follower waits for a batch, it is the one to give up.
 pub const REDIS_ANSWER_SECONDS: u64 = SINK_SLOW_SECONDS + SINK_APPLY_SECONDS + 1;

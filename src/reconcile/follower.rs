@@ -202,7 +202,10 @@ impl<S: Sink> Feeding<S> {
         let name = self.sink.name();
         let mut found = within(connect, self.sink.open()).await?;
         loop {
-            let mut position = self.position(found).await?;
+            let audit = self.sink.audit(found);
+            let audited = working(audit, &self.gauge, "its sums are checked").await?;
+            let is_lost = audited == Watermark::ZERO && found != Watermark::ZERO;
+            let mut position = self.position(audited, is_lost).await?;
             match self.follow_from(&mut position).await {
                 Err(SinkError::Moved) => {
                     let expected = position.watermark;
@@ -220,7 +223,8 @@ impl<S: Sink> Feeding<S> {
     }
 
     /// Finds the sink's place in the journal.
-    async fn position(&mut self, found: Watermark) -> Result<Position, SinkError> {
+    /// `is_lost` says that it held more, which may not be trusted.
+    async fn position(&mut self, found: Watermark, is_lost: bool) -> Result<Position, SinkError> {
         let (watermark, tail) = match self.source.locate(found)? {
             Located::Continues(tail) => (found, tail),
             Located::Diverged(error) => {
@@ -234,7 +238,7 @@ impl<S: Sink> Feeding<S> {
                 let held = self.applied.get();
                 // From here on nothing may be trimmed that it needs again.
                 self.is_at(found);
-                if held > found.lsn || found.lsn > Lsn::ZERO {
+                if is_lost || held > found.lsn || found.lsn > Lsn::ZERO {
                     tracing::error!(
                         address = self.sink.address(),
                         "{}: what it held is gone; filling it again",
@@ -243,7 +247,7 @@ impl<S: Sink> Feeding<S> {
                     self.gauge.rebuilding();
                 }
                 let begun = self.sink.start_over(&self.source, found);
-                let begun = filling(begun, &self.gauge).await?;
+                let begun = working(begun, &self.gauge, "it is being filled again").await?;
                 let tail = self.source.tail_after(begun.lsn)?;
                 let tail = tail.ok_or_else(|| {
                     SinkError::Refused("the journal no longer holds what it needs next".into())
@@ -403,18 +407,19 @@ async fn patiently<T>(
     within(Duration::from_secs(limits::SINK_APPLY_SECONDS), answer).await
 }
 
-/// Waits until a sink is filled, however much that is: the sink itself sees to it that no single answer
-/// takes too long. Meanwhile it counts as down.
-async fn filling<T>(
-    answer: impl Future<Output = Result<T, SinkError>>,
+/// Waits for `work` on all that a sink holds, however much that is: the sink itself sees to it that no single
+/// answer takes too long. Meanwhile it counts as down, for the given reason.
+async fn working<T>(
+    work: impl Future<Output = Result<T, SinkError>>,
     gauge: &SinkGauge,
+    reason: &str,
 ) -> Result<T, SinkError> {
-    let mut answer = std::pin::pin!(answer);
-    if let Ok(answer) = timeout(SLOW, &mut answer).await {
-        return answer;
+    let mut work = std::pin::pin!(work);
+    if let Ok(ended) = timeout(SLOW, &mut work).await {
+        return ended;
     }
-    gauge.down("it is being filled again");
-    answer.await
+    gauge.down(reason);
+    work.await
 }
 
 /// What the sink answers, unless that takes too long.

@@ -52,6 +52,13 @@ pub trait Sink {
     /// How far the sink is. Asked while there is nothing to do, so that a loss does not go unnoticed.
     async fn watermark(&mut self) -> Result<Watermark, SinkError>;
 
+    /// Checks whether what a sink holds that is at `found` adds up: after every connect, and whenever its
+    /// watermark was another than expected. Where it does not, the sink sees to it that nobody trusts it,
+    /// and returns [`Watermark::ZERO`]: then it is filled again.
+    async fn audit(&mut self, found: Watermark) -> Result<Watermark, SinkError> {
+        Ok(found)
+    }
+
     /// Makes the sink ready to be filled from the beginning, or from a snapshot where the journal no
     /// longer begins at its first record. `found` is what it said last.
     async fn start_over(

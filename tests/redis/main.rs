@@ -1,5 +1,7 @@
 //! The projection in a real Redis: exact whatever dies when, and clear words where it cannot be.
 
+#[path = "../servers/redis_log.rs"]
+mod redis_log;
 #[path = "../servers/redis.rs"]
 mod redis_server;
 
@@ -12,4 +14,5 @@ mod refusal;
 mod restoring;
 mod room;
 mod story;
+mod torn;
 mod watched;

@@ -128,7 +128,7 @@ impl Story {
         }
     }
 
-    fn close_sale(&mut self, journal: &Journal) -> Lsn {
+    pub fn close_sale(&mut self, journal: &Journal) -> Lsn {
         let place = self.draw(self.sales.len() as u64) as usize;
         let sale = self.sales.swap_remove(place).id;
         journal.append(self.now, &Record::SaleClosed { sale })

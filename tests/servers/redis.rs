@@ -128,6 +128,12 @@ impl RedisServer {
         self.child.wait().expect("a child");
     }
 
+    /// Ends the server in good order.
+    pub fn stop(&mut self) {
+        self.signal("TERM");
+        self.child.wait().expect("a child");
+    }
+
     /// Starts the server again on its port, with what is on its disk; it must have ended. The port may
     /// be somebody else's for a moment.
     pub fn restart(&mut self) {

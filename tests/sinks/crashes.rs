@@ -7,6 +7,7 @@ use crate::judge::{all_is_well, figure, settle, wait_until_down, wait_until_up};
 use crate::load::Load;
 use crate::places::{place_with_both, postgres, redis, server_with};
 use crate::postgres_server::DATABASE;
+use crate::redis_log;
 use crate::server::{Server, wait_for};
 
 #[test]
@@ -104,6 +105,29 @@ fn a_redis_that_keeps_nothing_is_filled_again() {
 fn a_redis_that_keeps_a_log_goes_on_with_it() {
     // What was written is there, whether it was synced or not: only the process dies.
     assert_eq!(rebuilds_of_a_killed_redis(&["appendonly yes"]), 0);
+}
+
+#[test]
+fn a_redis_whose_log_is_torn_inside_a_call_counts_nothing_twice() {
+    let (postgres, mut redis) = (postgres(), redis(&redis_log::LOGGED));
+    let server = Server::start_in(place_with_both(&postgres, &redis));
+    let mut bought = Load::purchases(&server, 100);
+    settle(&server);
+    let log = redis_log::read(&redis);
+    let call = redis_log::last_call(&log);
+    let ends = redis_log::ends_of_commands(&log, call);
+    // MULTI, the mark, the sums of the sale, and half of the next one.
+    let torn = (ends[2] + ends[3]) / 2;
+    redis_log::restart_with(&mut redis, &log[..torn]);
+    wait_until_up(&server, "redis");
+    bought.add(Load::purchases(&server, 50));
+    settle(&server);
+    redis.stop();
+    redis.restart();
+    wait_until_up(&server, "redis");
+    settle(&server);
+    assert_eq!(figure(&server, "redis", "rebuilds"), 0);
+    all_is_well(server, &postgres, &bought);
 }
 
 #[test]

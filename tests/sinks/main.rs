@@ -11,6 +11,8 @@ mod pooler;
 mod postgres_server;
 #[path = "../servers/proxy.rs"]
 mod proxy;
+#[path = "../servers/redis_log.rs"]
+mod redis_log;
 #[path = "../servers/redis.rs"]
 mod redis_server;
 #[path = "../blackbox/server.rs"]

@@ -12,6 +12,10 @@ pub(super) const EVENTS: &str = "{flashsale}:events";
 /// What the keys of a sale begin with, before its number.
 pub(super) const SALE_PREFIX: &str = "{flashsale}:sale:";
 
+/// What the fields of the watermark begin with that have the sold units of a sale, before its number;
+/// `projection.lua` writes them.
+pub(super) const SUM_PREFIX: &str = "sold:";
+
 /// The keys of one sale.
 pub(super) struct SaleKeys {
     /// Terms, totals and state.

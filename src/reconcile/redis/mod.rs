@@ -7,8 +7,11 @@
 //! **Invariants.** Such a call is atomic towards others, but does not roll back: it checks everything
 //! before the first write, and a mark stands while it writes. A projection with that mark left, or with
 //! the token of somebody who has not finished filling it, counts as empty and is filled again; but what
-//! breaks off at the same place twice is left for a person. No code of an open checkout is ever sent.
+//! breaks off at the same place twice is left for a person. Every write sets a value, so that a call, or
+//! its beginning, may run again before what follows it. Whenever the follower has found its place, it
+//! checks the sums. No code of an open checkout is ever sent.
 
+mod audit;
 mod batch;
 mod failure;
 mod keys;

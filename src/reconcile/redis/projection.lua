@@ -1,5 +1,9 @@
--- The two calls that change the projection. Redis runs nothing else meanwhile, but undoes nothing
--- either: so everything is checked before the first write, and a mark stands as long as it writes.
+-- The two calls that change the projection, and one that sums up a part of it. Redis runs nothing else
+-- meanwhile, but undoes nothing either: so everything is checked before the first write, and a mark
+-- stands as long as it writes.
+--
+-- Every write sets a value and none adds to one: of a call that a crash has torn in its log Redis keeps
+-- the beginning, and runs it at the next start before the call that we repeat.
 
 -- Arguments that one command is given at most; Lua's stack bounds them.
 local CHUNK = 2000
@@ -35,7 +39,7 @@ local function denied(watermark, sales, events, sale)
   if not redis.acl_check_cmd then return nil end
   local needed = {
     { 'HSET', watermark, 'lsn', '0' }, { 'HDEL', watermark, 'writing' }, { 'HGET', sale, 'units' },
-    { 'HSET', sale, 'sold', '0' }, { 'HINCRBY', sale, 'sold', '0' }, { 'UNLINK', sale },
+    { 'HSET', sale, 'sold', '0' }, { 'HMGET', sale, 'sold' }, { 'UNLINK', sale },
     { 'BITFIELD', sale, 'SET', 'u1', '0', '1' }, { 'EXPIREAT', sale, '0' }, { 'EXISTS', sale },
     { 'ZADD', sales, '0', '0' }, { 'ZREM', sales, '0' }, { 'ZRANGEBYSCORE', sales, '0', '0' },
     { 'XADD', events, '1-0', 'type', '' }, { 'XTRIM', events, 'MAXLEN', '0' },
@@ -55,6 +59,27 @@ local function call_with_many(command, key, arguments, width)
     redis.call(command, key, unpack(arguments, start, stop))
   end
 end
+
+-- A whole number as text; as it is, Lua and Redis write some with an exponent.
+local function digits(number) return string.format('%.0f', number) end
+
+-- Adds `amounts` to the `fields` of a hash: reads them, and sets what they are then.
+local function add_to_fields(key, fields, amounts)
+  local written = {}
+  for start = 1, #fields, CHUNK do
+    local stop = math.min(start + CHUNK - 1, #fields)
+    local found = redis.call('HMGET', key, unpack(fields, start, stop))
+    for place = start, stop do
+      local value = tonumber(found[place - start + 1] or 0) + amounts[place]
+      written[#written + 1], written[#written + 2] = fields[place], digits(value)
+    end
+  end
+  call_with_many('HSET', key, written, 2)
+end
+
+-- The field of the watermark with the units that were sold of a sale. It changes with the record that the
+-- watermark is at, in one command, so that it tells whether the keys of the sale belong to that record.
+local function sum_of(sale) return 'sold:' .. sale.id end
 
 -- Reads the arguments one after the other.
 local function reader(arguments, position)
@@ -94,7 +119,7 @@ local function read_sale(read, keys, offset)
 end
 
 -- Whether something is missing that earlier calls have written.
-local function is_lost(sale, arguments)
+local function is_lost(sale, arguments, watermark)
   local items = redis.call('HLEN', sale.items) - 1
   if sale.first ~= '' then
     local first = tonumber(sale.first)
@@ -107,6 +132,7 @@ local function is_lost(sale, arguments)
   if sale.sold == 0 and sale.expires_at == '' then return false end
   local found = redis.call('HMGET', sale.terms, 'sold', 'kind')
   if not found[1] or found[2] ~= sale.kind then return true end
+  if found[1] ~= redis.call('HGET', watermark, sum_of(sale)) then return true end
   local some_sold = tonumber(found[1]) > 0
   local counted = sale.listed and sale.remaining or sale.sold_items
   if some_sold or sale.listed then
@@ -149,7 +175,8 @@ local function announce(sale, arguments, watermark)
   end
   call_with_many('HSET', sale.items, ids, 2)
   call_with_many('HSET', sale.remaining, stocks, 2)
-  redis.call('HINCRBY', sale.items, 'units', sale.announced_units)
+  local units = sale.first ~= '0' and redis.call('HGET', sale.items, 'units') or 0
+  redis.call('HSET', sale.items, 'units', digits(units + sale.announced_units))
   note_announced(watermark, sale, true)
 end
 
@@ -168,23 +195,25 @@ local function create(sale, watermark, sales)
 end
 
 local function sell(sale, arguments)
-  redis.call('HINCRBY', sale.terms, 'sold', sale.sold)
-  redis.call('HINCRBY', sale.terms, 'remaining', -sale.sold)
-  local bits = {}
+  add_to_fields(sale.terms, { 'sold', 'remaining' }, { sale.sold, -sale.sold })
+  local items, taken, bits = {}, {}, {}
   for line = 0, sale.lines.count - 1 do
-    local item = arguments[sale.lines.start + 2 * line]
+    local at = sale.lines.start + 2 * line
     if sale.listed then
-      redis.call('HINCRBY', sale.remaining, item, '-' .. arguments[sale.lines.start + 2 * line + 1])
+      items[#items + 1], taken[#taken + 1] = arguments[at], -arguments[at + 1]
     else
-      local at = #bits
-      bits[at + 1], bits[at + 2], bits[at + 3], bits[at + 4] = 'SET', 'u1', item, '1'
+      local last = #bits
+      bits[last + 1], bits[last + 2], bits[last + 3], bits[last + 4] = 'SET', 'u1', arguments[at], '1'
     end
   end
+  add_to_fields(sale.remaining, items, taken)
   call_with_many('BITFIELD', sale.sold_items, bits, 4)
+  local users, units = {}, {}
   for user = 0, sale.users.count - 1 do
     local at = sale.users.start + 2 * user
-    redis.call('HINCRBY', sale.bought, arguments[at], arguments[at + 1])
+    users[#users + 1], units[#units + 1] = arguments[at], arguments[at + 1]
   end
+  add_to_fields(sale.bought, users, units)
 end
 
 local function close(sale, sales)
@@ -196,11 +225,12 @@ local function close(sale, sales)
 end
 
 -- Takes sales whose keys have expired off the list, the oldest first.
-local function forget_expired(sales, prefix, at_most)
+local function forget_expired(watermark, sales, prefix, at_most)
   local closed = redis.call('ZRANGEBYSCORE', sales, '-inf', '(+inf', 'LIMIT', 0, at_most)
   for _, id in ipairs(closed) do
     if redis.call('EXISTS', prefix .. id) == 1 then return end
     redis.call('ZREM', sales, id)
+    redis.call('HDEL', watermark, sum_of({ id = id }))
   end
 end
 
@@ -247,25 +277,30 @@ local function apply(KEYS, ARGV)
   local command = denied(watermark, sales, events, changed[1] and changed[1].terms or sales)
   if command then return { 'denied', command } end
   for _, sale in ipairs(changed) do
-    if is_lost(sale, ARGV) then
+    if is_lost(sale, ARGV, watermark) then
       redis.call('HSET', watermark, 'writing', 'lost')
       return { 'lost', sale.terms }
     end
   end
 
   redis.call('HSET', watermark, 'writing', ARGV[4])
+  local position = { 'lsn', ARGV[4], 'fingerprint', ARGV[5] }
   for _, sale in ipairs(changed) do
     if sale.first ~= '' then announce(sale, ARGV, watermark) end
     if sale.item_count ~= '' then
       create(sale, watermark, sales)
       local prefix = sale.terms:sub(1, #sale.terms - #sale.id)
-      forget_expired(sales, prefix, 16 + #changed)
+      forget_expired(watermark, sales, prefix, 16 + #changed)
     end
     if sale.sold > 0 then sell(sale, ARGV) end
     if sale.expires_at ~= '' then close(sale, sales) end
+    if sale.item_count ~= '' or sale.sold > 0 then
+      local sold = sale.item_count == '' and redis.call('HGET', watermark, sum_of(sale)) or 0
+      position[#position + 1], position[#position + 2] = sum_of(sale), digits(sold + sale.sold)
+    end
   end
   if added.count > 0 then add_events(events, added, ARGV, ARGV[7], last) end
-  redis.call('HSET', watermark, 'lsn', ARGV[4], 'fingerprint', ARGV[5])
+  redis.call('HSET', watermark, unpack(position))
   if ARGV[6] == '' then redis.call('HDEL', watermark, 'rebuilding') end
   redis.call('HDEL', watermark, 'writing')
   return { 'ok' }
@@ -304,4 +339,17 @@ local function empty(KEYS, ARGV)
   for _, id in ipairs(ids) do remove(id) end
   if #ids > 0 then redis.call('ZREM', sales, unpack(ids)) end
   return { 'ok', removed, redis.call('ZCARD', sales) }
+end
+
+-- Sums up the values of a part of each of some hashes. KEYS: the hashes. ARGV: how many fields at about,
+-- and for each hash where to go on. The answer: for each hash where to go on, '0' at its end, and the sum.
+local function sum(KEYS, ARGV)
+  local answer = { 'ok' }
+  for place, key in ipairs(KEYS) do
+    local next, found = unpack(redis.call('HSCAN', key, ARGV[place + 1], 'COUNT', ARGV[1]))
+    local total = 0
+    for value = 2, #found, 2 do total = total + (tonumber(found[value]) or 0) end
+    answer[#answer + 1], answer[#answer + 2] = next, digits(total)
+  end
+  return answer
 end

@@ -16,15 +16,18 @@ pub(super) enum Call {
     Apply,
     /// Empties the projection.
     Empty,
+    /// Sums up parts of hashes.
+    Sum,
 }
 
 impl Call {
-    const ALL: [Self; 2] = [Self::Apply, Self::Empty];
+    const ALL: [Self; 3] = [Self::Apply, Self::Empty, Self::Sum];
 
     fn name(self) -> &'static str {
         match self {
             Self::Apply => "apply",
             Self::Empty => "empty",
+            Self::Sum => "sum",
         }
     }
 
@@ -38,6 +41,7 @@ impl Call {
         match self {
             Self::Apply => "",
             Self::Empty => "'allow-oom'",
+            Self::Sum => "'no-writes'",
         }
     }
 
@@ -60,7 +64,7 @@ fn library() -> String {
 /// How the calls are made.
 pub(super) struct Script {
     has_functions: bool,
-    scripts: [(redis::Script, String); 2],
+    scripts: [(redis::Script, String); Call::ALL.len()],
 }
 
 impl Script {

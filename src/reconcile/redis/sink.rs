@@ -258,6 +258,10 @@ impl Sink for RedisSink {
         Ok(self.link()?.state().await?.trusted())
     }
 
+    async fn audit(&mut self, found: Watermark) -> Result<Watermark, SinkError> {
+        self.check_sums(found).await
+    }
+
     async fn start_over(
         &mut self,
         source: &Source,
