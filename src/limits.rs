@@ -157,6 +157,10 @@ pub const STATUS_SECONDS: u64 = 10;
 /// Seconds within which a worker that has nothing to do still turns over; the shortest time between two
 /// reports.
 pub const WATCH_SECONDS_MIN: u64 = 1;
+/// Seconds after which a commit that has not come back is reported, unless the configuration says otherwise.
+pub const STALL_SECONDS_DEFAULT: u32 = 10;
+/// The highest value of them that can be set.
+pub const STALL_SECONDS_MAX: u32 = 3_600;
 /// Seconds that the journal may stand still while records wait, before it counts as dead and not as slow.
 pub const JOURNAL_STILL_SECONDS: u64 = 120;
 /// `Retry-After` of a 503, in seconds.
@@ -318,6 +322,8 @@ const _: () = {
     );
     assert!(LOG_FLUSH_MS < STOP_RESERVE_SECONDS * 1_000);
     assert!(WATCH_SECONDS_MIN < STATUS_SECONDS && STATUS_SECONDS < JOURNAL_STILL_SECONDS);
+    // An operator hears of a slow disk before the service manager restarts the server.
+    assert!((STALL_SECONDS_DEFAULT as u64) < JOURNAL_STILL_SECONDS);
     assert!(PURCHASE_RECORD_BYTES_MAX <= RECORD_BYTES_MAX);
     assert!(ITEMS_RECORD_BYTES_MAX <= RECORD_BYTES_MAX);
     assert!(WORKERS_MAX < APPENDERS_MAX);

@@ -35,6 +35,7 @@ pub(super) fn open_engine(
         fail_stop: Box::new(fail_stop),
     };
     let journal = opening.start(&replayed, &options(config), tools)?;
+    journal.set_stall_threshold(config.journal.stall);
     tracing::info!(
         dir = %config.journal.dir.display(),
         snapshot_lsn = snapshot_lsn.0,

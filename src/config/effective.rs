@@ -87,7 +87,7 @@ fn redis_lines(redis: &RedisConfig) -> [String; 7] {
     ]
 }
 
-fn journal_lines(journal: &JournalConfig) -> [String; 5] {
+fn journal_lines(journal: &JournalConfig) -> [String; 6] {
     [
         line(keys::JOURNAL_DIR, journal.dir.display()),
         line(
@@ -97,6 +97,7 @@ fn journal_lines(journal: &JournalConfig) -> [String; 5] {
         line(keys::JOURNAL_RETAIN_HOURS, seconds(journal.retain) / 3600),
         line(keys::JOURNAL_REFUSED_ATTEMPTS, journal.refused_attempts),
         line(keys::JOURNAL_SEGMENT_MEBIBYTES, journal.segment_bytes >> 20),
+        line(keys::JOURNAL_STALL_SECONDS, journal.stall.as_secs()),
     ]
 }
 

@@ -91,6 +91,7 @@ keys! {
     JOURNAL_RETAIN_HOURS = open("journal.retain_hours", "JOURNAL_RETAIN_HOURS");
     JOURNAL_REFUSED_ATTEMPTS = open("journal.refused_attempts", "JOURNAL_REFUSED_ATTEMPTS");
     JOURNAL_SEGMENT_MEBIBYTES = open("journal.segment_mebibytes", "JOURNAL_SEGMENT_MEBIBYTES");
+    JOURNAL_STALL_SECONDS = open("journal.stall_seconds", "JOURNAL_STALL_SECONDS");
     SALE_TOTAL_ITEMS = open("sale.total_items", "SALE_TOTAL_ITEMS");
     SALE_INTERVAL_SECONDS = open("sale.interval_seconds", "SALE_INTERVAL_SECONDS");
     SALE_MAX_ITEMS_PER_USER = open("sale.max_items_per_user", "SALE_MAX_ITEMS_PER_USER");

@@ -181,6 +181,8 @@ pub struct JournalConfig {
     pub refused_attempts: bool,
     /// Size of a segment, in bytes.
     pub segment_bytes: u64,
+    /// How long a commit may take before it is reported and the server is not ready.
+    pub stall: Duration,
 }
 
 /// When a record counts as durable.

@@ -199,6 +199,7 @@ fn every_bound_holds_on_both_sides() {
         ("redis.db", 0, 65_535),
         ("journal.retain_hours", 0, 87_840),
         ("journal.segment_mebibytes", 4, 1024),
+        ("journal.stall_seconds", 1, 3600),
         ("sale.total_items", 1, 1_000_000),
         ("sale.interval_seconds", 1, 31_536_000),
         ("sale.max_items_per_user", 1, 1000),

@@ -153,12 +153,18 @@ fn redis(check: &mut Check) -> Option<RedisConfig> {
 fn journal(check: &mut Check) -> JournalConfig {
     let retain_hours = check.integer(keys::JOURNAL_RETAIN_HOURS, 0, 0..=RETAIN_HOURS_MAX);
     let mebibytes = check.integer(keys::JOURNAL_SEGMENT_MEBIBYTES, 64, SEGMENT_MEBIBYTES);
+    let stall_seconds = check.integer(
+        keys::JOURNAL_STALL_SECONDS,
+        u64::from(limits::STALL_SECONDS_DEFAULT),
+        1..=u64::from(limits::STALL_SECONDS_MAX),
+    );
     JournalConfig {
         dir: check.path(keys::JOURNAL_DIR, "data/journal"),
         durability: check.choice(keys::JOURNAL_DURABILITY, &Durability::NAMES),
         retain: duration_unless_zero(retain_hours * 3600),
         refused_attempts: check.truth(keys::JOURNAL_REFUSED_ATTEMPTS, false),
         segment_bytes: mebibytes << 20,
+        stall: Duration::from_secs(stall_seconds),
     }
 }
 

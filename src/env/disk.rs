@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-use rustix::fs::OFlags;
+use rustix::fs::{IFlags, OFlags, ioctl_getflags, ioctl_setflags};
 use rustix::io::Errno;
 
 /// How a file is opened.
@@ -17,6 +17,9 @@ pub enum OpenMode {
     ReadWrite,
     /// A new file; one of the same name is emptied.
     Create,
+    /// As [`Self::Create`]. What is written to it will be overwritten in place: a file system that puts every
+    /// write elsewhere is asked not to, so that overwriting takes no further room.
+    CreateInPlace,
 }
 
 /// Tells one file or directory from all others that are there at the same time.
@@ -235,7 +238,7 @@ impl Disk for RealDisk {
     }
 
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Box<dyn DiskFile>> {
-        let create = mode == OpenMode::Create;
+        let create = matches!(mode, OpenMode::Create | OpenMode::CreateInPlace);
         let file = File::options()
             .read(true)
             .write(mode != OpenMode::Read)
@@ -245,6 +248,9 @@ impl Disk for RealDisk {
             .custom_flags(without_waiting(OFlags::empty()))
             .open(path)?;
         check_regular(&file)?;
+        if mode == OpenMode::CreateInPlace {
+            forbid_copying(&file);
+        }
         Ok(Box::new(file))
     }
 
@@ -280,6 +286,14 @@ impl Disk for RealDisk {
         check_regular(&file)?;
         let locked = DiskFile::try_lock(&file)?;
         Ok(locked.then(|| Box::new(file) as Box<dyn DiskFile>))
+    }
+}
+
+/// Asks for a file that is not copied on write. It must be empty. Most file systems never copy, and know
+/// nothing of the flag.
+fn forbid_copying(file: &File) {
+    if let Ok(flags) = ioctl_getflags(file) {
+        let _ = ioctl_setflags(file, flags | IFlags::NOCOW);
     }
 }
 

@@ -5,6 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -36,6 +38,9 @@ struct Faults {
     capacity_bytes: Option<u64>,
     syncs_until_failure: Option<u64>,
     writes_until_failure: Option<u64>,
+    copies_on_write: bool,
+    holds_syncs: bool,
+    syncs_find_no_room: bool,
 }
 
 #[derive(Clone, Default)]
@@ -80,9 +85,25 @@ impl SimulatedDisk {
         self.state.lock().faults.capacity_bytes = bytes;
     }
 
+    /// From now on a write takes new room also where something is overwritten, as on file systems that copy
+    /// on write; without room it writes a part of what it is given, and fails.
+    pub fn copy_on_write(&self) {
+        self.state.lock().faults.copies_on_write = true;
+    }
+
+    /// While this is set, syncs do not come back.
+    pub fn hold_syncs(&self, hold: bool) {
+        self.state.lock().faults.holds_syncs = hold;
+    }
+
     /// The sync after the next `count` ones fails, and all after it.
     pub fn fail_sync_after(&self, count: u64) {
         self.state.lock().faults.syncs_until_failure = Some(count);
+    }
+
+    /// While this is set, syncs fail for want of room, and what was written since the last one is gone.
+    pub fn fail_syncs_for_room(&self, fail: bool) {
+        self.state.lock().faults.syncs_find_no_room = fail;
     }
 
     /// The write after the next `count` ones fails, and all after it.
@@ -195,7 +216,7 @@ impl Disk for SimulatedDisk {
 
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Box<dyn DiskFile>> {
         let mut state = self.state.lock();
-        if mode == OpenMode::Create {
+        if matches!(mode, OpenMode::Create | OpenMode::CreateInPlace) {
             state.files.insert(path.to_owned(), Arc::default());
         }
         let contents = state
@@ -288,13 +309,25 @@ impl SimulatedFile {
         }
     }
 
+    fn overwrite(&self, buf: &[u8], offset: u64) {
+        let mut contents = self.contents.lock();
+        let (start, end) = (offset as usize, offset as usize + buf.len());
+        if contents.cached.len() < end {
+            contents.cached.resize(end, 0);
+        }
+        contents.cached[start..end].copy_from_slice(buf);
+    }
+
     fn check_room(&self, state: &State, end: u64) -> io::Result<()> {
         let Some(capacity_bytes) = state.faults.capacity_bytes else {
             return Ok(());
         };
         let length = |contents: &Arc<Mutex<Contents>>| contents.lock().cached.len() as u64;
         let used: u64 = state.files.values().map(length).sum();
-        let grown = end.saturating_sub(length(&self.contents));
+        let grown = match state.faults.copies_on_write {
+            true => 1,
+            false => end.saturating_sub(length(&self.contents)),
+        };
         if grown > 0 && used + grown > capacity_bytes {
             return Err(io::ErrorKind::StorageFull.into());
         }
@@ -319,20 +352,27 @@ impl DiskFile for SimulatedFile {
             if due(&mut state.faults.writes_until_failure) {
                 return Err(injected("write"));
             }
-            self.check_room(&state, end)?;
+            let room = self.check_room(&state, end);
+            if room.is_err() && state.faults.copies_on_write {
+                self.overwrite(&buf[..buf.len() / 2], offset);
+            }
+            room?;
         }
-        let mut contents = self.contents.lock();
-        let (start, end) = (offset as usize, end as usize);
-        if contents.cached.len() < end {
-            contents.cached.resize(end, 0);
-        }
-        contents.cached[start..end].copy_from_slice(buf);
+        self.overwrite(buf, offset);
         Ok(())
     }
 
     fn sync_data(&self) -> io::Result<()> {
+        while self.disk.state.lock().faults.holds_syncs {
+            thread::sleep(Duration::from_millis(1));
+        }
         if due(&mut self.disk.state.lock().faults.syncs_until_failure) {
             return Err(injected("sync"));
+        }
+        if self.disk.state.lock().faults.syncs_find_no_room {
+            let mut contents = self.contents.lock();
+            contents.cached = contents.durable.clone();
+            return Err(io::ErrorKind::StorageFull.into());
         }
         let mut contents = self.contents.lock();
         contents.durable = contents.cached.clone();

@@ -44,10 +44,13 @@ pub(super) fn readyz(api: &Api, query: Option<&str>) -> Result<Answer, Problem> 
     let verbose = choices.is_set("verbose");
     choices.check()?;
     // Nothing is served before recovery has ended.
-    let (writable, draining) = (api.engine.journal().is_writable(), api.engine.is_draining());
+    let journal = api.engine.journal();
+    let (writable, draining) = (journal.is_writable(), api.engine.is_draining());
+    let commits = journal.stalled().is_none();
     let conditions = [
         ("recovered", true),
         ("journal writable", writable),
+        ("journal commits", commits),
         ("not draining", !draining),
     ];
     let text = if verbose {
@@ -59,7 +62,7 @@ pub(super) fn readyz(api: &Api, query: Option<&str>) -> Result<Answer, Problem> 
     };
     let problem = if draining {
         Problem::draining()
-    } else if !writable {
+    } else if !writable || !commits {
         Problem::journal_unavailable()
     } else {
         return Ok(fresh(Answer::shown(TEXT, text)));

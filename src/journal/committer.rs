@@ -5,6 +5,7 @@
 //! of a turn ([`super::turn`]). Whoever finds it taken may leave: the holder looks at the queue once
 //! more after it has let go.
 
+use std::mem;
 use std::sync::Arc;
 use std::thread;
 
@@ -14,6 +15,7 @@ use super::Durability;
 use super::error::JournalError;
 use super::frame::{self, FRAME_HEADER_BYTES};
 use super::segment::{SEGMENT_HEADER_BYTES, Segment};
+use super::settling::FoundEnd;
 use super::shared::{Batch, Shared, Taken};
 use crate::env::Clock;
 use crate::sync::Ordering;
@@ -26,6 +28,12 @@ pub(super) struct Committer {
     segment: Segment,
     offset: u64,
     buffer: Vec<u8>,
+    /// The end that the start found, and there was no room to settle.
+    unsettled: Option<FoundEnd>,
+    /// The batch whose frame is in the buffer, and not on the disk yet.
+    unwritten: Option<Batch>,
+    /// There was no room at the last write.
+    is_short: bool,
     ended: bool,
 }
 
@@ -36,8 +44,19 @@ pub(super) enum Led {
     Committed,
     /// Nothing is written any more.
     Ended,
-    /// It needs the next segment, for which one may have to wait.
-    NeedsSegment,
+    /// It needs the next segment, or room on the disk, for which one may have to wait.
+    MustWait,
+}
+
+/// What is left when the committer has done what it can.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    /// Nothing.
+    Nothing,
+    /// What there was no room to write.
+    Unwritten,
+    /// Nothing will be written any more.
+    Ended,
 }
 
 impl Committer {
@@ -47,8 +66,11 @@ impl Committer {
         durability: Durability,
         segment: Segment,
         offset: u64,
+        unsettled: Option<FoundEnd>,
     ) -> Result<Self, JournalError> {
         shared.set_current(&segment)?;
+        shared.set_unsettled(unsettled.is_some());
+        shared.set_short(unsettled.is_some());
         let committer = Self {
             shared,
             clock,
@@ -56,6 +78,9 @@ impl Committer {
             segment,
             offset,
             buffer: Shared::empty_buffer(),
+            is_short: unsettled.is_some(),
+            unsettled,
+            unwritten: None,
             ended: false,
         };
         committer.publish_room();
@@ -67,53 +92,57 @@ impl Committer {
         loop {
             // Read before the queue: what is enqueued before the closing is then taken.
             let closing = shared.closing.load(Ordering::Acquire);
-            let is_over = committer.lock().commit_all();
+            let left = committer.lock().commit_all();
+            if left == Left::Unwritten && !closing {
+                shared.wait_to_write();
+                continue;
+            }
             // Looked at after letting go, because whoever found the committer taken has left.
             let is_idle = !shared.has_pending();
-            if is_over || closing && is_idle {
+            if left == Left::Ended || closing && (is_idle || left == Left::Unwritten) {
                 break;
             }
             if is_idle {
                 thread::park();
             }
         }
-        committer.lock().ended = true;
+        committer.lock().give_up();
         shared.end_committer();
     }
 
-    /// Commits until nothing waits; whether nothing will be written any more.
-    fn commit_all(&mut self) -> bool {
-        while !self.ended
-            && let Taken::Batch(batch) = self.shared.take_batch(&mut self.buffer, u64::MAX)
-        {
-            self.commit(&batch);
+    /// Commits until nothing waits, or there is no room.
+    fn commit_all(&mut self) -> Left {
+        loop {
+            let left = self.write_left();
+            if left != Left::Nothing {
+                return left;
+            }
+            match self.shared.take_batch(&mut self.buffer, u64::MAX) {
+                Taken::Batch(batch) => self.commit(batch),
+                Taken::Nothing | Taken::TooLarge => return left,
+            }
         }
-        self.ended
     }
 
-    /// Commits one batch for the worker that holds the committer. Does not wait for a segment.
+    /// Commits one batch for the worker that holds the committer. Waits neither for a segment nor for room.
     pub(super) fn lead(&mut self) -> Led {
         if self.ended {
             return Led::Ended;
         }
+        if self.has_left() {
+            return Led::MustWait;
+        }
         let room_bytes = self.segment.header.length_bytes - self.offset;
         match self.shared.take_batch(&mut self.buffer, room_bytes) {
             Taken::Batch(batch) => {
-                self.commit(&batch);
-                Led::Committed
+                self.commit(batch);
+                match self.has_left() {
+                    true => Led::MustWait,
+                    false => Led::Committed,
+                }
             }
             Taken::Nothing => Led::Committed,
-            Taken::TooLarge => Led::NeedsSegment,
-        }
-    }
-
-    fn commit(&mut self, batch: &Batch) {
-        // Until it is done, because nothing may be written behind a batch that is not: the pages may be
-        // gone after a failed sync, so that trying again could confirm what is not on the disk.
-        self.ended = true;
-        match self.try_commit(batch) {
-            Ok(()) => self.ended = self.shared.has_failed(),
-            Err(error) => self.shared.fail(&error),
+            Taken::TooLarge => Led::MustWait,
         }
     }
 
@@ -122,7 +151,38 @@ impl Committer {
         let _ = self.segment.file.unlock();
     }
 
-    fn try_commit(&mut self, batch: &Batch) -> Result<(), JournalError> {
+    /// Writes nothing any more. Records for which there was no room until the end are lost with this
+    /// process, and the one who ends it is told so.
+    fn give_up(&mut self) {
+        let lost = !self.ended && (self.unwritten.is_some() || self.shared.has_pending());
+        self.ended = true;
+        if lost {
+            let full = std::io::ErrorKind::StorageFull.into();
+            let error = JournalError::io("write", &self.segment.path)(full);
+            self.shared.fail(&error);
+        }
+    }
+
+    fn has_left(&self) -> bool {
+        self.unsettled.is_some() || self.unwritten.is_some()
+    }
+
+    fn commit(&mut self, batch: Batch) {
+        self.shared.stall().begin(self.clock.monotonic_us());
+        match self.seal(&batch) {
+            Ok(()) => {
+                self.unwritten = Some(batch);
+                self.write_left();
+            }
+            Err(error) => {
+                self.ended = true;
+                self.shared.fail(&error);
+            }
+        }
+    }
+
+    /// Makes a frame of the batch in the buffer, for where it is to be written.
+    fn seal(&mut self, batch: &Batch) -> Result<(), JournalError> {
         let frame_bytes = frame::frame_bytes(self.buffer.len() - FRAME_HEADER_BYTES) as u64;
         assert!(
             SEGMENT_HEADER_BYTES + frame_bytes <= self.segment.header.length_bytes,
@@ -133,15 +193,63 @@ impl Committer {
         }
         let seed = self.segment.header.seed;
         frame::seal(seed, batch.first, batch.count, &mut self.buffer);
+        Ok(())
+    }
+
+    /// Writes what is not on the disk yet; what is left then.
+    ///
+    /// A frame that found no room, when it was written or when it was synced, is written again as it is, the
+    /// whole of it, to the same place, and synced then. What may be missing in the file after a failed sync was
+    /// written since the one before, and that is this frame: nothing else is written before it is durable.
+    fn write_left(&mut self) -> Left {
+        if self.ended {
+            return Left::Ended;
+        }
+        // Until it is done, because nothing may be written behind a batch that is not: the pages may be
+        // gone after a failed sync, so that a second sync alone could confirm what is not on the disk.
+        self.ended = true;
+        let written = self.try_write_left();
+        self.shared.stall().end();
+        match written {
+            Ok(()) => self.ended = self.shared.has_failed(),
+            Err(error) if error.is_for_want_of_room() => {
+                (self.ended, self.is_short) = (false, true);
+                if self.shared.set_short(true) {
+                    tracing::error!("{error}; new work is refused until there is room");
+                }
+                return Left::Unwritten;
+            }
+            Err(error) => self.shared.fail(&error),
+        }
+        if self.ended {
+            return Left::Ended;
+        }
+        if mem::take(&mut self.is_short) {
+            self.shared.set_short(false);
+            tracing::info!("there is room for the journal again: it takes new work");
+        }
+        Left::Nothing
+    }
+
+    fn try_write_left(&mut self) -> Result<(), JournalError> {
+        if let Some(found) = &self.unsettled {
+            found.settle(&self.segment)?;
+            self.unsettled = None;
+            self.shared.set_unsettled(false);
+        }
+        let Some(batch) = &self.unwritten else {
+            return Ok(());
+        };
         let took_ns = self.write()?;
         if self.shared.has_failed() {
             // The file may be one that no start will find.
             return Ok(());
         }
-        self.offset += frame_bytes;
+        self.offset += self.buffer.len() as u64;
         self.publish_room();
         self.shared.progress.publish(batch.last());
         self.shared.record_batch(batch, self.buffer.len(), took_ns);
+        self.unwritten = None;
         Ok(())
     }
 

@@ -95,6 +95,24 @@ impl JournalError {
         matches!(self, Self::Io { action: "sync", .. }) && !self.is_shortage()
     }
 
+    /// Whether a write has failed for want of room, or a sync has. Whoever still has all that was written since
+    /// the last sync can write it again, and sync that.
+    #[must_use]
+    pub(super) fn is_for_want_of_room(&self) -> bool {
+        use io::ErrorKind::{QuotaExceeded, StorageFull};
+        match self {
+            Self::Io {
+                action: "write", ..
+            } => self.is_shortage(),
+            Self::Io {
+                action: "sync",
+                source,
+                ..
+            } => matches!(source.kind(), StorageFull | QuotaExceeded),
+            _ => false,
+        }
+    }
+
     /// Whether the disk has no room, or the process no file or memory to spare: it may pass.
     #[must_use]
     pub fn is_shortage(&self) -> bool {

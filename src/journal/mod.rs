@@ -31,7 +31,9 @@ mod preparer;
 mod progress;
 mod reader;
 mod repair;
+mod settling;
 mod shared;
+mod stall;
 mod status;
 mod tail;
 mod trim;
@@ -67,6 +69,7 @@ use committer::{Committer, Led};
 use ownership::Ownership;
 use preparer::Preparer;
 use segment::Segment;
+use settling::FoundEnd;
 use shared::Shared;
 
 /// What "durable" means.
@@ -105,6 +108,8 @@ pub struct Tools {
 struct Start {
     segment: Segment,
     offset: u64,
+    /// The end that was found, where there was no room to settle it.
+    unsettled: Option<FoundEnd>,
     prepared: Option<Segment>,
     last_number: u64,
     sealed_bytes: u64,
@@ -124,6 +129,7 @@ pub enum NotAdmitted {
 pub struct Journal {
     shared: Arc<Shared>,
     committer: Arc<Mutex<Committer>>,
+    clock: Arc<dyn Clock>,
     disk: Arc<dyn Disk>,
     dir: PathBuf,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -164,8 +170,10 @@ impl Journal {
             options.durability,
             start.segment,
             start.offset,
+            start.unsettled,
         )?));
         let ownership = Arc::new(start.ownership);
+        let clock = Arc::clone(&tools.clock);
         let preparer = Preparer {
             shared: Arc::clone(&shared),
             ownership: Arc::clone(&ownership),
@@ -191,6 +199,7 @@ impl Journal {
         Ok(Self {
             shared,
             committer,
+            clock,
             disk,
             dir,
             threads,
@@ -261,7 +270,7 @@ impl Journal {
         };
         match led {
             Led::Ended => false,
-            Led::NeedsSegment => {
+            Led::MustWait => {
                 self.shared.wake_committer();
                 false
             }
@@ -280,6 +289,13 @@ impl Journal {
         self.shared.progress.durable()
     }
 
+    /// Whether what was found at the start is certain to be on the disk. It is not while the disk is so full
+    /// that it cannot be written once more: after an earlier sync that failed it may only seem to be there.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.shared.is_settled()
+    }
+
     /// The durable LSN with those who wait for it.
     #[must_use]
     pub fn progress(&self) -> &Progress {
@@ -295,6 +311,19 @@ impl Journal {
     #[must_use]
     pub fn is_writable(&self) -> bool {
         self.shared.is_accepting() && !self.shared.closing.load(Ordering::Relaxed)
+    }
+
+    /// Counts a commit as stalled that takes longer than this.
+    pub fn set_stall_threshold(&self, threshold: Duration) {
+        self.shared.stall().set_threshold(threshold);
+    }
+
+    /// How long the commit that is on its way has taken, if that is too long: the disk does not answer. One that
+    /// waits for room on a full disk does not count.
+    #[must_use]
+    pub fn stalled(&self) -> Option<Duration> {
+        let stalled = self.shared.stall().stalled(self.clock.monotonic_us());
+        stalled.filter(|_| !self.shared.is_full())
     }
 
     /// Whether it never takes a record again: it is closed, or has failed.
@@ -339,7 +368,7 @@ impl Journal {
     /// Figures for operators.
     #[must_use]
     pub fn status(&self) -> JournalStatus {
-        JournalStatus::of(&self.shared)
+        JournalStatus::of(&self.shared, self.stalled().is_some())
     }
 
     /// How long the syncs took since the start, in nanoseconds.

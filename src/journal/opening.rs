@@ -12,6 +12,7 @@ use super::preparer::new_header;
 use super::reader::{Entry, SegmentEnd, SegmentReader};
 use super::sale_file::{self, SaleFile};
 use super::segment::{self, SEGMENT_HEADER_BYTES, Segment};
+use super::settling::FoundEnd;
 use super::snapshot;
 use super::{Journal, Options, Tools};
 use crate::env::{Disk, OpenMode};
@@ -314,17 +315,23 @@ impl Opening {
         tools: Tools,
     ) -> Result<Journal, JournalError> {
         // Locked before anything is changed.
-        let current = replayed.end.map(|(number, _)| number);
-        let current = current.map(|number| self.open_to_write(number));
+        let current = replayed.end.map(|(number, end)| {
+            let segment = self.open_to_write(number)?;
+            let found = FoundEnd::read(&segment, end)?;
+            Ok::<_, JournalError>((segment, end.offset, found))
+        });
         let current = current.transpose()?;
         self.remove_leftovers()?;
         self.sync_found(replayed)?;
-        let (segment, offset) = match (current, replayed.end) {
-            (Some(segment), Some((_, end))) => {
-                settle(&segment, &end)?;
-                (segment, end.offset)
+        let (segment, offset, unsettled) = match current {
+            Some((segment, offset, found)) => {
+                let unsettled = settle_or_later(&segment, found)?;
+                (segment, offset, unsettled)
             }
-            _ => (self.first_segment(options, &tools)?, SEGMENT_HEADER_BYTES),
+            None => {
+                let first = self.first_segment(options, &tools)?;
+                (first, SEGMENT_HEADER_BYTES, None)
+            }
         };
         let number = segment.header.number;
         let last = self.keep_one_prepared(replayed, number)?;
@@ -333,6 +340,7 @@ impl Opening {
         let start = super::Start {
             segment,
             offset,
+            unsettled,
             prepared,
             last_number: last,
             sealed_bytes: replayed.sealed_bytes,
@@ -397,24 +405,13 @@ impl Opening {
     }
 }
 
-/// Leaves the segment as if its last whole frame had been the last thing written.
-///
-/// That frame is written once more: if its sync failed, the kernel may show its bytes and yet have
-/// given up on them, and only a new write makes it try again.
-fn settle(segment: &Segment, end: &SegmentEnd) -> Result<(), JournalError> {
-    let (file, path) = (&*segment.file, &segment.path);
-    if let Some(last) = end.last_frame_offset {
-        let mut frame = vec![0; (end.offset - last) as usize];
-        file.read_at(&mut frame, last)
-            .map_err(JournalError::io("read", path))?;
-        file.write_at(&frame, last)
-            .map_err(JournalError::io("write", path))?;
+/// Settles the end, or leaves it to the committer where there is no room for that.
+fn settle_or_later(segment: &Segment, found: FoundEnd) -> Result<Option<FoundEnd>, JournalError> {
+    match found.settle(segment) {
+        Err(error) if error.is_for_want_of_room() => {
+            tracing::error!("{error}; starting without taking new work until there is room");
+            Ok(Some(found))
+        }
+        settled => settled.map(|()| None),
     }
-    let found = file
-        .length_bytes()
-        .map_err(JournalError::io("read", path))?;
-    if end.torn || found < segment.header.length_bytes {
-        segment::zero(file, path, end.offset, segment.header.length_bytes)?;
-    }
-    file.sync_data().map_err(JournalError::io("sync", path))
 }

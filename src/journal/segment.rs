@@ -160,7 +160,7 @@ impl Segment {
         header: &SegmentHeader,
     ) -> Result<Box<dyn DiskFile>, JournalError> {
         let file = disk
-            .open(path, OpenMode::Create)
+            .open(path, OpenMode::CreateInPlace)
             .map_err(JournalError::io("create", path))?;
         zero(&*file, path, SEGMENT_HEADER_BYTES, header.length_bytes)?;
         file.write_at(&header.encode(), 0)

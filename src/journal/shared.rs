@@ -14,12 +14,13 @@ use super::pace::Pace;
 use super::progress::Progress;
 use super::record::Record;
 use super::segment::Segment;
+use super::stall::Stall;
 use super::turn;
 use crate::sync::{AtomicBool, AtomicU64, Condvar, Mutex, Ordering};
 use crate::telemetry::Recorder;
 use crate::types::{Lsn, Timestamp};
 
-/// How long the preparer waits before it looks for room again.
+/// How long preparer and committer wait before they look for room again.
 const FULL_RETRY: Duration = Duration::from_millis(200);
 /// How often it is checked that paths still name the files that are written to.
 const PLACES_EVERY: Duration = Duration::from_secs(1);
@@ -38,6 +39,7 @@ pub(super) struct Shared {
     next: Mutex<Next>,
     next_changed: Condvar,
     figures: Figures,
+    stall: Stall,
     failure: OnceLock<String>,
     fail_stop: FailStop,
 }
@@ -55,7 +57,12 @@ struct Next {
     /// The segment that is written to.
     current: Option<Place>,
     room_bytes: u64,
+    /// There is no room for the next segment.
     full: bool,
+    /// There was no room to write to the current one.
+    short: bool,
+    /// What was found at the start is not settled yet.
+    unsettled: bool,
     sealed_bytes: u64,
 }
 
@@ -131,6 +138,7 @@ impl Shared {
             }),
             next_changed: Condvar::new(),
             figures: Figures::default(),
+            stall: Stall::default(),
             failure: OnceLock::new(),
             fail_stop,
         }
@@ -220,7 +228,7 @@ impl Shared {
 
     fn update_accepting(&self, next: &Next) {
         let roomy = next.room_bytes >= self.room_bytes_min() || next.prepared.is_some();
-        let accepting = roomy && self.failure.get().is_none();
+        let accepting = roomy && !next.short && self.failure.get().is_none();
         self.accepting.store(accepting, Ordering::Release);
     }
 
@@ -310,6 +318,9 @@ impl Shared {
             |next| next.sealed_bytes < bytes && !self.is_over(),
             patience,
         );
+        // Nothing may rest on what the next power cut may take.
+        self.next_changed
+            .wait_while(&mut next, |next| next.unsettled && !self.is_over());
         (!self.is_over()).then_some(next.sealed_bytes)
     }
 
@@ -331,7 +342,33 @@ impl Shared {
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.next.lock().full
+        let next = self.next.lock();
+        next.full || next.short
+    }
+
+    /// Notes that there is, or again is, no room to write to the current segment; whether that is new.
+    pub(super) fn set_short(&self, short: bool) -> bool {
+        let mut next = self.next.lock();
+        let changed = std::mem::replace(&mut next.short, short) != short;
+        self.update_accepting(&next);
+        changed
+    }
+
+    /// Notes whether what was found at the start is still to be settled.
+    pub(super) fn set_unsettled(&self, unsettled: bool) {
+        self.next.lock().unsettled = unsettled;
+        self.next_changed.notify_all();
+    }
+
+    pub(super) fn is_settled(&self) -> bool {
+        !self.next.lock().unsettled
+    }
+
+    /// Waits a little for room to write, but not when the journal is to be closed.
+    pub(super) fn wait_to_write(&self) {
+        let mut next = self.next.lock();
+        self.next_changed
+            .wait_while_for(&mut next, |_| !self.is_over(), FULL_RETRY);
     }
 
     pub(super) fn is_over(&self) -> bool {
@@ -368,6 +405,10 @@ impl Shared {
         self.next_changed.notify_all();
         self.progress.fail();
         (self.fail_stop)(error);
+    }
+
+    pub(super) fn stall(&self) -> &Stall {
+        &self.stall
     }
 
     pub(super) fn has_failed(&self) -> bool {

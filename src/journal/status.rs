@@ -11,8 +11,10 @@ use crate::telemetry::micros;
 pub struct JournalStatus {
     /// Records are taken.
     pub writable: bool,
-    /// There is no room on the disk for the next segment.
+    /// There is no room on the disk, for the next segment or to write to this one.
     pub disk_full: bool,
+    /// A commit has not come back for so long that the server does not count as ready.
+    pub stalled: bool,
     /// Why the journal has failed, if it has.
     pub failure: Option<String>,
     /// The newest durable record.
@@ -53,7 +55,7 @@ pub struct JournalStatus {
 }
 
 impl JournalStatus {
-    pub(super) fn of(shared: &Shared) -> Self {
+    pub(super) fn of(shared: &Shared, stalled: bool) -> Self {
         // In this order: what is appended is never shown behind what is durable.
         let durable = shared.progress.durable();
         let appended = shared.appended();
@@ -65,6 +67,7 @@ impl JournalStatus {
         Self {
             writable: shared.is_accepting(),
             disk_full: shared.is_full(),
+            stalled,
             failure: shared.failure().map(str::to_owned),
             durable_lsn: durable.0,
             appended_lsn: appended.0,
@@ -98,7 +101,7 @@ mod tests {
     fn a_batch_on_its_way_to_the_disk_is_appended_and_not_durable() {
         let shared = Shared::new(Lsn(5), 1024, None, Box::new(|_| ()));
         let figures = || {
-            let status = JournalStatus::of(&shared);
+            let status = JournalStatus::of(&shared, false);
             (status.durable_lsn, status.appended_lsn)
         };
         assert_eq!(figures(), (5, 5));

@@ -14,6 +14,7 @@ mod observer;
 mod questions;
 mod report;
 mod second;
+mod stall;
 mod summary;
 mod view;
 

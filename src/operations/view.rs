@@ -10,6 +10,7 @@ use super::holds::Holds;
 use super::load::{Load, WorkerLoad};
 use super::report::Report;
 use super::second::{Look, Second, Since};
+use super::stall::StallReport;
 use crate::limits::{LISTED_SALES_MAX, LOOKS_SHOWN};
 use crate::sale::{Archive, Engine, Sale, SaleStatus};
 use crate::schedule::Rotation;
@@ -48,6 +49,7 @@ pub struct View {
     rates: BTreeMap<SaleId, Rate>,
     seconds: VecDeque<Bytes>,
     progress: Since,
+    stall: StallReport,
 }
 
 impl View {
@@ -62,12 +64,15 @@ impl View {
             rates: BTreeMap::new(),
             seconds: VecDeque::with_capacity(LOOKS_SHOWN + 1),
             progress: Since::default(),
+            stall: StallReport::default(),
         }
     }
 
     /// Notes what has come since the look before, and tells it as an event of an event stream.
     pub(super) fn look(&mut self) -> Bytes {
         let (now_us, now) = (self.now_us(), self.merged());
+        let stalled = self.engine().journal().stalled();
+        self.stall.update(stalled, now_us);
         self.sources.registry.errors().write();
         let mut active = self.engine().active_sales();
         let begun = active

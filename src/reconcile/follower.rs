@@ -235,6 +235,7 @@ impl<S: Sink> Feeding<S> {
                 )));
             }
             Located::StartsOver => {
+                self.source.check_settled()?;
                 let held = self.applied.get();
                 // From here on nothing may be trimmed that it needs again.
                 self.is_at(found);
@@ -309,6 +310,7 @@ impl<S: Sink> Feeding<S> {
 
     /// Reads a batch and applies it.
     async fn apply_some(&mut self, position: &mut Position) -> Result<(), SinkError> {
+        self.source.check_settled()?;
         let mut batch = self.sink.batch();
         let (from, mut to) = (position.watermark, position.watermark);
         let mut oldest = None;

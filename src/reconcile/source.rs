@@ -14,6 +14,7 @@ pub struct Source {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
     durable: Box<dyn Fn() -> Lsn + Send>,
+    is_settled: Box<dyn Fn() -> bool + Send>,
     syncs: bool,
 }
 
@@ -32,9 +33,11 @@ impl Source {
     /// as durable that a power cut may take: they are synced before they go anywhere.
     #[must_use]
     pub fn new(journal: Arc<Journal>, syncs: bool) -> Self {
+        let settling = Arc::clone(&journal);
         Self {
             disk: Arc::clone(journal.disk()),
             dir: journal.dir().to_owned(),
+            is_settled: Box::new(move || settling.is_settled()),
             durable: Box::new(move || journal.durable()),
             syncs,
         }
@@ -47,6 +50,7 @@ impl Source {
             disk,
             dir: dir.to_owned(),
             durable: Box::new(move || last),
+            is_settled: Box::new(|| true),
             syncs: false,
         }
     }
@@ -66,6 +70,20 @@ impl Source {
     #[must_use]
     pub fn durable(&self) -> Lsn {
         (self.durable)()
+    }
+
+    /// Checks that what is durable may be handed on.
+    ///
+    /// # Errors
+    /// [`SinkError::Unavailable`] while the journal's disk is so full that what a start has found there cannot
+    /// be made certain.
+    pub(super) fn check_settled(&self) -> Result<(), SinkError> {
+        if (self.is_settled)() {
+            return Ok(());
+        }
+        let why =
+            "the disk of the journal is full, and its last records are not certain to be on it";
+        Err(SinkError::Unavailable(why.into()))
     }
 
     /// The disk that the journal is on.

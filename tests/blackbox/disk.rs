@@ -1,9 +1,13 @@
-//! A disk that is full, and has room again.
+//! Disks that are full, and have room again, and one that does not answer.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::client::Client;
 use crate::server::{Place, Server, wait_for};
 
 /// A small file system in memory, unmounted with this.
@@ -41,6 +45,66 @@ fn mount(options: &[&str], path: &Path) -> bool {
         .arg(path)
         .stderr(Stdio::null())
         .status();
+    status.is_ok_and(|status| status.success())
+}
+
+/// A file system of a kind of its own in a file, unmounted with this.
+struct Volume {
+    path: PathBuf,
+}
+
+impl Volume {
+    /// Makes one with `make` and mounts it at `path`; `None` where that is not possible.
+    fn mount(path: &Path, make: &[&str], mebibytes: u64) -> Option<Self> {
+        let image = path.with_extension("image");
+        let file = fs::File::create(&image).expect("a file");
+        file.set_len(mebibytes << 20).expect("a long file");
+        fs::create_dir_all(path).expect("a directory");
+        let mut command = Command::new(make[0]);
+        command.args(&make[1..]).arg(&image);
+        run(&mut command).then_some(())?;
+        let mut command = Command::new("mount");
+        command.args(["-o", "loop"]).arg(&image).arg(path);
+        run(&mut command).then(|| Self {
+            path: path.to_owned(),
+        })
+    }
+
+    /// Leaves no room for anybody.
+    fn fill(&self) {
+        let mut piece = 1 << 20;
+        let mut file = fs::File::create(self.path.join("filler")).expect("a file");
+        while piece > 0 {
+            if file
+                .write_all(&vec![1; piece])
+                .and_then(|()| file.sync_data())
+                .is_err()
+            {
+                piece /= 4;
+            }
+        }
+    }
+
+    fn make_room(&self) {
+        fs::remove_file(self.path.join("filler")).expect("a file");
+        let _ = run(Command::new("sync").arg("-f").arg(&self.path));
+    }
+
+    fn freeze(&self, how: &str) -> bool {
+        run(Command::new("fsfreeze").arg(how).arg(&self.path))
+    }
+}
+
+impl Drop for Volume {
+    fn drop(&mut self) {
+        let _ = self.freeze("-u");
+        let _ = run(Command::new("umount").arg("-l").arg(&self.path));
+    }
+}
+
+/// Whether the program is there and succeeds.
+fn run(command: &mut Command) -> bool {
+    let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
     status.is_ok_and(|status| status.success())
 }
 
@@ -114,4 +178,124 @@ fn a_full_disk_refuses_and_then_goes_on() {
     let place = server.stop();
     place.report(&["journal", "verify"]);
     drop(disk);
+}
+
+/// Where a write takes new room also where a segment is ready for it: a snapshot of the volume shares it.
+#[test]
+fn a_full_copy_on_write_disk_ends_neither_the_server_nor_its_start() {
+    let mut place = Place::new(&[("SALE_TOTAL_ITEMS", "100000")]);
+    let path = place.path().join("volume");
+    let Some(volume) = Volume::mount(&path, &["mkfs.btrfs", "-q", "-M"], 160) else {
+        eprintln!("SKIPPED: btrfs cannot be mounted here (it takes root and btrfs-progs)");
+        return;
+    };
+    let subvolume = |arguments: &[&str]| {
+        let mut command = Command::new("btrfs");
+        command.arg("subvolume").args(arguments).current_dir(&path);
+        assert!(run(&mut command), "{arguments:?}");
+    };
+    subvolume(&["create", "journal"]);
+    place.set("JOURNAL_DIR", path.join("journal").to_str().expect("UTF-8"));
+    let mut server = Server::start_in(place);
+    let mut client = server.client();
+    let first = client.checkout("first", "ITM-1-0").ok().code();
+    volume.fill();
+    // In place, as long as nobody shares the segment.
+    client.checkout("second", "ITM-1-1").ok();
+    volume.make_room();
+    subvolume(&["snapshot", "-r", "journal", "snapshot"]);
+    volume.fill();
+    let (addr, is_over) = (server.addr(), Arc::new(AtomicBool::new(false)));
+    let over = Arc::clone(&is_over);
+    let waiting = std::thread::spawn(move || {
+        let mut client = Client::connect(addr).expect("a connection");
+        for number in 100.. {
+            if over.load(Ordering::SeqCst) {
+                break;
+            }
+            let answer = client.checkout(&user(number), &format!("ITM-1-{number}"));
+            assert!([200, 503].contains(&answer.status), "{}", answer.text());
+        }
+    });
+    wait_for("the disk to be full", || {
+        (client.get("/readyz").status == 503).then_some(())
+    });
+    let answer = client.checkout("fourth", "ITM-1-3");
+    answer.refused(503, "journal_unavailable", "");
+    client.get("/livez").ok();
+    client.get("/sales/active").ok();
+
+    volume.make_room();
+    wait_for("the server to go on by itself", || {
+        (client.get("/readyz").status == 200).then_some(())
+    });
+    is_over.store(true, Ordering::SeqCst);
+    waiting.join().expect("whoever waited was answered");
+    server.wait_for_log("there is room for the journal again");
+
+    subvolume(&["snapshot", "-r", "journal", "again"]);
+    server.kill_9();
+    volume.fill();
+    server.restart();
+    let mut client = server.client();
+    client.get("/livez").ok();
+    client.get("/sales/active").ok();
+    // What a start writes may just have found room.
+    if client.get("/readyz").status == 503 {
+        let answer = client.checkout("fifth", "ITM-1-4");
+        answer.refused(503, "journal_unavailable", "");
+    }
+    volume.make_room();
+    wait_for("the server to go on by itself", || {
+        (client.get("/readyz").status == 200).then_some(())
+    });
+    client.purchase(&first).ok();
+    client
+        .checkout("first", "ITM-1-2")
+        .refused(409, "item_sold_out", "");
+    drop(client);
+    let place = server.stop();
+    place.report(&["journal", "verify"]);
+    drop(volume);
+}
+
+#[test]
+fn a_disk_that_does_not_answer_makes_the_server_unready_and_is_logged() {
+    let mut place = Place::new(&[("JOURNAL_STALL_SECONDS", "1")]);
+    let path = place.path().join("volume");
+    let volume = Volume::mount(&path, &["mkfs.ext4", "-q"], 64);
+    let Some(volume) = volume.filter(|volume| volume.freeze("-f") && volume.freeze("-u")) else {
+        eprintln!("SKIPPED: a file system cannot be frozen here (it takes root)");
+        return;
+    };
+    place.set("JOURNAL_DIR", path.join("journal").to_str().expect("UTF-8"));
+    let server = Server::start_in(place);
+    let mut client = server.client();
+    let code = client.checkout("first", "ITM-1-0").ok().code();
+    client.get("/readyz").ok();
+    assert!(volume.freeze("-f"));
+    let addr = server.addr();
+    let waiting = std::thread::spawn(move || {
+        let mut client = Client::connect(addr).expect("a connection");
+        client.purchase(&code)
+    });
+    server.wait_for_log("the disk of the journal does not answer");
+    client
+        .get("/readyz")
+        .refused(503, "journal_unavailable", "");
+    let verbose = client.get("/readyz?verbose");
+    assert!(
+        verbose.text().contains("[-]journal commits"),
+        "{}",
+        verbose.text()
+    );
+    client.get("/livez").ok();
+    assert!(!waiting.is_finished());
+    assert!(volume.freeze("-u"));
+    waiting.join().expect("no panic").ok();
+    server.wait_for_log("the disk of the journal answers again");
+    client.get("/readyz").ok();
+    drop(client);
+    server.stop().report(&["journal", "verify"]);
+    drop(volume);
 }

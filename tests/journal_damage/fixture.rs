@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use flashsale::env::{ManualClock, OpenMode, SeededEntropy, SimulatedDisk};
+use flashsale::env::{Clock, ManualClock, OpenMode, SeededEntropy, SimulatedDisk};
 use flashsale::journal::record::Lines;
 use flashsale::journal::segment::{Segment, list_segments, segment_path};
 use flashsale::journal::{
@@ -28,9 +28,16 @@ pub fn dir() -> &'static Path {
 
 /// Tools whose failures are counted in `failures`.
 pub fn tools(failures: &Arc<AtomicU32>) -> Tools {
+    tools_at(
+        failures,
+        &Arc::new(ManualClock::at(Timestamp::from_seconds(1))),
+    )
+}
+
+fn tools_at(failures: &Arc<AtomicU32>, clock: &Arc<ManualClock>) -> Tools {
     let failures = Arc::clone(failures);
     Tools {
-        clock: Arc::new(ManualClock::at(Timestamp::from_seconds(1))),
+        clock: Arc::clone(clock) as Arc<dyn Clock>,
         entropy: Arc::new(SeededEntropy::new(7)),
         fail_stop: Box::new(move |_| {
             failures.fetch_add(1, Ordering::SeqCst);
@@ -71,9 +78,22 @@ pub fn append(journal: &Journal, number: u64) -> Lsn {
 
 /// Opens the journal, checks that it holds the records 1, 2, 3 and so on, and starts it.
 pub fn open(disk: &SimulatedDisk, failures: &Arc<AtomicU32>) -> Result<Journal, JournalError> {
+    open_at(
+        disk,
+        failures,
+        &Arc::new(ManualClock::at(Timestamp::from_seconds(1))),
+    )
+}
+
+/// The same by another clock.
+pub fn open_at(
+    disk: &SimulatedDisk,
+    failures: &Arc<AtomicU32>,
+    clock: &Arc<ManualClock>,
+) -> Result<Journal, JournalError> {
     let opening = Opening::lock(Arc::new(disk.clone()), dir())?;
     let replayed = replay(&opening)?;
-    opening.start(&replayed, &OPTIONS, tools(failures))
+    opening.start(&replayed, &OPTIONS, tools_at(failures, clock))
 }
 
 fn replay(opening: &Opening) -> Result<Replayed, JournalError> {

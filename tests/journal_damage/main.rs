@@ -11,4 +11,5 @@ mod housekeeping;
 mod mending;
 mod power;
 mod reading;
+mod shortage;
 mod snapshots;

@@ -25,6 +25,8 @@ const NETWORK: &[&str] = &[
     "glusterfs",
     "virtiofs",
 ];
+/// File systems that write elsewhere what is overwritten, unless they are asked not to.
+const COPY_ON_WRITE: [&str; 4] = ["btrfs", "zfs", "bcachefs", "nilfs2"];
 /// Files below which segments and files of sales may no longer be made.
 const FREE_FILES_MIN: u64 = 10_000;
 /// How long the room is to last, in hours.
@@ -94,6 +96,14 @@ fn kind(config: &Config, filesystem: &Filesystem, findings: &mut Findings) {
             CHECK,
             format!("{kind}: what a sync means is another machine's word, and locks may not hold"),
             "set journal.dir to a directory on a disk of this machine",
+        );
+    } else if COPY_ON_WRITE.contains(&kind) {
+        findings.warn(
+            CHECK,
+            format!(
+                "{kind} copies on write: when it is full, also prepared segments cannot be written, and every                  commit writes more than its records"
+            ),
+            "prefer ext4 or xfs for journal.dir; otherwise keep room free, and take no snapshots of the volume",
         );
     } else {
         findings.ok(CHECK, kind);

@@ -33,6 +33,7 @@ fn every_variable_sets_its_key() {
         ("JOURNAL_RETAIN_HOURS", "5"),
         ("JOURNAL_REFUSED_ATTEMPTS", "true"),
         ("JOURNAL_SEGMENT_MEBIBYTES", "4"),
+        ("JOURNAL_STALL_SECONDS", "12"),
         ("SALE_TOTAL_ITEMS", "6"),
         ("SALE_INTERVAL_SECONDS", "7"),
         ("SALE_MAX_ITEMS_PER_USER", "8"),
@@ -56,7 +57,7 @@ fn every_variable_sets_its_key() {
          database.sslrootcert=c database.migrations_path=m redis.host=r redis.port=2 redis.user=v \
          redis.password=set redis.db=65535 redis.tls=true redis.sslrootcert=s \
          journal.dir=j journal.durability=os journal.retain_hours=5 journal.refused_attempts=true \
-         journal.segment_mebibytes=4 sale.total_items=6 sale.interval_seconds=7 \
+         journal.segment_mebibytes=4 journal.stall_seconds=12 sale.total_items=6 sale.interval_seconds=7 \
          sale.max_items_per_user=8 sale.hold_seconds=9 sale.keep_ended_seconds=10 \
          sale.seed=18446744073709551615 \
          admin.token=set log.level=flashsale=debug,info log.format=json"

@@ -22,8 +22,13 @@ pub(super) fn write(view: &View, out: &mut Exposition) {
     );
     out.gauge(
         "journal_disk_full",
-        "1 while the disk has no room for the next segment, else 0.",
+        "1 while the disk has no room for the journal, else 0.",
         journal.disk_full,
+    );
+    out.gauge(
+        "journal_stalled",
+        "1 while a commit has not come back for too long, else 0.",
+        journal.stalled,
     );
     out.gauge(
         "journal_pending_bytes",

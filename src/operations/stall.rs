@@ -1,0 +1,34 @@
+//! Says in the log when commits do not come back, and when they do again.
+
+use std::time::Duration;
+
+/// What was said of a stall, so that it is said once.
+#[derive(Debug, Default)]
+pub(super) struct StallReport {
+    /// When the commit that does not come back began, by the monotonic clock, in microseconds.
+    since_us: Option<u64>,
+}
+
+impl StallReport {
+    /// Compares how long a commit is `stalled`, if it is, with what was said of it.
+    pub(super) fn update(&mut self, stalled: Option<Duration>, now_us: u64) {
+        match (stalled, self.since_us) {
+            (Some(took), None) => {
+                self.since_us = Some(now_us.saturating_sub(took.as_micros() as u64));
+                tracing::warn!(
+                    took_seconds = took.as_secs(),
+                    "the disk of the journal does not answer: a commit has not come back; not ready until it has"
+                );
+            }
+            (None, Some(since_us)) => {
+                self.since_us = None;
+                let took = Duration::from_micros(now_us.saturating_sub(since_us));
+                tracing::warn!(
+                    took_seconds = took.as_secs(),
+                    "the disk of the journal answers again: the commit took about that long"
+                );
+            }
+            _ => {}
+        }
+    }
+}
