@@ -6,9 +6,10 @@ use hyper::http::request::Parts;
 
 use super::answer::{self, Answer, write_code, write_number, write_time};
 use super::idempotency;
-use super::parameters::{Field, Parameters, Whole};
+use super::parameters::{Field, Parameters};
 use super::problem::Problem;
 use super::stopwatch::Stopwatch;
+use super::values::Whole;
 use crate::limits::ITEMS_PER_USER_MAX;
 use crate::sale::{CheckoutOutcome, CheckoutRequest, Decision, Engine, Sale};
 use crate::telemetry::{Outcome, Stage};

@@ -35,6 +35,7 @@ mod stopwatch;
 mod stream;
 #[cfg(feature = "otel")]
 mod trace;
+mod values;
 
 use std::rc::Rc;
 use std::sync::Arc;

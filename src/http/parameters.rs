@@ -10,8 +10,8 @@ use super::encoding::{
     Members, decode, escape_beyond_ascii, kind_of, pairs, why_no_object, without_byte_order_mark,
 };
 use super::problem::{FieldError, Problem};
-use crate::limits::CODE_BYTES_MAX;
-use crate::types::{CheckoutCode, ItemId, Malformed, UserId, has_control};
+use super::values::written;
+use crate::types::{ItemId, Malformed, UserId, has_control};
 
 /// A parameter that some path understands. All others are ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +64,7 @@ impl Field {
 
 const REQUIRED: Malformed = Malformed("is required");
 const GIVEN_TWICE: Malformed = Malformed("must be given only once");
-const CONTROL: Malformed = Malformed("must not contain control characters");
+pub(super) const CONTROL: Malformed = Malformed("must not contain control characters");
 const CONTENT_TYPES: Malformed =
     Malformed("must be application/x-www-form-urlencoded or application/json");
 
@@ -288,18 +288,6 @@ impl<'a> Parameters<'a> {
     }
 }
 
-/// A number of JSON as a parameter has it. One that is whole may have a point or an exponent.
-fn written(number: &serde_json::Number) -> String {
-    let whole = number.as_f64().and_then(whole);
-    whole.map_or_else(|| number.to_string(), |whole| whole.to_string())
-}
-
-/// `number` when it is whole, and so small that it is exact.
-pub(super) fn whole(number: f64) -> Option<u64> {
-    let exact = 0.0..=9_007_199_254_740_992.0;
-    (exact.contains(&number) && number.fract() == 0.0).then_some(number as u64)
-}
-
 /// What kind of body a request has: its `Content-Type` without parameters.
 pub(super) fn media_type(headers: &HeaderMap) -> &[u8] {
     let content_type = headers
@@ -309,45 +297,12 @@ pub(super) fn media_type(headers: &HeaderMap) -> &[u8] {
     essence.unwrap_or_default().trim_ascii()
 }
 
-/// A whole number that is written in decimal digits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Whole(pub(super) u32);
-
-impl FromStr for Whole {
-    type Err = Malformed;
-
-    fn from_str(text: &str) -> Result<Self, Malformed> {
-        let digits = text.bytes().all(|b| b.is_ascii_digit());
-        let number = digits.then(|| text.parse().ok()).flatten();
-        number.map(Self).ok_or(Malformed("must be a whole number"))
-    }
-}
-
-/// The code of a checkout as a client gave it: `None` where no checkout can have such a code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct GivenCode(pub(super) Option<CheckoutCode>);
-
-impl FromStr for GivenCode {
-    type Err = Malformed;
-
-    fn from_str(text: &str) -> Result<Self, Malformed> {
-        if !(1..=CODE_BYTES_MAX).contains(&text.len()) {
-            return Err(Malformed(
-                "must be a code that POST /checkout answered, of 1 to 128 bytes",
-            ));
-        }
-        if has_control(text) {
-            return Err(CONTROL);
-        }
-        Ok(Self(text.parse().ok()))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use hyper::header::HeaderValue;
     use proptest::prelude::*;
 
+    use super::super::values::Whole;
     use super::*;
     use crate::types::SaleId;
 

@@ -7,9 +7,9 @@ use crate::http::answer::{
 };
 use crate::http::encoding::decode;
 use crate::http::looking::write_sale;
-use crate::http::parameters::GivenCode;
 use crate::http::problem::Problem;
 use crate::http::purchase::checkout_not_found;
+use crate::http::values::GivenCode;
 use crate::sale::{CheckoutState, CheckoutView, Overview, Sale, SaleStatus};
 use crate::telemetry::Outcome;
 use crate::types::{Malformed, Timestamp};

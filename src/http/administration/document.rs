@@ -8,8 +8,8 @@ use simd_json::ValueType;
 use simd_json::base::{TypedValue, ValueAsScalar, ValueIntoString};
 use simd_json::tape::Value;
 
-use crate::http::parameters::whole;
 use crate::http::problem::{FieldError, Problem};
+use crate::http::values::whole;
 use crate::limits::ADMIN_ERRORS_MAX;
 use crate::types::Timestamp;
 
