@@ -62,6 +62,6 @@ fn the_engine_does_what_the_model_does() {
     println!("{total} outcomes: {outcomes:#?}");
     for outcome in OUTCOMES {
         let count = outcomes.get(outcome).copied().unwrap_or(0);
-        assert!(count * 100 >= total, "{outcome}: {count} of {total}");
+        assert!(count * 200 >= total, "{outcome}: {count} of {total}");
     }
 }
