@@ -129,9 +129,7 @@ impl TryFrom<CheckoutOutcome> for Answer {
                 });
                 return Ok(Self::json(outcome, body));
             }
-            CheckoutOutcome::ItemNotFound => {
-                Problem::missing(Outcome::ItemNotFound, "Item not found")
-            }
+            CheckoutOutcome::ItemNotFound => item_not_found(),
             CheckoutOutcome::QuantityNotAllowed { max } => {
                 let wrong = format!("must be 1 to {max}");
                 Problem::validation(vec![("quantity".into(), wrong.into())])
@@ -191,6 +189,11 @@ fn write_checkout(
         write!(out, "{until}").expect("writing into memory cannot fail");
     }
     out.extend_from_slice(b"\"}");
+}
+
+/// No sale has such an item.
+pub(super) fn item_not_found() -> Problem {
+    Problem::missing(Outcome::ItemNotFound, "Item not found")
 }
 
 /// A sale that has not begun or is over.

@@ -19,6 +19,15 @@ pub(super) fn decode(text: &str) -> Result<Cow<'_, str>, Malformed> {
     }
 }
 
+/// Undoes the encoding of a part of a path: `%XX`; a `+` is one.
+pub(super) fn decode_segment(text: &str) -> Result<Cow<'_, str>, Malformed> {
+    if text.contains('+') {
+        let escaped = text.replace('+', "%2B");
+        return decode(&escaped).map(|text| Cow::Owned(text.into_owned()));
+    }
+    decode(text)
+}
+
 /// The same for a text in which the first encoded byte is at `start`.
 fn decode_from(start: usize, text: &[u8]) -> Result<String, Malformed> {
     let mut decoded = Vec::with_capacity(text.len());
@@ -167,6 +176,8 @@ mod tests {
         }
         assert_eq!(decode("%ff"), Err(NOT_UTF8));
         assert_eq!(decode("a+%2B"), Ok("a +".into()));
+        assert_eq!(decode_segment("a+%2B%20%2f"), Ok("a++ /".into()));
+        assert_eq!(decode_segment("a%"), Err(BROKEN_ESCAPE));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What is on sale: `/sales/active`, `/sales`, `/sales/{id}` and `/sales/{id}/items`.
+//! What is on sale: `/sales/active`, `/sales`, `/sales/{id}`, `/sales/{id}/items` and a single one of these.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -8,14 +8,15 @@ use hyper::header::{HeaderValue, LINK};
 
 use super::Api;
 use super::answer::{Answer, JSON, write_number, write_string, write_time};
-use super::encoding::decode;
+use super::checkout::item_not_found;
+use super::encoding::{decode, decode_segment};
 use super::parameters::{Field, Parameters};
 use super::problem::Problem;
 use super::values::Whole;
 use crate::limits::{PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX};
 use crate::sale::{ItemView, Overview, Sale, SaleStatus};
 use crate::telemetry::Outcome;
-use crate::types::{ItemIndex, Malformed, SaleId};
+use crate::types::{ItemId, ItemIndex, Malformed, SaleId};
 
 /// Most items that one request looks at to fill its page; the next page goes on from there.
 const SCANNED_ITEMS_MAX: u32 = 10 * PAGE_ITEMS_MAX;
@@ -121,6 +122,18 @@ pub(super) fn sale_items(sale: &Sale, wanted: &Page, uri: &Uri) -> Result<Answer
     page(body, uri, (next < sale.item_count()).then_some(next))
 }
 
+/// One item of a sale. The end of the path names it, percent-encoded.
+pub(super) fn sale_item(sale: &Sale, encoded: &str) -> Result<Answer, Problem> {
+    let wrong = |Malformed(wrong)| Problem::validation(vec![("item_id".into(), wrong.into())]);
+    let id = decode_segment(encoded).map_err(wrong)?;
+    ItemId::new(&id).map_err(wrong)?;
+    let item = sale.find_item(&id).and_then(|index| sale.item_view(index));
+    let item = item.ok_or_else(item_not_found)?;
+    let mut body = Vec::with_capacity(192);
+    write_item(&item, &mut body);
+    Ok(Answer::shown(JSON, body))
+}
+
 /// The number of the sale that a path names.
 pub(super) fn sale_id(id: &str) -> Result<SaleId, Problem> {
     id.parse().map_err(|_| Problem::sale_not_found())
@@ -186,10 +199,15 @@ pub(super) fn write_sale(sale: &Overview, out: &mut Vec<u8>) {
     out.extend_from_slice(b",\"items_sold\":");
     write_number(sale.sold, out);
     out.extend_from_slice(if sale.status == SaleStatus::Active {
-        b",\"active\":true}"
+        b",\"active\":true"
     } else {
-        b",\"active\":false}"
+        b",\"active\":false"
     });
+    out.extend_from_slice(b",\"max_items_per_user\":");
+    write_number(sale.max_items_per_user, out);
+    out.extend_from_slice(b",\"hold_seconds\":");
+    write_number(sale.hold_seconds, out);
+    out.push(b'}');
 }
 
 fn write_item(item: &ItemView, out: &mut Vec<u8>) {

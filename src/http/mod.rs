@@ -125,6 +125,7 @@ impl Api {
                     Ok(page) => Box::pin(self.show_items(page, request)).await,
                     Err(problem) => Err(problem),
                 },
+                Path::SaleItem(sale, item) => Box::pin(self.show_item(sale, item)).await,
                 Path::SaleStream(id) => Box::pin(stream::of_sale(self, id, &request)).await,
                 Path::OpsStream => stream::of_server(self, &request),
                 Path::OpsHistory => Box::pin(stream::history(self, &request)).await,
@@ -300,6 +301,11 @@ impl Api {
         looking::sale_items(&sale, &page, &uri)
     }
 
+    async fn show_item(&self, sale: &str, item: &str) -> Result<Answer, Problem> {
+        let sale = self.find_sale(looking::sale_id(sale)?).await?;
+        looking::sale_item(&sale, item)
+    }
+
     /// Answers with figures of the whole server. They are put together elsewhere.
     async fn observe(&self, figures: Observed, head: Parts) -> Result<Answer, Problem> {
         match figures {
@@ -350,6 +356,7 @@ impl Api {
             | Path::OpsStream
             | Path::OpsHistory
             | Path::SaleItems(_)
+            | Path::SaleItem(..)
             | Path::SaleStream(_)
             | Path::Checkout
             | Path::Purchase

@@ -37,6 +37,8 @@ pub(super) enum Path<'a> {
     Sales,
     Sale(&'a str),
     SaleItems(&'a str),
+    /// The sale and the item, the item as it is encoded.
+    SaleItem(&'a str, &'a str),
     SaleStream(&'a str),
     Image(&'a str),
     Observed(Observed),
@@ -53,7 +55,7 @@ pub(super) enum Path<'a> {
 }
 
 impl<'a> Path<'a> {
-    /// What `path` means. Nothing is decoded: no known path needs an escape.
+    /// What `path` means. Nothing is decoded: but for the names of items no known path needs an escape.
     pub(super) fn parse(path: &'a str) -> Self {
         let path = match path.strip_prefix(VERSION_PREFIX) {
             Some(rest) if rest.starts_with('/') => rest,
@@ -104,6 +106,10 @@ impl<'a> Path<'a> {
         match sale.split_once('/') {
             Some((id, "items")) if plain(id) => Self::SaleItems(id),
             Some((id, "stream")) if plain(id) => Self::SaleStream(id),
+            Some((id, rest)) if plain(id) => match rest.strip_prefix("items/") {
+                Some(item) if plain(item) => Self::SaleItem(id, item),
+                _ => Self::Unknown,
+            },
             None if plain(sale) => Self::Sale(sale),
             _ => Self::Unknown,
         }
@@ -118,6 +124,7 @@ impl<'a> Path<'a> {
             Self::Sales => Route::Sales,
             Self::Sale(_) => Route::Sale,
             Self::SaleItems(_) => Route::SaleItems,
+            Self::SaleItem(..) => Route::SaleItem,
             Self::SaleStream(_) => Route::Stream,
             Self::Image(_) => Route::Image,
             Self::Observed(figures) => figures.route(),
@@ -169,6 +176,7 @@ mod tests {
             ("/sales/active", Path::SalesActive),
             ("/sales/12", Path::Sale("12")),
             ("/sales/12/items", Path::SaleItems("12")),
+            ("/sales/12/items/a%2Fb", Path::SaleItem("12", "a%2Fb")),
             ("/sales/12/stream", Path::SaleStream("12")),
             ("/images/a.b.svg", Path::Image("a.b")),
             ("/health", Path::Observed(Observed::Health)),
@@ -206,6 +214,8 @@ mod tests {
             "/sales/",
             "/sales/1/",
             "/sales/1/items/",
+            "/sales/1/items/a/b",
+            "/sales//items/a",
             "/sales//items",
             "/sales//stream",
             "/sales/1/stream/",

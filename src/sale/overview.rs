@@ -23,6 +23,10 @@ pub struct Overview {
     pub total: u64,
     /// Units sold.
     pub sold: u64,
+    /// Units that one user may buy.
+    pub max_items_per_user: u32,
+    /// How long a checkout holds its units; 0 means that it holds none.
+    pub hold_seconds: u32,
 }
 
 impl Overview {
@@ -37,6 +41,8 @@ impl Overview {
             status: sale.status(now),
             total: figures.total,
             sold: figures.sold,
+            max_items_per_user: sale.terms().max_items_per_user,
+            hold_seconds: sale.terms().hold_seconds,
         }
     }
 }
@@ -50,6 +56,8 @@ impl From<&EndedSale> for Overview {
             status: SaleStatus::Ended,
             total: ended.total,
             sold: ended.sold,
+            max_items_per_user: ended.terms.max_items_per_user,
+            hold_seconds: ended.terms.hold_seconds,
         }
     }
 }
@@ -141,6 +149,8 @@ mod tests {
             status: SaleStatus::Ended,
             total: 1,
             sold: 0,
+            max_items_per_user: 1,
+            hold_seconds: 0,
         }
     }
 

@@ -42,6 +42,8 @@ labels! {
         Sale = "sale",
         /// `GET /sales/{id}/items`
         SaleItems = "sale_items",
+        /// `GET /sales/{id}/items/{item}`
+        SaleItem = "sale_item",
         /// `GET /sales/{id}/stream`, up to its first event.
         Stream = "stream",
         /// `GET /images/….svg`

@@ -155,6 +155,32 @@ fn an_item_that_is_chosen_already_says_in_which_checkout() {
 }
 
 #[test]
+fn a_sale_shows_its_terms_and_each_item_alone() {
+    let mut place = Place::new(&SETTINGS);
+    place.set("SALE_HOLD_SECONDS", "600");
+    let server = Server::start_in(place);
+    let mut client = server.client();
+    for target in ["/sales/1", "/sales/active"] {
+        let sale = client.get(target).ok().json();
+        assert_eq!(
+            (&sale["hold_seconds"], &sale["max_items_per_user"]),
+            (&600.into(), &3.into())
+        );
+    }
+    let listed = client.get("/sales/1/items?limit=2").ok().json();
+    assert_eq!(client.get("/sales/1/items/ITM-1-1").ok().json(), listed[1]);
+    assert_eq!(
+        client.get("/sales/1/items/ITM%2D1%2D1").ok().json(),
+        listed[1]
+    );
+    let missing = client.get("/sales/1/items/ITM-1-40");
+    missing.refused(404, "item_not_found", "not found");
+    let missing = client.get("/sales/9/items/ITM-1-1");
+    missing.refused(404, "sale_not_found", "not found");
+    client.get("/sales/1/items/%ff").invalid(&["item_id"]);
+}
+
+#[test]
 fn units_that_are_held_say_until_when() {
     let mut place = Place::new(&SETTINGS);
     place.set("SALE_HOLD_SECONDS", "600");

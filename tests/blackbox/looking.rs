@@ -48,6 +48,8 @@ fn a_sale_is_shown() {
         "total_items",
         "items_sold",
         "active",
+        "max_items_per_user",
+        "hold_seconds",
     ];
     assert_eq!(keys(&active), expected);
     let json = active.json();

@@ -117,14 +117,25 @@ fn path_item(path: &str) -> Option<(&str, &Value)> {
 }
 
 fn fits(template: &str, path: &str) -> bool {
+    let (mut wanted, mut given) = (template.split('/'), path.split('/'));
+    loop {
+        match (wanted.next(), given.next()) {
+            (None, None) => return true,
+            (Some(wanted), Some(given)) if part_fits(wanted, given) => {}
+            _ => return false,
+        }
+    }
+}
+
+fn part_fits(template: &str, part: &str) -> bool {
     let Some((before, rest)) = template.split_once('{') else {
-        return template == path;
+        return template == part;
     };
     let (_, after) = rest.split_once('}').expect("a closed parameter");
-    let inner = path
+    let inner = part
         .strip_prefix(before)
         .and_then(|rest| rest.strip_suffix(after));
-    inner.is_some_and(|name| !name.is_empty() && !name.contains('/'))
+    inner.is_some_and(|name| !name.is_empty())
 }
 
 /// The errors that a response is described to have: its list, each with its meaning.
