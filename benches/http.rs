@@ -68,7 +68,7 @@ fn api(hall: &Hall) -> Api {
         waiters,
         sources.registry.add_worker(),
         Arc::clone(&sources.feeds),
-        Arc::new(Administration::new(None, DEFAULTS)),
+        Arc::new(Administration::new("0123456789abcdef".into(), DEFAULTS)),
         Observer::start(sources).expect("a thread"),
     )
 }

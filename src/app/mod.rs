@@ -12,6 +12,7 @@ pub mod recovery;
 pub mod sinks;
 pub mod verification;
 
+mod admin_token;
 mod encrypted;
 mod followers;
 mod journal;

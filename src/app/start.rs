@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::AppError;
+use super::admin_token::admin_token;
 use super::elsewhere::DatabaseSales;
 use super::followers::Followers;
 use super::journal::open_engine;
@@ -219,5 +220,5 @@ fn administration(config: &Config) -> Administration {
         hold_seconds: config.sale.hold.map_or(0, seconds),
         seed: config.sale.seed,
     };
-    Administration::new(config.admin.token.clone(), defaults)
+    Administration::new(admin_token(config), defaults)
 }

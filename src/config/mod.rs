@@ -24,6 +24,7 @@ pub use error::{ConfigError, Problem};
 pub use file::ConfigFile;
 pub use overrides::Overrides;
 pub use raw::{IgnoredVariable, Source};
+pub use validate::is_token;
 
 use crate::env::Secret;
 
@@ -218,7 +219,7 @@ pub struct SaleConfig {
 /// The operator's part of the API.
 #[derive(Clone, Debug)]
 pub struct AdminConfig {
-    /// The bearer token; with `None` only requests from this machine are taken.
+    /// The bearer token; with `None` it is drawn, and kept beside the journal.
     pub token: Option<Secret>,
 }
 

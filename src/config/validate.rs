@@ -221,7 +221,9 @@ fn token(check: &mut Check) -> Option<Secret> {
     check.secret(keys::ADMIN_TOKEN, &allowed, is_token)
 }
 
-fn is_token(text: &str) -> bool {
+/// Whether a token of administration may be `text`, or none when it is empty.
+#[must_use]
+pub fn is_token(text: &str) -> bool {
     text.is_empty() || (TOKEN_BYTES.contains(&text.len()) && is_visible_ascii(text))
 }
 

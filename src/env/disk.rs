@@ -181,6 +181,14 @@ impl RealDisk {
         }
     }
 
+    /// Whether nobody but its owner may read or write the file at `path`.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    pub fn is_private(&self, path: &Path) -> io::Result<bool> {
+        Ok(fs::metadata(path)?.mode() & 0o077 == 0)
+    }
+
     /// Removes the directory at `path` with all that is in it.
     ///
     /// # Errors

@@ -1,15 +1,19 @@
 //! Who is let in to administration.
 
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
 use flashsale::limits::{ADMIN_BODY_BYTES_MAX, AUTHENTICATION_FAILURES_MAX};
+use rustix::fs::{CWD, Mode, mkfifoat};
 use serde_json::json;
 
 use crate::admin::{JSON, TOKEN, ask, create, shop};
 use crate::client::{Answer, Client};
-use crate::server::{Server, wait_for};
+use crate::server::{Place, Server, wait_for};
 
 const PATHS: [(&str, &str); 4] = [
     ("POST", "/admin/sales"),
@@ -38,56 +42,74 @@ fn unauthorized(answer: Answer) {
 }
 
 #[test]
-fn without_a_token_this_machine_is_let_in() {
-    let (_server, mut client) = shop();
-    create(&mut client, &json!({"total_items": 3}));
-    let prefixed = client.send(
-        "POST",
-        "/api/v1/admin/sales",
-        &[JSON],
-        br#"{"total_items":3}"#,
-    );
-    assert_eq!(prefixed.status, 201, "{}", prefixed.text());
-    for (method, path) in PATHS {
-        for header in [
-            ("Origin", "http://localhost:8080"),
-            ("X-Forwarded-For", "192.0.2.1"),
-            ("Forwarded", "for=192.0.2.1"),
-        ] {
-            let answer = client.send(method, path, &[header], b"");
-            answer.refused(403, "forbidden", "admin.token");
-        }
+fn without_a_configured_token_nobody_is_let_in_for_their_address() {
+    let (server, _) = shop();
+    let mut client = Client::connect(server.addr()).expect("a connection");
+    for (method, path) in &PATHS[..2] {
+        unauthorized(client.send(method, path, &[], b""));
+        unauthorized(client.send(method, path, &[("Authorization", &bearer(TOKEN))], b""));
     }
-    // Others are not, whatever they bring.
-    client.get("/sales/active").ok();
-}
-
-/// An address of this machine that is not loopback, if it has one. Nothing is sent.
-fn outer_address() -> Option<IpAddr> {
-    let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
-    socket.connect("192.0.2.1:9").ok()?;
-    let address = socket.local_addr().ok()?.ip();
-    (!address.is_loopback() && !address.is_unspecified()).then_some(address)
+    let token = server.token().expect("a token that was drawn");
+    let right = bearer(&token);
+    let path = "/api/v1/admin/sales";
+    // A proxy in front is no obstacle.
+    let head = [
+        JSON,
+        ("Authorization", &*right),
+        ("X-Forwarded-For", "192.0.2.1"),
+    ];
+    let created = client.send("POST", path, &head, br#"{"total_items":3}"#);
+    assert_eq!(created.status, 201, "{}", created.text());
 }
 
 #[test]
-fn without_a_token_nobody_else_is_let_in() {
-    let Some(address) = outer_address() else {
-        return;
-    };
-    let server = Server::start(&[("SERVER_HOST", "0.0.0.0"), ("SALE_TOTAL_ITEMS", "10")]);
-    let outer = SocketAddr::new(address, server.addr().port());
-    let mut client = Client::connect(outer).expect("a connection");
-    client.get("/sales/1").ok();
-    for (method, path) in PATHS {
-        let answer = client.send(method, path, &[], b"");
-        answer.refused(403, "forbidden", "admin.token");
-        let answer = client.send(method, path, &[("Authorization", &bearer(TOKEN))], b"");
-        answer.refused(403, "forbidden", "admin.token");
+fn a_token_is_drawn_once_and_kept_for_its_owner() {
+    let (mut server, _) = shop();
+    let token = server.token().expect("a token that was drawn");
+    assert!(token.len() == 64 && token.bytes().all(|it| it.is_ascii_hexdigit()));
+    let path = server.place().journal_dir().join("admin.token");
+    let mode = fs::metadata(&path).expect("a file").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let log = server.log();
+    assert!(
+        log.contains("journal/admin.token") && !log.contains(&token),
+        "{log}"
+    );
+    assert!(server.terminate().success());
+    let other = TOKEN.to_owned() + "\n";
+    fs::write(&path, &other).expect("a file");
+    fs::set_permissions(&path, Permissions::from_mode(0o644)).expect("a file");
+    server.restart();
+    server.wait_for_log("others may read the token of /admin");
+    let mut client = Client::connect(server.addr()).expect("a connection");
+    let known = [JSON, ("Authorization", &*bearer(TOKEN))];
+    let created = client.send("POST", "/admin/sales", &known, br#"{"total_items":3}"#);
+    assert_eq!(created.status, 201, "{}", created.text());
+    assert_eq!(fs::read_to_string(&path).expect("a file"), other);
+}
+
+#[test]
+fn a_file_that_holds_no_token_closes_administration_and_nothing_else() {
+    for make in [
+        (|path| fs::write(path, "")) as fn(&Path) -> io::Result<()>,
+        |path| fs::create_dir(path),
+        |path| mkfifoat(CWD, path, Mode::RUSR).map_err(Into::into),
+    ] {
+        let place = Place::new(&[("SALE_TOTAL_ITEMS", "10")]);
+        fs::create_dir(place.journal_dir()).expect("a directory");
+        make(&place.journal_dir().join("admin.token")).expect("an entry");
+        let server = Server::start_in(place);
+        server.wait_for_log("/admin is closed");
+        let mut client = Client::connect(server.addr()).expect("a connection");
+        unauthorized(client.post("/admin/sales/1/close"));
+        unauthorized(client.send(
+            "POST",
+            "/admin/sales/1/close",
+            &[("Authorization", "Bearer ")],
+            b"",
+        ));
+        client.checkout("ada", "ITM-1-0").ok();
     }
-    let loopback = SocketAddr::new([127, 0, 0, 1].into(), server.addr().port());
-    let mut client = Client::connect(loopback).expect("a connection");
-    create(&mut client, &json!({"total_items": 3}));
 }
 
 #[test]
@@ -196,7 +218,9 @@ fn few_large_bodies_are_taken_at_the_same_time() {
     let length = 2 * 1024 * 1024;
     let head = format!(
         "POST /admin/sales HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n\
-         content-length: {length}\r\nexpect: 100-continue\r\n\r\n"
+         authorization: Bearer {}\r\n\
+         content-length: {length}\r\nexpect: 100-continue\r\n\r\n",
+        server.token().expect("a token")
     );
     let (mut first, mut second) = (server.client(), server.client());
     first.write(head.as_bytes()).expect("it is sent");
@@ -227,7 +251,9 @@ fn a_body_may_come_slowly_but_not_stop() {
     let head = |length: usize| {
         format!(
             "POST /admin/sales HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n\
-             content-length: {length}\r\n\r\n"
+         authorization: Bearer {}\r\n\
+             content-length: {length}\r\n\r\n",
+            server.token().expect("a token")
         )
     };
     let padding = 1_000;
@@ -255,7 +281,9 @@ fn a_body_may_be_too_large() {
     let (server, mut client) = shop();
     let head = format!(
         "POST /admin/sales HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n\
+         authorization: Bearer {}\r\n\
          content-length: {}\r\n\r\n",
+        server.token().expect("a token"),
         ADMIN_BODY_BYTES_MAX + 1
     );
     client.write(head.as_bytes()).expect("it is sent");

@@ -154,6 +154,8 @@ pub struct Client {
     addr: SocketAddr,
     stream: BufReader<TcpStream>,
     closed: bool,
+    /// The token that is shown to administration, unless a request shows another one.
+    token: Option<String>,
 }
 
 impl Client {
@@ -170,7 +172,13 @@ impl Client {
             addr,
             stream: BufReader::new(stream),
             closed: false,
+            token: None,
         })
+    }
+
+    /// Shows `token` to administration from now on.
+    pub fn with_token(self, token: Option<String>) -> Self {
+        Self { token, ..self }
     }
 
     /// Sends bytes as they are.
@@ -263,11 +271,19 @@ impl Client {
         body: &[u8],
     ) -> io::Result<Answer> {
         if self.closed {
-            *self = Self::connect(self.addr)?;
+            *self = Self::connect(self.addr)?.with_token(self.token.take());
         }
         let mut request = format!("{method} {target} HTTP/1.1\r\nhost: {}\r\n", self.addr);
         for (name, value) in headers {
             request.push_str(&format!("{name}: {value}\r\n"));
+        }
+        let shows_one = headers.iter().any(|(name, _)| *name == "Authorization");
+        if let Some(token) = self
+            .token
+            .as_ref()
+            .filter(|_| !shows_one && target.contains("/admin"))
+        {
+            request.push_str(&format!("authorization: Bearer {token}\r\n"));
         }
         if !body.is_empty() || method == "POST" {
             request.push_str(&format!("content-length: {}\r\n", body.len()));

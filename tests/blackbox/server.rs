@@ -289,9 +289,15 @@ impl Server {
         self.process.child.id()
     }
 
-    /// A new connection.
+    /// A new connection, for whoever knows the token of administration that the server has drawn, if it has.
     pub fn client(&self) -> Client {
-        Client::connect(self.addr).expect("a connection")
+        let client = Client::connect(self.addr).expect("a connection");
+        client.with_token(self.token())
+    }
+
+    /// The token of administration that the server has drawn.
+    pub fn token(&self) -> Option<String> {
+        fs::read_to_string(self.place.journal_dir().join("admin.token")).ok()
     }
 
     /// Everything that was logged so far.

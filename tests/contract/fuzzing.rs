@@ -89,17 +89,14 @@ fn the_fuzzer_finds_nothing_as_an_administrator() {
     check(server);
 }
 
-/// Without a token nobody is asked for one on this machine, so that leaving it out must not be refused.
-const WITHOUT_TOKEN: [&str; 3] = [
-    "--exclude-checks=ignored_auth",
-    "--generation-with-security-parameters",
-    "false",
-];
-
 #[test]
 fn the_fuzzer_finds_nothing_where_items_are_held() {
     let server = Server::start(&[&SETTINGS[..], &[("SALE_HOLD_SECONDS", "2")]].concat());
-    fuzz(&server, &WITHOUT_TOKEN);
+    let token = server.token().expect("a token that was drawn");
+    fuzz(
+        &server,
+        &["--header", &format!("Authorization: Bearer {token}")],
+    );
     check(server);
 }
 

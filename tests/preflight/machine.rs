@@ -60,7 +60,7 @@ fn dangerous_settings_are_told_without_the_secrets() {
         assert!(!report.text.contains(secret), "{}", report.text);
     }
     let place = Place::new(&[("SERVER_HOST", "0.0.0.0")]);
-    preflight(&place, &[]).has("warn", "admin token", "openssl rand");
+    preflight(&place, &[]).has("ok", "admin token", "admin.token");
 }
 
 #[test]

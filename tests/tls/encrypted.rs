@@ -12,12 +12,16 @@ use rustls::{ClientConfig, ClientConnection, HandshakeKind, RootCertStore, Strea
 use crate::certificates::Authority;
 use crate::server::{PATIENCE, Place, Server};
 
+/// What these clients show to administration.
+const TOKEN: &str = "correct-horse-battery-staple";
+
 /// A place whose server has a certificate of `authority` for `localhost`.
 pub fn place(authority: &Authority) -> Place {
     let place = Place::new(&[
         ("SALE_TOTAL_ITEMS", "1000"),
         ("SERVER_TLS_CERT", "cert.pem"),
         ("SERVER_TLS_KEY", "key.pem"),
+        ("ADMIN_TOKEN", TOKEN),
     ]);
     let (cert, key) = authority.sign("localhost");
     fs::write(place.path().join("cert.pem"), cert).expect("a file");
@@ -84,6 +88,7 @@ impl Client {
         let length = body.len();
         let head = format!(
             "{method} {target} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+             authorization: Bearer {TOKEN}\r\n\
              content-length: {length}\r\n\r\n"
         );
         self.write(&(head + body));

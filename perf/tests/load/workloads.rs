@@ -122,7 +122,12 @@ fn who_looks_buys_nothing() {
 fn listed_items_are_refused_before_anything_is_sent() {
     let server = place::server(10);
     let listed = r#"{"items":[{"id":"mug","name":"Mug","stock":5}]}"#;
+    let token = std::fs::read_to_string(server.journal_dir().join("admin.token"));
     let created = ureq::post(format!("http://{}/admin/sales", server.address()))
+        .header(
+            "Authorization",
+            format!("Bearer {}", token.expect("a token")),
+        )
         .content_type("application/json")
         .send(listed);
     assert_eq!(created.expect("an answer").status(), 201);

@@ -46,10 +46,10 @@ pub struct Administration {
 }
 
 impl Administration {
-    /// Administration for whoever knows `token`, or without one for whoever is on this machine. To be
+    /// Administration for whoever knows `token`. To be
     /// made by a thread that may run on all cores, because its own threads run where that one does.
     #[must_use]
-    pub fn new(token: Option<Secret>, defaults: SaleDefaults) -> Self {
+    pub fn new(token: Secret, defaults: SaleDefaults) -> Self {
         Self {
             guard: Guard::new(token),
             bodies: BodyRoom::default(),
@@ -71,7 +71,7 @@ where
     let (head, body) = request.into_parts();
     let now_us = api.engine.clock().monotonic_us();
     let guard = &api.administration.guard;
-    guard.check(peer, head.version, &head.headers, now_us)?;
+    guard.check(peer, &head.headers, now_us)?;
     let mut answer = match Path::parse(head.uri.path()) {
         Path::Admin(AdminPath::Sales) => creation::create(api, &head, body, peer).await,
         Path::Admin(AdminPath::Close(sale)) => closing::close(api, sale).await,
