@@ -242,6 +242,10 @@ pub const MIGRATION_BYTES_MAX: usize = 1024 * 1024;
 pub const SECRET_FILE_BYTES_MAX: u64 = 4096;
 /// Longest file of certificates, in bytes.
 pub const CERTIFICATES_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Records that a sink lacks from which on the log says that it begins to catch up, and that it has.
+pub const CATCH_UP_RECORDS_MIN: u64 = 10_000;
+/// Seconds from one line of the log about a sink that catches up to the next.
+pub const PROGRESS_SECONDS: u64 = 10;
 /// Most keys, fields, bits and events that one call changes in Redis, which answers nobody else
 /// meanwhile: less than ten milliseconds.
 pub const REDIS_EFFECTS_MAX: usize = 2_000;

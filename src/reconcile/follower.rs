@@ -10,6 +10,7 @@ use tokio::time::{sleep, timeout};
 
 use super::backoff::Backoff;
 use super::error::SinkError;
+use super::progress::Progress;
 use super::sink::{Batch, Sink};
 use super::source::{Located, Source};
 use super::watermark::{Applied, Watermark};
@@ -62,8 +63,10 @@ impl Follower {
         let run = move || {
             // Of this thread only: those who sell go first.
             let _ = rustix::process::nice(limits::FOLLOW_NICE);
+            let sink = make();
             let mut feeding = Feeding {
-                sink: make(),
+                progress: Progress::new(sink.name(), Arc::clone(&tools.clock)),
+                sink,
                 source,
                 backoff: Backoff::new(tools.entropy),
                 clock: tools.clock,
@@ -127,6 +130,7 @@ struct Feeding<S> {
     /// What was logged last, so that it is not logged again with every attempt.
     said: String,
     works_since_start: bool,
+    progress: Progress,
     /// When the oldest record that waits for the sink was decided, once that has been looked up.
     oldest: Option<Timestamp>,
     /// What was read may be lost in a power cut, although it looks as if it were on the disk.
@@ -174,6 +178,7 @@ impl<S: Sink> Feeding<S> {
 
     fn complain(&mut self, error: SinkError) {
         let reason = error.to_string();
+        self.progress.interrupt();
         self.gauge.failed(&error.shown());
         if self.said != reason {
             let (sink, address) = (self.sink.name(), self.sink.address());
@@ -210,8 +215,11 @@ impl<S: Sink> Feeding<S> {
                 Err(SinkError::Moved) => {
                     let expected = position.watermark;
                     found = within(connect, self.sink.watermark()).await?;
-                    let address = self.sink.address();
-                    tracing::warn!(address, "{name}: expected {expected}, found {found}");
+                    if found != Watermark::ZERO {
+                        tracing::warn!(
+                            "{name} is not where it was: expected {expected}, found {found}"
+                        );
+                    }
                     if found == expected {
                         // Somebody moves it to and fro; that is no reason to spin.
                         return Err(SinkError::Unavailable(SinkError::Moved.to_string()));
@@ -239,20 +247,20 @@ impl<S: Sink> Feeding<S> {
                 let held = self.applied.get();
                 // From here on nothing may be trimmed that it needs again.
                 self.is_at(found);
-                if is_lost || held > found.lsn || found.lsn > Lsn::ZERO {
-                    tracing::error!(
-                        address = self.sink.address(),
-                        "{}: what it held is gone; filling it again",
-                        self.sink.name()
-                    );
+                let again = is_lost || held > found.lsn || found.lsn > Lsn::ZERO;
+                if again {
                     self.gauge.rebuilding();
                 }
-                let begun = self.sink.start_over(&self.source, found);
+                let progress = &mut self.progress;
+                let begun = self.sink.start_over(&self.source, found, held, progress);
                 let begun = working(begun, &self.gauge, "it is being filled again").await?;
                 let tail = self.source.tail_after(begun.lsn)?;
                 let tail = tail.ok_or_else(|| {
                     SinkError::Refused("the journal no longer holds what it needs next".into())
                 })?;
+                if again {
+                    self.progress.begin(begun.lsn, self.behind(begun));
+                }
                 (begun, tail)
             }
         };
@@ -266,6 +274,11 @@ impl<S: Sink> Feeding<S> {
         })
     }
 
+    /// Records that a sink lacks which is at `watermark`.
+    fn behind(&self, watermark: Watermark) -> u64 {
+        self.source.durable().0.saturating_sub(watermark.lsn.0)
+    }
+
     fn is_at(&self, watermark: Watermark) {
         self.applied.set(watermark.lsn);
         self.gauge.applied(watermark.lsn);
@@ -276,11 +289,16 @@ impl<S: Sink> Feeding<S> {
     fn works(&mut self, watermark: Watermark) {
         self.gauge.up();
         self.backoff.reset();
-        let (sink, lsn) = (self.sink.name(), watermark.lsn.0);
-        if !self.said.is_empty() {
-            tracing::info!(sink, lsn, "{sink} is followed again");
-        } else if !self.works_since_start {
-            tracing::info!(sink, lsn, "{sink} is followed");
+        let (sink, lsn) = (self.sink.name(), watermark.lsn);
+        let is_news = !self.said.is_empty() || !self.works_since_start;
+        if self.progress.is_begun() {
+            self.progress.advance(lsn, self.behind(watermark));
+        } else if is_news && self.behind(watermark) >= limits::CATCH_UP_RECORDS_MIN {
+            self.progress.begin(lsn, self.behind(watermark));
+        } else if !self.said.is_empty() {
+            tracing::info!(sink, lsn = lsn.0, "{sink} is followed again");
+        } else if is_news {
+            tracing::info!(sink, lsn = lsn.0, "{sink} is followed");
         }
         self.works_since_start = true;
         self.said.clear();
@@ -293,6 +311,9 @@ impl<S: Sink> Feeding<S> {
                 self.apply_some(position).await?;
             }
             self.works(position.watermark);
+            if self.behind(position.watermark) < limits::CATCH_UP_RECORDS_MIN {
+                self.progress.end(position.watermark.lsn);
+            }
             self.waits_since(None);
             if *self.stopped.borrow() {
                 if until == self.source.durable() {

@@ -15,6 +15,7 @@ pub mod postgres;
 mod backoff;
 mod error;
 mod follower;
+mod progress;
 pub mod redis;
 mod sink;
 mod source;
@@ -23,6 +24,7 @@ mod watermark;
 
 pub use error::SinkError;
 pub use follower::{Follower, FollowerTools};
+pub use progress::Progress;
 pub use sink::{Batch, Sink};
 pub use source::Source;
 pub use verify::{Comparison, Findings};

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use super::error::SinkError;
+use super::progress::Progress;
 use super::source::Source;
 use super::watermark::Watermark;
 use crate::journal::Entry;
+use crate::types::Lsn;
 
 /// `host:port`, with brackets around an IPv6 address.
 pub(super) fn host_and_port(host: &str, port: u16) -> String {
@@ -60,11 +62,15 @@ pub trait Sink {
     }
 
     /// Makes the sink ready to be filled from the beginning, or from a snapshot where the journal no
-    /// longer begins at its first record. `found` is what it said last.
+    /// longer begins at its first record. `found` is what it said last, and `held` the last record that it was
+    /// known to hold. The sink logs why it is filled and from where, and tells `progress` of what takes
+    /// long.
     async fn start_over(
         &mut self,
         source: &Source,
         found: Watermark,
+        held: Lsn,
+        progress: &mut Progress,
     ) -> Result<Watermark, SinkError>;
 
     /// An empty batch, to be filled behind what was applied last.

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use flashsale::journal::Entry;
-use flashsale::reconcile::{Batch, Sink, SinkError, Source, Watermark};
+use flashsale::reconcile::{Batch, Progress, Sink, SinkError, Source, Watermark};
+use flashsale::types::Lsn;
 
 /// What the sink does with the next call instead of what it should.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +105,8 @@ impl Sink for Fake {
         &mut self,
         source: &Source,
         _found: Watermark,
+        _held: Lsn,
+        _progress: &mut Progress,
     ) -> Result<Watermark, SinkError> {
         if !source.is_complete()? {
             return Err(SinkError::Refused("the journal was trimmed".into()));

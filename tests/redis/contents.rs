@@ -1,9 +1,11 @@
 //! What Redis holds is exactly what the journal says.
 
-use flashsale::env::Disk;
+use std::sync::Arc;
+
+use flashsale::env::{Disk, SystemClock};
 use flashsale::journal::record::{CatalogueKind, Lines, NewItem, Record, SaleTerms};
 use flashsale::reconcile::redis::{Items, read};
-use flashsale::reconcile::{Batch, Sink, SinkError, Watermark};
+use flashsale::reconcile::{Batch, Progress, Sink, SinkError, Watermark};
 use flashsale::types::{ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};
 use proptest::prelude::*;
 
@@ -187,8 +189,9 @@ fn a_second_applier_is_fenced() {
         for sink in [&mut first, &mut second] {
             assert_eq!(sink.open().await.expect("open"), Watermark::ZERO);
         }
+        let mut progress = Progress::new("Redis", Arc::new(SystemClock::new()));
         first
-            .start_over(&place.source(), Watermark::ZERO)
+            .start_over(&place.source(), Watermark::ZERO, Lsn::ZERO, &mut progress)
             .await
             .expect("ready");
         let apply_up_to = async |sink: &mut flashsale::reconcile::redis::RedisSink, until: Lsn| {

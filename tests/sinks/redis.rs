@@ -41,6 +41,36 @@ fn an_emptied_redis_is_filled_again() {
 }
 
 #[test]
+fn the_log_tells_of_a_rebuild_that_was_asked_for_from_beginning_to_end() {
+    let redis = redis(&[]);
+    let mut place = crate::places::place();
+    use_redis(&mut place, &redis);
+    let server = Server::start_in(place);
+    drop(Load::purchases(&server, 100));
+    settle(&server);
+    let told = |server: &Server, what: &str| server.log().matches(what).count();
+    let done = "Redis has caught up with the journal";
+    assert_eq!(told(&server, done), 0);
+    let rebuilt = server.place().run(&["rebuild", "redis", "--yes"]);
+    assert!(rebuilt.status.success(), "{rebuilt:?}");
+    wait_for(done, || (told(&server, done) > 0).then_some(()));
+    agree_running(&server);
+    let log = server.log();
+    let begun = [
+        "Redis was emptied by `flashsale rebuild redis`: it is filled again",
+        "Redis begins to catch up with the journal",
+        done,
+    ];
+    let places: Vec<_> = begun.iter().map(|what| log.find(what)).collect();
+    assert!(places.is_sorted() && places[0].is_some(), "{log}");
+    for what in begun {
+        assert_eq!(log.matches(what).count(), 1, "{what}: {log}");
+    }
+    assert!(!log.contains("ERROR"), "{log}");
+    drop(server.stop());
+}
+
+#[test]
 fn a_full_redis_stops_no_sale() {
     let (postgres, redis) = (postgres(), redis(&[]));
     let server = Server::start_in(place_with_both(&postgres, &redis));

@@ -12,7 +12,7 @@ use super::position::{OpenSales, Position};
 use crate::journal;
 use crate::limits;
 use crate::reconcile::source::Located;
-use crate::reconcile::{Sink, SinkError, Source, Watermark};
+use crate::reconcile::{Progress, Sink, SinkError, Source, Watermark};
 use crate::types::Lsn;
 
 /// A Postgres database that follows the journal.
@@ -107,8 +107,22 @@ impl Sink for PostgresSink {
         &mut self,
         source: &Source,
         found: Watermark,
+        held: Lsn,
+        _progress: &mut Progress,
     ) -> Result<Watermark, SinkError> {
-        from_the_first(source, found)
+        let begun = from_the_first(source, found)?;
+        if held > Lsn::ZERO {
+            tracing::error!(
+                address = self.address(),
+                "Postgres lost what it held up to record {held}: it is filled again from the journal's \
+                 first record"
+            );
+        } else {
+            tracing::info!(
+                "Postgres holds nothing yet: it is filled from the journal's first record"
+            );
+        }
+        Ok(begun)
     }
 
     fn batch(&self) -> PostgresBatch {

@@ -74,6 +74,7 @@ impl RedisSink {
         if found == Watermark::ZERO {
             return Ok(found);
         }
+        let address = self.options.address();
         let link = self.link()?;
         let Some((sale, fault)) = find_fault(link).await? else {
             return Ok(found);
@@ -84,6 +85,7 @@ impl RedisSink {
             return Ok(now);
         }
         tracing::error!(
+            address,
             sale = sale.0,
             "Redis does not hold what it held at {found}: of sale {sale} {fault}. It is filled again"
         );

@@ -27,6 +27,9 @@ pub(super) struct Link {
     script: Script,
 }
 
+/// What the token begins with that stays behind where a person had the projection emptied.
+pub(super) const REQUESTED: &str = "requested-";
+
 /// What the key of the watermark says.
 #[derive(Debug, Default)]
 pub(super) struct State {
@@ -38,6 +41,12 @@ pub(super) struct State {
 }
 
 impl State {
+    /// Whether a person had the projection emptied, and nobody has begun to fill it since.
+    pub(super) fn is_emptied_on_request(&self) -> bool {
+        let token = self.rebuilding.as_deref();
+        token.is_some_and(|token| token.starts_with(REQUESTED))
+    }
+
     /// The watermark, where what is there can be followed up.
     pub(super) fn trusted(&self) -> Watermark {
         if self.rebuilding.is_some() || self.writing.is_some() {

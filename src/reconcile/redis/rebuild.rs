@@ -8,7 +8,7 @@ use redis::{Cmd, Value};
 use super::batch::RedisBatch;
 use super::failure;
 use super::keys::{EVENTS, SALE_PREFIX, SALES, WATERMARK};
-use super::link::{Link, State};
+use super::link::{Link, REQUESTED, State};
 use super::options::RedisOptions;
 use super::script::Call;
 use super::sink::RedisSink;
@@ -19,7 +19,7 @@ use crate::journal::record_file::Frames;
 use crate::journal::segment::Segment;
 use crate::journal::{Entry, snapshot};
 use crate::limits::REDIS_REMOVED_SALES_MAX;
-use crate::reconcile::{SinkError, Source, Watermark};
+use crate::reconcile::{Progress, SinkError, Source, Watermark};
 use crate::types::{Lsn, Timestamp};
 
 /// Empties the projection in Redis, whatever it is and whoever filled it, with the stream of events;
@@ -30,9 +30,12 @@ use crate::types::{Lsn, Timestamp};
 pub async fn reset(options: &RedisOptions) -> Result<(), SinkError> {
     let mut link = Link::open(options).await?;
     link.prepare().await?;
-    let token = new_token(&OsEntropy);
+    let token = format!("{REQUESTED}{}", new_token(&OsEntropy));
     let removed = empty(&mut link, &token, true).await?;
-    tracing::warn!(removed, "redis: the projection was emptied");
+    tracing::warn!(
+        removed,
+        "Redis was emptied: the server fills it again from its journal"
+    );
     Ok(())
 }
 
@@ -65,6 +68,15 @@ async fn empty(link: &mut Link, token: &str, forced: bool) -> Result<u64, SinkEr
     }
 }
 
+/// A snapshot on its way into the projection.
+struct Restoring<'a> {
+    stored: &'a StoredSnapshot,
+    token: &'a str,
+    progress: &'a mut Progress,
+    /// How many of its records are written.
+    records: u64,
+}
+
 impl RedisSink {
     /// Empties the projection, and fills it from the newest snapshot where the journal no longer
     /// begins at its first record.
@@ -72,6 +84,8 @@ impl RedisSink {
         &mut self,
         source: &Source,
         found: Watermark,
+        held: Lsn,
+        progress: &mut Progress,
     ) -> Result<Watermark, SinkError> {
         // Nothing is removed before it is known that it can be filled again.
         let before = self.link()?.state().await?;
@@ -89,9 +103,17 @@ impl RedisSink {
         let link = self.link()?;
         check_events(link, source).await?;
         let removed = empty(link, &token, false).await?;
-        say_why(&before, found, removed, start);
+        let is_lost = held > Lsn::ZERO || removed > 0;
+        let address = self.options.address();
+        log_reason(&before, found, is_lost, start, &address);
         if let Some(stored) = stored {
-            self.restore(source, &stored, &token).await?;
+            let restoring = Restoring {
+                stored: &stored,
+                token: &token,
+                progress,
+                records: 0,
+            };
+            self.restore(source, restoring).await?;
         }
         let filling = Position {
             watermark: Watermark::ZERO,
@@ -110,13 +132,13 @@ impl RedisSink {
     async fn restore(
         &mut self,
         source: &Source,
-        stored: &StoredSnapshot,
-        token: &str,
+        mut restoring: Restoring<'_>,
     ) -> Result<(), SinkError> {
-        self.restore_file(stored, &stored.file, token).await?;
+        let stored = restoring.stored;
+        self.restore_file(&mut restoring, &stored.file).await?;
         for sale in &stored.archived {
             let file = open_sale(source, sale)?;
-            self.restore_file(stored, &file, token).await?;
+            self.restore_file(&mut restoring, &file).await?;
         }
         Ok(())
     }
@@ -124,19 +146,21 @@ impl RedisSink {
     /// Writes what a file holds, in pieces; the next ones are read when these are written.
     async fn restore_file(
         &mut self,
-        stored: &StoredSnapshot,
+        restoring: &mut Restoring<'_>,
         file: &Segment,
-        token: &str,
     ) -> Result<(), SinkError> {
         let filling = Position {
             watermark: Watermark::ZERO,
-            token,
+            token: restoring.token,
         };
         let mut frames = Frames::of(file);
         while let Some(frame) = frames.next()? {
-            for piece in stored.pieces(file, &frame)? {
+            for piece in restoring.stored.pieces(file, &frame)? {
                 self.apply_at(&piece, filling, filling).await?;
             }
+            restoring.records += u64::from(frame.header.count);
+            let (records, total) = (restoring.records, restoring.stored.records);
+            restoring.progress.restore(records, total);
         }
         Ok(())
     }
@@ -208,7 +232,7 @@ async fn last_event(link: &mut Link) -> Result<Lsn, SinkError> {
     })
 }
 
-fn say_why(before: &State, found: Watermark, removed: u64, start: Watermark) {
+fn log_reason(before: &State, found: Watermark, is_lost: bool, start: Watermark, address: &str) {
     let from = if start == Watermark::ZERO {
         "from the journal's first record".to_owned()
     } else {
@@ -216,22 +240,27 @@ fn say_why(before: &State, found: Watermark, removed: u64, start: Watermark) {
     };
     if before.writing.is_some() {
         tracing::error!(
-            removed,
-            "redis: what it holds is not whole; filling it again {from}"
+            address,
+            "Redis holds something that is not whole: it is filled again {from}"
         );
+    } else if before.is_emptied_on_request() {
+        tracing::info!("Redis was emptied by `flashsale rebuild redis`: it is filled again {from}");
     } else if before.rebuilding.is_some() {
-        tracing::warn!(removed, "redis: filling it was not finished; again {from}");
+        tracing::warn!(
+            address,
+            "Redis was not filled to the end before: it is filled again {from}"
+        );
     } else if found.lsn > Lsn::ZERO {
         tracing::error!(
-            removed,
-            "redis: the journal no longer holds what comes after {found}; filling it again {from}"
+            address,
+            "Redis needs what comes after {found}, which the journal no longer holds: it is filled again {from}"
         );
-    } else if removed > 0 {
+    } else if is_lost {
         tracing::error!(
-            removed,
-            "redis: its watermark was lost; filling it again {from}"
+            address,
+            "Redis lost what it held, or its watermark: it is filled again {from}"
         );
     } else {
-        tracing::info!("redis: filling it {from}");
+        tracing::info!("Redis holds nothing yet: it is filled {from}");
     }
 }

@@ -12,12 +12,12 @@ use super::script::Call;
 use super::wire::{Kind, Known, Position, Resolved};
 use crate::env::Entropy;
 use crate::limits;
-use crate::reconcile::{Sink, SinkError, Source, Watermark};
+use crate::reconcile::{Progress, Sink, SinkError, Source, Watermark};
 use crate::types::{Lsn, SaleId, Timestamp};
 
 /// Keeps the projection in a Redis server.
 pub struct RedisSink {
-    options: RedisOptions,
+    pub(super) options: RedisOptions,
     pub(super) entropy: Arc<dyn Entropy>,
     link: Option<Link>,
     /// Of open sales; what is not here is asked for.
@@ -266,8 +266,10 @@ impl Sink for RedisSink {
         &mut self,
         source: &Source,
         found: Watermark,
+        held: Lsn,
+        progress: &mut Progress,
     ) -> Result<Watermark, SinkError> {
-        self.rebuild(source, found).await
+        self.rebuild(source, found, held, progress).await
     }
 
     fn batch(&self) -> RedisBatch {

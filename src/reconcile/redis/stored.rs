@@ -18,6 +18,8 @@ pub(super) struct StoredSnapshot {
     pub(super) file: Segment,
     /// The archived sales whose keys would not have expired.
     pub(super) archived: Vec<SaleFile>,
+    /// How many records all of these hold.
+    pub(super) records: u64,
     /// Other sales whose keys would have expired.
     gone: BTreeSet<SaleId>,
 }
@@ -32,8 +34,9 @@ impl StoredSnapshot {
     pub(super) async fn open(source: &Source, lsn: Lsn, now: Timestamp) -> Result<Self, SinkError> {
         let file = record_file::open(source.disk(), snapshot::path_of(source.dir(), lsn), lsn)?;
         let (mut ends, mut gone, mut archived) = (BTreeMap::new(), BTreeSet::new(), Vec::new());
+        let mut records = 0;
         let shown = |closed_at, ended_at| expires_at(closed_at, ended_at) > now.seconds();
-        visit_all(&file, &mut |entry| match entry.record {
+        records += visit_all(&file, &mut |entry| match entry.record {
             Record::SaleCreated { sale, terms } => drop(ends.insert(sale, terms.ended_at)),
             Record::SaleClosed { sale } => {
                 let ended_at = ends.get(&sale).copied().unwrap_or(entry.at);
@@ -51,15 +54,15 @@ impl StoredSnapshot {
             _ => {}
         })
         .await?;
-        let stored = Self {
+        for sale in &archived {
+            records += visit_all(&open_sale(source, sale)?, &mut |_| ()).await?;
+        }
+        Ok(Self {
             file,
             archived,
+            records,
             gone,
-        };
-        for sale in &stored.archived {
-            visit_all(&open_sale(source, sale)?, &mut |_| ()).await?;
-        }
-        Ok(stored)
+        })
     }
 
     /// What is to be written of a frame of the snapshot or of the file of an archived sale.
@@ -90,17 +93,20 @@ pub(super) fn open_sale(source: &Source, sale: &SaleFile) -> Result<Segment, Jou
     record_file::open(source.disk(), sale.path(source.dir()), sale.closed_lsn)
 }
 
-async fn visit_all(file: &Segment, visit: &mut dyn FnMut(Entry<'_>)) -> Result<(), JournalError> {
+/// Visits all records; how many there are.
+async fn visit_all(file: &Segment, visit: &mut dyn FnMut(Entry<'_>)) -> Result<u64, JournalError> {
+    let mut records = 0;
     let mut frames = Frames::of(file);
     while let Some(frame) = frames.next()? {
         frame.visit(file, &mut |entry| {
             visit(entry);
+            records += 1;
             Ok(())
         })?;
         // The follower may have been asked to stop.
         tokio::task::yield_now().await;
     }
-    Ok(())
+    Ok(records)
 }
 
 /// Of which sale a record tells something that Redis shows.
