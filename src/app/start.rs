@@ -64,11 +64,12 @@ impl Service {
         steps.next("sinks");
         let followers = Followers::start(config, engine.journal(), clock, &telemetry)?;
         followers.check(steps)?;
+        // First, because it knows whether the clock is to be believed.
+        let mut agenda = Agenda::new(Arc::clone(&engine), rotation(config));
         let housekeeping = housekeeping(config, &followers);
         let housekeeper = Housekeeper::start(Arc::clone(&engine), housekeeping)?;
 
         steps.next("scheduler");
-        let mut agenda = Agenda::new(Arc::clone(&engine), rotation(config));
         agenda.catch_up()?;
         let (next_opening, took_ms) = (agenda.next_opening(), steps.took_ms());
         tracing::info!(%next_opening, took_ms, "scheduler ready");

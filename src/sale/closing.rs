@@ -30,13 +30,24 @@ impl Engine {
         lsn
     }
 
-    /// Gives the units back whose holds have run out, in all open sales; how many checkouts that
-    /// ended. Does nothing while the journal takes no records.
+    /// Gives the units back whose holds have run out, in all sales that have not ended; how many checkouts
+    /// that ended. Does nothing while the journal takes no records. In a sale that has ended nobody can buy
+    /// what is given back: that is left to its closing.
     pub fn release_expired(&self) -> usize {
-        self.release_expired_until(self.clock.steady())
+        let steady = self.clock.steady();
+        let released = |sale: &Arc<Sale>| self.release_expired_of(sale, steady);
+        self.selling().iter().map(released).sum()
     }
 
-    /// The same for the holds that had run out at `steady` of the steady clock.
+    /// The open sales that have not ended by the wall clock.
+    fn selling(&self) -> Vec<Arc<Sale>> {
+        let now = self.now();
+        let mut sales = self.open_sales();
+        sales.retain(|sale| sale.terms.ended_at > now);
+        sales
+    }
+
+    /// Gives the units back whose holds had run out at `steady` of the steady clock, in all open sales.
     pub fn release_expired_until(&self, steady: Timestamp) -> usize {
         let sales = self.open_sales();
         sales
@@ -75,10 +86,10 @@ impl Engine {
         released
     }
 
-    /// When the next hold can run out, in any open sale, by the steady clock.
+    /// When the next hold can run out, in any open sale that has not ended, by the steady clock.
     #[must_use]
     pub fn next_expiry(&self) -> Option<Timestamp> {
-        let sales = self.open_sales();
+        let sales = self.selling();
         sales.iter().filter_map(|sale| sale.next_expiry()).min()
     }
 

@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use parking_lot::{Mutex, RwLock};
@@ -38,7 +38,14 @@ pub struct Engine {
     pub(super) administration: Mutex<Numbers>,
     changes: AtomicU64,
     draining: AtomicBool,
+    /// By how much the wall clock that is believed is ahead of the steady one, in microseconds.
+    believed_ahead_us: AtomicI64,
 }
+
+/// In the place of that while the wall clock is in doubt.
+const IN_DOUBT: i64 = i64::MIN;
+/// By how much the wall clock may differ from the one that is believed, in microseconds.
+const CLOCK_ERROR_US_MAX: i64 = 1_000_000;
 
 impl Engine {
     /// An engine that goes on from `state`, which the journal's records have led to.
@@ -51,6 +58,7 @@ impl Engine {
         options: EngineOptions,
     ) -> Self {
         let administration = Mutex::new(Numbers::with_free(state.announced_sales()));
+        let clock_ahead_us = clock.now().0 - clock.steady().0;
         let (registry, ended) = state.into_parts();
         for sale in registry.open() {
             sale.hasten_holds(clock.steady());
@@ -65,6 +73,7 @@ impl Engine {
             administration,
             changes: AtomicU64::new(0),
             draining: AtomicBool::new(false),
+            believed_ahead_us: AtomicI64::new(clock_ahead_us),
         }
     }
 
@@ -133,6 +142,21 @@ impl Engine {
     pub(super) fn set_registry(&self, registry: Registry) {
         self.registry.store(Arc::new(registry));
         self.changes.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Notes by how much the wall clock is ahead of the steady one, in microseconds, as whoever watches both
+    /// believes; `None` while it is in doubt.
+    pub fn believe_clock(&self, ahead_us: Option<i64>) {
+        let ahead_us = ahead_us.unwrap_or(IN_DOUBT);
+        self.believed_ahead_us.store(ahead_us, Ordering::Relaxed);
+    }
+
+    /// Whether the wall clock is believed. Otherwise nothing is done by it that cannot be undone.
+    #[must_use]
+    pub fn is_clock_believed(&self) -> bool {
+        let believed_us = self.believed_ahead_us.load(Ordering::Relaxed);
+        let ahead_us = self.clock.now().0 - self.clock.steady().0;
+        believed_us != IN_DOUBT && (ahead_us - believed_us).abs() < CLOCK_ERROR_US_MAX
     }
 
     /// How often sales have come or gone.

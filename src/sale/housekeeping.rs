@@ -138,6 +138,10 @@ impl Keeper<'_> {
         let Some(retention) = self.housekeeping.retention else {
             return Ok(());
         };
+        // What is old by a wrong clock would be gone for good.
+        if !self.engine.is_clock_believed() {
+            return Ok(());
+        }
         let (journal, followed) = (self.engine.journal(), (self.housekeeping.followed)());
         let (disk, dir) = (&**journal.disk(), journal.dir());
         let now = self.engine.now();

@@ -8,7 +8,7 @@ use super::calendar::{Calendar, Event};
 use super::jump::JumpWatch;
 use super::rotation::Rotation;
 use crate::sale::{CreateError, Engine, JournalFailed, Sale, SaleStatus};
-use crate::types::{ItemIndex, SaleId, Timestamp};
+use crate::types::{ItemIndex, Lsn, SaleId, Timestamp};
 
 /// The longest time between two looks at the clocks, one of which may jump.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -54,13 +54,19 @@ impl Agenda {
     #[must_use]
     pub fn new(engine: Arc<Engine>, rotation: Rotation) -> Self {
         let (changes, now) = (engine.changes(), engine.clock().now());
+        // Where nothing was recorded yet, nothing can be ended.
+        let jumps = match engine.journal().durable() {
+            Lsn::ZERO => JumpWatch::default(),
+            _ => watch_from_start(&engine),
+        };
+        engine.believe_clock(jumps.believed_ahead_us());
         Self {
             calendar: Calendar::of(&engine, &rotation, now),
             engine,
             rotation,
             changes,
             looked_until: now,
-            jumps: JumpWatch::default(),
+            jumps,
             pending: Pending::ALL,
             announced: BTreeSet::new(),
             failing: false,
@@ -69,7 +75,8 @@ impl Agenda {
 
     /// Works off what was missed while there was no server: holds that have run out and sales that have
     /// ended, in the order of their times, and opens the sale of this interval. All of it is durable when
-    /// this returns, but for a sale that cannot be recorded at the moment.
+    /// this returns, but for a sale that cannot be recorded at the moment. Sales are closed only when the clock
+    /// has proved steady.
     ///
     /// # Errors
     /// The configuration makes no possible sale, or the journal has failed.
@@ -188,6 +195,7 @@ impl Agenda {
             }
         }
         self.looked_until = now;
+        self.engine.believe_clock(self.jumps.believed_ahead_us());
     }
 
     /// Says of each sale that sells, once, that it does: also of one that was found selling, because it
@@ -206,9 +214,7 @@ impl Agenda {
     }
 
     fn has_ended_sales(&self) -> bool {
-        let now = self.engine.clock().now();
-        let open = self.engine.open_sales();
-        open.iter().any(|sale| sale.terms().ended_at <= now)
+        ended_sale(&self.engine).is_some()
     }
 
     fn how_far(&self) -> Done {
@@ -220,6 +226,27 @@ impl Agenda {
             Done::Wholly
         }
     }
+}
+
+/// A sale that has ended by the wall clock, and is not closed yet.
+fn ended_sale(engine: &Engine) -> Option<Arc<Sale>> {
+    let now = engine.clock().now();
+    let mut open = engine.open_sales().into_iter();
+    open.find(|sale| sale.terms().ended_at <= now)
+}
+
+/// Doubts the clock of a start. What it says has ended may not have.
+fn watch_from_start(engine: &Engine) -> JumpWatch {
+    let ended = ended_sale(engine);
+    if let Some(sale) = &ended {
+        let (now, ended_at) = (engine.clock().now(), sale.terms().ended_at);
+        tracing::warn!(
+            sale = %sale.id(), %ended_at, %now,
+            "a sale has ended while there was no server, if the clock is right: it sells nothing, and is \
+             closed when the clock has gone on evenly for a while"
+        );
+    }
+    JumpWatch::from_start(engine.clock().steady(), ended.is_some())
 }
 
 /// Says that a sale is open, and what the first of its items is called, so that one can be bought.

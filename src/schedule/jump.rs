@@ -8,6 +8,9 @@ const JUMP_US_MIN: i64 = 1_000_000;
 /// How long a clock that has jumped must go on evenly before it is believed. What is wrong is usually put
 /// right within seconds.
 const SETTLE_US: i64 = 10_000_000;
+/// The same behind a start by whose clock a sale has ended meanwhile: the clock of a machine that has just
+/// booted may be wrong until a time server has answered.
+const START_SETTLE_US: i64 = 20_000_000;
 
 /// Watches both clocks.
 #[derive(Debug, Default)]
@@ -19,22 +22,40 @@ pub(super) struct JumpWatch {
 }
 
 impl JumpWatch {
+    /// Watches from a start on, whose clock nobody has watched before.
+    pub(super) fn from_start(steady: Timestamp, has_ended_sales: bool) -> Self {
+        let settle_us = match has_ended_sales {
+            true => START_SETTLE_US,
+            false => SETTLE_US,
+        };
+        Self {
+            ahead_us: None,
+            doubted_until: Some(Timestamp(steady.0 + settle_us)),
+        }
+    }
+
     /// Looks at the clocks; by how much the wall clock has jumped since the last look, in microseconds.
     pub(super) fn look(&mut self, now: Timestamp, steady: Timestamp) -> Option<i64> {
         let ahead_us = now.0 - steady.0;
-        let before_us = self.ahead_us.replace(ahead_us)?;
         if self.doubted_until.is_some_and(|until| until <= steady) {
             self.doubted_until = None;
         }
+        let before_us = self.ahead_us.replace(ahead_us)?;
         let jump_us = ahead_us - before_us;
         if jump_us.abs() < JUMP_US_MIN {
             return None;
         }
-        self.doubted_until = Some(Timestamp(steady.0 + SETTLE_US));
+        let until = Timestamp(steady.0 + SETTLE_US);
+        self.doubted_until = self.doubted_until.max(Some(until));
         Some(jump_us)
     }
 
-    /// Whether the wall clock has jumped so lately that nothing final should be done because of it.
+    /// By how much the wall clock that is believed is ahead of the steady one, in microseconds; `None` in doubt.
+    pub(super) fn believed_ahead_us(&self) -> Option<i64> {
+        self.ahead_us.filter(|_| !self.is_in_doubt())
+    }
+
+    /// Whether the server has started, or the wall clock has jumped, so lately that nothing final should be done because of it.
     pub(super) fn is_in_doubt(&self) -> bool {
         self.doubted_until.is_some()
     }
@@ -65,6 +86,25 @@ mod tests {
         assert!(watch.is_in_doubt(), "the second jump counts anew");
         assert_eq!(watch.look(seconds(217), seconds(217)), None);
         assert!(!watch.is_in_doubt());
+    }
+
+    #[test]
+    fn the_clock_of_a_start_is_doubted_until_it_has_gone_on_evenly() {
+        for (has_ended, settled) in [(false, 110), (true, 120)] {
+            let mut watch = JumpWatch::from_start(seconds(100), has_ended);
+            assert_eq!(watch.look(seconds(100), seconds(100)), None);
+            assert_eq!(watch.look(seconds(settled - 1), seconds(settled - 1)), None);
+            assert!(watch.is_in_doubt());
+            assert_eq!(watch.believed_ahead_us(), None);
+            assert_eq!(watch.look(seconds(settled), seconds(settled)), None);
+            assert!(!watch.is_in_doubt());
+            assert_eq!(watch.believed_ahead_us(), Some(0));
+        }
+        let mut watch = JumpWatch::from_start(seconds(100), true);
+        assert_eq!(watch.look(seconds(100), seconds(100)), None);
+        watch.look(seconds(50), seconds(101));
+        watch.look(seconds(68), seconds(119));
+        assert!(watch.is_in_doubt(), "a jump does not shorten it");
     }
 
     #[test]

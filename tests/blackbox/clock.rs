@@ -109,7 +109,11 @@ fn a_hold_that_ran_out_while_there_was_no_server_ends_before_its_sale() {
     for _ in 0..2 {
         server.restart();
         let mut client = server.client();
-        let answer = client.purchase(&code);
+        // Once the clock has proved steady.
+        let answer = wait_for("the sale to be closed", || {
+            let answer = client.purchase(&code);
+            (answer.status == 409).then_some(answer)
+        });
         answer.refused(409, "checkout_expired", "expired");
         let shown = client.get(&format!("/sales/{sale}")).ok().json();
         assert_eq!(

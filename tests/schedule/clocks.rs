@@ -33,6 +33,71 @@ fn a_clock_that_is_put_right_at_once_closes_nothing() {
 }
 
 #[test]
+fn a_start_with_the_clock_two_hours_ahead_ends_no_sale() {
+    let world = World::start(10, rotation(3600, 0));
+    let code = world.code("ada", "ITM-1-0");
+    let mut world = world.restart_at(at(20 + 7_200), false);
+    // By that clock the sale is over, and another one is on. That can be taken back.
+    assert!(matches!(
+        world.checkout("bob", "ITM-1-1"),
+        CheckoutOutcome::SaleNotActive
+    ));
+    assert!(
+        !world.engine.is_clock_believed(),
+        "nothing is removed by it"
+    );
+    world.pass(10);
+    assert!(!world.sale(1).is_closed(), "as careful as a running server");
+    world.jump_to(at(30));
+    assert!(matches!(
+        world.purchase(code),
+        PurchaseOutcome::Processed { .. }
+    ));
+    for _ in 0..30 {
+        world.pass(1);
+    }
+    assert!(!world.sale(1).is_closed());
+    assert!(world.engine.is_clock_believed());
+    world.code("bob", "ITM-1-1");
+    world.pass(3_600);
+    assert!(world.sale(1).is_closed(), "its time has come");
+    world.check();
+}
+
+#[test]
+fn a_sale_that_ended_without_a_server_is_closed_when_the_clock_has_proved_steady() {
+    let world = World::start(10, rotation(3600, 0));
+    let mut world = world.restart_after(5_000, true);
+    assert_eq!(
+        world.active(),
+        Some(SaleId(2)),
+        "the next one sells at once"
+    );
+    for _ in 0..19 {
+        world.pass(1);
+        assert!(!world.sale(1).is_closed());
+    }
+    world.pass(1);
+    assert!(world.sale(1).is_closed());
+    assert_eq!(world.records(), ["created 1", "created 2", "closed 1"]);
+    world.check();
+}
+
+#[test]
+fn a_running_server_removes_nothing_by_a_clock_that_has_jumped() {
+    let mut world = World::start(10, rotation(3600, 0));
+    world.pass(20);
+    assert!(world.engine.is_clock_believed());
+    // Even before the scheduler has looked.
+    world.clock.jump_to(at(86_400 * 365));
+    assert!(!world.engine.is_clock_believed());
+    world.agenda.look();
+    assert!(!world.engine.is_clock_believed());
+    world.pass(10);
+    assert!(world.engine.is_clock_believed(), "it goes on evenly");
+}
+
+#[test]
 fn a_clock_that_goes_on_after_its_jump_is_believed() {
     let mut world = World::start(10, rotation(3600, 0));
     world.jump_to(at(86_400));
