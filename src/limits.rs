@@ -73,8 +73,11 @@ pub const LOADS_WAITING_MAX: usize = 64;
 /// Memory of ended sales that were loaded again and are kept for the next who asks, in bytes. The one that
 /// was asked for last is kept in any case.
 pub const LOADED_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// Seconds after which such a sale leaves memory when nobody has asked for it.
+/// Seconds after which such a sale may leave memory when nobody has asked for it; it does within as many
+/// again.
 pub const LOADED_IDLE_SECONDS: u32 = 60;
+/// By how much the thread that loads ended sales steps back behind the threads that sell, in steps of `nice`.
+pub const ARCHIVE_NICE: i32 = 10;
 /// Longest that an ended sale may be kept in memory, in seconds (a year).
 pub const KEEP_ENDED_SECONDS_MAX: u32 = 31_536_000;
 /// Sealed journal bytes after which a new snapshot is worth its work, at least. Less than a segment has by

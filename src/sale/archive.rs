@@ -89,7 +89,7 @@ impl Archive {
             }
             let (sender, receiver) = oneshot::channel();
             if let Some(waiting) = shelf.waiting.get_mut(&id) {
-                waiting.push(sender);
+                add_waiting(waiting, sender);
             } else if self.requests.try_send(ended).is_ok() {
                 shelf.waiting.insert(id, vec![sender]);
             } else {
@@ -108,6 +108,14 @@ impl Archive {
 }
 
 type Waiting = oneshot::Sender<Result<Arc<Sale>, NotLoaded>>;
+
+/// Adds a waiting request. Requests that were given up make room first: there are no more than are open.
+fn add_waiting(waiting: &mut Vec<Waiting>, sender: Waiting) {
+    if waiting.len() == waiting.capacity() {
+        waiting.retain(|sender| !sender.is_closed());
+    }
+    waiting.push(sender);
+}
 
 /// What was loaded, and who waits.
 #[derive(Default)]
@@ -149,6 +157,16 @@ impl Shelf {
         self.kept.drain(..leaving).collect()
     }
 
+    /// Cancels the load of a sale when every request for it was given up; returns whether it did.
+    fn cancel_unawaited(&mut self, id: SaleId) -> bool {
+        let waiting = self.waiting.get(&id).map_or(&[][..], Vec::as_slice);
+        let unawaited = waiting.iter().all(oneshot::Sender::is_closed);
+        if unawaited {
+            self.waiting.remove(&id);
+        }
+        unawaited
+    }
+
     /// Takes out the sales that nobody has asked for of late, for the caller to free.
     fn remove_idle(&mut self, now: Timestamp) -> Vec<Kept> {
         let is_idle = |kept: &Kept| kept.asked_at.plus_seconds(limits::LOADED_IDLE_SECONDS) <= now;
@@ -165,6 +183,8 @@ struct Loader {
 
 impl Loader {
     fn run(&mut self, requested: &Receiver<EndedSale>) {
+        // Of this thread only: those who sell go first.
+        let _ = rustix::process::nice(limits::ARCHIVE_NICE);
         let idle = Duration::from_secs(u64::from(limits::LOADED_IDLE_SECONDS));
         loop {
             match requested.recv_timeout(idle) {
@@ -180,6 +200,9 @@ impl Loader {
     }
 
     fn load_for_all(&mut self, ended: &EndedSale) {
+        if self.shelf.lock().cancel_unawaited(ended.id) {
+            return;
+        }
         let loaded = self.load(ended).map_err(|why| {
             tracing::error!("sale {} cannot be loaded: {why}", ended.id);
             NotLoaded::Unavailable
@@ -277,6 +300,38 @@ mod tests {
         assert_eq!(shelf.remove_idle(second(2 * half)).len(), 1);
         assert_eq!(ids(&shelf), [1]);
         assert_eq!(shelf.remove_idle(second(3 * half)).len(), 1);
+    }
+
+    #[test]
+    fn requests_that_were_given_up_take_no_memory_while_a_sale_is_loaded() {
+        let (sender, first) = oneshot::channel();
+        let mut waiting = vec![sender];
+        for _ in 0..10_000 {
+            let (sender, receiver) = oneshot::channel();
+            add_waiting(&mut waiting, sender);
+            drop(receiver);
+        }
+        assert!(waiting.capacity() <= 16, "{} places", waiting.capacity());
+        let open = waiting.iter().filter(|sender| !sender.is_closed()).count();
+        assert_eq!(open, 1);
+        drop(first);
+    }
+
+    #[test]
+    fn a_sale_that_nobody_waits_for_any_more_is_not_loaded() {
+        let mut shelf = Shelf::default();
+        let [id, other] = [SaleId(1), SaleId(2)];
+        let (given_up, receiver) = oneshot::channel();
+        drop(receiver);
+        let (open, _receiver) = oneshot::channel();
+        shelf.waiting.insert(id, vec![given_up, open]);
+        assert!(!shelf.cancel_unawaited(id), "one of two waits");
+        assert_eq!(shelf.waiting[&id].len(), 2);
+        let (given_up, receiver) = oneshot::channel();
+        drop(receiver);
+        shelf.waiting.insert(other, vec![given_up]);
+        assert!(shelf.cancel_unawaited(other));
+        assert!(!shelf.waiting.contains_key(&other), "the next asks anew");
     }
 
     #[test]
