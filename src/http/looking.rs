@@ -152,6 +152,8 @@ pub(super) fn page_limit(parameters: &mut Parameters<'_>) -> u32 {
 }
 
 /// A page of a list. `next` is the cursor of the page after it, when there is one.
+///
+/// The link to that one is a query alone: relative to the request, it stays below every prefix.
 pub(super) fn page(
     body: Vec<u8>,
     uri: &Uri,
@@ -161,7 +163,7 @@ pub(super) fn page(
     if let Some(next) = next {
         let kept = uri.query().unwrap_or_default().split('&');
         let kept = kept.filter(|pair| !pair.is_empty() && !is_cursor(pair));
-        let mut link = format!("<{}?", uri.path());
+        let mut link = "<?".to_owned();
         for pair in kept {
             link.push_str(pair);
             link.push('&');
@@ -274,11 +276,11 @@ mod tests {
     fn the_next_page_keeps_the_other_parameters() {
         let uri = Uri::from_static("/api/v1/sales/2/items?cursor=5&available=true&limit=3");
         let answer = page(Vec::new(), &uri, Some(8)).expect("a page");
-        let expected = "</api/v1/sales/2/items?available=true&limit=3&cursor=8>; rel=\"next\"";
+        let expected = "<?available=true&limit=3&cursor=8>; rel=\"next\"";
         assert_eq!(answer.response.headers()[LINK], expected);
         for written in ["/sales?%63ursor=1", "/sales?cursor", "/sales?cursor="] {
             let answer = page(Vec::new(), &Uri::from_static(written), Some(8)).expect("a page");
-            let expected = "</sales?cursor=8>; rel=\"next\"";
+            let expected = "<?cursor=8>; rel=\"next\"";
             assert_eq!(answer.response.headers()[LINK], expected, "{written}");
         }
         let answer = page(Vec::new(), &uri, None::<u32>).expect("a page");

@@ -29,7 +29,7 @@ pub fn create(client: &mut Client, sale: &Value) -> String {
     assert_eq!(answer.status, 201, "{}", answer.text());
     let json = answer.json();
     let id = json["data"]["id"].as_str().expect("an id").to_owned();
-    assert_eq!(answer.header("location"), Some(&*format!("/sales/{id}")));
+    assert_eq!(answer.header("location"), Some(&*format!("../sales/{id}")));
     id
 }
 

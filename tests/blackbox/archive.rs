@@ -171,10 +171,7 @@ fn archived_sales_are_listed_and_verified() {
     while let Some(next) = target {
         let answer = client.get(&next).ok();
         paged.extend(ids(&answer.json()));
-        let link = answer
-            .header("link")
-            .and_then(|link| link.split(['<', '>']).nth(1));
-        target = link.map(str::to_owned);
+        target = answer.next(&next);
     }
     paged.retain(|id| *id <= all[0]);
     assert_eq!(paged, all);

@@ -48,6 +48,16 @@ impl Answer {
         value
     }
 
+    /// Where the page behind this one of a list at `target` is.
+    pub fn next(&self, target: &str) -> Option<String> {
+        let link = self.header("link")?.strip_prefix('<');
+        let link = link.and_then(|link| link.strip_suffix(">; rel=\"next\""));
+        let query = link.expect("a link to the next page");
+        assert!(query.starts_with('?'), "{query} leaves the prefix");
+        let path = target.split('?').next().unwrap_or_default();
+        Some(format!("{path}{query}"))
+    }
+
     pub fn text(&self) -> &str {
         std::str::from_utf8(&self.body).expect("UTF-8")
     }

@@ -340,8 +340,8 @@ fn available(client: &mut Client) -> Vec<String> {
             list.iter()
                 .map(|item| item["id"].as_str().expect("an id").to_owned()),
         );
-        match page.header("link") {
-            Some(link) => target = link[1..].split('>').next().expect("a target").to_owned(),
+        match page.next(&target) {
+            Some(next) => target = next,
             None => return items,
         }
     }

@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 use crate::admin::{TOKEN, create, household, shop};
 use crate::client::{Answer, Client};
-use crate::looking::next;
 use crate::server::{Server, wait_for};
 
 fn checkout(client: &mut Client, code: &str) -> Answer {
@@ -116,11 +115,12 @@ fn only_codes_that_were_given_out_are_found() {
 fn pages(client: &mut Client, target: &str) -> (Vec<Value>, usize) {
     let (mut all, mut count) = (Vec::new(), 0);
     let mut target = Some(target.to_owned());
-    while let Some(page) = target.map(|target| client.get(&target).ok()) {
+    while let Some(here) = target {
+        let page = client.get(&here).ok();
         let json = page.json();
         all.extend(json.as_array().expect("a list").iter().cloned());
         count += 1;
-        target = next(&page);
+        target = page.next(&here);
     }
     (all, count)
 }
@@ -159,8 +159,9 @@ fn purchases_come_in_pages_also_after_a_power_cut() {
     assert_eq!(all[1], expected);
     assert_eq!(all[0]["idempotency_key"], false);
 
-    let first = client.get(&format!("{path}?limit=10")).ok();
-    let rest = next(&first).expect("more");
+    let target = format!("{path}?limit=10");
+    let first = client.get(&target).ok();
+    let rest = first.next(&target).expect("more");
     // What comes meanwhile, and a restart, neither repeats nor loses any.
     let code = client.choose("late", &["cup"]);
     client.purchase(&code).ok();

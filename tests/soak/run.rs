@@ -169,8 +169,8 @@ fn compare_list(link: &mut Link<'_>, audited: &[Audited]) {
                 .iter()
                 .map(Shown::of),
         );
-        match page.header("link") {
-            Some(next) => target = next[1..].split('>').next().expect("a target").to_owned(),
+        match page.next(&target) {
+            Some(next) => target = next,
             None => break,
         }
     }

@@ -174,7 +174,7 @@ impl RunningServer {
             .headers()
             .get("link")
             .and_then(|link| link.to_str().ok());
-        let next = link.and_then(next_page).map(str::to_owned);
+        let next = link.and_then(|link| next_page(path, link));
         let body = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX);
         let body = body.read_to_vec().map_err(|error| self.error(error))?;
         let shown = serde_json::from_slice(&body)
@@ -190,9 +190,12 @@ impl RunningServer {
     }
 }
 
-fn next_page(link: &str) -> Option<&str> {
-    let (path, rest) = link.strip_prefix('<')?.split_once('>')?;
-    rest.contains("rel=\"next\"").then_some(path)
+/// The path that a link at `path` leads to: a query alone, or a path.
+fn next_page(path: &str, link: &str) -> Option<String> {
+    let (target, rest) = link.strip_prefix('<')?.split_once('>')?;
+    let here = path.split('?').next().filter(|_| target.starts_with('?'));
+    rest.contains("rel=\"next\"")
+        .then(|| format!("{}{target}", here.unwrap_or_default()))
 }
 
 #[cfg(test)]

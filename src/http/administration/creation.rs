@@ -71,7 +71,8 @@ fn created(sale: &Sale) -> Result<Answer, Problem> {
         out.extend_from_slice(b"}}");
     });
     let mut answer = Answer::new(Outcome::Created, StatusCode::CREATED, JSON, body);
-    let location = HeaderValue::try_from(format!("/sales/{}", sale.id()));
+    // Relative to `admin/sales`, below whatever prefix that is.
+    let location = HeaderValue::try_from(format!("../sales/{}", sale.id()));
     let location = location.map_err(|_| Problem::internal())?;
     answer.response.headers_mut().insert(LOCATION, location);
     Ok(answer)

@@ -1,8 +1,9 @@
 //! What pages consist of besides their HTML: styles, scripts and the icon, embedded into the binary.
 //!
-//! A page names an asset by `"/assets/NAME"`; where it is served, the address also has the version of
-//! the content, `"/assets/NAME?v=VERSION"`. A browser may keep what such an address leads to for ever,
-//! and still sees every change at once.
+//! A page names an asset by `"assets/NAME"`, and a script another one by `"./NAME"`: each relative to itself,
+//! so that both work below any prefix that a proxy adds. Where it is served, the address also has the version
+//! of the content, `"assets/NAME?v=VERSION"`. A browser may keep what such an address leads to for ever, and
+//! still sees every change at once.
 
 use std::sync::LazyLock;
 
@@ -130,11 +131,13 @@ pub(super) fn linked(text: &str) -> String {
 fn with_versions(text: &str, assets: &[Asset]) -> String {
     let mut text = text.to_owned();
     for Asset { name, version, .. } in assets {
-        let (plain, versioned) = (
-            format!("\"/assets/{name}\""),
-            format!("\"/assets/{name}?v={version}\""),
-        );
-        text = text.replace(&plain, &versioned);
+        for dir in ["assets/", "./"] {
+            let (plain, versioned) = (
+                format!("\"{dir}{name}\""),
+                format!("\"{dir}{name}?v={version}\""),
+            );
+            text = text.replace(&plain, &versioned);
+        }
     }
     text
 }
@@ -147,8 +150,10 @@ mod tests {
 
     /// The assets that a text names, with their versions.
     fn named(text: &str) -> impl Iterator<Item = &str> {
-        let rests = text.split("\"/assets/").skip(1);
-        rests.map(|rest| rest.split('"').next().expect("a first part"))
+        let texts = text.split('"').skip(1);
+        let names =
+            texts.filter_map(|text| text.strip_prefix("assets/").or(text.strip_prefix("./")));
+        names.filter(|name| !name.is_empty())
     }
 
     #[test]

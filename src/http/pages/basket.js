@@ -1,8 +1,8 @@
 // The visitor's checkout: what is in it, buying it, and what came of that.
 
-import { bought, checkouts, purchases } from "/assets/checkouts.js";
-import { insist, isLost, now, random, scattered } from "/assets/server.js";
-import { clock, items, number, wordsFor } from "/assets/words.js";
+import { bought, checkouts, purchases } from "./checkouts.js";
+import { insist, isLost, now, random, scattered } from "./server.js";
+import { clock, items, number, wordsFor } from "./words.js";
 
 const BUY_ATTEMPTS = 6;
 const CHOOSE_ATTEMPTS = 3;
@@ -86,7 +86,7 @@ export class Basket {
     const wanted = { user_id: user, id: item.id, sale_id: sale.id };
     if (quantity > 1) wanted.quantity = quantity;
     const answer = await insist(
-      `/checkout?${new URLSearchParams(wanted)}`,
+      `checkout?${new URLSearchParams(wanted)}`,
       { method: "POST" },
       // One of many could be put in once more.
       { attempts: CHOOSE_ATTEMPTS, once: item.stock > 1, onWait: (problem) => this.say(problem) },
@@ -153,7 +153,7 @@ export class Basket {
   async insist(purchase) {
     const { code, key } = purchase;
     const answer = await insist(
-      `/purchase?code=${encodeURIComponent(code)}`,
+      `purchase?code=${encodeURIComponent(code)}`,
       { method: "POST", headers: { "Idempotency-Key": key } },
       { attempts: BUY_ATTEMPTS, onWait: (problem) => this.say(problem) },
     );

@@ -1,8 +1,8 @@
 // The checkouts of whoever uses this browser, one for each sale and visitor, and the purchases that were
 // asked for and have no answer yet. Both outlive a reload, and another sale in the place of the one shown.
 
-import { kept } from "/assets/kept.js";
-import { now } from "/assets/server.js";
+import { kept } from "./kept.js";
+import { now } from "./server.js";
 
 // More than anybody has at once. The oldest makes room.
 const CHECKOUTS_MAX = 32;

@@ -1,7 +1,7 @@
 // The items of a sale as cards, a page of them at a time.
 
-import { ask } from "/assets/server.js";
-import { duration, number, wordsFor } from "/assets/words.js";
+import { ask } from "./server.js";
+import { duration, number, wordsFor } from "./words.js";
 
 const PAGE_ITEMS = 60;
 const QUANTITIES_MAX = 10;
@@ -42,7 +42,7 @@ export class Items {
     this.clear();
     this.sale = sale;
     const only = $("available").checked ? "&available=true" : "";
-    this.next = `/sales/${sale.id}/items?limit=${PAGE_ITEMS}${only}`;
+    this.next = `sales/${sale.id}/items?limit=${PAGE_ITEMS}${only}`;
     $("items").hidden = false;
     await this.more();
   }
@@ -211,12 +211,14 @@ class Card {
   }
 }
 
-const drawn = (item) => `/images/${encodeURIComponent(item.id)}.svg`;
+const drawn = (item) => `images/${encodeURIComponent(item.id)}.svg`;
 
 // The item's picture where it is on this server, or else one that the server draws.
 function picture(item) {
   try {
-    const address = new URL(item.image_url, location.origin);
+    // What the server draws is beside this page, below whatever prefix that is.
+    const named = item.image_url.replace(/^\/images\//, "images/");
+    const address = new URL(named, document.baseURI);
     if (
       item.image_url &&
       address.origin === location.origin &&

@@ -1,6 +1,7 @@
 // What the browser keeps between two visits; where it may not, the page does until it is closed.
 
-const PREFIX = "flashsale.";
+// Shops below different prefixes of one address do not share it: "flashsale." at the top, "flashsale.NAME." below.
+const PREFIX = `flashsale${new URL("./", document.baseURI).pathname.replaceAll("/", ".")}`;
 
 // What the browser would not take, as text.
 const memory = new Map();

@@ -1,11 +1,11 @@
 // The stock of the sale as it goes: what is free, what is held, and when nothing will be left.
 
-import { forecast } from "/assets/ops-forecast.js";
-import { amount, clock, whole } from "/assets/ops-format.js";
-import { cut, isApart, isOtherSale } from "/assets/ops-history.js";
-import { linear, roundUp, ticks } from "/assets/ops-scale.js";
-import { Plot } from "/assets/ops-plot.js";
-import { TimeFrame } from "/assets/ops-time.js";
+import { forecast } from "./ops-forecast.js";
+import { amount, clock, whole } from "./ops-format.js";
+import { cut, isApart, isOtherSale } from "./ops-history.js";
+import { linear, roundUp, ticks } from "./ops-scale.js";
+import { Plot } from "./ops-plot.js";
+import { TimeFrame } from "./ops-time.js";
 
 const MARGINS = { left: 44, top: 12, right: 14, bottom: 22 };
 /** The part of the time that is left free for what is expected. */

@@ -1,6 +1,6 @@
 // Which sale is looked at, where several are open at once.
 
-import { whole } from "/assets/ops-format.js";
+import { whole } from "./ops-format.js";
 
 const PREFIX = "#sale=";
 

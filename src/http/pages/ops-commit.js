@@ -1,7 +1,7 @@
 // How the journal gets onto the disk: batches, what is in one, and how long that takes.
 
-import { amount, latency } from "/assets/ops-format.js";
-import { Lanes } from "/assets/ops-lanes.js";
+import { amount, latency } from "./ops-format.js";
+import { Lanes } from "./ops-lanes.js";
 
 /** Commit and sync over time. */
 export class Commit extends Lanes {

@@ -1,8 +1,8 @@
 // What every core does: a worker has one of its own.
 
-import { amount, percent, whole } from "/assets/ops-format.js";
-import { Lanes } from "/assets/ops-lanes.js";
-import { bar, row, Rows, setBar } from "/assets/ops-table.js";
+import { amount, percent, whole } from "./ops-format.js";
+import { Lanes } from "./ops-lanes.js";
+import { bar, row, Rows, setBar } from "./ops-table.js";
 
 /** From here on a core is nearly at its end. */
 const BUSY = 0.9;

@@ -1,7 +1,7 @@
 // The connection to the server: what has been, then every second as it comes.
 
-const HISTORY = "/ops/history";
-const STREAM = "/ops/stream";
+const HISTORY = "ops/history";
+const STREAM = "ops/stream";
 /** A stream that says nothing for so long is dead, whatever the network says. */
 const SILENCE_MS = 5_000;
 const RETRY_MS_MIN = 1_000;

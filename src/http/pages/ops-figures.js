@@ -1,12 +1,12 @@
 // The few figures that say how the sale goes, each with the minutes that led to it.
 
-import { ratesOf } from "/assets/ops-class.js";
-import { forecast } from "/assets/ops-forecast.js";
-import { amount, latency, percent, whole } from "/assets/ops-format.js";
-import { isOtherSale } from "/assets/ops-history.js";
-import { linear, logarithmic } from "/assets/ops-scale.js";
-import { Surface } from "/assets/ops-canvas.js";
-import { TimeFrame } from "/assets/ops-time.js";
+import { ratesOf } from "./ops-class.js";
+import { forecast } from "./ops-forecast.js";
+import { amount, latency, percent, whole } from "./ops-format.js";
+import { isOtherSale } from "./ops-history.js";
+import { linear, logarithmic } from "./ops-scale.js";
+import { Surface } from "./ops-canvas.js";
+import { TimeFrame } from "./ops-time.js";
 
 const INSET = { left: 0, top: 3, right: 3, bottom: 3 };
 

@@ -1,7 +1,7 @@
 // When a sale will be sold out, or when it was.
 
-import { clock, duration, whole } from "/assets/ops-format.js";
-import { isApart } from "/assets/ops-history.js";
+import { clock, duration, whole } from "./ops-format.js";
+import { isApart } from "./ops-history.js";
 
 /**
  * What is to be expected after `seconds`: `words` for people; with `rate` and `unsold` where there is

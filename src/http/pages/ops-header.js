@@ -1,8 +1,8 @@
 // The first thing to see: whether all is well, and the lights that say why.
 
-import { amount, bytes, clock, duration, whole } from "/assets/ops-format.js";
-import { lightOf, outages, SINKS, sinkWords } from "/assets/ops-sinks.js";
-import { problems } from "/assets/ops-verdict.js";
+import { amount, bytes, clock, duration, whole } from "./ops-format.js";
+import { lightOf, outages, SINKS, sinkWords } from "./ops-sinks.js";
+import { problems } from "./ops-verdict.js";
 
 const PAGE_TITLE = "Operations";
 const CALM = { state: "good", words: "All is well" };

@@ -1,11 +1,11 @@
 // Latency over time: how many answers took how long, second by second.
 
-import { CLASSES } from "/assets/ops-class.js";
-import { amount, clock, counted, decade, latency, whole } from "/assets/ops-format.js";
-import { startMs } from "/assets/ops-history.js";
-import { decades, logarithmic } from "/assets/ops-scale.js";
-import { Plot } from "/assets/ops-plot.js";
-import { TimeFrame } from "/assets/ops-time.js";
+import { CLASSES } from "./ops-class.js";
+import { amount, clock, counted, decade, latency, whole } from "./ops-format.js";
+import { startMs } from "./ops-history.js";
+import { decades, logarithmic } from "./ops-scale.js";
+import { Plot } from "./ops-plot.js";
+import { TimeFrame } from "./ops-time.js";
 
 const MARGINS = { left: 50, top: 8, right: 14, bottom: 22 };
 /** Bucket b holds latencies from 2^(b/4) microseconds on. */

@@ -1,9 +1,9 @@
 // Small plots one above the other, which share their time.
 
-import { clock } from "/assets/ops-format.js";
-import { decadesAround, linear, logarithmic, roundUp } from "/assets/ops-scale.js";
-import { Plot } from "/assets/ops-plot.js";
-import { TimeFrame } from "/assets/ops-time.js";
+import { clock } from "./ops-format.js";
+import { decadesAround, linear, logarithmic, roundUp } from "./ops-scale.js";
+import { Plot } from "./ops-plot.js";
+import { TimeFrame } from "./ops-time.js";
 
 const MARGINS = { left: 50, top: 0, right: 14, bottom: 22 };
 const TITLE_PX = 18;

@@ -1,7 +1,7 @@
 // What all plots have in common: a place on the page, a canvas, and words that say the same.
 
-import { Surface } from "/assets/ops-canvas.js";
-import { Pointer } from "/assets/ops-pointer.js";
+import { Surface } from "./ops-canvas.js";
+import { Pointer } from "./ops-pointer.js";
 
 /**
  * A plot in the element `id`. A kind of plot says how it paints a view, `paint(view)`, what is at a

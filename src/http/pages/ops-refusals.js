@@ -1,9 +1,9 @@
 // Why buyers are told no.
 
-import { classOf, FAULTS, REFUSALS } from "/assets/ops-class.js";
-import { amount, counted, whole } from "/assets/ops-format.js";
-import { answers, covered } from "/assets/ops-history.js";
-import { bar, row, Rows, setBar } from "/assets/ops-table.js";
+import { classOf, FAULTS, REFUSALS } from "./ops-class.js";
+import { amount, counted, whole } from "./ops-format.js";
+import { answers, covered } from "./ops-history.js";
+import { bar, row, Rows, setBar } from "./ops-table.js";
 
 /** Refusals by reason, the most frequent first. */
 export class Refusals {

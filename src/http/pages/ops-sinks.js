@@ -1,8 +1,8 @@
 // How far Postgres and Redis are behind the journal, and when they were away.
 
-import { amount, clock, counted, duration } from "/assets/ops-format.js";
-import { spells } from "/assets/ops-history.js";
-import { Lanes } from "/assets/ops-lanes.js";
+import { amount, clock, counted, duration } from "./ops-format.js";
+import { spells } from "./ops-history.js";
+import { Lanes } from "./ops-lanes.js";
 
 const TOLD_MAX = 2;
 

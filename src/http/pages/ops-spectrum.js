@@ -1,9 +1,9 @@
 // The percentile spectrum: how latency grows towards the tail, since the last sale began.
 
-import { CLASSES } from "/assets/ops-class.js";
-import { decade, latency, quantileName } from "/assets/ops-format.js";
-import { decades, decadesAround, linear, logarithmic, nines } from "/assets/ops-scale.js";
-import { Plot } from "/assets/ops-plot.js";
+import { CLASSES } from "./ops-class.js";
+import { decade, latency, quantileName } from "./ops-format.js";
+import { decades, decadesAround, linear, logarithmic, nines } from "./ops-scale.js";
+import { Plot } from "./ops-plot.js";
 
 /** What time the latencies are of. */
 const SINCE = "since the last sale began";

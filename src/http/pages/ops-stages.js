@@ -1,8 +1,8 @@
 // Where the time goes: the stages of a request, and of what follows it.
 
-import { decade, latency } from "/assets/ops-format.js";
-import { decadesAround, logarithmic } from "/assets/ops-scale.js";
-import { row, Rows } from "/assets/ops-table.js";
+import { decade, latency } from "./ops-format.js";
+import { decadesAround, logarithmic } from "./ops-scale.js";
+import { row, Rows } from "./ops-table.js";
 
 const STAGES = {
   parse: "Parse",

@@ -1,8 +1,8 @@
 // The time that a plot shows, from left to right. What is not known is hatched, and never bridged.
 
-import { clock } from "/assets/ops-format.js";
-import { cut, gaps, isApart, startMs } from "/assets/ops-history.js";
-import { linear, timeStepMs } from "/assets/ops-scale.js";
+import { clock } from "./ops-format.js";
+import { cut, gaps, isApart, startMs } from "./ops-history.js";
+import { linear, timeStepMs } from "./ops-scale.js";
 
 const LABEL_PX = 64;
 /** Room for a word in a gap or in a band. */

@@ -1,9 +1,9 @@
 // Is all well? The worst first, in words.
 
-import { FAULTS, REFUSALS } from "/assets/ops-class.js";
-import { amount, clock, counted, duration } from "/assets/ops-format.js";
-import { downFor, outages, SINKS } from "/assets/ops-sinks.js";
-import { refusals } from "/assets/ops-refusals.js";
+import { FAULTS, REFUSALS } from "./ops-class.js";
+import { amount, clock, counted, duration } from "./ops-format.js";
+import { downFor, outages, SINKS } from "./ops-sinks.js";
+import { refusals } from "./ops-refusals.js";
 
 /** A sink that is so far behind deserves a look, though it is up. */
 const LAG_SECONDS = 10;

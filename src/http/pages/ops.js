@@ -1,19 +1,19 @@
 // The operations page: one connection, one history, and what is drawn from it.
 
-import { Burndown } from "/assets/ops-burndown.js";
-import { Choice } from "/assets/ops-choice.js";
-import { Commit } from "/assets/ops-commit.js";
-import { Cores } from "/assets/ops-cores.js";
-import { Feed } from "/assets/ops-feed.js";
-import { Figures } from "/assets/ops-figures.js";
-import { Header } from "/assets/ops-header.js";
-import { Heatmap } from "/assets/ops-heatmap.js";
-import { History } from "/assets/ops-history.js";
-import { Refusals } from "/assets/ops-refusals.js";
-import { SINKS, SinkLag } from "/assets/ops-sinks.js";
-import { Spectrum } from "/assets/ops-spectrum.js";
-import { Stages } from "/assets/ops-stages.js";
-import { Theme } from "/assets/ops-theme.js";
+import { Burndown } from "./ops-burndown.js";
+import { Choice } from "./ops-choice.js";
+import { Commit } from "./ops-commit.js";
+import { Cores } from "./ops-cores.js";
+import { Feed } from "./ops-feed.js";
+import { Figures } from "./ops-figures.js";
+import { Header } from "./ops-header.js";
+import { Heatmap } from "./ops-heatmap.js";
+import { History } from "./ops-history.js";
+import { Refusals } from "./ops-refusals.js";
+import { SINKS, SinkLag } from "./ops-sinks.js";
+import { Spectrum } from "./ops-spectrum.js";
+import { Stages } from "./ops-stages.js";
+import { Theme } from "./ops-theme.js";
 
 const KEEP_MS = 300_000;
 const RECENT_MS = 10_000;

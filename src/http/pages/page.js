@@ -1,10 +1,10 @@
 // The sale page: what is on, how much of it is left, and what comes next.
 
-import { Basket } from "/assets/basket.js";
-import { Items } from "/assets/items.js";
-import { kept } from "/assets/kept.js";
-import { load, now, random, scattered } from "/assets/server.js";
-import { clock, duration, number } from "/assets/words.js";
+import { Basket } from "./basket.js";
+import { Items } from "./items.js";
+import { kept } from "./kept.js";
+import { load, now, random, scattered } from "./server.js";
+import { clock, duration, number } from "./words.js";
 
 // Everybody learns of a sale's end in the same instant, and comes for the next one within this time.
 const SCATTER_MS = 3_000;
@@ -65,7 +65,7 @@ async function look() {
 // What the server's page says now: of this sale as long as it is on, then of the one that began last.
 async function ofNow() {
   try {
-    const path = sale ? addressOf(sale) : `/${location.search}`;
+    const path = sale ? addressOf(sale) : `./${location.search}`;
     const { response, text } = await load(path, { cache: "no-cache" });
     const main = new DOMParser().parseFromString(text, "text/html").querySelector("main");
     if (!response.ok || !main) return null;
@@ -77,7 +77,7 @@ async function ofNow() {
   }
 }
 
-const addressOf = ({ id }) => `/?sale_id=${id}`;
+const addressOf = ({ id }) => `?sale_id=${id}`;
 
 // The links between the sales; whoever is at one of them stays there.
 function showSales(newer) {
@@ -127,7 +127,7 @@ function follow() {
   rest();
   if (document.hidden) return;
   followed_ms = performance.now();
-  const mine = (stream = new EventSource(`/sales/${sale.id}/stream`));
+  const mine = (stream = new EventSource(`sales/${sale.id}/stream`));
   mine.addEventListener("stock", (event) => {
     const { total, remaining, sold, held, rate, ends_at } = JSON.parse(event.data);
     if (!heard) setLive(true, "Live");
@@ -172,7 +172,7 @@ function end({ sold, total }) {
 function leave() {
   rest();
   // Whoever asked for this sale has seen it; a later look is for what is on by then.
-  if (location.search) history.replaceState(null, "", "/");
+  if (location.search) history.replaceState(null, "", "./");
   [sale, next_ms] = [null, NaN];
   basket.close();
   list.clear();
@@ -279,7 +279,7 @@ $("terminal").open = false;
 showUser();
 // How this page was reached is how a terminal reaches the server, too.
 const commands = document.querySelector("#terminal pre");
-commands.textContent = commands.textContent.replaceAll(/https?:\/\/[^/']+/g, location.origin);
+commands.textContent = commands.textContent.replaceAll(/https?:\/\/[^/']+\//g, new URL("./", document.baseURI).href);
 show(read($("main")));
 // Nothing else would tell the time before the next sale begins.
 if (!sale) lookSoon(0);

@@ -53,11 +53,11 @@ fn choice(sales: &[Arc<Sale>], shown: Option<&Arc<Sale>>) -> String {
         // Writing into memory cannot fail.
         let _ = write!(
             links,
-            "<a href=\"/?sale_id={id}\"{current}>Sale {id} <span class=\"muted figure\">{left} unsold</span></a> "
+            "<a href=\"?sale_id={id}\"{current}>Sale {id} <span class=\"muted figure\">{left} unsold</span></a> "
         );
     }
     if sales.len() > LISTED_SALES_MAX {
-        links.push_str("<a href=\"/sales?status=active\">All of them</a>");
+        links.push_str("<a href=\"sales?status=active\">All of them</a>");
     }
     links
 }
@@ -93,7 +93,7 @@ fn open(sale: &Sale) -> String {
     let total = grouped(figures.total);
     format!(
         "Sale {id} is open until {ends}: {left} of {total} units are unsold. \
-         <a href=\"/sales/{id}/items?available=true\">See them</a>"
+         <a href=\"sales/{id}/items?available=true\">See them</a>"
     )
 }
 
@@ -114,7 +114,7 @@ fn closed(next: Option<Timestamp>) -> (String, String) {
         let _ = write!(attributes, "data-next=\"{next}\"");
         let _ = write!(status, " The next one begins at {next}.");
     }
-    status.push_str(" <a href=\"/sales\">All sales</a>");
+    status.push_str(" <a href=\"sales\">All sales</a>");
     (attributes, status)
 }
 

@@ -65,7 +65,7 @@ export async function ask(path, options) {
   if (!response.ok)
     return { ok: false, error: body.error, body, status: response.status, retry_after_seconds };
   const next = /<([^>]+)>;\s*rel="next"/.exec(response.headers.get("link") ?? "")?.[1];
-  return { ok: true, body, next };
+  return { ok: true, body, next: next && new URL(next, response.url).href };
 }
 
 // No answer of the shop: nobody knows whether the request has come there.
