@@ -37,6 +37,7 @@ mod overview;
 mod purchase;
 mod records;
 mod registry;
+mod replay;
 #[allow(
     clippy::module_inception,
     reason = "the noun of the part is also one of its files"

@@ -1,0 +1,247 @@
+//! Applies the records of one sale to it, and checks that they do not contradict what came before.
+
+use std::sync::Arc;
+
+use super::buyers::{BuyerRef, BuyerShard, CheckoutEnd, ClosedCheckout, OpenCheckout};
+use super::keys::KeyedCheckout;
+use super::outcome::PurchaseResult;
+use super::sale::Sale;
+use crate::journal::record::{CheckoutKey, Lines};
+use crate::types::{ItemIndex, Lsn, PurchasedLine, Timestamp};
+
+/// The parts of a checkout record.
+pub(super) struct Chosen<'a> {
+    pub(super) secret: u128,
+    pub(super) user: &'a str,
+    pub(super) line: (ItemIndex, u32),
+    pub(super) hold_until: Option<Timestamp>,
+    pub(super) opens: bool,
+    pub(super) key: Option<CheckoutKey<'a>>,
+}
+
+/// The parts of a purchase record.
+pub(super) struct Purchased<'a> {
+    pub(super) secret: u128,
+    pub(super) user: &'a str,
+    pub(super) key: Option<&'a str>,
+    pub(super) lines: Lines<'a>,
+}
+
+/// A checkout that came with a key, from the parts of its record.
+pub(super) fn keyed_checkout(
+    secret: u128,
+    (item, quantity): (ItemIndex, u32),
+    key: &CheckoutKey<'_>,
+    lsn: Lsn,
+) -> KeyedCheckout {
+    KeyedCheckout {
+        key: key.key.into(),
+        item,
+        quantity,
+        secret,
+        items_count: key.items_count,
+        sale_ends_at: key.sale_ends_at,
+        held_until: key.held_until,
+        lsn,
+    }
+}
+
+impl Sale {
+    fn check_item(&self, item: ItemIndex) -> Result<(), String> {
+        if item.0 < self.item_count() {
+            Ok(())
+        } else {
+            Err(format!("sale {} has no item {}", self.id, item.0))
+        }
+    }
+
+    pub(super) fn apply_checkout(
+        &self,
+        chosen: &Chosen<'_>,
+        at: Timestamp,
+        lsn: Lsn,
+    ) -> Result<(), String> {
+        let Chosen {
+            secret,
+            user,
+            line: (item, quantity),
+            hold_until,
+            opens,
+            key,
+        } = *chosen;
+        self.check_item(item)?;
+        let mut locked = self.buyers.lock_user(user);
+        let reference = locked.find_or_insert(user);
+        if hold_until.is_some() {
+            if !self.inventory.hold(item, quantity, self.taker(reference)) {
+                return Err(format!("item {} is held beyond its stock", item.0));
+            }
+            locked.shard.hold_more(quantity);
+        }
+        if let Some(key) = key {
+            let keyed = keyed_checkout(secret, (item, quantity), &key, lsn);
+            self.keep_key(&mut locked.shard, reference, keyed)?;
+        }
+        match &mut locked.shard.buyer(reference).open {
+            None if !opens => Err(format!("user {user:?} adds to a checkout that is not open")),
+            None => {
+                self.add_code(secret, reference)?;
+                let hold = hold_until.map(|until| {
+                    self.expect_expiry(until);
+                    locked.shard.arm_hold(reference, until, at)
+                });
+                locked.shard.buyer(reference).open = Some(OpenCheckout {
+                    secret,
+                    opened_at: at,
+                    lsn,
+                    hold,
+                    lines: smallvec::smallvec![(item, quantity)],
+                });
+                Ok(())
+            }
+            Some(open) if opens || open.secret != secret => {
+                Err(format!("user {user:?} opens a second checkout"))
+            }
+            Some(open) if open.hold_until() != hold_until => {
+                Err(format!("user {user:?} holds one checkout until two times"))
+            }
+            Some(open) => {
+                open.lines.push((item, quantity));
+                open.lsn = lsn;
+                Ok(())
+            }
+        }
+    }
+
+    /// A key alone, as snapshots have it: its buyer is there.
+    pub(super) fn apply_key(&self, user: &str, keyed: KeyedCheckout) -> Result<(), String> {
+        self.check_item(keyed.item)?;
+        let mut locked = self.buyers.lock_user(user);
+        let Some(reference) = locked.find(user) else {
+            return Err(format!(
+                "a key of user {user:?} comes before their checkouts"
+            ));
+        };
+        self.keep_key(&mut locked.shard, reference, keyed)
+    }
+
+    fn keep_key(
+        &self,
+        shard: &mut BuyerShard,
+        reference: BuyerRef,
+        keyed: KeyedCheckout,
+    ) -> Result<(), String> {
+        if shard.keyed_checkout(reference, &keyed.key).is_some() {
+            let user = &shard.buyer(reference).user;
+            return Err(format!("an idempotency key of user {user:?} is used twice"));
+        }
+        shard.keep_key(reference, keyed, self.terms.max_items_per_user);
+        Ok(())
+    }
+
+    fn add_code(&self, secret: u128, buyer: BuyerRef) -> Result<(), String> {
+        if self.buyers.insert_code(secret, buyer) {
+            Ok(())
+        } else {
+            Err(format!("a code of sale {} is used twice", self.id))
+        }
+    }
+
+    /// A purchase closes its open checkout; in a snapshot it stands alone.
+    pub(super) fn apply_purchase(
+        &self,
+        purchased: &Purchased<'_>,
+        at: Timestamp,
+        lsn: Lsn,
+    ) -> Result<(), String> {
+        let Purchased {
+            secret,
+            user,
+            key,
+            lines,
+        } = *purchased;
+        let mut locked = self.buyers.lock_user(user);
+        let reference = locked.find_or_insert(user);
+        let open = locked.shard.take_open_if(reference, secret);
+        let held = open.as_ref().is_some_and(|open| open.hold.is_some());
+        match open {
+            None => self.add_code(secret, reference)?,
+            Some(open) => {
+                let chosen = open.lines.into_iter();
+                if !chosen.eq(lines.iter().map(|line| (line.item, line.quantity))) {
+                    return Err(format!("user {user:?} purchases what they did not choose"));
+                }
+            }
+        }
+        let buyer = locked.shard.buyer(reference);
+        let mut sold_lines = Vec::new();
+        for line in lines.iter() {
+            self.check_item(line.item)?;
+            self.apply_line(line, reference, held)?;
+            buyer.bought += if line.sold { line.quantity } else { 0 };
+            sold_lines.push(line);
+        }
+        if buyer.bought > self.terms.max_items_per_user {
+            return Err(format!("user {user:?} bought {} units", buyer.bought));
+        }
+        let result = Arc::new(PurchaseResult {
+            lines: sold_lines.into(),
+        });
+        let end = CheckoutEnd::Processed {
+            key: key.map(Into::into),
+            result,
+        };
+        buyer.closed.push(ClosedCheckout {
+            secret,
+            at,
+            lsn,
+            end,
+        });
+        Ok(())
+    }
+
+    fn apply_line(
+        &self,
+        PurchasedLine {
+            item,
+            quantity,
+            sold,
+        }: PurchasedLine,
+        reference: BuyerRef,
+        held: bool,
+    ) -> Result<(), String> {
+        let taker = self.taker(reference);
+        match (held, sold) {
+            (true, true) => self.inventory.sell_held(item, quantity, taker),
+            (true, false) => return Err(format!("item {} was held and not sold", item.0)),
+            (false, false) => {}
+            (false, true) if self.inventory.sell(item, quantity, taker) => {}
+            (false, true) => return Err(format!("item {} is sold beyond its stock", item.0)),
+        }
+        Ok(())
+    }
+
+    /// An expiry closes its open checkout; in a snapshot it stands alone.
+    pub(super) fn apply_expired(
+        &self,
+        secret: u128,
+        user: &str,
+        at: Timestamp,
+        lsn: Lsn,
+    ) -> Result<(), String> {
+        let mut locked = self.buyers.lock_user(user);
+        let reference = locked.find_or_insert(user);
+        if let Some(open) = locked.shard.take_open_if(reference, secret) {
+            self.end_expired(reference, locked.shard.buyer(reference), open, at, lsn);
+            return Ok(());
+        }
+        self.add_code(secret, reference)?;
+        locked.shard.buyer(reference).closed.push(ClosedCheckout {
+            secret,
+            at,
+            lsn,
+            end: CheckoutEnd::Expired,
+        });
+        Ok(())
+    }
+}
