@@ -109,6 +109,22 @@ impl Link {
         answers.map_err(|error| failure::of(&error))
     }
 
+    /// Several commands that must all work, between which Redis runs no other. `MULTI` is written out, because the
+    /// client's own transactions count wrong when Redis refuses that very command.
+    pub(super) async fn ask_at_once<T: FromRedisValue>(
+        &mut self,
+        commands: &[Cmd],
+    ) -> Result<T, SinkError> {
+        let mut transaction = redis::pipe();
+        transaction.cmd("MULTI").ignore();
+        for command in commands {
+            transaction.add_command(command.clone()).ignore();
+        }
+        transaction.cmd("EXEC");
+        let (answers,) = self.ask_all(&transaction).await?;
+        Ok(answers)
+    }
+
     /// One of the calls; the words of its answer. They are `broke` and the reason where it ended half
     /// way.
     pub(super) async fn call(

@@ -46,14 +46,13 @@ impl Reading {
 /// Redis cannot be read, or holds something else under these keys.
 pub async fn read(options: &RedisOptions) -> Result<Option<Reading>, SinkError> {
     let mut link = Link::open(options).await?;
-    let mut listing = redis::pipe();
+    if link.state().await?.trusted() == Watermark::ZERO {
+        return Ok(None);
+    }
     let mut list = redis::cmd("ZRANGE");
     list.arg(SALES).arg(0).arg(-1).arg("WITHSCORES");
-    listing
-        .atomic()
-        .add_command(State::question())
-        .add_command(list);
-    let (state, sales): (StateFields, Vec<(u32, String)>) = link.ask_all(&listing).await?;
+    let listing = [State::question(), list];
+    let (state, sales): (StateFields, Vec<(u32, String)>) = link.ask_at_once(&listing).await?;
     let mut reading = Reading {
         watermark: State::of(state).trusted(),
         projection: Projection::default(),
@@ -116,13 +115,21 @@ async fn read_at_once(
     link: &mut Link,
     keys: &SaleKeys,
 ) -> Result<(Watermark, Contents), SinkError> {
-    let mut all = redis::pipe();
-    all.atomic().add_command(State::question());
-    all.cmd("HGETALL").arg(&keys.terms);
-    all.cmd("GETRANGE").arg(&keys.sold_items).arg(0).arg(-1);
-    for key in [&keys.items, &keys.remaining, &keys.bought] {
-        all.cmd("HGETALL").arg(key);
-    }
+    let hash = |key: &str| {
+        let mut command = redis::cmd("HGETALL");
+        command.arg(key);
+        command
+    };
+    let mut bits = redis::cmd("GETRANGE");
+    bits.arg(&keys.sold_items).arg(0).arg(-1);
+    let all = [
+        State::question(),
+        hash(&keys.terms),
+        bits,
+        hash(&keys.items),
+        hash(&keys.remaining),
+        hash(&keys.bought),
+    ];
     type Answers = (
         StateFields,
         BTreeMap<String, String>,
@@ -131,7 +138,8 @@ async fn read_at_once(
         BTreeMap<String, u64>,
         BTreeMap<String, u64>,
     );
-    let (state, terms, sold_items, items, remaining, bought): Answers = link.ask_all(&all).await?;
+    let (state, terms, sold_items, items, remaining, bought): Answers =
+        link.ask_at_once(&all).await?;
     let contents = Contents {
         terms,
         sold_items: places_of(&sold_items, 0).collect(),
