@@ -318,6 +318,12 @@ impl Model {
         expired
     }
 
+    /// Ends the run-out checkouts of the sales that have not ended; how many. The others are ended by the closing.
+    pub fn release(&mut self, now: i64) -> usize {
+        let has_ended: Vec<_> = self.sales.iter().map(|sale| sale.end <= now).collect();
+        self.expire_where(now, |checkout| !has_ended[checkout.sale])
+    }
+
     /// Closes the sales that have ended, each after what had run out by then; how many.
     pub fn close_ended(&mut self, now: i64) -> usize {
         let is_ended = |sale: &ModelSale| sale.end <= now && !sale.closed;

@@ -164,7 +164,7 @@ impl World {
                 assert_eq!(self.engine.close_ended(), expected);
             }
             Step::Release => {
-                let expected = self.model.expire_where(self.now, |_| true);
+                let expected = self.model.release(self.now);
                 assert_eq!(self.engine.release_expired(), expected);
             }
             Step::PutAway { snapshot } => self.put_away(snapshot),
