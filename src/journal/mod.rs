@@ -296,6 +296,11 @@ impl Journal {
         self.shared.is_settled()
     }
 
+    /// As [`Self::is_settled`], for those who answer: as long as new work is taken this costs no lock.
+    fn is_certain(&self) -> bool {
+        self.shared.is_accepting() || self.is_settled()
+    }
+
     /// The durable LSN with those who wait for it.
     #[must_use]
     pub fn progress(&self) -> &Progress {

@@ -49,9 +49,11 @@ impl CommitWaiters {
     /// nothing at most.
     ///
     /// # Errors
-    /// The journal failed before.
+    /// The journal failed before, or what a start has found is not certain to be on the disk yet: an answer
+    /// that is given again would tell what the next power cut may take.
     pub fn durable(&self, lsn: Lsn) -> impl Future<Output = Result<(), JournalFailed>> + '_ {
         poll_fn(move |context| match self.journal.progress().reached(lsn) {
+            Some(Ok(())) if !self.journal.is_certain() => Poll::Ready(Err(JournalFailed)),
             Some(reached) => Poll::Ready(reached),
             None => {
                 self.enqueue(lsn, context);

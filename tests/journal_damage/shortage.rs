@@ -1,11 +1,13 @@
 //! A disk that copies on write and is full, and one that does not answer.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use flashsale::env::{ManualClock, SimulatedDisk};
-use flashsale::journal::{Journal, NotAdmitted};
+use flashsale::journal::{CommitWaiters, Journal, NotAdmitted};
 use flashsale::types::{Lsn, Timestamp};
 
 use crate::fixture::{append, eventually, open, open_at, recover};
@@ -141,6 +143,25 @@ fn nothing_rests_on_an_end_that_is_not_settled() {
     disk.set_capacity_bytes(None);
     assert!(waiter.join().expect("no panic").is_some());
     assert!(journal.is_settled());
+}
+
+/// A request that was decided before the start is answered again without a new record.
+#[test]
+fn no_answer_is_given_again_from_an_end_that_is_not_settled() {
+    let (disk, journal, failures) = copying(3);
+    journal.close();
+    disk.set_capacity_bytes(Some(0));
+    let journal = Arc::new(open(&disk, &failures).expect("it can be read"));
+    let waiters = CommitWaiters::new(Arc::clone(&journal));
+    let tell = || {
+        let mut context = Context::from_waker(Waker::noop());
+        std::pin::pin!(waiters.durable(Lsn(3))).poll(&mut context)
+    };
+    assert!(!journal.is_settled());
+    assert!(matches!(tell(), Poll::Ready(Err(_))));
+    disk.set_capacity_bytes(None);
+    eventually("it is settled", || journal.is_settled());
+    assert!(matches!(tell(), Poll::Ready(Ok(()))));
 }
 
 #[test]
