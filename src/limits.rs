@@ -114,6 +114,10 @@ pub const BODY_BYTES_MAX: usize = 16 * 1024;
 pub const IDLE_SECONDS_DEFAULT: u32 = 90;
 /// The longest such time that can be set (a day).
 pub const IDLE_SECONDS_MAX: u32 = 86_400;
+/// Origins of pages that may be listed.
+pub const CORS_ORIGINS_MAX: usize = 64;
+/// How long a browser may remember the answer to a preflight, in seconds. Browsers take no more.
+pub const PREFLIGHT_SECONDS: u32 = 7200;
 /// Seconds that a client may take nothing of what is written to it.
 pub const WRITE_SECONDS_MAX: u32 = 60;
 /// How long after its last answer a connection keeps its buffers for the next request, in seconds.

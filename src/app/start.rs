@@ -15,7 +15,7 @@ use super::signals::Signals;
 use super::steps::Steps;
 use crate::config::Config;
 use crate::env::Clock;
-use crate::http::{Administration, Api, SaleDefaults};
+use crate::http::{Administration, Api, CrossOrigin, SaleDefaults};
 use crate::journal::CommitWaiters;
 use crate::limits;
 use crate::operations::{Observer, Sources};
@@ -195,6 +195,7 @@ fn start_server(
 ) -> Result<Running, AppError> {
     let administration = Arc::new(administration(config));
     let scheme = admission.scheme();
+    let cross_origin = CrossOrigin::new(&config.server.cors_origins);
     let telemetry: Vec<_> = (0..workers(config))
         .map(|_| parts.telemetry.add_worker())
         .collect();
@@ -209,7 +210,7 @@ fn start_server(
             Arc::clone(&administration),
             Arc::clone(&parts.observer),
         );
-        Rc::new(api.reached_by(scheme))
+        Rc::new(api.reached_by(scheme).called_from(cross_origin.clone()))
     };
     Ok(server.start(admission, make_api, shutdown)?)
 }

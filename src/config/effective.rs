@@ -33,7 +33,7 @@ pub(super) fn lines(config: &Config) -> Vec<String> {
     lines
 }
 
-fn server_lines(server: &ServerConfig) -> [String; 7] {
+fn server_lines(server: &ServerConfig) -> [String; 8] {
     let tls = server.tls.as_ref();
     [
         line(keys::SERVER_HOST, server.host),
@@ -46,6 +46,7 @@ fn server_lines(server: &ServerConfig) -> [String; 7] {
             server.connections_per_peer.map_or(0, NonZeroU32::get),
         ),
         line(keys::SERVER_IDLE_SECONDS, server.idle_seconds),
+        line(keys::SERVER_CORS_ORIGINS, server.cors_origins.join(",")),
     ]
 }
 

@@ -70,6 +70,7 @@ keys! {
     SERVER_CONNECTIONS_PER_PEER =
         open("server.connections_per_peer", "SERVER_CONNECTIONS_PER_PEER");
     SERVER_IDLE_SECONDS = open("server.idle_seconds", "SERVER_IDLE_SECONDS");
+    SERVER_CORS_ORIGINS = open("server.cors_origins", "SERVER_CORS_ORIGINS");
     DATABASE_HOST = open("database.host", "DB_HOST");
     DATABASE_PORT = open("database.port", "DB_PORT");
     DATABASE_USER = open("database.user", "DB_USER");

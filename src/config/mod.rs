@@ -74,6 +74,8 @@ pub struct ServerConfig {
     pub connections_per_peer: Option<NonZeroU32>,
     /// Seconds that a connection may be without a request.
     pub idle_seconds: u32,
+    /// Origins whose pages may call the public interface; `*` alone for all.
+    pub cors_origins: Vec<String>,
 }
 
 /// The files of the server's own certificate, in PEM.

@@ -46,6 +46,14 @@ impl Given {
         }
     }
 
+    /// The value as a list of texts, if it is one: an array in the file, separated by commas elsewhere.
+    pub(super) fn as_texts(&self) -> Option<Vec<&str>> {
+        match self {
+            Self::Json(value) => value.as_array()?.iter().map(Value::as_str).collect(),
+            Self::Text(text) => Some(text.split(',').map(str::trim).collect()),
+        }
+    }
+
     /// The value as an integer, if it is one.
     pub(super) fn as_integer(&self) -> Option<u64> {
         match self {

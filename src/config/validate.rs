@@ -95,7 +95,23 @@ fn server(check: &mut Check) -> ServerConfig {
             limits::IDLE_SECONDS_DEFAULT,
             1..=limits::IDLE_SECONDS_MAX,
         ),
+        cors_origins: cors_origins(check),
     }
+}
+
+fn cors_origins(check: &mut Check) -> Vec<String> {
+    let allowed = format!(
+        "\"*\" alone, or up to {} origins as browsers send them, such as https://shop.example or \
+         http://localhost:3000: in lower case, without a path, a slash at the end or the usual port",
+        limits::CORS_ORIGINS_MAX
+    );
+    let any = vec!["*".to_owned()];
+    check.value(keys::SERVER_CORS_ORIGINS, any, &allowed, |given| {
+        let origins = given.as_texts()?;
+        let are_origins = origins.len() <= limits::CORS_ORIGINS_MAX
+            && origins.iter().all(|origin| is_origin(origin));
+        (origins == ["*"] || are_origins).then(|| origins.into_iter().map(str::to_owned).collect())
+    })
 }
 
 /// Both files or neither.
@@ -245,6 +261,43 @@ fn is_host(text: &str) -> bool {
     text.len() <= HOST_BYTES_MAX
         && is_visible_ascii(text)
         && (is_address || !text.contains(['@', '/', ':', '[', ']', '?', '#']))
+}
+
+/// An origin in the one form in which browsers send it. Any other form would never match.
+fn is_origin(text: &str) -> bool {
+    let Some((scheme, authority)) = text.split_once("://") else {
+        return false;
+    };
+    let is_scheme = scheme.starts_with(|first: char| first.is_ascii_lowercase())
+        && scheme
+            .bytes()
+            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'+' | b'-' | b'.'));
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
+    };
+    let is_ipv6 = |host: &str| {
+        let address = host.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
+        address.is_some_and(|it| {
+            it.parse::<std::net::Ipv6Addr>()
+                .is_ok_and(|ip| ip.to_string() == it)
+        })
+    };
+    let is_name = !host.is_empty()
+        && host.len() <= HOST_BYTES_MAX
+        && host
+            .bytes()
+            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b'_'));
+    let usual_port = match scheme {
+        "http" => Some(80),
+        "https" => Some(443),
+        _ => None,
+    };
+    let is_port = |text: &str| {
+        text.parse::<u16>()
+            .is_ok_and(|port| port.to_string() == text && port > 0 && Some(port) != usual_port)
+    };
+    is_scheme && (is_name || is_ipv6(host)) && port.is_none_or(is_port)
 }
 
 /// The name of a schema that can be ours. Upper case is kept, because it is always quoted.

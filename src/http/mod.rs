@@ -13,6 +13,7 @@ mod audience;
 mod body;
 mod checkout;
 mod choices;
+mod cors;
 mod encoding;
 pub mod framing;
 mod health;
@@ -47,6 +48,7 @@ use hyper::{Method, Request, Response};
 pub use self::administration::{Administration, SaleDefaults};
 use self::answer::Answer;
 use self::audience::Audience;
+pub use self::cors::CrossOrigin;
 pub use self::payload::{Payload, Pieces};
 pub use self::peer::Peer;
 use self::problem::{Format, Problem};
@@ -71,6 +73,7 @@ pub struct Api {
     observer: Arc<Observer>,
     /// How the server's own address begins.
     scheme: &'static str,
+    cross_origin: CrossOrigin,
 }
 
 impl Api {
@@ -96,6 +99,7 @@ impl Api {
             administration,
             observer,
             scheme: "http",
+            cross_origin: CrossOrigin::Any,
         }
     }
 
@@ -103,6 +107,22 @@ impl Api {
     #[must_use]
     pub fn reached_by(self, scheme: &'static str) -> Self {
         Self { scheme, ..self }
+    }
+
+    /// The same with a public interface that only pages of `cross_origin` may call, which are all otherwise.
+    #[must_use]
+    pub fn called_from(self, cross_origin: CrossOrigin) -> Self {
+        Self {
+            cross_origin,
+            ..self
+        }
+    }
+
+    /// Whether pages of all origins may call the public interface, and read what refuses them before a
+    /// path is known.
+    #[must_use]
+    pub fn is_open_to_all_origins(&self) -> bool {
+        matches!(self.cross_origin, CrossOrigin::Any)
     }
 
     /// Answers one request of `peer`, whatever it is. The body of the answer may be a stream, whose
@@ -113,8 +133,17 @@ impl Api {
     {
         let mut watch = Stopwatch::start(self.engine.clock(), &self.telemetry);
         let path = Path::parse(request.uri().path());
-        let (route, format) = (path.route(), Format::asked_by(request.headers()));
+        let format = Format::asked_by(request.headers());
+        // What is asked in front of a request is none of its path's figures.
+        let route = match *request.method() {
+            Method::OPTIONS => Route::Unknown,
+            _ => path.route(),
+        };
+        let grant = self.cross_origin.grant(path, request.headers());
         let answer = match path.check_method(request.method()) {
+            _ if *request.method() == Method::OPTIONS => {
+                Ok(cors::options(path, request.headers(), grant))
+            }
             Err(problem) => Err(problem),
             Ok(()) if matches!(path, Path::Admin(_)) => {
                 Box::pin(administration::answer(self, request, peer)).await
@@ -145,7 +174,8 @@ impl Api {
                 self.answer(decided, &mut watch).await
             }
         };
-        let answer = answer.unwrap_or_else(|problem| problem.into_answer(format));
+        let mut answer = answer.unwrap_or_else(|problem| problem.into_answer(format));
+        grant.apply(&mut answer.response);
         self.telemetry
             .record(route, answer.outcome, watch.total_ns());
         self.log(route, &answer);

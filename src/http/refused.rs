@@ -72,6 +72,15 @@ pub fn too_many_of_one_peer() -> Bytes {
     unavailable("Too many connections from this address are open")
 }
 
+/// The same answer, which pages of all origins may read.
+#[must_use]
+pub fn readable_by_all(answer: &[u8]) -> Bytes {
+    let line = memchr::memchr(b'\n', answer).map_or(0, |end| end + 1);
+    let allowed = b"access-control-allow-origin: *\r\n\
+                    access-control-expose-headers: Retry-After\r\n";
+    [&answer[..line], allowed, &answer[line..]].concat().into()
+}
+
 fn unavailable(message: &str) -> Bytes {
     let status = format!("503 Service Unavailable\r\nretry-after: {RETRY_AFTER_SECONDS}");
     answer(&status, message, "overloaded")
@@ -140,6 +149,13 @@ mod tests {
                 "overloaded",
             ),
         ] {
+            let open = readable_by_all(&bytes);
+            let open = std::str::from_utf8(&open).expect("ASCII");
+            assert!(open.starts_with(&format!("HTTP/1.1 {status}")), "{open}");
+            assert!(
+                open.contains("\r\naccess-control-allow-origin: *\r\n"),
+                "{open}"
+            );
             let text = std::str::from_utf8(&bytes).expect("ASCII");
             let (head, body) = text.split_once("\r\n\r\n").expect("a head and a body");
             assert!(head.starts_with(&format!("HTTP/1.1 {status}")), "{head}");

@@ -146,6 +146,30 @@ impl<'a> Path<'a> {
         matches!(self, Self::Checkout | Self::Purchase)
     }
 
+    /// Whether the path is for everybody: pages of other origins may be allowed to call it.
+    pub(super) fn is_public(self) -> bool {
+        !matches!(
+            self,
+            Self::Observed(_)
+                | Self::OpsStream
+                | Self::OpsHistory
+                | Self::Ops
+                | Self::Livez
+                | Self::Readyz
+                | Self::Admin(_)
+                | Self::Unknown
+        )
+    }
+
+    /// The methods that the path takes, as a list; of an unknown one, and of `*`, those that any takes.
+    pub(super) fn methods(self) -> &'static str {
+        match self {
+            Self::Unknown => "GET, HEAD, POST, OPTIONS",
+            path if path.changes() => "POST, OPTIONS",
+            _ => "GET, HEAD, OPTIONS",
+        }
+    }
+
     /// Whether something may change on this path. All others only show.
     fn changes(self) -> bool {
         self.sells() || matches!(self, Self::Admin(path) if path.changes())
@@ -242,7 +266,6 @@ mod tests {
         assert!(Path::Checkout.check_method(&Method::POST).is_ok());
         assert!(Path::Checkout.check_method(&Method::HEAD).is_err());
         assert!(Path::Sales.check_method(&Method::HEAD).is_ok());
-        assert!(Path::Sales.check_method(&Method::OPTIONS).is_err());
         let close = Path::Admin(AdminPath::Close("1"));
         assert!(close.check_method(&Method::POST).is_ok());
         assert!(close.check_method(&Method::GET).is_err());

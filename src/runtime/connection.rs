@@ -116,7 +116,8 @@ async fn converse(io: Io, protocol: &http1::Builder, api: &Api, connections: &Co
             Ok::<_, Infallible>(response)
         }
     });
-    let mut connection = protocol.serve_connection(Framed::new(io), service);
+    let framed = Framed::new(io, api.is_open_to_all_origins());
+    let mut connection = protocol.serve_connection(framed, service);
     let mut told_to_end = false;
     let goes_on = poll_fn(|cx| {
         if progress.is_overdue() {

@@ -18,7 +18,7 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use super::deadlines::{Chunks, Progress};
 use super::io::Io;
 use crate::http::framing::{Body, EmptyLines, Judge, Refusal, Verdict};
-use crate::http::refused::{is_bare_error, refused};
+use crate::http::refused::{is_bare_error, readable_by_all, refused};
 
 /// No head begins with it.
 const NO_HEAD: &[u8] = b"\0";
@@ -29,12 +29,15 @@ pub(super) struct Framed {
     gate: Gate,
     /// An answer that takes the place of one of hyper's.
     answer: Bytes,
+    open_to_all: bool,
 }
 
 impl Framed {
-    pub(super) fn new(io: Io) -> Self {
+    /// A connection whose refusals pages of all origins may read where it is `open_to_all`.
+    pub(super) fn new(io: Io, open_to_all: bool) -> Self {
         Self {
             io,
+            open_to_all,
             gate: Gate::default(),
             answer: Bytes::new(),
         }
@@ -187,7 +190,11 @@ impl Write for Framed {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         if is_bare_error(bytes) {
-            self.answer = refused(bytes, self.gate.refusal);
+            let answer = refused(bytes, self.gate.refusal);
+            self.answer = match self.open_to_all {
+                true => readable_by_all(&answer),
+                false => answer,
+            };
             return Poll::Ready(Ok(bytes.len()));
         }
         self.io.poll_write(cx, bytes)
@@ -244,7 +251,10 @@ mod tests {
         let connections = Rc::<Connections>::default();
         let open = connections.add(peer.ip());
         let (progress, count) = (&open.progress, Cell::new(0));
-        let io = Framed::new(Io::new(Transport::Plain(stream), Rc::clone(progress)));
+        let io = Framed::new(
+            Io::new(Transport::Plain(stream), Rc::clone(progress)),
+            false,
+        );
         let service = service_fn(|request: Request<Incoming>| {
             progress.request_begun();
             count.set(count.get() + 1);

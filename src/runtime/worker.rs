@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use hyper::server::conn::http1;
 use rustix::thread::{CpuSet, sched_setaffinity};
 use socket2::SockRef;
@@ -21,7 +22,7 @@ use super::peers::{Peers, peer_of};
 use super::shutdown::Shutdown;
 use super::tls::Tls;
 use crate::http::Api;
-use crate::http::refused::{too_many_connections, too_many_of_one_peer};
+use crate::http::refused::{readable_by_all, too_many_connections, too_many_of_one_peer};
 use crate::limits::LISTEN_BACKLOG;
 
 /// How long to wait when the process has no file descriptor or memory for another connection.
@@ -131,7 +132,7 @@ impl Door {
         let inside = Rc::clone(&self.inside);
         if inside.connections.count() >= self.connections_max {
             inside.api.telemetry().connection_refused();
-            return self.refuse(&stream, &too_many_connections());
+            return self.refuse(&stream, too_many_connections());
         }
         let visit = match &self.peers {
             None => None,
@@ -140,7 +141,7 @@ impl Door {
                 None => {
                     let peer = peer_of(address);
                     inside.api.telemetry().connection_refused_of_peer(peer);
-                    return self.refuse(&stream, &too_many_of_one_peer());
+                    return self.refuse(&stream, too_many_of_one_peer());
                 }
             },
         };
@@ -161,11 +162,15 @@ impl Door {
     }
 
     /// Closes a connection, which is told why unless it expects an encrypted word.
-    fn refuse(&self, stream: &TcpStream, answer: &[u8]) {
+    fn refuse(&self, stream: &TcpStream, answer: Bytes) {
         if self.inside.tls.is_none() {
+            let answer = match self.inside.api.is_open_to_all_origins() {
+                true => readable_by_all(&answer),
+                false => answer,
+            };
             // A new socket has room for these few bytes; if not, closing it says enough. Past the runtime,
             // which knows nothing yet of one that came in with the end.
-            let _ = SockRef::from(stream).send(answer);
+            let _ = SockRef::from(stream).send(&answer);
         }
     }
 

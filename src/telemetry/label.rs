@@ -78,7 +78,7 @@ labels! {
         AdminPurchases = "admin_purchases",
         /// `GET /admin/checkouts/{code}`
         AdminCheckout = "admin_checkout",
-        /// Any other path.
+        /// Any other path, and `OPTIONS` on every path.
         Unknown = "unknown",
     }
 }

@@ -241,7 +241,7 @@ fn garbage_is_refused() {
     }
     assert_eq!(
         status_of(&server, b"OPTIONS * HTTP/1.1\r\nhost: a\r\n\r\n"),
-        Some(404)
+        Some(204)
     );
     assert_eq!(
         status_of(&server, b"GET /livez HTTP/1.0\r\n\r\n"),

@@ -9,6 +9,7 @@ mod buying;
 mod client;
 mod clock;
 mod closed_sales;
+mod cors;
 mod crash;
 mod disk;
 mod exchanged;

@@ -27,6 +27,7 @@ mod choices;
 mod looks;
 mod losses;
 mod ops;
+mod origins;
 mod prefix;
 mod refusals;
 mod sales;

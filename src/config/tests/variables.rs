@@ -12,6 +12,7 @@ fn every_variable_sets_its_key() {
         ("SERVER_TLS_KEY", "k"),
         ("SERVER_CONNECTIONS_PER_PEER", "11"),
         ("SERVER_IDLE_SECONDS", "12"),
+        ("SERVER_CORS_ORIGINS", "https://a.example, http://b:3000"),
         ("DB_HOST", "db"),
         ("DB_PORT", "1"),
         ("DB_USER", "u"),
@@ -52,7 +53,8 @@ fn every_variable_sets_its_key() {
     assert_eq!(
         config.describe(),
         "server.host=127.0.0.1 server.port=0 server.workers=3 server.tls_cert=t server.tls_key=k \
-         server.connections_per_peer=11 server.idle_seconds=12 database.host=db database.port=1 \
+         server.connections_per_peer=11 server.idle_seconds=12 \
+         server.cors_origins=https://a.example,http://b:3000 database.host=db database.port=1 \
          database.user=u database.password=set database.dbname=n database.schema=x database.sslmode=verify-full \
          database.sslrootcert=c database.migrations_path=m redis.host=r redis.port=2 redis.user=v \
          redis.password=set redis.db=65535 redis.tls=true redis.sslrootcert=s \
