@@ -269,6 +269,8 @@ fn a_disk_that_does_not_answer_makes_the_server_unready_and_is_logged() {
     };
     place.set("JOURNAL_DIR", path.join("journal").to_str().expect("UTF-8"));
     let server = Server::start_in(place);
+    // Should this fail, it is thawed before the server is waited for, which could not end.
+    let volume = volume;
     let mut client = server.client();
     let code = client.checkout("first", "ITM-1-0").ok().code();
     client.get("/readyz").ok();
