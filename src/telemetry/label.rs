@@ -126,8 +126,6 @@ labels! {
         TooManySales = "too_many_sales",
         /// The token of administration is missing or wrong.
         Unauthorized = "unauthorized",
-        /// Administration takes no requests from there.
-        Forbidden = "forbidden",
         /// The peer was wrong about the token too often.
         TooManyFailures = "too_many_failures",
         /// No such path.

@@ -82,7 +82,6 @@ mod tests {
             | Outcome::SaleNotFound
             | Outcome::TooManySales
             | Outcome::Unauthorized
-            | Outcome::Forbidden
             | Outcome::TooManyFailures
             | Outcome::NotFound => false,
         }
