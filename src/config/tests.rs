@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod origins;
 mod variables;
 
 const SECRETS: [&str; 3] = [
@@ -186,52 +187,6 @@ fn the_variables_of_services_stop_nothing_and_set_nothing() {
     assert_eq!(config.redis.unwrap().port, 7);
     // A file is nobody else's.
     assert!(from_file("redis.port", &json!("tcp://10.43.1.2:6379")).is_err());
-}
-
-#[test]
-fn only_origins_as_browsers_send_them_are_taken() {
-    let origins = [
-        "https://shop.example",
-        "http://localhost:3000",
-        "https://[fd00::7]:8443",
-        "http://127.0.0.1",
-        "capacitor://localhost",
-    ];
-    for taken in [json!(["*"]), json!([]), json!(origins)] {
-        let config = from_file("server.cors_origins", &taken).unwrap();
-        assert_eq!(json!(config.server.cors_origins), taken);
-    }
-    for wrong in [
-        "",
-        "null",
-        "shop.example",
-        "https://shop.example/",
-        "https://shop.example/app",
-        "https://shop.example:443",
-        "http://shop.example:80",
-        "https://shop.example:0",
-        "https://shop.example:",
-        "https://Shop.example",
-        "https://*.shop.example",
-        "https://user@shop.example",
-        "https://[fd00::07]",
-        "https://shop.example\r\nx: y",
-    ] {
-        let said = from_file("server.cors_origins", &json!([wrong])).unwrap_err();
-        let said = said.to_string();
-        assert!(
-            said.contains("as browsers send them, such as"),
-            "{wrong}: {said}"
-        );
-    }
-    for wrong in [
-        json!("*"),
-        json!(["*", "https://a.example"]),
-        json!([7]),
-        json!(vec!["http://a"; 65]),
-    ] {
-        assert!(from_file("server.cors_origins", &wrong).is_err(), "{wrong}");
-    }
 }
 
 #[test]

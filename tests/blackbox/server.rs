@@ -83,6 +83,11 @@ impl Place {
         self.path().join("journal")
     }
 
+    /// The token of administration that the server has drawn.
+    pub fn drawn_token(&self) -> Option<String> {
+        fs::read_to_string(self.journal_dir().join("admin.token")).ok()
+    }
+
     /// The binary with `arguments` and the settings, and nothing else from this environment.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
@@ -297,7 +302,7 @@ impl Server {
 
     /// The token of administration that the server has drawn.
     pub fn token(&self) -> Option<String> {
-        fs::read_to_string(self.place.journal_dir().join("admin.token")).ok()
+        self.place.drawn_token()
     }
 
     /// Everything that was logged so far.

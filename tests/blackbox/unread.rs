@@ -20,7 +20,7 @@ struct Unread {
     child: Child,
     addr: SocketAddr,
     log: Option<BufReader<ChildStderr>>,
-    _place: Place,
+    place: Place,
 }
 
 impl Unread {
@@ -36,13 +36,16 @@ impl Unread {
             child,
             addr: addr.expect("the server listens"),
             log: Some(log),
-            _place: place,
+            place,
         }
     }
 
     /// Has more lines written than the pipe and the bound of the server take.
     fn fill(&self) -> Client {
-        let mut client = Client::connect(self.addr).expect("a connection");
+        let token = self.place.drawn_token();
+        let mut client = Client::connect(self.addr)
+            .expect("a connection")
+            .with_token(token);
         for _ in 0..2 * LOG_BYTES_MAX / LINE_BYTES_MIN {
             client.get("/nowhere").refused(404, "not_found", "");
         }

@@ -117,18 +117,21 @@ export class Basket {
     state.count = items_count;
   }
 
-  // The problem behind a refusal; none, where a request that had no answer has put the item in already.
+  // The problem behind a refusal; none, where a request that had no answer has put the item in already. The
+  // refusal says in which checkout it is.
   judge(answer, item, quantity) {
-    const { state, sale } = this;
+    const { state } = this;
     if (answer.lost) this.doubts.add(item.id);
     if (isLost(answer) && item.stock > 1) return { error: "choice_lost" };
     const isDoubtful = this.doubts.has(item.id);
     const isThere = answer.error === "item_already_in_checkout" && !this.bought(item.id);
-    const room = sale.limit - bought.sum(state) - state.count + this.besides();
-    const isFull = answer.error === "user_limit_exceeded" && isDoubtful && quantity <= room;
+    const code = isThere && answer.body.code;
+    if (code && code !== state.code) {
+      this.begin({ body: { code, items_count: quantity }, lost: true }, quantity);
+      return null;
+    }
     if (isThere && !state.code) return { error: "checkout_lost" };
-    if (isFull && !state.code) return { error: "code_lost", hold_seconds: sale.hold };
-    if (!isFull && !(isThere && isDoubtful)) return answer;
+    if (!(isThere && isDoubtful)) return answer;
     state.count += Math.max(0, quantity - this.besides());
     return null;
   }

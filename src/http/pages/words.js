@@ -76,10 +76,6 @@ const WORDS = {
     "It is in a checkout whose code this page has lost.",
     "Choose any other item as well: the answer brings the code back.",
   ],
-  code_lost: [
-    "The answer with your checkout's code was lost.",
-    "What you chose fills your limit, so the code cannot be asked for again, nor anything else be chosen {until}. Nothing was sold to you.",
-  ],
   choice_lost: [
     "The shop's answer was lost.",
     "This one may be in your checkout already, or not. Chosen again, it may be there twice; what the checkout then counts says so.",
@@ -101,9 +97,6 @@ export function wordsFor(problem) {
   const values = {
     errors: errors.map(([field, wrong]) => `${field} ${wrong}.`).join(" "),
     limit: items(problem.body?.limit),
-    until: problem.hold_seconds
-      ? `for ${duration(problem.hold_seconds)} at most`
-      : "before the sale ends",
     wait: duration(problem.retry_after_seconds ?? 5),
   };
   return { title, advice: advice.replace(/{(\w+)}/g, (_, name) => values[name]) };
