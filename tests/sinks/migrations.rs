@@ -59,13 +59,15 @@ fn the_schema_may_be_taken_away_while_a_server_uses_it() {
     let (_, said) = server.place().failure(&["migrate", "down"]);
     assert!(said.contains("add --yes"), "{said}");
 
-    // The views of the former service, the rights of roles that are not there, and our views: nobody writes to them.
-    migrate(&["down", "--steps", "3", "--yes"]);
-    assert!(migrate(&["status"]).contains("005_views.up.sql: pending"));
+    // The keys of checkouts, with which the projection begins again; the views of the former service, the rights of
+    // roles that are not there, and our views: nobody writes to them.
+    let taken = migrate(&["down", "--steps", "4", "--yes"]);
+    assert!(taken.contains("took back 005_views"), "{taken}");
     load.wait_for_more(50);
-    assert!(migrate(&["up"]).contains("applied 005_views.up.sql"));
+    // The server may have been faster: it begins again, and applies what is pending.
+    migrate(&["up"]);
+    assert!(!migrate(&["status"]).contains("pending"));
     wait_until_up(&server, "database");
-    assert_eq!(figure(&server, "database", "rebuilds"), 0);
     let mut bought = load.stop();
     agree_running(&server);
 

@@ -50,15 +50,18 @@ fn sales_end_and_begin_while_everybody_is_killed() {
     wait_for("the end of the last sale", || {
         open_sale(&mut server.client()).filter(|&sale| sale > last)
     });
+    let query = |sql| postgres.query(DATABASE, sql);
+    // The clock of the last start has to prove steady first.
+    wait_for("the closing of four sales", || {
+        let ended = query("SELECT count(*) FROM sales WHERE closed_at IS NOT NULL");
+        (ended.parse::<u32>().expect("a number") >= 4).then_some(())
+    });
     agree_running(&server);
     assert_eq!(figure(&server, "redis", "rebuilds"), 0);
     let place = server.stop();
     let (code, report) = verify(&place, &[]);
     assert_eq!(code, Some(0), "{report}");
-    let query = |sql| postgres.query(DATABASE, sql);
     assert_eq!(query("SELECT * FROM violations"), "");
-    let ended = query("SELECT count(*) FROM sales WHERE closed_at IS NOT NULL");
-    assert!(ended.parse::<u32>().expect("a number") >= 4, "{ended}");
 }
 
 #[test]

@@ -76,6 +76,14 @@ impl Book {
         }
     }
 
+    /// Whether all these sales are closed.
+    pub fn has_closed(&self, audited: &[Audited]) -> bool {
+        let page = |sale: &Audited| self.pages.get(&sale.shown.sale);
+        audited
+            .iter()
+            .all(|sale| page(sale).is_some_and(|page| page.closed))
+    }
+
     /// Compares with what buyers were told.
     pub fn compare(&self, audited: &[Audited]) {
         for sale in audited {

@@ -142,11 +142,16 @@ fn finish(plan: Plan, mut server: Server, shared: &Shared, figures: &Figures, au
     server.kill_9();
     let verified = server.place().report(&["journal", "verify"]);
     assert!(verified.contains("nothing oversold"), "{verified}");
-    // A start closes what has ended before it listens.
     server.restart();
     *shared.address.lock().expect("no panic") = Some(server.addr());
     remember_all(&mut Link::new(shared));
     compare_list(&mut Link::new(shared), audited);
+    // What has ended is closed when the clock of the start has proved steady.
+    wait_for("the closing of all sales", || {
+        let listing = server.place().run(&["journal", "inspect", "--records"]);
+        let book = Book::read(&String::from_utf8_lossy(&listing.stdout));
+        book.has_closed(audited).then_some(())
+    });
     let place = server.stop();
     let listing = place.report(&["journal", "inspect", "--records"]);
     let book = Book::read(&listing);
