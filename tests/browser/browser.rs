@@ -28,7 +28,7 @@ const NAMES: [&str; 4] = [
 const ARGUMENTS: [&str; 16] = [
     "--headless",
     "--remote-debugging-pipe",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    "--host-resolver-rules=MAP shop.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
     "--no-proxy-server",
     "--disable-background-networking",
     "--disable-component-update",
@@ -87,23 +87,46 @@ impl Browser {
     pub fn open(&self, look: Look, addr: SocketAddr, path: &str) -> Page {
         let context =
             self.call("Target.createBrowserContext", json!({}))["browserContextId"].take();
-        self.open_in(&context, look, addr, path)
+        self.open_in(&context, look, format!("http://{addr}"), path, false)
+    }
+
+    /// The same by a name, `shop.test`: without TLS that is no secure context, as 127.0.0.1 is.
+    pub fn open_by_name(&self, look: Look, addr: SocketAddr, path: &str) -> Page {
+        let context =
+            self.call("Target.createBrowserContext", json!({}))["browserContextId"].take();
+        let origin = format!("http://shop.test:{}", addr.port());
+        self.open_in(&context, look, origin, path, false)
     }
 
     /// Opens `path` in another tab of somebody who was there before: of the same window, which shows it instead
     /// of `page`.
     pub fn open_beside(&self, page: &Page, path: &str) -> Page {
-        self.open_in(page.context(), page.look(), page.addr(), path)
+        self.open_in(page.context(), page.look(), page.origin(), path, false)
     }
 
-    fn open_in(&self, context: &Value, look: Look, addr: SocketAddr, path: &str) -> Page {
-        let blank = json!({"url": "about:blank", "browserContextId": context});
+    /// Opens `path` in another window of somebody who was there before: all of them are visible.
+    pub fn open_window(&self, page: &Page, path: &str) -> Page {
+        self.open_in(page.context(), page.look(), page.origin(), path, true)
+    }
+
+    fn open_in(
+        &self,
+        context: &Value,
+        look: Look,
+        origin: String,
+        path: &str,
+        is_window: bool,
+    ) -> Page {
+        let mut blank = json!({"url": "about:blank", "browserContextId": context});
+        if is_window {
+            blank["newWindow"] = true.into();
+        }
         let target = self.call("Target.createTarget", blank)["targetId"].take();
         let attach = json!({"targetId": target, "flatten": true});
         let session = self.call("Target.attachToTarget", attach)["sessionId"].take();
         let session = session.as_str().expect("a session").to_owned();
         let wire = Arc::clone(&self.wire);
-        let page = Page::new(wire, session, context.clone(), addr, look);
+        let page = Page::new(wire, session, context.clone(), origin, look);
         page.go_to(path);
         page
     }

@@ -34,3 +34,4 @@ mod sales;
 mod stock;
 mod tabs;
 mod times;
+mod windows;

@@ -4,7 +4,6 @@
 //! that its content security policy forbids, no request that failed, none to another host.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -57,7 +56,6 @@ pub struct Page {
     session: String,
     /// Whose page it is: tabs of one context share what the browser keeps.
     context: Value,
-    addr: SocketAddr,
     look: Look,
     origin: String,
     /// Parts of addresses that may fail.
@@ -67,21 +65,20 @@ pub struct Page {
 }
 
 impl Page {
-    /// An empty page, on which later something of `addr` is shown.
+    /// An empty page, on which later something of `origin` is shown.
     pub fn new(
         wire: Arc<Wire>,
         session: String,
         context: Value,
-        addr: SocketAddr,
+        origin: String,
         look: Look,
     ) -> Self {
         let page = Self {
             wire,
             session,
             context,
-            addr,
             look,
-            origin: format!("http://{addr}"),
+            origin,
             may_fail: Vec::new(),
             is_forgiven: false,
         };
@@ -107,8 +104,8 @@ impl Page {
         &self.context
     }
 
-    pub fn addr(&self) -> SocketAddr {
-        self.addr
+    pub fn origin(&self) -> String {
+        self.origin.clone()
     }
 
     pub fn look(&self) -> Look {

@@ -30,6 +30,11 @@ const FILES: &[(&str, &str, &str)] = &[
     ("words.js", JAVASCRIPT, include_str!("words.js")),
     ("kept.js", JAVASCRIPT, include_str!("kept.js")),
     ("server.js", JAVASCRIPT, include_str!("server.js")),
+    (
+        "shared-stream.js",
+        JAVASCRIPT,
+        include_str!("shared-stream.js"),
+    ),
     ("checkouts.js", JAVASCRIPT, include_str!("checkouts.js")),
     ("basket.js", JAVASCRIPT, include_str!("basket.js")),
     ("items.js", JAVASCRIPT, include_str!("items.js")),

@@ -1,5 +1,7 @@
 // The connection to the server: what has been, then every second as it comes.
 
+import { SharedStream } from "./shared-stream.js";
+
 const HISTORY = "ops/history";
 const STREAM = "ops/stream";
 /** A stream that says nothing for so long is dead, whatever the network says. */
@@ -55,7 +57,7 @@ export class Feed {
   #follow() {
     return new Promise((_, failed) => {
       if (document.hidden) throw new Hidden();
-      const stream = new EventSource(STREAM);
+      const stream = new SharedStream(STREAM, ["second", "draining"]);
       let heardMs = Date.now();
       const fail = (error) => {
         clearInterval(watch);
@@ -63,7 +65,7 @@ export class Feed {
         stream.close();
         failed(error);
       };
-      // Browsers open few connections to a host: a stream that nobody sees would keep one from another page.
+      // A stream that nobody sees would keep a connection from other pages.
       const hide = () => fail(new Hidden());
       document.addEventListener("visibilitychange", hide);
       const watch = setInterval(() => {

@@ -4,6 +4,7 @@ import { Basket } from "./basket.js";
 import { Items } from "./items.js";
 import { kept } from "./kept.js";
 import { load, now, random, scattered } from "./server.js";
+import { SharedStream } from "./shared-stream.js";
 import { clock, duration, number } from "./words.js";
 
 // Everybody learns of a sale's end in the same instant, and comes for the next one within this time.
@@ -121,13 +122,12 @@ function show(state) {
   tick();
 }
 
-// Follows the stock of the sale as it changes, while somebody can see it: each stream keeps one of the few
-// connections that a browser opens to a host, and pages behind others would leave none to buy with.
+// Follows the stock of the sale as it changes, while somebody can see it.
 function follow() {
   rest();
   if (document.hidden) return;
   followed_ms = performance.now();
-  const mine = (stream = new EventSource(`sales/${sale.id}/stream`));
+  const mine = (stream = new SharedStream(`sales/${sale.id}/stream`, ["stock", "closed"]));
   mine.addEventListener("stock", (event) => {
     const { total, remaining, sold, held, rate, ends_at } = JSON.parse(event.data);
     if (!heard) setLive(true, "Live");
