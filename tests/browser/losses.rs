@@ -96,7 +96,7 @@ fn the_last_choice_whose_answer_is_lost_is_in_the_checkout() {
 }
 
 #[test]
-fn a_code_that_was_lost_comes_back_with_the_refusal() {
+fn the_only_choice_whose_answer_is_lost_is_in_the_checkout() {
     let server = Server::start(&[("SALE_MAX_ITEMS_PER_USER", "1")]);
     let browser = Browser::start();
     let mut page = browser.open(Look::PHONE, server.addr(), "/");
@@ -115,10 +115,41 @@ fn one_of_many_is_not_put_in_twice() {
     create(&mut client, &household());
     let browser = Browser::start();
     let mut page = browser.open(Look::DESKTOP, server.addr(), "/");
+    page.before_each_load(HURRY);
+    page.go_to("/");
     page.may_fail("/checkout?");
     page.lose_answer(CHECKOUT, || page.click(&button(1)));
-    page.wait_for_text("#message", "The shop's answer was lost.");
-    choose(&page, 2);
-    page.wait_for_text("#buy", "Buy 2 items");
-    page.wait_for_text("#basket", "and 1 item besides");
+    page.wait_for_text("#buy", "Buy 1 item");
+
+    // No attempt has an answer, and it is chosen again, as if it were something else.
+    let wish = |units: usize| {
+        page.evaluate(&format!(
+            "document.querySelector('#list > :nth-child(3) select').value = '{units}'"
+        ));
+    };
+    wish(3);
+    page.lose_answers(CHECKOUT, || page.click(&button(3)));
+    page.wait_for_text("#message", "The shop does not answer.");
+    page.wait_for("document.querySelector('#list > :nth-child(3)').dataset.state === 'free'");
+    page.hold_back(&[]);
+    wish(2);
+    choose(&page, 3);
+    page.wait_for_text("#buy", "Buy 4 items");
+    page.wait_for_text("#basket > :nth-child(2)", "× 3");
+    assert!(!page.text("#basket").contains("besides"));
+}
+
+#[test]
+fn a_choice_of_which_the_page_knows_nothing_is_in_the_checkout() {
+    let server = Server::start(&[]);
+    let browser = Browser::start();
+    let mut page = browser.open(Look::DESKTOP, server.addr(), "/");
+    page.may_fail("/checkout?");
+    let user = page.text("#user-shown");
+    let code = server.client().choose(&user, &["ITM-1-0"]);
+    choose(&page, 1);
+    assert_eq!(page.text("#basket-code"), code);
+    page.click("#buy");
+    page.wait_for_text("#result-title", "It is yours.");
+    assert_eq!(truth(&server, &page), outcomes(&[("ITM-1-0", true)]));
 }

@@ -142,3 +142,33 @@ fn a_window_takes_the_stream_over_from_a_silent_one_also_without_tls() {
     second.click("#buy");
     second.wait_for_text("#result-title", "It is yours.");
 }
+
+/// Where the button is in the checkout, each time that one is drawn.
+const WATCH: &str = "window.seen = new Set(); setInterval(() => {
+    const top = (id) => document.getElementById(id).getBoundingClientRect().top;
+    if (document.getElementById('buy').checkVisibility())
+        seen.add(Math.round(top('buy') - top('basket-panel')));
+}, 20)";
+
+#[test]
+fn a_hold_counts_down_without_a_stream_and_nothing_moves() {
+    let server = Server::start(&[("SALE_HOLD_SECONDS", "5")]);
+    let browser = Browser::start();
+    for look in [Look::DESKTOP, Look::PHONE] {
+        let mut page = browser.open(look, server.addr(), "/");
+        page.may_fail("/stream");
+        page.hold_back(&["*/stream"]);
+        page.go_to("/");
+        page.evaluate(WATCH);
+        choose(&page, 1);
+        page.wait_for_text("#basket-hold", "Held for you for 00:02.");
+        page.wait_for_text("#basket-hold", "may be gone by now");
+        page.wait_for("seen.size > 0");
+        assert_eq!(
+            page.evaluate("[...seen].length"),
+            1,
+            "{look:?}: {}",
+            page.evaluate("[...seen]")
+        );
+    }
+}

@@ -1,7 +1,7 @@
 // The visitor's checkout: what is in it, buying it, and what came of that.
 
 import { bought, checkouts, purchases } from "./checkouts.js";
-import { insist, isLost, now, random, scattered } from "./server.js";
+import { insist, lasts, now, random, scattered } from "./server.js";
 import { clock, items, number, wordsFor } from "./words.js";
 
 const BUY_ATTEMPTS = 6;
@@ -35,8 +35,8 @@ export class Basket {
     this.running = new Map();
     this.again_ms = 0;
     this.rest_ms = REST_MS;
-    // Items whose choice had no answer: nobody knows whether they are in the checkout.
-    this.doubts = new Set();
+    // Choices that had no answer, `{ key, quantity }` by item: nobody knows whether they are in the checkout.
+    this.unanswered = new Map();
     $("buy").addEventListener("click", () => this.buy(this.state));
     $("message-close").addEventListener("click", () => this.say(null));
     // Another tab of the same visitor.
@@ -46,7 +46,7 @@ export class Basket {
   // Turns to a sale, or to none, and a visitor.
   open(sale, user) {
     [this.sale, this.user] = [sale, user];
-    this.doubts.clear();
+    this.unanswered.clear();
     // The page may have been left before an answer came.
     this.again_ms = 0;
     this.load();
@@ -67,14 +67,12 @@ export class Basket {
   has = (id) => this.state.lines.some((line) => line.id === id);
   bought = (id) => bought.of(this.state, id);
 
+  own = () => this.state.lines.reduce((sum, line) => sum + line.quantity, 0);
   // Units of the checkout that are not among the lines: they were chosen elsewhere, or unheard.
-  besides() {
-    const own = this.state.lines.reduce((sum, line) => sum + line.quantity, 0);
-    return Math.max(0, this.state.count - own);
-  }
+  besides = () => Math.max(0, this.state.count - this.own());
 
   // Puts an item into the checkout; the problem, when it was refused.
-  async choose(item, quantity) {
+  async choose(item, units) {
     const [sale, user] = [this.sale, this.user];
     const hasTurned = () => sale !== this.sale || user !== this.user;
     // A purchase without an answer comes first: the item could become a part of it, unasked.
@@ -83,20 +81,25 @@ export class Basket {
       if (hasTurned()) return null;
       if (purchases.find(purchase.code)) return answer;
     }
+    // One that had no answer is asked for again as it was: the shop may have done it.
+    const choice = this.unanswered.get(item.id) ?? { key: random(), quantity: units };
+    this.unanswered.set(item.id, choice);
+    const { key } = choice;
+    let { quantity } = choice;
     const wanted = { user_id: user, id: item.id, sale_id: sale.id };
     if (quantity > 1) wanted.quantity = quantity;
-    const answer = await insist(
-      `checkout?${new URLSearchParams(wanted)}`,
-      { method: "POST" },
-      // One of many could be put in once more.
-      { attempts: CHOOSE_ATTEMPTS, once: item.stock > 1, onWait: (problem) => this.say(problem) },
-    );
+    const answer = await insist(`checkout?${new URLSearchParams(wanted)}`, key, {
+      attempts: CHOOSE_ATTEMPTS,
+      onWait: (problem) => this.say(problem),
+    });
     if (hasTurned()) return null;
-    const problem = answer.ok ? null : this.judge(answer, item, quantity);
-    this.say(problem);
-    if (problem) return problem;
-    if (answer.ok) this.begin(answer, quantity);
-    this.doubts.delete(item.id);
+    if (lasts(answer)) this.unanswered.delete(item.id);
+    // It was chosen elsewhere, or before this page was loaded: one unit at least.
+    const isThere = answer.error === "item_already_in_checkout" && answer.body.code;
+    if (isThere) quantity = 1;
+    this.say(answer.ok || isThere ? null : answer);
+    if (!answer.ok && !isThere) return answer;
+    this.begin(answer.body, quantity);
     this.state.lines.push({ id: item.id, name: item.name, quantity });
     // Who sees the page sees it in the checkout.
     $("spoken").textContent = `${item.name} is in your checkout: ${items(this.state.count)}.`;
@@ -104,36 +107,13 @@ export class Basket {
     return null;
   }
 
-  // The checkout that an answer is about.
-  begin({ body, lost }, quantity) {
+  // The checkout that an answer is about, into which units have come.
+  begin({ code, items_count = 0, held_until }, quantity) {
     const { state } = this;
-    const { code, items_count } = body;
-    if (state.code !== code) {
-      checkouts.clear(state);
-      // What was in it before has been held for longer than this page knows.
-      const atMost = lost || items_count > quantity;
-      Object.assign(state, { code, held_from_ms: now(), atMost });
-    }
-    state.count = items_count;
-  }
-
-  // The problem behind a refusal; none, where a request that had no answer has put the item in already. The
-  // refusal says in which checkout it is.
-  judge(answer, item, quantity) {
-    const { state } = this;
-    if (answer.lost) this.doubts.add(item.id);
-    if (isLost(answer) && item.stock > 1) return { error: "choice_lost" };
-    const isDoubtful = this.doubts.has(item.id);
-    const isThere = answer.error === "item_already_in_checkout" && !this.bought(item.id);
-    const code = isThere && answer.body.code;
-    if (code && code !== state.code) {
-      this.begin({ body: { code, items_count: quantity }, lost: true }, quantity);
-      return null;
-    }
-    if (isThere && !state.code) return { error: "checkout_lost" };
-    if (!(isThere && isDoubtful)) return answer;
-    state.count += Math.max(0, quantity - this.besides());
-    return null;
+    if (state.code !== code) Object.assign(checkouts.clear(state), { code });
+    // An answer that was lost at first is older than others.
+    state.count = Math.max(state.count, items_count, this.own() + quantity);
+    if (held_until) state.held_until_ms = Date.parse(held_until);
   }
 
   // Buys what is in a checkout.
@@ -157,7 +137,7 @@ export class Basket {
     const { code, key } = purchase;
     const answer = await insist(
       `purchase?code=${encodeURIComponent(code)}`,
-      { method: "POST", headers: { "Idempotency-Key": key } },
+      key,
       { attempts: BUY_ATTEMPTS, onWait: (problem) => this.say(problem) },
     );
     this.running.delete(code);
@@ -182,6 +162,8 @@ export class Basket {
   // The answer to a purchase is there. By now this page may be about something else than what was bought.
   conclude({ code, sale, user }, outcomes) {
     this.rest_ms = REST_MS;
+    // What had no answer has been bought with it, or is no more.
+    this.unanswered.clear();
     const isFirst = purchases.remove(code);
     // Another tab has written it down.
     if (!isFirst) return this.load();
@@ -243,16 +225,15 @@ export class Basket {
       this.again_ms = Infinity;
       purchases.of(this.user).forEach((purchase) => this.settle(purchase));
     }
-    const { code, held_from_ms, atMost } = this.state;
+    const { code, held_until_ms } = this.state;
     if (!this.sale || !code) return;
-    const held_until_ms = Math.min(held_from_ms + this.sale.hold * 1000, this.sale.ends_ms);
-    const left_ms = held_until_ms - now();
+    const left_ms = Math.min(held_until_ms, this.sale.ends_ms) - now();
     let words = "What was held for you may be gone by now.";
     if (!this.sale.hold) words = "Nothing is reserved: an item belongs to whoever buys it first.";
     // The time is not known at first.
     else if (Number.isNaN(left_ms)) words = "";
-    else if (left_ms > 0)
-      words = `Held for you for ${atMost ? "at most " : ""}${clock(left_ms / 1000)}.`;
+    else if (!held_until_ms) words = "Held for you; the next choice says for how long.";
+    else if (left_ms > 0) words = `Held for you for ${clock(left_ms / 1000)}.`;
     $("basket-hold").textContent = words;
   }
 

@@ -9,7 +9,7 @@ const CHECKOUTS_MAX = 32;
 const PURCHASES_MAX = 32;
 
 // Nothing is chosen.
-const empty = () => ({ code: null, count: 0, lines: [], held_from_ms: null, atMost: false });
+const empty = () => ({ code: null, count: 0, lines: [], held_until_ms: null });
 
 // The name under which something of `id` is kept: not one that every object has already.
 const slot = (id) => `:${id}`;

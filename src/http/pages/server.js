@@ -69,18 +69,18 @@ export async function ask(path, options) {
 }
 
 // No answer of the shop: nobody knows whether the request has come there.
-export const isLost = ({ error }) => error === "network_down" || error === "not_understood";
+const isLost = ({ error }) => error === "network_down" || error === "not_understood";
 
-// Asks until there is an answer that lasts, `attempts` times at most; what must not be done twice is not asked
-// again behind an answer that was `lost`. Says `lost` also of an answer that comes behind a lost one: it may be
-// about what the first request did.
-export async function insist(path, options, { attempts, once = false, onWait = () => {} }) {
-  let lost = false;
+// An answer that stays the same when it is asked for again.
+export const lasts = (answer) => !isLost(answer) && answer.status !== 503;
+
+// Asks until there is an answer that lasts, `attempts` times at most: with `key`, under which the shop does once what
+// is asked for many times, and gives the first answer again.
+export async function insist(path, key, { attempts, onWait = () => {} }) {
+  const options = { method: "POST", headers: { "Idempotency-Key": key } };
   for (let attempt = 1; ; attempt += 1) {
     const answer = await ask(path, options);
-    lost ||= isLost(answer);
-    const lasts = !isLost(answer) && answer.status !== 503;
-    if (lasts || (lost && once) || attempt >= attempts) return { ...answer, lost };
+    if (lasts(answer) || attempt >= attempts) return answer;
     const wait_ms = (answer.retry_after_seconds ?? 2 ** (attempt - 1)) * 1000;
     onWait(answer);
     await pause(Math.min(wait_ms, WAIT_MS_MAX) + scattered(1000));

@@ -72,14 +72,6 @@ const WORDS = {
     "The shop does not answer.",
     "Your connection may be down, or the shop just restarts. Ask again: nothing is bought twice.",
   ],
-  checkout_lost: [
-    "It is in a checkout whose code this page has lost.",
-    "Choose any other item as well: the answer brings the code back.",
-  ],
-  choice_lost: [
-    "The shop's answer was lost.",
-    "This one may be in your checkout already, or not. Chosen again, it may be there twice; what the checkout then counts says so.",
-  ],
   ended_before_purchase: [
     "The sale ended before you bought.",
     "What was in your checkout was not sold to you.",
