@@ -228,11 +228,12 @@ export class Basket {
     const { code, held_until_ms } = this.state;
     if (!this.sale || !code) return;
     const left_ms = Math.min(held_until_ms, this.sale.ends_ms) - now();
-    let words = "What was held for you may be gone by now.";
+    // What takes the place of the time is as short as it: a second line would move the button under a finger.
+    let words = "Your items may be gone by now.";
     if (!this.sale.hold) words = "Nothing is reserved: an item belongs to whoever buys it first.";
     // The time is not known at first.
     else if (Number.isNaN(left_ms)) words = "";
-    else if (!held_until_ms) words = "Held for you; the next choice says for how long.";
+    else if (!held_until_ms) words = "Held for you for a while.";
     else if (left_ms > 0) words = `Held for you for ${clock(left_ms / 1000)}.`;
     $("basket-hold").textContent = words;
   }
