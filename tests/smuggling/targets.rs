@@ -94,7 +94,7 @@ fn targets_are_taken_as_they_are() {
             "GET https://a/livez HTTP/1.1",
             "200 OK",
         ),
-        answered("an asterisk", "OPTIONS * HTTP/1.1", unknown),
+        answered("an asterisk", "OPTIONS * HTTP/1.1", "204 No Content"),
         answered("an asterisk to get", "GET * HTTP/1.1", unknown),
         answered("two slashes", "GET //livez HTTP/1.1", unknown),
         answered("dots", "GET /x/../livez HTTP/1.1", unknown),
