@@ -142,8 +142,8 @@ impl<'a> Parameters<'a> {
             return self.wrong_as("body", why_no_object(body));
         };
         let mut known = Vec::new();
-        for (name, value) in &members {
-            let Some(field) = Field::named(name) else {
+        for (name, value) in members {
+            let Some(field) = Field::named(&name) else {
                 continue;
             };
             if known.contains(&name) {
@@ -158,19 +158,19 @@ impl<'a> Parameters<'a> {
         }
     }
 
-    fn add_value(&mut self, field: Field, value: &serde_json::Value) {
+    fn add_value(&mut self, field: Field, value: serde_json::Value) {
         match (field, value) {
-            (_, serde_json::Value::String(text)) => self.add(field, Ok(text.clone().into())),
+            (_, serde_json::Value::String(text)) => self.add(field, Ok(text.into())),
             // A sale's id is text; it was a number in the description once.
             (Field::Quantity | Field::SaleId, serde_json::Value::Number(number)) => {
-                self.add(field, Ok(written(number).into()));
+                self.add(field, Ok(written(&number).into()));
             }
             (_, other) => {
                 let wanted = match field {
                     Field::Quantity => "a whole number",
                     _ => "a string",
                 };
-                self.wrong(field, format!("is {}, must be {wanted}", kind_of(other)));
+                self.wrong(field, format!("is {}, must be {wanted}", kind_of(&other)));
                 self.add(field, Ok("".into()));
             }
         }
