@@ -101,9 +101,7 @@ impl Engine {
         }
         let mut locked = sale.buyers.lock_user(wanted.user);
         // First, so that a client that lost its answer learns it whatever has happened since.
-        if let Some(key) = wanted.key
-            && let Some(repeated) = repeated(sale, &locked, wanted, key)
-        {
+        if let Some(repeated) = repeated(sale, &locked, wanted) {
             return repeated;
         }
         // Under the lock: closing takes each lock once after it has begun, so nobody decides
@@ -176,6 +174,12 @@ impl Engine {
             let steady = self.clock.steady();
             Timestamp(wanted.now.0 + (until.0 - steady.0))
         });
+        let key = wanted.key.map(|key| CheckoutKey {
+            key: key.as_str(),
+            items_count,
+            sale_ends_at,
+            held_until,
+        });
         let lsn = self.journal.append(
             wanted.now,
             &Record::Checkout {
@@ -186,27 +190,14 @@ impl Engine {
                 quantity: wanted.quantity,
                 hold_until: open.hold_until(),
                 opens,
-                key: wanted.key.map(|key| CheckoutKey {
-                    key: key.as_str(),
-                    items_count,
-                    sale_ends_at,
-                    held_until,
-                }),
+                key,
             },
         );
         open.lines.push((wanted.item, wanted.quantity));
         open.lsn = lsn;
-        if let Some(key) = wanted.key {
-            let keyed = KeyedCheckout {
-                key: key.as_str().into(),
-                item: wanted.item,
-                quantity: wanted.quantity,
-                secret,
-                items_count,
-                sale_ends_at,
-                held_until,
-                lsn,
-            };
+        if let Some(key) = key {
+            let line = (wanted.item, wanted.quantity);
+            let keyed = KeyedCheckout::new(secret, line, &key, lsn);
             let limit = sale.terms.max_items_per_user;
             locked.shard.keep_key(reference, keyed, limit);
         }
@@ -307,16 +298,16 @@ impl Engine {
 impl Sale {
     /// The answer to a request whose key its user has used in this sale before.
     fn repeated(&self, request: &CheckoutRequest<'_>) -> Option<Decision<CheckoutOutcome>> {
-        let (user, key) = (request.user.as_str(), request.key?);
+        let (user, key) = (request.user.as_str(), Some(request.key?));
         let item = self.find_item(request.item.as_str())?;
         let wanted = Wanted {
             user,
             item,
             quantity: request.quantity,
-            key: Some(key),
+            key,
             now: Timestamp::default(),
         };
-        repeated(self, &self.buyers.lock_user(user), &wanted, key)
+        repeated(self, &self.buyers.lock_user(user), &wanted)
     }
 }
 
@@ -325,8 +316,8 @@ fn repeated(
     sale: &Sale,
     locked: &LockedUser<'_>,
     wanted: &Wanted<'_>,
-    key: IdempotencyKey<'_>,
 ) -> Option<Decision<CheckoutOutcome>> {
+    let key = wanted.key?;
     let reference = locked.find(wanted.user)?;
     let keyed = locked.shard.keyed_checkout(reference, key.as_str())?;
     if (keyed.item, keyed.quantity) != (wanted.item, wanted.quantity) {

@@ -29,6 +29,26 @@ pub struct KeyedCheckout {
 }
 
 impl KeyedCheckout {
+    /// A checkout with `key`, from the parts of its record, which has the number `lsn`.
+    #[must_use]
+    pub fn new(
+        secret: u128,
+        (item, quantity): (ItemIndex, u32),
+        key: &CheckoutKey<'_>,
+        lsn: Lsn,
+    ) -> Self {
+        Self {
+            key: key.key.into(),
+            item,
+            quantity,
+            secret,
+            items_count: key.items_count,
+            sale_ends_at: key.sale_ends_at,
+            held_until: key.held_until,
+            lsn,
+        }
+    }
+
     /// The key with what was answered, as records have it.
     #[must_use]
     pub fn key(&self) -> CheckoutKey<'_> {

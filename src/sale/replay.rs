@@ -27,25 +27,6 @@ pub(super) struct Purchased<'a> {
     pub(super) lines: Lines<'a>,
 }
 
-/// A checkout that came with a key, from the parts of its record.
-pub(super) fn keyed_checkout(
-    secret: u128,
-    (item, quantity): (ItemIndex, u32),
-    key: &CheckoutKey<'_>,
-    lsn: Lsn,
-) -> KeyedCheckout {
-    KeyedCheckout {
-        key: key.key.into(),
-        item,
-        quantity,
-        secret,
-        items_count: key.items_count,
-        sale_ends_at: key.sale_ends_at,
-        held_until: key.held_until,
-        lsn,
-    }
-}
-
 impl Sale {
     fn check_item(&self, item: ItemIndex) -> Result<(), String> {
         if item.0 < self.item_count() {
@@ -79,7 +60,7 @@ impl Sale {
             locked.shard.hold_more(quantity);
         }
         if let Some(key) = key {
-            let keyed = keyed_checkout(secret, (item, quantity), &key, lsn);
+            let keyed = KeyedCheckout::new(secret, (item, quantity), &key, lsn);
             self.keep_key(&mut locked.shard, reference, keyed)?;
         }
         match &mut locked.shard.buyer(reference).open {

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use super::catalogue::{Catalogue, ExplicitItems};
 use super::ended::{EndedSale, EndedSales};
+use super::keys::KeyedCheckout;
 use super::registry::Registry;
-use super::replay::{Chosen, Purchased, keyed_checkout};
+use super::replay::{Chosen, Purchased};
 use super::sale::Sale;
 use crate::journal::record::{CatalogueKind, Items, Record, SaleTerms};
 use crate::journal::{Entry, JournalError, Opening, Replayed};
@@ -196,7 +197,7 @@ impl State {
             } => self.find(sale).and_then(|sale| {
                 sale.apply_key(
                     user,
-                    keyed_checkout(secret, (item, quantity), &key, entry.lsn),
+                    KeyedCheckout::new(secret, (item, quantity), &key, entry.lsn),
                 )
             }),
             Record::Purchase {
