@@ -8,6 +8,8 @@ import { linear, logarithmic } from "./ops-scale.js";
 import { Surface } from "./ops-canvas.js";
 import { TimeFrame } from "./ops-time.js";
 
+const confirmed = ({ checkouts, purchases }) => checkouts + purchases;
+
 const INSET = { left: 0, top: 3, right: 3, bottom: 3 };
 
 /** The figures: what is drawn of a second, what is said of the last one, and a word on it. */
@@ -21,9 +23,12 @@ const FIGURES = {
   },
   confirmed: {
     colour: "confirmed",
-    value: (second) => ratesOf(second).checkouts + ratesOf(second).purchases,
+    value: (second) => confirmed(ratesOf(second)),
     say: (rate) => `${amount(rate)}/s`,
-    about: ({ last }) => `${amount(ratesOf(last).checkouts)} checkouts, ${amount(ratesOf(last).purchases)} purchases`,
+    about: ({ last }) => {
+      const { checkouts, purchases } = ratesOf(last);
+      return `${amount(checkouts)} checkouts, ${amount(purchases)} purchases`;
+    },
   },
   refused: {
     colour: "refused",
