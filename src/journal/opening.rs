@@ -213,9 +213,9 @@ impl Opening {
     /// There is no journal, [`JournalError::InUse`], [`JournalError::Irregular`], or an error of the operating
     /// system.
     pub fn lock_existing(disk: Arc<dyn Disk>, dir: &Path) -> Result<Self, JournalError> {
-        let segments = segment::list_segments(&*disk, dir)?;
-        names::check_regular(&*disk, dir)?;
-        if segments.is_empty() {
+        if segment::list_segments(&*disk, dir)?.is_empty() {
+            // What stands in the place of a segment is no journal that is missing.
+            names::check_regular(&*disk, dir)?;
             let missing = std::io::ErrorKind::NotFound.into();
             return Err(JournalError::io("find a journal in", dir)(missing));
         }
