@@ -14,7 +14,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::http::Peer;
 use crate::limits::{
     ADMIN_BODY_SECONDS_MAX, BODY_SECONDS_MAX, FIRST_BYTE_SECONDS_MAX, HANDSHAKE_SECONDS_MAX,
-    HEAD_SECONDS_MAX, IDLE_SECONDS_DEFAULT, QUIET_SECONDS, WRITE_SECONDS_MAX,
+    HEAD_SECONDS_MAX, QUIET_SECONDS, WRITE_SECONDS_MAX,
 };
 
 const TICKS_PER_SECOND: u32 = 2;
@@ -253,9 +253,10 @@ pub(super) struct Connections {
     all_closed: Notify,
 }
 
+#[cfg(test)]
 impl Default for Connections {
     fn default() -> Self {
-        Self::idle_for(IDLE_SECONDS_DEFAULT)
+        Self::idle_for(crate::limits::IDLE_SECONDS_DEFAULT)
     }
 }
 
