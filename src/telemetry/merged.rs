@@ -1,6 +1,6 @@
 //! What all threads counted, together.
 
-use super::{Class, Counts, Group, LatencySummary, Outcome, Route, Series, Stage};
+use super::{Counts, Group, LatencySummary, Outcome, Route, Series, Stage};
 
 /// The counts of every series at one moment, or of the time between two.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,18 +67,6 @@ impl Merged {
         filled.filter(|(_, counts)| !counts.is_empty())
     }
 
-    /// All requests of one class.
-    #[must_use]
-    pub fn class(&self, class: Class) -> Counts {
-        let mut sum = Counts::default();
-        for (series, counts) in self.filled() {
-            if series.class() == Some(class) {
-                sum.add(counts);
-            }
-        }
-        sum
-    }
-
     /// All requests of one group.
     #[must_use]
     pub fn group(&self, group: Group) -> Counts {
@@ -104,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn classes_are_kept_apart() {
+    fn groups_are_kept_apart() {
         let registry = Registry::new();
         let worker = registry.add_worker();
         worker.record(Route::Checkout, Outcome::ItemSoldOut, 10);
@@ -113,9 +101,9 @@ mod tests {
         worker.record(Route::Purchase, Outcome::Replayed, 20);
         worker.record(Route::Health, Outcome::Ok, 7);
         let merged = registry.merged();
-        let counts = Class::ALL.iter().map(|&class| merged.class(class).count());
-        assert_eq!(counts.collect::<Vec<_>>(), [1, 1, 2, 1]);
-        assert_eq!(merged.class(Class::Confirmed).sum(), 3000);
+        let counts = Group::ALL.iter().map(|&group| merged.group(group).count());
+        assert_eq!(counts.collect::<Vec<_>>(), [1, 0, 1, 2, 1]);
+        assert_eq!(merged.group(Group::Checkouts).sum(), 3000);
         worker.record(Route::Purchase, Outcome::Sold, 9000);
         let merged = registry.merged();
         assert_eq!(merged.group(Group::Checkouts).sum(), 3000);
