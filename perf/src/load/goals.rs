@@ -5,7 +5,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use serde::{Serialize, Serializer};
 
-use super::answer::{Class, class};
+use super::answer::Class;
 use super::outcome::Outcome;
 use super::plan::{Mode, Workload};
 
@@ -87,7 +87,7 @@ fn part(
     limit: Duration,
 ) -> Option<(bool, String)> {
     let record = &outcome.record;
-    let latencies = record.answers.sum_where(|_, it| class(it) == wanted);
+    let latencies = record.answers.of_class(wanted);
     let times_ns = match outcome.plan.mode {
         Mode::Open { .. } => latencies.corrected_ns,
         Mode::Closed => latencies.service_ns,

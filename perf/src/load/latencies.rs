@@ -117,7 +117,7 @@ impl Answers {
     }
 
     /// The latencies of the answers that `wanted` is true for, added up.
-    pub(super) fn sum_where(&self, wanted: impl Fn(Kind, Option<Outcome>) -> bool) -> Latencies {
+    fn sum_where(&self, wanted: impl Fn(Kind, Option<Outcome>) -> bool) -> Latencies {
         let mut sum = Latencies::default();
         let those = self
             .iter()

@@ -1,33 +1,17 @@
 //! Servers that say what the interface does not describe, or nothing.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use flashsale_perf::load::audit::Audit;
 use flashsale_perf::load::report::Report;
 use flashsale_perf::load::{
-    Arrivals, Class, Invalid, LoadError, Mode, Outcome, Plan, Sale, Shape, Workload, run,
+    Arrivals, Class, Invalid, LoadError, Mode, Outcome, Plan, Shape, Workload, run,
 };
 
+use crate::place::outcome;
 use crate::stub;
-
-fn plan(address: SocketAddr) -> Plan {
-    Plan {
-        sale: Some(Sale {
-            id: 1,
-            total_items: 1000,
-            items_sold: 0,
-        }),
-        connections: 2,
-        threads: 1,
-        ..Plan::new(address, Duration::from_millis(200))
-    }
-}
-
-fn outcome(plan: &Plan) -> Outcome {
-    run(plan).expect("an outcome")
-}
 
 fn summary(outcome: &Outcome) -> String {
     let mut text = Vec::new();
@@ -39,7 +23,7 @@ fn summary(outcome: &Outcome) -> String {
 #[test]
 fn an_unknown_answer_stands_out() {
     let address = stub::start(|_| Some(stub::response(418, r#"{"message":"x","error":"teapot"}"#)));
-    let outcome = outcome(&plan(address));
+    let outcome = outcome(&stub::plan(address, 200));
     let record = &outcome.record;
     assert!(record.answered() > 0);
     assert_eq!(record.unknown_answers(), record.answered());
@@ -58,7 +42,7 @@ fn an_unknown_answer_stands_out() {
 fn a_run_for_items_that_are_not_there_is_invalid() {
     let missing = r#"{"message":"Item not found","error":"item_not_found"}"#;
     let address = stub::start(|_| Some(stub::response(404, missing)));
-    let outcome = outcome(&plan(address));
+    let outcome = outcome(&stub::plan(address, 200));
     let answered = outcome.record.answered();
     assert!(answered > 0);
     // A busy machine may add reasons of its own.
@@ -79,7 +63,7 @@ fn a_run_for_items_that_are_not_there_is_invalid() {
 #[test]
 fn a_code_that_is_none_is_no_accepted_checkout() {
     let address = stub::start(|_| Some(stub::response(200, r#"{"code":"CHK-1-short"}"#)));
-    let record = outcome(&plan(address)).record;
+    let record = outcome(&stub::plan(address, 200)).record;
     assert_eq!(
         (record.of_class(Class::Ok), record.unknown_answers()),
         (0, record.answered())
@@ -90,7 +74,7 @@ fn a_code_that_is_none_is_no_accepted_checkout() {
 fn a_response_without_a_length_is_malformed() {
     let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n";
     let address = stub::start(|_| Some(chunked.to_owned()));
-    let outcome = outcome(&plan(address));
+    let outcome = outcome(&stub::plan(address, 200));
     assert_eq!(outcome.record.answered(), 0);
     assert!(outcome.record.lost.malformed > 0);
     assert!(summary(&outcome).contains("INVALID: nothing was answered"));
@@ -107,7 +91,7 @@ fn a_connection_that_ends_is_opened_again_and_its_purchase_unknown() {
     let plan = Plan {
         workload: Workload::Buy,
         duration: Duration::from_millis(500),
-        ..plan(address)
+        ..stub::plan(address, 200)
     };
     let record = outcome(&plan).record;
     assert!(
@@ -130,7 +114,7 @@ fn a_server_that_does_not_answer_is_waited_for_so_long() {
             queue: 4,
         },
         timeout: Duration::from_millis(200),
-        ..plan(listener.local_addr().expect("bound"))
+        ..stub::plan(listener.local_addr().expect("bound"), 200)
     };
     let outcome = outcome(&plan);
     assert_eq!(outcome.record.answered(), 0);
@@ -150,7 +134,7 @@ fn nobody_there_is_said() {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
     let address = listener.local_addr().expect("bound");
     drop(listener);
-    let error = run(&plan(address)).expect_err("nobody listens");
+    let error = run(&stub::plan(address, 200)).expect_err("nobody listens");
     assert!(matches!(error, LoadError::Connect(..)), "{error}");
     assert!(error.to_string().contains(&address.to_string()), "{error}");
 }

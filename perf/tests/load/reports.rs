@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use flashsale_perf::load::audit::Audit;
 use flashsale_perf::load::report::Report;
-use flashsale_perf::load::{Arrivals, Mode, Plan, Sale, Shape, Workload, run};
+use flashsale_perf::load::{Arrivals, Mode, Plan, Shape, Workload};
 use serde_json::Value;
 
+use crate::place::outcome;
 use crate::stub;
 
 /// A report of a crowd that is refused every other time.
@@ -23,19 +24,11 @@ fn report(mode: Mode, queue_too_short: bool) -> Report {
             _ => stub::response(409, sold_out),
         })
     });
-    let outcome = run(&Plan {
+    let outcome = outcome(&Plan {
         mode,
         workload: Workload::ManyUsers,
-        sale: Some(Sale {
-            id: 1,
-            total_items: 1000,
-            items_sold: 0,
-        }),
-        connections: 2,
-        threads: 1,
-        ..Plan::new(address, Duration::from_millis(500))
+        ..stub::plan(address, 500)
     });
-    let outcome = outcome.expect("an outcome");
     Report::new(&outcome, Audit::of(&outcome, false, None))
 }
 

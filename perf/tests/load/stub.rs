@@ -4,6 +4,9 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
+
+use flashsale_perf::load::{Plan, Sale};
 
 /// What comes back for a request line; nothing means that the connection ends.
 pub type Answer = dyn Fn(&str) -> Option<String> + Send + Sync;
@@ -20,6 +23,20 @@ pub fn start(answer: impl Fn(&str) -> Option<String> + Send + Sync + 'static) ->
         }
     });
     address
+}
+
+/// A short run on few connections against the stub at `address`, which cannot be asked for its sale.
+pub fn plan(address: SocketAddr, millis: u64) -> Plan {
+    Plan {
+        sale: Some(Sale {
+            id: 1,
+            total_items: 1000,
+            items_sold: 0,
+        }),
+        connections: 2,
+        threads: 1,
+        ..Plan::new(address, Duration::from_millis(millis))
+    }
 }
 
 /// A whole response.

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use flashsale::telemetry::Outcome as Label;
 use flashsale_perf::load::{
-    Arrivals, Class, Goals, Invalid, Kind, LoadError, Mode, Outcome, Plan, Sale, Shape, Workload,
-    run,
+    Arrivals, Class, Goals, Invalid, Kind, LoadError, Mode, Outcome, Plan, Shape, Workload, run,
 };
 
-use crate::{place, stub};
+use crate::place::{self, outcome};
+use crate::stub;
 
 const SOLD_OUT: &str = r#"{"message":"Item sold out","error":"item_sold_out"}"#;
 const UNAVAILABLE: &str = r#"{"message":"Journal unavailable","error":"journal_unavailable"}"#;
@@ -25,23 +25,11 @@ fn open(rate: f64) -> Mode {
     }
 }
 
-/// For a stub, which cannot be asked for its sale.
 fn plan(address: SocketAddr, workload: Workload) -> Plan {
     Plan {
         workload,
-        sale: Some(Sale {
-            id: 1,
-            total_items: 1000,
-            items_sold: 0,
-        }),
-        connections: 2,
-        threads: 1,
-        ..Plan::new(address, Duration::from_millis(300))
+        ..stub::plan(address, 300)
     }
-}
-
-fn outcome(plan: &Plan) -> Outcome {
-    run(plan).expect("an outcome")
 }
 
 /// The reasons in words. A busy machine may add that the generator was late.
@@ -57,7 +45,7 @@ fn reasons(outcome: &Outcome) -> String {
 #[test]
 fn a_purchase_in_the_middle_of_a_sale_does_not_turn_a_buy_into_refusals() {
     let server = place::server(2_000);
-    let sold = place::outcome(&Plan {
+    let sold = outcome(&Plan {
         workload: Workload::Purchase,
         prepare: 400,
         first_item: 300,
@@ -66,7 +54,7 @@ fn a_purchase_in_the_middle_of_a_sale_does_not_turn_a_buy_into_refusals() {
     assert_eq!(sold.record.receipts.units_sold(), 400);
     // The 400 items from 300 on are sold: behind as many units as were sold lies none that is free.
     for mode in [open(300.0), Mode::Closed] {
-        let bought = place::outcome(&Plan {
+        let bought = outcome(&Plan {
             workload: Workload::Buy,
             mode,
             ..place::plan(&server, 500)
@@ -93,7 +81,7 @@ fn a_purchase_in_the_middle_of_a_sale_does_not_turn_a_buy_into_refusals() {
 #[test]
 fn a_closed_loop_that_has_bought_everything_says_that_it_ended_early() {
     let server = place::server(40);
-    let bought = place::outcome(&Plan {
+    let bought = outcome(&Plan {
         workload: Workload::Buy,
         ..place::plan(&server, 60_000)
     });
@@ -110,9 +98,9 @@ fn a_checkout_asks_only_for_items_that_are_free() {
         prepare: 500,
         ..place::plan(&server, 60_000)
     };
-    assert_eq!(place::outcome(&sold).record.receipts.units_sold(), 500);
+    assert_eq!(outcome(&sold).record.receipts.units_sold(), 500);
     for workload in [Workload::Checkout, Workload::HotItem] {
-        let asked = place::outcome(&Plan {
+        let asked = outcome(&Plan {
             workload,
             ..place::plan(&server, 300)
         });
@@ -249,7 +237,7 @@ fn every_arrival_that_was_not_sent_has_a_cause() {
 
     // Fewer checkouts were prepared than there are arrivals.
     let server = place::server(1_000);
-    let short = place::outcome(&Plan {
+    let short = outcome(&Plan {
         workload: Workload::Purchase,
         mode: open(200.0),
         prepare: 20,
