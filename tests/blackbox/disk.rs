@@ -40,12 +40,7 @@ impl Drop for SmallDisk {
 }
 
 fn mount(options: &[&str], path: &Path) -> bool {
-    let status = Command::new("mount")
-        .args(options)
-        .arg(path)
-        .stderr(Stdio::null())
-        .status();
-    status.is_ok_and(|status| status.success())
+    run(Command::new("mount").args(options).arg(path))
 }
 
 /// A file system of a kind of its own in a file, unmounted with this.

@@ -69,6 +69,14 @@ impl Place {
         self.settings.push((key.to_owned(), value.to_owned()));
     }
 
+    /// A place whose binary is run by `program`, behind these arguments: with other limits of the system, say.
+    pub fn behind(program: &str, arguments: &[&str]) -> Self {
+        let mut place = Self::new(&[("SERVER_WORKERS", "2")]);
+        let arguments = [arguments, &[env!("CARGO_BIN_EXE_flashsale")]].concat();
+        place.use_program(program.into(), &arguments);
+        place
+    }
+
     /// Runs another binary from now on, with these arguments before all others.
     pub fn use_program(&mut self, program: PathBuf, arguments: &[&str]) {
         self.program = program;

@@ -166,18 +166,10 @@ fn without_its_sinks_a_server_starts_and_says_so() {
     );
 }
 
-/// A place where the server is started with other limits of the system.
-fn place_with_limits(limits: &[&str]) -> Place {
-    let mut place = Place::new(&[("SERVER_WORKERS", "2")]);
-    let arguments = [limits, &[env!("CARGO_BIN_EXE_flashsale")]].concat();
-    place.use_program("prlimit".into(), &arguments);
-    place
-}
-
 /// By default the signal of that limit ends a process without a word.
 #[test]
 fn a_limit_of_file_sizes_is_an_error_with_limit_file_and_way_out() {
-    let place = place_with_limits(&["--fsize=1000000"]);
+    let place = Place::behind("prlimit", &["--fsize=1000000"]);
     let Err((code, said)) = Server::try_start_in(place) else {
         panic!("a segment has more than a million bytes");
     };
@@ -191,7 +183,7 @@ fn a_limit_of_file_sizes_is_an_error_with_limit_file_and_way_out() {
         assert!(said.contains(part), "{part}: {said}");
     }
     let place = Server::start(&[("SALE_TOTAL_ITEMS", "10")]).stop();
-    let mut copying = place_with_limits(&["--fsize=1000000"]);
+    let mut copying = Place::behind("prlimit", &["--fsize=1000000"]);
     let from = place.journal_dir();
     copying.set("JOURNAL_DIR", from.to_str().expect("UTF-8"));
     let (code, said) = copying.failure(&["journal", "backup", "--to", "backup"]);
@@ -201,10 +193,10 @@ fn a_limit_of_file_sizes_is_an_error_with_limit_file_and_way_out() {
 
 #[test]
 fn a_start_with_few_descriptors_says_how_few_are_served() {
-    let server = Server::start_in(place_with_limits(&["--nofile=260:260"]));
+    let server = Server::start_in(Place::behind("prlimit", &["--nofile=260:260"]));
     server.wait_for_log("260 open files (RLIMIT_NOFILE): 4 connections are served");
     server.wait_for_log("LimitNOFILE=262144");
-    let enough = Server::start_in(place_with_limits(&["--nofile=1000:1000"]));
+    let enough = Server::start_in(Place::behind("prlimit", &["--nofile=1000:1000"]));
     enough.wait_for_log("\"started\"");
     assert!(!enough.log().contains("RLIMIT_NOFILE"), "{}", enough.log());
 }

@@ -1,22 +1,15 @@
 //! Every error of a sink names which one, with host and port, and no secret; `/health`, which is public, has none
 //! of them.
 
-use std::net::TcpListener;
-
+use crate::postgres::free_port;
 use crate::report::preflight;
 use crate::server::{Place, Server, wait_for};
 
 const SECRETS: [&str; 2] = ["pa55word-of-postgres", "pa55word-of-redis"];
 
-/// A port on which nobody listens.
-fn dead_port() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = listener.local_addr().expect("it is bound");
-    address.port().to_string()
-}
-
 /// A place with both sinks at dead ports; what an error must name of each.
 fn place() -> (Place, String, String) {
+    let dead_port = || free_port().to_string();
     let (database, redis) = (dead_port(), dead_port());
     let mut place = Place::new(&[
         ("DB_HOST", "127.0.0.1"),

@@ -200,14 +200,6 @@ fn a_small_disk_in_memory_is_told() {
     preflight(&place, &[]).has("fail", "sync", "cannot be written");
 }
 
-/// The binary in a system of its own, where something was done before.
-fn place_behind(program: &str, arguments: &[&str]) -> Place {
-    let mut place = Place::new(&[("SERVER_WORKERS", "2")]);
-    let arguments = [arguments, &[env!("CARGO_BIN_EXE_flashsale")]].concat();
-    place.use_program(program.into(), &arguments);
-    place
-}
-
 #[test]
 fn a_machine_without_proc_and_sys_has_no_silly_figures() {
     let hide = "mount -t tmpfs none /proc && mount -t tmpfs none /sys && exec \"$0\" \"$@\"";
@@ -219,7 +211,7 @@ fn a_machine_without_proc_and_sys_has_no_silly_figures() {
         eprintln!("SKIPPED: /proc cannot be hidden here (it takes root)");
         return;
     }
-    let place = place_behind("unshare", &["--mount", "sh", "-c", hide]);
+    let place = Place::behind("unshare", &["--mount", "sh", "-c", hide]);
     let report = preflight(&place, &[]);
     report.has(
         "warn",
@@ -237,19 +229,19 @@ fn a_machine_without_proc_and_sys_has_no_silly_figures() {
 
 #[test]
 fn few_descriptors_are_told_with_what_is_served() {
-    let place = place_behind("prlimit", &["--nofile=200:200"]);
+    let place = Place::behind("prlimit", &["--nofile=200:200"]);
     let report = preflight(&place, &[]);
     report.has("warn", "open files", "200: room for 2 connections");
     report.has("warn", "open files", "LimitNOFILE");
     // The server raises the limit by itself as far as it may.
-    let place = place_behind("prlimit", &["--nofile=260:1000"]);
+    let place = Place::behind("prlimit", &["--nofile=260:1000"]);
     let report = preflight(&place, &[]);
     report.has("warn", "open files", "1000: room for 744 connections");
 }
 
 #[test]
 fn limits_that_end_a_server_are_told() {
-    let place = place_behind("prlimit", &["--fsize=1000000", "--cpu=3600"]);
+    let place = Place::behind("prlimit", &["--fsize=1000000", "--cpu=3600"]);
     let report = preflight(&place, &[]);
     report.has(
         "fail",
@@ -257,6 +249,6 @@ fn limits_that_end_a_server_are_told() {
         "1000000 bytes, and a segment of the journal has 4194304",
     );
     report.has("warn", "processor time", "3600 s (RLIMIT_CPU)");
-    let place = place_behind("prlimit", &["--fsize=100000000"]);
+    let place = Place::behind("prlimit", &["--fsize=100000000"]);
     preflight(&place, &[]).has("warn", "file size", "LimitFSIZE=infinity");
 }

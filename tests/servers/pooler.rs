@@ -9,7 +9,8 @@ use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
 use crate::postgres_server::{
-    DATABASE, PASSWORD, Postgres, USER, as_server, free_port, give_away, new_directory, wait_for,
+    DATABASE, PASSWORD, Postgres, USER, as_server, free_port, give_away, new_directory, said,
+    wait_for,
 };
 
 /// A pgbouncer that does not outlive this.
@@ -80,13 +81,7 @@ impl Pooler {
         ]);
         psql.args(["-p", &self.port.to_string(), "-c", sql]);
         psql.env("PGPASSWORD", PASSWORD).stdin(Stdio::null());
-        let output = psql.output().expect("psql runs");
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{sql}: {errors}");
-        String::from_utf8(output.stdout)
-            .expect("UTF-8")
-            .trim_end()
-            .to_owned()
+        said(&mut psql).unwrap_or_else(|error| panic!("{sql}: {error}"))
     }
 }
 

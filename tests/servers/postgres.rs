@@ -277,7 +277,7 @@ impl Drop for Postgres {
 }
 
 /// What a command of psql prints; otherwise what went wrong.
-fn said(psql: &mut Command) -> Result<String, String> {
+pub fn said(psql: &mut Command) -> Result<String, String> {
     let output = psql.output().expect("psql runs");
     if output.status.success() {
         let text = String::from_utf8(output.stdout).expect("UTF-8");
