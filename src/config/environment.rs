@@ -33,10 +33,13 @@ pub(super) fn read_into(raw: &mut Raw, environment: Environment<'_>) {
             continue;
         }
         match from_file(key, given.as_deref(), &environment) {
-            Ok(None) => add(raw, key, key.variable, given),
+            Ok(None) => {
+                let setting = given.map(|text| setting(key, key.variable, text, None));
+                raw.settings.extend(setting);
+            }
             Ok(Some((path, secret))) => {
-                add(raw, key, key.file_variable, Some(secret));
-                raw.secret_files.push((key, path));
+                let setting = setting(key, key.file_variable, secret, Some(path));
+                raw.settings.push(setting);
             }
             Err(reason) => raw.problems.push(Problem::SecretFile {
                 variable: key.file_variable,
@@ -68,12 +71,13 @@ fn is_service_address(text: &str) -> bool {
     })
 }
 
-fn add(raw: &mut Raw, key: Key, variable: &'static str, text: Option<String>) {
-    raw.settings.extend(text.map(|text| Setting {
+fn setting(key: Key, variable: &'static str, text: String, file: Option<PathBuf>) -> Setting {
+    Setting {
         key,
         given: Given::Text(text),
         source: Source::Environment(variable),
-    }));
+        file,
+    }
 }
 
 /// The file of a secret that a variable names, if one does, and what is in it.

@@ -154,6 +154,7 @@ fn section_into(path: &Path, section: &str, members: Members<Value>, raw: &mut R
             key,
             given,
             source: Source::File(path.to_owned()),
+            file: None,
         });
     }
 }

@@ -89,6 +89,7 @@ fn text(key: Key, flag: &'static str, value: Option<impl ToString>) -> Option<Se
         key,
         given,
         source: Source::Flag(flag),
+        file: None,
     })
 }
 

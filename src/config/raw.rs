@@ -86,6 +86,8 @@ pub(super) struct Setting {
     pub(super) key: Key,
     pub(super) given: Given,
     pub(super) source: Source,
+    /// The file that it was read from, if it is a secret in one.
+    pub(super) file: Option<PathBuf>,
 }
 
 /// An environment variable that has the name of a setting and that an orchestrator has set for a purpose of
@@ -109,8 +111,6 @@ impl fmt::Display for IgnoredVariable {
 pub(super) struct Raw {
     pub(super) settings: Vec<Setting>,
     pub(super) ignored: Vec<IgnoredVariable>,
-    /// The files that secrets were read from.
-    pub(super) secret_files: Vec<(Key, PathBuf)>,
     pub(super) problems: Vec<Problem>,
 }
 

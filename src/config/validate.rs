@@ -12,7 +12,7 @@ use secrecy::SecretString;
 
 use super::error::{ConfigError, Problem};
 use super::keys::{self, Key};
-use super::raw::{Given, Raw, Source};
+use super::raw::{Given, Raw};
 use super::{
     AdminConfig, Config, DatabaseConfig, Durability, JournalConfig, LogConfig, LogFormat,
     RedisConfig, SaleConfig, ServerConfig, SslMode, TlsFiles,
@@ -478,16 +478,13 @@ impl Check {
             let text = given.as_text().filter(|text| is_allowed(text))?;
             Some((!text.is_empty()).then(|| SecretString::from(text)))
         })?;
-        let strongest = self.raw.of(key).last().map(|setting| &setting.source);
-        let is_from_file = strongest == Some(&Source::Environment(key.file_variable));
-        let mut files = self.raw.secret_files.iter();
-        let file = files.find(|(of, _)| is_from_file && *of == key);
-        Some(match file {
+        let strongest = self.raw.of(key).last();
+        Some(match strongest.and_then(|setting| setting.file.clone()) {
             None => secret.into(),
-            Some((_, path)) => {
+            Some(path) => {
                 let file = SecretFile {
                     name: key.file_variable,
-                    path: path.clone(),
+                    path,
                     is_allowed,
                 };
                 Secret::of_file(secret, file)
