@@ -180,11 +180,12 @@ async fn apply_pending(
     loop {
         connection.begin().await?;
         lock::take(client, patience).await?;
-        if done.is_empty() {
-            prepare(client, schema, files).await?;
-        }
         // Counted each time: between two transactions others may migrate, too.
-        let applied = applied_count(client, files).await?;
+        let applied = if done.is_empty() {
+            prepare(client, schema, files).await?
+        } else {
+            applied_count(client, files).await?
+        };
         let Some(migration) = files.all().get(applied) else {
             connection.commit().await?;
             return Ok(done);
@@ -196,19 +197,20 @@ async fn apply_pending(
 }
 
 /// Makes the schema and the table of the migrations where they are missing, if this user may apply what is
-/// pending and every name that this needs is free.
+/// pending and every name that this needs is free; how many migrations are applied.
 async fn prepare(
     client: &Client,
     schema: &str,
     files: &MigrationFiles,
-) -> Result<(), MigrationError> {
+) -> Result<usize, MigrationError> {
     let known = applied_count(client, files).await?;
     rights::check(client, schema, &files.all()[known..]).await?;
     if known == files.all().len() {
-        return Ok(());
+        return Ok(known);
     }
     names::check_own(client, schema).await?;
     record::prepare_table(client, files).await?;
     let known = applied_count(client, files).await?;
-    names::check(client, schema, files.all(), known).await
+    names::check(client, schema, files.all(), known).await?;
+    Ok(known)
 }
