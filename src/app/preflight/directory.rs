@@ -101,7 +101,8 @@ fn kind(config: &Config, filesystem: &Filesystem, findings: &mut Findings) {
         findings.warn(
             CHECK,
             format!(
-                "{kind} copies on write: when it is full, also prepared segments cannot be written, and every                  commit writes more than its records"
+                "{kind} copies on write: when it is full, also prepared segments cannot be written, and \
+                 every commit writes more than its records"
             ),
             "prefer ext4 or xfs for journal.dir; otherwise keep room free, and take no snapshots of the volume",
         );
