@@ -11,13 +11,13 @@ use rustls::StreamOwned;
 
 use crate::app;
 use crate::app::admission::admission;
-use crate::app::backup::{BackupError, back_up};
-use crate::app::journal_report::{ReportError, inspect, repair, verify};
-use crate::app::migrate_report;
-use crate::app::pinned::PinnedTls;
-use crate::app::preflight::{Wanted, preflight};
-use crate::app::rebuilding::{RebuildError, rebuild_redis};
-use crate::app::recovery::{RecoverError, recover};
+use crate::commands::backup::{BackupError, back_up};
+use crate::commands::client_tls::PinnedTls;
+use crate::commands::journal::{ReportError, inspect, repair, verify};
+use crate::commands::migrate as migrations;
+use crate::commands::preflight::{Wanted, preflight};
+use crate::commands::rebuild::{RebuildError, rebuild_redis};
+use crate::commands::recover::{RecoverError, recover};
 use crate::config::{Config, ConfigFile, Overrides, Sources, process_environment};
 use crate::telemetry::BuildInfo;
 
@@ -277,7 +277,7 @@ fn verify_all(config: &Config, dir: &Path, server: Option<&str>) -> ExitCode {
             return ExitCode::from(EXIT_UNCHECKED);
         }
     };
-    match app::verification::verify(config, dir, server, &mut std::io::stdout().lock()) {
+    match crate::commands::verify::verify(config, dir, server, &mut std::io::stdout().lock()) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             eprintln!("cannot write the report: {error}");
@@ -301,11 +301,11 @@ fn resolve(address: &str) -> Result<SocketAddr, String> {
 
 fn migrate(command: &MigrateCommand, config: &Config) -> ExitCode {
     print(
-        migrate_report::MigrateError::is_broken_pipe,
+        migrations::MigrateError::is_broken_pipe,
         |out| match *command {
-            MigrateCommand::Up => migrate_report::up(config, out),
-            MigrateCommand::Down { steps, yes } => migrate_report::down(config, steps, yes, out),
-            MigrateCommand::Status => migrate_report::status(config, out),
+            MigrateCommand::Up => migrations::up(config, out),
+            MigrateCommand::Down { steps, yes } => migrations::down(config, steps, yes, out),
+            MigrateCommand::Status => migrations::status(config, out),
         },
     )
 }

@@ -28,7 +28,8 @@
 //! | [`http`] | requests to engine calls, outcomes to answers | sale, schedule, operations, leaves |
 //! | [`runtime`] | a pinned runtime per core, connections, drain | http, leaves |
 //! | [`reconcile`] | Postgres and Redis, brought behind the journal | journal, leaves |
-//! | [`app`], [`cli`] | where the parts are put together | everything |
+//! | [`app`] | starts the server, stops it, listens to signals, logs | everything |
+//! | [`commands`], [`cli`] | the other commands, and the command line | everything |
 //!
 //! `tests/layering` holds the code to this table.
 //!
@@ -100,6 +101,8 @@
 pub mod app;
 #[forbid(unsafe_code)]
 pub mod cli;
+#[forbid(unsafe_code)]
+pub mod commands;
 #[forbid(unsafe_code)]
 pub mod config;
 pub mod env;

@@ -1,19 +1,10 @@
 //! The only place where the parts are put together.
 
 pub mod admission;
-pub mod backup;
 pub mod elsewhere;
-pub mod journal_report;
-pub mod migrate_report;
-pub mod pinned;
-pub mod preflight;
-pub mod rebuilding;
-pub mod recovery;
 pub mod sinks;
-pub mod verification;
 
 mod admin_token;
-mod encrypted;
 mod followers;
 mod journal;
 mod log_writer;

@@ -24,7 +24,7 @@ const PARTS: &[(&str, &[&str])] = &[
 ];
 
 /// Files that put the parts together, and may use all of them.
-const ASSEMBLY: &[&str] = &["lib", "main", "app", "cli"];
+const ASSEMBLY: &[&str] = &["lib", "main", "app", "commands", "cli"];
 
 /// What lies outside the crate, with the only parts that may name it.
 const OUTSIDE: &[(&str, &[&str])] = &[

@@ -12,7 +12,7 @@ use ureq::unversioned::transport::{
 };
 use ureq::{Agent, Error};
 
-use crate::app::pinned::PinnedTls;
+use crate::commands::client_tls::PinnedTls;
 
 /// A client that encrypts, if there is something to recognise the server by.
 pub(super) fn agent(tls: Option<PinnedTls>, timeout: Duration) -> Agent {

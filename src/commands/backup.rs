@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use super::journal_report::{write_files, write_state};
+use super::journal::{write_files, write_state};
 use crate::env::{Clock, Disk, RealDisk, SystemClock, is_mount_point};
 use crate::journal::backup::{self, Copied, Place};
 use crate::journal::{JournalError, Opening};

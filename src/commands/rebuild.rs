@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::sinks::redis_options;
+use crate::app::sinks::redis_options;
 use crate::config::Config;
 use crate::reconcile::SinkError;
 use crate::reconcile::redis::reset;

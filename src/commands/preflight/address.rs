@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::finding::Findings;
-use crate::app::encrypted;
-use crate::app::pinned::PinnedTls;
+use crate::commands::client_tls::PinnedTls;
+use crate::commands::server_client;
 use crate::config::Config;
 use crate::types::Lsn;
 
@@ -146,9 +146,9 @@ fn monitoring(config: &Config, findings: &mut Findings) {
 
 fn get(config: &Config, path: &str) -> Option<(u16, Vec<u8>)> {
     let tls = PinnedTls::configured(&config.server).ok()?;
-    let scheme = encrypted::scheme(tls.as_ref());
+    let scheme = server_client::scheme(tls.as_ref());
     let url = format!("{scheme}://{}{path}", config.server.local_address());
-    let request = encrypted::agent(tls, TIMEOUT).get(&url).config();
+    let request = server_client::agent(tls, TIMEOUT).get(&url).config();
     let request = request.http_status_as_error(false).build();
     let mut answer = request.call().ok()?;
     let status = answer.status().as_u16();

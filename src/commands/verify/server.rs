@@ -9,8 +9,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use ureq::Agent;
 
-use crate::app::encrypted;
-use crate::app::pinned::PinnedTls;
+use crate::commands::client_tls::PinnedTls;
+use crate::commands::server_client;
 use crate::limits::PAGE_ITEMS_MAX;
 use crate::types::{Lsn, SaleId};
 
@@ -114,8 +114,8 @@ impl RunningServer {
     /// The server at `address`, which encrypts if there is something to recognise it by.
     pub(super) fn at(address: SocketAddr, tls: Option<PinnedTls>) -> Self {
         Self {
-            scheme: encrypted::scheme(tls.as_ref()),
-            agent: encrypted::agent(tls, TIMEOUT),
+            scheme: server_client::scheme(tls.as_ref()),
+            agent: server_client::agent(tls, TIMEOUT),
             address: address.to_string(),
         }
     }

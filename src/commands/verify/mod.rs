@@ -15,9 +15,9 @@ use std::path::Path;
 
 pub(super) use earlier::apply;
 
-use super::journal_report::{write_files, write_state};
-use super::pinned::PinnedTls;
-use super::sinks;
+use super::client_tls::PinnedTls;
+use super::journal::{write_files, write_state};
+use crate::app::sinks;
 use crate::config::Config;
 use crate::env::RealDisk;
 use crate::sale::check_files;

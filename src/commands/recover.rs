@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use super::sinks;
-use super::verification::apply;
+use super::verify::apply;
+use crate::app::sinks;
 use crate::config::Config;
 use crate::env::{Clock, Disk, Entropy, OsEntropy, RealDisk, SystemClock};
 use crate::journal::{

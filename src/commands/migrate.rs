@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use tokio::runtime::{Builder, Runtime};
 
-use super::sinks::postgres_options;
+use crate::app::sinks::postgres_options;
 use crate::config::Config;
 use crate::reconcile::postgres::PostgresOptions;
 use crate::reconcile::postgres::migrations::{self, MigrationError, MigrationStatus, Undoing};

@@ -19,7 +19,7 @@ use std::path::Path;
 use self::address::Holder;
 use self::finding::{Findings, Level};
 use self::followed::Followed;
-use super::sinks::{postgres_options, redis_options};
+use crate::app::sinks::{postgres_options, redis_options};
 use crate::config::Config;
 use crate::env::{Machine, newest_journal_below};
 use crate::telemetry::BuildInfo;

@@ -1,0 +1,12 @@
+//! The commands beside `serve`: each checks, repairs or copies what the server writes, and prints a report.
+
+pub mod backup;
+pub mod client_tls;
+pub mod journal;
+pub mod migrate;
+pub mod preflight;
+pub mod rebuild;
+pub mod recover;
+pub mod verify;
+
+mod server_client;
