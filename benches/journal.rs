@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
 use flashsale::env::{Disk, OsEntropy, RealDisk, SystemClock};
-use flashsale::journal::record::Lines;
-use flashsale::journal::{Opening, Record, codec, frame, snapshot};
+use flashsale::journal::{Opening, frame, snapshot};
+use flashsale::record::{Lines, Record, codec};
 use flashsale::sale::{Recovered, write_snapshot};
 use flashsale::types::{ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};
 use tempfile::TempDir;

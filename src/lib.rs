@@ -20,6 +20,7 @@
 //! | part | what it does | may use |
 //! |---|---|---|
 //! | [`types`], [`limits`], [`mod@env`], [`generated`], [`telemetry`], [`wheel`] | shared nouns, bounds, the outside world, histograms, timers | each other |
+//! | [`record`] | what is recorded, and how it is written down | leaves |
 //! | [`config`] | file, environment and flags, checked as a whole | leaves |
 //! | [`journal`] | the one order of records, and its durability | leaves |
 //! | [`sale`] | stock, buyers, checkouts, purchases, recovery | journal, leaves |
@@ -118,6 +119,8 @@ pub mod limits;
 pub mod operations;
 #[forbid(unsafe_code)]
 pub mod reconcile;
+#[forbid(unsafe_code)]
+pub mod record;
 #[forbid(unsafe_code)]
 pub mod runtime;
 #[forbid(unsafe_code)]

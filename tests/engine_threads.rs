@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread;
 
 use flashsale::env::{Disk, ManualClock, RealDisk, SimulatedDisk, splitmix64};
-use flashsale::journal::record::NewItem;
+use flashsale::record::NewItem;
 use flashsale::sale::{
     CheckoutOutcome, CheckoutRequest, Engine, NewCatalogue, NewSale, PurchaseOutcome, Sale, State,
     StockFigures,

@@ -17,8 +17,8 @@ mod generated {
     pub use flashsale::generated::*;
 }
 
-mod journal {
-    pub use flashsale::journal::record;
+mod record {
+    pub use flashsale::record::*;
 }
 
 /// One lock of everything: what is under different locks does not disturb each other, and the more there

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use flashsale::env::{SeededEntropy, SimulatedDisk, SystemClock};
 use flashsale::journal::{
-    CommitWaiters, Durability, Journal, JournalError, Opening, Options, Record, Tools,
+    CommitWaiters, Durability, Journal, JournalError, Opening, Options, Tools,
 };
+use flashsale::record::Record;
 use flashsale::types::{Lsn, SaleId, Timestamp};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::task::{spawn_local, yield_now};

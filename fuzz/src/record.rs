@@ -1,6 +1,6 @@
 //! Records, as the journal has them.
 
-use flashsale::journal::codec;
+use flashsale::record::codec;
 
 /// Reads all records of `bytes`. What is read is written as it was meant: read again, it is the same.
 pub fn take(bytes: &[u8]) {

@@ -4,8 +4,9 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::sinks::postgres_options;
 use crate::config::DatabaseConfig;
-use crate::journal::{Entry, codec};
+use crate::journal::Entry;
 use crate::reconcile::postgres::{PostgresOptions, Rebuilt, read_sale};
+use crate::record::codec;
 use crate::sale::{EndedSale, SaleSource, VisitEntry};
 
 /// The configured database. Every sale is read over a connection of its own: that is rare, and an idle one

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use crate::env::{Disk, OpenMode, OsEntropy, RealDisk, SystemClock};
 use crate::journal::sale_file::{self, SaleFile};
 use crate::journal::segment::{self, Segment};
-use crate::journal::{self, Entry, JournalError, Lost, Opening, Record, SegmentReader, snapshot};
+use crate::journal::{self, Entry, JournalError, Lost, Opening, SegmentReader, snapshot};
+use crate::record::Record;
 use crate::sale::{CheckedFiles, Recovered, State, check_files, missing_files, rewrite_files};
 use crate::types::Lsn;
 

@@ -11,11 +11,11 @@ use crate::app::sinks;
 use crate::config::Config;
 use crate::env::{Clock, Disk, Entropy, OsEntropy, RealDisk, SystemClock};
 use crate::journal::{
-    Durability, Entry, Journal, JournalError, JournalFailed, Opening, Options, Record, Tools,
-    codec, fingerprint,
+    Durability, Entry, Journal, JournalError, JournalFailed, Opening, Options, Tools, fingerprint,
 };
 use crate::reconcile::postgres::{PostgresOptions, PostgresReader, PostgresRecords, Rebuilt};
 use crate::reconcile::{SinkError, Watermark};
+use crate::record::{Record, codec};
 use crate::sale::State;
 use crate::types::{Lsn, Timestamp};
 
@@ -378,7 +378,7 @@ impl Recovered {
 mod tests {
     use super::*;
     use crate::env::SimulatedDisk;
-    use crate::journal::record::NewItem;
+    use crate::record::NewItem;
     use crate::types::SaleId;
 
     /// Room for four of the longest records.

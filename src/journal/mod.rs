@@ -11,10 +11,8 @@
 //! tried again: the journal stops confirming, for good. Nothing here knows what a sale is.
 
 pub mod backup;
-pub mod codec;
 pub mod error;
 pub mod frame;
-pub mod record;
 pub mod record_file;
 pub mod sale_file;
 pub mod segment;
@@ -53,7 +51,6 @@ pub use names::check_regular;
 pub use opening::{Opening, Replayed, is_in_use, replay};
 pub use progress::Progress;
 pub use reader::{Entry, Frame, SegmentEnd, SegmentReader};
-pub use record::Record;
 pub use repair::{Repaired, repair};
 pub use status::JournalStatus;
 pub use tail::{Tail, fingerprint};
@@ -62,6 +59,7 @@ pub use waiters::CommitWaiters;
 
 use crate::env::{Clock, Disk, Entropy};
 use crate::limits;
+use crate::record::Record;
 use crate::sync::Ordering;
 use crate::telemetry::Counts;
 use crate::types::{Lsn, Timestamp};

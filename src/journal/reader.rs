@@ -1,10 +1,9 @@
 //! Reads the frames of a segment and tells its end from a torn batch and from damage.
 
-use super::codec;
 use super::error::JournalError;
 use super::frame::{self, FRAME_ALIGN_BYTES, FRAME_HEADER_BYTES, FrameHeader};
-use super::record::Record;
 use super::segment::{SEGMENT_HEADER_BYTES, Segment};
+use crate::record::{Record, codec};
 use crate::types::{Lsn, Timestamp};
 
 /// Bytes read from the disk at once.

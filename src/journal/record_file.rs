@@ -5,13 +5,12 @@
 
 use std::path::{Path, PathBuf};
 
-use super::codec;
 use super::error::JournalError;
 use super::frame::{self, FRAME_HEADER_BYTES};
 use super::reader::{Entry, Frame, SegmentReader};
-use super::record::Record;
 use super::segment::{SEGMENT_HEADER_BYTES, Segment, SegmentHeader};
 use crate::env::{Disk, DiskFile, OpenMode};
+use crate::record::{Record, codec};
 use crate::types::{Lsn, Timestamp};
 
 /// Payload bytes after which a frame is written.

@@ -94,7 +94,7 @@ impl JournalStatus {
 mod tests {
     use super::super::shared::Taken;
     use super::*;
-    use crate::journal::Record;
+    use crate::record::Record;
     use crate::types::{Lsn, SaleId, Timestamp};
 
     #[test]

@@ -4,12 +4,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::codec;
 use super::error::JournalError;
 use super::opening::first_needed;
 use super::reader::{Entry, SegmentReader};
 use super::segment::{self, Segment};
 use crate::env::{Disk, OpenMode};
+use crate::record::codec;
 use crate::types::Lsn;
 
 /// A place in a journal, and the way on from there.
@@ -174,7 +174,8 @@ mod tests {
 
     use super::*;
     use crate::env::{ManualClock, SeededEntropy, SimulatedDisk};
-    use crate::journal::{Durability, Journal, Opening, Options, Record, Tools, trim};
+    use crate::journal::{Durability, Journal, Opening, Options, Tools, trim};
+    use crate::record::Record;
     use crate::types::{SaleId, Timestamp};
 
     fn open(disk: &SimulatedDisk, dir: &Path) -> Journal {

@@ -80,7 +80,8 @@ mod tests {
 
     use super::*;
     use crate::env::{ManualClock, SeededEntropy, SimulatedDisk};
-    use crate::journal::{self, Durability, Journal, Opening, Options, Record, Tools};
+    use crate::journal::{self, Durability, Journal, Opening, Options, Tools};
+    use crate::record::Record;
     use crate::types::SaleId;
 
     const SEGMENT_BYTES: u64 = 64 * 1024;

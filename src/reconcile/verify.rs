@@ -2,8 +2,8 @@
 
 use super::postgres::Rebuilt;
 use super::watermark::Watermark;
-use crate::journal::record::Record;
-use crate::journal::{Entry, JournalError, Tail, codec, fingerprint};
+use crate::journal::{Entry, JournalError, Tail, fingerprint};
+use crate::record::{Record, codec};
 use crate::types::Lsn;
 
 /// What was found to be wrong: the first of it in words, the rest as a number.

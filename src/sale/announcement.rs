@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use super::engine::Engine;
 use super::outcome::Unavailable;
-use crate::journal::Record;
-use crate::journal::record::NewItem;
 use crate::limits;
+use crate::record::{NewItem, Record};
 use crate::types::{Lsn, SaleId};
 
 impl Engine {

@@ -242,7 +242,7 @@ impl Loader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::record::{CatalogueKind, SaleTerms};
+    use crate::record::{CatalogueKind, SaleTerms};
     use crate::sale::catalogue::Catalogue;
     use crate::types::Timestamp;
 

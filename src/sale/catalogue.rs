@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use hashbrown::HashTable;
 
 use crate::generated;
-use crate::journal::record::NewItem;
+use crate::record::NewItem;
 use crate::types::{GeneratedItemId, ItemIndex, SaleId};
 
 /// The items of a sale.

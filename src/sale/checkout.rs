@@ -11,7 +11,7 @@ use super::outcome::{CheckoutOutcome, Decision, Unavailable};
 use super::registry::Found;
 use super::sale::Sale;
 use super::stock::Availability;
-use crate::journal::record::{CheckoutKey, Record, RefusedReason};
+use crate::record::{CheckoutKey, Record, RefusedReason};
 use crate::types::{IdempotencyKey, ItemId, ItemIndex, Lsn, SaleId, Timestamp, UserId};
 
 /// What a client asks for.

@@ -7,7 +7,7 @@ use super::buyers::{BuyerRef, BuyerShard, OpenCheckout};
 use super::engine::Engine;
 use super::outcome::StockFigures;
 use super::sale::Sale;
-use crate::journal::Record;
+use crate::record::Record;
 use crate::types::{Lsn, SaleId, Timestamp};
 
 impl Engine {
@@ -139,7 +139,7 @@ mod tests {
     use super::super::catalogue::Catalogue;
     use super::super::inventory::Taker;
     use super::*;
-    use crate::journal::record::{CatalogueKind, SaleTerms};
+    use crate::record::{CatalogueKind, SaleTerms};
     use crate::types::ItemIndex;
 
     const START: Timestamp = Timestamp(0);

@@ -6,9 +6,8 @@ use super::catalogue::{Catalogue, ExplicitItems};
 use super::engine::Engine;
 use super::outcome::{Decision, Unavailable};
 use super::sale::Sale;
-use crate::journal::Record;
-use crate::journal::record::{CatalogueKind, NewItem, SaleTerms};
 use crate::limits;
+use crate::record::{CatalogueKind, NewItem, Record, SaleTerms};
 use crate::types::{GENERATED_ITEM_PREFIX, ItemId, SaleId, Timestamp, has_control};
 
 /// A sale that somebody wants.

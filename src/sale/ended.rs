@@ -1,8 +1,8 @@
 //! Sales that have ended and left memory: what is known of them without their files.
 
 use super::sale::{Closing, Sale, shown_end};
-use crate::journal::record::{CatalogueKind, Record, SaleTerms};
 use crate::journal::sale_file::SaleFile;
+use crate::record::{CatalogueKind, Record, SaleTerms};
 use crate::types::{GeneratedItemId, SaleId, Timestamp};
 
 /// What stays in memory of a sale: its contents are in its file.

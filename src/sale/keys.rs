@@ -2,8 +2,8 @@
 
 use hashbrown::HashMap;
 
-use crate::journal::record::CheckoutKey;
 use crate::limits::CHECKOUT_KEYS_KEPT;
+use crate::record::CheckoutKey;
 use crate::types::{ItemIndex, Lsn, Timestamp};
 
 /// A checkout that came with a key: what was asked, and what was answered. The checkout itself may be over

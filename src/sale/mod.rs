@@ -52,8 +52,8 @@ mod tests;
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-pub use crate::journal::record::{CatalogueKind, NewItem, SaleTerms};
 pub use crate::journal::{CommitWaiters, Journal, JournalFailed, JournalStatus};
+pub use crate::record::{CatalogueKind, NewItem, SaleTerms};
 pub use archive::{Archive, NotLoaded, SaleSource, VisitEntry};
 pub use checkout::CheckoutRequest;
 pub use creation::{CreateError, NewCatalogue, NewSale};

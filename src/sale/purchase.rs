@@ -6,7 +6,7 @@ use super::buyers::{Buyer, BuyerRef, CheckoutEnd, ClosedCheckout, OpenCheckout};
 use super::engine::Engine;
 use super::outcome::{Decision, PurchaseOutcome, PurchaseResult};
 use super::sale::Sale;
-use crate::journal::record::{Lines, Record};
+use crate::record::{Lines, Record};
 use crate::types::{CheckoutCode, IdempotencyKey, PurchasedLine, Timestamp};
 
 impl Engine {

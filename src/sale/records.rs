@@ -5,8 +5,8 @@ use super::catalogue::{Catalogue, ExplicitItems};
 use super::sale::Sale;
 use super::state::State;
 use crate::journal::JournalError;
-use crate::journal::record::{Items, Lines, NewItem, Record};
 use crate::limits;
+use crate::record::{Items, Lines, NewItem, Record};
 use crate::types::{ItemIndex, SaleId, Timestamp};
 
 /// Takes a record and, where it is known, its time.

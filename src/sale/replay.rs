@@ -6,7 +6,7 @@ use super::buyers::{BuyerRef, BuyerShard, CheckoutEnd, ClosedCheckout, OpenCheck
 use super::keys::KeyedCheckout;
 use super::outcome::PurchaseResult;
 use super::sale::Sale;
-use crate::journal::record::{CheckoutKey, Lines};
+use crate::record::{CheckoutKey, Lines};
 use crate::types::{ItemIndex, Lsn, PurchasedLine, Timestamp};
 
 /// The parts of a checkout record.

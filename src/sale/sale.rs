@@ -6,7 +6,7 @@ use super::buyers::{BuyerRef, Buyers};
 use super::catalogue::Catalogue;
 use super::inventory::{Balance, Inventory, Taker};
 use super::outcome::StockFigures;
-use crate::journal::record::SaleTerms;
+use crate::record::SaleTerms;
 use crate::sync::{AtomicBool, AtomicI64, Ordering};
 use crate::types::{ItemIndex, Lsn, SaleId, Timestamp};
 

@@ -10,8 +10,8 @@ use super::keys::KeyedCheckout;
 use super::registry::Registry;
 use super::replay::{Chosen, Purchased};
 use super::sale::Sale;
-use crate::journal::record::{CatalogueKind, Items, Record, SaleTerms};
 use crate::journal::{Entry, JournalError, Opening, Replayed};
+use crate::record::{CatalogueKind, Items, Record, SaleTerms};
 use crate::types::{ItemIndex, Lsn, SaleId};
 
 /// What the records so far have led to.

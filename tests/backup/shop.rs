@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use flashsale::env::{Clock, Disk, ManualClock, SeededEntropy};
 use flashsale::journal::backup::{Copied, Place, copy};
-use flashsale::journal::{Durability, Opening, Options, Record, snapshot};
+use flashsale::journal::{Durability, Opening, Options, snapshot};
+use flashsale::record::Record;
 use flashsale::sale::{
     CheckoutOutcome, CheckoutRequest, Engine, EngineOptions, NewCatalogue, NewSale, Recovered,
     State, check_files, load_ended, write_snapshot,

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use flashsale::env::{Disk, DiskFile, FileId, ManualClock, OpenMode, SimulatedDisk};
 use flashsale::journal::backup::{Place, copy};
-use flashsale::journal::record::Lines;
-use flashsale::journal::{Durability, Opening, Options, Record};
+use flashsale::journal::{Durability, Opening, Options};
+use flashsale::record::{Lines, Record};
 use flashsale::sale::State;
 use flashsale::types::{ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};
 use parking_lot::Mutex;

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use flashsale::env::{Disk, ManualClock, SeededEntropy};
-use flashsale::journal::codec;
-use flashsale::journal::{Durability, JournalError, Opening, Options, Record, Tools};
+use flashsale::journal::{Durability, JournalError, Opening, Options, Tools};
+use flashsale::record::{Record, codec};
 use flashsale::sale::{Engine, EngineOptions, Recovered, State, Visit, load_ended};
 use flashsale::types::Timestamp;
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use flashsale::env::SimulatedDisk;
-use flashsale::journal::record::NewItem;
 use flashsale::limits;
+use flashsale::record::NewItem;
 use flashsale::sale::{CreateError, NewCatalogue};
 use flashsale::types::{SaleId, Timestamp};
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::thread::{self, Scope, ScopedJoinHandle};
 
 use flashsale::env::{Disk, ManualClock, SeededEntropy};
-use flashsale::journal::record::NewItem;
 use flashsale::journal::{Opening, Options};
 use flashsale::limits;
+use flashsale::record::NewItem;
 use flashsale::sale::{
     CheckoutOutcome, CheckoutRequest, CreateError, Decision, Engine, EngineOptions, NewCatalogue,
     NewSale, PurchaseOutcome, Recovered, Sale,

@@ -4,8 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use flashsale::env::{ManualClock, SeededEntropy, SimulatedDisk};
-use flashsale::journal::Record;
-use flashsale::journal::record::{NewItem, RefusedReason};
+use flashsale::record::{NewItem, Record, RefusedReason};
 use flashsale::sale::outcome::PurchasedLine;
 use flashsale::sale::{
     CheckoutOutcome, CheckoutRequest, Engine, NewCatalogue, NewSale, PurchaseOutcome, State,

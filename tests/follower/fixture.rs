@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use flashsale::env::{Clock, SeededEntropy, SimulatedDisk, SystemClock};
-use flashsale::journal::{Durability, Journal, Opening, Options, Record, Tools};
+use flashsale::journal::{Durability, Journal, Opening, Options, Tools};
 use flashsale::reconcile::{Follower, FollowerTools, Source};
+use flashsale::record::Record;
 use flashsale::telemetry::{SinkFigures, SinkGauge};
 use flashsale::types::{Lsn, SaleId, Timestamp};
 

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use flashsale::env::{Disk, ManualClock, SimulatedDisk};
 use flashsale::journal::record_file::RecordFileWriter;
 use flashsale::journal::segment::SegmentHeader;
-use flashsale::journal::{Entry, JournalError, Lost, Record, sale_file, snapshot};
+use flashsale::journal::{Entry, JournalError, Lost, sale_file, snapshot};
+use flashsale::record::Record;
 use flashsale::sale::{
     CheckoutOutcome, CheckoutRequest, Engine, NewCatalogue, NewSale, PurchaseOutcome, State,
     load_ended,

@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use flashsale::env::{Clock, ManualClock, OpenMode, SeededEntropy, SimulatedDisk};
-use flashsale::journal::record::Lines;
 use flashsale::journal::segment::{Segment, list_segments, segment_path};
 use flashsale::journal::{
-    Durability, Entry, Journal, JournalError, NotAdmitted, Opening, Options, Record, Repaired,
-    Replayed, SegmentReader, Tools,
+    Durability, Entry, Journal, JournalError, NotAdmitted, Opening, Options, Repaired, Replayed,
+    SegmentReader, Tools,
 };
+use flashsale::record::{Lines, Record};
 use flashsale::types::{ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};
 
 pub const SEGMENT_BYTES: u64 = 32 * 1024;

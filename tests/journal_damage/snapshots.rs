@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use flashsale::env::{Disk, ManualClock, SeededEntropy, SimulatedDisk};
-use flashsale::journal::record::NewItem;
 use flashsale::journal::{JournalError, Lost, Opening, replay, snapshot};
+use flashsale::record::NewItem;
 use flashsale::sale::{
     CheckoutOutcome, CheckoutRequest, Engine, NewCatalogue, NewSale, State, write_snapshot,
 };

@@ -168,7 +168,7 @@ fn each_part_uses_what_the_map_allows() {
         ),
         (
             "sale/stock.rs",
-            "use crate::journal::Record; use super::buyers::Buyers;",
+            "use crate::record::Record; use super::buyers::Buyers;",
         ),
         ("schedule/wheel.rs", "use crate::sale::Engine;"),
         (

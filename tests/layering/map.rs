@@ -6,6 +6,7 @@ const LEAVES: &[&str] = &[
     "limits",
     "env",
     "generated",
+    "record",
     "telemetry",
     "sync",
     "wheel",

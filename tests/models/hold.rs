@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use flashsale::journal::record::{CatalogueKind, SaleTerms};
+use flashsale::record::{CatalogueKind, SaleTerms};
 use loom::thread;
 use smallvec::smallvec;
 

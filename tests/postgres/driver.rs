@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use flashsale::journal::record::{CatalogueKind, Items, Lines, NewItem, SaleTerms};
-use flashsale::journal::{Entry, Record};
+use flashsale::journal::Entry;
 use flashsale::reconcile::postgres::{Encryption, PostgresOptions, PostgresSink};
 use flashsale::reconcile::{Batch, Sink, SinkError, Watermark};
+use flashsale::record::{CatalogueKind, Items, Lines, NewItem, Record, SaleTerms};
 use flashsale::types::{ItemIndex, PurchasedLine, SaleId, Timestamp};
 use tokio::runtime::{Builder, Runtime};
 

@@ -1,7 +1,7 @@
 //! Nothing is applied twice, by whomever, and nothing impossible is accepted.
 
-use flashsale::journal::Record;
 use flashsale::reconcile::{SinkError, Watermark};
+use flashsale::record::Record;
 
 use crate::driver::{self, Driver, checkout, generated, options};
 use crate::postgres_server::{DATABASE, Postgres};

@@ -6,10 +6,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use flashsale::env::{ManualClock, OsEntropy, SeededEntropy, SimulatedDisk, SystemClock};
-use flashsale::journal::record::Lines;
-use flashsale::journal::{Durability, Journal, Opening, Options, Record, Tools, trim};
+use flashsale::journal::{Durability, Journal, Opening, Options, Tools, trim};
 use flashsale::reconcile::postgres::{PostgresOptions, PostgresSink};
 use flashsale::reconcile::{Follower, FollowerTools, SinkError, Source};
+use flashsale::record::{Lines, Record};
 use flashsale::telemetry::SinkGauge;
 use flashsale::types::{ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};
 

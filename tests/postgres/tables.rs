@@ -1,7 +1,6 @@
 //! What each table holds of each record.
 
-use flashsale::journal::Record;
-use flashsale::journal::record::{CheckoutKey, Lines, NewItem, RefusedReason};
+use flashsale::record::{CheckoutKey, Lines, NewItem, Record, RefusedReason};
 use flashsale::types::{ItemIndex, PurchasedLine, SaleId, Timestamp};
 
 use crate::driver::{

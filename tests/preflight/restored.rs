@@ -8,8 +8,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use flashsale::env::{OsEntropy, RealDisk, SystemClock};
-use flashsale::journal::record::RefusedReason;
-use flashsale::journal::{self, Durability, Opening, Options, Record, Tools};
+use flashsale::journal::{self, Durability, Opening, Options, Tools};
+use flashsale::record::{Record, RefusedReason};
 use flashsale::sale::write_snapshot;
 use flashsale::types::{Lsn, Timestamp};
 

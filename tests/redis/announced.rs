@@ -1,7 +1,7 @@
 //! Sales whose items come over a long time, and are there out of the order of their numbers.
 
-use flashsale::journal::record::{CatalogueKind, Lines, NewItem, Record, SaleTerms};
 use flashsale::reconcile::redis::reset;
+use flashsale::record::{CatalogueKind, Lines, NewItem, Record, SaleTerms};
 use flashsale::types::{ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};
 
 use crate::fixture::{Place, options, run, wait_until_equal};

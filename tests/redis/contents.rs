@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use flashsale::env::{Disk, SystemClock};
-use flashsale::journal::record::{CatalogueKind, Lines, NewItem, Record, SaleTerms};
 use flashsale::reconcile::redis::{Items, read};
 use flashsale::reconcile::{Batch, Progress, Sink, SinkError, Watermark};
+use flashsale::record::{CatalogueKind, Lines, NewItem, Record, SaleTerms};
 use flashsale::types::{ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};
 use proptest::prelude::*;
 

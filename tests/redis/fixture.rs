@@ -8,10 +8,11 @@ use flashsale::env::{Clock, Disk, ManualClock, SeededEntropy, SimulatedDisk, Sys
 use flashsale::journal::record_file::RecordFileWriter;
 use flashsale::journal::segment::SegmentHeader;
 use flashsale::journal::{
-    self, Durability, Entry, Journal, JournalError, Opening, Options, Record, Tools, snapshot,
+    self, Durability, Entry, Journal, JournalError, Opening, Options, Tools, snapshot,
 };
 use flashsale::reconcile::redis::{Projection, RedisOptions, RedisSink, read};
 use flashsale::reconcile::{Follower, FollowerTools, SinkError, Source, Watermark};
+use flashsale::record::Record;
 use flashsale::telemetry::{SinkFigures, SinkGauge};
 use flashsale::types::{Lsn, Timestamp};
 

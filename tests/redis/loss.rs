@@ -1,8 +1,8 @@
 //! Whatever Redis loses comes back, and nothing twice.
 
-use flashsale::journal::Record;
 use flashsale::reconcile::SinkError;
 use flashsale::reconcile::redis::{read, reset};
+use flashsale::record::Record;
 use flashsale::types::{SaleId, Timestamp};
 
 use crate::fixture::{Place, options, run, wait_until_equal};

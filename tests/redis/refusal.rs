@@ -1,7 +1,7 @@
 //! What only a person can put in order: it is said, and what is there stays.
 
-use flashsale::journal::record::{CatalogueKind, Lines, Record, SaleTerms};
 use flashsale::reconcile::redis::reset;
+use flashsale::record::{CatalogueKind, Lines, Record, SaleTerms};
 use flashsale::types::{ItemIndex, PurchasedLine, SaleId, Timestamp};
 
 use crate::fixture::{Place, options, run, wait_for, wait_until_equal};

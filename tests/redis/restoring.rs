@@ -3,9 +3,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use flashsale::journal::record::{CatalogueKind, Lines, NewItem, Record, SaleTerms};
 use flashsale::reconcile::Watermark;
 use flashsale::reconcile::redis::Projection;
+use flashsale::record::{CatalogueKind, Lines, NewItem, Record, SaleTerms};
 use flashsale::types::{ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};
 
 use crate::fixture::{Place, options, wait_until_equal};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use flashsale::env::splitmix64;
 use flashsale::journal::Journal;
-use flashsale::journal::record::{CatalogueKind, Lines, NewItem, Record, SaleTerms};
+use flashsale::record::{CatalogueKind, Lines, NewItem, Record, SaleTerms};
 use flashsale::types::{ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};
 
 /// The first moment of every story, far enough from now that nothing expires while a test runs.
@@ -169,7 +169,7 @@ impl Story {
             sale: None,
             user: "nobody",
             item: "nothing",
-            reason: flashsale::journal::record::RefusedReason::ItemNotFound,
+            reason: flashsale::record::RefusedReason::ItemNotFound,
         };
         journal.append(self.now, &record)
     }

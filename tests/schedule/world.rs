@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use flashsale::env::{Disk, ManualClock, SeededEntropy, SimulatedDisk};
-use flashsale::journal::{self, Record};
+use flashsale::journal;
+use flashsale::record::Record;
 use flashsale::sale::{
     CatalogueKind, CheckoutOutcome, CheckoutRequest, Engine, NewCatalogue, NewSale,
     PurchaseOutcome, Sale, SaleTerms, State, write_snapshot,

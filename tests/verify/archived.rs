@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use flashsale::app::elsewhere::DatabaseSales;
 use flashsale::env::{Clock, ManualClock, OsEntropy, RealDisk};
-use flashsale::journal::{codec, sale_file};
+use flashsale::journal::sale_file;
+use flashsale::record::codec;
 use flashsale::sale::{Archive, Engine, NotLoaded, Sale, load_ended, write_snapshot};
 use flashsale::types::{Lsn, SaleId, Timestamp};
 
@@ -17,7 +18,7 @@ const EVERYTHING: Lsn = Lsn(u64::MAX);
 /// The sale as text, without the times that nobody keeps.
 fn text(sale: &Sale) -> Vec<Vec<u8>> {
     let mut records = Vec::new();
-    let visit = &mut |at: Option<Timestamp>, record: &flashsale::journal::Record<'_>| {
+    let visit = &mut |at: Option<Timestamp>, record: &flashsale::record::Record<'_>| {
         let mut bytes = Vec::new();
         codec::encode(at.unwrap_or_default(), record, &mut bytes);
         records.push(bytes);

@@ -4,11 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use flashsale::env::{Clock, ManualClock, OsEntropy, RealDisk, SystemClock};
-use flashsale::journal::record::{CatalogueKind, Items, NewItem, Record, SaleTerms};
 use flashsale::journal::{Durability, Journal, Opening, Options, Tools};
 use flashsale::reconcile::postgres::{Encryption, PostgresOptions, PostgresSink};
 use flashsale::reconcile::redis::{RedisOptions, RedisSink};
 use flashsale::reconcile::{Follower, FollowerTools, Sink, Source};
+use flashsale::record::{CatalogueKind, Items, NewItem, Record, SaleTerms};
 use flashsale::sale::{
     CheckoutOutcome, CheckoutRequest, Engine, EngineOptions, NewCatalogue, NewSale, Recovered,
 };

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use flashsale::journal::record::NewItem;
+use flashsale::record::NewItem;
 use flashsale::sale::NewCatalogue;
 
 use crate::fixture::{agrees, close, create, fill, follow, open_with, place, settings, verify};

@@ -2,6 +2,7 @@
 
 use flashsale::env::{OsEntropy, RealDisk, SystemClock};
 use flashsale::journal;
+use flashsale::record;
 use flashsale::sale::{NewCatalogue, write_snapshot};
 use flashsale::types::{Lsn, SaleId, Timestamp};
 
@@ -52,12 +53,12 @@ fn trimmed(place: &Place, postgres: &Postgres) -> Lsn {
     first.expect("the last segments are kept")
 }
 
-fn refused() -> journal::Record<'static> {
-    journal::Record::Refused {
+fn refused() -> record::Record<'static> {
+    record::Record::Refused {
         sale: None,
         user: "nobody",
         item: "nothing",
-        reason: journal::record::RefusedReason::ItemNotFound,
+        reason: record::RefusedReason::ItemNotFound,
     }
 }
 

@@ -14,10 +14,10 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use flashsale::env::{Clock, OsEntropy, RealDisk, SystemClock};
-use flashsale::journal::record::{CatalogueKind, Lines, SaleTerms};
-use flashsale::journal::{Durability, Journal, Opening, Options, Record, Tools};
+use flashsale::journal::{Durability, Journal, Opening, Options, Tools};
 use flashsale::reconcile::postgres::{Encryption, PostgresOptions, PostgresSink, migrations};
 use flashsale::reconcile::{Follower, FollowerTools, Source};
+use flashsale::record::{CatalogueKind, Lines, Record, SaleTerms};
 use flashsale::telemetry::SinkGauge;
 use flashsale::types::{ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};
 

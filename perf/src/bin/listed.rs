@@ -2,17 +2,16 @@
 //! another sale notice of it meanwhile, and the time that a start and a snapshot take afterwards.
 
 use std::error::Error;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 use clap::Parser;
 use flashsale::env::{Clock, OsEntropy, RealDisk, SystemClock};
-use flashsale::journal::record::NewItem;
 use flashsale::journal::{Durability, Opening, Options, Tools};
+use flashsale::record::NewItem;
 use flashsale::sale::{
     CheckoutOutcome, CheckoutRequest, Engine, EngineOptions, NewCatalogue, NewSale, Recovered,
     write_snapshot,

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use flashsale::env::{ManualClock, SeededEntropy, SimulatedDisk, SystemClock};
-use flashsale::journal::record::{CatalogueKind, Lines, NewItem, SaleTerms};
-use flashsale::journal::{Durability, Journal, Opening, Options, Record, Tools};
+use flashsale::journal::{Durability, Journal, Opening, Options, Tools};
 use flashsale::limits;
 use flashsale::reconcile::redis::{RedisOptions, RedisSink};
 use flashsale::reconcile::{Follower, FollowerTools, Source};
+use flashsale::record::{CatalogueKind, Lines, NewItem, Record, SaleTerms};
 use flashsale::telemetry::SinkGauge;
 use flashsale::types::{ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};
 

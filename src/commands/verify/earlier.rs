@@ -1,9 +1,10 @@
 //! What the journal no longer holds: a snapshot stands for it, and Postgres has the records.
 
 use super::ledger::Ledger;
-use crate::journal::{Entry, JournalError, Record, codec};
+use crate::journal::{Entry, JournalError};
 use crate::reconcile::Findings;
 use crate::reconcile::postgres::Rebuilt;
+use crate::record::{Record, codec};
 use crate::sale::{State, Visit};
 use crate::types::{Lsn, SaleId, Timestamp};
 

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::copy::Rows;
 use super::position::OpenSales;
 use super::tables::Table;
-use crate::journal::record::{CatalogueKind, Items, Lines, RefusedReason, SaleTerms};
-use crate::journal::{Entry, Record};
+use crate::journal::Entry;
 use crate::limits;
 use crate::reconcile::Batch;
+use crate::record::{CatalogueKind, Items, Lines, Record, RefusedReason, SaleTerms};
 use crate::types::{ItemIndex, Lsn, SaleId, Timestamp};
 
 /// Sales that share a partition of each table that grows with every sale.

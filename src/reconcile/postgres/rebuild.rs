@@ -4,11 +4,10 @@ use std::fmt;
 
 use super::rows::{AnyRow, RowKind};
 use crate::generated;
-use crate::journal::codec;
-use crate::journal::record::{
-    CatalogueKind, CheckoutKey, Items, Lines, NewItem, Record, RefusedReason, SaleTerms,
-};
 use crate::limits::RECORD_BYTES_MAX;
+use crate::record::{
+    CatalogueKind, CheckoutKey, Items, Lines, NewItem, Record, RefusedReason, SaleTerms, codec,
+};
 use crate::types::{GeneratedItemId, ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};
 
 /// What stands in Postgres at one number.

@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::journal::Entry;
-use crate::journal::record::{CatalogueKind, Items, Lines, Record, SaleTerms};
 use crate::limits::{REDIS_EFFECTS_MAX, REDIS_EFFECTS_PER_SALE};
 use crate::reconcile::Batch;
+use crate::record::{CatalogueKind, Items, Lines, Record, SaleTerms};
 use crate::types::{CheckoutCode, ItemIndex, Lsn, SaleId, Timestamp};
 
 /// Records on their way into Redis.

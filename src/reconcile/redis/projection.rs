@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::wire::{Kind, expires_at};
 use crate::journal::Entry;
-use crate::journal::record::{CatalogueKind, Record, SaleTerms};
+use crate::record::{CatalogueKind, Record, SaleTerms};
 use crate::types::{GeneratedItemId, ItemIndex, SaleId, Timestamp};
 
 /// All sales, as Redis shows them.
@@ -270,7 +270,7 @@ impl SaleProjection {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::record::{self, Lines, NewItem};
+    use crate::record::{self, Lines, NewItem};
     use crate::types::{Lsn, PurchasedLine};
 
     const SALE: SaleId = SaleId(1);

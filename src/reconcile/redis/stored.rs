@@ -8,8 +8,9 @@ use super::wire::expires_at;
 use crate::journal::record_file::{self, Frames};
 use crate::journal::sale_file::SaleFile;
 use crate::journal::segment::Segment;
-use crate::journal::{Entry, Frame, JournalError, Record, snapshot};
+use crate::journal::{Entry, Frame, JournalError, snapshot};
 use crate::reconcile::{Batch, SinkError, Source};
+use crate::record::Record;
 use crate::types::{Lsn, SaleId, Timestamp};
 
 /// An open snapshot that is whole. It stays readable when a newer one takes its place.

@@ -6,9 +6,9 @@ use redis::Cmd;
 
 use super::batch::{Changes, Event, EventKind, RedisBatch};
 use super::keys::{EVENTS, SALES, SaleKeys, WATERMARK};
-use crate::journal::record::CatalogueKind;
 use crate::limits::{REDIS_EVENTS_MIN, REDIS_SALE_SECONDS};
 use crate::reconcile::Watermark;
+use crate::record::CatalogueKind;
 use crate::types::{GeneratedItemId, ItemIndex, SaleId, Timestamp};
 
 /// Where the projection is: its watermark, and the token of whoever fills it, empty for nobody.

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use flashsale::env::RealDisk;
-use flashsale::journal::{self, JournalError, Record};
+use flashsale::journal::{self, JournalError};
+use flashsale::record::Record;
 use flashsale::types::{Lsn, PurchasedLine};
 
 use super::super::receipt::Line;
@@ -126,7 +127,7 @@ impl Ledger {
 
 #[cfg(test)]
 mod tests {
-    use flashsale::journal::record::{CatalogueKind, Lines, SaleTerms};
+    use flashsale::record::{CatalogueKind, Lines, SaleTerms};
     use flashsale::types::{ItemIndex, SaleId, Timestamp};
 
     use super::*;

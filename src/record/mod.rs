@@ -1,9 +1,10 @@
-//! What the journal records. How it is written down is in [`super::codec`]; whoever holds a decoded
+//! What the journal records. How it is written down is in [`codec`]; whoever holds a decoded
 //! [`Record`] need not check it again.
+
+pub mod codec;
 
 use std::fmt;
 
-use super::codec;
 use crate::limits::ITEMS_PER_RECORD_MAX;
 use crate::types::{ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};
 

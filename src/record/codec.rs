@@ -1,9 +1,7 @@
 //! How records are written down: `length: u32 | kind: u8 | at: i64 | fields`, little-endian, `length`
 //! counting what follows it. Texts are a `u16` length and UTF-8. Decoding checks everything.
 
-use super::record::{
-    CatalogueKind, CheckoutKey, Items, Lines, NewItem, Record, RefusedReason, SaleTerms,
-};
+use super::{CatalogueKind, CheckoutKey, Items, Lines, NewItem, Record, RefusedReason, SaleTerms};
 use crate::types::{ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};
 
 /// Bytes of an encoded purchase line: item, quantity, sold.
