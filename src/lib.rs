@@ -25,8 +25,9 @@
 //! | [`journal`] | the one order of records, and its durability | leaves |
 //! | [`sale`] | stock, buyers, checkouts, purchases, recovery | journal, leaves |
 //! | [`schedule`] | what happens by the clock | sale, leaves |
-//! | [`operations`] | figures of the whole server, for those who look | sale, schedule, leaves |
-//! | [`http`] | requests to engine calls, outcomes to answers | sale, schedule, operations, leaves |
+//! | [`live`] | what viewers of a sale are told | sale, leaves |
+//! | [`operations`] | figures of the whole server, for those who look | sale, schedule, live, leaves |
+//! | [`http`] | requests to engine calls, outcomes to answers | sale, schedule, live, operations, leaves |
 //! | [`runtime`] | a pinned runtime per core, connections, drain | http, leaves |
 //! | [`reconcile`] | Postgres and Redis, brought behind the journal | journal, leaves |
 //! | [`app`] | starts the server, stops it, listens to signals, logs | everything |
@@ -115,6 +116,8 @@ pub mod http;
 pub mod journal;
 #[forbid(unsafe_code)]
 pub mod limits;
+#[forbid(unsafe_code)]
+pub mod live;
 #[forbid(unsafe_code)]
 pub mod operations;
 #[forbid(unsafe_code)]

@@ -18,10 +18,10 @@ use crate::env::Clock;
 use crate::http::{Administration, Api, CrossOrigin, SaleDefaults};
 use crate::journal::CommitWaiters;
 use crate::limits;
+use crate::live::{Feeds, Ticker};
 use crate::operations::{Observer, Sources};
 use crate::runtime::{Admission, Running, Server, Shutdown};
 use crate::sale::{Archive, Engine, Housekeeper, Housekeeping, Retention, SaleSource};
-use crate::schedule::feed::{Feeds, Ticker};
 use crate::schedule::{Agenda, Rotation, Scheduler};
 use crate::telemetry::Registry;
 

@@ -10,9 +10,9 @@ use tokio::task::{spawn_local, yield_now};
 
 use super::stage::{Stage, Viewer};
 use crate::limits::{STREAM_RETRY_MS_MAX, STREAM_RETRY_MS_MIN, STREAM_WOKEN_MAX};
+use crate::live::{Feeds, News};
 use crate::operations::Observer;
 use crate::sale::Sale;
-use crate::schedule::feed::{Feeds, News};
 use crate::telemetry::WorkerTelemetry;
 use crate::types::SaleId;
 

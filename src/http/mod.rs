@@ -56,9 +56,9 @@ use self::purchase::Archived;
 use self::route::{Observed, Path};
 use self::stopwatch::Stopwatch;
 use crate::limits::VIEWERS_PER_WORKER_MAX;
+use crate::live::Feeds;
 use crate::operations::{Observer, Question, Told, View};
 use crate::sale::{Archive, CommitWaiters, Engine, Sale, Unavailable};
-use crate::schedule::feed::Feeds;
 use crate::telemetry::{Outcome, Route, Stage, WorkerTelemetry};
 use crate::types::{Lsn, SaleId};
 

@@ -10,7 +10,7 @@ use slab::Slab;
 use tokio::task::AbortHandle;
 
 use super::audience::{Audience, Subject};
-use crate::schedule::feed::News;
+use crate::live::News;
 
 /// A comment: viewers ignore it, and proxies see that the connection lives.
 const COMMENT: Bytes = Bytes::from_static(b":\n\n");

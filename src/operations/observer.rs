@@ -12,7 +12,7 @@ use super::questions::{Busy, Question, Questions, Told};
 use super::view::{Sources, View};
 use crate::env::{thread_cpu_us, within};
 use crate::limits::{ANSWER_SECONDS_MAX, LOOK_MS};
-use crate::schedule::feed::News;
+use crate::live::News;
 
 /// Looks at the figures once a second, and answers questions about them in between. It has a thread of its
 /// own, so that no worker's buyers wait for it.

@@ -8,8 +8,8 @@ use super::load::WorkerLoad;
 use super::summary::Summary;
 use super::view::View;
 use crate::env::{AllocatorFigures, ProcessFigures};
+use crate::live::FeedFigures;
 use crate::sale::JournalStatus;
-use crate::schedule::feed::FeedFigures;
 use crate::telemetry::{
     BuildInfo, LatencySummary, SinkFigures, SinkStatus, Window, Windowed, seconds,
 };

@@ -12,9 +12,9 @@ use super::report::Report;
 use super::second::{Look, Second, Since};
 use super::stall::StallReport;
 use crate::limits::{LISTED_SALES_MAX, LOOKS_SHOWN};
+use crate::live::{Feeds, Rate};
 use crate::sale::{Archive, Engine, Sale, SaleStatus};
 use crate::schedule::Rotation;
-use crate::schedule::feed::{Feeds, Rate};
 use crate::telemetry::{
     ConnectionFigures, History, Merged, Registry, Series, SinkFigures, Sinks, Stage, Window,
     Windowed, WorkerFigures,

@@ -9,8 +9,6 @@
 //! the order in which it was due, also when the look comes late: after a stall, a sleep of the machine,
 //! or a start long after the last stop.
 
-pub mod feed;
-
 mod agenda;
 mod calendar;
 mod jump;

@@ -18,8 +18,9 @@ const PARTS: &[(&str, &[&str])] = &[
     ("journal", &[]),
     ("sale", &["journal"]),
     ("schedule", &["sale"]),
-    ("operations", &["sale", "schedule"]),
-    ("http", &["sale", "schedule", "operations"]),
+    ("live", &["sale"]),
+    ("operations", &["sale", "schedule", "live"]),
+    ("http", &["sale", "schedule", "live", "operations"]),
     ("runtime", &["http"]),
     ("reconcile", &["journal"]),
 ];

@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::event;
 use super::rate::Rate;
-use super::{Moment, News};
+use super::{Moment, News, event};
 use crate::limits::STREAM_SILENCE_SECONDS;
 use crate::sale::Sale;
 
