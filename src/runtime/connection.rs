@@ -16,13 +16,13 @@ use tokio::net::TcpStream;
 
 use super::body::Body;
 use super::deadlines::{Chunks, Connections, OpenConnection, Progress};
-use super::framed::Framed;
+use super::http1::Framed;
 use super::io::{Io, Transport};
 use super::stream::Stream;
 use super::tls::Tls;
 use crate::http::Api;
-use crate::http::refused::not_encrypted;
 use crate::limits::{HEAD_BYTES_MAX, HEADERS_MAX};
+use crate::runtime::http1::raw_response::not_encrypted;
 
 /// How every connection is spoken on.
 pub(super) fn protocol() -> http1::Builder {

@@ -7,7 +7,7 @@ mod body;
 mod connection;
 mod deadlines;
 mod drain;
-mod framed;
+pub mod http1;
 mod io;
 mod listener;
 mod peers;

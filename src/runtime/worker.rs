@@ -22,8 +22,10 @@ use super::peers::{Peers, peer_of};
 use super::shutdown::Shutdown;
 use super::tls::Tls;
 use crate::http::Api;
-use crate::http::refused::{readable_by_all, too_many_connections, too_many_of_one_peer};
 use crate::limits::LISTEN_BACKLOG;
+use crate::runtime::http1::raw_response::{
+    readable_by_all, too_many_connections, too_many_of_one_peer,
+};
 
 /// How long to wait when the process has no file descriptor or memory for another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

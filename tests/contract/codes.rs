@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use flashsale::http::framing::Refusal;
-use flashsale::http::refused;
+use flashsale::runtime::http1::framing::Refusal;
+use flashsale::runtime::http1::raw_response;
 use flashsale::telemetry::Outcome;
 use serde_json::Value;
 
@@ -21,14 +21,14 @@ const SUCCESSES: [Outcome; 5] = [
 
 /// What is answered before any path is looked at, and in JSON alone: errors with their statuses.
 fn refusals() -> BTreeMap<String, String> {
-    let refused = |refusal| refused::refused(b"", Some(refusal));
+    let refused = |refusal| raw_response::refused(b"", Some(refusal));
     let answers = [
         refused(Refusal::Framing),
         refused(Refusal::TargetTooLong),
         refused(Refusal::HeadTooLong),
-        refused::not_encrypted(),
-        refused::too_many_connections(),
-        refused::too_many_of_one_peer(),
+        raw_response::not_encrypted(),
+        raw_response::too_many_connections(),
+        raw_response::too_many_of_one_peer(),
     ];
     let parse = |answer: &[u8]| {
         let text = std::str::from_utf8(answer).expect("ASCII");

@@ -89,7 +89,7 @@ mod tests {
 
     /// The codes of answers to what is not a request, as their source has them.
     fn codes_of_refused() -> Vec<&'static str> {
-        let source = include_str!("../refused.rs");
+        let source = include_str!("../../runtime/http1/raw_response.rs");
         let source = source.split("#[cfg(test)]").next().expect("a first part");
         let texts = source.split('"').skip(1).step_by(2);
         let is_code = |text: &&str| {

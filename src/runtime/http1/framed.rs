@@ -15,16 +15,16 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, Bytes, BytesMut};
 use hyper::rt::{Read, ReadBufCursor, Write};
 
-use super::deadlines::{Chunks, Progress};
-use super::io::Io;
-use crate::http::framing::{Body, EmptyLines, Judge, Refusal, Verdict};
-use crate::http::refused::{is_bare_error, readable_by_all, refused};
+use super::framing::{Body, EmptyLines, Judge, Refusal, Verdict};
+use super::raw_response::{is_bare_error, readable_by_all, refused};
+use crate::runtime::deadlines::{Chunks, Progress};
+use crate::runtime::io::Io;
 
 /// No head begins with it.
 const NO_HEAD: &[u8] = b"\0";
 
 /// A connection as hyper sees it.
-pub(super) struct Framed {
+pub(in crate::runtime) struct Framed {
     io: Io,
     gate: Gate,
     /// An answer that takes the place of one of hyper's.
@@ -34,7 +34,7 @@ pub(super) struct Framed {
 
 impl Framed {
     /// A connection whose refusals pages of all origins may read where it is `open_to_all`.
-    pub(super) fn new(io: Io, open_to_all: bool) -> Self {
+    pub(in crate::runtime) fn new(io: Io, open_to_all: bool) -> Self {
         Self {
             io,
             open_to_all,
@@ -44,13 +44,13 @@ impl Framed {
     }
 
     /// Whether everything of the last request has been handed on.
-    pub(super) fn is_between_requests(&self) -> bool {
+    pub(in crate::runtime) fn is_between_requests(&self) -> bool {
         self.gate.cleared == 0
             && (self.gate.chunks.is_none() || self.io.progress.chunks_are() == Chunks::Read)
     }
 
     /// The connection without hyper.
-    pub(super) fn into_io(self) -> Io {
+    pub(in crate::runtime) fn into_io(self) -> Io {
         self.io
     }
 
@@ -231,11 +231,11 @@ mod tests {
     use tokio::net::TcpListener;
     use tokio::task::yield_now;
 
-    use super::super::body::Body as Tracked;
-    use super::super::connection::protocol;
-    use super::super::deadlines::Connections;
-    use super::super::io::Transport;
     use super::*;
+    use crate::runtime::body::Body as Tracked;
+    use crate::runtime::connection::protocol;
+    use crate::runtime::deadlines::Connections;
+    use crate::runtime::io::Transport;
 
     /// Answers what `first` and then `second` ask for, of which `second` comes when `first` was answered
     /// and hyper has not yet looked for more; how many requests that were, whether a head has begun behind
