@@ -7,31 +7,23 @@
 //! **Invariant:** a handler decides without suspending, lets go of the request, and only then
 //! waits for the disk. A client that leaves can neither undo nor duplicate what was decided.
 
-mod administration;
+mod admin;
 mod answer;
-mod audience;
 mod body;
-mod checkout;
+mod buy;
 mod choices;
 mod cors;
 mod encoding;
-mod health;
-mod histogram;
-mod idempotency;
-mod images;
-mod looking;
-mod metrics;
-mod openapi;
+mod live;
+mod ops;
 mod pages;
 mod parameters;
 mod payload;
 mod peer;
 mod problem;
-mod purchase;
 mod route;
-mod stage;
+mod sales;
 mod stopwatch;
-mod stream;
 #[cfg(feature = "otel")]
 mod trace;
 mod values;
@@ -43,15 +35,19 @@ use hyper::body::{Body, Bytes};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response};
 
-pub use self::administration::{Administration, SaleDefaults};
+pub use self::admin::{Administration, SaleDefaults};
 use self::answer::Answer;
-use self::audience::Audience;
+use self::buy::purchase::Archived;
+use self::buy::{checkout, purchase};
 pub use self::cors::CrossOrigin;
+use self::live::audience::Audience;
+use self::live::stream;
+use self::ops::{health, histogram, metrics, openapi};
 pub use self::payload::{Payload, Pieces};
 pub use self::peer::Peer;
 use self::problem::{Format, Problem};
-use self::purchase::Archived;
 use self::route::{Observed, Path};
+use self::sales::images;
 use self::stopwatch::Stopwatch;
 use crate::limits::VIEWERS_PER_WORKER_MAX;
 use crate::live::Feeds;
@@ -144,11 +140,11 @@ impl Api {
             }
             Err(problem) => Err(problem),
             Ok(()) if matches!(path, Path::Admin(_)) => {
-                Box::pin(administration::answer(self, request, peer)).await
+                Box::pin(admin::answer(self, request, peer)).await
             }
             Ok(()) if !path.sells() => match path {
                 // In a box as below, because it may have to be loaded.
-                Path::SaleItems(id) => match looking::Page::of_items(id, request.uri()) {
+                Path::SaleItems(id) => match sales::Page::of_items(id, request.uri()) {
                     Ok(page) => Box::pin(self.show_items(page, request)).await,
                     Err(problem) => Err(problem),
                 },
@@ -321,17 +317,17 @@ impl Api {
 
     async fn show_items<B>(
         &self,
-        page: looking::Page,
+        page: sales::Page,
         request: Request<B>,
     ) -> Result<Answer, Problem> {
         let uri = request.into_parts().0.uri;
         let sale = self.find_sale(page.sale()).await?;
-        looking::sale_items(&sale, &page, &uri)
+        sales::sale_items(&sale, &page, &uri)
     }
 
     async fn show_item(&self, sale: &str, item: &str) -> Result<Answer, Problem> {
-        let sale = self.find_sale(looking::sale_id(sale)?).await?;
-        looking::sale_item(&sale, item)
+        let sale = self.find_sale(sales::sale_id(sale)?).await?;
+        sales::sale_item(&sale, item)
     }
 
     /// Answers with figures of the whole server. They are put together elsewhere.
@@ -370,9 +366,9 @@ impl Api {
     fn show<B: Body>(&self, path: &Path<'_>, request: &Request<B>) -> Result<Answer, Problem> {
         let uri = request.uri();
         match *path {
-            Path::SalesActive => looking::active_sale(self),
-            Path::Sales => looking::sales(self, uri),
-            Path::Sale(id) => looking::sale(self, id),
+            Path::SalesActive => sales::active_sale(self),
+            Path::Sales => sales::sales(self, uri),
+            Path::Sale(id) => sales::sale(self, id),
             Path::Image(name) => Ok(images::image(name)),
             Path::Livez => Ok(health::livez()),
             Path::Readyz => health::readyz(self, uri.query()),

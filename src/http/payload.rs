@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use http_body_util::Full;
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 
-use super::stage::Viewer;
+use super::live::stage::Viewer;
 
 /// What is sent behind an answer's head.
 #[derive(Debug)]

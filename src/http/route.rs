@@ -2,7 +2,7 @@
 
 use hyper::Method;
 
-use super::administration::AdminPath;
+use super::admin::AdminPath;
 use super::is_looking;
 use super::problem::Problem;
 use crate::telemetry::Route;

@@ -13,8 +13,8 @@ use hyper::header::{HeaderMap, HeaderValue};
 
 use super::document::{CHECKED_EACH_TIME, Document, version};
 use crate::http::answer::Answer;
-use crate::http::images::FOR_EVER;
 use crate::http::problem::Problem;
+use crate::http::sales::images::FOR_EVER;
 
 const SVG: &str = "image/svg+xml";
 const CSS: &str = "text/css; charset=utf-8";

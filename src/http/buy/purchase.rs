@@ -4,20 +4,20 @@ use std::sync::Arc;
 
 use hyper::http::request::Parts;
 
-use super::answer::{self, ALL_ITEMS_SOLD, Answer, write_purchase, write_purchased_items};
 use super::checkout::sale_not_active;
 use super::idempotency;
-use super::parameters::{Field, Parameters};
-use super::problem::Problem;
-use super::stopwatch::Stopwatch;
-use super::values::GivenCode;
+use crate::http::answer::{self, ALL_ITEMS_SOLD, Answer, write_purchase, write_purchased_items};
+use crate::http::parameters::{Field, Parameters};
+use crate::http::problem::Problem;
+use crate::http::stopwatch::Stopwatch;
+use crate::http::values::GivenCode;
 use crate::sale::outcome::PurchaseResult;
 use crate::sale::{Decision, Engine, PurchaseOutcome, Sale};
 use crate::telemetry::{Outcome, Stage};
 use crate::types::{CheckoutCode, IdempotencyKey, SaleId};
 
 /// What came of a purchase.
-pub(super) enum Decided {
+pub(in crate::http) enum Decided {
     /// It was decided, in this sale.
     Now(SaleId, Decision<PurchaseOutcome>),
     /// The sale has to be loaded first.
@@ -25,13 +25,13 @@ pub(super) enum Decided {
 }
 
 /// The purchase of a checkout whose sale has left memory.
-pub(super) struct Archived {
+pub(in crate::http) struct Archived {
     code: CheckoutCode,
     key: Option<Box<str>>,
 }
 
 /// Sells what is in a checkout.
-pub(super) fn decide(
+pub(in crate::http) fn decide(
     engine: &Engine,
     head: &Parts,
     body: &[u8],
@@ -55,12 +55,16 @@ pub(super) fn decide(
 
 impl Archived {
     /// The sale.
-    pub(super) fn sale(&self) -> SaleId {
+    pub(in crate::http) fn sale(&self) -> SaleId {
         self.code.sale
     }
 
     /// What came of it, once the sale is loaded.
-    pub(super) fn decide(&self, engine: &Engine, sale: &Sale) -> Decision<PurchaseOutcome> {
+    pub(in crate::http) fn decide(
+        &self,
+        engine: &Engine,
+        sale: &Sale,
+    ) -> Decision<PurchaseOutcome> {
         let key = self
             .key
             .as_deref()
@@ -70,7 +74,7 @@ impl Archived {
 }
 
 /// Whether the answer names items of the sale.
-pub(super) fn names_items(outcome: &PurchaseOutcome) -> bool {
+pub(in crate::http) fn names_items(outcome: &PurchaseOutcome) -> bool {
     matches!(
         outcome,
         PurchaseOutcome::Processed { .. } | PurchaseOutcome::AlreadyProcessed { .. }
@@ -78,7 +82,10 @@ pub(super) fn names_items(outcome: &PurchaseOutcome) -> bool {
 }
 
 /// Says what came of it. The sale is needed where items are named.
-pub(super) fn answer(sale: Option<Arc<Sale>>, outcome: PurchaseOutcome) -> Result<Answer, Problem> {
+pub(in crate::http) fn answer(
+    sale: Option<Arc<Sale>>,
+    outcome: PurchaseOutcome,
+) -> Result<Answer, Problem> {
     let sale = || sale.ok_or_else(Problem::internal);
     Err(match outcome {
         PurchaseOutcome::Processed { result, replayed } if result.any_sold() => {
@@ -109,7 +116,7 @@ pub(super) fn answer(sale: Option<Arc<Sale>>, outcome: PurchaseOutcome) -> Resul
 }
 
 /// No checkout has this code.
-pub(super) fn checkout_not_found() -> Problem {
+pub(in crate::http) fn checkout_not_found() -> Problem {
     Problem::missing(Outcome::CheckoutNotFound, "Checkout not found")
 }
 

@@ -4,19 +4,19 @@ use std::io::Write;
 
 use hyper::http::request::Parts;
 
-use super::answer::{self, Answer, write_code, write_number, write_time};
 use super::idempotency;
-use super::parameters::{Field, Parameters};
-use super::problem::Problem;
-use super::stopwatch::Stopwatch;
-use super::values::Whole;
+use crate::http::answer::{self, Answer, write_code, write_number, write_time};
+use crate::http::parameters::{Field, Parameters};
+use crate::http::problem::Problem;
+use crate::http::stopwatch::Stopwatch;
+use crate::http::values::Whole;
 use crate::limits::ITEMS_PER_USER_MAX;
 use crate::sale::{CheckoutOutcome, CheckoutRequest, Decision, Engine, Sale};
 use crate::telemetry::{Outcome, Stage};
 use crate::types::{CheckoutCode, IdempotencyKey, ItemId, SaleId, Timestamp, UserId};
 
 /// What came of a checkout.
-pub(super) enum Decided {
+pub(in crate::http) enum Decided {
     /// It was decided.
     Now(Decision<CheckoutOutcome>),
     /// The sale has to be loaded first.
@@ -24,7 +24,7 @@ pub(super) enum Decided {
 }
 
 /// A checkout that may have been answered before, in a sale that has left memory.
-pub(super) struct Archived {
+pub(in crate::http) struct Archived {
     sale: SaleId,
     user: String,
     item: String,
@@ -44,12 +44,12 @@ impl Archived {
     }
 
     /// The sale.
-    pub(super) fn sale(&self) -> SaleId {
+    pub(in crate::http) fn sale(&self) -> SaleId {
         self.sale
     }
 
     /// What came of it, once the sale is loaded.
-    pub(super) fn decide(
+    pub(in crate::http) fn decide(
         &self,
         engine: &Engine,
         sale: &Sale,
@@ -71,7 +71,7 @@ impl Archived {
 }
 
 /// Puts an item into a user's open checkout.
-pub(super) fn decide(
+pub(in crate::http) fn decide(
     engine: &Engine,
     head: &Parts,
     body: &[u8],
@@ -192,11 +192,11 @@ fn write_checkout(
 }
 
 /// No sale has such an item.
-pub(super) fn item_not_found() -> Problem {
+pub(in crate::http) fn item_not_found() -> Problem {
     Problem::missing(Outcome::ItemNotFound, "Item not found")
 }
 
 /// A sale that has not begun or is over.
-pub(super) fn sale_not_active() -> Problem {
+pub(in crate::http) fn sale_not_active() -> Problem {
     Problem::bad_request(Outcome::SaleNotActive, "The sale is not active")
 }

@@ -4,15 +4,15 @@ use std::io::Write;
 
 use hyper::header::{CACHE_CONTROL, HeaderValue};
 
-use super::answer::Answer;
 use crate::env::splitmix64;
+use crate::http::answer::Answer;
 
 const SVG: HeaderValue = HeaderValue::from_static("image/svg+xml");
-pub(super) const FOR_EVER: HeaderValue =
+pub(in crate::http) const FOR_EVER: HeaderValue =
     HeaderValue::from_static("public, max-age=31536000, immutable");
 
 /// The picture called `name`, whatever that is. Nothing of the name itself gets into the picture.
-pub(super) fn image(name: &str) -> Answer {
+pub(in crate::http) fn image(name: &str) -> Answer {
     let mut answer = Answer::shown(SVG, draw(name));
     answer
         .response

@@ -17,14 +17,14 @@ mod workers;
 use hyper::header::{HeaderMap, HeaderValue};
 
 use self::exposition::{Exposition, Format};
-use super::Api;
-use super::answer::Answer;
 use super::health::fresh;
-use super::problem::Problem;
+use crate::http::Api;
+use crate::http::answer::Answer;
+use crate::http::problem::Problem;
 use crate::operations::{Question, View};
 
 /// The figures of the whole process, in the format that `headers` ask for.
-pub(super) async fn metrics(api: &Api, headers: &HeaderMap) -> Result<Answer, Problem> {
+pub(in crate::http) async fn metrics(api: &Api, headers: &HeaderMap) -> Result<Answer, Problem> {
     let format = Format::asked_by(headers);
     let question = Question::Usual("metrics", format.media_type());
     let text = api.ask_whole(question, move |view| Some(expose(view, format)));

@@ -5,13 +5,12 @@ use hyper::body::{Body, Bytes};
 use hyper::header::{CONNECTION, HeaderName, HeaderValue};
 use hyper::{Method, Request, StatusCode, Version};
 
-use super::Api;
-use super::answer::{Answer, JSON};
 use super::audience::Topic;
-use super::health::fresh;
-use super::looking;
-use super::payload::Payload;
-use super::problem::Problem;
+use crate::http::answer::{Answer, JSON};
+use crate::http::ops::health::fresh;
+use crate::http::payload::Payload;
+use crate::http::problem::Problem;
+use crate::http::{Api, sales};
 use crate::operations::Question;
 use crate::sale::Unavailable;
 use crate::telemetry::Outcome;
@@ -21,17 +20,20 @@ const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// The news of one sale, from its state now to its end.
-pub(super) async fn of_sale<B: Body>(
+pub(in crate::http) async fn of_sale<B: Body>(
     api: &Api,
     id: &str,
     request: &Request<B>,
 ) -> Result<Answer, Problem> {
-    let sale = api.find_sale(looking::sale_id(id)?).await?;
+    let sale = api.find_sale(sales::sale_id(id)?).await?;
     stream(api, Topic::Sale(&sale), request)
 }
 
 /// What happens in the whole server, second by second.
-pub(super) fn of_server<B: Body>(api: &Api, request: &Request<B>) -> Result<Answer, Problem> {
+pub(in crate::http) fn of_server<B: Body>(
+    api: &Api,
+    request: &Request<B>,
+) -> Result<Answer, Problem> {
     stream(api, Topic::Server(&api.observer), request)
 }
 
@@ -50,7 +52,10 @@ fn stream<B: Body>(api: &Api, topic: Topic<'_>, request: &Request<B>) -> Result<
 }
 
 /// What those who watch the server were told in the last minutes: a JSON array, oldest first.
-pub(super) async fn history<B: Body>(api: &Api, request: &Request<B>) -> Result<Answer, Problem> {
+pub(in crate::http) async fn history<B: Body>(
+    api: &Api,
+    request: &Request<B>,
+) -> Result<Answer, Problem> {
     let seconds = api.ask(Question::Usual("history", ""), |view| Some(view.shown()));
     let seconds = seconds.await?;
     in_pieces(JSON, request, || Ok(seconds.into()))

@@ -19,7 +19,7 @@ const DRAINING: Bytes = Bytes::from_static(b"event: draining\ndata: {}\n\n");
 
 /// The newest state of a sale, and the tasks of those who watch it.
 #[derive(Debug)]
-pub(super) struct Stage {
+pub(in crate::http) struct Stage {
     subject: Subject,
     news: RefCell<News>,
     viewers: RefCell<Slab<Option<Waker>>>,
@@ -31,7 +31,7 @@ pub(super) struct Stage {
 
 impl Stage {
     /// A stage without viewers that `relay` brings the news to, behind what is known.
-    pub(super) fn new(subject: Subject, news: News, relay: AbortHandle) -> Self {
+    pub(in crate::http) fn new(subject: Subject, news: News, relay: AbortHandle) -> Self {
         Self {
             subject,
             over: Cell::new(news.is_last),
@@ -41,12 +41,12 @@ impl Stage {
         }
     }
 
-    pub(super) fn subject(&self) -> Subject {
+    pub(in crate::http) fn subject(&self) -> Subject {
         self.subject
     }
 
     /// Has `news` for whoever looks from now on. Nothing follows the last ones.
-    pub(super) fn show(&self, news: News) {
+    pub(in crate::http) fn show(&self, news: News) {
         if !self.over.get() {
             self.over.set(news.is_last);
             self.news.replace(news);
@@ -54,7 +54,7 @@ impl Stage {
     }
 
     /// Ends all streams, behind what is shown now; those who watch the server are told why.
-    pub(super) fn end(&self) {
+    pub(in crate::http) fn end(&self) {
         if self.subject == Subject::Server {
             let number = self.news.borrow().number + 1;
             self.show(News {
@@ -68,18 +68,18 @@ impl Stage {
     }
 
     /// One more than the last place that a viewer may have.
-    pub(super) fn places(&self) -> usize {
+    pub(in crate::http) fn places(&self) -> usize {
         self.viewers.borrow().capacity()
     }
 
     /// Wakes the viewers at these places.
-    pub(super) fn wake(&self, places: Range<usize>) {
+    pub(in crate::http) fn wake(&self, places: Range<usize>) {
         let viewers = self.viewers.borrow();
         let wakers = places.filter_map(|place| viewers.get(place)?.as_ref());
         wakers.for_each(Waker::wake_by_ref);
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::http) fn is_empty(&self) -> bool {
         self.viewers.borrow().is_empty()
     }
 
@@ -111,7 +111,7 @@ pub struct Viewer {
 }
 
 impl Viewer {
-    pub(super) fn new(audience: Rc<Audience>, stage: Rc<Stage>, retry_ms: u64) -> Self {
+    pub(in crate::http) fn new(audience: Rc<Audience>, stage: Rc<Stage>, retry_ms: u64) -> Self {
         let place = stage.viewers.borrow_mut().insert(None);
         Self {
             audience,

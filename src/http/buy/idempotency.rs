@@ -2,13 +2,13 @@
 
 use hyper::header::{HeaderMap, HeaderName};
 
-use super::parameters::Parameters;
+use crate::http::parameters::Parameters;
 use crate::types::{IdempotencyKey, Malformed};
 
 static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// The key that a request came with, if any. What is wrong with it is noted in `parameters`.
-pub(super) fn key<'a>(
+pub(in crate::http) fn key<'a>(
     headers: &'a HeaderMap,
     parameters: &mut Parameters<'_>,
 ) -> Option<IdempotencyKey<'a>> {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::http::Api;
 use crate::http::answer::{self, Answer};
-use crate::http::looking::{sale_id, write_sale};
 use crate::http::problem::Problem;
+use crate::http::sales::{sale_id, write_sale};
 use crate::sale::Overview;
 use crate::telemetry::Outcome;
 

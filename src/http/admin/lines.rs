@@ -1,7 +1,7 @@
 //! The lines of a checkout as support sees them: the JSON member `items`, with a comma before it.
 
 use crate::http::answer::{write_number, write_string};
-use crate::http::looking::separate;
+use crate::http::sales::separate;
 use crate::sale::Sale;
 use crate::types::{ItemIndex, PurchasedLine};
 

@@ -17,7 +17,7 @@ use crate::telemetry::WorkerTelemetry;
 use crate::types::SaleId;
 
 /// The stages of the sales that this worker's viewers watch.
-pub(super) struct Audience {
+pub(in crate::http) struct Audience {
     feeds: Arc<Feeds>,
     telemetry: Arc<WorkerTelemetry>,
     viewers_max: Cell<usize>,
@@ -29,14 +29,14 @@ pub(super) struct Audience {
 
 /// What can be watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Subject {
+pub(in crate::http) enum Subject {
     Sale(SaleId),
     Server,
 }
 
 /// What somebody comes to watch, and who has the news of it.
 #[derive(Clone, Copy)]
-pub(super) enum Topic<'a> {
+pub(in crate::http) enum Topic<'a> {
     Sale(&'a Arc<Sale>),
     Server(&'a Observer),
 }
@@ -52,12 +52,12 @@ impl Topic<'_> {
 
 impl Audience {
     /// Takes at most so many from now on.
-    pub(super) fn limit(&self, viewers_max: usize) {
+    pub(in crate::http) fn limit(&self, viewers_max: usize) {
         self.viewers_max.set(viewers_max);
     }
 
     /// An audience of at most `viewers_max`.
-    pub(super) fn new(
+    pub(in crate::http) fn new(
         feeds: Arc<Feeds>,
         telemetry: Arc<WorkerTelemetry>,
         viewers_max: usize,
@@ -73,7 +73,7 @@ impl Audience {
     }
 
     /// Takes in one more viewer, unless there are too many. Called inside the worker's runtime.
-    pub(super) fn admit(self: &Rc<Self>, topic: Topic<'_>) -> Option<Viewer> {
+    pub(in crate::http) fn admit(self: &Rc<Self>, topic: Topic<'_>) -> Option<Viewer> {
         if self.present.get() >= self.viewers_max.get() {
             return None;
         }
@@ -102,7 +102,7 @@ impl Audience {
     }
 
     /// A viewer of `stage` has left.
-    pub(super) fn leave(&self, stage: &Rc<Stage>) {
+    pub(in crate::http) fn leave(&self, stage: &Rc<Stage>) {
         self.present.set(self.present.get() - 1);
         if stage.subject() != Subject::Server {
             self.telemetry.viewer_left();
@@ -120,7 +120,7 @@ impl Audience {
     }
 
     /// Ends all streams.
-    pub(super) fn send_home(&self) {
+    pub(in crate::http) fn send_home(&self) {
         let stages: Vec<_> = self.stages.borrow().values().cloned().collect();
         stages.iter().for_each(|stage| stage.end());
     }

@@ -7,9 +7,9 @@ use hyper::Uri;
 use super::lines::write_sold_lines;
 use crate::http::Api;
 use crate::http::answer::{Answer, write_code, write_number, write_string, write_time};
-use crate::http::looking::{page, page_limit, sale_id, separate};
 use crate::http::parameters::{Field, Parameters};
 use crate::http::problem::Problem;
+use crate::http::sales::{page, page_limit, sale_id, separate};
 use crate::sale::{PurchaseView, Sale};
 use crate::types::{Malformed, UserId};
 

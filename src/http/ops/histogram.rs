@@ -5,11 +5,11 @@ use std::time::Duration;
 use hyper::header::HeaderValue;
 use serde::Serialize;
 
-use super::Api;
-use super::answer::{Answer, JSON, TEXT};
-use super::choices::Choices;
 use super::health::fresh;
-use super::problem::Problem;
+use crate::http::Api;
+use crate::http::answer::{Answer, JSON, TEXT};
+use crate::http::choices::Choices;
+use crate::http::problem::Problem;
 use crate::operations::{Question, View};
 use crate::telemetry::{
     Class, Counts, LatencySummary, Outcome, Route, Series, Stage, Window, hgrm, hlog,
@@ -19,7 +19,7 @@ use crate::types::Timestamp;
 const LOG: HeaderValue = HeaderValue::from_static("text/csv; charset=utf-8");
 
 /// The distributions that the query asks for.
-pub(super) async fn histogram(api: &Api, query: Option<&str>) -> Result<Answer, Problem> {
+pub(in crate::http) async fn histogram(api: &Api, query: Option<&str>) -> Result<Answer, Problem> {
     let wanted = Wanted::parse(query)?;
     let question = Question::Special(format!("{wanted:?}"));
     let body = api

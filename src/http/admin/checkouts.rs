@@ -5,10 +5,10 @@ use crate::http::Api;
 use crate::http::answer::{
     self, Answer, write_code, write_number, write_purchase, write_string, write_time,
 };
+use crate::http::buy::purchase::checkout_not_found;
 use crate::http::encoding::decode;
-use crate::http::looking::write_sale;
 use crate::http::problem::Problem;
-use crate::http::purchase::checkout_not_found;
+use crate::http::sales::write_sale;
 use crate::http::values::GivenCode;
 use crate::sale::{CheckoutState, CheckoutView, Overview, Sale, SaleStatus};
 use crate::telemetry::Outcome;

@@ -1,5 +1,7 @@
 //! What is on sale: `/sales/active`, `/sales`, `/sales/{id}`, `/sales/{id}/items` and a single one of these.
 
+pub(super) mod images;
+
 use std::fmt::Display;
 use std::str::FromStr;
 
@@ -8,7 +10,7 @@ use hyper::header::{HeaderValue, LINK};
 
 use super::Api;
 use super::answer::{Answer, JSON, write_number, write_string, write_time};
-use super::checkout::item_not_found;
+use super::buy::checkout::item_not_found;
 use super::encoding::{decode, decode_segment};
 use super::parameters::{Field, Parameters};
 use super::problem::Problem;
@@ -22,7 +24,7 @@ use crate::types::{ItemId, ItemIndex, Malformed, SaleId};
 const SCANNED_ITEMS_MAX: u32 = 10 * PAGE_ITEMS_MAX;
 
 /// The running sale that started last.
-pub(super) fn active_sale(api: &Api) -> Result<Answer, Problem> {
+pub(in crate::http) fn active_sale(api: &Api) -> Result<Answer, Problem> {
     let message = "No active sale";
     let sale = api
         .engine
@@ -33,7 +35,7 @@ pub(super) fn active_sale(api: &Api) -> Result<Answer, Problem> {
 }
 
 /// One sale.
-pub(super) fn sale(api: &Api, id: &str) -> Result<Answer, Problem> {
+pub(in crate::http) fn sale(api: &Api, id: &str) -> Result<Answer, Problem> {
     let sale = api.engine.overview(sale_id(id)?);
     sale.map(|sale| shown_sale(&sale))
         .ok_or_else(Problem::sale_not_found)
@@ -46,7 +48,7 @@ fn shown_sale(sale: &Overview) -> Answer {
 }
 
 /// All sales, or those with one status, newest first.
-pub(super) fn sales(api: &Api, uri: &Uri) -> Result<Answer, Problem> {
+pub(in crate::http) fn sales(api: &Api, uri: &Uri) -> Result<Answer, Problem> {
     let mut parameters = Parameters::from_query(uri.query());
     let status: Option<Status> = parameters.chosen(Field::Status);
     let limit = page_limit(&mut parameters);
@@ -69,7 +71,7 @@ pub(super) fn sales(api: &Api, uri: &Uri) -> Result<Answer, Problem> {
 }
 
 /// Which items of which sale are wanted.
-pub(super) struct Page {
+pub(in crate::http) struct Page {
     sale: SaleId,
     only_available: bool,
     start: u32,
@@ -78,7 +80,7 @@ pub(super) struct Page {
 
 impl Page {
     /// The page of items of the sale `id` that `uri` names.
-    pub(super) fn of_items(id: &str, uri: &Uri) -> Result<Self, Problem> {
+    pub(in crate::http) fn of_items(id: &str, uri: &Uri) -> Result<Self, Problem> {
         let sale = sale_id(id)?;
         let mut parameters = Parameters::from_query(uri.query());
         let only_available = parameters
@@ -96,13 +98,17 @@ impl Page {
     }
 
     /// The sale.
-    pub(super) fn sale(&self) -> SaleId {
+    pub(in crate::http) fn sale(&self) -> SaleId {
         self.sale
     }
 }
 
 /// The items of a sale, in their order.
-pub(super) fn sale_items(sale: &Sale, wanted: &Page, uri: &Uri) -> Result<Answer, Problem> {
+pub(in crate::http) fn sale_items(
+    sale: &Sale,
+    wanted: &Page,
+    uri: &Uri,
+) -> Result<Answer, Problem> {
     let start = wanted.start;
     let end = sale
         .item_count()
@@ -123,7 +129,7 @@ pub(super) fn sale_items(sale: &Sale, wanted: &Page, uri: &Uri) -> Result<Answer
 }
 
 /// One item of a sale. The end of the path names it, percent-encoded.
-pub(super) fn sale_item(sale: &Sale, encoded: &str) -> Result<Answer, Problem> {
+pub(in crate::http) fn sale_item(sale: &Sale, encoded: &str) -> Result<Answer, Problem> {
     let wrong = |Malformed(wrong)| Problem::validation(vec![("item_id".into(), wrong.into())]);
     let id = decode_segment(encoded).map_err(wrong)?;
     ItemId::new(&id).map_err(wrong)?;
@@ -135,12 +141,12 @@ pub(super) fn sale_item(sale: &Sale, encoded: &str) -> Result<Answer, Problem> {
 }
 
 /// The number of the sale that a path names.
-pub(super) fn sale_id(id: &str) -> Result<SaleId, Problem> {
+pub(in crate::http) fn sale_id(id: &str) -> Result<SaleId, Problem> {
     id.parse().map_err(|_| Problem::sale_not_found())
 }
 
 /// How many entries a page may have.
-pub(super) fn page_limit(parameters: &mut Parameters<'_>) -> u32 {
+pub(in crate::http) fn page_limit(parameters: &mut Parameters<'_>) -> u32 {
     let limit = parameters
         .chosen(Field::Limit)
         .unwrap_or(Whole(PAGE_ITEMS_DEFAULT))
@@ -154,7 +160,7 @@ pub(super) fn page_limit(parameters: &mut Parameters<'_>) -> u32 {
 /// A page of a list. `next` is the cursor of the page after it, when there is one.
 ///
 /// The link to that one is a query alone: relative to the request, it stays below every prefix.
-pub(super) fn page(
+pub(in crate::http) fn page(
     body: Vec<u8>,
     uri: &Uri,
     next: Option<impl Display>,
@@ -182,14 +188,14 @@ fn is_cursor(pair: &str) -> bool {
 }
 
 /// Appends a comma, unless the list has just begun.
-pub(super) fn separate(list: &mut Vec<u8>) {
+pub(in crate::http) fn separate(list: &mut Vec<u8>) {
     if list.len() > 1 {
         list.push(b',');
     }
 }
 
 /// Appends a sale as it is shown.
-pub(super) fn write_sale(sale: &Overview, out: &mut Vec<u8>) {
+pub(in crate::http) fn write_sale(sale: &Overview, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"id\":\"");
     write_number(sale.id.0, out);
     out.extend_from_slice(b"\",\"started_at\":\"");

@@ -3,15 +3,15 @@
 use hyper::body::Bytes;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 
-use super::Api;
-use super::answer::{Answer, JSON, TEXT};
-use super::choices::Choices;
-use super::problem::{Format, Problem};
+use crate::http::Api;
+use crate::http::answer::{Answer, JSON, TEXT};
+use crate::http::choices::Choices;
+use crate::http::problem::{Format, Problem};
 use crate::operations::Question;
 use crate::telemetry::Window;
 
 /// Everything at a glance, with the latencies of a window of time; with `?pretty` in lines for people.
-pub(super) async fn health(api: &Api, query: Option<&str>) -> Result<Answer, Problem> {
+pub(in crate::http) async fn health(api: &Api, query: Option<&str>) -> Result<Answer, Problem> {
     let mut choices = Choices::of(query);
     let window = choices.one_of("window", &Window::NAMES).unwrap_or_default();
     let is_pretty = choices.is_set("pretty");
@@ -34,12 +34,12 @@ pub(super) async fn health(api: &Api, query: Option<&str>) -> Result<Answer, Pro
 }
 
 /// The process turns over, or nobody would answer.
-pub(super) fn livez() -> Answer {
+pub(in crate::http) fn livez() -> Answer {
     fresh(Answer::shown(TEXT, "ok\n"))
 }
 
 /// Whether requests should be sent here. With `?verbose` every condition is listed.
-pub(super) fn readyz(api: &Api, query: Option<&str>) -> Result<Answer, Problem> {
+pub(in crate::http) fn readyz(api: &Api, query: Option<&str>) -> Result<Answer, Problem> {
     let mut choices = Choices::of(query);
     let verbose = choices.is_set("verbose");
     choices.check()?;
@@ -77,7 +77,7 @@ pub(super) fn readyz(api: &Api, query: Option<&str>) -> Result<Answer, Problem> 
 }
 
 /// What was true a moment ago need not be true now.
-pub(super) fn fresh(mut answer: Answer) -> Answer {
+pub(in crate::http) fn fresh(mut answer: Answer) -> Answer {
     let headers = answer.response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer

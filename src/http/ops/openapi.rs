@@ -5,14 +5,14 @@ use std::sync::LazyLock;
 use hyper::body::Bytes;
 use hyper::header::HeaderMap;
 
-use super::answer::{Answer, JSON};
-use super::pages::{CHECKED_EACH_TIME, Document, version};
-use super::problem::Problem;
+use crate::http::answer::{Answer, JSON};
+use crate::http::pages::{CHECKED_EACH_TIME, Document, version};
+use crate::http::problem::Problem;
 
-const TEXT: &str = include_str!("openapi.json");
+const TEXT: &str = include_str!("../openapi.json");
 
 /// The description of the interface.
-pub(super) fn document(headers: &HeaderMap) -> Result<Answer, Problem> {
+pub(in crate::http) fn document(headers: &HeaderMap) -> Result<Answer, Problem> {
     static VERSION: LazyLock<String> = LazyLock::new(|| version(TEXT.as_bytes()));
     let document = Document {
         content_type: JSON,
@@ -28,8 +28,8 @@ mod tests {
     use hyper::Method;
     use serde_json::Value;
 
-    use super::super::route::Path;
     use super::*;
+    use crate::http::route::Path;
 
     #[test]
     fn paths_and_methods_are_those_of_the_routes() {
