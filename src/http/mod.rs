@@ -40,7 +40,7 @@ use self::answer::Answer;
 use self::buy::purchase::Archived;
 use self::buy::{checkout, purchase};
 pub use self::cors::CrossOrigin;
-use self::live::audience::Audience;
+use self::live::broadcaster::Broadcaster;
 use self::live::stream;
 use self::ops::{health, histogram, metrics, openapi};
 pub use self::payload::{Payload, Pieces};
@@ -62,7 +62,7 @@ pub struct Api {
     archive: Arc<Archive>,
     waiters: Rc<CommitWaiters>,
     telemetry: Arc<WorkerTelemetry>,
-    audience: Rc<Audience>,
+    broadcaster: Rc<Broadcaster>,
     administration: Arc<Administration>,
     observer: Arc<Observer>,
     /// How the server's own address begins.
@@ -83,13 +83,13 @@ impl Api {
         administration: Arc<Administration>,
         observer: Arc<Observer>,
     ) -> Self {
-        let audience = Audience::new(feeds, Arc::clone(&telemetry), VIEWERS_PER_WORKER_MAX);
+        let broadcaster = Broadcaster::new(feeds, Arc::clone(&telemetry), VIEWERS_PER_WORKER_MAX);
         Self {
             engine,
             archive,
             waiters,
             telemetry,
-            audience,
+            broadcaster,
             administration,
             observer,
             scheme: "http",
@@ -398,13 +398,13 @@ impl Api {
     /// Takes no new work from now on, and says so to whoever asks for readiness. Streams end.
     pub fn start_draining(&self) {
         self.engine.start_draining();
-        self.audience.send_home();
+        self.broadcaster.close_all();
     }
 
     /// Says how many connections the worker may have; a quarter of them is left to buyers.
     pub fn set_connections_max(&self, connections_max: usize) {
         let viewers_max = VIEWERS_PER_WORKER_MAX.min(connections_max / 4 * 3);
-        self.audience.limit(viewers_max);
+        self.broadcaster.set_subscribers_max(viewers_max);
     }
 
     /// The figures of this worker.

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use http_body_util::Full;
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 
-use super::live::stage::Viewer;
+use super::live::channel::Subscriber;
 
 /// What is sent behind an answer's head.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub enum Payload {
 #[derive(Debug)]
 pub enum Pieces {
     /// Events, as they come.
-    Events(Viewer),
+    Events(Subscriber),
     /// All of them are known, and shared with others.
     Known(std::vec::IntoIter<Bytes>),
 }
@@ -34,7 +34,7 @@ impl Pieces {
     /// The next piece; `None` at the end.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         match self {
-            Self::Events(viewer) => viewer.poll_next(cx),
+            Self::Events(subscriber) => subscriber.poll_next(cx),
             Self::Known(pieces) => Poll::Ready(pieces.next()),
         }
     }
@@ -59,9 +59,9 @@ impl From<Bytes> for Payload {
     }
 }
 
-impl From<Viewer> for Payload {
-    fn from(viewer: Viewer) -> Self {
-        Self::Stream(Pieces::Events(viewer))
+impl From<Subscriber> for Payload {
+    fn from(subscriber: Subscriber) -> Self {
+        Self::Stream(Pieces::Events(subscriber))
     }
 }
 

@@ -5,26 +5,26 @@ use super::rate::Rate;
 use crate::sale::{Sale, SaleStatus, StockFigures};
 use crate::types::{SaleId, Timestamp};
 
-/// The event that tells the state of `sale`, and whether it is the last one that there will be.
+/// Returns the event with the state of `sale`, and whether it is the last one.
 pub(super) fn of(sale: &Sale, moment: Moment, rate: &mut Rate) -> (String, bool) {
-    // Before the figures: what is sold by then is final, and so it stays once the record is durable.
+    // Read before the figures: they are final once the sale is closed, and true once its record is durable.
     let closing = sale.closing();
     let figures = sale.figures();
     if closing.is_some_and(|closing| closing.lsn <= moment.durable) {
         return (closed(sale.id(), figures, sale.ended_at()), true);
     }
-    let stock = Stock {
+    let open = OpenSale {
         sale: sale.id(),
         figures,
         rate: rate.at(moment.now_us, figures.sold),
         ends_at: sale.ended_at(),
         active: sale.status(moment.now) == SaleStatus::Active,
     };
-    (stock.event(), false)
+    (open.event(), false)
 }
 
-/// What a viewer sees of a sale that is not closed.
-struct Stock {
+/// The state of a sale that is not closed.
+struct OpenSale {
     sale: SaleId,
     figures: StockFigures,
     /// Units sold per second.
@@ -33,7 +33,7 @@ struct Stock {
     active: bool,
 }
 
-impl Stock {
+impl OpenSale {
     fn event(&self) -> String {
         let Self {
             sale,
@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn an_event_is_two_lines_and_its_data_json() {
-        let stock = Stock {
+        let open = OpenSale {
             sale: SaleId(1),
             figures: StockFigures {
                 total: 10_000,
@@ -80,7 +80,7 @@ mod tests {
         let expected = "event: stock\n\
              data: {\"sale_id\":\"1\",\"total\":10000,\"remaining\":9987,\"sold\":10,\"held\":3,\
              \"rate\":12.5,\"ends_at\":\"1970-01-01T01:00:00Z\",\"active\":true}\n\n";
-        assert_eq!(stock.event(), expected);
+        assert_eq!(open.event(), expected);
         let data = expected.lines().nth(1).expect("two lines");
         let data = data.strip_prefix("data: ").expect("data");
         let json: serde_json::Value = serde_json::from_str(data).expect("JSON");

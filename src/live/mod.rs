@@ -1,10 +1,10 @@
-//! What viewers of a sale are told: one event for all of them, computed once a tick.
+//! Feeds: the states of the sales that somebody follows, computed once a tick for everybody.
 //!
-//! Each worker that has viewers of a sale holds one receiver of its feed, and passes on what comes to
-//! its own viewers. So a tick costs one look at the sale and one wake-up a worker, however many watch.
+//! Each worker that has subscribers of a sale holds one receiver of its feed, and passes updates on to its own
+//! subscribers. So a tick costs one computation a sale and one wake-up a worker, however many clients follow.
 //!
-//! **Invariant.** A receiver holds the newest state and nothing else: whoever is slow misses what was
-//! in between, and no queue grows.
+//! **Invariant.** A receiver holds the newest state and nothing else: a slow client misses what was in between, and
+//! no queue grows.
 
 mod event;
 mod rate;
@@ -24,56 +24,56 @@ use crate::sale::{Engine, Sale};
 use crate::sync::{Condvar, Mutex};
 use crate::types::{Lsn, SaleId, Timestamp};
 
-/// The newest that there is to say about a sale.
+/// The newest state of a subject, as its subscribers receive it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct News {
-    /// The sale's state, as one event of an event stream.
+pub struct Update {
+    /// The state, as one event of an event stream.
     pub event: Bytes,
-    /// Which event it is: a new one has a new number.
+    /// The number of the event: each new event has a new one.
     pub number: u64,
-    /// How often there was nothing to say for so long that viewers should hear of it anyway.
-    pub silences: u64,
-    /// Nothing will come after it.
+    /// Heartbeats since the start: each follows a time in which the state did not change.
+    pub heartbeats: u64,
+    /// No update follows.
     pub is_last: bool,
 }
 
-/// What the feeds have done.
+/// Figures about the work of the feeds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct FeedFigures {
-    /// Sales that are watched.
+    /// Sales with subscribers.
     pub feeds: usize,
-    /// Ticks at which some sale was watched, since the start.
+    /// Ticks with at least one feed, since the start.
     pub ticks: u64,
-    /// Looks at the figures of a sale since the start: one when a feed begins, and one a tick.
+    /// Computed states of sales since the start: one when a feed begins, and one a tick.
     pub computations: u64,
 }
 
-/// When a sale is looked at.
+/// The moment for which states are computed.
 #[derive(Clone, Copy, Debug)]
 struct Moment {
     now: Timestamp,
     /// The monotonic clock, in microseconds.
     now_us: u64,
-    /// The newest record that is on the disk.
+    /// The newest durable record.
     durable: Lsn,
 }
 
-/// The feeds of all sales that somebody watches.
+/// The feeds of all sales that have subscribers.
 pub struct Feeds {
     engine: Arc<Engine>,
-    state: Mutex<State>,
+    state: Mutex<FeedState>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct FeedState {
     feeds: HashMap<SaleId, SaleFeed>,
     figures: FeedFigures,
     stopped: bool,
 }
 
 impl Feeds {
-    /// No feeds yet. They stand still unless a [`Ticker`] drives them.
+    /// Creates an empty set of feeds. A [`Ticker`] must drive it.
     #[must_use]
     pub fn new(engine: Arc<Engine>) -> Arc<Self> {
         Arc::new(Self {
@@ -83,27 +83,27 @@ impl Feeds {
         })
     }
 
-    /// The news of `sale` from now on, beginning with its state. The feed ends when the last receiver
-    /// is dropped. A sale that is over has only its last news.
+    /// Subscribes to `sale`, beginning with its state. The feed ends when the last receiver is dropped. A closed
+    /// sale has only its last update.
     #[must_use]
-    pub fn watch(&self, sale: &Arc<Sale>) -> watch::Receiver<News> {
+    pub fn subscribe(&self, sale: &Arc<Sale>) -> watch::Receiver<Update> {
         let mut state = self.state.lock();
         if let Some(feed) = state.feeds.get(&sale.id()) {
             return feed.subscribe();
         }
         let feed = SaleFeed::new(Arc::clone(sale), self.moment());
         state.figures.computations += 1;
-        let news = feed.subscribe();
+        let updates = feed.subscribe();
         if !feed.has_ended() {
             state.feeds.insert(sale.id(), feed);
             if state.feeds.len() == 1 {
                 self.changed.notify_all();
             }
         }
-        news
+        updates
     }
 
-    /// What was done so far.
+    /// Returns the figures of now.
     #[must_use]
     pub fn figures(&self) -> FeedFigures {
         let state = self.state.lock();
@@ -122,11 +122,11 @@ impl Feeds {
         }
     }
 
-    /// Looks once at every sale that is watched, and says what is new.
+    /// Computes the state of every sale that has subscribers, and publishes those that have changed.
     fn tick(&self) {
         let moment = self.moment();
-        let State { feeds, figures, .. } = &mut *self.state.lock();
-        feeds.retain(|_, feed| feed.is_watched());
+        let FeedState { feeds, figures, .. } = &mut *self.state.lock();
+        feeds.retain(|_, feed| feed.has_subscribers());
         figures.ticks += u64::from(!feeds.is_empty());
         figures.computations += feeds.len() as u64;
         feeds.values_mut().for_each(|feed| feed.tick(moment));
@@ -147,7 +147,7 @@ mod tests {
     };
     use crate::types::{ItemId, UserId};
 
-    /// An engine with one sale of ten items, from second 100 to 200, on a clock of its own.
+    /// An engine with one sale of ten items, from second 100 to 200, on a manual clock.
     struct Scene {
         clock: Arc<ManualClock>,
         engine: Arc<Engine>,
@@ -202,7 +202,7 @@ mod tests {
             self.feeds.tick();
         }
 
-        /// Closes the sale, for good.
+        /// Closes the sale, and waits until that is durable.
         fn close(&self) {
             let closed = self.engine.close_sale(self.sale.id()).expect("a sale");
             let journal = self.engine.journal();
@@ -226,14 +226,16 @@ mod tests {
         }
     }
 
-    fn text(news: &watch::Receiver<News>) -> String {
-        String::from_utf8(news.borrow().event.to_vec()).expect("UTF-8")
+    fn text(updates: &watch::Receiver<Update>) -> String {
+        String::from_utf8(updates.borrow().event.to_vec()).expect("UTF-8")
     }
 
     #[test]
     fn many_receivers_cost_one_computation_a_tick() {
         let scene = Scene::new();
-        let receivers: Vec<_> = (0..100).map(|_| scene.feeds.watch(&scene.sale)).collect();
+        let receivers: Vec<_> = (0..100)
+            .map(|_| scene.feeds.subscribe(&scene.sale))
+            .collect();
         scene.sell(0);
         (0..3).for_each(|_| scene.tick());
         let expected = FeedFigures {
@@ -242,35 +244,35 @@ mod tests {
             computations: 4,
         };
         assert_eq!(scene.feeds.figures(), expected);
-        for news in &receivers {
-            assert!(text(news).contains("\"sold\":1,"), "{}", text(news));
+        for updates in &receivers {
+            assert!(text(updates).contains("\"sold\":1,"), "{}", text(updates));
         }
     }
 
     #[test]
-    fn nothing_is_said_when_nothing_changed() {
+    fn a_state_that_does_not_change_is_not_published() {
         let scene = Scene::new();
-        let mut news = scene.feeds.watch(&scene.sale);
-        assert!(text(&news).contains("\"remaining\":10,\"sold\":0,\"held\":0,\"rate\":0.0,"));
-        let ticks_of_silence = STREAM_SILENCE_SECONDS * 1000 / STREAM_TICK_MS;
-        (1..ticks_of_silence).for_each(|_| scene.tick());
-        assert!(!news.has_changed().expect("a feed"));
+        let mut updates = scene.feeds.subscribe(&scene.sale);
+        assert!(text(&updates).contains("\"remaining\":10,\"sold\":0,\"held\":0,\"rate\":0.0,"));
+        let ticks_between_heartbeats = STREAM_SILENCE_SECONDS * 1000 / STREAM_TICK_MS;
+        (1..ticks_between_heartbeats).for_each(|_| scene.tick());
+        assert!(!updates.has_changed().expect("a feed"));
         scene.tick();
-        assert!(news.has_changed().expect("a feed"));
-        let heard = news.borrow_and_update().clone();
-        assert_eq!((heard.number, heard.silences), (0, 1));
+        assert!(updates.has_changed().expect("a feed"));
+        let update = updates.borrow_and_update().clone();
+        assert_eq!((update.number, update.heartbeats), (0, 1));
         scene.sell(0);
         scene.tick();
-        let heard = news.borrow_and_update().clone();
-        assert_eq!((heard.number, heard.silences), (1, 1));
+        let update = updates.borrow_and_update().clone();
+        assert_eq!((update.number, update.heartbeats), (1, 1));
     }
 
     #[test]
     fn a_feed_ends_with_its_last_receiver() {
         let scene = Scene::new();
         let (first, second) = (
-            scene.feeds.watch(&scene.sale),
-            scene.feeds.watch(&scene.sale),
+            scene.feeds.subscribe(&scene.sale),
+            scene.feeds.subscribe(&scene.sale),
         );
         drop(first);
         scene.tick();
@@ -286,33 +288,36 @@ mod tests {
     }
 
     #[test]
-    fn a_sale_that_is_closed_early_says_when() {
+    fn a_sale_that_is_closed_early_has_its_true_end() {
         let scene = Scene::new();
-        let news = scene.feeds.watch(&scene.sale);
+        let updates = scene.feeds.subscribe(&scene.sale);
         scene.clock.advance_us(7_000_000);
         scene.close();
         scene.tick();
         let ended_at = "\"ended_at\":\"1970-01-01T00:01:47Z\"";
-        assert!(text(&news).contains(ended_at), "{}", text(&news));
+        assert!(text(&updates).contains(ended_at), "{}", text(&updates));
     }
 
     #[test]
     fn a_feed_ends_with_its_sale() {
         let scene = Scene::new();
-        let mut news = scene.feeds.watch(&scene.sale);
+        let mut updates = scene.feeds.subscribe(&scene.sale);
         scene.sell(3);
         scene.clock.set(Timestamp::from_seconds(200));
         scene.feeds.tick();
-        assert!(text(&news).contains("\"active\":false}"), "not closed yet");
-        assert!(!news.borrow_and_update().is_last);
+        assert!(
+            text(&updates).contains("\"active\":false}"),
+            "not closed yet"
+        );
+        assert!(!updates.borrow_and_update().is_last);
         scene.close();
         scene.tick();
         let closed = "event: closed\ndata: {\"sale_id\":\"1\",\"sold\":1,\"total\":10,\
                       \"ended_at\":\"1970-01-01T00:03:20Z\"}\n\n";
-        assert_eq!(text(&news), closed);
-        assert!(news.borrow().is_last);
+        assert_eq!(text(&updates), closed);
+        assert!(updates.borrow().is_last);
         assert_eq!(scene.feeds.figures().feeds, 0);
-        let late = scene.feeds.watch(&scene.sale);
+        let late = scene.feeds.subscribe(&scene.sale);
         assert_eq!(
             (text(&late).as_str(), late.borrow().is_last),
             (closed, true)

@@ -1,31 +1,30 @@
-//! How fast a sale sells.
+//! The rate at which a sale sells.
 
 use std::collections::VecDeque;
 
 use crate::limits::STREAM_RATE_SECONDS;
 
-/// Units sold per second over the last [`STREAM_RATE_SECONDS`] seconds, or since the first look when
-/// that is less long ago.
+/// Computes the units sold per second over the last [`STREAM_RATE_SECONDS`] seconds, or since the first sample
+/// where that is later.
 #[derive(Debug, Default)]
 pub struct Rate {
-    /// Looks: when, in microseconds, and the units sold by then. All but the first lie within the time
-    /// that counts.
-    looks: VecDeque<(u64, u64)>,
+    /// Samples: the time in microseconds, and the units sold by then. All but the first lie within the window.
+    samples: VecDeque<(u64, u64)>,
 }
 
 impl Rate {
-    /// The rate at `now_us`, when `sold` units are sold in all.
+    /// Adds a sample of `sold` units in all at `now_us`, and returns the rate.
     pub fn at(&mut self, now_us: u64, sold: u64) -> f64 {
-        self.looks.push_back((now_us, sold));
-        let counts_from_us = now_us.saturating_sub(STREAM_RATE_SECONDS * 1_000_000);
+        self.samples.push_back((now_us, sold));
+        let window_start_us = now_us.saturating_sub(STREAM_RATE_SECONDS * 1_000_000);
         while self
-            .looks
+            .samples
             .get(1)
-            .is_some_and(|&(at, _)| at <= counts_from_us)
+            .is_some_and(|&(at, _)| at <= window_start_us)
         {
-            self.looks.pop_front();
+            self.samples.pop_front();
         }
-        let (first_us, sold_before) = self.looks[0];
+        let (first_us, sold_before) = self.samples[0];
         let (passed_us, units) = (
             now_us.saturating_sub(first_us),
             sold.saturating_sub(sold_before),
@@ -46,7 +45,7 @@ mod tests {
     #[test]
     fn only_the_last_seconds_count() {
         let mut rate = Rate::default();
-        assert_eq!(rate.at(0, 1000), 0.0, "one look says nothing");
+        assert_eq!(rate.at(0, 1000), 0.0, "one sample has no rate");
         assert_eq!(rate.at(SECOND_US, 1010), 10.0);
         assert_eq!(rate.at(2 * SECOND_US, 1010), 5.0);
         for second in 3..=STREAM_RATE_SECONDS {
@@ -56,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_between_looks_is_counted_whole() {
+    fn a_pause_between_samples_counts_in_full() {
         let mut rate = Rate::default();
         rate.at(0, 0);
         let pause_seconds = 4 * STREAM_RATE_SECONDS;
@@ -65,12 +64,12 @@ mod tests {
     }
 
     #[test]
-    fn looks_are_forgotten() {
+    fn old_samples_are_dropped() {
         let mut rate = Rate::default();
         for tick in 0..1000 {
             rate.at(tick * SECOND_US / 4, tick);
         }
-        assert!(rate.looks.len() as u64 <= 4 * STREAM_RATE_SECONDS + 1);
+        assert!(rate.samples.len() as u64 <= 4 * STREAM_RATE_SECONDS + 1);
     }
 
     #[test]

@@ -7,8 +7,7 @@ use std::time::Duration;
 use super::Feeds;
 use crate::limits::STREAM_TICK_MS;
 
-/// Ticks for all feeds. It is a thread of its own, so that no worker's buyers wait for it, and it sleeps
-/// while nobody watches.
+/// Drives all feeds on a thread of its own, so that no buyer waits for them. It sleeps while there is no feed.
 pub struct Ticker {
     feeds: Arc<Feeds>,
     thread: JoinHandle<()>,
@@ -18,7 +17,7 @@ impl Ticker {
     /// Starts the thread.
     ///
     /// # Errors
-    /// The operating system has no thread to give.
+    /// The operating system cannot start a thread.
     pub fn start(feeds: Arc<Feeds>) -> std::io::Result<Self> {
         let driven = Arc::clone(&feeds);
         let run = move || {
@@ -32,7 +31,7 @@ impl Ticker {
         })
     }
 
-    /// Ends the thread; returns when it has ended.
+    /// Stops the thread, and returns when it has ended.
     pub fn stop(self) {
         self.feeds.state.lock().stopped = true;
         self.feeds.changed.notify_all();
@@ -41,7 +40,7 @@ impl Ticker {
 }
 
 impl Feeds {
-    /// Waits for the next tick; false once there will be none.
+    /// Blocks until the next tick is due. Returns false once the ticker is stopped.
     fn wait(&self) -> bool {
         let mut state = self.state.lock();
         while state.feeds.is_empty() && !state.stopped {

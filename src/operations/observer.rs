@@ -12,14 +12,14 @@ use super::questions::{Busy, Question, Questions, Told};
 use super::view::{Sources, View};
 use crate::env::{thread_cpu_us, within};
 use crate::limits::{ANSWER_SECONDS_MAX, LOOK_MS};
-use crate::live::News;
+use crate::live::Update;
 
 /// Looks at the figures once a second, and answers questions about them in between. It has a thread of its
 /// own, so that no worker's buyers wait for it.
 #[derive(Debug)]
 pub struct Observer {
     questions: Arc<Questions<View>>,
-    seconds: watch::Receiver<News>,
+    seconds: watch::Receiver<Update>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -30,7 +30,7 @@ impl Observer {
     /// The operating system has no thread to give.
     pub fn start(sources: Sources) -> std::io::Result<Arc<Self>> {
         let questions = Arc::new(Questions::default());
-        let (tell, seconds) = watch::channel(News::default());
+        let (tell, seconds) = watch::channel(Update::default());
         let asked = Arc::clone(&questions);
         let run = move || observe(View::new(sources), &asked, &tell);
         let thread = Builder::new().name("observer".into()).spawn(run)?;
@@ -59,7 +59,7 @@ impl Observer {
 
     /// One event for every second from now on, beginning with the last one.
     #[must_use]
-    pub fn watch(&self) -> watch::Receiver<News> {
+    pub fn watch(&self) -> watch::Receiver<Update> {
         self.seconds.clone()
     }
 
@@ -79,7 +79,7 @@ impl Drop for Observer {
     }
 }
 
-fn observe(mut view: View, questions: &Questions<View>, tell: &watch::Sender<News>) {
+fn observe(mut view: View, questions: &Questions<View>, tell: &watch::Sender<Update>) {
     let look_us = LOOK_MS * 1000;
     let mut next_us = view.now_us() + look_us;
     let mut number = 0;
@@ -98,10 +98,10 @@ fn observe(mut view: View, questions: &Questions<View>, tell: &watch::Sender<New
             continue;
         }
         number += 1;
-        tell.send_replace(News {
+        tell.send_replace(Update {
             event: view.look(),
             number,
-            ..News::default()
+            ..Update::default()
         });
         // One that comes late does not make the next ones come early.
         next_us = (next_us + look_us).max(now_us + look_us / 2);

@@ -1,5 +1,5 @@
-//! Server-Sent Events: what viewers of a sale, and of the server, are told as it changes.
+//! Server-Sent Events: the states of a sale, or of the server, as they change.
 
-pub(super) mod audience;
-pub(super) mod stage;
+pub(super) mod broadcaster;
+pub(super) mod channel;
 pub(super) mod stream;

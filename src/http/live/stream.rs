@@ -1,11 +1,11 @@
-//! News as Server-Sent Events: of a sale's stock as it changes (`GET /sales/{id}/stream`), and of the whole
+//! Update as Server-Sent Events: of a sale's stock as it changes (`GET /sales/{id}/stream`), and of the whole
 //! server, every second (`GET /ops/stream`); and what was told of it before (`GET /ops/history`).
 
 use hyper::body::{Body, Bytes};
 use hyper::header::{CONNECTION, HeaderName, HeaderValue};
 use hyper::{Method, Request, StatusCode, Version};
 
-use super::audience::Topic;
+use super::broadcaster::Topic;
 use crate::http::answer::{Answer, JSON};
 use crate::http::ops::health::fresh;
 use crate::http::payload::Payload;
@@ -42,8 +42,8 @@ fn stream<B: Body>(api: &Api, topic: Topic<'_>, request: &Request<B>) -> Result<
         return Err(Problem::draining());
     }
     let events = || {
-        let viewer = api.audience.admit(topic);
-        Ok(viewer.ok_or(Unavailable::Overloaded)?.into())
+        let subscriber = api.broadcaster.subscribe(topic);
+        Ok(subscriber.ok_or(Unavailable::Overloaded)?.into())
     };
     let mut answer = in_pieces(EVENT_STREAM, request, events)?;
     let headers = answer.response.headers_mut();
