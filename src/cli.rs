@@ -10,7 +10,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use rustls::StreamOwned;
 
 use crate::app;
-use crate::app::admission::admission;
+use crate::app::listener_options::listener_options;
 use crate::commands::backup::{BackupError, back_up};
 use crate::commands::client_tls::PinnedTls;
 use crate::commands::journal::{ReportError, inspect, repair, verify};
@@ -223,8 +223,8 @@ fn complain(error: &dyn std::error::Error, code: ExitCode) -> ExitCode {
 fn dispatch(command: Option<Command>, config: &Config) -> ExitCode {
     let dir_or = |dir: Option<PathBuf>| dir.unwrap_or_else(|| config.journal.dir.clone());
     match command {
-        None | Some(Command::Serve { .. }) => match admission(config) {
-            Ok(admission) => app::serve(config, admission),
+        None | Some(Command::Serve { .. }) => match listener_options(config) {
+            Ok(options) => app::serve(config, options),
             // The files may be about to be replaced, so that another try can help.
             Err(error) => complain(&error, ExitCode::FAILURE),
         },

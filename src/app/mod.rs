@@ -1,7 +1,7 @@
 //! The only place where the parts are put together.
 
-pub mod admission;
 pub mod elsewhere;
+pub mod listener_options;
 pub mod sinks;
 
 mod admin_token;
@@ -30,7 +30,7 @@ use crate::config::Config;
 use crate::env::{Clock, SystemClock};
 use crate::journal::JournalError;
 use crate::reconcile::SinkError;
-use crate::runtime::{Admission, ServeError, Shutdown};
+use crate::runtime::{ListenerOptions, ServeError, Shutdown};
 use crate::schedule::CatchUpError;
 use crate::telemetry::BuildInfo;
 
@@ -58,16 +58,16 @@ enum AppError {
     Start(#[from] std::io::Error),
 }
 
-/// Runs the server until it is told to stop. It lets in what `admission` says.
+/// Runs the server until it is told to stop. Connections are accepted as `options` say.
 #[must_use]
-pub fn serve(config: &Config, admission: Admission) -> ExitCode {
+pub fn serve(config: &Config, options: ListenerOptions) -> ExitCode {
     let _logging = logging::start(&config.log);
     #[cfg(feature = "otel")]
     let _traces = otel::Traces::start();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let mut steps = Steps::begin(&clock, "address");
     let shutdown = Shutdown::new();
-    let started = start(config, admission, &clock, &mut steps, &shutdown);
+    let started = start(config, options, &clock, &mut steps, &shutdown);
     let (service, signals) = match started {
         Ok(started) => started,
         Err(error) => {
@@ -88,7 +88,7 @@ pub fn serve(config: &Config, admission: Admission) -> ExitCode {
 
 fn start(
     config: &Config,
-    admission: Admission,
+    options: ListenerOptions,
     clock: &Arc<dyn Clock>,
     steps: &mut Steps,
     shutdown: &Shutdown,
@@ -107,9 +107,9 @@ fn start(
              for a service of that name. The port is a number"
         );
     }
-    admission::tell_of_dates(&admission);
-    let signals = Signals::listen(shutdown, reload::on_hangup(config, &admission))?;
-    let service = Service::start(config, admission, clock, steps, shutdown, &signals)?;
+    listener_options::log_certificate_dates(&options);
+    let signals = Signals::listen(shutdown, reload::on_hangup(config, &options))?;
+    let service = Service::start(config, options, clock, steps, shutdown, &signals)?;
     #[cfg(feature = "otel")]
     otel::started("start", &**clock, steps.began_us());
     tracing::info!(took_ms = steps.all_took_ms(), "started");

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use super::signals::OnHangup;
 use crate::config::Config;
 use crate::env::Secret;
-use crate::runtime::{Admission, Tls};
+use crate::runtime::{ListenerOptions, Tls};
 
 /// Reads anew what was read from files, so that it can be replaced while connections go on. What cannot be used
 /// leaves in force what there was.
-pub(super) fn on_hangup(config: &Config, admission: &Admission) -> OnHangup {
-    let tls = admission.tls.clone();
+pub(super) fn on_hangup(config: &Config, options: &ListenerOptions) -> OnHangup {
+    let tls = options.tls.clone();
     let secrets = secrets(config);
     Box::new(move || {
         let certificate = tls.iter().map(reload_certificate);

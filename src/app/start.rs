@@ -20,7 +20,7 @@ use crate::journal::CommitWaiters;
 use crate::limits;
 use crate::live::{Feeds, Ticker};
 use crate::operations::{Observer, Sources};
-use crate::runtime::{Admission, Running, Server, Shutdown};
+use crate::runtime::{ListenerOptions, Running, Server, Shutdown};
 use crate::sale::{Archive, Engine, Housekeeper, Housekeeping, Retention, SaleSource};
 use crate::schedule::{Agenda, Rotation, Scheduler};
 use crate::telemetry::Registry;
@@ -47,7 +47,7 @@ impl Service {
     /// See [`AppError`]; `steps` knows in which step that was.
     pub(super) fn start(
         config: &Config,
-        admission: Admission,
+        options: ListenerOptions,
         clock: &Arc<dyn Clock>,
         steps: &mut Steps,
         shutdown: &Shutdown,
@@ -95,8 +95,8 @@ impl Service {
             observer: Arc::clone(&observer),
         };
         signals.serve();
-        let scheme = admission.scheme();
-        let running = start_server(config, server, admission, parts, shutdown)?;
+        let scheme = options.scheme();
+        let running = start_server(config, server, options, parts, shutdown)?;
         let (workers, took_ms) = (workers(config), steps.took_ms());
         tracing::info!(workers, took_ms, "listening on {scheme}://{address}");
 
@@ -189,12 +189,12 @@ struct Parts {
 fn start_server(
     config: &Config,
     server: Server,
-    admission: Admission,
+    options: ListenerOptions,
     parts: Parts,
     shutdown: &Shutdown,
 ) -> Result<Running, AppError> {
     let administration = Arc::new(administration(config));
-    let scheme = admission.scheme();
+    let scheme = options.scheme();
     let cross_origin = CrossOrigin::new(&config.server.cors_origins);
     let telemetry: Vec<_> = (0..workers(config))
         .map(|_| parts.telemetry.add_worker())
@@ -212,7 +212,7 @@ fn start_server(
         );
         Rc::new(api.reached_by(scheme).called_from(cross_origin.clone()))
     };
-    Ok(server.start(admission, make_api, shutdown)?)
+    Ok(server.start(options, make_api, shutdown)?)
 }
 
 fn administration(config: &Config) -> Administration {

@@ -44,7 +44,7 @@ use self::live::broadcaster::Broadcaster;
 use self::live::stream;
 use self::ops::{health, histogram, metrics, openapi};
 pub use self::payload::{Payload, Pieces};
-pub use self::peer::Peer;
+pub use self::peer::{Network, Peer};
 use self::problem::{Format, Problem};
 use self::route::{Observed, Path};
 use self::sales::images;

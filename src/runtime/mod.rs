@@ -10,7 +10,7 @@ mod drain;
 pub mod http1;
 mod io;
 mod listener;
-mod peers;
+mod peer_limit;
 mod shutdown;
 mod stream;
 mod tls;
@@ -27,30 +27,30 @@ use rustix::thread::{CpuSet, sched_getaffinity};
 use socket2::Socket;
 
 pub use self::drain::DrainReport;
-use self::peers::Peers;
+use self::peer_limit::PeerLimit;
 pub use self::shutdown::Shutdown;
 pub use self::tls::{Tls, TlsError, read_certificates};
-use self::worker::Entrance;
+use self::worker::WorkerOptions;
 use crate::http::Api;
 use crate::limits::{CONNECTIONS_PER_WORKER_MAX, OPEN_FILES_FEW, RESERVED_FILES};
 
-/// Why the server could not start or go on.
+/// An error that kept the server from starting, or ended it.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// The address cannot be listened on.
+    /// The address cannot be bound or listened on.
     #[error("cannot listen on {address}: {source}")]
     Bind {
-        /// The address that was asked for.
+        /// The configured address.
         address: SocketAddr,
-        /// What the operating system said.
+        /// The operating system's error.
         source: std::io::Error,
     },
-    /// A worker's thread or runtime could not be made.
+    /// A worker's thread or runtime could not be started.
     #[error("cannot start worker {worker}: {source}")]
     Start {
         /// The worker, counted from 0.
         worker: usize,
-        /// What the operating system said.
+        /// The operating system's error.
         source: std::io::Error,
     },
     /// A worker's thread ended by a panic.
@@ -61,19 +61,19 @@ pub enum ServeError {
     },
 }
 
-/// Who is let in, and how.
+/// Options of the listener and its connections.
 #[derive(Clone, Debug)]
-pub struct Admission {
-    /// What connections are encrypted with; `None` when they are not.
+pub struct ListenerOptions {
+    /// The certificate and key for TLS; `None` for plain connections.
     pub tls: Option<Arc<Tls>>,
-    /// Connections that one peer may have at all workers; `None` for as many as it likes.
+    /// Most connections of one peer at all workers; `None` for no limit.
     pub connections_per_peer: Option<NonZeroU32>,
-    /// Seconds that a connection may be without a request.
+    /// Most seconds that a connection may be without a request.
     pub idle_seconds: u32,
 }
 
-impl Admission {
-    /// How the address of the server begins: `http` or `https`.
+impl ListenerOptions {
+    /// The scheme of the server's address: `http` or `https`.
     #[must_use]
     pub fn scheme(&self) -> &'static str {
         match self.tls {
@@ -83,7 +83,7 @@ impl Admission {
     }
 }
 
-/// An address that is taken, with a socket per worker. Nobody can connect yet.
+/// A bound address, with a socket for each worker. No client can connect yet.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
@@ -91,10 +91,10 @@ pub struct Server {
 }
 
 impl Server {
-    /// Takes `address` for each of `workers` workers. Port 0 becomes one free port for all.
+    /// Binds `address` for each of `workers` workers. Port 0 becomes one free port for all.
     ///
     /// # Errors
-    /// [`ServeError::Bind`] when the address cannot be had.
+    /// [`ServeError::Bind`] when the address cannot be bound.
     pub fn bind(address: SocketAddr, workers: usize) -> Result<Self, ServeError> {
         let failed = |source| ServeError::Bind { address, source };
         listener::check_free(address).map_err(failed)?;
@@ -117,22 +117,21 @@ impl Server {
         })
     }
 
-    /// The address that clients reach, with the port that was really bound.
+    /// The address, with the port that was bound.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Listens and starts the workers, which let in what `admission` says. Each calls `make_api` on its own
-    /// thread, inside its runtime, with its
-    /// number counted from 0; they answer until `shutdown` begins.
+    /// Listens, and starts the workers, which answer until `shutdown` begins. Each calls `make_api` on its own thread,
+    /// inside its runtime, with its number counted from 0.
     ///
     /// # Errors
-    /// [`ServeError::Start`] when a thread cannot be made; the workers that were are shut down.
-    /// [`ServeError::Bind`] when somebody else listens by now.
+    /// [`ServeError::Start`] when a thread cannot be started; the workers that were are shut down.
+    /// [`ServeError::Bind`] when another process listens by now.
     pub fn start<F>(
         self,
-        admission: Admission,
+        options: ListenerOptions,
         make_api: F,
         shutdown: &Shutdown,
     ) -> Result<Running, ServeError>
@@ -143,32 +142,26 @@ impl Server {
         let listeners = self.listen()?;
         let connections_max = connections_max(open_files_max, listeners.len());
         warn_of_few_files(open_files_max, connections_max * listeners.len());
-        let entrance = Entrance {
-            tls: admission.tls,
-            peers: admission
-                .connections_per_peer
-                .map(|max| Arc::new(Peers::new(max))),
-            idle_seconds: admission.idle_seconds,
+        let peer_limit = options.connections_per_peer.map(PeerLimit::new);
+        let mut options = WorkerOptions {
+            core: None,
+            connections_max,
+            tls: options.tls,
+            peer_limit: peer_limit.map(Arc::new),
+            idle_seconds: options.idle_seconds,
         };
         let (make_api, cores) = (Arc::new(make_api), usable_cores());
         let mut workers = Vec::with_capacity(listeners.len());
         for (index, listener) in listeners.into_iter().enumerate() {
             let (make_api, shutdown_seen) = (Arc::clone(&make_api), shutdown.clone());
-            let entrance = entrance.clone();
-            let core = (!cores.is_empty()).then(|| cores[index % cores.len()]);
+            options.core = (!cores.is_empty()).then(|| cores[index % cores.len()]);
+            let options = options.clone();
             let thread = thread::Builder::new()
                 .name(format!("worker-{index}"))
                 .spawn(move || {
-                    let served = worker::run(
-                        listener,
-                        core,
-                        connections_max,
-                        entrance,
-                        || make_api(index),
-                        &shutdown_seen,
-                    );
+                    let served = worker::run(listener, options, || make_api(index), &shutdown_seen);
                     if served.is_err() {
-                        // Better no server than one that drops a part of its connections.
+                        // The kernel would go on handing connections to its listener.
                         shutdown_seen.begin();
                     }
                     served
@@ -188,7 +181,7 @@ impl Server {
     }
 }
 
-/// Workers that answer.
+/// The running workers.
 #[derive(Debug)]
 pub struct Running {
     workers: Vec<JoinHandle<std::io::Result<DrainReport>>>,
@@ -198,7 +191,7 @@ impl Running {
     /// Blocks until every worker has drained after the shutdown began.
     ///
     /// # Errors
-    /// The first worker that could not start or panicked; all others have ended by then too.
+    /// The first worker that could not start or panicked. All workers have ended by then.
     pub fn join(self) -> Result<DrainReport, ServeError> {
         let ends: Vec<_> = self.workers.into_iter().map(JoinHandle::join).collect();
         let mut report = DrainReport::default();
@@ -210,7 +203,7 @@ impl Running {
     }
 }
 
-/// The cores that this process may use.
+/// Returns the cores that this process may use.
 fn usable_cores() -> Vec<usize> {
     let Ok(usable) = sched_getaffinity(None) else {
         return Vec::new();
@@ -220,7 +213,7 @@ fn usable_cores() -> Vec<usize> {
         .collect()
 }
 
-/// Allows as many open files as the operating system lets this process have; how many those are.
+/// Raises the limit of open files to the hard limit, and returns the limit that holds.
 fn raise_open_files_limit() -> u64 {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {
@@ -230,7 +223,7 @@ fn raise_open_files_limit() -> u64 {
     let allowed = match setrlimit(Resource::Nofile, raised) {
         Ok(()) => limit.maximum,
         Err(error) => {
-            tracing::warn!(%error, current = limit.current, "the limit of open files stays as it is");
+            tracing::warn!(%error, current = limit.current, "the limit of open files cannot be raised");
             limit.current
         }
     };
@@ -249,7 +242,7 @@ fn warn_of_few_files(open_files_max: u64, connections: usize) {
     }
 }
 
-/// The most connections of one worker: never so many that the journal could not open its next segment.
+/// Returns the most connections of one worker: never so many that the journal could not open its next segment.
 #[must_use]
 pub fn connections_max(open_files_max: u64, workers: usize) -> usize {
     let for_connections = open_files_max.saturating_sub(RESERVED_FILES) / workers.max(1) as u64;

@@ -18,38 +18,39 @@ use tokio::time::sleep;
 use super::connection;
 use super::deadlines::Connections;
 use super::drain::{DrainReport, drain};
-use super::peers::{Peers, peer_of};
+use super::peer_limit::PeerLimit;
 use super::shutdown::Shutdown;
 use super::tls::Tls;
-use crate::http::Api;
+use crate::http::{Api, Network};
 use crate::limits::LISTEN_BACKLOG;
 use crate::runtime::http1::raw_response::{
     readable_by_all, too_many_connections, too_many_of_one_peer,
 };
 
-/// How long to wait when the process has no file descriptor or memory for another connection.
+/// The pause after the process had no file descriptor or memory for another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// One in so many failures in a row is logged: a line a second.
+/// One in so many consecutive failures is logged: one line a second.
 const FAILURES_PER_LINE: u32 = 20;
 
-/// Who is let in, and how; the same for every worker.
+/// Options of a worker. All workers have the same, except for the core.
 #[derive(Clone)]
-pub(super) struct Entrance {
+pub(super) struct WorkerOptions {
+    /// The only core that the worker's thread runs on, if any.
+    pub(super) core: Option<usize>,
+    pub(super) connections_max: usize,
     pub(super) tls: Option<Arc<Tls>>,
-    pub(super) peers: Option<Arc<Peers>>,
+    pub(super) peer_limit: Option<Arc<PeerLimit>>,
     pub(super) idle_seconds: u32,
 }
 
-/// Serves until the shutdown, on this thread and, when there is one, on `core` only.
+/// Serves on this thread until the shutdown, and drains.
 pub(super) fn run(
     listener: std::net::TcpListener,
-    core: Option<usize>,
-    connections_max: usize,
-    entrance: Entrance,
+    options: WorkerOptions,
     make_api: impl FnOnce() -> Rc<Api>,
     shutdown: &Shutdown,
 ) -> io::Result<DrainReport> {
-    if let Some(core) = core {
+    if let Some(core) = options.core {
         pin_to(core);
     }
     let runtime = Builder::new_current_thread()
@@ -58,28 +59,28 @@ pub(super) fn run(
     runtime.block_on(async {
         let listener = TcpListener::from_std(listener)?;
         let api = make_api();
-        let connections = Rc::new(Connections::idle_for(entrance.idle_seconds));
-        let door = Door {
-            connections_max,
-            peers: entrance.peers,
-            inside: Rc::new(Inside {
+        let connections = Rc::new(Connections::idle_for(options.idle_seconds));
+        let acceptor = Acceptor {
+            connections_max: options.connections_max,
+            peer_limit: options.peer_limit,
+            context: Rc::new(WorkerContext {
                 protocol: connection::protocol(),
-                tls: entrance.tls,
+                tls: options.tls,
                 api: Rc::clone(&api),
                 connections: Rc::clone(&connections),
             }),
         };
-        api.set_connections_max(connections_max);
+        api.set_connections_max(options.connections_max);
         api.telemetry().runs_on(Handle::current().metrics());
         let (driven, ticking) = (Rc::clone(&api), Rc::clone(&connections));
         spawn_local(async move { driven.drive().await });
         spawn_local(async move { ticking.keep_ticking().await });
         tokio::select! {
-            () = door.accept(&listener) => {}
+            () = acceptor.accept(&listener) => {}
             () = shutdown.begun() => {}
         }
         api.start_draining();
-        door.close(listener).await;
+        acceptor.close(listener).await;
         Ok(drain(&connections, shutdown).await)
     })
 }
@@ -88,39 +89,39 @@ fn pin_to(core: usize) {
     let mut cores = CpuSet::new();
     cores.set(core);
     if let Err(error) = sched_setaffinity(None, &cores) {
-        tracing::warn!(%error, core, "the worker is not pinned to its core");
+        tracing::warn!(%error, core, "the worker cannot be pinned to its core; it runs on any");
     }
 }
 
-/// Where connections come in.
-struct Door {
+/// Accepts the connections of one worker, or refuses those over a limit.
+struct Acceptor {
     connections_max: usize,
-    peers: Option<Arc<Peers>>,
-    inside: Rc<Inside>,
+    peer_limit: Option<Arc<PeerLimit>>,
+    context: Rc<WorkerContext>,
 }
 
-/// What every connection of the worker needs: behind one pointer, because each of them has it.
-struct Inside {
+/// The state that all connections of a worker share, behind one pointer because each of them holds it.
+struct WorkerContext {
     protocol: http1::Builder,
     tls: Option<Arc<Tls>>,
     api: Rc<Api>,
     connections: Rc<Connections>,
 }
 
-impl Door {
-    /// Accepts connections for ever.
+impl Acceptor {
+    /// Accepts connections until it is dropped.
     async fn accept(&self, listener: &TcpListener) {
         let mut failures = 0_u32;
         loop {
             match listener.accept().await {
                 Ok((stream, address)) => {
                     failures = 0;
-                    self.take_in(stream, address.ip());
+                    self.serve(stream, address.ip());
                 }
                 Err(error) if concerns_one_connection(&error) => {}
                 Err(error) => {
                     if failures.is_multiple_of(FAILURES_PER_LINE) {
-                        tracing::error!(%error, "connections cannot be accepted");
+                        tracing::error!(%error, "connections cannot be accepted; trying again in 50 ms");
                     }
                     failures += 1;
                     sleep(ACCEPT_PAUSE).await;
@@ -129,76 +130,76 @@ impl Door {
         }
     }
 
-    /// Serves a connection with a task of its own, or refuses it when there are too many.
-    fn take_in(&self, stream: TcpStream, address: IpAddr) {
-        let inside = Rc::clone(&self.inside);
-        if inside.connections.count() >= self.connections_max {
-            inside.api.telemetry().connection_refused();
+    /// Serves a connection with a task of its own, or refuses it when it is over a limit.
+    fn serve(&self, stream: TcpStream, address: IpAddr) {
+        let context = Rc::clone(&self.context);
+        if context.connections.count() >= self.connections_max {
+            context.api.telemetry().connection_refused();
             return self.refuse(&stream, too_many_connections());
         }
-        let visit = match &self.peers {
+        let permit = match &self.peer_limit {
             None => None,
-            Some(peers) => match peers.enter(address) {
-                Some(visit) => Some(visit),
+            Some(limit) => match limit.acquire(address) {
+                Some(permit) => Some(permit),
                 None => {
-                    let peer = peer_of(address);
-                    inside.api.telemetry().connection_refused_of_peer(peer);
+                    let peer = Network::of(address).first_address();
+                    context.api.telemetry().connection_refused_of_peer(peer);
                     return self.refuse(&stream, too_many_of_one_peer());
                 }
             },
         };
-        // From here on, and not only once the task begins: that may take many more connections.
-        let open = inside.connections.add(address);
+        // It counts from here on, not only once its task begins: many more may be accepted until then.
+        let open = context.connections.add(address);
         spawn_local(async move {
-            let _visit = visit;
-            let Inside {
+            let _permit = permit;
+            let WorkerContext {
                 protocol,
                 tls,
                 api,
                 connections,
-            } = &*inside;
+            } = &*context;
             api.telemetry().connection_accepted();
             connection::serve(stream, open, tls.as_deref(), protocol, api, connections).await;
             api.telemetry().connection_closed();
         });
     }
 
-    /// Closes a connection, which is told why unless it expects an encrypted word.
+    /// Closes a connection over a limit, with an answer unless the client expects TLS.
     fn refuse(&self, stream: &TcpStream, answer: Bytes) {
-        if self.inside.tls.is_none() {
-            let answer = match self.inside.api.is_open_to_all_origins() {
+        if self.context.tls.is_none() {
+            let answer = match self.context.api.is_open_to_all_origins() {
                 true => readable_by_all(&answer),
                 false => answer,
             };
-            // A new socket has room for these few bytes; if not, closing it says enough. Past the runtime,
-            // which knows nothing yet of one that came in with the end.
+            // A new socket has room for these few bytes. Sent directly: the runtime does not know yet that a socket
+            // is writable which was accepted during the drain.
             let _ = SockRef::from(stream).send(&answer);
         }
     }
 
-    /// Lets nobody in any more, but for the connections that the kernel has completed already:
-    /// closing the listener would reset them.
+    /// Closes the listener, and serves the connections that the kernel has completed already: closing the listener
+    /// would reset them.
     async fn close(&self, listener: TcpListener) {
-        if let Err(error) = self.empty(listener) {
-            tracing::error!(%error, "connections that had just come in were not let in");
+        if let Err(error) = self.accept_pending(listener) {
+            tracing::error!(%error, "connections that were waiting in the backlog could not be accepted during the drain");
         }
-        // Their tasks begin before the drain looks at them, and what they have sent already is seen.
-        while !self.inside.connections.all_begun() {
+        // Their tasks begin before the drain, so that requests which have arrived are answered.
+        while !self.context.connections.all_begun() {
             yield_now().await;
         }
         yield_now().await;
     }
 
-    /// Takes in what the kernel has completed. Not with the runtime, which has some of that wait: it shares
-    /// its time among tasks, and sees only now and then what has arrived.
-    fn empty(&self, listener: TcpListener) -> io::Result<()> {
+    /// Accepts the connections that the kernel has completed. It asks the kernel, because the runtime polls only now
+    /// and then, and would leave some.
+    fn accept_pending(&self, listener: TcpListener) -> io::Result<()> {
         let listener = listener.into_std()?;
-        // So many may wait; who comes later would keep the drain from beginning.
+        // So many may wait; later ones would delay the drain.
         for _ in 0..=LISTEN_BACKLOG {
             match listener.accept() {
                 Ok((stream, address)) => {
                     stream.set_nonblocking(true)?;
-                    self.take_in(TcpStream::from_std(stream)?, address.ip());
+                    self.serve(TcpStream::from_std(stream)?, address.ip());
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if concerns_one_connection(&error) => {}
@@ -209,7 +210,7 @@ impl Door {
     }
 }
 
-/// The client left before it was accepted; the next one is fine.
+/// Whether only this connection failed, for example because the client left before it was accepted.
 fn concerns_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(

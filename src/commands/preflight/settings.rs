@@ -5,10 +5,10 @@ use std::net::IpAddr;
 use secrecy::ExposeSecret;
 
 use super::finding::Findings;
-use crate::app::admission::admission;
+use crate::app::listener_options::listener_options;
 use crate::config::{Config, DatabaseConfig, Durability, LogFormat, RedisConfig, SslMode};
 use crate::env::Secret;
-use crate::runtime::Admission;
+use crate::runtime::ListenerOptions;
 
 /// Passwords that are tried first, by everybody.
 const WEAK: &[&str] = &[
@@ -52,8 +52,8 @@ pub(super) fn check(config: &Config, findings: &mut Findings) {
 
 fn certificate(config: &Config, findings: &mut Findings) {
     const CHECK: &str = "certificate";
-    match admission(config) {
-        Ok(Admission { tls: Some(tls), .. }) => match tls.check_dates() {
+    match listener_options(config) {
+        Ok(ListenerOptions { tls: Some(tls), .. }) => match tls.check_dates() {
             Ok(()) => findings.ok(CHECK, "it fits its key, and is valid now"),
             Err(error) => findings.fail(
                 CHECK,

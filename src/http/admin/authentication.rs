@@ -6,10 +6,10 @@ use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::failures::{Failures, Network};
+use super::failures::Failures;
 use crate::env::Secret;
-use crate::http::Peer;
 use crate::http::problem::Problem;
+use crate::http::{Network, Peer};
 use crate::telemetry::Outcome;
 
 /// The scheme of the `Authorization` header.

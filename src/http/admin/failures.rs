@@ -1,37 +1,16 @@
-//! Failures to authenticate, by where they come from.
-
-use std::net::IpAddr;
+//! Failed attempts to authenticate, counted by network.
 
 use hashbrown::HashMap;
 use parking_lot::Mutex;
 
+use crate::http::Network;
 use crate::limits::{
     AUTHENTICATION_FAILURES_MAX, AUTHENTICATION_PEERS_MAX, AUTHENTICATION_WINDOW_SECONDS,
 };
 
 const WINDOW_US: u64 = AUTHENTICATION_WINDOW_SECONDS as u64 * 1_000_000;
 
-/// Where a peer is: an IPv4 address or, because one machine has all of its addresses, an IPv6 /64.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Network {
-    V4([u8; 4]),
-    V6([u16; 4]),
-}
-
-impl Network {
-    /// The network that `address` is in.
-    pub(super) fn of(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(address) => Self::V4(address.octets()),
-            IpAddr::V6(address) => {
-                let [a, b, c, d, ..] = address.segments();
-                Self::V6([a, b, c, d])
-            }
-        }
-    }
-}
-
-/// The failures of a network since the first one, which counts for [`AUTHENTICATION_WINDOW_SECONDS`].
+/// The failures of a network since the first one. A window lasts [`AUTHENTICATION_WINDOW_SECONDS`].
 #[derive(Clone, Copy, Debug)]
 struct Window {
     begun_us: u64,
@@ -44,12 +23,12 @@ impl Window {
     }
 }
 
-/// The networks that have failed lately, shared by all workers.
+/// The networks with recent failures, shared by all workers.
 #[derive(Debug, Default)]
 pub(super) struct Failures(Mutex<HashMap<Network, Window, foldhash::fast::RandomState>>);
 
 impl Failures {
-    /// For how many seconds nobody from there is let in; `None` when they are now.
+    /// Returns for how many seconds more `network` is locked out; `None` when it is not.
     pub(super) fn locked_out_seconds(&self, network: Network, now_us: u64) -> Option<u64> {
         let windows = self.0.lock();
         let window = windows.get(&network)?;
@@ -58,13 +37,13 @@ impl Failures {
             .then(|| left_us.div_ceil(1_000_000))
     }
 
-    /// Counts a failure; whether it is the one that locks the network out.
+    /// Counts a failure, and returns whether it is the one that locks the network out.
     pub(super) fn add(&self, network: Network, now_us: u64) -> bool {
         let mut windows = self.0.lock();
         let is_known = |window: &Window| window.left_us(now_us) > 0;
         if !windows.get(&network).is_some_and(is_known) {
             if windows.len() >= AUTHENTICATION_PEERS_MAX {
-                forget_oldest(&mut windows);
+                evict_oldest(&mut windows);
             }
             let begun = Window {
                 begun_us: now_us,
@@ -79,7 +58,7 @@ impl Failures {
     }
 }
 
-fn forget_oldest(windows: &mut HashMap<Network, Window, foldhash::fast::RandomState>) {
+fn evict_oldest(windows: &mut HashMap<Network, Window, foldhash::fast::RandomState>) {
     let oldest = windows.iter().min_by_key(|(_, window)| window.begun_us);
     if let Some(network) = oldest.map(|(network, _)| *network) {
         windows.remove(&network);
@@ -97,14 +76,6 @@ mod tests {
     }
 
     #[test]
-    fn a_network_is_an_ipv4_address_or_an_ipv6_64() {
-        assert_eq!(network("::ffff:192.0.2.1"), network("192.0.2.1"));
-        assert_ne!(network("192.0.2.1"), network("192.0.2.2"));
-        assert_eq!(network("2001:db8::1"), network("2001:db8::ffff:2"));
-        assert_ne!(network("2001:db8::1"), network("2001:db8:0:1::1"));
-    }
-
-    #[test]
     fn a_network_is_locked_out_until_its_window_is_over() {
         let (failures, network) = (Failures::default(), network("192.0.2.1"));
         for count in 1..=AUTHENTICATION_FAILURES_MAX {
@@ -113,7 +84,7 @@ mod tests {
             assert_eq!(locks, count == AUTHENTICATION_FAILURES_MAX);
         }
         assert_eq!(failures.locked_out_seconds(network, SECOND_US), Some(60));
-        assert!(!failures.add(network, SECOND_US), "that is said once");
+        assert!(!failures.add(network, SECOND_US), "it is reported once");
         assert_eq!(
             failures.locked_out_seconds(network, 60 * SECOND_US),
             Some(1)
@@ -124,10 +95,10 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_are_forgotten() {
+    fn the_oldest_windows_are_evicted() {
         let failures = Failures::default();
         let lock_out = |number: usize| {
-            let network = Network::V4(u32::try_from(number).expect("small").to_be_bytes());
+            let network = Network::V4(u32::try_from(number).expect("small").into());
             (0..AUTHENTICATION_FAILURES_MAX).for_each(|_| {
                 failures.add(network, number as u64);
             });
