@@ -45,4 +45,4 @@ compare:
 fuzz: ; ./fuzz/run $(or $(SECONDS_EACH),60) $(TARGET)
 fuzz-api:
 	PATH="$$PATH:$${CARGO_TARGET_DIR:-$$PWD/target}/tools/schemathesis/bin" FUZZ_API_SECONDS=$(or $(SECONDS_EACH),60) \
-		cargo test --locked --test contract fuzzer -- --test-threads=1
+		cargo test --locked --test server fuzzer -- --test-threads=1

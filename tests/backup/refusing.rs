@@ -8,7 +8,7 @@ use flashsale::journal::JournalError;
 use flashsale::journal::backup::{BackupError, Copied, Place, copy};
 use flashsale::journal::segment::segment_path;
 
-use crate::shop::Shop;
+use crate::backup::shop::Shop;
 
 fn dir() -> &'static Path {
     Path::new("/journal")

@@ -13,8 +13,8 @@ use flashsale::sale::State;
 use flashsale::types::{ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};
 use parking_lot::Mutex;
 
+use crate::backup::shop::{ITEMS, Shop, recover_copy};
 use crate::common::{dump_whole, tools};
-use crate::shop::{ITEMS, Shop, recover_copy};
 
 fn dir() -> &'static Path {
     Path::new("/journal")

@@ -11,7 +11,7 @@ use flashsale::env::{Disk, RealDisk};
 use flashsale::types::{CheckoutCode, SaleId};
 use parking_lot::Mutex;
 
-use crate::shop::{ITEMS, Shop, recover_copy, secrets};
+use crate::backup::shop::{ITEMS, Shop, recover_copy, secrets};
 
 const BUYERS: u32 = 8;
 const COPIES: u32 = 25;

@@ -1,8 +1,4 @@
 //! A small blocking HTTP/1.1 client that can also send what no client should.
-//!
-//! Shared by several test crates with `#[path]`.
-
-#![allow(dead_code, reason = "each test crate uses a part of it")]
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};

@@ -1,8 +1,4 @@
 //! What clients asked for and were told, and what must follow from it.
-//!
-//! Shared by several test crates with `#[path]`.
-
-#![allow(dead_code, reason = "each test crate uses a part of it")]
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 

@@ -7,8 +7,8 @@ use rustix::process::Signal;
 use serde_json::{Map, Value, json};
 
 use crate::admin::{JSON, household};
+use crate::blackbox::disk::SmallDisk;
 use crate::client::{Answer, Client};
-use crate::disk::SmallDisk;
 use crate::server::{Place, Server};
 
 const TOKEN: &str = "secret-token-of-the-admin";

@@ -50,7 +50,7 @@ fn a_peer_that_is_refused_again_and_again_is_a_line_with_the_peer_and_how_many()
         refused.refused(503, "overloaded", "from this address");
     }
     let told = || {
-        let lines = crate::starting::lines(&server.log());
+        let lines = crate::blackbox::starting::lines(&server.log());
         let of_peers = lines.into_iter().filter(|line| line.contains_key("peer"));
         of_peers.collect::<Vec<_>>()
     };

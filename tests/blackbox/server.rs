@@ -1,8 +1,4 @@
 //! The real binary in a directory of its own.
-//!
-//! Shared by several test crates with `#[path]`.
-
-#![allow(dead_code, reason = "each test crate uses a part of it")]
 
 use std::fs;
 use std::io::{BufRead, BufReader};

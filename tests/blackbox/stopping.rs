@@ -2,8 +2,8 @@
 
 use rustix::process::Signal;
 
+use crate::blackbox::starting::{follow_each_other, lines};
 use crate::server::{Server, wait_for};
-use crate::starting::{follow_each_other, lines};
 
 #[test]
 fn an_end_says_each_step_in_its_order() {

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::browser::Browser;
-use crate::page::{Look, Page};
+use crate::browser::chromium::Browser;
+use crate::browser::page::{Look, Page};
 use crate::server::Server;
 
 /// The button of the card in this place, from 1 on.

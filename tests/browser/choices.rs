@@ -3,9 +3,9 @@
 use serde_json::json;
 
 use crate::admin::{create, household, in_seconds};
-use crate::browser::Browser;
-use crate::buying::{button, choose, outcomes, truth};
-use crate::page::{Look, Page};
+use crate::browser::buying::{button, choose, outcomes, truth};
+use crate::browser::chromium::Browser;
+use crate::browser::page::{Look, Page};
 use crate::server::Server;
 
 /// A server with a sale of its own, number 1, and a household's, number 2.

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use crate::browser::Browser;
-use crate::buying::{button, choose};
-use crate::page::{Look, Page};
+use crate::browser::buying::{button, choose};
+use crate::browser::chromium::Browser;
+use crate::browser::page::{Look, Page};
 use crate::server::{Server, wait_for};
 
 /// The part of the page that can be seen at once is in order.

@@ -1,9 +1,9 @@
 //! Answers get lost on their way: what was chosen and bought is shown all the same, and nothing twice.
 
 use crate::admin::{create, household};
-use crate::browser::Browser;
-use crate::buying::{button, choose, outcomes, truth};
-use crate::page::{Look, Page};
+use crate::browser::buying::{button, choose, outcomes, truth};
+use crate::browser::chromium::Browser;
+use crate::browser::page::{Look, Page};
 use crate::server::Server;
 
 const PURCHASE: &str = "*/purchase?*";

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::browser::Browser;
+use crate::browser::chromium::Browser;
+use crate::browser::page::{Look, Page};
 use crate::load::Load;
-use crate::page::{Look, Page};
 use crate::places::{postgres, server_with};
 use crate::server::Server;
 

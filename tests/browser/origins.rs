@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use crate::browser::Browser;
-use crate::page::Look;
+use crate::browser::chromium::Browser;
+use crate::browser::page::Look;
 use crate::server::Server;
 
 /// Lists, buys and watches as a front end does; the names of the errors where the browser forbids it.

@@ -13,8 +13,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use crate::browser::wire::{Event, Wire};
 use crate::server::{PATIENCE, wait_for};
-use crate::wire::{Event, Wire};
 
 /// What the page is shown on.
 #[derive(Clone, Copy, Debug)]

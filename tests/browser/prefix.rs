@@ -9,10 +9,10 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::admin::{TOKEN, create, household};
-use crate::browser::Browser;
-use crate::buying::{choose, outcomes, truth};
+use crate::browser::buying::{choose, outcomes, truth};
+use crate::browser::chromium::Browser;
+use crate::browser::page::Look;
 use crate::client::{Answer, Client};
-use crate::page::Look;
 use crate::postgres_server::free_port;
 use crate::server::{Server, wait_for};
 

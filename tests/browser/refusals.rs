@@ -3,9 +3,9 @@
 use serde_json::json;
 
 use crate::admin::create;
-use crate::browser::Browser;
-use crate::buying::{button, choose};
-use crate::page::Look;
+use crate::browser::buying::{button, choose};
+use crate::browser::chromium::Browser;
+use crate::browser::page::Look;
 use crate::server::Server;
 
 #[test]

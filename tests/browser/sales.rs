@@ -3,9 +3,9 @@
 use serde_json::json;
 
 use crate::admin::{create, household};
-use crate::browser::Browser;
-use crate::buying::{button, choose, outcomes, truth};
-use crate::page::Look;
+use crate::browser::buying::{button, choose, outcomes, truth};
+use crate::browser::chromium::Browser;
+use crate::browser::page::Look;
 use crate::server::Server;
 
 /// A browser, or something before the server, that refuses streams.

@@ -1,8 +1,8 @@
 //! What cards say of items that others buy, hold, and give back.
 
-use crate::browser::Browser;
-use crate::buying::{button, choose};
-use crate::page::{Look, Page};
+use crate::browser::buying::{button, choose};
+use crate::browser::chromium::Browser;
+use crate::browser::page::{Look, Page};
 use crate::server::Server;
 
 /// Items are looked at again sooner.

@@ -1,8 +1,8 @@
 //! Several tabs of one visitor, and a browser that keeps nothing for them.
 
-use crate::browser::Browser;
-use crate::buying::{button, choose, outcomes, truth};
-use crate::page::Look;
+use crate::browser::buying::{button, choose, outcomes, truth};
+use crate::browser::chromium::Browser;
+use crate::browser::page::Look;
 use crate::server::Server;
 
 /// Browsers open six connections to a host.

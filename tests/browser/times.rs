@@ -3,9 +3,9 @@
 use serde_json::json;
 
 use crate::admin::{create, in_seconds};
-use crate::browser::Browser;
-use crate::buying::choose;
-use crate::page::Look;
+use crate::browser::buying::choose;
+use crate::browser::chromium::Browser;
+use crate::browser::page::Look;
 use crate::server::Server;
 
 #[test]

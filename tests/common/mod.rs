@@ -1,7 +1,5 @@
 //! What the tests of the engine share: opening one, and writing a state down as text.
 
-#![allow(dead_code, reason = "each test uses a part of it")]
-
 use std::path::Path;
 use std::sync::Arc;
 

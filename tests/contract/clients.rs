@@ -8,8 +8,8 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::document::resolved;
-use crate::routes::operations;
+use crate::contract::document::resolved;
+use crate::contract::routes::operations;
 use crate::server::Server;
 
 const TOKEN: &str = "of-this-test-alone-0123456789abcdef";

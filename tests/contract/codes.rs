@@ -7,8 +7,8 @@ use flashsale::runtime::http1::raw_response;
 use flashsale::telemetry::Outcome;
 use serde_json::Value;
 
-use crate::document::{errors_of, resolved};
-use crate::routes::operations;
+use crate::contract::document::{errors_of, resolved};
+use crate::contract::routes::operations;
 
 /// What is no error.
 const SUCCESSES: [Outcome; 5] = [

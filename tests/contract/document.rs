@@ -2,8 +2,6 @@
 //!
 //! Every client of the tests holds every answer that it gets against it: shared with `#[path]`.
 
-#![allow(dead_code, reason = "each test crate uses a part of it")]
-
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, LazyLock, Mutex};
 

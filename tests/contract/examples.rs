@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::document::{DOCUMENT, escaped, schema};
+use crate::contract::document::{DOCUMENT, escaped, schema};
 
 /// Everything that has a schema and examples, with where it is.
 fn exemplified<'a>(value: &'a Value, pointer: &str, found: &mut Vec<(String, &'a Value)>) {

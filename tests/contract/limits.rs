@@ -4,8 +4,8 @@ use flashsale::limits as bounds;
 use flashsale::types::{IdempotencyKey, SaleId, UserId};
 use serde_json::{Value, json};
 
-use crate::document::{DOCUMENT, schema};
-use crate::routes::operations;
+use crate::contract::document::{DOCUMENT, schema};
+use crate::contract::routes::operations;
 
 fn at(pointer: &str) -> &'static Value {
     let found = DOCUMENT.pointer(pointer);

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use flashsale::telemetry::Route;
 use serde_json::Value;
 
-use crate::document::{DOCUMENT, TEXT};
+use crate::contract::document::{DOCUMENT, TEXT};
 use crate::server::Server;
 
 /// All operations: path, method and description.

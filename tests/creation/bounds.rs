@@ -8,8 +8,8 @@ use flashsale::record::NewItem;
 use flashsale::sale::{CreateError, NewCatalogue};
 use flashsale::types::{SaleId, Timestamp};
 
-use crate::gate::Gate;
-use crate::hall::{Hall, generated, new_sale};
+use crate::creation::gate::Gate;
+use crate::creation::hall::{Hall, generated, new_sale};
 
 fn hall() -> Hall {
     Hall::open(

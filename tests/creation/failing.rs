@@ -9,8 +9,8 @@ use flashsale::sale::{CreateError, State, Unavailable};
 use flashsale::types::{Lsn, SaleId};
 
 use crate::common::{dump, recover};
-use crate::gate::Gate;
-use crate::hall::{Hall, List, generated};
+use crate::creation::gate::Gate;
+use crate::creation::hall::{Hall, List, generated};
 
 fn open(disk: &SimulatedDisk, gate: Gate) -> Hall {
     Hall::open(Arc::new(disk.clone()), "journal".as_ref(), gate)

@@ -15,7 +15,7 @@ use flashsale::sale::{
 use flashsale::types::{ItemId, Timestamp, UserId};
 
 use crate::common::{OPTIONS, tools};
-use crate::gate::{Gate, HELD};
+use crate::creation::gate::{Gate, HELD};
 
 pub type Created = Result<Decision<Arc<Sale>>, CreateError>;
 

@@ -9,8 +9,8 @@ use flashsale::sale::{State, StockFigures, write_snapshot};
 use flashsale::types::{ItemIndex, Lsn, SaleId};
 
 use crate::common::{dump, recover};
-use crate::gate::Gate;
-use crate::hall::{Hall, List, generated};
+use crate::creation::gate::Gate;
+use crate::creation::hall::{Hall, List, generated};
 
 #[test]
 fn two_hundred_thousand_items_come_while_others_sell() {

@@ -13,8 +13,10 @@ use flashsale::sale::{
 use flashsale::types::{CheckoutCode, IdempotencyKey, ItemId, Lsn, SaleId, Timestamp, UserId};
 
 use crate::common::{dump_whole, open_engine};
-use crate::model::{Answer, Answered, Asked, Checkout, Keyed, Model, ModelSale, answer};
-use crate::step::Step;
+use crate::engine_model::model::{
+    Answer, Answered, Asked, Checkout, Keyed, Model, ModelSale, answer,
+};
+use crate::engine_model::step::Step;
 
 const IDS: [&str; 10] = [
     "ITM-1-0", "ITM-1-1", "sock", "shoe", "cup", "sock", "shoe", "cup", "cup", "sock",

@@ -11,7 +11,7 @@ use flashsale::record::Record;
 use flashsale::telemetry::{SinkFigures, SinkGauge};
 use flashsale::types::{Lsn, SaleId, Timestamp};
 
-use crate::fake::Fake;
+use crate::follower::fake::Fake;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 

@@ -5,8 +5,8 @@ use flashsale::limits;
 use flashsale::telemetry::SinkStatus;
 use flashsale::types::Lsn;
 
-use crate::fake::Fault;
-use crate::fixture::{World, wait_until};
+use crate::follower::fake::Fault;
+use crate::follower::fixture::{World, wait_until};
 
 #[test]
 fn everything_arrives_once_and_in_order() {

@@ -8,8 +8,8 @@ use flashsale::reconcile::SinkError;
 use flashsale::telemetry::SinkStatus;
 use flashsale::types::{Lsn, Timestamp};
 
-use crate::fake::Fault;
-use crate::fixture::{World, dir, wait_until};
+use crate::follower::fake::Fault;
+use crate::follower::fixture::{World, dir, wait_until};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 

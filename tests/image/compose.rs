@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::{read, repository};
+use crate::image::{read, repository};
 
 /// Services that do one thing and end.
 const PASSING: [&str; 2] = ["roles", "migrate"];

@@ -1,6 +1,6 @@
 //! The recipe of the image.
 
-use crate::{read, repository};
+use crate::image::{read, repository};
 
 /// The instructions, each on a line.
 fn instructions() -> Vec<String> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use flashsale::env::SimulatedDisk;
 use flashsale::journal::frame::{FRAME_ALIGN_BYTES, FRAME_HEADER_BYTES};
 
-use crate::fixture::{
+use crate::journal_damage::fixture::{
     Batch, LAST, SEGMENT_BYTES, append, contents, damaged_at, open, path, recover, two_segments,
 };
 

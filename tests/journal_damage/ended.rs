@@ -15,8 +15,8 @@ use flashsale::sale::{
 use flashsale::types::{CheckoutCode, IdempotencyKey, ItemId, Lsn, SaleId, Timestamp, UserId};
 
 use crate::common::{dump, dump_whole, open_engine, recover};
-use crate::fixture::{dir, path, repair};
-use crate::snapshots::{clock, take_snapshot, use_engine};
+use crate::journal_damage::fixture::{dir, path, repair};
+use crate::journal_damage::snapshots::{clock, take_snapshot, use_engine};
 
 const EVERYTHING: Lsn = Lsn(u64::MAX);
 
@@ -396,7 +396,7 @@ fn repair_sets_files_aside_that_are_behind_the_cut_or_damaged() {
     bytes[4096 + 40] ^= 1;
     disk.overwrite(&files[0].path(dir()), bytes);
     let mut bytes = disk.contents(&path(1)).expect("it is there");
-    let batch = crate::fixture::batches(&disk)
+    let batch = crate::journal_damage::fixture::batches(&disk)
         .into_iter()
         .find(|batch| batch.first > files[1].closed_lsn)
         .expect("there is more");

@@ -8,7 +8,9 @@ use flashsale::env::{Disk, SimulatedDisk};
 use flashsale::journal::{JournalError, NotAdmitted};
 use flashsale::types::Lsn;
 
-use crate::fixture::{SEGMENT_BYTES, append, contents, dir, eventually, open, path, recover};
+use crate::journal_damage::fixture::{
+    SEGMENT_BYTES, append, contents, dir, eventually, open, path, recover,
+};
 
 /// Writes until `inject`ed faults end it; everything that was confirmed survives a power cut, and
 /// nothing is confirmed afterwards.

@@ -9,9 +9,9 @@ use flashsale::sale::{Engine, EngineOptions, Housekeeper, Housekeeping, Recovere
 use flashsale::types::Lsn;
 
 use crate::common::OPTIONS;
-use crate::ended::{put_away, shared, three_ended};
-use crate::fixture::{dir, eventually, tools};
-use crate::snapshots::clock;
+use crate::journal_damage::ended::{put_away, shared, three_ended};
+use crate::journal_damage::fixture::{dir, eventually, tools};
+use crate::journal_damage::snapshots::clock;
 
 /// An engine like [`three_ended`]'s whose journal's failures are counted, with the next segment prepared.
 fn counting_failures(disk: &SimulatedDisk, failures: &Arc<AtomicU32>) -> Arc<Engine> {

@@ -7,7 +7,7 @@ use flashsale::env::{Disk, RealDisk, SimulatedDisk};
 use flashsale::journal::{JournalError, Lost, Opening};
 use flashsale::types::Lsn;
 
-use crate::fixture::{
+use crate::journal_damage::fixture::{
     LAST, append, contents, damaged_at, dir, open, path, recover, repair, two_segments,
 };
 

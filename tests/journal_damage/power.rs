@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use flashsale::env::{SimulatedDisk, splitmix64};
 
-use crate::fixture::{append, open, recover};
+use crate::journal_damage::fixture::{append, open, recover};
 
 /// Cuts the power again and again, each time on the disk that the time before has left.
 fn cut_power_repeatedly(seed: u64) {

@@ -7,7 +7,7 @@ use flashsale::env::SimulatedDisk;
 use flashsale::journal::replay;
 use flashsale::types::Lsn;
 
-use crate::fixture::{append, check, dir, open};
+use crate::journal_damage::fixture::{append, check, dir, open};
 
 const RECORDS: u64 = 3_000;
 

@@ -10,7 +10,7 @@ use flashsale::env::{ManualClock, SimulatedDisk};
 use flashsale::journal::{CommitWaiters, Journal, NotAdmitted};
 use flashsale::types::{Lsn, Timestamp};
 
-use crate::fixture::{append, eventually, open, open_at, recover};
+use crate::journal_damage::fixture::{append, eventually, open, open_at, recover};
 
 /// A journal on a disk that copies on write, with records up to `last`, and a count of its failures.
 fn copying(last: u64) -> (SimulatedDisk, Journal, Arc<AtomicU32>) {

@@ -12,7 +12,7 @@ use flashsale::sale::{
 use flashsale::types::{ItemId, Lsn, SaleId, Timestamp, UserId};
 
 use crate::common::{dump, open_engine, tools};
-use crate::fixture::{OPTIONS, dir, path, repair};
+use crate::journal_damage::fixture::{OPTIONS, dir, path, repair};
 
 pub fn clock() -> Arc<ManualClock> {
     Arc::new(ManualClock::at(Timestamp::from_seconds(100)))

@@ -4,7 +4,7 @@ use proc_macro2::{Ident, TokenStream, TokenTree};
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 
-use crate::map::{may_name, may_use};
+use crate::layering::map::{may_name, may_use};
 
 /// Every path in tokens that nobody has parsed, such as a macro's, with its line.
 pub(crate) fn paths_in(tokens: TokenStream) -> Vec<(Vec<String>, usize)> {

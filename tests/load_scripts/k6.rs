@@ -5,8 +5,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::load_scripts::tool::{run, script};
 use crate::server::Server;
-use crate::tool::{run, script};
 
 /// The exit code when a threshold was not met: on a busy machine those of time may not be.
 const THRESHOLD_MISSED: i32 = 99;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::process::Command;
 
+use crate::load_scripts::tool::{run, script};
 use crate::server::{Server, wait_for};
-use crate::tool::{run, script};
 
 const CONNECTIONS: u64 = 8;
 

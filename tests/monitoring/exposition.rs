@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::monitoring::promtool::promtool;
+use crate::monitoring::shoppers::journey;
 use crate::places::{place_with_both, postgres, redis};
-use crate::promtool::promtool;
 use crate::server::{Server, wait_for};
-use crate::shoppers::journey;
 
 const NO_FILES: [&str; 0] = [];
 /// What Prometheus sends.

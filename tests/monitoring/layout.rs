@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::dashboard::{Dashboard, Panel, dashboards, list, text};
+use crate::monitoring::dashboard::{Dashboard, Panel, dashboards, list, text};
 
 /// The kinds of panels that are in use. Others have been removed from Grafana, or say no more.
 const KINDS: [&str; 6] = ["row", "timeseries", "heatmap", "stat", "bargauge", "table"];

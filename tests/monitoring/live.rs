@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::dashboard::{Dashboard, dashboards, list, text};
-use crate::exposition::{metrics, names};
-use crate::expression::{filled_in, metrics_of};
+use crate::monitoring::dashboard::{Dashboard, dashboards, list, text};
+use crate::monitoring::exposition::{metrics, names};
+use crate::monitoring::expression::{filled_in, metrics_of};
+use crate::monitoring::prometheus::Prometheus;
+use crate::monitoring::rules;
+use crate::monitoring::shoppers::Shopper;
 use crate::places::{place, place_with_both, postgres, redis, use_redis};
-use crate::prometheus::Prometheus;
-use crate::rules;
 use crate::server::{PATIENCE, Server, wait_for};
-use crate::shoppers::Shopper;
 
 /// Metrics that Prometheus makes itself.
 const OF_PROMETHEUS: [&str; 2] = ["up", "ALERTS"];

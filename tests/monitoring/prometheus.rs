@@ -8,7 +8,7 @@ use std::thread;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::dashboard::{MONITORING, files_in, name_of};
+use crate::monitoring::dashboard::{MONITORING, files_in, name_of};
 use crate::server::{PATIENCE, Server, wait_for};
 
 /// What is quicker in a test, in prometheus.yml.

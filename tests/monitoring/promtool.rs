@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::dashboard::{MONITORING, files_in};
+use crate::monitoring::dashboard::{MONITORING, files_in};
 
 /// Runs promtool on files of the repository, or on `input`; it must find nothing.
 #[track_caller]

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::dashboard::{files_in, list, text};
+use crate::monitoring::dashboard::{files_in, list, text};
 
 /// The alerts among the rules that Prometheus has loaded.
 pub fn alerts(groups: &Value) -> Vec<&Value> {

@@ -8,7 +8,7 @@ use flashsale::reconcile::{Sink, SinkError};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
 
-use crate::driver::{Driver, options, runtime};
+use crate::postgres::driver::{Driver, options, runtime};
 use crate::postgres_server::{DATABASE, PASSWORD, Postgres, USER};
 
 /// Why the sink could not be opened.
@@ -88,7 +88,7 @@ fn a_database_that_may_not_be_written_is_no_sink() {
     let mut guest = options(&postgres);
     (guest.user, guest.password) = ("guest".into(), Some("guest".into()));
     let mut driver = Driver::open(guest);
-    let refused = driver.apply(&[crate::driver::generated(1, 1)]);
+    let refused = driver.apply(&[crate::postgres::driver::generated(1, 1)]);
     let refused = refused.expect_err("it may not be written");
     assert!(refused.lasts(), "{refused:?}");
     let why = refused.to_string();
@@ -106,7 +106,7 @@ fn a_unix_socket_needs_neither_encryption_nor_authorities() {
     local.host = postgres.socket_dir().display().to_string();
     (local.password, local.encryption) = (None, Encryption::Host);
     let mut driver = Driver::open(local);
-    let records = [crate::driver::generated(1, 1)];
+    let records = [crate::postgres::driver::generated(1, 1)];
     driver.apply(&records).expect("a database");
 }
 
@@ -144,7 +144,7 @@ fn the_session_is_as_durable_as_it_must_be() {
         "CREATE TRIGGER look AFTER UPDATE ON watermark EXECUTE FUNCTION look()",
     );
     driver
-        .apply(&[crate::driver::generated(1, 1)])
+        .apply(&[crate::postgres::driver::generated(1, 1)])
         .expect("a database");
     assert_eq!(
         postgres.query(DATABASE, "SELECT * FROM seen"),

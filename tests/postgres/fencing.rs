@@ -3,7 +3,7 @@
 use flashsale::reconcile::{SinkError, Watermark};
 use flashsale::record::Record;
 
-use crate::driver::{self, Driver, checkout, generated, options};
+use crate::postgres::driver::{self, Driver, checkout, generated, options};
 use crate::postgres_server::{DATABASE, Postgres};
 
 fn purchase(secret: u128, item: u32) -> Record<'static> {

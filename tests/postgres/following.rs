@@ -13,7 +13,7 @@ use flashsale::record::{Lines, Record};
 use flashsale::telemetry::SinkGauge;
 use flashsale::types::{ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};
 
-use crate::driver::{generated, options};
+use crate::postgres::driver::{generated, options};
 use crate::postgres_server::{DATABASE, Postgres};
 use crate::proxy::{AtCommit, Proxy};
 

@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 use flashsale::reconcile::postgres::{PostgresOptions, migrations};
 use tempfile::TempDir;
 
-use crate::driver::{Driver, migrations as repository, options, runtime};
+use crate::postgres::driver::{Driver, migrations as repository, options, runtime};
 use crate::postgres_server::{DATABASE, PASSWORD, Postgres, USER};
 
 const ALL: [&str; 8] = [

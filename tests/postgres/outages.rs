@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use flashsale::reconcile::SinkError;
 
-use crate::driver::{Driver, checkout, generated, options};
+use crate::postgres::driver::{Driver, checkout, generated, options};
 use crate::postgres_server::{DATABASE, PASSWORD, Postgres};
 use crate::proxy::{AtCommit, Proxy};
 

@@ -3,7 +3,7 @@
 use flashsale::record::{CheckoutKey, Lines, NewItem, Record, RefusedReason};
 use flashsale::types::{ItemIndex, PurchasedLine, SaleId, Timestamp};
 
-use crate::driver::{
+use crate::postgres::driver::{
     Driver, EPOCH, announce, checkout, generated, item, line, listed, options, purchase,
 };
 use crate::postgres_server::{DATABASE, Postgres};

@@ -1,8 +1,8 @@
 //! Every error of a sink names which one, with host and port, and no secret; `/health`, which is public, has none
 //! of them.
 
-use crate::postgres::free_port;
-use crate::report::preflight;
+use crate::postgres_server::free_port;
+use crate::preflight::report::preflight;
 use crate::server::{Place, Server, wait_for};
 
 const SECRETS: [&str; 2] = ["pa55word-of-postgres", "pa55word-of-redis"];

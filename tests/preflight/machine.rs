@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use crate::report::preflight;
+use crate::preflight::report::preflight;
 use crate::server::{Place, Server};
 
 #[test]

@@ -13,9 +13,9 @@ use flashsale::record::{Record, RefusedReason};
 use flashsale::sale::write_snapshot;
 use flashsale::types::{Lsn, Timestamp};
 
-use crate::postgres::{DATABASE, PASSWORD, Postgres, USER};
-use crate::redis::RedisServer;
-use crate::report::preflight;
+use crate::postgres_server::{DATABASE, PASSWORD, Postgres, USER};
+use crate::preflight::report::preflight;
+use crate::redis_server::RedisServer;
 use crate::server::{Place, Server, wait_for};
 
 /// A new place that uses `postgres`.

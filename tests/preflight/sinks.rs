@@ -1,8 +1,8 @@
 //! Postgres and Redis: there, not there, and not as they should be.
 
-use crate::postgres::{DATABASE, PASSWORD, Postgres, USER};
-use crate::redis::RedisServer;
-use crate::report::preflight;
+use crate::postgres_server::{DATABASE, PASSWORD, Postgres, USER};
+use crate::preflight::report::preflight;
+use crate::redis_server::RedisServer;
 use crate::server::{Place, Server};
 
 fn with_postgres(postgres: &Postgres) -> Place {

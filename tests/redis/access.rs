@@ -4,9 +4,9 @@ use flashsale::reconcile::redis::{RedisOptions, read, reset};
 use flashsale::reconcile::{Sink, SinkError};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
-use crate::fixture::{Place, options, run, sink, wait_until_equal};
+use crate::redis::fixture::{Place, options, run, sink, wait_until_equal};
+use crate::redis::story::Story;
 use crate::redis_server::RedisServer;
-use crate::story::Story;
 
 const PASSWORD: &str = "opensesame-4711";
 

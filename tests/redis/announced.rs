@@ -4,9 +4,9 @@ use flashsale::reconcile::redis::reset;
 use flashsale::record::{CatalogueKind, Lines, NewItem, Record, SaleTerms};
 use flashsale::types::{ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};
 
-use crate::fixture::{Place, options, run, wait_until_equal};
+use crate::redis::fixture::{Place, options, run, wait_until_equal};
+use crate::redis::story::BEGIN_SECONDS;
 use crate::redis_server::RedisServer;
-use crate::story::BEGIN_SECONDS;
 
 fn append(place: &Place, records: &[Record<'_>]) -> Lsn {
     let at = Timestamp::from_seconds(BEGIN_SECONDS);

@@ -16,8 +16,8 @@ use flashsale::record::Record;
 use flashsale::telemetry::{SinkFigures, SinkGauge};
 use flashsale::types::{Lsn, Timestamp};
 
+use crate::redis::watched::Watched;
 use crate::redis_server::RedisServer;
-use crate::watched::Watched;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -106,7 +106,7 @@ impl Place {
     /// checkouts. What closed comes at the snapshot's own time.
     pub fn snapshot(&self) -> Lsn {
         let lsn = self.journal.durable();
-        let created_at = Timestamp::from_seconds(crate::story::BEGIN_SECONDS + 100_000);
+        let created_at = Timestamp::from_seconds(crate::redis::story::BEGIN_SECONDS + 100_000);
         let header = SegmentHeader {
             number: lsn.0,
             seed: 5,

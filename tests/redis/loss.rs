@@ -5,9 +5,9 @@ use flashsale::reconcile::redis::{read, reset};
 use flashsale::record::Record;
 use flashsale::types::{SaleId, Timestamp};
 
-use crate::fixture::{Place, options, run, wait_until_equal};
+use crate::redis::fixture::{Place, options, run, wait_until_equal};
+use crate::redis::story::Story;
 use crate::redis_server::RedisServer;
-use crate::story::Story;
 
 const WATERMARK: &str = "{flashsale}:watermark";
 

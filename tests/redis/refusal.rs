@@ -4,9 +4,9 @@ use flashsale::reconcile::redis::reset;
 use flashsale::record::{CatalogueKind, Lines, Record, SaleTerms};
 use flashsale::types::{ItemIndex, PurchasedLine, SaleId, Timestamp};
 
-use crate::fixture::{Place, options, run, wait_for, wait_until_equal};
+use crate::redis::fixture::{Place, options, run, wait_for, wait_until_equal};
+use crate::redis::story::{BEGIN_SECONDS, Story};
 use crate::redis_server::RedisServer;
-use crate::story::{BEGIN_SECONDS, Story};
 
 const EVENTS: &str = "{flashsale}:events";
 const WATERMARK: &str = "{flashsale}:watermark";

@@ -8,9 +8,9 @@ use flashsale::reconcile::redis::Projection;
 use flashsale::record::{CatalogueKind, Lines, NewItem, Record, SaleTerms};
 use flashsale::types::{ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};
 
-use crate::fixture::{Place, options, wait_until_equal};
+use crate::redis::fixture::{Place, options, wait_until_equal};
+use crate::redis::story::{BEGIN_SECONDS, Story};
 use crate::redis_server::{Answer, RedisServer};
-use crate::story::{BEGIN_SECONDS, Story};
 
 /// Appends a sale that was over long ago and leaves it open.
 fn open_past_sale(place: &Place, sale: SaleId) {

@@ -1,8 +1,8 @@
 //! A Redis that is full, or takes no writes.
 
-use crate::fixture::{Place, options, wait_until_equal};
+use crate::redis::fixture::{Place, options, wait_until_equal};
+use crate::redis::story::Story;
 use crate::redis_server::RedisServer;
-use crate::story::Story;
 
 #[test]
 fn a_full_redis_is_down_until_there_is_room() {

@@ -3,7 +3,7 @@
 use flashsale::sale::{CheckoutOutcome, SaleStatus};
 use proptest::prelude::*;
 
-use crate::world::{World, at, rotation};
+use crate::schedule::world::{World, at, rotation};
 
 #[derive(Clone, Debug)]
 enum Step {

@@ -3,7 +3,7 @@
 use flashsale::sale::{CheckoutOutcome, PurchaseOutcome};
 use flashsale::types::SaleId;
 
-use crate::world::{World, at, rotation};
+use crate::schedule::world::{World, at, rotation};
 
 #[test]
 fn a_clock_that_is_put_right_at_once_closes_nothing() {

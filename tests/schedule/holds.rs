@@ -2,7 +2,7 @@
 
 use flashsale::sale::{CheckoutOutcome, PurchaseOutcome};
 
-use crate::world::{World, at, rotation};
+use crate::schedule::world::{World, at, rotation};
 
 fn retry_after(outcome: &CheckoutOutcome) -> u64 {
     match outcome {

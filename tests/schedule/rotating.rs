@@ -3,7 +3,7 @@
 use flashsale::sale::{CheckoutOutcome, SaleStatus};
 use flashsale::types::{SaleId, Timestamp};
 
-use crate::world::{World, at, rotation};
+use crate::schedule::world::{World, at, rotation};
 
 #[test]
 fn sales_are_aligned_to_the_wall_clock() {

@@ -1,7 +1,5 @@
 //! A real pgbouncer before a real Postgres: the sessions that it hands out are everybody's.
 
-#![allow(dead_code, reason = "each test crate uses a part of it")]
-
 use std::fs;
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};

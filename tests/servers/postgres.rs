@@ -1,8 +1,4 @@
 //! A real Postgres of the test's own: started, stopped, killed, paused, and gone with the test.
-//!
-//! Shared by several test crates with `#[path]`.
-
-#![allow(dead_code, reason = "each test crate uses a part of it")]
 
 use std::fs::{self, File};
 use std::io::Write;

@@ -1,8 +1,4 @@
 //! A proxy that loses what a network can lose, at the moment that a test chooses.
-//!
-//! Shared by several test crates with `#[path]`.
-
-#![allow(dead_code, reason = "each test crate uses a part of it")]
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};

@@ -1,7 +1,5 @@
 //! A real redis-server in a directory of its own. Included by every test crate that needs one.
 
-#![allow(dead_code, reason = "each test uses a part of it")]
-
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};

@@ -1,9 +1,9 @@
 //! A server that starts while its sinks are away sells, and they come later.
 
-use crate::judge::{all_is_well, settle, wait_until_down, wait_until_up};
 use crate::load::Load;
 use crate::places::{place_with_both, postgres, redis};
 use crate::server::Server;
+use crate::sinks::judge::{all_is_well, settle, wait_until_down, wait_until_up};
 
 #[test]
 fn sinks_may_come_later() {

@@ -3,12 +3,12 @@
 use std::thread;
 use std::time::Duration;
 
-use crate::judge::{all_is_well, figure, settle, wait_until_down, wait_until_up};
 use crate::load::Load;
 use crate::places::{place_with_both, postgres, redis, server_with};
 use crate::postgres_server::DATABASE;
 use crate::redis_log;
 use crate::server::{Server, wait_for};
+use crate::sinks::judge::{all_is_well, figure, settle, wait_until_down, wait_until_up};
 
 #[test]
 fn a_killed_server_goes_on_where_its_sinks_are() {

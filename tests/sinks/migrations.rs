@@ -5,12 +5,12 @@ use std::path::Path;
 use std::process::Command;
 use std::thread;
 
-use crate::judge::{
-    agree_running, all_is_well, figure, figures, settle, wait_until_down, wait_until_up,
-};
 use crate::load::Load;
 use crate::places::{place_with, postgres, server_with};
 use crate::server::{Server, wait_for};
+use crate::sinks::judge::{
+    agree_running, all_is_well, figure, figures, settle, wait_until_down, wait_until_up,
+};
 
 #[test]
 fn a_changed_migration_stops_the_start() {

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use crate::judge::{all_is_well, figure, settle, wait_until_down, wait_until_up};
 use crate::load::Load;
 use crate::places::{place, place_with_both, postgres, redis, use_postgres};
 use crate::proxy::{AtCommit, Proxy};
 use crate::server::{Server, wait_for};
+use crate::sinks::judge::{all_is_well, figure, settle, wait_until_down, wait_until_up};
 
 #[test]
 fn whatever_is_lost_on_the_way_is_applied_once() {

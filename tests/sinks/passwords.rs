@@ -4,12 +4,12 @@ use std::fs;
 
 use rustix::process::Signal;
 
-use crate::judge::{agree_running, all_is_well, settle, wait_until_down};
 use crate::load::Load;
 use crate::places::{place_with, place_with_both, postgres, redis};
 use crate::postgres_server::{DATABASE, Postgres};
 use crate::redis_server::RedisServer;
 use crate::server::{Place, Server};
+use crate::sinks::judge::{agree_running, all_is_well, settle, wait_until_down};
 
 const PASSWORDS: [&str; 3] = [
     "first-pa55word-of-the-test",

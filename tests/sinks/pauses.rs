@@ -1,9 +1,11 @@
 //! A sink that stands still does not answer, and nobody waits for it.
 
-use crate::judge::{all_is_well, figure, figures, metric, settle, wait_until_down, wait_until_up};
 use crate::load::Load;
 use crate::places::{place_with_both, postgres, redis, server_with};
 use crate::server::{Server, wait_for};
+use crate::sinks::judge::{
+    all_is_well, figure, figures, metric, settle, wait_until_down, wait_until_up,
+};
 
 /// What the server's memory may grow by while it keeps nothing for a sink. Generous.
 const GROWTH_BYTES_MAX: u64 = 64 << 20;

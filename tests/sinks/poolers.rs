@@ -2,12 +2,12 @@
 
 use std::fs;
 
-use crate::judge::{agree_running, settle, verify, wait_until_up};
 use crate::load::Load;
 use crate::places::{place, postgres, use_postgres};
 use crate::pooler::Pooler;
 use crate::postgres_server::Postgres;
 use crate::server::{Place, Server};
+use crate::sinks::judge::{agree_running, settle, verify, wait_until_up};
 
 /// Everything that a session can be left with. (Those of plpgsql are there once a function has been called.)
 const SESSION: &str = "SELECT name, setting FROM pg_settings WHERE name NOT LIKE 'plpgsql.%'

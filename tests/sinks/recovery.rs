@@ -2,10 +2,10 @@
 
 use std::fs;
 
-use crate::judge::{all_is_well, figure, settle, verify, wait_until_down, wait_until_up};
 use crate::load::Load;
 use crate::places::{place_with_both, postgres, redis};
 use crate::server::{Server, wait_for};
+use crate::sinks::judge::{all_is_well, figure, settle, verify, wait_until_down, wait_until_up};
 
 #[test]
 fn a_lost_journal_comes_back_from_the_database() {

@@ -1,9 +1,11 @@
 //! A Redis that is emptied, full, or takes no writes.
 
-use crate::judge::{agree_running, all_is_well, figure, settle, wait_until_down, wait_until_up};
 use crate::load::Load;
 use crate::places::{place_with_both, postgres, redis, use_redis};
 use crate::server::{Server, wait_for};
+use crate::sinks::judge::{
+    agree_running, all_is_well, figure, settle, wait_until_down, wait_until_up,
+};
 
 /// Lets something be lost, and waits until that was noticed and mended.
 fn lose(server: &Server, what: impl FnOnce()) {

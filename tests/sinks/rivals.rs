@@ -2,10 +2,12 @@
 
 use std::process::Command;
 
-use crate::judge::{agree_running, all_is_well, figure, figures, settle, verify, wait_until_down};
 use crate::load::Load;
 use crate::places::{place, place_with, place_with_both, postgres, redis, server_with, use_redis};
 use crate::server::{Server, wait_for};
+use crate::sinks::judge::{
+    agree_running, all_is_well, figure, figures, settle, verify, wait_until_down,
+};
 
 #[test]
 fn a_server_with_another_journal_does_not_start() {

@@ -5,11 +5,11 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::judge::{agree_running, all_is_well, settle};
 use crate::load::{Bought, Load};
 use crate::places::{place_with, postgres, server_with};
 use crate::postgres_server::{DATABASE, Postgres};
 use crate::server::{Place, Server};
+use crate::sinks::judge::{agree_running, all_is_well, settle};
 
 const SERVER: &str = "flashsale_server";
 const READER: &str = "flashsale_reader";

@@ -1,10 +1,10 @@
 //! Sales come and go, and texts are as strange as they may be: the sinks have it all.
 
 use crate::client::Client;
-use crate::judge::{agree_running, figure, settle, verify};
 use crate::places::{place_with_both, postgres, redis};
 use crate::postgres_server::DATABASE;
 use crate::server::{Server, wait_for};
+use crate::sinks::judge::{agree_running, figure, settle, verify};
 
 /// The number of the sale that is open.
 fn open_sale(client: &mut Client) -> Option<u32> {

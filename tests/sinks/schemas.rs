@@ -2,11 +2,11 @@
 
 use std::fs;
 
-use crate::judge::{agree_running, settle, verify};
 use crate::load::Load;
 use crate::places::{place_with, postgres};
 use crate::postgres_server::{DATABASE, Postgres};
 use crate::server::{Place, Server};
+use crate::sinks::judge::{agree_running, settle, verify};
 
 fn place_in(postgres: &Postgres, schema: &str) -> Place {
     let mut place = place_with(postgres);

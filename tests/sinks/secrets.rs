@@ -4,7 +4,6 @@ use std::fs;
 use std::path::PathBuf;
 
 use crate::certificates::Authority;
-use crate::judge::{all_is_well, settle, verify, wait_until_down, wait_until_up};
 use crate::load::{Bought, Load};
 use crate::places::{
     place_with, place_with_both, postgres, redis, redis_password, server_with, use_postgres,
@@ -13,6 +12,7 @@ use crate::places::{
 use crate::postgres_server::{DATABASE, PASSWORD, Postgres};
 use crate::redis_server::RedisServer;
 use crate::server::{Place, Server};
+use crate::sinks::judge::{all_is_well, settle, verify, wait_until_down, wait_until_up};
 
 const WRONG: &str = "wrong-password-of-the-test";
 

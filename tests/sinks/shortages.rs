@@ -5,12 +5,12 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::judge::{all_is_well, figures, settle, wait_until_down, wait_until_up};
 use crate::load::Load;
 use crate::places::{place_with, postgres, server_with};
 use crate::postgres_server::{DATABASE, Postgres, give_away};
 use crate::server::{Server, wait_for};
-use crate::session::Session;
+use crate::sinks::judge::{all_is_well, figures, settle, wait_until_down, wait_until_up};
+use crate::sinks::session::Session;
 
 #[test]
 fn a_table_that_somebody_locks_is_waited_for() {

@@ -1,10 +1,10 @@
 //! Whatever somebody changes in the database is found and named.
 
-use crate::judge::{agree_running, all_is_well, figure, settle, verify, wait_until_down};
 use crate::load::Load;
 use crate::places::{postgres, server_with};
 use crate::postgres_server::{DATABASE, Postgres};
 use crate::server::Server;
+use crate::sinks::judge::{agree_running, all_is_well, figure, settle, verify, wait_until_down};
 
 /// What was done in words, in SQL, and what `flashsale verify` says about it; `{}` is the number of
 /// the record that [`Tampering::record`] finds.

@@ -1,6 +1,6 @@
 //! Chunks: their sizes, extensions, ends and trailers.
 
-use crate::case::{Case, checkout, try_plain};
+use crate::smuggling::case::{Case, checkout, try_plain};
 
 const CHUNKED: &str = "Transfer-Encoding: chunked\r\n";
 

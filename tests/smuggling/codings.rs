@@ -1,6 +1,6 @@
 //! `Transfer-Encoding`, alone and next to a length.
 
-use crate::case::{Case, checkout, try_plain};
+use crate::smuggling::case::{Case, checkout, try_plain};
 
 /// Codings that are refused. Behind each stands the shortest chunked body and a request that would be
 /// executed if the coding were understood, or were not.

@@ -9,10 +9,10 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-use crate::case::{Case, Connection, checkout, connect, try_all};
 use crate::certificates::Authority;
-use crate::codings;
 use crate::server::{Place, Server};
+use crate::smuggling::case::{Case, Connection, checkout, connect, try_all};
+use crate::smuggling::codings;
 
 type Encrypted = StreamOwned<ClientConnection, TcpStream>;
 

@@ -1,6 +1,6 @@
 //! Headers that say whom a request is for, and how the connection goes on.
 
-use crate::case::{Case, checkout, try_plain};
+use crate::smuggling::case::{Case, checkout, try_plain};
 
 /// A look with these lines.
 fn look(lines: &str) -> String {

@@ -1,6 +1,6 @@
 //! `Content-Length` in all ways in which it can be understood twofold.
 
-use crate::case::{Case, checkout, try_plain};
+use crate::smuggling::case::{Case, checkout, try_plain};
 
 /// Lengths that are refused: what a reader takes for the end of the body is a matter of taste. Behind each
 /// stands a request that would be executed if the length were taken for 0, or for what a part of it says.

@@ -2,7 +2,7 @@
 
 use flashsale::limits::{HEAD_BYTES_MAX, HEADERS_MAX};
 
-use crate::case::{Case, checkout, try_plain};
+use crate::smuggling::case::{Case, checkout, try_plain};
 
 /// Lines that are refused. Behind each stands a request that nobody may execute.
 const REFUSED: &[(&str, &str)] = &[

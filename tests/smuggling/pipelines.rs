@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 
-use crate::case::{Case, Connection, SMUGGLED, checkout, connect, server, try_plain};
+use crate::smuggling::case::{Case, Connection, SMUGGLED, checkout, connect, server, try_plain};
 
 const LOOK: &str = "GET /livez HTTP/1.1\r\nHost: a\r\n\r\n";
 

@@ -4,8 +4,8 @@ use std::io::Write;
 use std::thread;
 use std::time::Duration;
 
-use crate::case::{Connection, connect, server};
 use crate::server::{Server, wait_for};
+use crate::smuggling::case::{Connection, connect, server};
 
 /// Sends a byte now and then until the server has closed.
 fn trickle(connection: &mut dyn Connection) {

@@ -2,7 +2,7 @@
 
 use flashsale::limits::HEAD_BYTES_MAX;
 
-use crate::case::{Case, try_plain};
+use crate::smuggling::case::{Case, try_plain};
 
 /// A request with this first line.
 fn request(line: &str) -> String {

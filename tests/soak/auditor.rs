@@ -7,12 +7,12 @@ use jiff::Timestamp;
 
 use crate::client::Answer;
 use crate::history::{Event, History};
-use crate::link::{Link, Shown};
-use crate::random::Random;
-use crate::run::{BUYERS, Plan, STOCK, UNITS_PER_USER_MAX};
 use crate::server::wait_for;
-use crate::shared::Settled;
-use crate::shopper::Report;
+use crate::soak::link::{Link, Shown};
+use crate::soak::random::Random;
+use crate::soak::run::{BUYERS, Plan, STOCK, UNITS_PER_USER_MAX};
+use crate::soak::shared::Settled;
+use crate::soak::shopper::Report;
 
 /// Codes of each sale that are asked about again and again.
 const SETTLED_PER_SALE: usize = 4;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::auditor::Audited;
+use crate::soak::auditor::Audited;
 
 /// What the journal says of a sale.
 struct Page {

@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::auditor::Audited;
-use crate::run::STOCK;
 use crate::server::Server;
-use crate::shared::Shared;
+use crate::soak::auditor::Audited;
+use crate::soak::run::STOCK;
+use crate::soak::shared::Shared;
 
 /// Rotations after which the server's memory is looked at.
 const MARKS: [u32; 5] = [0, 10, 100, 500, 1000];

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::client::{Answer, Client};
 use crate::server::wait_for;
-use crate::shared::Shared;
+use crate::soak::shared::Shared;
 
 /// A sale as it is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,14 +5,14 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::auditor::{Audited, Auditor};
-use crate::book::Book;
-use crate::figures::{self, Figures};
-use crate::link::{Link, Shown};
-use crate::random::Random;
 use crate::server::{PATIENCE, Place, Server, wait_for};
-use crate::shared::Shared;
-use crate::shopper::Shopper;
+use crate::soak::auditor::{Audited, Auditor};
+use crate::soak::book::Book;
+use crate::soak::figures::{self, Figures};
+use crate::soak::link::{Link, Shown};
+use crate::soak::random::Random;
+use crate::soak::shared::Shared;
+use crate::soak::shopper::Shopper;
 
 /// Units of every sale: a busy second sells them, a slow one does not.
 pub const STOCK: u64 = 40;

@@ -10,9 +10,9 @@ use jiff::Timestamp;
 
 use crate::client::Answer;
 use crate::history::Event;
-use crate::link::{Link, Shown};
-use crate::random::Random;
-use crate::run::{Plan, STOCK};
+use crate::soak::link::{Link, Shown};
+use crate::soak::random::Random;
+use crate::soak::run::{Plan, STOCK};
 
 /// Users of each sale; several buyers are the same user.
 const USERS: u64 = 60;

@@ -3,8 +3,8 @@
 use std::fs;
 
 use crate::certificates::Authority;
-use crate::encrypted::{place, server};
 use crate::server::Server;
+use crate::tls::encrypted::{place, server};
 
 #[test]
 fn the_server_is_asked_over_tls() {

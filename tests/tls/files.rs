@@ -6,8 +6,8 @@ use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use rustix::process::Signal;
 
 use crate::certificates::Authority;
-use crate::encrypted::place;
 use crate::server::{Place, Server};
+use crate::tls::encrypted::place;
 
 /// The start must fail with `code` because of `key`, and say all of `words`.
 #[track_caller]

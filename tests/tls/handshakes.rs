@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use rustls::HandshakeKind;
 
-use crate::encrypted::{Client, server, socket};
 use crate::server::Server;
+use crate::tls::encrypted::{Client, server, socket};
 
 /// What comes back for `bytes`, until the server closes.
 fn answer(server: &Server, bytes: &[u8]) -> Vec<u8> {

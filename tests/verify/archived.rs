@@ -10,8 +10,8 @@ use flashsale::record::codec;
 use flashsale::sale::{Archive, Engine, NotLoaded, Sale, load_ended, write_snapshot};
 use flashsale::types::{Lsn, SaleId, Timestamp};
 
-use crate::fixture::{agrees, close, fill, follow_journal, open, options, place};
-use crate::postgres::{DATABASE, Postgres};
+use crate::postgres_server::{DATABASE, Postgres};
+use crate::verify::fixture::{agrees, close, fill, follow_journal, open, options, place};
 
 const EVERYTHING: Lsn = Lsn(u64::MAX);
 

@@ -2,9 +2,9 @@
 
 use flashsale::types::SaleId;
 
-use crate::fixture::{agrees, choose, close, fill, follow_into_redis, open, verify};
-use crate::redis::RedisServer;
+use crate::redis_server::RedisServer;
 use crate::server::Place;
+use crate::verify::fixture::{agrees, choose, close, fill, follow_into_redis, open, verify};
 
 const SALE: &str = "{flashsale}:sale:1";
 

@@ -1,7 +1,9 @@
 //! Postgres: everything that can be wrong with a row is found, and the row is named.
 
-use crate::fixture::{agrees, choose, close, fill, follow, open, place, verify, verify_with};
-use crate::postgres::{DATABASE, Postgres};
+use crate::postgres_server::{DATABASE, Postgres};
+use crate::verify::fixture::{
+    agrees, choose, close, fill, follow, open, place, verify, verify_with,
+};
 use flashsale::types::SaleId;
 
 /// What somebody does to a database that was in order, and what must be said of it.

@@ -17,8 +17,8 @@ use flashsale::types::{
     CheckoutCode, IdempotencyKey, ItemId, ItemIndex, SaleId, Timestamp, UserId,
 };
 
-use crate::postgres::{DATABASE, PASSWORD, Postgres, USER};
-use crate::redis::RedisServer;
+use crate::postgres_server::{DATABASE, PASSWORD, Postgres, USER};
+use crate::redis_server::RedisServer;
 use crate::server::{PATIENCE, Place, wait_for};
 
 /// Buyers of each sale.

@@ -3,8 +3,8 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
-use crate::fixture::{agrees, fill, verify};
 use crate::server::Place;
+use crate::verify::fixture::{agrees, fill, verify};
 
 #[test]
 fn a_journal_alone_is_enough() {

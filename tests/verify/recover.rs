@@ -5,9 +5,11 @@ use std::fs;
 use flashsale::record::NewItem;
 use flashsale::sale::NewCatalogue;
 
-use crate::fixture::{agrees, close, create, fill, follow, open_with, place, settings, verify};
-use crate::postgres::{DATABASE, Postgres};
+use crate::postgres_server::{DATABASE, Postgres};
 use crate::server::{Place, Server};
+use crate::verify::fixture::{
+    agrees, close, create, fill, follow, open_with, place, settings, verify,
+};
 
 const RECOVER: [&str; 5] = ["recover", "--from", "postgres", "--dir", "again"];
 

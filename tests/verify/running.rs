@@ -3,10 +3,10 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-use crate::fixture::{agrees, settings, verify, verify_with};
-use crate::postgres::Postgres;
-use crate::redis::RedisServer;
+use crate::postgres_server::Postgres;
+use crate::redis_server::RedisServer;
 use crate::server::{Server, wait_for};
+use crate::verify::fixture::{agrees, settings, verify, verify_with};
 
 fn buy(server: &Server, user: usize) {
     let mut client = server.client();

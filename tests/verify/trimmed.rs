@@ -6,13 +6,13 @@ use flashsale::record;
 use flashsale::sale::{NewCatalogue, write_snapshot};
 use flashsale::types::{Lsn, SaleId, Timestamp};
 
-use crate::fixture::{
+use crate::postgres_server::{DATABASE, Postgres};
+use crate::redis_server::RedisServer;
+use crate::server::Place;
+use crate::verify::fixture::{
     agrees, choose, close, create, fill, follow, follow_into_redis, open, place, verify,
     verify_with,
 };
-use crate::postgres::{DATABASE, Postgres};
-use crate::redis::RedisServer;
-use crate::server::Place;
 
 /// A trimmed journal that was followed before; the first record that it still holds.
 fn trimmed(place: &Place, postgres: &Postgres) -> Lsn {

@@ -3,6 +3,7 @@
 //!
 //! Starts a Postgres of its own. The plain side reads files on the server, in one transaction.
 
+#[allow(dead_code, reason = "a part of it is used")]
 #[path = "../../../tests/servers/postgres.rs"]
 mod postgres_server;
 

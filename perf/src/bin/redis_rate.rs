@@ -15,6 +15,7 @@ use flashsale::record::{CatalogueKind, Lines, NewItem, Record, SaleTerms};
 use flashsale::telemetry::SinkGauge;
 use flashsale::types::{ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};
 
+#[allow(dead_code, reason = "a part of it is used")]
 #[path = "../../../tests/servers/redis.rs"]
 mod redis_server;
 

@@ -11,8 +11,10 @@ use super::process::find_program;
 use postgres_server::{DATABASE, PASSWORD, Postgres, USER};
 use redis_server::RedisServer;
 
+#[allow(dead_code, reason = "a part of it is used")]
 #[path = "../../../tests/servers/postgres.rs"]
 mod postgres_server;
+#[allow(dead_code, reason = "a part of it is used")]
 #[path = "../../../tests/servers/redis.rs"]
 mod redis_server;
 

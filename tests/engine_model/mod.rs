@@ -1,7 +1,5 @@
 //! Random histories of an engine, its crashes included, against a reference of plain maps.
 
-#[path = "../common/mod.rs"]
-mod common;
 mod model;
 mod step;
 mod world;

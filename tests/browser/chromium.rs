@@ -13,8 +13,8 @@ use rustix::process::{Pid, Signal, geteuid, kill_process_group};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::page::{Look, Page};
-use crate::wire::Wire;
+use crate::browser::page::{Look, Page};
+use crate::browser::wire::Wire;
 
 /// What the browser is called, in the order in which it is looked for.
 const NAMES: [&str; 4] = [

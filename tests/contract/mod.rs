@@ -8,9 +8,4 @@ mod fuzzing;
 mod limits;
 mod routes;
 
-#[path = "../blackbox/client.rs"]
-mod client;
-#[path = "../blackbox/server.rs"]
-mod server;
-
-use client::document;
+use crate::client::document;

@@ -6,12 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-#[path = "../blackbox/client.rs"]
-mod client;
-#[path = "../blackbox/server.rs"]
-mod server;
-
-use server::{Place, Server};
+use crate::server::{Place, Server};
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/install");
 const BINARY: &str = env!("CARGO_BIN_EXE_flashsale");

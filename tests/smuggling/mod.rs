@@ -4,13 +4,6 @@
 //! A request that two servers in a row could read differently is refused before anything of it, or behind
 //! it, is looked at. Where the server is lenient, the case says why that is harmless.
 
-#[path = "../servers/certificates.rs"]
-mod certificates;
-#[path = "../blackbox/client.rs"]
-mod client;
-#[path = "../blackbox/server.rs"]
-mod server;
-
 mod case;
 mod chunks;
 mod codings;

@@ -3,22 +3,6 @@
 //!
 //! A few rotations, unless `FLASHSALE_SOAK_ROTATIONS` says how many; `make soak` runs a thousand.
 
-#[path = "../servers/certificates.rs"]
-mod certificates;
-#[path = "../blackbox/client.rs"]
-mod client;
-#[path = "../blackbox/history.rs"]
-mod history;
-#[path = "../sinks/places.rs"]
-#[allow(dead_code, reason = "a part of it is used")]
-mod places;
-#[path = "../servers/postgres.rs"]
-mod postgres_server;
-#[path = "../servers/redis.rs"]
-mod redis_server;
-#[path = "../blackbox/server.rs"]
-mod server;
-
 mod auditor;
 mod book;
 mod figures;
@@ -28,7 +12,8 @@ mod run;
 mod shared;
 mod shopper;
 
-use server::Place;
+use crate::places;
+use crate::server::Place;
 
 use run::{Plan, soak};
 

@@ -1,7 +1,5 @@
 //! Real threads on one engine: exactly the stock is sold, and the journal leads to the same state.
 
-mod common;
-
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -14,7 +12,7 @@ use flashsale::sale::{
 };
 use flashsale::types::{CheckoutCode, IdempotencyKey, ItemId, Lsn, SaleId, Timestamp, UserId};
 
-use common::{dump, open_engine, recover};
+use crate::common::{dump, open_engine, recover};
 
 const THREADS: u64 = 4;
 const STOCK: u64 = 300;

@@ -1,11 +1,6 @@
 //! Thousands of sales in the past: the server holds a summary of each, however much was sold. What it took
 //! is printed and not judged: `cargo nextest run --test many_sales --no-capture`.
 
-#[path = "../blackbox/client.rs"]
-mod client;
-#[path = "../blackbox/server.rs"]
-mod server;
-
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -21,8 +16,8 @@ use flashsale::sale::{
 };
 use flashsale::types::{ItemId, Lsn, Timestamp, UserId};
 
-use client::Client;
-use server::{Place, Server, wait_for};
+use crate::client::Client;
+use crate::server::{Place, Server, wait_for};
 
 const SALES: u32 = 5_000;
 const ITEMS: u32 = 20;

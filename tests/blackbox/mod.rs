@@ -1,12 +1,10 @@
 //! The server as its users meet it: the real binary, real sockets, a real disk, real signals.
 
-mod admin;
 mod administration;
 mod archive;
 mod backup;
 mod bounds;
 mod buying;
-mod client;
 mod clock;
 mod closed_sales;
 mod cors;
@@ -14,7 +12,6 @@ mod crash;
 mod disk;
 mod exchanged;
 mod figures;
-mod history;
 mod holds;
 mod journal;
 mod keys;
@@ -28,7 +25,6 @@ mod parameters;
 mod peers;
 mod rotation;
 mod secrets;
-mod server;
 mod starting;
 mod stopping;
 mod stream;

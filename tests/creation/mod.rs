@@ -1,8 +1,6 @@
 //! Sales of many listed items come to be while everything else goes on, in whatever order, or not at
 //! all; and the journal leads to the same state.
 
-#[path = "../common/mod.rs"]
-mod common;
 mod gate;
 mod hall;
 

@@ -4,8 +4,3 @@
 mod k6;
 mod tool;
 mod wrk;
-
-#[path = "../blackbox/client.rs"]
-mod client;
-#[path = "../blackbox/server.rs"]
-mod server;

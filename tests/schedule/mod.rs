@@ -1,9 +1,6 @@
 //! What happens by the clock, with clocks that jump, machines that sleep and servers that are down over a
 //! boundary. Time is simulated; nothing here waits.
 
-#[path = "../common/mod.rs"]
-mod common;
-
 mod anything;
 mod clocks;
 mod holds;

@@ -1,8 +1,6 @@
 //! Copies of a journal that is being written: each is a journal that holds at least what was durable when
 //! the copying began, wherever the writer was.
 
-#[path = "../common/mod.rs"]
-mod common;
 mod refusing;
 mod shop;
 mod stepping;

@@ -2,8 +2,6 @@
 //! Whatever was confirmed is found again, or the damage is named; nothing is dropped in silence.
 
 mod bytes;
-#[path = "../common/mod.rs"]
-mod common;
 mod ended;
 mod faults;
 mod fixture;

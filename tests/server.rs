@@ -1,0 +1,40 @@
+//! The server as its users meet it: the real binary, real sockets, real clients and browsers.
+
+#[allow(dead_code, reason = "a part of it is used")]
+#[path = "blackbox/admin.rs"]
+mod admin;
+#[allow(dead_code, reason = "a part of it is used")]
+#[path = "servers/certificates.rs"]
+mod certificates;
+#[allow(dead_code, reason = "a part of it is used")]
+#[path = "blackbox/client.rs"]
+mod client;
+#[allow(dead_code, reason = "a part of it is used")]
+#[path = "blackbox/history.rs"]
+mod history;
+#[allow(dead_code, reason = "a part of it is used")]
+#[path = "sinks/load.rs"]
+mod load;
+#[allow(dead_code, reason = "a part of it is used")]
+#[path = "sinks/places.rs"]
+mod places;
+#[allow(dead_code, reason = "a part of it is used")]
+#[path = "servers/postgres.rs"]
+mod postgres_server;
+#[allow(dead_code, reason = "a part of it is used")]
+#[path = "servers/redis.rs"]
+mod redis_server;
+#[allow(dead_code, reason = "a part of it is used")]
+#[path = "blackbox/server.rs"]
+mod server;
+
+mod blackbox;
+mod browser;
+mod contract;
+mod install;
+mod load_scripts;
+mod many_sales;
+mod monitoring;
+mod smuggling;
+mod soak;
+mod tls;
