@@ -6,58 +6,64 @@ use std::path::Path;
 use secrecy::SecretString;
 
 use crate::config::{Config, is_token};
-use crate::env::{Disk, Entropy, OpenMode, OsEntropy, RealDisk, Secret, read_file};
-use crate::limits::SECRET_FILE_BYTES_MAX;
+use crate::env::{Disk, Entropy, OpenMode, OsEntropy, RealDisk, Secret, SecretFile};
 
 /// The file, in the journal's directory.
 const FILE: &str = "admin.token";
 /// The file while it is written.
 const UNFINISHED_FILE: &str = "admin.token.new";
 
-/// Returns the configured token, or else the one in `admin.token`, which is drawn at the first start.
+/// Returns the configured token, or else a secret of the file `admin.token`.
+///
+/// Nobody knows its value until [`load_drawn`] or SIGHUP has read the file.
+pub(super) fn admin_token(config: &Config) -> Secret {
+    let configured = config.admin.token.clone();
+    configured.unwrap_or_else(|| Secret::of_file(random_token().into(), drawn_file(config)))
+}
+
+/// Reads the token that is in `admin.token` into `token`, and draws it at the first start. Leaves a configured
+/// token alone.
 ///
 /// A file that cannot be used or written does not stop the sale: administration is closed then, because nobody
 /// knows its token, and the log says why.
-pub(super) fn admin_token(config: &Config) -> Secret {
-    if let Some(token) = &config.admin.token {
-        return token.clone();
+pub(super) fn load_drawn(token: &Secret, config: &Config) {
+    if config.admin.token.is_some() {
+        return;
     }
-    let dir = &config.journal.dir;
-    let path = dir.join(FILE);
-    let found = read(&path).and_then(|found| found.map_or_else(|| draw(dir, &path), Ok));
-    let path = path.display();
-    let token = found.unwrap_or_else(|error| {
-        tracing::error!(
-            "{path}: {error}. /admin is closed, because its token is in no other place: remove the file and \
-             start again, or set admin.token"
-        );
-        random_token()
-    });
-    SecretString::from(token).into()
+    let file = drawn_file(config);
+    match read_or_draw(&file, &config.journal.dir) {
+        Ok(found) => token.accept(found),
+        Err(why) => tracing::error!(
+            "{why}. /admin is closed, because its token is in no other place: write 16 to 256 visible ASCII \
+             characters into the file and send SIGHUP, or remove it and start again, or set admin.token"
+        ),
+    }
 }
 
-/// Reads the token; `None` when there is no file.
-fn read(path: &Path) -> io::Result<Option<String>> {
-    let bytes = match read_file(&RealDisk, path, SECRET_FILE_BYTES_MAX as usize) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        read => read?,
-    };
-    let text = String::from_utf8(bytes).unwrap_or_default();
-    let token = text.trim_end_matches(['\n', '\r']);
-    if token.is_empty() || !is_token(token) {
-        let what = "the file must hold 16 to 256 visible ASCII characters";
-        return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+fn drawn_file(config: &Config) -> SecretFile {
+    SecretFile {
+        name: FILE,
+        path: config.journal.dir.join(FILE),
+        is_allowed: is_token,
     }
-    let shown = path.display();
-    if !RealDisk.is_private(path)? {
-        tracing::warn!("{shown}: others may read the token of /admin: run chmod 600 on the file");
+}
+
+fn read_or_draw(file: &SecretFile, dir: &Path) -> Result<SecretString, String> {
+    let path = file.path.display();
+    let failed = |error: io::Error| format!("{path}: {error}");
+    if !file.path.try_exists().map_err(failed)? {
+        return draw(dir, &file.path).map_err(failed);
     }
-    tracing::info!("the token of /admin is in {shown}");
-    Ok(Some(token.to_owned()))
+    let token = file.read_allowed()?;
+    if !RealDisk.is_private(&file.path).map_err(failed)? {
+        tracing::warn!("{path}: others may read the token of /admin: run chmod 600 on the file");
+    }
+    tracing::info!("the token of /admin is in {path}");
+    Ok(token)
 }
 
 /// Draws a token and writes it durably; a power cut leaves either no file or the whole one.
-fn draw(dir: &Path, path: &Path) -> io::Result<String> {
+fn draw(dir: &Path, path: &Path) -> io::Result<SecretString> {
     let (token, unfinished) = (random_token(), dir.join(UNFINISHED_FILE));
     let file = RealDisk.open(&unfinished, OpenMode::Create)?;
     file.write_at(token.as_bytes(), 0)?;
@@ -65,7 +71,7 @@ fn draw(dir: &Path, path: &Path) -> io::Result<String> {
     RealDisk.rename(&unfinished, path)?;
     RealDisk.sync_dir(dir)?;
     tracing::info!("the token of /admin was drawn: it is in {}", path.display());
-    Ok(token)
+    Ok(token.into())
 }
 
 /// 256 bits of the operating system, as hex digits.

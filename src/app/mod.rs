@@ -22,6 +22,7 @@ mod watch;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use self::admin_token::admin_token;
 use self::signals::Signals;
 pub use self::signals::survive_file_size_limit;
 use self::start::Service;
@@ -108,8 +109,10 @@ fn start(
         );
     }
     listener_options::log_certificate_dates(&options);
-    let signals = Signals::listen(shutdown, reload::on_hangup(config, &options))?;
-    let service = Service::start(config, options, clock, steps, shutdown, &signals)?;
+    let token = admin_token(config);
+    let on_hangup = reload::on_hangup(config, &token, &options);
+    let signals = Signals::listen(shutdown, on_hangup)?;
+    let service = Service::start(config, options, token, clock, steps, shutdown, &signals)?;
     #[cfg(feature = "otel")]
     otel::started("start", &**clock, steps.began_us());
     tracing::info!(took_ms = steps.all_took_ms(), "started");

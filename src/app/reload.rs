@@ -9,9 +9,13 @@ use crate::runtime::{ListenerOptions, Tls};
 
 /// Reads anew what was read from files, so that it can be replaced while connections go on. What cannot be used
 /// leaves in force what there was.
-pub(super) fn on_hangup(config: &Config, options: &ListenerOptions) -> OnHangup {
+pub(super) fn on_hangup(
+    config: &Config,
+    admin_token: &Secret,
+    options: &ListenerOptions,
+) -> OnHangup {
     let tls = options.tls.clone();
-    let secrets = secrets(config);
+    let secrets = secrets(config, admin_token);
     Box::new(move || {
         let certificate = tls.iter().map(reload_certificate);
         let secrets = secrets.iter().filter_map(reload_secret);
@@ -30,14 +34,14 @@ fn reload_certificate(tls: &Arc<Tls>) -> Result<String, String> {
     }
 }
 
-/// The secrets that are configured, with what they are called.
-fn secrets(config: &Config) -> Vec<(&'static str, Secret)> {
+/// The secrets that are configured or drawn, with what they are called.
+fn secrets(config: &Config, admin_token: &Secret) -> Vec<(&'static str, Secret)> {
     let database = config.database.as_ref().map(|it| it.password.clone());
     let redis = config.redis.as_ref().map(|it| it.password.clone());
     [
         ("the password of Postgres", database.flatten()),
         ("the password of Redis", redis.flatten()),
-        ("the token of administration", config.admin.token.clone()),
+        ("the token of administration", Some(admin_token.clone())),
     ]
     .into_iter()
     .filter_map(|(what, secret)| Some((what, secret?)))

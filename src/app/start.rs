@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::AppError;
-use super::admin_token::admin_token;
+use super::admin_token::load_drawn;
 use super::elsewhere::DatabaseSales;
 use super::followers::Followers;
 use super::journal::open_engine;
@@ -14,7 +14,7 @@ use super::notify::{Notifier, Patient};
 use super::signals::Signals;
 use super::steps::Steps;
 use crate::config::Config;
-use crate::env::Clock;
+use crate::env::{Clock, Secret};
 use crate::http::{Administration, Api, CrossOrigin, SaleDefaults};
 use crate::journal::CommitWaiters;
 use crate::limits;
@@ -48,6 +48,7 @@ impl Service {
     pub(super) fn start(
         config: &Config,
         options: ListenerOptions,
+        admin_token: Secret,
         clock: &Arc<dyn Clock>,
         steps: &mut Steps,
         shutdown: &Shutdown,
@@ -88,6 +89,7 @@ impl Service {
             started_us: steps.began_us(),
         })?;
         let parts = Parts {
+            admin_token,
             engine: Arc::clone(&engine),
             archive,
             telemetry: Arc::clone(&telemetry),
@@ -179,6 +181,7 @@ fn start_archive(config: &Config, engine: &Arc<Engine>) -> Result<Archive, AppEr
 
 /// What every worker's interface is made of.
 struct Parts {
+    admin_token: Secret,
     engine: Arc<Engine>,
     archive: Arc<Archive>,
     telemetry: Arc<Registry>,
@@ -193,7 +196,7 @@ fn start_server(
     parts: Parts,
     shutdown: &Shutdown,
 ) -> Result<Running, AppError> {
-    let administration = Arc::new(administration(config));
+    let administration = Arc::new(administration(config, parts.admin_token));
     let scheme = options.scheme();
     let cross_origin = CrossOrigin::new(&config.server.cors_origins);
     let telemetry: Vec<_> = (0..workers(config))
@@ -215,12 +218,13 @@ fn start_server(
     Ok(server.start(options, make_api, shutdown)?)
 }
 
-fn administration(config: &Config) -> Administration {
+fn administration(config: &Config, admin_token: Secret) -> Administration {
     let defaults = SaleDefaults {
         interval_seconds: seconds(config.sale.interval),
         max_items_per_user: config.sale.max_items_per_user,
         hold_seconds: config.sale.hold.map_or(0, seconds),
         seed: config.sale.seed,
     };
-    Administration::new(admin_token(config), defaults)
+    load_drawn(&admin_token, config);
+    Administration::new(admin_token, defaults)
 }

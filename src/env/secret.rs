@@ -1,7 +1,7 @@
 //! A secret that can be replaced while the server runs: it is read again from its file.
 
 use std::fmt;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -55,7 +55,17 @@ impl SecretFile {
         }
     }
 
-    fn read_allowed(&self) -> Result<SecretString, String> {
+    /// Reads a secret that can be this one, from a regular file: a pipe would block the reader for as long as
+    /// nobody writes.
+    ///
+    /// # Errors
+    /// Says what is wrong with the file, without a word of what is in it.
+    pub fn read_allowed(&self) -> Result<SecretString, String> {
+        let is_other_kind = fs::metadata(&self.path).is_ok_and(|it| !it.is_file());
+        if is_other_kind {
+            let path = self.path.display();
+            return Err(format!("{path}: it must be a regular file"));
+        }
         let secret = self.read()?;
         if (self.is_allowed)(&secret) {
             Ok(secret.into())
@@ -180,7 +190,7 @@ impl From<&str> for Secret {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use rustix::fs::{CWD, Mode, mkfifoat};
 
     use super::*;
 
@@ -255,6 +265,17 @@ mod tests {
         fs::remove_file(&fixture.path).expect("our own");
         let said = fixture.secret.read_again().expect("a file");
         assert!(said.is_err_and(|said| said.contains("No such file")));
+        assert_eq!(fixture.current(), "first");
+    }
+
+    #[test]
+    fn a_pipe_without_a_writer_blocks_nobody_who_reads_a_secret_again() {
+        let fixture = Fixture::new();
+        fs::remove_file(&fixture.path).expect("our own");
+        mkfifoat(CWD, &fixture.path, Mode::RUSR).expect("an entry");
+        let said = fixture.secret.read_again().expect("a file");
+        assert!(said.is_err_and(|said| said.contains("regular file")));
+        assert!(fixture.others().is_empty());
         assert_eq!(fixture.current(), "first");
     }
 

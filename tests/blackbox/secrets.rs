@@ -1,7 +1,7 @@
 //! Secrets from files, which stay there.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rustix::process::Signal;
 
@@ -105,4 +105,71 @@ fn a_token_that_is_replaced_needs_no_restart() {
     assert_ne!(status(&server, NEW), 401);
     let log = server.log();
     assert!(!log.contains(TOKEN) && !log.contains(NEW), "{log}");
+}
+
+/// Makes a file one that holds no token.
+type Break = fn(&Path);
+
+#[test]
+fn a_drawn_token_is_exchanged_without_a_restart() {
+    const NEW: &str = "another-secret-token-beside-the-journal";
+    let server = Server::start(&[]);
+    let drawn = server.token().expect("a token that was drawn");
+    let file = server.place().journal_dir().join("admin.token");
+    assert_ne!(status(&server, &drawn), 401);
+    server.signal(Signal::HUP);
+    server.wait_for_log("SIGHUP: the token of administration is the same as before");
+    fs::write(&file, NEW.to_owned() + "\n").expect("our own");
+    assert_eq!(status(&server, NEW), 401, "before SIGHUP");
+    server.signal(Signal::HUP);
+    server.wait_for_log("SIGHUP: the token of administration was read anew");
+    assert_ne!(status(&server, NEW), 401);
+    assert_eq!(status(&server, &drawn), 401, "the old one is nobody's");
+
+    // What cannot be a token, or is not there, keeps the one that is in force.
+    let breaks: [(Break, &str); 4] = [
+        (
+            |file| fs::write(file, "short").expect("our own"),
+            "cannot be this secret",
+        ),
+        (
+            |file| fs::write(file, "\n").expect("our own"),
+            "the file is empty",
+        ),
+        (
+            |file| fs::remove_file(file).expect("our own"),
+            "No such file",
+        ),
+        (
+            |file| fs::create_dir(file).expect("our own"),
+            "must be a regular file",
+        ),
+    ];
+    for (break_file, why) in breaks {
+        break_file(&file);
+        server.signal(Signal::HUP);
+        server.wait_for_log(why);
+        assert_ne!(status(&server, NEW), 401, "{why}");
+    }
+    let log = server.log();
+    let kept = log
+        .lines()
+        .filter(|it| it.contains("SIGHUP: admin.token: ") && it.contains("stays as it was"));
+    assert_eq!(kept.count(), breaks.len(), "{log}");
+    assert!(!log.contains(&drawn) && !log.contains(NEW), "{log}");
+}
+
+#[test]
+fn a_file_without_a_token_is_mended_without_a_restart() {
+    let place = Place::new(&[]);
+    fs::create_dir(place.journal_dir()).expect("a directory");
+    let file = place.journal_dir().join("admin.token");
+    fs::write(&file, "").expect("our own");
+    let server = Server::start_in(place);
+    server.wait_for_log("/admin is closed");
+    assert_eq!(status(&server, TOKEN), 401);
+    fs::write(&file, TOKEN).expect("our own");
+    server.signal(Signal::HUP);
+    server.wait_for_log("SIGHUP: the token of administration was read anew");
+    assert_ne!(status(&server, TOKEN), 401);
 }
