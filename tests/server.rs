@@ -12,6 +12,8 @@ mod client;
 #[allow(dead_code, reason = "a part of it is used")]
 #[path = "blackbox/history.rs"]
 mod history;
+#[path = "servers/http_proxy.rs"]
+mod http_proxy;
 #[allow(dead_code, reason = "a part of it is used")]
 #[path = "sinks/load.rs"]
 mod load;

@@ -23,6 +23,7 @@ mod notify;
 mod pages;
 mod parameters;
 mod peers;
+mod proxies;
 mod rotation;
 mod secrets;
 mod starting;

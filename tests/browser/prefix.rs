@@ -1,101 +1,36 @@
 //! The shop below a prefix of an address that others share: behind a real nginx.
 
-use std::fs;
-use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, Command, Stdio};
-
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
-use tempfile::TempDir;
 
 use crate::admin::{TOKEN, create, household};
 use crate::browser::buying::{choose, outcomes, truth};
 use crate::browser::chromium::Browser;
 use crate::browser::page::Look;
 use crate::client::{Answer, Client};
-use crate::postgres_server::free_port;
-use crate::server::{Server, wait_for};
+use crate::http_proxy::HttpProxy;
+use crate::server::Server;
 
-/// An nginx that shows a server below `/flash/`, and nothing else. It does not outlive this.
-struct Nginx {
-    _dir: TempDir,
-    addr: SocketAddr,
-    child: Child,
+/// Starts an nginx that shows a server below `/flash/`, and nothing else.
+fn start_nginx(server: &Server) -> HttpProxy {
+    let locations = format!(
+        "location = / {{ return 200; }}
+         location /flash/ {{ proxy_pass http://{}/; }}",
+        server.addr()
+    );
+    HttpProxy::nginx(&locations)
 }
 
-impl Nginx {
-    fn start(server: &Server) -> Self {
-        let dir = tempfile::tempdir().expect("a temporary directory");
-        let place = dir.path().display();
-        let file = dir.path().join("nginx.conf");
-        let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-            .map(|kind| format!("{kind}_temp_path {place}/{kind};"))
-            .concat();
-        // Another process may take the port in between.
-        for _ in 0..20 {
-            let addr = SocketAddr::from(([127, 0, 0, 1], free_port()));
-            // One process, which needs no rights.
-            let settings = format!(
-                "daemon off; master_process off; pid {place}/pid; error_log {place}/log;
-                 events {{}}
-                 http {{
-                     access_log off; {temporary}
-                     server {{
-                         listen {addr};
-                         location = / {{ return 200; }}
-                         location /flash/ {{ proxy_pass http://{}/; }}
-                     }}
-                 }}",
-                server.addr(),
-            );
-            fs::write(&file, settings).expect("our own directory");
-            let path = format!("{}:/usr/sbin", std::env::var("PATH").unwrap_or_default());
-            let mut child = Command::new("nginx")
-                .env("PATH", path)
-                .arg("-p")
-                .arg(dir.path())
-                .arg("-c")
-                .arg(&file)
-                .stdin(Stdio::null())
-                .stderr(Stdio::null())
-                .spawn()
-                .expect("nginx runs: scripts/test installs it");
-            let is_up = wait_for("nginx", || {
-                let ended = child.try_wait().expect("a child").is_some();
-                let answers = TcpStream::connect(addr).is_ok();
-                (ended || answers).then_some(!ended)
-            });
-            if is_up {
-                return Self {
-                    _dir: dir,
-                    addr,
-                    child,
-                };
-            }
-        }
-        let log = fs::read_to_string(dir.path().join("log")).unwrap_or_default();
-        panic!("no nginx:\n{log}");
-    }
-
-    /// What a client is told that knows the address, and nothing of what is behind it.
-    fn ask(&self, method: &str, target: &str, body: &str) -> Answer {
-        let mut client = Client::connect(self.addr).expect("nginx answers");
-        let (host, length) = (self.addr, body.len());
-        let request = format!(
-            "{method} {target} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {TOKEN}\r\n\
-             content-type: application/json\r\n\
-             content-length: {length}\r\n\r\n{body}"
-        );
-        client.write(request.as_bytes()).expect("nginx reads");
-        client.read().expect("nginx answers")
-    }
-}
-
-impl Drop for Nginx {
-    fn drop(&mut self) {
-        let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
-        let _ = self.child.wait();
-    }
+/// Returns what a client is told that knows the address of the proxy, and nothing of what is behind it.
+fn ask(nginx: &HttpProxy, method: &str, target: &str, body: &str) -> Answer {
+    let mut client = Client::connect(nginx.addr()).expect("nginx answers");
+    let (host, length) = (nginx.addr(), body.len());
+    let request = format!(
+        "{method} {target} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {TOKEN}\r\n\
+         content-type: application/json\r\n\
+         content-length: {length}\r\n\r\n{body}"
+    );
+    client.write(request.as_bytes()).expect("nginx reads");
+    client.read().expect("nginx answers")
 }
 
 const PICTURES: &str = "document.querySelectorAll('.item').length > 2 && \
@@ -104,9 +39,9 @@ const PICTURES: &str = "document.querySelectorAll('.item').length > 2 && \
 #[test]
 fn an_item_is_bought_below_a_prefix() {
     let server = Server::start(&[("SALE_TOTAL_ITEMS", "130")]);
-    let nginx = Nginx::start(&server);
+    let nginx = start_nginx(&server);
     let browser = Browser::start();
-    let page = browser.open(Look::DESKTOP, nginx.addr, "/flash/");
+    let page = browser.open(Look::DESKTOP, nginx.addr(), "/flash/");
     page.wait_for_text("#live", "Live");
     page.wait_for(PICTURES);
     choose(&page, 3);
@@ -119,7 +54,7 @@ fn an_item_is_bought_below_a_prefix() {
     let commands = page.evaluate("document.querySelector('#terminal pre').textContent");
     let commands = commands.as_str().expect("text").to_owned();
     for path in ["sales/active", "checkout?", "purchase?"] {
-        let whole = format!("'http://{}/flash/{path}", nginx.addr);
+        let whole = format!("'http://{}/flash/{path}", nginx.addr());
         assert!(commands.contains(&whole), "{whole}: {commands}");
     }
 
@@ -141,9 +76,9 @@ fn an_item_is_bought_below_a_prefix() {
 #[test]
 fn operations_are_watched_below_a_prefix() {
     let server = Server::start(&[]);
-    let nginx = Nginx::start(&server);
+    let nginx = start_nginx(&server);
     let browser = Browser::start();
-    let page = browser.open(Look::DESKTOP, nginx.addr, "/flash/ops");
+    let page = browser.open(Look::DESKTOP, nginx.addr(), "/flash/ops");
     page.wait_for("document.body.dataset.stream === 'live'");
     page.wait_for("Number(document.querySelector('#burndown').dataset.points) > 0");
 }
@@ -151,28 +86,28 @@ fn operations_are_watched_below_a_prefix() {
 #[test]
 fn links_do_not_leave_a_prefix() {
     let server = Server::start(&[("SALE_TOTAL_ITEMS", "7"), ("ADMIN_TOKEN", TOKEN)]);
-    let nginx = Nginx::start(&server);
+    let nginx = start_nginx(&server);
     for base in ["/flash", "/flash/api/v1"] {
         let mut target = Some(format!("{base}/sales/1/items?limit=3&available=true"));
         let mut pages = Vec::new();
         while let Some(here) = target {
-            let page = nginx.ask("GET", &here, "").ok();
+            let page = ask(&nginx, "GET", &here, "").ok();
             let items = page.json();
             pages.push(items.as_array().expect("a list").len());
             let picture = items[0]["image_url"].as_str().expect("a path").to_owned();
-            nginx.ask("GET", &format!("{base}{picture}"), "").ok();
+            ask(&nginx, "GET", &format!("{base}{picture}"), "").ok();
             target = page.next(&here);
         }
         assert_eq!(pages, [3, 3, 1], "{base}");
 
         let sale = json!({"total_items": 2}).to_string();
-        let created = nginx.ask("POST", &format!("{base}/admin/sales"), &sale);
+        let created = ask(&nginx, "POST", &format!("{base}/admin/sales"), &sale);
         assert_eq!(created.status, 201, "{}", created.text());
         let location = created.header("location").expect("where it is");
         let beside = location.strip_prefix("..").expect("relative");
-        nginx.ask("GET", &format!("{base}{beside}"), "").ok();
+        ask(&nginx, "GET", &format!("{base}{beside}"), "").ok();
 
-        let document = nginx.ask("GET", &format!("{base}/openapi.json"), "").ok();
+        let document = ask(&nginx, "GET", &format!("{base}/openapi.json"), "").ok();
         assert_eq!(document.json()["servers"][0]["url"], ".");
         assert_eq!(document.json()["servers"].as_array().map(Vec::len), Some(1));
     }
