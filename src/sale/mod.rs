@@ -25,6 +25,7 @@ mod checkout;
 mod closing;
 mod codes;
 mod creation;
+mod durability;
 mod ended;
 mod ending;
 mod engine;
@@ -57,6 +58,7 @@ pub use crate::record::{CatalogueKind, NewItem, SaleTerms};
 pub use archive::{Archive, NotLoaded, SaleSource, VisitEntry};
 pub use checkout::CheckoutRequest;
 pub use creation::{CreateError, NewCatalogue, NewSale};
+pub use durability::WorkerCommits;
 pub use ended::{EndedSale, EndedSales};
 pub use engine::{Engine, EngineOptions};
 pub use file::{
