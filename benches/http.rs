@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 
 use criterion::{BatchSize, Criterion, Throughput};
 use flashsale::http::{Administration, Api, Payload, Peer, SaleDefaults};
-use flashsale::journal::CommitWaiters;
 use flashsale::live::Feeds;
 use flashsale::operations::{Observer, Sources};
 use flashsale::sale::Archive;
@@ -51,7 +50,6 @@ fn peer() -> Peer {
 }
 
 fn api(hall: &Hall) -> Api {
-    let waiters = CommitWaiters::new(Arc::clone(hall.engine.journal()));
     let archive = Archive::start(Arc::clone(&hall.engine), None).expect("a thread");
     let sources = Sources {
         engine: Arc::clone(&hall.engine),
@@ -65,7 +63,6 @@ fn api(hall: &Hall) -> Api {
     Api::new(
         Arc::clone(&hall.engine),
         Arc::clone(&sources.archive),
-        waiters,
         sources.registry.add_worker(),
         Arc::clone(&sources.feeds),
         Arc::new(Administration::new("0123456789abcdef".into(), DEFAULTS)),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use flashsale::env::{Clock, ManualClock, OsEntropy, SimulatedDisk};
 use flashsale::http::{Administration, Api, Peer, SaleDefaults};
-use flashsale::journal::{CommitWaiters, Durability, Journal, Opening, Options, Tools};
+use flashsale::journal::{Durability, Journal, Opening, Options, Tools};
 use flashsale::live::Feeds;
 use flashsale::operations::{Observer, Sources};
 use flashsale::sale::{Archive, Engine, EngineOptions, Recovered};
@@ -157,7 +157,6 @@ impl Drop for Server {
 }
 
 fn api(engine: &Arc<Engine>) -> Api {
-    let waiters = CommitWaiters::new(Arc::clone(engine.journal()));
     let archive = Archive::start(Arc::clone(engine), None).expect("a thread");
     let sources = Sources {
         engine: Arc::clone(engine),
@@ -171,7 +170,6 @@ fn api(engine: &Arc<Engine>) -> Api {
     Api::new(
         Arc::clone(engine),
         Arc::clone(&sources.archive),
-        waiters,
         sources.registry.add_worker(),
         Arc::clone(&sources.feeds),
         Arc::new(Administration::new("0123456789abcdef".into(), DEFAULTS)),

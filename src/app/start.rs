@@ -16,7 +16,6 @@ use super::steps::Steps;
 use crate::config::Config;
 use crate::env::{Clock, Secret};
 use crate::http::{Administration, Api, CrossOrigin, SaleDefaults};
-use crate::journal::CommitWaiters;
 use crate::limits;
 use crate::live::{Feeds, Ticker};
 use crate::operations::{Observer, Sources};
@@ -203,17 +202,16 @@ fn start_server(
         .map(|_| parts.telemetry.add_worker())
         .collect();
     let make_api = move |worker: usize| {
-        let waiters = CommitWaiters::new(Arc::clone(parts.engine.journal()));
         let api = Api::new(
             Arc::clone(&parts.engine),
             Arc::clone(&parts.archive),
-            waiters,
             Arc::clone(&telemetry[worker]),
             Arc::clone(&parts.feeds),
             Arc::clone(&administration),
             Arc::clone(&parts.observer),
         );
-        Rc::new(api.reached_by(scheme).called_from(cross_origin.clone()))
+        let cross_origin = cross_origin.clone();
+        Rc::new(api.with_scheme(scheme).with_cross_origin(cross_origin))
     };
     Ok(server.start(options, make_api, shutdown)?)
 }

@@ -1,6 +1,6 @@
 //! Cross-origin requests: which pages of other origins may call the public interface from a browser.
 //!
-//! Administration and what is for operators are never open to other origins, and no answer allows credentials.
+//! Routes of administrators and operators are never open to other origins, and no answer allows credentials.
 
 use hyper::body::Bytes;
 use hyper::header::{
@@ -12,13 +12,15 @@ use hyper::{Response, StatusCode};
 
 use super::answer::Answer;
 use super::payload::Payload;
-use super::route::Path;
+use super::routes::{Access, Endpoint};
 use crate::limits::PREFLIGHT_SECONDS;
 use crate::telemetry::Outcome;
 
 const ANY: HeaderValue = HeaderValue::from_static("*");
 const EXPOSED: HeaderValue =
     HeaderValue::from_static("Link, Retry-After, Location, RateLimit, RateLimit-Policy");
+/// The methods that any route takes.
+const ALL_METHODS: &str = "GET, HEAD, POST, OPTIONS";
 /// A star does not stand for `Authorization`.
 const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static("*, Authorization");
 const VARY_ORIGIN: HeaderValue = HeaderValue::from_static("Origin");
@@ -26,14 +28,14 @@ const VARY_ORIGIN: HeaderValue = HeaderValue::from_static("Origin");
 /// The origins whose pages may call the public interface.
 #[derive(Clone, Debug)]
 pub enum CrossOrigin {
-    /// All of them.
+    /// All origins.
     Any,
-    /// Only these, each as browsers send it.
+    /// Only these, each in the form that browsers send.
     Listed(Vec<HeaderValue>),
 }
 
 impl CrossOrigin {
-    /// Takes `origins` as they are configured: `*` alone stands for all.
+    /// Creates it from the configured origins: `*` alone stands for all.
     #[must_use]
     pub fn new(origins: &[String]) -> Self {
         if origins == ["*"] {
@@ -43,10 +45,12 @@ impl CrossOrigin {
         Self::Listed(values.filter_map(Result::ok).collect())
     }
 
-    /// Decides what the answer on `path` to a request with `headers` allows.
-    pub(super) fn grant(&self, path: Path<'_>, headers: &HeaderMap) -> Grant<'_> {
+    /// Returns what the answer of `endpoint` to a request with `headers` allows.
+    pub(super) fn grant(&self, endpoint: Option<&Endpoint>, headers: &HeaderMap) -> Grant<'_> {
         match self {
-            _ if !path.is_public() => Grant::Private,
+            _ if endpoint.is_none_or(|endpoint| endpoint.access != Access::Public) => {
+                Grant::Private
+            }
             Self::Any => Grant::Any,
             Self::Listed(origins) => {
                 let asked = headers.get(ORIGIN);
@@ -56,19 +60,19 @@ impl CrossOrigin {
     }
 }
 
-/// What one answer allows to pages of other origins.
+/// The permission that one answer gives to pages of other origins.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Grant<'a> {
-    /// Nothing: the path is not public.
+    /// Nothing: the route is not public.
     Private,
-    /// All of them may read it.
+    /// All pages may read it.
     Any,
-    /// Only this origin may, if any: caches keep the answers to different origins apart.
+    /// Only pages of this origin, if any, may read it. Caches keep the answers to different origins apart.
     Listed(Option<&'a HeaderValue>),
 }
 
 impl Grant<'_> {
-    /// Adds the headers that say so.
+    /// Adds its headers to `response`.
     pub(super) fn apply(self, response: &mut Response<Payload>) {
         let headers = response.headers_mut();
         let origin = match self {
@@ -90,12 +94,18 @@ impl Grant<'_> {
     }
 }
 
-/// Answers `OPTIONS`: 204 with the methods that `path` takes, and to a preflight with what it may send.
-pub(super) fn options(path: Path<'_>, request: &HeaderMap, grant: Grant<'_>) -> Answer {
+/// Answers `OPTIONS`: 204 with the methods of `endpoint`, and for a preflight with the headers that it allows. For an
+/// unknown path, and for `*`, these are the methods that any route takes.
+pub(super) fn options(
+    endpoint: Option<&Endpoint>,
+    request: &HeaderMap,
+    grant: Grant<'_>,
+) -> Answer {
     let mut response = Response::new(Payload::from(Bytes::new()));
     *response.status_mut() = StatusCode::NO_CONTENT;
     let headers = response.headers_mut();
-    let methods = HeaderValue::from_static(path.methods());
+    let methods = endpoint.map_or(ALL_METHODS, Endpoint::methods_and_options);
+    let methods = HeaderValue::from_static(methods);
     if grant.is_allowed() && request.contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
         headers.insert(ACCESS_CONTROL_ALLOW_METHODS, methods.clone());
         headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, REQUEST_HEADERS);

@@ -1,4 +1,4 @@
-//! What is wrong, and how a client is told.
+//! Errors as answers.
 
 use std::borrow::Cow;
 
@@ -7,13 +7,14 @@ use hyper::header::{
     ACCEPT, ACCEPT_ENCODING, ALLOW, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 
-use super::answer::{self, Answer, JSON, PROBLEM_JSON, write_string};
+use super::answer::{Answer, JSON, PROBLEM_JSON};
+use super::json::{self, write_string};
 use crate::limits::RETRY_AFTER_SECONDS;
 use crate::sale::{NotLoaded, Unavailable};
 use crate::telemetry::Outcome;
 use crate::types::has_control;
 
-/// What is wrong with one parameter.
+/// The name of a wrong parameter, and what is wrong with it.
 pub(super) type FieldError = (Cow<'static, str>, Cow<'static, str>);
 
 /// The form in which a client wants to read errors.
@@ -26,16 +27,16 @@ pub(super) enum Format {
 }
 
 impl Format {
-    /// What the `Accept` header asks for.
+    /// Returns the form that the `Accept` header asks for.
     pub(super) fn asked_by(headers: &HeaderMap) -> Self {
-        let wanted = b"application/problem+json";
-        let names_it = |accept: &HeaderValue| {
+        let problem_json = b"application/problem+json";
+        let names_problem_json = |accept: &HeaderValue| {
             accept
                 .as_bytes()
-                .windows(wanted.len())
-                .any(|part| part.eq_ignore_ascii_case(wanted))
+                .windows(problem_json.len())
+                .any(|part| part.eq_ignore_ascii_case(problem_json))
         };
-        if headers.get(ACCEPT).is_some_and(names_it) {
+        if headers.get(ACCEPT).is_some_and(names_problem_json) {
             Self::Rfc9457
         } else {
             Self::Plain
@@ -151,6 +152,21 @@ impl Problem {
         Self::missing(Outcome::SaleNotFound, "Sale not found")
     }
 
+    /// No sale has such an item.
+    pub(super) fn item_not_found() -> Self {
+        Self::missing(Outcome::ItemNotFound, "Item not found")
+    }
+
+    /// No checkout has this code.
+    pub(super) fn checkout_not_found() -> Self {
+        Self::missing(Outcome::CheckoutNotFound, "Checkout not found")
+    }
+
+    /// The sale has not begun or is over.
+    pub(super) fn sale_not_active() -> Self {
+        Self::bad_request(Outcome::SaleNotActive, "The sale is not active")
+    }
+
     pub(super) fn draining() -> Self {
         Self::unavailable(Outcome::Draining, "The server is shutting down")
     }
@@ -160,12 +176,12 @@ impl Problem {
             .retry_after(u64::from(RETRY_AFTER_SECONDS))
     }
 
-    /// What came of the request.
+    /// The outcome that the answer is counted under.
     pub(super) fn outcome(&self) -> Outcome {
         self.outcome
     }
 
-    /// The same, to be asked again in `seconds`.
+    /// Adds a `Retry-After` of `seconds`.
     pub(super) fn retry_after(self, seconds: u64) -> Self {
         Self {
             retry_after_seconds: Some(seconds),
@@ -173,14 +189,14 @@ impl Problem {
         }
     }
 
-    /// The same with more members of the JSON object, each with a comma before it.
+    /// Adds members of the JSON object, each with a comma before it.
     pub(super) fn with_members(self, members: Vec<u8>) -> Self {
         Self { members, ..self }
     }
 
-    /// The answer, in the form that the client asked for.
+    /// Returns the answer, in the form that the client asked for.
     pub(super) fn into_answer(self, format: Format) -> Answer {
-        let body = answer::body(|out| match format {
+        let body = json::body(|out| match format {
             Format::Plain => self.write_plain(out),
             Format::Rfc9457 => self.write_rfc9457(out),
         });
@@ -207,7 +223,7 @@ impl Problem {
     }
 
     fn write_plain(&self, out: &mut Vec<u8>) {
-        // Messages and labels are plain texts of ours, in which nothing has to be escaped.
+        // Messages and labels are constants, in which nothing has to be escaped.
         out.extend_from_slice(b"{\"message\":\"");
         out.extend_from_slice(self.message.as_bytes());
         out.extend_from_slice(b"\",\"error\":\"");

@@ -118,7 +118,7 @@ impl Feeds {
         Moment {
             now: clock.now(),
             now_us: clock.monotonic_us(),
-            durable: self.engine.journal().durable(),
+            durable: self.engine.durable_lsn(),
         }
     }
 

@@ -53,7 +53,7 @@ mod tests;
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-pub use crate::journal::{CommitWaiters, Journal, JournalFailed, JournalStatus};
+pub use crate::journal::{JournalFailed, JournalStatus};
 pub use crate::record::{CatalogueKind, NewItem, SaleTerms};
 pub use archive::{Archive, NotLoaded, SaleSource, VisitEntry};
 pub use checkout::CheckoutRequest;
@@ -66,7 +66,9 @@ pub use file::{
 };
 pub use housekeeping::{Housekeeper, Housekeeping, Retention};
 pub use inventory::{Balance, Gap};
-pub use outcome::{CheckoutOutcome, Decision, PurchaseOutcome, StockFigures, Unavailable};
+pub use outcome::{
+    CheckoutOutcome, Decision, PurchaseDecision, PurchaseOutcome, StockFigures, Unavailable,
+};
 pub use overview::Overview;
 pub use records::Visit;
 pub use sale::{Closing, ItemView, Sale, SaleStatus};

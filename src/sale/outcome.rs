@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::sale::Sale;
 pub use crate::types::PurchasedLine;
 use crate::types::{CheckoutCode, Lsn, SaleId, Timestamp};
 
@@ -26,6 +27,35 @@ impl<T> Decision<T> {
         Self {
             outcome,
             lsn: Some(lsn),
+        }
+    }
+}
+
+/// A [`Decision`] on a purchase, with its sale where the outcome names items of it. The sale may leave memory before
+/// the record is durable.
+#[derive(Clone)]
+#[must_use = "an outcome may be told only when its record is durable"]
+pub struct PurchaseDecision {
+    /// The outcome.
+    pub outcome: PurchaseOutcome,
+    /// The record that the outcome rests on; `None` when it rests on nothing new.
+    pub lsn: Option<Lsn>,
+    /// The sale; `None` where the outcome names no items.
+    pub sale: Option<Arc<Sale>>,
+}
+
+impl PurchaseDecision {
+    pub(super) fn new(decision: Decision<PurchaseOutcome>, sale: &Arc<Sale>) -> Self {
+        let Decision { outcome, lsn } = decision;
+        let sale = outcome.names_items().then(|| Arc::clone(sale));
+        Self { outcome, lsn, sale }
+    }
+
+    pub(super) fn immediate(outcome: PurchaseOutcome) -> Self {
+        Self {
+            outcome,
+            lsn: None,
+            sale: None,
         }
     }
 }
@@ -133,6 +163,14 @@ pub enum PurchaseOutcome {
     },
     /// No work is taken.
     Unavailable(Unavailable),
+}
+
+impl PurchaseOutcome {
+    /// Whether the outcome names items of the sale.
+    #[must_use]
+    pub fn names_items(&self) -> bool {
+        matches!(self, Self::Processed { .. } | Self::AlreadyProcessed { .. })
+    }
 }
 
 /// The figures of a sale at one moment.

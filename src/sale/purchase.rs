@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::buyers::{Buyer, BuyerRef, CheckoutEnd, ClosedCheckout, OpenCheckout};
 use super::engine::Engine;
-use super::outcome::{Decision, PurchaseOutcome, PurchaseResult};
+use super::outcome::{Decision, PurchaseDecision, PurchaseOutcome, PurchaseResult};
 use super::sale::Sale;
 use crate::record::{Lines, Record};
 use crate::types::{CheckoutCode, IdempotencyKey, PurchasedLine, Timestamp};
@@ -16,18 +16,18 @@ impl Engine {
         &self,
         code: CheckoutCode,
         key: Option<IdempotencyKey<'_>>,
-    ) -> Decision<PurchaseOutcome> {
+    ) -> PurchaseDecision {
         let registry = self.registry.load();
         match registry.get(code.sale) {
-            Some(sale) => self.purchase_of(sale, code, key),
+            Some(sale) => PurchaseDecision::new(self.purchase_of(sale, code, key), sale),
             None if self.ended().get(code.sale).is_some() => {
-                Decision::immediate(PurchaseOutcome::SaleArchived)
+                PurchaseDecision::immediate(PurchaseOutcome::SaleArchived)
             }
-            None => Decision::immediate(PurchaseOutcome::CheckoutNotFound),
+            None => PurchaseDecision::immediate(PurchaseOutcome::CheckoutNotFound),
         }
     }
 
-    /// The same for a code of `sale`, which may have left memory and been loaded again.
+    /// Sells the items of a checkout of `sale`, which may have left memory and been loaded again.
     pub fn purchase_of(
         &self,
         sale: &Sale,

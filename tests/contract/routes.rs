@@ -1,5 +1,5 @@
 //! Every route is described, and nothing else; the paths are held against the code where that is private
-//! (`http::openapi`).
+//! (`http::routes`).
 
 use std::collections::BTreeSet;
 

@@ -7,8 +7,8 @@ use flashsale::env::{ManualClock, SeededEntropy, SimulatedDisk};
 use flashsale::record::{NewItem, Record, RefusedReason};
 use flashsale::sale::outcome::PurchasedLine;
 use flashsale::sale::{
-    CheckoutOutcome, CheckoutRequest, Engine, NewCatalogue, NewSale, PurchaseOutcome, State,
-    load_ended, write_snapshot,
+    CheckoutOutcome, CheckoutRequest, Decision, Engine, NewCatalogue, NewSale, PurchaseDecision,
+    PurchaseOutcome, State, load_ended, write_snapshot,
 };
 use flashsale::types::{CheckoutCode, IdempotencyKey, ItemId, Lsn, SaleId, Timestamp, UserId};
 
@@ -332,7 +332,8 @@ impl World {
     fn purchase(&mut self, choice: usize, key: Option<usize>) -> &'static str {
         let code = self.choose_code(choice);
         let text = key.map(|key| IdempotencyKey::new(KEYS[key]).expect("a key"));
-        let mut decision = self.engine.purchase(code, text);
+        let PurchaseDecision { outcome, lsn, .. } = self.engine.purchase(code, text);
+        let mut decision = Decision { outcome, lsn };
         if decision.outcome == PurchaseOutcome::SaleArchived {
             let ended = *self.engine.ended().get(code.sale).expect("it was put away");
             let sale = load_ended(&self.disk, dir(), &ended).expect("intact");

@@ -1,4 +1,4 @@
-//! Who is let in: whoever knows the token, wherever they come from.
+//! Authentication of administrators by their bearer token. Addresses are not trusted.
 
 use hyper::StatusCode;
 use hyper::header::{AUTHORIZATION, HeaderMap};
@@ -15,16 +15,16 @@ use crate::telemetry::Outcome;
 /// The scheme of the `Authorization` header.
 const BEARER: &[u8] = b"bearer ";
 
-/// The guard at the door of administration.
+/// Checks the token of requests, and locks out networks that fail too often.
 #[derive(Debug)]
-pub(super) struct Guard {
-    /// It may be replaced at any time.
+pub(super) struct Authenticator {
+    /// The expected token, which a reload may replace at any time.
     token: Secret,
     failures: Failures,
 }
 
-impl Guard {
-    /// A guard who asks for `token`.
+impl Authenticator {
+    /// Creates an authenticator that expects `token`.
     pub(super) fn new(token: Secret) -> Self {
         Self {
             token,
@@ -32,7 +32,7 @@ impl Guard {
         }
     }
 
-    /// Lets a request in, or says why not.
+    /// Returns an error unless the request has the token.
     pub(super) fn check(
         &self,
         peer: &Peer,
@@ -41,8 +41,7 @@ impl Guard {
     ) -> Result<(), Problem> {
         let expected = digest(self.token.get().expose_secret().as_bytes());
         let given = digest(bearer_token(headers).unwrap_or_default());
-        // Whoever knows the token is let in whatever others do at the same address, which behind a proxy
-        // is everybody's.
+        // Before the lock-out: behind a proxy all clients have one address.
         if given.ct_eq(&expected).into() {
             return Ok(());
         }
@@ -52,7 +51,7 @@ impl Guard {
         }
         if self.failures.add(network, now_us) {
             let address = peer.address();
-            tracing::warn!(%address, "the token of /admin was wrong too often: not looked at for a while");
+            tracing::warn!(%address, "the token of /admin was wrong too often: requests from this network without the right one get 429 for a minute");
         }
         Err(Problem::unauthorized())
     }
@@ -63,7 +62,7 @@ fn digest(token: &[u8]) -> [u8; 32] {
     Sha256::digest(token).into()
 }
 
-/// The token that a request brings; `None` when there is none, or more than one.
+/// Returns the token of a request; `None` when it has none, or more than one `Authorization` header.
 fn bearer_token(headers: &HeaderMap) -> Option<&[u8]> {
     let mut given = headers.get_all(AUTHORIZATION).iter();
     let (value, None) = (given.next()?.as_bytes(), given.next()) else {
@@ -89,15 +88,19 @@ mod tests {
 
     const TOKEN: &str = "0123456789abcdef";
 
-    /// The status for a request with these headers, 200 for one that is let in.
-    fn status(guard: &Guard, address: &str, headers: &[(&'static str, &'static str)]) -> u16 {
+    /// Returns the status of a request with these headers; 200 for one with the token.
+    fn status(
+        authenticator: &Authenticator,
+        address: &str,
+        headers: &[(&'static str, &'static str)],
+    ) -> u16 {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             let name = HeaderName::from_static(name);
             map.append(name, HeaderValue::from_static(value));
         }
         let peer = Peer::new(address.parse().expect("an address"));
-        match guard.check(&peer, &map, 0) {
+        match authenticator.check(&peer, &map, 0) {
             Ok(()) => 200,
             Err(problem) => problem
                 .into_answer(Format::Plain)
@@ -135,9 +138,9 @@ mod tests {
                 401,
             ),
         ] {
-            let guard = Guard::new(TOKEN.into());
+            let authenticator = Authenticator::new(TOKEN.into());
             assert_eq!(
-                status(&guard, "127.0.0.1", headers),
+                status(&authenticator, "127.0.0.1", headers),
                 expected,
                 "{headers:?}"
             );
@@ -145,22 +148,22 @@ mod tests {
     }
 
     #[test]
-    fn whoever_is_wrong_too_often_is_locked_out() {
-        let guard = Guard::new(TOKEN.into());
+    fn a_network_that_fails_too_often_is_locked_out() {
+        let authenticator = Authenticator::new(TOKEN.into());
         let right = [("authorization", "Bearer 0123456789abcdef")];
         for _ in 0..AUTHENTICATION_FAILURES_MAX {
-            assert_eq!(status(&guard, "192.0.2.1", &right), 200);
-            assert_eq!(status(&guard, "192.0.2.1", &[]), 401);
+            assert_eq!(status(&authenticator, "192.0.2.1", &right), 200);
+            assert_eq!(status(&authenticator, "192.0.2.1", &[]), 401);
         }
-        assert_eq!(status(&guard, "192.0.2.1", &[]), 429);
-        assert_eq!(status(&guard, "192.0.2.2", &[]), 401);
+        assert_eq!(status(&authenticator, "192.0.2.1", &[]), 429);
+        assert_eq!(status(&authenticator, "192.0.2.2", &[]), 401);
         // Behind a proxy everybody has the same address.
-        assert_eq!(status(&guard, "192.0.2.1", &right), 200);
+        assert_eq!(status(&authenticator, "192.0.2.1", &right), 200);
     }
 
     #[test]
-    fn a_guard_does_not_say_the_token() {
-        let guard = format!("{:?}", Guard::new(TOKEN.into()));
-        assert!(!guard.contains(TOKEN), "{guard}");
+    fn the_token_is_not_in_the_debug_output() {
+        let authenticator = format!("{:?}", Authenticator::new(TOKEN.into()));
+        assert!(!authenticator.contains(TOKEN), "{authenticator}");
     }
 }

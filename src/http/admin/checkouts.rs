@@ -1,33 +1,33 @@
 //! `GET /admin/checkouts/{code}`
 
-use super::lines::{write_chosen_lines, write_sold_lines};
-use crate::http::Api;
-use crate::http::answer::{
-    self, Answer, write_code, write_number, write_purchase, write_string, write_time,
-};
-use crate::http::buy::purchase::checkout_not_found;
+use super::checkout_items::{write_chosen, write_purchased};
+use crate::http::answer::Answer;
+use crate::http::buy::purchase_result::write_purchase;
 use crate::http::encoding::decode;
+use crate::http::json::{self, write_code, write_number, write_string, write_time};
 use crate::http::problem::Problem;
+use crate::http::routes::Call;
 use crate::http::sales::write_sale;
 use crate::http::values::GivenCode;
 use crate::sale::{CheckoutState, CheckoutView, Overview, Sale, SaleStatus};
 use crate::telemetry::Outcome;
 use crate::types::{Malformed, Timestamp};
 
-/// What became of a checkout.
-pub(super) async fn show(api: &Api, code: &str) -> Result<Answer, Problem> {
+/// The state of a checkout.
+pub(in crate::http) async fn show(call: Call<'_>) -> Result<Answer, Problem> {
+    let (api, code) = (call.api, call.names[0]);
     let GivenCode(code) = decode(code)
         .and_then(|code| code.parse())
         .map_err(|Malformed(wrong)| Problem::validation(vec![("code".into(), wrong.into())]))?;
-    let code = code.ok_or_else(checkout_not_found)?;
+    let code = code.ok_or_else(Problem::checkout_not_found)?;
     let sale = api.find_sale_of_checkout(code.sale).await?;
     let checkout = sale.checkout_view(code.secret);
-    let checkout = checkout.ok_or_else(checkout_not_found)?;
+    let checkout = checkout.ok_or_else(Problem::checkout_not_found)?;
     super::all_durable(api).await?;
     let clock = api.engine.clock();
     let (now, steady) = (clock.now(), clock.steady());
     let by_wall_clock = |held_until: Timestamp| Timestamp(now.0 + (held_until.0 - steady.0));
-    let body = answer::body(|out| {
+    let body = json::body(|out| {
         write_checkout(&sale, &checkout, now, by_wall_clock, out);
     });
     Ok(Answer::json(Outcome::Ok, body))
@@ -78,13 +78,13 @@ fn status(state: &CheckoutState, sale: SaleStatus) -> &'static str {
     }
 }
 
-/// What is in the checkout, as far as it is known, and what was answered to its purchase.
+/// Appends the items of the checkout, as far as they are known, and the result of its purchase.
 fn write_contents(sale: &Sale, state: &CheckoutState, out: &mut Vec<u8>) {
     match state {
-        CheckoutState::Open { lines, .. } => write_chosen_lines(sale, lines, out),
+        CheckoutState::Open { lines, .. } => write_chosen(sale, lines, out),
         CheckoutState::Expired { .. } => {}
         CheckoutState::Purchased { result, .. } => {
-            write_sold_lines(sale, &result.lines, out);
+            write_purchased(sale, &result.lines, out);
             out.extend_from_slice(b",\"result\":");
             write_purchase(sale, result, out);
         }

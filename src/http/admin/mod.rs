@@ -1,101 +1,78 @@
 //! Administration: `/admin/…`
 //!
-//! **Invariants.** Nothing of a request but its path and method is looked at before its sender is let in. What blocks, or takes
-//! long, has a thread of its own, so that buyers never wait for an administrator; and how much of that
-//! there is at the same time is bounded.
+//! **Invariants.** Nothing of a request but its path and method is read before the token is checked. What blocks, or
+//! takes long, runs on a thread of its own, so that buyers never wait for an administrator; the number of these
+//! threads, and the memory of their requests, are bounded.
 
-mod aside;
+pub(super) mod checkouts;
+pub(super) mod close_sale;
+pub(super) mod create_sale;
+pub(super) mod purchases;
+
 mod authentication;
-mod bodies;
-mod checkouts;
-mod closing;
-mod creation;
-mod document;
+mod blocking_pool;
+mod body_limits;
+mod checkout_items;
+mod create_request;
 mod failures;
-mod lines;
-mod path;
-mod purchases;
-mod wanted;
+mod json_document;
 
-use hyper::Request;
-use hyper::body::{Body, Bytes};
-use hyper::header::{CACHE_CONTROL, HeaderValue};
-
-use self::aside::Aside;
-use self::authentication::Guard;
-use self::bodies::BodyRoom;
-pub(super) use self::path::AdminPath;
-pub use self::wanted::SaleDefaults;
+use self::authentication::Authenticator;
+use self::blocking_pool::BlockingPool;
+use self::body_limits::BodyLimits;
+pub use self::create_request::SaleDefaults;
 use super::answer::Answer;
+use super::api::Api;
 use super::problem::Problem;
-use super::route::Path;
-use super::{Api, Peer};
+use super::routes::{Call, Waiting};
 use crate::env::Secret;
 use crate::sale::Engine;
-use crate::types::Lsn;
 
-const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
-
-/// What all workers share for administration.
+/// The state of administration, which all workers share.
 #[derive(Debug)]
 pub struct Administration {
-    guard: Guard,
-    bodies: BodyRoom,
-    aside: Aside,
+    authenticator: Authenticator,
+    body_limits: BodyLimits,
+    blocking_pool: BlockingPool,
     defaults: SaleDefaults,
 }
 
 impl Administration {
-    /// Administration for whoever knows `token`. To be
-    /// made by a thread that may run on all cores, because its own threads run where that one does.
+    /// Creates an administration whose token is `token`. Must be called on a thread that may run on all cores, because
+    /// the threads of the pool run where that one does.
     #[must_use]
     pub fn new(token: Secret, defaults: SaleDefaults) -> Self {
         Self {
-            guard: Guard::new(token),
-            bodies: BodyRoom::default(),
-            aside: Aside::new(),
+            authenticator: Authenticator::new(token),
+            body_limits: BodyLimits::default(),
+            blocking_pool: BlockingPool::new(),
             defaults,
         }
     }
 }
 
-/// Answers a request of administration.
-pub(super) async fn answer<B>(
-    api: &Api,
-    request: Request<B>,
-    peer: &Peer,
-) -> Result<Answer, Problem>
-where
-    B: Body<Data = Bytes> + Unpin,
-{
-    let (head, body) = request.into_parts();
-    let now_us = api.engine.clock().monotonic_us();
-    let guard = &api.administration.guard;
-    guard.check(peer, &head.headers, now_us)?;
-    let mut answer = match Path::parse(head.uri.path()) {
-        Path::Admin(AdminPath::Sales) => creation::create(api, &head, body, peer).await,
-        Path::Admin(AdminPath::Close(sale)) => closing::close(api, sale).await,
-        Path::Admin(AdminPath::Purchases(sale)) => purchases::list(api, sale, &head.uri).await,
-        Path::Admin(AdminPath::Checkout(code)) => checkouts::show(api, code).await,
-        _ => Err(Problem::not_found()),
-    }?;
-    let headers = answer.response.headers_mut();
-    headers.insert(CACHE_CONTROL, NO_STORE);
-    Ok(answer)
+/// Answers a request with `handler`, if it has the token.
+pub(super) async fn answer<'r>(
+    handler: fn(Call<'r>) -> Waiting<'r>,
+    call: Call<'r>,
+) -> Result<Answer, Problem> {
+    let now_us = call.api.engine.clock().monotonic_us();
+    let authenticator = &call.api.administration.authenticator;
+    authenticator.check(call.peer, &call.head.headers, now_us)?;
+    Ok(handler(call).await?.not_stored())
 }
 
-/// Suspends until everything is durable that was decided so far, which is to be shown.
+/// Suspends until everything is durable that was decided so far, and which the answer shows.
 async fn all_durable(api: &Api) -> Result<(), Problem> {
-    let decided = Lsn(api.engine.journal().status().appended_lsn);
-    api.durable(Some(decided)).await
+    api.durable(Some(api.engine.newest_lsn())).await
 }
 
-/// An error when nothing is recorded at the moment, for what would have to be.
+/// Fails when the engine records nothing at the moment, for a request that must be recorded.
 fn check_available(engine: &Engine) -> Result<(), Problem> {
     if engine.is_draining() {
         return Err(Problem::draining());
     }
-    if !engine.journal().is_writable() {
+    if !engine.is_writable() {
         return Err(Problem::journal_unavailable());
     }
     Ok(())

@@ -2,40 +2,41 @@
 
 use std::str::FromStr;
 
-use hyper::Uri;
-
-use super::lines::write_sold_lines;
-use crate::http::Api;
-use crate::http::answer::{Answer, write_code, write_number, write_string, write_time};
+use super::checkout_items::write_purchased;
+use crate::http::answer::Answer;
+use crate::http::json::{write_code, write_number, write_separator, write_string, write_time};
+use crate::http::pagination::{page, page_limit};
 use crate::http::parameters::{Field, Parameters};
 use crate::http::problem::Problem;
-use crate::http::sales::{page, page_limit, sale_id, separate};
+use crate::http::routes::Call;
+use crate::http::sales::sale_id;
 use crate::sale::{PurchaseView, Sale};
 use crate::types::{Malformed, UserId};
 
-/// The purchases of a sale, or those of one user in it, in the order of their times.
-pub(super) async fn list(api: &Api, id: &str, uri: &Uri) -> Result<Answer, Problem> {
+/// The purchases of a sale, or of one user in it, in the order of their times.
+pub(in crate::http) async fn list(call: Call<'_>) -> Result<Answer, Problem> {
+    let (api, id) = (call.api, call.names[0]);
     let sale = api.find_sale(sale_id(id)?).await?;
-    let mut parameters = Parameters::from_query(uri.query());
-    let user: Option<User> = parameters.optional(Field::UserId);
+    let mut parameters = Parameters::from_query(call.query());
+    let user: Option<BuyerId> = parameters.optional(Field::UserId);
     let limit = page_limit(&mut parameters);
     let after = parameters.chosen(Field::Cursor);
     parameters.check()?;
 
-    let look = move || {
-        let user = user.as_ref().map(|User(id)| &**id);
+    let read = move || {
+        let user = user.as_ref().map(|BuyerId(id)| &**id);
         let found = sale.purchases(user, after, limit as usize);
-        Ok((written(&sale, &found.purchases), found.next))
+        Ok((list_of(&sale, &found.purchases), found.next))
     };
-    let (body, next) = api.administration.aside.run(look).await?;
+    let (body, next) = api.administration.blocking_pool.run(read).await?;
     super::all_durable(api).await?;
-    page(body, uri, next)
+    page(body, &call.head.uri, next)
 }
 
-fn written(sale: &Sale, purchases: &[PurchaseView]) -> Vec<u8> {
+fn list_of(sale: &Sale, purchases: &[PurchaseView]) -> Vec<u8> {
     let mut body = vec![b'['];
     for purchase in purchases {
-        separate(&mut body);
+        write_separator(&mut body);
         write_purchase(sale, purchase, &mut body);
     }
     body.push(b']');
@@ -62,7 +63,7 @@ fn write_purchase(sale: &Sale, purchase: &PurchaseView, out: &mut Vec<u8>) {
             .filter(|line| line.sold == sold);
         lines.map(|line| u64::from(line.quantity)).sum()
     };
-    write_sold_lines(sale, &purchase.result.lines, out);
+    write_purchased(sale, &purchase.result.lines, out);
     out.extend_from_slice(b",\"total_purchased\":");
     write_number(units(true), out);
     out.extend_from_slice(b",\"failed_count\":");
@@ -71,9 +72,9 @@ fn write_purchase(sale: &Sale, purchase: &PurchaseView, out: &mut Vec<u8>) {
 }
 
 /// The value of `user_id`.
-struct User(Box<str>);
+struct BuyerId(Box<str>);
 
-impl FromStr for User {
+impl FromStr for BuyerId {
     type Err = Malformed;
 
     fn from_str(text: &str) -> Result<Self, Malformed> {

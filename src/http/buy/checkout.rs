@@ -5,7 +5,9 @@ use std::io::Write;
 use hyper::http::request::Parts;
 
 use super::idempotency;
-use crate::http::answer::{self, Answer, write_code, write_number, write_time};
+use super::{ArchivedRequest, Decided};
+use crate::http::answer::Answer;
+use crate::http::json::{self, write_code, write_number, write_time};
 use crate::http::parameters::{Field, Parameters};
 use crate::http::problem::Problem;
 use crate::http::stopwatch::Stopwatch;
@@ -14,14 +16,6 @@ use crate::limits::ITEMS_PER_USER_MAX;
 use crate::sale::{CheckoutOutcome, CheckoutRequest, Decision, Engine, Sale};
 use crate::telemetry::{Outcome, Stage};
 use crate::types::{CheckoutCode, IdempotencyKey, ItemId, SaleId, Timestamp, UserId};
-
-/// What came of a checkout.
-pub(in crate::http) enum Decided {
-    /// It was decided.
-    Now(Decision<CheckoutOutcome>),
-    /// The sale has to be loaded first.
-    Archived(Box<Archived>),
-}
 
 /// A checkout that may have been answered before, in a sale that has left memory.
 pub(in crate::http) struct Archived {
@@ -43,12 +37,12 @@ impl Archived {
         }
     }
 
-    /// The sale.
+    /// The sale to load.
     pub(in crate::http) fn sale(&self) -> SaleId {
         self.sale
     }
 
-    /// What came of it, once the sale is loaded.
+    /// Decides on it, once its sale is loaded.
     pub(in crate::http) fn decide(
         &self,
         engine: &Engine,
@@ -70,7 +64,7 @@ impl Archived {
     }
 }
 
-/// Puts an item into a user's open checkout.
+/// Decides on a checkout: puts an item into a user's open checkout.
 pub(in crate::http) fn decide(
     engine: &Engine,
     head: &Parts,
@@ -79,7 +73,7 @@ pub(in crate::http) fn decide(
 ) -> Result<Decided, Problem> {
     let mut parameters = Parameters::from_request(head, body);
     let quantity = parameters.optional(Field::Quantity).unwrap_or(Whole(1)).0;
-    // Whatever the sale allows.
+    // No sale allows more.
     if !(1..=ITEMS_PER_USER_MAX).contains(&quantity) {
         parameters.wrong(
             Field::Quantity,
@@ -101,9 +95,10 @@ pub(in crate::http) fn decide(
     watch.lap(Stage::Decide);
     Ok(match decision.outcome {
         CheckoutOutcome::SaleArchived(sale) => {
-            Decided::Archived(Box::new(Archived::new(sale, &request)))
+            let archived = Archived::new(sale, &request);
+            Decided::Archived(Box::new(ArchivedRequest::Checkout(archived)))
         }
-        _ => Decided::Now(decision),
+        _ => Decided::Checkout(decision),
     })
 }
 
@@ -124,17 +119,17 @@ impl TryFrom<CheckoutOutcome> for Answer {
                 } else {
                     Outcome::Accepted
                 };
-                let body = answer::body(|out| {
+                let body = json::body(|out| {
                     write_checkout(code, items_count, sale_ends_at, held_until, out);
                 });
                 return Ok(Self::json(outcome, body));
             }
-            CheckoutOutcome::ItemNotFound => item_not_found(),
+            CheckoutOutcome::ItemNotFound => Problem::item_not_found(),
             CheckoutOutcome::QuantityNotAllowed { max } => {
                 let wrong = format!("must be 1 to {max}");
                 Problem::validation(vec![("quantity".into(), wrong.into())])
             }
-            CheckoutOutcome::SaleNotActive => sale_not_active(),
+            CheckoutOutcome::SaleNotActive => Problem::sale_not_active(),
             CheckoutOutcome::UserLimitExceeded { limit } => {
                 let message = "The limit of items per user is reached";
                 let mut members = b",\"limit\":".to_vec();
@@ -185,18 +180,8 @@ fn write_checkout(
     write_time(sale_ends_at, out);
     if let Some(until) = held_until {
         out.extend_from_slice(b"\",\"held_until\":\"");
-        // Not one of the few times that come again and again.
+        // Each checkout has its own time: it would only displace kept texts.
         write!(out, "{until}").expect("writing into memory cannot fail");
     }
     out.extend_from_slice(b"\"}");
-}
-
-/// No sale has such an item.
-pub(in crate::http) fn item_not_found() -> Problem {
-    Problem::missing(Outcome::ItemNotFound, "Item not found")
-}
-
-/// A sale that has not begun or is over.
-pub(in crate::http) fn sale_not_active() -> Problem {
-    Problem::bad_request(Outcome::SaleNotActive, "The sale is not active")
 }

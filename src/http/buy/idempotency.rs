@@ -1,4 +1,4 @@
-//! The header under which the same request gets the same answer again.
+//! The `Idempotency-Key`, under which a repeated request gets its first answer again.
 
 use hyper::header::{HeaderMap, HeaderName};
 
@@ -7,7 +7,7 @@ use crate::types::{IdempotencyKey, Malformed};
 
 static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// The key that a request came with, if any. What is wrong with it is noted in `parameters`.
+/// Returns the key of a request, if it has one. An error is added to `parameters`.
 pub(in crate::http) fn key<'a>(
     headers: &'a HeaderMap,
     parameters: &mut Parameters<'_>,
@@ -26,7 +26,7 @@ fn parse(headers: &HeaderMap) -> Result<Option<IdempotencyKey<'_>>, Malformed> {
     if given.next().is_some() {
         return Err(Malformed("must be given only once"));
     }
-    // An empty key has the wrong length, as has one that is not ASCII the wrong characters.
+    // A value that is not ASCII counts as empty, which has the wrong length.
     IdempotencyKey::new(key.to_str().unwrap_or_default()).map(Some)
 }
 

@@ -1,12 +1,12 @@
 //! `POST /purchase`
 
-use std::sync::Arc;
-
 use hyper::http::request::Parts;
 
-use super::checkout::sale_not_active;
 use super::idempotency;
-use crate::http::answer::{self, ALL_ITEMS_SOLD, Answer, write_purchase, write_purchased_items};
+use super::purchase_result::{ALL_ITEMS_SOLD, write_purchase, write_purchased_items};
+use super::{ArchivedRequest, Decided};
+use crate::http::answer::Answer;
+use crate::http::json;
 use crate::http::parameters::{Field, Parameters};
 use crate::http::problem::Problem;
 use crate::http::stopwatch::Stopwatch;
@@ -16,21 +16,13 @@ use crate::sale::{Decision, Engine, PurchaseOutcome, Sale};
 use crate::telemetry::{Outcome, Stage};
 use crate::types::{CheckoutCode, IdempotencyKey, SaleId};
 
-/// What came of a purchase.
-pub(in crate::http) enum Decided {
-    /// It was decided, in this sale.
-    Now(SaleId, Decision<PurchaseOutcome>),
-    /// The sale has to be loaded first.
-    Archived(Box<Archived>),
-}
-
 /// The purchase of a checkout whose sale has left memory.
 pub(in crate::http) struct Archived {
     code: CheckoutCode,
     key: Option<Box<str>>,
 }
 
-/// Sells what is in a checkout.
+/// Decides on a purchase: sells what is in a checkout.
 pub(in crate::http) fn decide(
     engine: &Engine,
     head: &Parts,
@@ -42,24 +34,25 @@ pub(in crate::http) fn decide(
     let key = idempotency::key(&head.headers, &mut parameters);
     parameters.check()?;
     let GivenCode(code) = code.ok_or_else(Problem::internal)?;
-    let code = code.ok_or_else(checkout_not_found)?;
+    let code = code.ok_or_else(Problem::checkout_not_found)?;
     watch.lap(Stage::Parse);
     let decision = engine.purchase(code, key);
     watch.lap(Stage::Decide);
     if decision.outcome == PurchaseOutcome::SaleArchived {
         let key = key.map(|key| key.as_str().into());
-        return Ok(Decided::Archived(Box::new(Archived { code, key })));
+        let archived = ArchivedRequest::Purchase(Archived { code, key });
+        return Ok(Decided::Archived(Box::new(archived)));
     }
-    Ok(Decided::Now(code.sale, decision))
+    Ok(Decided::Purchase(decision))
 }
 
 impl Archived {
-    /// The sale.
+    /// The sale to load.
     pub(in crate::http) fn sale(&self) -> SaleId {
         self.code.sale
     }
 
-    /// What came of it, once the sale is loaded.
+    /// Decides on it, once its sale is loaded.
     pub(in crate::http) fn decide(
         &self,
         engine: &Engine,
@@ -73,18 +66,10 @@ impl Archived {
     }
 }
 
-/// Whether the answer names items of the sale.
-pub(in crate::http) fn names_items(outcome: &PurchaseOutcome) -> bool {
-    matches!(
-        outcome,
-        PurchaseOutcome::Processed { .. } | PurchaseOutcome::AlreadyProcessed { .. }
-    )
-}
-
-/// Says what came of it. The sale is needed where items are named.
+/// Returns the answer to a purchase. It needs the sale where the outcome names items.
 pub(in crate::http) fn answer(
-    sale: Option<Arc<Sale>>,
     outcome: PurchaseOutcome,
+    sale: Option<&Sale>,
 ) -> Result<Answer, Problem> {
     let sale = || sale.ok_or_else(Problem::internal);
     Err(match outcome {
@@ -95,29 +80,24 @@ pub(in crate::http) fn answer(
                 Outcome::Sold
             };
             let sale = sale()?;
-            let body = answer::body(|out| write_purchase(&sale, &result, out));
+            let body = json::body(|out| write_purchase(sale, &result, out));
             return Ok(Answer::json(outcome, body));
         }
-        PurchaseOutcome::Processed { result, .. } => all_items_sold(&*sale()?, &result),
+        PurchaseOutcome::Processed { result, .. } => all_items_sold(sale()?, &result),
         PurchaseOutcome::SaleArchived => Problem::internal(),
-        PurchaseOutcome::CheckoutNotFound => checkout_not_found(),
-        PurchaseOutcome::SaleNotActive => sale_not_active(),
+        PurchaseOutcome::CheckoutNotFound => Problem::checkout_not_found(),
+        PurchaseOutcome::SaleNotActive => Problem::sale_not_active(),
         PurchaseOutcome::CheckoutExpired => {
             Problem::conflict(Outcome::CheckoutExpired, "This checkout has expired")
         }
         PurchaseOutcome::AlreadyProcessed { result } => {
             let mut members = b",\"result\":".to_vec();
-            write_purchase(&*sale()?, &result, &mut members);
+            write_purchase(sale()?, &result, &mut members);
             let message = "This checkout was already processed";
             Problem::conflict(Outcome::AlreadyProcessed, message).with_members(members)
         }
         PurchaseOutcome::Unavailable(reason) => reason.into(),
     })
-}
-
-/// No checkout has this code.
-pub(in crate::http) fn checkout_not_found() -> Problem {
-    Problem::missing(Outcome::CheckoutNotFound, "Checkout not found")
 }
 
 fn all_items_sold(sale: &Sale, result: &PurchaseResult) -> Problem {

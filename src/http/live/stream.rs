@@ -1,43 +1,38 @@
-//! Update as Server-Sent Events: of a sale's stock as it changes (`GET /sales/{id}/stream`), and of the whole
-//! server, every second (`GET /ops/stream`); and what was told of it before (`GET /ops/history`).
+//! Event streams: a sale's stock as it changes (`GET /sales/{id}/stream`), and the server's figures every second
+//! (`GET /ops/stream`) and of the last minutes (`GET /ops/history`).
 
-use hyper::body::{Body, Bytes};
+use hyper::body::Bytes;
 use hyper::header::{CONNECTION, HeaderName, HeaderValue};
-use hyper::{Method, Request, StatusCode, Version};
+use hyper::{Method, StatusCode, Version};
 
 use super::broadcaster::Topic;
 use crate::http::answer::{Answer, JSON};
-use crate::http::ops::health::fresh;
 use crate::http::payload::Payload;
 use crate::http::problem::Problem;
-use crate::http::{Api, sales};
+use crate::http::routes::Call;
+use crate::http::sales;
 use crate::operations::Question;
 use crate::sale::Unavailable;
 use crate::telemetry::Outcome;
 
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
-/// Asks nginx, and those who do as it does, to pass events on as they come.
+/// Tells nginx, and proxies that follow it, to pass events on as they come.
 const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
-/// The news of one sale, from its state now to its end.
-pub(in crate::http) async fn of_sale<B: Body>(
-    api: &Api,
-    id: &str,
-    request: &Request<B>,
-) -> Result<Answer, Problem> {
-    let sale = api.find_sale(sales::sale_id(id)?).await?;
-    stream(api, Topic::Sale(&sale), request)
+/// `GET /sales/{id}/stream`: the states of one sale, until it is closed.
+pub(in crate::http) async fn of_sale(call: Call<'_>) -> Result<Answer, Problem> {
+    let id = sales::sale_id(call.names[0])?;
+    let sale = call.api.find_sale(id).await?;
+    stream(&call, Topic::Sale(&sale))
 }
 
-/// What happens in the whole server, second by second.
-pub(in crate::http) fn of_server<B: Body>(
-    api: &Api,
-    request: &Request<B>,
-) -> Result<Answer, Problem> {
-    stream(api, Topic::Server(&api.observer), request)
+/// `GET /ops/stream`: the figures of the whole server, second by second.
+pub(in crate::http) fn of_server(call: &Call<'_>) -> Result<Answer, Problem> {
+    stream(call, Topic::Server(&call.api.observer))
 }
 
-fn stream<B: Body>(api: &Api, topic: Topic<'_>, request: &Request<B>) -> Result<Answer, Problem> {
+fn stream(call: &Call<'_>, topic: Topic<'_>) -> Result<Answer, Problem> {
+    let api = call.api;
     if api.engine.is_draining() {
         return Err(Problem::draining());
     }
@@ -45,52 +40,48 @@ fn stream<B: Body>(api: &Api, topic: Topic<'_>, request: &Request<B>) -> Result<
         let subscriber = api.broadcaster.subscribe(topic);
         Ok(subscriber.ok_or(Unavailable::Overloaded)?.into())
     };
-    let mut answer = in_pieces(EVENT_STREAM, request, events)?;
+    let mut answer = in_pieces(EVENT_STREAM, call, events)?;
     let headers = answer.response.headers_mut();
     headers.insert(BUFFERING, HeaderValue::from_static("no"));
     Ok(answer)
 }
 
-/// What those who watch the server were told in the last minutes: a JSON array, oldest first.
-pub(in crate::http) async fn history<B: Body>(
-    api: &Api,
-    request: &Request<B>,
-) -> Result<Answer, Problem> {
-    let seconds = api.ask(Question::Usual("history", ""), |view| Some(view.shown()));
-    let seconds = seconds.await?;
-    in_pieces(JSON, request, || Ok(seconds.into()))
+/// `GET /ops/history`: the figures of the last minutes, a JSON array, oldest first.
+pub(in crate::http) async fn history(call: Call<'_>) -> Result<Answer, Problem> {
+    let question = Question::Usual("history", "");
+    let samples = call.api.observe(question, |view| Some(view.shown()));
+    let samples = samples.await?;
+    in_pieces(JSON, &call, || Ok(samples.into()))
 }
 
-/// An answer whose body comes piece by piece.
-fn in_pieces<B: Body>(
+/// Returns an answer whose body is sent piece by piece.
+fn in_pieces(
     content_type: HeaderValue,
-    request: &Request<B>,
+    call: &Call<'_>,
     body: impl FnOnce() -> Result<Payload, Problem>,
 ) -> Result<Answer, Problem> {
-    let body = if request.method() == Method::HEAD {
+    let body = if call.head.method == Method::HEAD {
         Bytes::new().into()
     } else {
         body()?
     };
-    let mut answer = fresh(Answer::new(Outcome::Ok, StatusCode::OK, content_type, body));
-    *answer.response.version_mut() = request.version();
-    if !leaves_connection_open(request) {
+    let mut answer = Answer::new(Outcome::Ok, StatusCode::OK, content_type, body).not_stored();
+    *answer.response.version_mut() = call.head.version;
+    if !leaves_connection_open(call) {
         let headers = answer.response.headers_mut();
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(answer)
 }
 
-/// Whether another request may follow on the connection: the end of the stream can be told from the end
-/// of the connection, the client did not ask for it to be closed, and nothing of the request is unread.
-fn leaves_connection_open<B: Body>(request: &Request<B>) -> bool {
+/// Whether another request may follow on the connection: the end of the stream can be told from the end of the
+/// connection, the client did not ask to close it, and nothing of the request is unread.
+fn leaves_connection_open(call: &Call<'_>) -> bool {
     let asks_to_close = |value: &HeaderValue| {
         let value = value.as_bytes();
         let mut options = value.split(|&byte| byte == b',');
         options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
     };
-    let mut asked = request.headers().get_all(CONNECTION).iter();
-    request.version() == Version::HTTP_11
-        && request.body().is_end_stream()
-        && !asked.any(asks_to_close)
+    let mut asked = call.head.headers.get_all(CONNECTION).iter();
+    call.head.version == Version::HTTP_11 && call.body.is_end_stream() && !asked.any(asks_to_close)
 }

@@ -1,18 +1,18 @@
-//! What operators and their load balancers ask: `/health`, `/livez` and `/readyz`.
+//! The state of the server for operators and load balancers: `/health`, `/livez` and `/readyz`.
 
 use hyper::body::Bytes;
-use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use hyper::header::CONTENT_TYPE;
 
-use crate::http::Api;
 use crate::http::answer::{Answer, JSON, TEXT};
-use crate::http::choices::Choices;
 use crate::http::problem::{Format, Problem};
+use crate::http::query_enums::QueryEnums;
+use crate::http::routes::Call;
 use crate::operations::Question;
 use crate::telemetry::Window;
 
-/// Everything at a glance, with the latencies of a window of time; with `?pretty` in lines for people.
-pub(in crate::http) async fn health(api: &Api, query: Option<&str>) -> Result<Answer, Problem> {
-    let mut choices = Choices::of(query);
+/// `GET /health`: the report of the server, with the latencies of a window of time; with `?pretty` indented for people.
+pub(in crate::http) async fn health(call: Call<'_>) -> Result<Answer, Problem> {
+    let mut choices = QueryEnums::of(call.query());
     let window = choices.one_of("window", &Window::NAMES).unwrap_or_default();
     let is_pretty = choices.is_set("pretty");
     choices.check()?;
@@ -22,7 +22,7 @@ pub(in crate::http) async fn health(api: &Api, query: Option<&str>) -> Result<An
         "health"
     };
     let question = Question::Usual(question, window.name());
-    let body = api.ask_whole(question, move |view| {
+    let body = call.api.observe_whole(question, move |view| {
         if is_pretty {
             view.pretty_report(window)
         } else {
@@ -30,23 +30,23 @@ pub(in crate::http) async fn health(api: &Api, query: Option<&str>) -> Result<An
         }
     });
     let body = body.await?;
-    Ok(fresh(Answer::shown(JSON, body)))
+    Ok(Answer::shown(JSON, body).not_stored())
 }
 
-/// The process turns over, or nobody would answer.
-pub(in crate::http) fn livez() -> Answer {
-    fresh(Answer::shown(TEXT, "ok\n"))
+/// `GET /livez`: always 200, because a process that hangs does not answer.
+pub(in crate::http) fn livez(_: &Call<'_>) -> Result<Answer, Problem> {
+    Ok(Answer::shown(TEXT, "ok\n").not_stored())
 }
 
-/// Whether requests should be sent here. With `?verbose` every condition is listed.
-pub(in crate::http) fn readyz(api: &Api, query: Option<&str>) -> Result<Answer, Problem> {
-    let mut choices = Choices::of(query);
+/// `GET /readyz`: whether the server takes requests. With `?verbose` every condition is listed.
+pub(in crate::http) fn readyz(call: &Call<'_>) -> Result<Answer, Problem> {
+    let mut choices = QueryEnums::of(call.query());
     let verbose = choices.is_set("verbose");
     choices.check()?;
     // Nothing is served before recovery has ended.
-    let journal = api.engine.journal();
-    let (writable, draining) = (journal.is_writable(), api.engine.is_draining());
-    let commits = journal.stalled().is_none();
+    let engine = &call.api.engine;
+    let (writable, draining) = (engine.is_writable(), engine.is_draining());
+    let commits = !engine.is_stalled();
     let conditions = [
         ("recovered", true),
         ("journal writable", writable),
@@ -65,7 +65,7 @@ pub(in crate::http) fn readyz(api: &Api, query: Option<&str>) -> Result<Answer, 
     } else if !writable || !commits {
         Problem::journal_unavailable()
     } else {
-        return Ok(fresh(Answer::shown(TEXT, text)));
+        return Ok(Answer::shown(TEXT, text).not_stored());
     };
     if !verbose {
         return Err(problem);
@@ -73,12 +73,5 @@ pub(in crate::http) fn readyz(api: &Api, query: Option<&str>) -> Result<Answer, 
     let mut answer = problem.into_answer(Format::Plain);
     answer.response.headers_mut().insert(CONTENT_TYPE, TEXT);
     *answer.response.body_mut() = Bytes::from(text).into();
-    Ok(fresh(answer))
-}
-
-/// What was true a moment ago need not be true now.
-pub(in crate::http) fn fresh(mut answer: Answer) -> Answer {
-    let headers = answer.response.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    answer
+    Ok(answer.not_stored())
 }

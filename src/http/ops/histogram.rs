@@ -5,11 +5,10 @@ use std::time::Duration;
 use hyper::header::HeaderValue;
 use serde::Serialize;
 
-use super::health::fresh;
-use crate::http::Api;
 use crate::http::answer::{Answer, JSON, TEXT};
-use crate::http::choices::Choices;
 use crate::http::problem::Problem;
+use crate::http::query_enums::QueryEnums;
+use crate::http::routes::Call;
 use crate::operations::{Question, View};
 use crate::telemetry::{
     Class, Counts, LatencySummary, Outcome, Route, Series, Stage, Window, hgrm, hlog,
@@ -18,19 +17,20 @@ use crate::types::Timestamp;
 
 const LOG: HeaderValue = HeaderValue::from_static("text/csv; charset=utf-8");
 
-/// The distributions that the query asks for.
-pub(in crate::http) async fn histogram(api: &Api, query: Option<&str>) -> Result<Answer, Problem> {
-    let wanted = Wanted::parse(query)?;
+/// `GET /health/histogram`: the distributions that the query asks for.
+pub(in crate::http) async fn histogram(call: Call<'_>) -> Result<Answer, Problem> {
+    let wanted = HistogramQuery::parse(call.query())?;
     let question = Question::Special(format!("{wanted:?}"));
-    let body = api
-        .ask_whole(question, move |view| wanted.tell(view))
+    let body = call
+        .api
+        .observe_whole(question, move |view| wanted.render(view))
         .await?;
-    Ok(fresh(Answer::shown(wanted.format.content_type(), body)))
+    Ok(Answer::shown(wanted.format.content_type(), body).not_stored())
 }
 
-/// What is asked for.
+/// The query of a request for distributions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Wanted {
+struct HistogramQuery {
     route: Option<Route>,
     outcome: Option<Outcome>,
     class: Option<Class>,
@@ -63,16 +63,16 @@ const FORMATS: [(&str, Format); 3] = [
     ("hlog", Format::Hlog),
 ];
 
-/// What `outcome` may name: one outcome, or all of a class.
+/// The value of `outcome`: one outcome, or all of a class.
 #[derive(Clone, Copy)]
 enum Outcomes {
     One(Outcome),
     All(Class),
 }
 
-impl Wanted {
+impl HistogramQuery {
     fn parse(query: Option<&str>) -> Result<Self, Problem> {
-        let mut choices = Choices::of(query);
+        let mut choices = QueryEnums::of(query);
         let route = choices.one_of("route", &named(Route::ALL, Route::as_str));
         let stage = choices.one_of("stage", &named(Stage::ALL, Stage::as_str));
         let one = named(Outcome::ALL, Outcome::as_str).into_iter();
@@ -121,8 +121,8 @@ impl Wanted {
         }
     }
 
-    /// The body.
-    fn tell(&self, view: &View) -> Option<Vec<u8>> {
+    /// Returns the body of the answer.
+    fn render(&self, view: &View) -> Option<Vec<u8>> {
         let windowed = view.window(self.window);
         let length = Duration::from_micros(view.now_us().saturating_sub(windowed.since_us));
         let filled = windowed.counts.filled();
@@ -145,7 +145,7 @@ impl Wanted {
     }
 }
 
-/// How a distribution is called in a log.
+/// Returns the tag of a distribution in a log.
 fn tag(series: Series) -> String {
     match series {
         Series::Request(route, outcome) => format!("{}.{}", route.as_str(), outcome.as_str()),
@@ -172,14 +172,14 @@ struct Distribution {
     stage: Option<&'static str>,
     #[serde(flatten)]
     summary: LatencySummary,
-    /// The filled buckets: the longest latency of each, and how many it has.
+    /// The filled buckets: the longest latency and the count of each.
     buckets: Vec<(f64, u64)>,
 }
 
 impl Distributions {
     fn of<'a>(
         series: impl Iterator<Item = (Series, &'a Counts)>,
-        wanted: &Wanted,
+        wanted: &HistogramQuery,
         length: Duration,
     ) -> Self {
         Self {
@@ -211,7 +211,7 @@ impl Distribution {
     }
 }
 
-/// The names and values of an enum.
+/// Returns the names and values of an enum.
 fn named<T: Copy>(all: &[T], name: fn(T) -> &'static str) -> Vec<(&'static str, T)> {
     all.iter().map(|&value| (name(value), value)).collect()
 }
@@ -222,7 +222,7 @@ mod tests {
     use crate::telemetry::Recorder;
 
     fn takes(query: &str, route: Route, outcome: Outcome) -> bool {
-        let wanted = Wanted::parse(Some(query)).expect("a query");
+        let wanted = HistogramQuery::parse(Some(query)).expect("a query");
         wanted.takes(Series::Request(route, outcome))
     }
 
@@ -231,10 +231,10 @@ mod tests {
         let recorder = Recorder::default();
         (0..2_000).for_each(|step| recorder.record(1_000 * step));
         let counts = recorder.read();
-        let told = Distribution::of((Series::Stage(Stage::Parse), &counts));
-        assert!(told.buckets.is_sorted_by(|(a, _), (b, _)| a < b));
-        let last = told.buckets.last().expect("a bucket");
-        assert!(last.0 >= 1_999.0 && told.summary.max >= last.0);
+        let shown = Distribution::of((Series::Stage(Stage::Parse), &counts));
+        assert!(shown.buckets.is_sorted_by(|(a, _), (b, _)| a < b));
+        let last = shown.buckets.last().expect("a bucket");
+        assert!(last.0 >= 1_999.0 && shown.summary.max >= last.0);
     }
 
     #[test]
@@ -246,7 +246,8 @@ mod tests {
         assert!(takes("outcome=confirmed", Route::Purchase, Outcome::Sold));
         assert!(!takes("outcome=refused", Route::Purchase, Outcome::Sold));
         assert!(!takes("stage=fsync", Route::Purchase, Outcome::Sold));
-        let wanted = Wanted::parse(Some("stage=fsync&window=10s&format=hlog")).expect("a query");
+        let wanted =
+            HistogramQuery::parse(Some("stage=fsync&window=10s&format=hlog")).expect("a query");
         assert!(wanted.takes(Series::Stage(Stage::Fsync)));
         assert_eq!(
             (wanted.window, wanted.format),
@@ -280,9 +281,9 @@ mod tests {
             "stage=fsync&route=checkout",
             "format=%zz",
         ] {
-            assert!(Wanted::parse(Some(query)).is_err(), "{query}");
+            assert!(HistogramQuery::parse(Some(query)).is_err(), "{query}");
         }
-        let window = |query| Wanted::parse(query).expect("it is known").window;
+        let window = |query| HistogramQuery::parse(query).expect("it is known").window;
         assert_eq!(window(None), Window::Sale);
         assert_eq!(window(Some("x=1&window=1m")), Window::Minute);
     }

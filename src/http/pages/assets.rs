@@ -7,22 +7,23 @@
 
 use std::sync::LazyLock;
 
-use hyper::Uri;
 use hyper::body::Bytes;
 use hyper::header::{HeaderMap, HeaderValue};
 
-use super::document::{CHECKED_EACH_TIME, Document, version};
-use crate::http::answer::Answer;
+use crate::http::answer::{Answer, IMMUTABLE, REVALIDATED};
+use crate::http::browser_file::{BrowserFile, version};
 use crate::http::problem::Problem;
-use crate::http::sales::images::FOR_EVER;
+use crate::http::routes::Call;
 
 const SVG: &str = "image/svg+xml";
 const CSS: &str = "text/css; charset=utf-8";
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 
+const ICON: &str = "icon.svg";
+
 /// The files: name, content type and text. Each may name those before it.
 const FILES: &[(&str, &str, &str)] = &[
-    ("icon.svg", SVG, include_str!("icon.svg")),
+    (ICON, SVG, include_str!("icon.svg")),
     ("base.css", CSS, include_str!("base.css")),
     ("page.css", CSS, include_str!("page.css")),
     ("items.css", CSS, include_str!("items.css")),
@@ -107,25 +108,30 @@ static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
     assets
 });
 
-/// The asset called `name`.
-pub(in crate::http) fn asset(
-    name: &str,
-    uri: &Uri,
-    headers: &HeaderMap,
-) -> Result<Answer, Problem> {
+/// `GET /assets/{name}`: an asset.
+pub(in crate::http) fn asset(call: &Call<'_>) -> Result<Answer, Problem> {
+    file(call.names[0], call.query(), &call.head.headers)
+}
+
+/// `GET /favicon.ico`: the icon.
+pub(in crate::http) fn favicon(call: &Call<'_>) -> Result<Answer, Problem> {
+    file(ICON, call.query(), &call.head.headers)
+}
+
+fn file(name: &str, query: Option<&str>, headers: &HeaderMap) -> Result<Answer, Problem> {
     let asset = ASSETS.iter().find(|asset| asset.name == name);
     let asset = asset.ok_or_else(Problem::not_found)?;
-    let wanted = uri.query().and_then(|query| query.strip_prefix("v="));
-    let document = Document {
+    let wanted = query.and_then(|query| query.strip_prefix("v="));
+    let file = BrowserFile {
         content_type: asset.content_type.clone(),
         version: &asset.version,
         body: asset.body.clone(),
         cache_control: match wanted == Some(&asset.version) {
-            true => FOR_EVER,
-            false => CHECKED_EACH_TIME,
+            true => IMMUTABLE,
+            false => REVALIDATED,
         },
     };
-    document.into_answer(headers)
+    file.into_answer(headers)
 }
 
 /// `text`, in which every asset is named with its version.
@@ -181,21 +187,20 @@ mod tests {
     #[test]
     fn only_the_right_version_is_kept_for_ever() {
         let cache_control = |query: &str| {
-            let uri = format!("/assets/base.css{query}").parse().expect("a URI");
-            let answer = asset("base.css", &uri, &HeaderMap::new()).expect("an asset");
+            let query = query.strip_prefix('?');
+            let answer = file("base.css", query, &HeaderMap::new()).expect("an asset");
             answer.response.headers()["cache-control"].clone()
         };
         let version = &ASSETS.iter().find(|asset| asset.name == "base.css");
         let version = &version.expect("an asset").version;
-        assert_eq!(cache_control(&format!("?v={version}")), FOR_EVER);
+        assert_eq!(cache_control(&format!("?v={version}")), IMMUTABLE);
         for other in ["", "?v=", "?v=0123456789abcdef", "?w=1"] {
-            assert_eq!(cache_control(other), CHECKED_EACH_TIME, "{other}");
+            assert_eq!(cache_control(other), REVALIDATED, "{other}");
         }
     }
 
     #[test]
     fn an_unknown_asset_is_not_found() {
-        let uri = Uri::from_static("/assets/page.html");
-        assert!(asset("page.html", &uri, &HeaderMap::new()).is_err());
+        assert!(file("page.html", None, &HeaderMap::new()).is_err());
     }
 }

@@ -1,57 +1,56 @@
 //! The pages for people who open the address in a browser: the sale at `/`, operations at `/ops`.
 //!
-//! Both work without anything from elsewhere: [`assets`] are in the binary, too.
+//! Both need nothing from other servers: [`assets`] are in the binary, too.
 
 mod assets;
-mod document;
 mod sale;
 
 use std::sync::LazyLock;
 
-use hyper::Uri;
 use hyper::header::{HeaderMap, HeaderValue};
 
 use self::assets::linked;
-use super::Api;
-use super::answer::Answer;
+use super::answer::{Answer, REVALIDATED};
+use super::browser_file::{BrowserFile, version};
 use super::parameters::{Field, Parameters};
 use super::problem::Problem;
+use super::routes::Call;
 
-pub(super) use self::assets::asset;
-pub(super) use self::document::{CHECKED_EACH_TIME, Document, version};
+pub(super) use self::assets::{asset, favicon};
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 
-/// What is on sale, and how to buy it.
-pub(super) fn sale_page(api: &Api, uri: &Uri, headers: &HeaderMap) -> Result<Answer, Problem> {
+/// `GET /`: the page of a sale.
+pub(super) fn sale_page(call: &Call<'_>) -> Result<Answer, Problem> {
     static FRAME: LazyLock<String> = LazyLock::new(|| linked(include_str!("page.html")));
-    let mut parameters = Parameters::from_query(uri.query());
+    let mut parameters = Parameters::from_query(call.query());
     let asked = parameters.chosen(Field::SaleId);
     parameters.check()?;
-    html(sale::fill(&FRAME, api, asked, headers), headers)
+    let headers = &call.head.headers;
+    html(sale::fill(&FRAME, call.api, asked, headers), headers)
 }
 
-/// What operators look at.
-pub(super) fn ops_page(headers: &HeaderMap) -> Result<Answer, Problem> {
+/// `GET /ops`: the page of operations.
+pub(super) fn ops_page(call: &Call<'_>) -> Result<Answer, Problem> {
     static PAGE: LazyLock<String> = LazyLock::new(|| linked(include_str!("ops.html")));
-    html(PAGE.clone(), headers)
+    html(PAGE.clone(), &call.head.headers)
 }
 
 fn html(text: String, headers: &HeaderMap) -> Result<Answer, Problem> {
-    let document = Document {
+    let file = BrowserFile {
         content_type: HTML,
         version: &version(text.as_bytes()),
         body: text.into(),
-        cache_control: CHECKED_EACH_TIME,
+        cache_control: REVALIDATED,
     };
-    document.into_answer(headers)
+    file.into_answer(headers)
 }
 
 #[cfg(test)]
 mod tests {
     use crate::telemetry::Outcome;
 
-    /// Whether `POST /checkout` or `POST /purchase` may answer so, and it is not a success.
+    /// Whether `outcome` is an error of `POST /checkout` or `POST /purchase`.
     fn refuses_buyers(outcome: Outcome) -> bool {
         match outcome {
             Outcome::ValidationFailed
@@ -87,8 +86,8 @@ mod tests {
         }
     }
 
-    /// The codes of answers to what is not a request, as their source has them.
-    fn codes_of_refused() -> Vec<&'static str> {
+    /// The codes of raw responses, as their source has them.
+    fn codes_of_raw_responses() -> Vec<&'static str> {
         let source = include_str!("../../runtime/http1/raw_response.rs");
         let source = source.split("#[cfg(test)]").next().expect("a first part");
         let texts = source.split('"').skip(1).step_by(2);
@@ -106,7 +105,7 @@ mod tests {
             .iter()
             .filter(|outcome| refuses_buyers(**outcome));
         let refusals = refusals.map(|outcome| outcome.as_str());
-        let refused = codes_of_refused();
+        let refused = codes_of_raw_responses();
         assert!(refused.contains(&"uri_too_long"), "{refused:?}");
         for code in refusals.chain(refused) {
             assert!(words.contains(&format!("\n  {code}: [")), "{code}");

@@ -1,24 +1,25 @@
-//! Pictures of items, drawn from their names: the same name is the same picture for ever.
+//! Pictures of items, drawn from their names: one name has one picture, which never changes.
 
 use std::io::Write;
 
 use hyper::header::{CACHE_CONTROL, HeaderValue};
 
 use crate::env::splitmix64;
-use crate::http::answer::Answer;
+use crate::http::answer::{Answer, IMMUTABLE};
+use crate::http::problem::Problem;
+use crate::http::routes::Call;
 
 const SVG: HeaderValue = HeaderValue::from_static("image/svg+xml");
-pub(in crate::http) const FOR_EVER: HeaderValue =
-    HeaderValue::from_static("public, max-age=31536000, immutable");
 
-/// The picture called `name`, whatever that is. Nothing of the name itself gets into the picture.
-pub(in crate::http) fn image(name: &str) -> Answer {
+/// `GET /images/{name}.svg`: the picture of a name. Nothing of the name itself gets into the picture.
+pub(in crate::http) fn image(call: &Call<'_>) -> Result<Answer, Problem> {
+    let [name, _] = call.names;
     let mut answer = Answer::shown(SVG, draw(name));
     answer
         .response
         .headers_mut()
-        .insert(CACHE_CONTROL, FOR_EVER);
-    answer
+        .insert(CACHE_CONTROL, IMMUTABLE);
+    Ok(answer)
 }
 
 fn draw(name: &str) -> Vec<u8> {

@@ -1,42 +1,40 @@
-//! What is on sale: `/sales/active`, `/sales`, `/sales/{id}`, `/sales/{id}/items` and a single one of these.
+//! Sales and their items: `/sales/active`, `/sales`, `/sales/{id}`, `/sales/{id}/items` and `/sales/{id}/items/{item}`.
 
 pub(super) mod images;
 
-use std::fmt::Display;
 use std::str::FromStr;
 
-use hyper::Uri;
-use hyper::header::{HeaderValue, LINK};
-
-use super::Api;
-use super::answer::{Answer, JSON, write_number, write_string, write_time};
-use super::buy::checkout::item_not_found;
-use super::encoding::{decode, decode_segment};
+use super::answer::{Answer, JSON};
+use super::encoding::decode_segment;
+use super::json::{write_number, write_separator, write_string, write_time};
+use super::pagination::{page, page_limit};
 use super::parameters::{Field, Parameters};
 use super::problem::Problem;
+use super::routes::Call;
 use super::values::Whole;
-use crate::limits::{PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX};
+use crate::limits::PAGE_ITEMS_MAX;
 use crate::sale::{ItemView, Overview, Sale, SaleStatus};
 use crate::telemetry::Outcome;
 use crate::types::{ItemId, ItemIndex, Malformed, SaleId};
 
-/// Most items that one request looks at to fill its page; the next page goes on from there.
+/// The most items that one request scans to fill its page; the next page continues behind them.
 const SCANNED_ITEMS_MAX: u32 = 10 * PAGE_ITEMS_MAX;
 
-/// The running sale that started last.
-pub(in crate::http) fn active_sale(api: &Api) -> Result<Answer, Problem> {
+/// `GET /sales/active`: the running sale that started last.
+pub(in crate::http) fn active_sale(call: &Call<'_>) -> Result<Answer, Problem> {
     let message = "No active sale";
-    let sale = api
-        .engine
+    let engine = &call.api.engine;
+    let sale = engine
         .active_sale()
         .ok_or_else(|| Problem::missing(Outcome::SaleNotFound, message))?;
-    let now = api.engine.clock().now();
+    let now = engine.clock().now();
     Ok(shown_sale(&Overview::of(&sale, now)))
 }
 
-/// One sale.
-pub(in crate::http) fn sale(api: &Api, id: &str) -> Result<Answer, Problem> {
-    let sale = api.engine.overview(sale_id(id)?);
+/// `GET /sales/{id}`: one sale.
+pub(in crate::http) fn sale(call: &Call<'_>) -> Result<Answer, Problem> {
+    let [id, _] = call.names;
+    let sale = call.api.engine.overview(sale_id(id)?);
     sale.map(|sale| shown_sale(&sale))
         .ok_or_else(Problem::sale_not_found)
 }
@@ -47,42 +45,42 @@ fn shown_sale(sale: &Overview) -> Answer {
     Answer::shown(JSON, body)
 }
 
-/// All sales, or those with one status, newest first.
-pub(in crate::http) fn sales(api: &Api, uri: &Uri) -> Result<Answer, Problem> {
-    let mut parameters = Parameters::from_query(uri.query());
+/// `GET /sales`: all sales, or those with one status, newest first.
+pub(in crate::http) fn sales(call: &Call<'_>) -> Result<Answer, Problem> {
+    let mut parameters = Parameters::from_query(call.query());
     let status: Option<Status> = parameters.chosen(Field::Status);
     let limit = page_limit(&mut parameters);
     let before: Option<SaleId> = parameters.chosen(Field::Cursor);
     parameters.check()?;
 
-    let status = status.map(|Status(wanted)| wanted);
-    // One more, which says whether there is a next page.
-    let mut sales = api.engine.overviews(before, status, limit as usize + 1);
+    let status = status.map(|Status(status)| status);
+    // One more, which shows whether there is a next page.
+    let mut sales = call
+        .api
+        .engine
+        .overviews(before, status, limit as usize + 1);
     let more = sales.len() > limit as usize;
     sales.truncate(limit as usize);
     let mut body = vec![b'['];
     for sale in &sales {
-        separate(&mut body);
+        write_separator(&mut body);
         write_sale(sale, &mut body);
     }
     body.push(b']');
     let next = sales.last().filter(|_| more);
-    page(body, uri, next.map(|last| last.id.0))
+    page(body, &call.head.uri, next.map(|last| last.id.0))
 }
 
-/// Which items of which sale are wanted.
-pub(in crate::http) struct Page {
-    sale: SaleId,
+/// A page of the items of a sale.
+struct ItemsPage {
     only_available: bool,
     start: u32,
     limit: u32,
 }
 
-impl Page {
-    /// The page of items of the sale `id` that `uri` names.
-    pub(in crate::http) fn of_items(id: &str, uri: &Uri) -> Result<Self, Problem> {
-        let sale = sale_id(id)?;
-        let mut parameters = Parameters::from_query(uri.query());
+impl ItemsPage {
+    fn from_query(query: Option<&str>) -> Result<Self, Problem> {
+        let mut parameters = Parameters::from_query(query);
         let only_available = parameters
             .chosen(Field::Available)
             .is_some_and(|Flag(set)| set);
@@ -90,111 +88,60 @@ impl Page {
         let start = parameters.chosen(Field::Cursor).unwrap_or(Whole(0)).0;
         parameters.check()?;
         Ok(Self {
-            sale,
             only_available,
             start,
             limit,
         })
     }
 
-    /// The sale.
-    pub(in crate::http) fn sale(&self) -> SaleId {
-        self.sale
+    /// Returns the items as a JSON list, and the cursor of the next page, when there is one.
+    fn render(&self, sale: &Sale) -> (Vec<u8>, Option<u32>) {
+        let end = self.start.saturating_add(SCANNED_ITEMS_MAX);
+        let mut indexes = self.start..end.min(sale.item_count());
+        let items = indexes
+            .by_ref()
+            .filter_map(|index| sale.item_view(ItemIndex(index)))
+            .filter(|item| !self.only_available || item.remaining > 0);
+        let mut list = vec![b'['];
+        for item in items.take(self.limit as usize) {
+            write_separator(&mut list);
+            write_item(&item, &mut list);
+        }
+        list.push(b']');
+        let next = indexes.start;
+        (list, (next < sale.item_count()).then_some(next))
     }
 }
 
-/// The items of a sale, in their order.
-pub(in crate::http) fn sale_items(
-    sale: &Sale,
-    wanted: &Page,
-    uri: &Uri,
-) -> Result<Answer, Problem> {
-    let start = wanted.start;
-    let end = sale
-        .item_count()
-        .min(start.saturating_add(SCANNED_ITEMS_MAX));
-    let mut indexes = start..end;
-    let items = indexes
-        .by_ref()
-        .filter_map(|index| sale.item_view(ItemIndex(index)))
-        .filter(|item| !wanted.only_available || item.remaining > 0);
-    let mut body = vec![b'['];
-    for item in items.take(wanted.limit as usize) {
-        separate(&mut body);
-        write_item(&item, &mut body);
-    }
-    body.push(b']');
-    let next = indexes.start;
-    page(body, uri, (next < sale.item_count()).then_some(next))
+/// `GET /sales/{id}/items`: the items of a sale, in their order.
+pub(in crate::http) async fn sale_items(call: Call<'_>) -> Result<Answer, Problem> {
+    let id = sale_id(call.names[0])?;
+    let wanted = ItemsPage::from_query(call.query())?;
+    let sale = call.api.find_sale(id).await?;
+    let (list, next) = wanted.render(&sale);
+    page(list, &call.head.uri, next)
 }
 
-/// One item of a sale. The end of the path names it, percent-encoded.
-pub(in crate::http) fn sale_item(sale: &Sale, encoded: &str) -> Result<Answer, Problem> {
+/// `GET /sales/{id}/items/{item}`: one item of a sale, whose id is percent-encoded.
+pub(in crate::http) async fn sale_item(call: Call<'_>) -> Result<Answer, Problem> {
+    let [sale, item] = call.names;
+    let sale = call.api.find_sale(sale_id(sale)?).await?;
     let wrong = |Malformed(wrong)| Problem::validation(vec![("item_id".into(), wrong.into())]);
-    let id = decode_segment(encoded).map_err(wrong)?;
+    let id = decode_segment(item).map_err(wrong)?;
     ItemId::new(&id).map_err(wrong)?;
     let item = sale.find_item(&id).and_then(|index| sale.item_view(index));
-    let item = item.ok_or_else(item_not_found)?;
+    let item = item.ok_or_else(Problem::item_not_found)?;
     let mut body = Vec::with_capacity(192);
     write_item(&item, &mut body);
     Ok(Answer::shown(JSON, body))
 }
 
-/// The number of the sale that a path names.
+/// Parses the id of the sale that a path names.
 pub(in crate::http) fn sale_id(id: &str) -> Result<SaleId, Problem> {
     id.parse().map_err(|_| Problem::sale_not_found())
 }
 
-/// How many entries a page may have.
-pub(in crate::http) fn page_limit(parameters: &mut Parameters<'_>) -> u32 {
-    let limit = parameters
-        .chosen(Field::Limit)
-        .unwrap_or(Whole(PAGE_ITEMS_DEFAULT))
-        .0;
-    if !(1..=PAGE_ITEMS_MAX).contains(&limit) {
-        parameters.wrong(Field::Limit, format!("must be 1 to {PAGE_ITEMS_MAX}"));
-    }
-    limit
-}
-
-/// A page of a list. `next` is the cursor of the page after it, when there is one.
-///
-/// The link to that one is a query alone: relative to the request, it stays below every prefix.
-pub(in crate::http) fn page(
-    body: Vec<u8>,
-    uri: &Uri,
-    next: Option<impl Display>,
-) -> Result<Answer, Problem> {
-    let mut answer = Answer::shown(JSON, body);
-    if let Some(next) = next {
-        let kept = uri.query().unwrap_or_default().split('&');
-        let kept = kept.filter(|pair| !pair.is_empty() && !is_cursor(pair));
-        let mut link = "<?".to_owned();
-        for pair in kept {
-            link.push_str(pair);
-            link.push('&');
-        }
-        link.push_str(&format!("cursor={next}>; rel=\"next\""));
-        let link = HeaderValue::try_from(link).map_err(|_| Problem::internal())?;
-        answer.response.headers_mut().insert(LINK, link);
-    }
-    Ok(answer)
-}
-
-/// Whether a pair of a query has the name `cursor`, however that is written.
-fn is_cursor(pair: &str) -> bool {
-    let name = pair.split('=').next().unwrap_or_default();
-    decode(name).is_ok_and(|name| name == "cursor")
-}
-
-/// Appends a comma, unless the list has just begun.
-pub(in crate::http) fn separate(list: &mut Vec<u8>) {
-    if list.len() > 1 {
-        list.push(b',');
-    }
-}
-
-/// Appends a sale as it is shown.
+/// Appends a sale as a JSON object.
 pub(in crate::http) fn write_sale(sale: &Overview, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"id\":\"");
     write_number(sale.id.0, out);
@@ -227,7 +174,7 @@ fn write_item(item: &ItemView, out: &mut Vec<u8>) {
         out.extend_from_slice(key.as_bytes());
         write_string(text, out);
     }
-    // What others hold is not to be had, and not sold either.
+    // Held units are neither remaining nor sold.
     out.extend_from_slice(if item.sold == item.stock {
         b",\"sold\":true"
     } else {
@@ -277,21 +224,6 @@ impl FromStr for Flag {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_next_page_keeps_the_other_parameters() {
-        let uri = Uri::from_static("/api/v1/sales/2/items?cursor=5&available=true&limit=3");
-        let answer = page(Vec::new(), &uri, Some(8)).expect("a page");
-        let expected = "<?available=true&limit=3&cursor=8>; rel=\"next\"";
-        assert_eq!(answer.response.headers()[LINK], expected);
-        for written in ["/sales?%63ursor=1", "/sales?cursor", "/sales?cursor="] {
-            let answer = page(Vec::new(), &Uri::from_static(written), Some(8)).expect("a page");
-            let expected = "<?cursor=8>; rel=\"next\"";
-            assert_eq!(answer.response.headers()[LINK], expected, "{written}");
-        }
-        let answer = page(Vec::new(), &uri, None::<u32>).expect("a page");
-        assert!(!answer.response.headers().contains_key(LINK));
-    }
 
     #[test]
     fn an_item_is_escaped() {

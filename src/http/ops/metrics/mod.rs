@@ -1,4 +1,4 @@
-//! `GET /metrics`: what Prometheus is told, in the format that it asks for.
+//! `GET /metrics`: the figures for Prometheus, in the format that it asks for.
 //!
 //! One file for each group of families. Every family is always there, also while it has no samples,
 //! except for those of a sink that is not configured.
@@ -14,23 +14,24 @@ mod sinks;
 mod stages;
 mod workers;
 
-use hyper::header::{HeaderMap, HeaderValue};
+use hyper::header::HeaderValue;
 
 use self::exposition::{Exposition, Format};
-use super::health::fresh;
-use crate::http::Api;
 use crate::http::answer::Answer;
 use crate::http::problem::Problem;
+use crate::http::routes::Call;
 use crate::operations::{Question, View};
 
-/// The figures of the whole process, in the format that `headers` ask for.
-pub(in crate::http) async fn metrics(api: &Api, headers: &HeaderMap) -> Result<Answer, Problem> {
-    let format = Format::asked_by(headers);
+/// `GET /metrics`: the figures of the whole process, in the format that the `Accept` header asks for.
+pub(in crate::http) async fn metrics(call: Call<'_>) -> Result<Answer, Problem> {
+    let format = Format::asked_by(&call.head.headers);
     let question = Question::Usual("metrics", format.media_type());
-    let text = api.ask_whole(question, move |view| Some(expose(view, format)));
-    let text = text.await?;
+    let text = call
+        .api
+        .observe_whole(question, move |view| Some(expose(view, format)))
+        .await?;
     let content_type = HeaderValue::from_static(format.media_type());
-    Ok(fresh(Answer::shown(content_type, text)))
+    Ok(Answer::shown(content_type, text).not_stored())
 }
 
 fn expose(view: &View, format: Format) -> String {

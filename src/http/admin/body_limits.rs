@@ -1,4 +1,4 @@
-//! Reading the bodies of administration, which may be large: a bounded number at a time.
+//! The bodies of administration, which may be large: a bounded number is read at a time.
 
 use std::sync::Arc;
 
@@ -11,27 +11,27 @@ use crate::http::problem::Problem;
 use crate::limits::{ADMIN_BODY_BYTES_MAX, ADMIN_SMALL_BODIES_MAX, ADMIN_SMALL_BODY_BYTES_MAX};
 use crate::sale::Unavailable;
 
-/// Room for the bodies that are taken at the same time: some small ones and one large one.
+/// Limits the bodies in memory: some small ones and one large one at a time.
 #[derive(Debug)]
-pub(super) struct BodyRoom {
+pub(super) struct BodyLimits {
     small: Arc<Semaphore>,
     large: Arc<Semaphore>,
 }
 
-/// A body that takes up its room for as long as this lives.
+/// A body that was read. It counts for the limits until it is dropped.
 #[derive(Debug)]
-pub(super) struct LongBody {
+pub(super) struct LimitedBody {
     bytes: Vec<u8>,
-    _room: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 }
 
-impl LongBody {
+impl LimitedBody {
     pub(super) fn bytes(&mut self) -> &mut [u8] {
         &mut self.bytes
     }
 }
 
-impl Default for BodyRoom {
+impl Default for BodyLimits {
     fn default() -> Self {
         Self {
             small: Arc::new(Semaphore::new(ADMIN_SMALL_BODIES_MAX)),
@@ -40,9 +40,9 @@ impl Default for BodyRoom {
     }
 }
 
-impl BodyRoom {
-    /// The whole of `body`, for which `peer` may take their time.
-    pub(super) async fn read<B>(&self, mut body: B, peer: &Peer) -> Result<LongBody, Problem>
+impl BodyLimits {
+    /// Reads the whole of `body`, for which `peer` gets the longer deadline.
+    pub(super) async fn read<B>(&self, mut body: B, peer: &Peer) -> Result<LimitedBody, Problem>
     where
         B: Body<Data = Bytes> + Unpin,
     {
@@ -50,8 +50,8 @@ impl BodyRoom {
         if announced.lower() > ADMIN_BODY_BYTES_MAX as u64 {
             return Err(Problem::payload_too_large());
         }
-        let mut length_max = room_for(announced.lower());
-        let mut room = self.take(length_max)?;
+        let mut length_max = length_max_of(announced.lower());
+        let mut permit = self.acquire(length_max)?;
         peer.set_long_body(true);
         let length = announced.exact().unwrap_or(0);
         let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
@@ -61,28 +61,31 @@ impl BodyRoom {
                     return Err(Problem::payload_too_large());
                 }
                 length_max = ADMIN_BODY_BYTES_MAX;
-                room = self.take(length_max)?;
-                // In one go, so that nothing is copied later. What is not written to costs nothing.
+                permit = self.acquire(length_max)?;
+                // At once, so that nothing is copied later. Memory that is not written to costs nothing.
                 bytes.reserve_exact(length_max - bytes.len());
             }
             bytes.extend_from_slice(&piece);
         }
-        Ok(LongBody { bytes, _room: room })
+        Ok(LimitedBody {
+            bytes,
+            _permit: permit,
+        })
     }
 
-    fn take(&self, length_max: usize) -> Result<OwnedSemaphorePermit, Problem> {
-        let room = if length_max > ADMIN_SMALL_BODY_BYTES_MAX {
+    fn acquire(&self, length_max: usize) -> Result<OwnedSemaphorePermit, Problem> {
+        let limit = if length_max > ADMIN_SMALL_BODY_BYTES_MAX {
             &self.large
         } else {
             &self.small
         };
-        let taken = Arc::clone(room).try_acquire_owned();
+        let taken = Arc::clone(limit).try_acquire_owned();
         taken.map_err(|_| Unavailable::Overloaded.into())
     }
 }
 
-/// How long a body may be that takes up the room for one of `length` bytes.
-fn room_for(length: u64) -> usize {
+/// Returns the length up to which a body of `length` bytes may grow without another permit.
+fn length_max_of(length: u64) -> usize {
     if length > ADMIN_SMALL_BODY_BYTES_MAX as u64 {
         ADMIN_BODY_BYTES_MAX
     } else {
@@ -99,7 +102,7 @@ mod tests {
     use super::*;
     use crate::http::problem::Format;
 
-    async fn read(room: &BodyRoom, length: usize) -> Result<LongBody, u16> {
+    async fn read(room: &BodyLimits, length: usize) -> Result<LimitedBody, u16> {
         let peer = Peer::new(Ipv4Addr::LOCALHOST.into());
         let body = room
             .read(Full::new(Bytes::from(vec![b'x'; length])), &peer)
@@ -111,7 +114,7 @@ mod tests {
 
     #[tokio::test]
     async fn few_bodies_are_taken_at_the_same_time() {
-        let room = BodyRoom::default();
+        let room = BodyLimits::default();
         let mut taken = Vec::new();
         for _ in 0..ADMIN_SMALL_BODIES_MAX {
             let mut body = read(&room, ADMIN_SMALL_BODY_BYTES_MAX).await.expect("room");
@@ -132,7 +135,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_length_is_bounded() {
-        let room = BodyRoom::default();
+        let room = BodyLimits::default();
         let over = read(&room, ADMIN_BODY_BYTES_MAX + 1).await;
         assert_eq!(over.err(), Some(413));
     }

@@ -1,4 +1,4 @@
-//! A file for a browser: what it may do, how long it may be kept, and whether it has changed.
+//! Files for browsers, with validators and a content security policy.
 
 use hyper::StatusCode;
 use hyper::body::Bytes;
@@ -8,32 +8,30 @@ use hyper::header::{
 };
 use sha2::{Digest, Sha256};
 
-use crate::http::answer::Answer;
-use crate::http::problem::Problem;
+use super::answer::Answer;
+use super::problem::Problem;
 use crate::telemetry::Outcome;
 
-/// Nothing but our own files, nothing inline, and in nobody's frame.
+/// Allows only files of this server, nothing inline, and no frames.
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
      connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
 );
 const NO_SNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 const NO_REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");
-/// It may be kept, and must be asked for each time whether it still is what it was.
-pub(in crate::http) const CHECKED_EACH_TIME: HeaderValue = HeaderValue::from_static("no-cache");
 
 /// A file for a browser.
-pub(in crate::http) struct Document<'a> {
-    pub(in crate::http) content_type: HeaderValue,
-    /// Another one for another body.
-    pub(in crate::http) version: &'a str,
-    pub(in crate::http) body: Bytes,
-    pub(in crate::http) cache_control: HeaderValue,
+pub(super) struct BrowserFile<'a> {
+    pub(super) content_type: HeaderValue,
+    /// The version of the body: a short text that differs for each content.
+    pub(super) version: &'a str,
+    pub(super) body: Bytes,
+    pub(super) cache_control: HeaderValue,
 }
 
-impl Document<'_> {
-    /// 200, or 304 where the browser has it already.
-    pub(in crate::http) fn into_answer(self, request: &HeaderMap) -> Result<Answer, Problem> {
+impl BrowserFile<'_> {
+    /// Returns 200 with the file, or 304 where the browser has this version.
+    pub(super) fn into_answer(self, request: &HeaderMap) -> Result<Answer, Problem> {
         let tag = format!("\"{}\"", self.version);
         let mut answer = match has(request, &tag) {
             true => {
@@ -53,13 +51,13 @@ impl Document<'_> {
     }
 }
 
-/// A short text that is another one for another content.
-pub(in crate::http) fn version(content: &[u8]) -> String {
+/// Returns the version of `content`.
+pub(super) fn version(content: &[u8]) -> String {
     let digest = Sha256::digest(content);
     digest.iter().take(8).map(|b| format!("{b:02x}")).collect()
 }
 
-/// Whether the browser has what `tag` stands for.
+/// Whether `If-None-Match` names `tag`.
 fn has(request: &HeaderMap, tag: &str) -> bool {
     let lists = request.get_all(IF_NONE_MATCH).iter();
     let mut tags = lists.flat_map(|list| list.to_str().unwrap_or_default().split(','));

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::document::{Complaints, Members, Place, kind_of};
+use super::json_document::{FieldErrors, ObjectFields, ObjectPath, kind_of};
 use crate::generated;
 use crate::http::encoding::without_byte_order_mark;
 use crate::http::problem::Problem;
@@ -29,7 +29,7 @@ pub struct SaleDefaults {
 
 /// A sale as its administrator described it, with everything that was left out filled in.
 #[derive(Debug)]
-pub(super) struct WantedSale<'a> {
+pub(super) struct CreateRequest<'a> {
     started_at: Timestamp,
     ended_at: Timestamp,
     max_items_per_user: u32,
@@ -40,11 +40,11 @@ pub(super) struct WantedSale<'a> {
 #[derive(Debug)]
 enum Goods<'a> {
     Generated { item_count: u32, seed: u64 },
-    Listed(Vec<WantedItem<'a>>),
+    Listed(Vec<RequestedItem<'a>>),
 }
 
 #[derive(Debug)]
-struct WantedItem<'a> {
+struct RequestedItem<'a> {
     id: Cow<'a, str>,
     name: &'a str,
     image_url: Cow<'a, str>,
@@ -63,9 +63,9 @@ const NAMES: [&str; 7] = [
 
 const ITEM_NAMES: [&str; 4] = ["id", "name", "image_url", "stock"];
 
-type Top<'c, 't, 'a> = Members<'c, 't, 'a, 7>;
+type Top<'c, 't, 'a> = ObjectFields<'c, 't, 'a, 7>;
 
-impl<'a> WantedSale<'a> {
+impl<'a> CreateRequest<'a> {
     /// Reads a JSON document, whose texts are unescaped in place.
     pub(super) fn parse(
         json: &'a mut [u8],
@@ -81,10 +81,10 @@ impl<'a> WantedSale<'a> {
             );
             Problem::validation(vec![("body".into(), wrong.into())])
         })?;
-        let mut complaints = Complaints::default();
-        let top = Members::of(tape.as_value(), &NAMES, Place::Top, &mut complaints);
+        let mut errors = FieldErrors::default();
+        let top = ObjectFields::of(tape.as_value(), &NAMES, ObjectPath::Top, &mut errors);
         let wanted = top.and_then(|mut top| Self::read(&mut top, defaults, now));
-        complaints.check()?;
+        errors.check()?;
         wanted.ok_or_else(Problem::internal)
     }
 
@@ -114,7 +114,7 @@ impl<'a> WantedSale<'a> {
                 seed: *seed,
             },
             Goods::Listed(items) => {
-                NewCatalogue::Explicit(items.iter().map(WantedItem::item).collect())
+                NewCatalogue::Explicit(items.iter().map(RequestedItem::item).collect())
             }
         };
         NewSale {
@@ -127,10 +127,10 @@ impl<'a> WantedSale<'a> {
     }
 }
 
-impl<'a> WantedItem<'a> {
-    fn read(item: &mut Members<'_, '_, 'a, 4>, index: ItemIndex, seed: u64) -> Option<Self> {
+impl<'a> RequestedItem<'a> {
+    fn read(item: &mut ObjectFields<'_, '_, 'a, 4>, index: ItemIndex, seed: u64) -> Option<Self> {
         let (id, image_url) = (item.text("id"), item.text("image_url"));
-        let name = item.required("name", Members::text);
+        let name = item.required("name", ObjectFields::text);
         let stock = item.required("stock", |item, name| item.whole(name, 1..=ITEM_STOCK_MAX));
         Some(Self {
             id: id.map_or_else(|| format!("item-{}", index.0 + 1).into(), Cow::Borrowed),
@@ -198,7 +198,7 @@ fn goods<'a>(top: &mut Top<'_, '_, 'a>, seed: u64) -> Option<Goods<'a>> {
     None
 }
 
-fn listed<'a>(top: &mut Top<'_, '_, 'a>, seed: u64) -> Option<Vec<WantedItem<'a>>> {
+fn listed<'a>(top: &mut Top<'_, '_, 'a>, seed: u64) -> Option<Vec<RequestedItem<'a>>> {
     let value = top.value("items")?;
     let list = value.as_array();
     let Some(list) = list.filter(|list| (1..=SALE_ITEMS_MAX as usize).contains(&list.len())) else {
@@ -213,13 +213,15 @@ fn listed<'a>(top: &mut Top<'_, '_, 'a>, seed: u64) -> Option<Vec<WantedItem<'a>
     };
     let mut items = Vec::with_capacity(list.len());
     for (index, value) in (0..).zip(&list) {
-        let complaints = top.complaints();
-        if complaints.is_full() {
+        let errors = top.errors();
+        if errors.is_full() {
             return None;
         }
-        let place = Place::Item(index as usize);
-        let item = Members::of(value, &ITEM_NAMES, place, complaints);
-        items.extend(item.and_then(|mut item| WantedItem::read(&mut item, ItemIndex(index), seed)));
+        let place = ObjectPath::Item(index as usize);
+        let item = ObjectFields::of(value, &ITEM_NAMES, place, errors);
+        items.extend(
+            item.and_then(|mut item| RequestedItem::read(&mut item, ItemIndex(index), seed)),
+        );
     }
     Some(items)
 }

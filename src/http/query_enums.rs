@@ -1,4 +1,4 @@
-//! Parameters of a query that each choose one of a few words.
+//! Parameters of a query whose values are enums: each is one of a few words.
 
 use std::borrow::Cow;
 
@@ -6,13 +6,13 @@ use super::encoding::{decode, pairs};
 use super::problem::{FieldError, Problem};
 use crate::types::Malformed;
 
-/// What a query chooses, and everything that is wrong with it.
-pub(super) struct Choices<'a> {
+/// Reads the enums of a query, and gathers everything that is wrong with it.
+pub(super) struct QueryEnums<'a> {
     query: &'a str,
     errors: Vec<FieldError>,
 }
 
-impl<'a> Choices<'a> {
+impl<'a> QueryEnums<'a> {
     pub(super) fn of(query: Option<&'a str>) -> Self {
         let query = query.unwrap_or_default();
         let mut choices = Self {
@@ -25,8 +25,7 @@ impl<'a> Choices<'a> {
         choices
     }
 
-    /// What `field` chooses, if it is given. As the interface is written down, with nothing behind the
-    /// sign, it chooses nothing.
+    /// Returns the value of `field` among `words`, if it is given. An empty value counts as not given.
     pub(super) fn one_of<T: Copy>(
         &mut self,
         field: &'static str,
@@ -42,7 +41,7 @@ impl<'a> Choices<'a> {
         chosen.map(|&(_, value)| value)
     }
 
-    /// Whether `field` is set. With nothing behind its name it is.
+    /// Returns whether the flag `field` is set. Its name alone sets it.
     pub(super) fn is_set(&mut self, field: &'static str) -> bool {
         match self.value(field) {
             None | Some("false") => false,
@@ -54,7 +53,7 @@ impl<'a> Choices<'a> {
         }
     }
 
-    /// The value of `field`, still encoded.
+    /// Returns the value of `field`, still encoded.
     fn value(&mut self, field: &'static str) -> Option<&'a str> {
         let pairs = pairs(self.query);
         let mut given = pairs.filter(|(name, _)| decode(name).is_ok_and(|name| name == field));
@@ -84,14 +83,14 @@ mod tests {
     use super::*;
 
     fn chosen(query: &str) -> Result<Option<u8>, Vec<String>> {
-        let mut choices = Choices::of(Some(query));
+        let mut choices = QueryEnums::of(Some(query));
         let chosen = choices.one_of("word", &[("one", 1), ("two", 2)]);
         let fields = |problem: Problem| problem.fields().into_iter().map(str::to_owned).collect();
         choices.check().map(|()| chosen).map_err(fields)
     }
 
     fn is_set(query: &str) -> Result<bool, ()> {
-        let mut choices = Choices::of(Some(query));
+        let mut choices = QueryEnums::of(Some(query));
         let set = choices.is_set("flag");
         choices.check().map(|()| set).map_err(drop)
     }

@@ -20,9 +20,9 @@ const REQUIRED: &str = "is required";
 
 /// What is wrong with a document, by field. The first complaint about a field stays.
 #[derive(Debug, Default)]
-pub(super) struct Complaints(Vec<FieldError>);
+pub(super) struct FieldErrors(Vec<FieldError>);
 
-impl Complaints {
+impl FieldErrors {
     /// Notes what is wrong with `field`, unless too much is wrong already.
     pub(super) fn add(
         &mut self,
@@ -51,24 +51,24 @@ impl Complaints {
 }
 
 /// The members of an object that have one of `N` names. `null` is the same as nothing.
-pub(super) struct Members<'c, 't, 'input, const N: usize> {
+pub(super) struct ObjectFields<'c, 't, 'input, const N: usize> {
     values: [Option<Value<'t, 'input>>; N],
     names: &'static [&'static str; N],
     /// What the names of its fields begin with.
-    place: Place,
-    complaints: &'c mut Complaints,
+    place: ObjectPath,
+    errors: &'c mut FieldErrors,
 }
 
 /// Where an object is in the document.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Place {
+pub(super) enum ObjectPath {
     /// It is the document.
     Top,
     /// It has this index in `items`.
     Item(usize),
 }
 
-impl Place {
+impl ObjectPath {
     fn whole(self) -> String {
         match self {
             Self::Top => "body".to_owned(),
@@ -84,28 +84,28 @@ impl Place {
     }
 }
 
-impl<'c, 't, 'input, const N: usize> Members<'c, 't, 'input, N> {
+impl<'c, 't, 'input, const N: usize> ObjectFields<'c, 't, 'input, N> {
     /// The members of `value`, which must be an object and have no others. `None` when it is none.
     pub(super) fn of(
         value: Value<'t, 'input>,
         names: &'static [&'static str; N],
-        place: Place,
-        complaints: &'c mut Complaints,
+        place: ObjectPath,
+        errors: &'c mut FieldErrors,
     ) -> Option<Self> {
         let Some(object) = value.as_object() else {
             let wrong = format!("is {}, must be an object", kind_of(&value));
-            complaints.add(place.whole(), wrong);
+            errors.add(place.whole(), wrong);
             return None;
         };
         let mut values = [None; N];
         for (name, value) in &object {
             match names.iter().position(|known| *known == name) {
-                None => complaints.add(
+                None => errors.add(
                     place.field(&shown(name)),
                     format!("is not known here; known are {}", names.join(", ")),
                 ),
                 Some(index) if values[index].is_some() => {
-                    complaints.add(place.field(name), "must be given only once");
+                    errors.add(place.field(name), "must be given only once");
                 }
                 Some(index) => values[index] = Some(value),
             }
@@ -114,7 +114,7 @@ impl<'c, 't, 'input, const N: usize> Members<'c, 't, 'input, N> {
             values,
             names,
             place,
-            complaints,
+            errors,
         })
     }
 
@@ -126,12 +126,12 @@ impl<'c, 't, 'input, const N: usize> Members<'c, 't, 'input, N> {
 
     /// Notes what is wrong with a member.
     pub(super) fn wrong(&mut self, name: &str, wrong: impl Into<Cow<'static, str>>) {
-        self.complaints.add(self.place.field(name), wrong);
+        self.errors.add(self.place.field(name), wrong);
     }
 
-    /// Where further complaints go.
-    pub(super) fn complaints(&mut self) -> &mut Complaints {
-        self.complaints
+    /// Where further errors go.
+    pub(super) fn errors(&mut self) -> &mut FieldErrors {
+        self.errors
     }
 
     /// A whole number in `range`.

@@ -3,29 +3,27 @@
 use std::sync::Arc;
 
 use hyper::StatusCode;
-use hyper::body::{Body, Bytes};
 use hyper::header::{HeaderValue, LOCATION};
-use hyper::http::request::Parts;
 
-use super::wanted::{SaleDefaults, WantedSale};
-use crate::http::answer::{self, Answer, JSON, write_number, write_time};
+use super::create_request::{CreateRequest, SaleDefaults};
+use crate::http::answer::{Answer, JSON};
 use crate::http::body::check_encoding;
+use crate::http::json::{self, write_number, write_time};
 use crate::http::parameters::media_type;
 use crate::http::problem::Problem;
-use crate::http::{Api, Peer};
+use crate::http::routes::Call;
 use crate::sale::{CreateError, Engine, Sale};
 use crate::telemetry::Outcome;
 
-/// Creates the sale that the body describes. Answers when it is on the disk.
-pub(super) async fn create<B>(
-    api: &Api,
-    head: &Parts,
-    body: B,
-    peer: &Peer,
-) -> Result<Answer, Problem>
-where
-    B: Body<Data = Bytes> + Unpin,
-{
+/// Creates the sale that the body describes, and answers when it is on the disk.
+pub(in crate::http) async fn create(call: Call<'_>) -> Result<Answer, Problem> {
+    let Call {
+        api,
+        head,
+        body,
+        peer,
+        ..
+    } = call;
     if !media_type(&head.headers).eq_ignore_ascii_case(b"application/json") {
         let wrong = ("content_type".into(), "must be application/json".into());
         return Err(Problem::validation(vec![wrong]));
@@ -33,10 +31,10 @@ where
     check_encoding(&head.headers)?;
     super::check_available(&api.engine)?;
     let administration = &api.administration;
-    let mut body = administration.bodies.read(body, peer).await?;
+    let mut body = administration.body_limits.read(body, peer).await?;
     let (engine, defaults) = (Arc::clone(&api.engine), administration.defaults);
     let work = move || create_from(&engine, body.bytes(), &defaults);
-    let sale = administration.aside.run(work).await?;
+    let sale = administration.blocking_pool.run(work).await?;
     created(&sale)
 }
 
@@ -45,21 +43,20 @@ fn create_from(
     json: &mut [u8],
     defaults: &SaleDefaults,
 ) -> Result<Arc<Sale>, Problem> {
-    let wanted = WantedSale::parse(json, defaults, engine.clock().now())?;
-    let decision = engine.create_sale(&wanted.sale())?;
+    let request = CreateRequest::parse(json, defaults, engine.clock().now())?;
+    let decision = engine.create_sale(&request.sale())?;
     if let Some(lsn) = decision.lsn {
-        let durable = engine.journal().wait(lsn);
-        durable.map_err(|_| Problem::journal_unavailable())?;
+        engine.wait_durable(lsn)?;
     }
     let sale = decision.outcome;
     let (id, from, until) = (sale.id(), sale.started_at(), sale.ended_at());
     let items = sale.item_count();
-    tracing::info!(sale = %id, %from, %until, items, "sale created as asked");
+    tracing::info!(sale = %id, %from, %until, items, "sale created by an administrator");
     Ok(sale)
 }
 
 fn created(sale: &Sale) -> Result<Answer, Problem> {
-    let body = answer::body(|out| {
+    let body = json::body(|out| {
         out.extend_from_slice(b"{\"data\":{\"id\":\"");
         write_number(sale.id().0, out);
         out.extend_from_slice(b"\",\"started_at\":\"");

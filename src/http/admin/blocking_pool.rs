@@ -1,4 +1,4 @@
-//! Work that blocks, aside from the workers' threads.
+//! Threads for work that blocks.
 
 use std::sync::Arc;
 use std::thread::Builder;
@@ -10,16 +10,16 @@ use crate::http::problem::Problem;
 use crate::limits::ADMIN_THREADS_MAX;
 use crate::sale::Unavailable;
 
-/// Where blocking work is done: each on a thread of its own, a bounded number at a time.
+/// Runs blocking work on threads of its own, a bounded number at a time.
 #[derive(Debug)]
-pub(super) struct Aside {
+pub(super) struct BlockingPool {
     threads: Arc<Semaphore>,
-    /// The cores of whoever made this. A thread that a worker starts would stay on the worker's core.
+    /// The cores of the thread that created the pool. A thread that a worker starts would stay on the worker's core.
     cores: Option<CpuSet>,
 }
 
-impl Aside {
-    /// Threads that run where the calling thread may run.
+impl BlockingPool {
+    /// Creates a pool whose threads may run on the cores of the calling thread.
     pub(super) fn new() -> Self {
         Self {
             threads: Arc::new(Semaphore::new(ADMIN_THREADS_MAX)),
@@ -27,27 +27,27 @@ impl Aside {
         }
     }
 
-    /// What comes of `work`, which goes on to its end also when nobody waits for it any more.
+    /// Runs `work`, and returns its result. The work continues when the returned future is dropped.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {
         let thread = Arc::clone(&self.threads).try_acquire_owned();
         let thread = thread.map_err(|_| Unavailable::Overloaded)?;
-        let (tell, told) = oneshot::channel();
+        let (sender, receiver) = oneshot::channel();
         let cores = self.cores;
         let run = move || {
             if let Some(cores) = cores {
-                // An error leaves it on the worker's core, where it works as well.
+                // An error leaves the thread on the worker's core, where it works, too.
                 let _ = sched_setaffinity(None, &cores);
             }
-            // Nobody may be listening.
-            let _ = tell.send(work());
+            // An error means that the request was dropped.
+            let _ = sender.send(work());
             drop(thread);
         };
         let started = Builder::new().name("administration".into()).spawn(run);
         started.map_err(|_| Unavailable::Overloaded)?;
-        told.await.map_err(|_| Problem::internal())?
+        receiver.await.map_err(|_| Problem::internal())?
     }
 }
 
@@ -61,21 +61,21 @@ mod tests {
 
     #[tokio::test]
     async fn threads_are_bounded() {
-        let (aside, (release, wait)) = (Aside::new(), mpsc::channel::<()>());
+        let (pool, (release, wait)) = (BlockingPool::new(), mpsc::channel::<()>());
         let wait = Arc::new(parking_lot::Mutex::new(wait));
         let block = |_| {
             let wait = Arc::clone(&wait);
             // An error is the end of the wait, too.
-            aside.run(move || Ok(wait.lock().recv().is_err()))
+            pool.run(move || Ok(wait.lock().recv().is_err()))
         };
         let all = join_all((0..ADMIN_THREADS_MAX).map(block));
         let one_more = async {
-            let refused = aside.run(|| Ok(())).await.is_err();
+            let refused = pool.run(|| Ok(())).await.is_err();
             drop(release);
             refused
         };
         let (all, refused) = tokio::join!(all, one_more);
         assert!(refused && all.iter().all(Result::is_ok));
-        aside.run(|| Ok(())).await.expect("there is room again");
+        pool.run(|| Ok(())).await.expect("there is room again");
     }
 }

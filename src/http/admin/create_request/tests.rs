@@ -16,7 +16,7 @@ const NOW: Timestamp = Timestamp(1_795_428_000_500_000);
 /// What the sale of this document is like, or the fields that are wrong.
 fn parsed(json: &str) -> Result<String, Vec<String>> {
     let mut bytes = json.as_bytes().to_vec();
-    match WantedSale::parse(&mut bytes, &DEFAULTS, NOW) {
+    match CreateRequest::parse(&mut bytes, &DEFAULTS, NOW) {
         Ok(wanted) => Ok(format!("{:?}", wanted.sale())),
         Err(problem) => Err(problem.fields().into_iter().map(str::to_owned).collect()),
     }
@@ -31,7 +31,7 @@ fn assert_wrong(json: &str, fields: &[&str]) {
 #[test]
 fn what_is_left_out_is_filled_in() {
     let mut json = br#"{"total_items":5,"seed":null}"#.to_vec();
-    let wanted = WantedSale::parse(&mut json, &DEFAULTS, NOW).expect("a sale");
+    let wanted = CreateRequest::parse(&mut json, &DEFAULTS, NOW).expect("a sale");
     let sale = wanted.sale();
     assert_eq!(sale.started_at.to_string(), "2026-11-23T10:00:00Z");
     assert_eq!(sale.ended_at.to_string(), "2026-11-23T10:10:00Z");
@@ -46,7 +46,7 @@ fn what_is_left_out_is_filled_in() {
 fn listed_items_get_ids_and_pictures() {
     let json = r#"{"items":[{"name":"A \u00fc","stock":3},{"id":"b","name":"","image_url":"x","stock":1}],"seed":9}"#;
     let mut json = json.as_bytes().to_vec();
-    let wanted = WantedSale::parse(&mut json, &DEFAULTS, NOW).expect("a sale");
+    let wanted = CreateRequest::parse(&mut json, &DEFAULTS, NOW).expect("a sale");
     let NewCatalogue::Explicit(items) = wanted.sale().catalogue else {
         panic!("listed items");
     };
@@ -182,7 +182,7 @@ fn document() -> impl Strategy<Value = serde_json::Value> {
 proptest! {
     #[test]
     fn no_bytes_panic_and_errors_name_a_field(mut bytes: Vec<u8>) {
-        if let Err(problem) = WantedSale::parse(&mut bytes, &DEFAULTS, NOW) {
+        if let Err(problem) = CreateRequest::parse(&mut bytes, &DEFAULTS, NOW) {
             prop_assert!(!problem.fields().is_empty());
         }
     }
@@ -192,7 +192,7 @@ proptest! {
         let text = document.to_string();
         let mut cut = text.as_bytes()[..cut.index(text.len() + 1)].to_vec();
         for bytes in [&mut text.clone().into_bytes(), &mut cut] {
-            if let Err(problem) = WantedSale::parse(bytes, &DEFAULTS, NOW) {
+            if let Err(problem) = CreateRequest::parse(bytes, &DEFAULTS, NOW) {
                 prop_assert!(!problem.fields().is_empty());
             }
         }

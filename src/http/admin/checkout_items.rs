@@ -1,38 +1,37 @@
-//! The lines of a checkout as support sees them: the JSON member `items`, with a comma before it.
+//! The JSON member `items` of a checkout or purchase, with a comma before it.
 
-use crate::http::answer::{write_number, write_string};
-use crate::http::sales::separate;
+use crate::http::json::{write_number, write_separator, write_string};
 use crate::sale::Sale;
 use crate::types::{ItemIndex, PurchasedLine};
 
-/// Appends lines that were purchased, sold or not.
-pub(super) fn write_sold_lines(sale: &Sale, lines: &[PurchasedLine], out: &mut Vec<u8>) {
+/// Appends the items of a purchase, sold or not.
+pub(super) fn write_purchased(sale: &Sale, lines: &[PurchasedLine], out: &mut Vec<u8>) {
     let lines = lines.iter();
-    write_lines(
+    write_items(
         sale,
         lines.map(|line| (line.item, line.quantity, Some(line.sold))),
         out,
     );
 }
 
-/// Appends lines that were chosen.
-pub(super) fn write_chosen_lines(sale: &Sale, lines: &[(ItemIndex, u32)], out: &mut Vec<u8>) {
+/// Appends the items of an open checkout.
+pub(super) fn write_chosen(sale: &Sale, lines: &[(ItemIndex, u32)], out: &mut Vec<u8>) {
     let lines = lines.iter();
-    write_lines(
+    write_items(
         sale,
         lines.map(|&(item, quantity)| (item, quantity, None)),
         out,
     );
 }
 
-fn write_lines(
+fn write_items(
     sale: &Sale,
     lines: impl Iterator<Item = (ItemIndex, u32, Option<bool>)>,
     out: &mut Vec<u8>,
 ) {
     let mut list = vec![b'['];
     for (item, quantity, sold) in lines {
-        separate(&mut list);
+        write_separator(&mut list);
         list.extend_from_slice(b"{\"id\":");
         write_text(|text| sale.write_item_id(item, text), &mut list);
         list.extend_from_slice(b",\"name\":");

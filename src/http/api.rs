@@ -1,0 +1,157 @@
+//! The parts of the server that the requests of one worker are answered with.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use hyper::body::Bytes;
+
+use super::admin::Administration;
+use super::cors::CrossOrigin;
+use super::live::broadcaster::Broadcaster;
+use super::problem::Problem;
+use crate::limits::VIEWERS_PER_WORKER_MAX;
+use crate::live::Feeds;
+use crate::operations::{Observer, Question, Told, View};
+use crate::sale::{Archive, Engine, Sale, Unavailable, WorkerCommits};
+use crate::telemetry::{Outcome, WorkerTelemetry};
+use crate::types::{Lsn, SaleId};
+
+/// Answers the requests of one worker.
+pub struct Api {
+    pub(super) engine: Arc<Engine>,
+    pub(super) archive: Arc<Archive>,
+    pub(super) commits: WorkerCommits,
+    pub(super) telemetry: Arc<WorkerTelemetry>,
+    pub(super) broadcaster: Rc<Broadcaster>,
+    pub(super) administration: Arc<Administration>,
+    pub(super) observer: Arc<Observer>,
+    /// The scheme of the server's address.
+    pub(super) scheme: &'static str,
+    pub(super) cross_origin: CrossOrigin,
+}
+
+impl Api {
+    /// Creates the interface to `engine` for the calling worker, which counts in `telemetry`. Streams show `feeds` and
+    /// the samples of `observer`.
+    #[must_use]
+    pub fn new(
+        engine: Arc<Engine>,
+        archive: Arc<Archive>,
+        telemetry: Arc<WorkerTelemetry>,
+        feeds: Arc<Feeds>,
+        administration: Arc<Administration>,
+        observer: Arc<Observer>,
+    ) -> Self {
+        let commits = WorkerCommits::new(&engine);
+        let broadcaster = Broadcaster::new(feeds, Arc::clone(&telemetry), VIEWERS_PER_WORKER_MAX);
+        Self {
+            engine,
+            archive,
+            commits,
+            telemetry,
+            broadcaster,
+            administration,
+            observer,
+            scheme: "http",
+            cross_origin: CrossOrigin::Any,
+        }
+    }
+
+    /// Sets the scheme of the server's address, which is `http` otherwise.
+    #[must_use]
+    pub fn with_scheme(self, scheme: &'static str) -> Self {
+        Self { scheme, ..self }
+    }
+
+    /// Sets the origins whose pages may call the public interface, which are all otherwise.
+    #[must_use]
+    pub fn with_cross_origin(self, cross_origin: CrossOrigin) -> Self {
+        Self {
+            cross_origin,
+            ..self
+        }
+    }
+
+    /// Whether pages of all origins may call the public interface, and read errors of requests that have no path
+    /// yet.
+    #[must_use]
+    pub fn is_open_to_all_origins(&self) -> bool {
+        matches!(self.cross_origin, CrossOrigin::Any)
+    }
+
+    /// Releases the requests that wait for the disk. Must run for as long as [`Self::handle`] is called, once per
+    /// worker.
+    pub async fn drive(&self) {
+        self.commits.drive().await;
+    }
+
+    /// Refuses new work from now on, reports the server as not ready, and ends all streams.
+    pub fn start_draining(&self) {
+        self.engine.start_draining();
+        self.broadcaster.close_all();
+    }
+
+    /// Sets how many connections the worker may have. A quarter of them is kept free of streams, for buyers.
+    pub fn set_connections_max(&self, connections_max: usize) {
+        let subscribers_max = VIEWERS_PER_WORKER_MAX.min(connections_max / 4 * 3);
+        self.broadcaster.set_subscribers_max(subscribers_max);
+    }
+
+    /// The figures of this worker.
+    #[must_use]
+    pub fn telemetry(&self) -> &WorkerTelemetry {
+        &self.telemetry
+    }
+
+    /// Suspends until the record `lsn`, if there is one, is on the disk.
+    pub(super) async fn durable(&self, lsn: Option<Lsn>) -> Result<(), Problem> {
+        match lsn {
+            None => Ok(()),
+            Some(lsn) => Ok(self.commits.durable(lsn).await?),
+        }
+    }
+
+    /// Returns a sale with its contents, and loads one that has left memory.
+    pub(super) async fn find_sale(&self, id: SaleId) -> Result<Arc<Sale>, Problem> {
+        match self.engine.sale(id) {
+            Some(sale) => Ok(sale),
+            None => Ok(self.archive.load(id).await?),
+        }
+    }
+
+    /// Returns the sale of a checkout. Where there is no such sale, there is no such checkout.
+    pub(super) async fn find_sale_of_checkout(&self, id: SaleId) -> Result<Arc<Sale>, Problem> {
+        let found = self.find_sale(id).await;
+        found.map_err(|problem| match problem.outcome() {
+            Outcome::SaleNotFound => Problem::checkout_not_found(),
+            _ => problem,
+        })
+    }
+
+    /// Returns what `work` makes of the server's figures, in pieces. Requests with the same `question` at the same
+    /// time share one result.
+    pub(super) async fn observe(
+        &self,
+        question: Question,
+        work: impl FnOnce(&View) -> Told + Send + 'static,
+    ) -> Result<Vec<Bytes>, Problem> {
+        let answer = self.observer.ask(question, work).await;
+        answer
+            .map_err(|_| Unavailable::Overloaded)?
+            .ok_or_else(Problem::internal)
+    }
+
+    /// Returns what `work` makes of the server's figures, in one piece. See [`Self::observe`].
+    pub(super) async fn observe_whole<T: Into<Bytes>>(
+        &self,
+        question: Question,
+        work: impl FnOnce(&View) -> Option<T> + Send + 'static,
+    ) -> Result<Bytes, Problem> {
+        let pieces = self.observe(question, |view| Some(vec![work(view)?.into()]));
+        pieces
+            .await?
+            .into_iter()
+            .next()
+            .ok_or_else(Problem::internal)
+    }
+}

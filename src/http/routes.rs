@@ -1,0 +1,265 @@
+//! The table of routes: every path of the server, what it takes, who may call it, and its handler.
+//!
+//! A new route is a row of the table and a handler, besides its label in [`Route`] and its entry in `openapi.json`,
+//! which tests hold against the table.
+
+use std::pin::Pin;
+
+use hyper::Method;
+use hyper::body::{Body, Bytes};
+use hyper::http::request::Parts;
+
+use super::admin::{checkouts, close_sale, create_sale, purchases};
+use super::answer::Answer;
+use super::api::Api;
+use super::buy::{Decided, checkout, purchase};
+use super::live::stream;
+use super::ops::{health, histogram, metrics, openapi};
+use super::peer::Peer;
+use super::problem::Problem;
+use super::sales::images;
+use super::stopwatch::Stopwatch;
+use super::{pages, sales};
+use crate::sale::Engine;
+use crate::telemetry::Route;
+
+/// Every path also answers under this prefix.
+const VERSION_PREFIX: &str = "/api/v1";
+
+/// The most names in one path.
+const NAMES_MAX: usize = 2;
+
+/// A handler of the table: its kind, and the function.
+macro_rules! handler {
+    (Decide $function:path) => {
+        Handler::Decide($function)
+    };
+    (Show $function:path) => {
+        Handler::Show($function)
+    };
+    (Wait $function:path) => {
+        Handler::Wait(|call| Box::pin($function(call)))
+    };
+}
+
+/// The rows of the table: method, path, label, access, and handler.
+macro_rules! endpoints {
+    ($($method:ident $path:literal $label:ident $access:ident $kind:ident $function:path;)*) => {
+        [$($method($path, Route::$label, Access::$access, handler!($kind $function)),)*]
+    };
+}
+
+/// All routes. [`find`] compares them in this order, so a fixed path stands before a pattern that it also matches.
+pub(super) static ENDPOINTS: [Endpoint; 25] = TABLE;
+
+#[rustfmt::skip]
+const TABLE: [Endpoint; 25] = endpoints! {
+    // The paths of these two are compared first, without a walk over the table.
+    post "/checkout"                    Checkout       Public    Decide checkout::decide;
+    post "/purchase"                    Purchase       Public    Decide purchase::decide;
+    get  "/sales/active"                SalesActive    Public    Show   sales::active_sale;
+    get  "/sales/{id}/items"            SaleItems      Public    Wait   sales::sale_items;
+    get  "/sales/{id}/stream"           Stream         Public    Wait   stream::of_sale;
+    get  "/sales/{id}/items/{item}"     SaleItem       Public    Wait   sales::sale_item;
+    get  "/sales"                       Sales          Public    Show   sales::sales;
+    get  "/sales/{id}"                  Sale           Public    Show   sales::sale;
+    get  "/images/{name}.svg"           Image          Public    Show   images::image;
+    get  "/"                            Page           Public    Show   pages::sale_page;
+    get  "/assets/{*name}"              Asset          Public    Show   pages::asset;
+    // Where browsers look for an icon that no page names.
+    get  "/favicon.ico"                 Asset          Public    Show   pages::favicon;
+    get  "/openapi.json"                OpenApi        Public    Show   openapi::document;
+    get  "/livez"                       Livez          Operators Show   health::livez;
+    get  "/readyz"                      Readyz         Operators Show   health::readyz;
+    get  "/health"                      Health         Operators Wait   health::health;
+    get  "/health/histogram"            Histogram      Operators Wait   histogram::histogram;
+    get  "/metrics"                     Metrics        Operators Wait   metrics::metrics;
+    get  "/ops"                         OpsPage        Operators Show   pages::ops_page;
+    get  "/ops/stream"                  OpsStream      Operators Show   stream::of_server;
+    get  "/ops/history"                 OpsHistory     Operators Wait   stream::history;
+    post "/admin/sales"                 AdminSales     Admin     Wait   create_sale::create;
+    post "/admin/sales/{id}/close"      AdminClose     Admin     Wait   close_sale::close;
+    get  "/admin/sales/{id}/purchases"  AdminPurchases Admin     Wait   purchases::list;
+    get  "/admin/checkouts/{code}"      AdminCheckout  Admin     Wait   checkouts::show;
+};
+
+const CHECKOUT: &str = TABLE[0].path;
+const PURCHASE: &str = TABLE[1].path;
+
+/// One route.
+pub(super) struct Endpoint {
+    /// The path. `{name}` stands for a part of it that is not empty, and `{*name}` for all of its rest.
+    path: &'static str,
+    /// The length of the path before its first name.
+    fixed_bytes: usize,
+    /// Whether it takes `POST`; otherwise `GET` and `HEAD`.
+    is_post: bool,
+    /// The label of its figures.
+    pub(super) label: Route,
+    pub(super) access: Access,
+    pub(super) handler: Handler,
+}
+
+/// The callers of a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Everybody; pages of other origins where the configuration allows them.
+    Public,
+    /// Operators and their tools: no pages of other origins.
+    Operators,
+    /// Administrators, who have the token.
+    Admin,
+}
+
+/// The function that answers a route.
+#[derive(Clone, Copy)]
+pub(super) enum Handler {
+    /// Decides without suspending. The request is dropped before the answer waits for the disk.
+    Decide(fn(&Engine, &Parts, &[u8], &mut Stopwatch<'_>) -> Result<Decided, Problem>),
+    /// Answers without suspending.
+    Show(fn(&Call<'_>) -> Result<Answer, Problem>),
+    /// Answers in a future of its own. It is boxed, so that the futures of all other requests need no room for it.
+    Wait(for<'r> fn(Call<'r>) -> Waiting<'r>),
+}
+
+/// The future of a [`Handler::Wait`].
+pub(super) type Waiting<'r> = Pin<Box<dyn Future<Output = Result<Answer, Problem>> + 'r>>;
+
+/// A request as its handler receives it.
+pub(super) struct Call<'r> {
+    pub(super) api: &'r Api,
+    pub(super) head: &'r Parts,
+    pub(super) body: &'r mut RequestBody<'r>,
+    pub(super) peer: &'r Peer,
+    /// The parts of the path that stand for the names of the pattern, in their order, still encoded.
+    pub(super) names: [&'r str; NAMES_MAX],
+}
+
+/// The body of a request, whatever its type. An error is the client's, and says nothing more.
+pub(super) type RequestBody<'r> = dyn Body<Data = Bytes, Error = ()> + Unpin + 'r;
+
+impl Call<'_> {
+    /// The query of the request's target.
+    pub(super) fn query(&self) -> Option<&str> {
+        self.head.uri.query()
+    }
+}
+
+const fn get(path: &'static str, label: Route, access: Access, handler: Handler) -> Endpoint {
+    endpoint(path, false, label, access, handler)
+}
+
+const fn post(path: &'static str, label: Route, access: Access, handler: Handler) -> Endpoint {
+    endpoint(path, true, label, access, handler)
+}
+
+const fn endpoint(
+    path: &'static str,
+    is_post: bool,
+    label: Route,
+    access: Access,
+    handler: Handler,
+) -> Endpoint {
+    let mut fixed_bytes = 0;
+    while fixed_bytes < path.len() && path.as_bytes()[fixed_bytes] != b'{' {
+        fixed_bytes += 1;
+    }
+    Endpoint {
+        path,
+        fixed_bytes,
+        is_post,
+        label,
+        access,
+        handler,
+    }
+}
+
+/// The route of a path, with the parts of the path that stand for its names.
+#[derive(Clone, Copy)]
+pub(super) struct Found<'p> {
+    pub(super) endpoint: &'static Endpoint,
+    pub(super) names: [&'p str; NAMES_MAX],
+}
+
+/// Returns the route of `path`; `None` when no route has it. A trailing slash makes another path. Nothing is decoded:
+/// except in the ids of items no known path needs an escape.
+pub(super) fn find(path: &str) -> Option<Found<'_>> {
+    let path = match path.strip_prefix(VERSION_PREFIX) {
+        Some(rest) if rest.starts_with('/') => rest,
+        _ => path,
+    };
+    let fixed = |endpoint| Found {
+        endpoint,
+        names: [""; NAMES_MAX],
+    };
+    match path {
+        CHECKOUT => Some(fixed(&ENDPOINTS[0])),
+        PURCHASE => Some(fixed(&ENDPOINTS[1])),
+        _ => ENDPOINTS.iter().find_map(|endpoint| {
+            let names = endpoint.names_in(path)?;
+            Some(Found { endpoint, names })
+        }),
+    }
+}
+
+impl Endpoint {
+    /// Whether the route takes `method`.
+    pub(super) fn takes(&self, method: &Method) -> bool {
+        match *method {
+            Method::POST => self.is_post,
+            Method::GET | Method::HEAD => !self.is_post,
+            _ => false,
+        }
+    }
+
+    /// The methods that the route takes, as a list.
+    pub(super) fn methods(&self) -> &'static str {
+        match self.is_post {
+            true => "POST",
+            false => "GET, HEAD",
+        }
+    }
+
+    /// The methods that the route takes, and `OPTIONS`.
+    pub(super) fn methods_and_options(&self) -> &'static str {
+        match self.is_post {
+            true => "POST, OPTIONS",
+            false => "GET, HEAD, OPTIONS",
+        }
+    }
+
+    /// Returns the parts of `path` that stand for the names of the pattern; `None` when it does not match.
+    fn names_in<'p>(&self, path: &'p str) -> Option<[&'p str; NAMES_MAX]> {
+        let (fixed, pattern) = self.path.split_at(self.fixed_bytes);
+        let rest = path.strip_prefix(fixed)?;
+        if pattern.is_empty() {
+            return rest.is_empty().then_some([""; NAMES_MAX]);
+        }
+        let mut names = [""; NAMES_MAX];
+        if pattern.starts_with("{*") {
+            names[0] = rest;
+            return Some(names);
+        }
+        let mut next = names.iter_mut();
+        let mut parts = rest.split('/');
+        for wanted in pattern.split('/') {
+            let part = parts.next()?;
+            let Some((before, after)) = wanted.split_once('{') else {
+                if part == wanted {
+                    continue;
+                }
+                return None;
+            };
+            let (_, after) = after.split_once('}')?;
+            let name = part.strip_prefix(before)?.strip_suffix(after)?;
+            if name.is_empty() {
+                return None;
+            }
+            *next.next()? = name;
+        }
+        parts.next().is_none().then_some(names)
+    }
+}
+
+#[cfg(test)]
+mod tests;
