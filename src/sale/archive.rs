@@ -10,7 +10,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::ended::EndedSale;
+use super::ended_sale::EndedSale;
 use super::engine::Engine;
 use super::file::{self, Folding};
 use super::sale::Sale;

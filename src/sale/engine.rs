@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use arc_swap::ArcSwap;
 use parking_lot::{Mutex, RwLock};
 
-use super::ended::EndedSales;
-use super::numbers::Numbers;
+use super::ended_sale::EndedSales;
+use super::id_allocator::IdAllocator;
 use super::outcome::Unavailable;
 use super::registry::Registry;
 use super::sale::Sale;
@@ -35,7 +35,7 @@ pub struct Engine {
     /// whoever looks there first and then here finds it.
     pub(super) ended: RwLock<EndedSales>,
     /// Held while a sale comes into the registry, is closed or leaves: one at a time, and never for long.
-    pub(super) administration: Mutex<Numbers>,
+    pub(super) administration: Mutex<IdAllocator>,
     changes: AtomicU64,
     draining: AtomicBool,
     /// By how much the wall clock that is believed is ahead of the steady one, in microseconds.
@@ -57,7 +57,7 @@ impl Engine {
         entropy: Arc<dyn Entropy>,
         options: EngineOptions,
     ) -> Self {
-        let administration = Mutex::new(Numbers::with_free(state.announced_sales()));
+        let administration = Mutex::new(IdAllocator::with_free(state.announced_sales()));
         let clock_ahead_us = clock.now().0 - clock.steady().0;
         let (registry, ended) = state.into_parts();
         for sale in registry.open() {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::ended::EndedSale;
+use super::ended_sale::EndedSale;
 use super::sale::Sale;
 use super::state::State;
 use crate::env::{Clock, Disk, Entropy};

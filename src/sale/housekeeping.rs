@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use super::ended::EndedSale;
+use super::ended_sale::EndedSale;
 use super::engine::Engine;
 use super::file;
 use super::sale::Sale;

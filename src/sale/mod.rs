@@ -17,26 +17,24 @@
 pub mod outcome;
 pub mod stock;
 
-mod announcement;
 mod archive;
 mod buyers;
 mod catalogue;
 mod checkout;
-mod closing;
 mod codes;
 mod creation;
 mod durability;
-mod ended;
-mod ending;
+mod ended_sale;
 mod engine;
 mod file;
 mod housekeeping;
+mod id_allocator;
 mod inventory;
+mod item_batches;
 mod keys;
-mod numbers;
+mod lifecycle;
 mod overview;
 mod purchase;
-mod records;
 mod registry;
 mod replay;
 #[allow(
@@ -46,7 +44,8 @@ mod replay;
 mod sale;
 mod snapshotting;
 mod state;
-mod support;
+mod state_writer;
+mod support_queries;
 #[cfg(test)]
 mod tests;
 
@@ -59,7 +58,7 @@ pub use archive::{Archive, NotLoaded, SaleSource, VisitEntry};
 pub use checkout::CheckoutRequest;
 pub use creation::{CreateError, NewCatalogue, NewSale};
 pub use durability::WorkerCommits;
-pub use ended::{EndedSale, EndedSales};
+pub use ended_sale::{EndedSale, EndedSales};
 pub use engine::{Engine, EngineOptions};
 pub use file::{
     CheckedFiles, Folding, check_files, load as load_ended, missing_files, rewrite_files,
@@ -70,11 +69,11 @@ pub use outcome::{
     CheckoutOutcome, Decision, PurchaseDecision, PurchaseOutcome, StockFigures, Unavailable,
 };
 pub use overview::Overview;
-pub use records::Visit;
 pub use sale::{Closing, ItemView, Sale, SaleStatus};
 pub use snapshotting::write_snapshot;
 pub use state::{Recovered, State};
-pub use support::{CheckoutState, CheckoutView, PurchaseMark, PurchasePage, PurchaseView};
+pub use state_writer::Visit;
+pub use support_queries::{CheckoutState, CheckoutView, PurchaseMark, PurchasePage, PurchaseView};
 
 /// The calling thread's lane: threads with different lanes use different shards of a counter.
 fn lane() -> usize {

@@ -2,7 +2,7 @@
 
 use std::iter::Peekable;
 
-use super::ended::EndedSale;
+use super::ended_sale::EndedSale;
 use super::engine::Engine;
 use super::sale::{Sale, SaleStatus};
 use super::state::State;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::catalogue::{Catalogue, ExplicitItems};
-use super::ended::{EndedSale, EndedSales};
+use super::ended_sale::{EndedSale, EndedSales};
 use super::keys::KeyedCheckout;
 use super::registry::Registry;
 use super::replay::{Chosen, Purchased};

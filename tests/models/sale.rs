@@ -6,8 +6,6 @@ pub mod buyers;
 pub mod catalogue;
 #[path = "../../src/sale/codes.rs"]
 mod codes;
-#[path = "../../src/sale/ending.rs"]
-mod ending;
 #[path = "../../src/sale/inventory.rs"]
 mod inventory;
 #[path = "../../src/sale/keys.rs"]

@@ -6,7 +6,7 @@ use crate::types::SaleId;
 
 /// The numbers that are neither a sale's nor quite free.
 #[derive(Default)]
-pub(super) struct Numbers {
+pub(super) struct IdAllocator {
     /// Of sales that are being created.
     reserved: BTreeSet<SaleId>,
     /// Of sales that did not come to be. They go first, because the sale that gets one replaces what
@@ -14,7 +14,7 @@ pub(super) struct Numbers {
     free: BTreeSet<SaleId>,
 }
 
-impl Numbers {
+impl IdAllocator {
     /// Where the creation of the sales `free` was cut off.
     pub(super) fn with_free(free: impl Iterator<Item = SaleId>) -> Self {
         Self {
@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn no_number_is_given_twice_and_none_is_left_behind() {
-        let mut numbers = Numbers::with_free([SaleId(7)].into_iter());
+        let mut numbers = IdAllocator::with_free([SaleId(7)].into_iter());
         assert_eq!(numbers.reserve(4), SaleId(7), "it was begun before");
         assert_eq!(numbers.reserve(4), SaleId(8));
         numbers.give_back(SaleId(7));
