@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use criterion::{BatchSize, Criterion, Throughput};
 use flashsale::http::{Administration, Api, Payload, Peer, SaleDefaults};
 use flashsale::live::Feeds;
-use flashsale::operations::{Observer, Sources};
+use flashsale::operations::{FigureSources, Observer};
 use flashsale::sale::Archive;
 use flashsale::schedule::Rotation;
 use flashsale::telemetry::Registry;
@@ -51,7 +51,7 @@ fn peer() -> Peer {
 
 fn api(hall: &Hall) -> Api {
     let archive = Archive::start(Arc::clone(&hall.engine), None).expect("a thread");
-    let sources = Sources {
+    let sources = FigureSources {
         engine: Arc::clone(&hall.engine),
         archive: Arc::new(archive),
         feeds: Feeds::new(Arc::clone(&hall.engine)),

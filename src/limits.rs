@@ -286,28 +286,27 @@ const PURCHASE_RECORD_BYTES_MAX: usize =
 const ITEMS_RECORD_BYTES_MAX: usize =
     64 + ITEMS_PER_RECORD_MAX * (16 + ID_BYTES_MAX + ITEM_NAME_BYTES_MAX + IMAGE_URL_BYTES_MAX);
 
-/// How often the figures of the server are put together, for those who watch them and for windows of
-/// time, in milliseconds.
-pub const LOOK_MS: u64 = 1_000;
-/// Looks that somebody who comes to watch is shown.
-pub const LOOKS_SHOWN: usize = 300;
-/// Questions about single distributions that may wait for their answers, equal ones counted once. There is
-/// always room for those about the whole.
-pub const SPECIAL_QUESTIONS_MAX: usize = 32;
-/// How long an answer to any of them is waited for, in seconds: less than Prometheus gives a scrape.
-pub const ANSWER_SECONDS_MAX: u64 = 5;
-/// Of so many microseconds of a core one is for answers to these questions.
-pub const ANSWERS_PART: u64 = 5;
-/// How much of that may be saved while nobody asks, in microseconds.
-pub const ANSWERS_SAVED_US: u64 = 50_000;
-/// Longest rest until there is enough for the next answers, in milliseconds.
-pub const REST_MS_MAX: u64 = 100;
-/// Items whose units are counted anew with every look, all open sales together.
-pub const BALANCED_ITEMS_PER_LOOK: u64 = 200_000;
-/// How often in a row the units of a sale must not add up, by the same number, before that is believed.
-pub const UNEVEN_LOOKS: u32 = 3;
-/// Looks in a row at which units must be held that no open checkout holds, before that is believed.
-pub const UNACCOUNTED_LOOKS: u32 = 30;
+/// Milliseconds from one sample of the server's figures to the next.
+pub const SAMPLE_MS: u64 = 1_000;
+/// Samples that the observer keeps for the operations page to begin with.
+pub const SAMPLES_KEPT: usize = 300;
+/// Custom queries (of single distributions) that may wait for their answers, equal ones counted once. Common
+/// queries always have room.
+pub const CUSTOM_QUERIES_MAX: usize = 32;
+/// Seconds that a request waits for the answer to its query: less than Prometheus gives a scrape.
+pub const QUERY_SECONDS_MAX: u64 = 5;
+/// Answers to queries get one of so many microseconds of a core.
+pub const CPU_BUDGET_DIVISOR: u64 = 5;
+/// Most CPU time that the budget of answers saves while no query comes, in microseconds.
+pub const CPU_BUDGET_US_MAX: u64 = 50_000;
+/// Longest pause until the budget allows the next answers, in milliseconds.
+pub const PAUSE_MS_MAX: u64 = 100;
+/// Items whose units every sample counts anew, all open sales together.
+pub const COUNTED_ITEMS_PER_SAMPLE: u64 = 200_000;
+/// Samples in a row in which the units of a sale must fail to add up, by the same number, before it is reported.
+pub const UNEVEN_SAMPLES: u32 = 3;
+/// Samples in a row in which units must be held that no open checkout holds, before it is reported.
+pub const UNACCOUNTED_SAMPLES: u32 = 30;
 /// Most sales that are listed one by one where their number must be bounded.
 pub const LISTED_SALES_MAX: usize = 16;
 /// Bytes of the log that wait for whoever reads it; further lines are lost.

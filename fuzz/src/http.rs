@@ -12,7 +12,7 @@ use flashsale::env::{Clock, ManualClock, OsEntropy, SimulatedDisk};
 use flashsale::http::{Administration, Api, Peer, SaleDefaults};
 use flashsale::journal::{Durability, Journal, Opening, Options, Tools};
 use flashsale::live::Feeds;
-use flashsale::operations::{Observer, Sources};
+use flashsale::operations::{FigureSources, Observer};
 use flashsale::sale::{Archive, Engine, EngineOptions, Recovered};
 use flashsale::schedule::Rotation;
 use flashsale::telemetry::Registry;
@@ -158,7 +158,7 @@ impl Drop for Server {
 
 fn api(engine: &Arc<Engine>) -> Api {
     let archive = Archive::start(Arc::clone(engine), None).expect("a thread");
-    let sources = Sources {
+    let sources = FigureSources {
         engine: Arc::clone(engine),
         archive: Arc::new(archive),
         feeds: Feeds::new(Arc::clone(engine)),

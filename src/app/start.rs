@@ -18,7 +18,7 @@ use crate::env::{Clock, Secret};
 use crate::http::{Administration, Api, CrossOrigin, SaleDefaults};
 use crate::limits;
 use crate::live::{Feeds, Ticker};
-use crate::operations::{Observer, Sources};
+use crate::operations::{FigureSources, Observer};
 use crate::runtime::{ListenerOptions, Running, Server, Shutdown};
 use crate::sale::{Archive, Engine, Housekeeper, Housekeeping, Retention, SaleSource};
 use crate::schedule::{Agenda, Rotation, Scheduler};
@@ -78,7 +78,7 @@ impl Service {
         let feeds = Feeds::new(Arc::clone(&engine));
         let ticker = Ticker::start(Arc::clone(&feeds))?;
         let archive = Arc::new(start_archive(config, &engine)?);
-        let observer = Observer::start(Sources {
+        let observer = Observer::start(FigureSources {
             engine: Arc::clone(&engine),
             archive: Arc::clone(&archive),
             feeds: Arc::clone(&feeds),

@@ -11,7 +11,7 @@ use super::live::broadcaster::Broadcaster;
 use super::problem::Problem;
 use crate::limits::VIEWERS_PER_WORKER_MAX;
 use crate::live::Feeds;
-use crate::operations::{Observer, Question, Told, View};
+use crate::operations::{Observer, Query, SharedBody, View};
 use crate::sale::{Archive, Engine, Sale, Unavailable, WorkerCommits};
 use crate::telemetry::{Outcome, WorkerTelemetry};
 use crate::types::{Lsn, SaleId};
@@ -128,14 +128,14 @@ impl Api {
         })
     }
 
-    /// Returns what `work` makes of the server's figures, in pieces. Requests with the same `question` at the same
+    /// Returns what `work` makes of the server's figures, in pieces. Requests with the same `query` at the same
     /// time share one result.
     pub(super) async fn observe(
         &self,
-        question: Question,
-        work: impl FnOnce(&View) -> Told + Send + 'static,
+        query: Query,
+        work: impl FnOnce(&View) -> SharedBody + Send + 'static,
     ) -> Result<Vec<Bytes>, Problem> {
-        let answer = self.observer.ask(question, work).await;
+        let answer = self.observer.query(query, work).await;
         answer
             .map_err(|_| Unavailable::Overloaded)?
             .ok_or_else(Problem::internal)
@@ -144,10 +144,10 @@ impl Api {
     /// Returns what `work` makes of the server's figures, in one piece. See [`Self::observe`].
     pub(super) async fn observe_whole<T: Into<Bytes>>(
         &self,
-        question: Question,
+        query: Query,
         work: impl FnOnce(&View) -> Option<T> + Send + 'static,
     ) -> Result<Bytes, Problem> {
-        let pieces = self.observe(question, |view| Some(vec![work(view)?.into()]));
+        let pieces = self.observe(query, |view| Some(vec![work(view)?.into()]));
         pieces
             .await?
             .into_iter()

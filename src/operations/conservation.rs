@@ -1,39 +1,39 @@
-//! Whether `sold + held + free == stock` in every open sale, looked at while they sell.
+//! The check that `sold + held + free == stock` in every open sale, made while they sell.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::limits::{BALANCED_ITEMS_PER_LOOK, UNEVEN_LOOKS};
+use crate::limits::{COUNTED_ITEMS_PER_SAMPLE, UNEVEN_SAMPLES};
 use crate::sale::{Balance, Gap, Sale};
 use crate::types::SaleId;
 
-/// What the looks at the units of all open sales have shown.
+/// The results of counting the units of all open sales.
 #[derive(Debug, Default)]
 pub(super) struct Conservation {
-    /// Items that may be counted by now.
+    /// Items that may be counted now.
     credit: u64,
-    /// Whose turn it is among the open sales.
-    turn: usize,
-    /// By how much the units of a sale did not add up, and how often in a row by just that.
+    /// The open sale that is counted next.
+    next: usize,
+    /// Gaps in the units of sales, each with the number of samples in a row that found just this gap.
     uneven: HashMap<SaleId, (Gap, u32)>,
 }
 
 impl Conservation {
-    /// Counts the units of `open` sales in turns, so many items a look as are allowed: a large sale, and one
-    /// of many, has its turn only every now and then.
-    pub(super) fn look(&mut self, open: &[Arc<Sale>]) {
+    /// Counts the units of the `open` sales one after the other, a bounded number of items with each sample: a large
+    /// sale, or one of many, is not counted with every sample.
+    pub(super) fn check(&mut self, open: &[Arc<Sale>]) {
         self.uneven
             .retain(|id, _| open.iter().any(|sale| sale.id() == *id));
         let largest = open.iter().map(|sale| sale.item_count()).max();
-        let credit_max = u64::from(largest.unwrap_or(0)).max(BALANCED_ITEMS_PER_LOOK);
-        self.credit = (self.credit + BALANCED_ITEMS_PER_LOOK).min(credit_max);
+        let credit_max = u64::from(largest.unwrap_or(0)).max(COUNTED_ITEMS_PER_SAMPLE);
+        self.credit = (self.credit + COUNTED_ITEMS_PER_SAMPLE).min(credit_max);
         for _ in open {
-            let sale = &open[self.turn % open.len()];
+            let sale = &open[self.next % open.len()];
             let Some(rest) = self.credit.checked_sub(sale.item_count().into()) else {
                 break;
             };
             self.credit = rest;
-            self.turn = (self.turn + 1) % open.len();
+            self.next = (self.next + 1) % open.len();
             self.note(sale.id(), sale.balance());
         }
     }
@@ -46,27 +46,27 @@ impl Conservation {
             Balance::Moving => {}
             Balance::Uneven(gap) => {
                 let (known, times) = self.uneven.entry(sale).or_insert((gap, 0));
-                // What is wrong stays as it is; what is seen while units move does not.
+                // A real gap stays as it is; one seen while units move does not.
                 *times = if *known == gap { *times + 1 } else { 1 };
                 *known = gap;
-                if *times == UNEVEN_LOOKS {
+                if *times == UNEVEN_SAMPLES {
                     tracing::error!(%sale, "the units of a sale do not add up: {gap}");
                 }
             }
         }
     }
 
-    /// Whether the units of this sale add up, as far as is known.
+    /// Returns whether the units of this sale add up, as far as is known.
     pub(super) fn holds_for(&self, sale: SaleId) -> bool {
         self.uneven
             .get(&sale)
-            .is_none_or(|&(_, times)| times < UNEVEN_LOOKS)
+            .is_none_or(|&(_, times)| times < UNEVEN_SAMPLES)
     }
 
-    /// Whether those of all sales do.
+    /// Returns whether the units of all sales add up, as far as is known.
     pub(super) fn holds(&self) -> bool {
         let mut all = self.uneven.values();
-        all.all(|&(_, times)| times < UNEVEN_LOOKS)
+        all.all(|&(_, times)| times < UNEVEN_SAMPLES)
     }
 }
 
@@ -86,8 +86,8 @@ mod tests {
             Balance::Uneven(gap)
         };
         // Units on their way are seen now here, now there.
-        (0..10).for_each(|look| conservation.note(sale, uneven(look % 2)));
-        for _ in 1..UNEVEN_LOOKS {
+        (0..10).for_each(|sample| conservation.note(sale, uneven(sample % 2)));
+        for _ in 1..UNEVEN_SAMPLES {
             assert!(conservation.holds_for(sale) && conservation.holds());
             conservation.note(sale, uneven(2));
             conservation.note(sale, Balance::Moving);

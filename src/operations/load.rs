@@ -1,4 +1,4 @@
-//! What each worker has to do, over the last seconds.
+//! The load of each worker over the last seconds.
 
 use std::collections::VecDeque;
 
@@ -6,51 +6,51 @@ use serde::Serialize;
 
 use crate::telemetry::WorkerFigures;
 
-/// Looks that a worker's load is told from.
-const LOOKS: usize = 10;
+/// Samples that a worker's load is computed from.
+const SAMPLES: usize = 10;
 
-/// One worker's load between two looks.
+/// One worker's load between two samples.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct WorkerLoad {
-    /// Connections that are open now.
+    /// Open connections.
     pub connections: u64,
-    /// Requests that it answered.
+    /// Answered requests.
     pub requests: u64,
-    /// The part of the time in which it did not wait for something to do, from 0 to 1.
+    /// The part of the time in which the worker did not wait for events, from 0 to 1.
     pub busy: f64,
 }
 
-/// The workers' figures at the last looks.
+/// The workers' figures in the last samples.
 #[derive(Debug, Default)]
 pub(super) struct Load {
-    looks: VecDeque<(u64, Vec<WorkerFigures>)>,
+    samples: VecDeque<(u64, Vec<WorkerFigures>)>,
 }
 
 impl Load {
-    /// Notes the workers' figures at `now_us`.
-    pub(super) fn look(&mut self, now_us: u64, workers: Vec<WorkerFigures>) {
-        self.looks.push_back((now_us, workers));
-        if self.looks.len() > LOOKS + 1 {
-            self.looks.pop_front();
+    /// Adds the workers' figures at `now_us`.
+    pub(super) fn sample(&mut self, now_us: u64, workers: Vec<WorkerFigures>) {
+        self.samples.push_back((now_us, workers));
+        if self.samples.len() > SAMPLES + 1 {
+            self.samples.pop_front();
         }
     }
 
-    /// Between the last two looks.
-    pub(super) fn lately(&self) -> Vec<WorkerLoad> {
+    /// Returns the load between the last two samples.
+    pub(super) fn of_last_second(&self) -> Vec<WorkerLoad> {
         self.over(1)
     }
 
-    /// Over the last ten looks, or as many as there are.
-    pub(super) fn of_ten(&self) -> Vec<WorkerLoad> {
-        self.over(LOOKS)
+    /// Returns the load over the last ten samples, or as many as there are.
+    pub(super) fn of_ten_seconds(&self) -> Vec<WorkerLoad> {
+        self.over(SAMPLES)
     }
 
-    fn over(&self, looks: usize) -> Vec<WorkerLoad> {
-        let Some((to_us, now)) = self.looks.back() else {
+    fn over(&self, samples: usize) -> Vec<WorkerLoad> {
+        let Some((to_us, now)) = self.samples.back() else {
             return Vec::new();
         };
-        let first = self.looks.len().saturating_sub(looks + 1);
-        let (from_us, then) = &self.looks[first];
+        let first = self.samples.len().saturating_sub(samples + 1);
+        let (from_us, then) = &self.samples[first];
         let passed_us = to_us.saturating_sub(*from_us).max(1);
         let load = |(index, now): (usize, &WorkerFigures)| {
             // Workers are never fewer than before.
@@ -73,21 +73,21 @@ mod tests {
     #[test]
     fn load_is_a_difference() {
         let mut load = Load::default();
-        assert_eq!(load.lately(), []);
+        assert_eq!(load.of_last_second(), []);
         for second in 0..30_u64 {
             let figures = WorkerFigures {
                 connections: second,
                 requests: second * second,
                 busy_us: second * 250_000,
             };
-            load.look(second * 1_000_000, vec![figures]);
+            load.sample(second * 1_000_000, vec![figures]);
         }
         let expected = |requests| WorkerLoad {
             connections: 29,
             requests,
             busy: 0.25,
         };
-        assert_eq!(load.lately(), [expected(29 * 29 - 28 * 28)]);
-        assert_eq!(load.of_ten(), [expected(29 * 29 - 19 * 19)]);
+        assert_eq!(load.of_last_second(), [expected(29 * 29 - 28 * 28)]);
+        assert_eq!(load.of_ten_seconds(), [expected(29 * 29 - 19 * 19)]);
     }
 }

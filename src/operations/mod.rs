@@ -1,24 +1,24 @@
-//! What operators see: the figures of the whole server, put together on a thread of their own.
+//! The figures of the whole server, computed on a thread of their own.
 //!
-//! Workers count and do not know who looks. Everything that is shown, from `/health` to the stream of the
-//! operations page, is computed by the [`Observer`]: so a look costs no worker, and no buyer, more than
-//! passing the answer on, and a thousand who watch cost one computation a second. Equal questions that wait are
-//! answered by one computation, and the thread rests between them, so that a flood of questions takes a part
-//! of one core at most, and keeps nobody who asks something else from their answer.
+//! Workers only count. The [`Observer`] computes everything that is shown, from `/health` to the stream of the
+//! operations page: so a query costs no worker, and no buyer, more than passing the answer on, and a thousand
+//! subscribers cost one computation a second. Equal queries that wait share one computation, and the thread
+//! pauses between computations, so that a flood of queries takes a part of one core at most and delays nobody who
+//! asks for something else.
 
-mod allowance;
 mod conservation;
-mod holds;
+mod cpu_budget;
+mod hold_audit;
 mod load;
 mod observer;
-mod questions;
 mod report;
-mod second;
+mod request_coalescer;
+mod sample;
 mod stall;
 mod summary;
 mod view;
 
 pub use load::WorkerLoad;
 pub use observer::Observer;
-pub use questions::{Busy, Question, Told};
-pub use view::{Sources, View};
+pub use request_coalescer::{Busy, Query, SharedBody};
+pub use view::{FigureSources, View};

@@ -1,4 +1,4 @@
-//! The thread that puts the figures together.
+//! The thread that samples the server's figures and answers queries of them.
 
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
@@ -7,19 +7,19 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use super::allowance::Allowance;
-use super::questions::{Busy, Question, Questions, Told};
-use super::view::{Sources, View};
+use super::cpu_budget::CpuBudget;
+use super::request_coalescer::{Busy, Query, RequestCoalescer, SharedBody};
+use super::view::{FigureSources, View};
 use crate::env::{thread_cpu_us, within};
-use crate::limits::{ANSWER_SECONDS_MAX, LOOK_MS};
+use crate::limits::{QUERY_SECONDS_MAX, SAMPLE_MS};
 use crate::live::Update;
 
-/// Looks at the figures once a second, and answers questions about them in between. It has a thread of its
-/// own, so that no worker's buyers wait for it.
+/// Samples the figures once a second, and answers queries in between. It has a thread of its own, so that no
+/// worker's buyers wait for it.
 #[derive(Debug)]
 pub struct Observer {
-    questions: Arc<Questions<View>>,
-    seconds: watch::Receiver<Update>,
+    coalescer: Arc<RequestCoalescer<View>>,
+    samples: watch::Receiver<Update>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -28,45 +28,44 @@ impl Observer {
     ///
     /// # Errors
     /// The operating system has no thread to give.
-    pub fn start(sources: Sources) -> std::io::Result<Arc<Self>> {
-        let questions = Arc::new(Questions::default());
-        let (tell, seconds) = watch::channel(Update::default());
-        let asked = Arc::clone(&questions);
-        let run = move || observe(View::new(sources), &asked, &tell);
+    pub fn start(sources: FigureSources) -> std::io::Result<Arc<Self>> {
+        let coalescer = Arc::new(RequestCoalescer::default());
+        let (publisher, samples) = watch::channel(Update::default());
+        let queries = Arc::clone(&coalescer);
+        let run = move || observe(View::new(sources), &queries, &publisher);
         let thread = Builder::new().name("observer".into()).spawn(run)?;
         Ok(Arc::new(Self {
-            questions,
-            seconds,
+            coalescer,
+            samples,
             thread: Mutex::new(Some(thread)),
         }))
     }
 
-    /// What `work` makes of the figures as they are now, or what it made of them for somebody who asked the
-    /// same `question` at the same time.
+    /// Returns what `computation` makes of the present figures. Equal queries at the same time share one answer.
     ///
     /// # Errors
-    /// Too many others ask something else, or the thread is held up.
-    pub async fn ask(
+    /// Too many other queries wait, or the observer did not answer in time.
+    pub async fn query(
         &self,
-        question: Question,
-        work: impl FnOnce(&View) -> Told + Send + 'static,
-    ) -> Result<Told, Busy> {
-        let told = self.questions.put(question, work)?;
-        let patience = Duration::from_secs(ANSWER_SECONDS_MAX);
-        let told = within(patience, told).await.ok_or(Busy)?;
-        told.map_err(|_| Busy)
+        query: Query,
+        computation: impl FnOnce(&View) -> SharedBody + Send + 'static,
+    ) -> Result<SharedBody, Busy> {
+        let receiver = self.coalescer.submit(query, computation)?;
+        let timeout = Duration::from_secs(QUERY_SECONDS_MAX);
+        let answer = within(timeout, receiver).await.ok_or(Busy)?;
+        answer.map_err(|_| Busy)
     }
 
-    /// One event for every second from now on, beginning with the last one.
+    /// Subscribes to the samples: one event a second, beginning with the last one.
     #[must_use]
-    pub fn watch(&self) -> watch::Receiver<Update> {
-        self.seconds.clone()
+    pub fn subscribe(&self) -> watch::Receiver<Update> {
+        self.samples.clone()
     }
 
-    /// Ends the thread; returns when it has ended.
+    /// Ends the thread and waits until it has ended.
     pub fn stop(&self) {
         if let Some(thread) = self.thread.lock().take() {
-            self.questions.end();
+            self.coalescer.close();
             // An error says that it has ended.
             let _ = thread.join();
         }
@@ -79,31 +78,32 @@ impl Drop for Observer {
     }
 }
 
-fn observe(mut view: View, questions: &Questions<View>, tell: &watch::Sender<Update>) {
-    let look_us = LOOK_MS * 1000;
-    let mut next_us = view.now_us() + look_us;
+/// Samples and answers until the coalescer is closed.
+fn observe(mut view: View, coalescer: &RequestCoalescer<View>, publisher: &watch::Sender<Update>) {
+    let interval_us = SAMPLE_MS * 1000;
+    let mut next_us = view.now_us() + interval_us;
     let mut number = 0;
-    let mut allowance = Allowance::new(view.now_us());
+    let mut cpu_budget = CpuBudget::new(view.now_us());
     loop {
         let left_us = next_us.saturating_sub(view.now_us());
-        let Some(asked) = questions.take(Duration::from_micros(left_us)) else {
+        let Some(queries) = coalescer.next_batch(Duration::from_micros(left_us)) else {
             return;
         };
         let begun_us = thread_cpu_us();
-        asked.into_iter().for_each(|asked| asked.answer(&view));
+        queries.into_iter().for_each(|query| query.answer(&view));
         let now_us = view.now_us();
-        let rest_us = allowance.spend(thread_cpu_us() - begun_us, now_us);
+        let pause_us = cpu_budget.spend(thread_cpu_us() - begun_us, now_us);
         if now_us < next_us {
-            questions.rest(Duration::from_micros(rest_us.min(next_us - now_us)));
+            coalescer.pause(Duration::from_micros(pause_us.min(next_us - now_us)));
             continue;
         }
         number += 1;
-        tell.send_replace(Update {
-            event: view.look(),
+        publisher.send_replace(Update {
+            event: view.sample(),
             number,
             ..Update::default()
         });
-        // One that comes late does not make the next ones come early.
-        next_us = (next_us + look_us).max(now_us + look_us / 2);
+        // A late sample does not make the next ones come early.
+        next_us = (next_us + interval_us).max(now_us + interval_us / 2);
     }
 }

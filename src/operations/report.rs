@@ -1,4 +1,4 @@
-//! Everything at a glance: the body of `/health`.
+//! The body of `/health`: all figures of the server in one document.
 
 use std::collections::BTreeMap;
 
@@ -14,37 +14,37 @@ use crate::telemetry::{
     BuildInfo, LatencySummary, SinkFigures, SinkStatus, Window, Windowed, seconds,
 };
 
-/// The report. The first four keys are fixed by clients that exist.
+/// The body of `/health`. Existing clients read the first four keys.
 #[derive(Serialize)]
-pub(super) struct Report {
+pub(super) struct HealthReport {
     services_status: ServicesStatus,
     uptime: String,
-    memory: Memory,
+    memory: MemoryFigures,
     tasks: u64,
-    /// The first of our own.
+    /// The first key that those clients do not read.
     summary: Summary,
     latency: BTreeMap<&'static str, BTreeMap<&'static str, LatencySummary>>,
     stages: BTreeMap<&'static str, LatencySummary>,
-    /// What those two are measured in.
+    /// The unit of `latency` and `stages`.
     latency_unit: &'static str,
-    /// What time they are of.
+    /// The name of the window that `latency` and `stages` cover.
     window: &'static str,
-    /// How long that is so far.
+    /// The length of that window so far.
     window_seconds: f64,
-    stock: BTreeMap<String, Stock>,
+    stock: BTreeMap<String, StockReport>,
     conserved: bool,
-    sales: Sales,
+    sales: SaleCounts,
     journal: JournalStatus,
     reconcile: Reconcile,
-    stream: Stream,
+    stream: StreamFigures,
     workers: Vec<WorkerLoad>,
     process: Process,
     build: BuildInfo,
-    /// Which configuration is in effect, without telling it.
+    /// The fingerprint of the configuration in effect.
     configuration: String,
 }
 
-/// What the operating system and the allocator say about the process.
+/// Figures of the process, from the operating system and the allocator.
 #[derive(Serialize)]
 struct Process {
     resident_bytes: u64,
@@ -82,10 +82,10 @@ struct ServicesStatus {
     redis: SinkStatus,
 }
 
-/// In bytes. `alloc` is in RAM, `total_alloc` all writable pages, `sys` the address space;
+/// Memory in bytes: `alloc` is in RAM, `total_alloc` all writable pages, `sys` the address space;
 /// nothing collects garbage.
 #[derive(Serialize)]
-struct Memory {
+struct MemoryFigures {
     alloc: u64,
     total_alloc: u64,
     sys: u64,
@@ -93,23 +93,23 @@ struct Memory {
 }
 
 #[derive(Serialize)]
-struct Stock {
+struct StockReport {
     total: u64,
     sold: u64,
     held: u64,
     free: u64,
-    /// Whether that adds up to what the items say.
+    /// Whether these figures equal the sums over all items.
     conserved: bool,
-    /// Units of these that are held, and by no open checkout.
+    /// Held units that no open checkout holds.
     unaccounted: u64,
 }
 
-/// How many sales are where.
+/// Numbers of sales in memory and in the archive.
 #[derive(Serialize)]
-struct Sales {
+struct SaleCounts {
     in_memory: usize,
     archived: usize,
-    /// Archived sales that were loaded and are kept for the next who asks.
+    /// Archived sales that were loaded and are cached.
     loaded: usize,
 }
 
@@ -119,18 +119,18 @@ struct Reconcile {
     redis: SinkFigures,
 }
 
-/// Those who watch a sale, and what that costs.
+/// The subscribers of sales, and the cost of their events.
 #[derive(Serialize)]
-struct Stream {
+struct StreamFigures {
     viewers: u64,
     #[serde(flatten)]
     figures: FeedFigures,
 }
 
-impl Report {
+impl HealthReport {
     pub(super) fn new(view: &View, window: Window) -> Self {
         let (process, workers) = (ProcessFigures::read(), view.load_of_ten_seconds());
-        // Looked at once, so that no part of the report contradicts another.
+        // Read once, so that no part of the report contradicts another.
         let [database, redis] = view.sinks();
         let merged = view.merged();
         let windowed = view.window_of(window, &merged);
@@ -144,7 +144,7 @@ impl Report {
                 redis: redis.status,
             },
             uptime: go_duration(view.uptime_seconds()),
-            memory: Memory {
+            memory: MemoryFigures {
                 alloc: process.resident_bytes,
                 total_alloc: process.data_bytes,
                 sys: process.virtual_bytes,
@@ -159,15 +159,15 @@ impl Report {
             window_seconds: seconds(view.now_us().saturating_sub(windowed.since_us)),
             stock: stock(view),
             conserved: view.are_all_conserved(),
-            sales: Sales {
+            sales: SaleCounts {
                 in_memory: view.engine().sales().len(),
                 archived: view.engine().ended().count(),
                 loaded: view.sources.archive.kept(),
             },
-            // Behind the stock: what was sold there has its number in here.
+            // Read after the stock: every unit sold there has its LSN in here.
             journal: view.engine().journal().status(),
             reconcile: Reconcile { database, redis },
-            stream: Stream {
+            stream: StreamFigures {
                 viewers: view.viewers(),
                 figures: view.sources.feeds.figures(),
             },
@@ -179,7 +179,7 @@ impl Report {
     }
 }
 
-/// By route and outcome.
+/// Latencies by route and outcome.
 fn latency(windowed: &Windowed) -> BTreeMap<&'static str, BTreeMap<&'static str, LatencySummary>> {
     let mut routes: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
     for (route, outcome, summary) in windowed.counts.summaries() {
@@ -199,12 +199,12 @@ fn stages(windowed: &Windowed) -> BTreeMap<&'static str, LatencySummary> {
 }
 
 /// The units of every sale that is not closed, by the sale's id.
-fn stock(view: &View) -> BTreeMap<String, Stock> {
+fn stock(view: &View) -> BTreeMap<String, StockReport> {
     let sales = view.engine().open_sales().into_iter();
     sales
         .map(|sale| {
             let figures = sale.figures();
-            let stock = Stock {
+            let stock = StockReport {
                 total: figures.total,
                 sold: figures.sold,
                 held: figures.held,
@@ -217,7 +217,7 @@ fn stock(view: &View) -> BTreeMap<String, Stock> {
         .collect()
 }
 
-/// A duration as Go prints it.
+/// Formats a duration as Go does.
 fn go_duration(seconds: u64) -> String {
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     match (hours, minutes) {
@@ -232,7 +232,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_look_like_go() {
+    fn durations_are_formatted_as_in_go() {
         for (seconds, expected) in [
             (0, "0s"),
             (59, "59s"),

@@ -1,16 +1,16 @@
-//! Says in the log when commits do not come back, and when they do again.
+//! Log lines about a commit that does not return, and about its return.
 
 use std::time::Duration;
 
-/// What was said of a stall, so that it is said once.
+/// The stall that was logged, so that each is logged once.
 #[derive(Debug, Default)]
 pub(super) struct StallReport {
-    /// When the commit that does not come back began, by the monotonic clock, in microseconds.
+    /// When the stalled commit began, by the monotonic clock, in microseconds.
     since_us: Option<u64>,
 }
 
 impl StallReport {
-    /// Compares how long a commit is `stalled`, if it is, with what was said of it.
+    /// Logs a commit that has `stalled` for this long, or that a stalled one has returned.
     pub(super) fn update(&mut self, stalled: Option<Duration>, now_us: u64) {
         match (stalled, self.since_us) {
             (Some(took), None) => {

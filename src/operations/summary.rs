@@ -1,4 +1,4 @@
-//! The short part of `/health`: what is wrong, how the sale goes, and how long buyers wait.
+//! The summary in `/health`: problems, the progress of the sale, and how long buyers wait.
 
 use serde::Serialize;
 
@@ -7,15 +7,15 @@ use crate::telemetry::{
     Group, Merged, SinkFigures, SinkStatus, Windowed, micros, micros_at_most, seconds,
 };
 
-/// A glance at the whole, in front of the details.
+/// The summary of the whole report, in front of its details.
 #[derive(Serialize)]
 pub(super) struct Summary {
     /// Whether `problems` is empty.
     healthy: bool,
-    /// What is wrong now, in words.
+    /// The present problems, in words.
     problems: Vec<String>,
     /// The active sale that began last.
-    sale: Option<Selling>,
+    sale: Option<SaleSummary>,
     /// Answers of the last ten seconds.
     last_10s: Answers,
     /// Answers of the window that was asked for.
@@ -23,7 +23,7 @@ pub(super) struct Summary {
 }
 
 #[derive(Serialize)]
-struct Selling {
+struct SaleSummary {
     id: String,
     total: u64,
     sold: u64,
@@ -32,17 +32,17 @@ struct Selling {
     ended_at: String,
 }
 
-/// Checkouts and purchases apart: one is waited for by those who look around, the other by those who pay.
+/// Answers to checkouts and to purchases apart: buyers who choose wait for the one, buyers who pay for the other.
 #[derive(Serialize)]
 struct Answers {
     checkouts: Waits,
     purchases: Waits,
     refused: Waits,
-    /// Answers that say that something is wrong on our side (5xx).
+    /// Answers with a status of 5xx.
     failed: u64,
 }
 
-/// How long answers took, in microseconds.
+/// Latencies of answers, in microseconds.
 #[derive(Serialize)]
 struct Waits {
     count: u64,
@@ -71,10 +71,10 @@ impl Summary {
     }
 }
 
-fn selling(view: &View) -> Option<Selling> {
+fn selling(view: &View) -> Option<SaleSummary> {
     let sale = view.engine().active_sales().into_iter().next()?;
     let figures = sale.figures();
-    Some(Selling {
+    Some(SaleSummary {
         id: sale.id().to_string(),
         total: figures.total,
         sold: figures.sold,
@@ -87,16 +87,17 @@ fn selling(view: &View) -> Option<Selling> {
 fn problems(view: &View, recent: &Answers, sinks: [(&str, &SinkFigures); 2]) -> Vec<String> {
     let journal = view.engine().journal().status();
     let mut problems = Vec::new();
-    let mut say = |is_so: bool, words: &str| problems.extend(is_so.then(|| words.to_owned()));
-    say(!journal.writable, "the journal takes no records");
-    say(journal.disk_full, "the journal's disk is full");
-    say(view.engine().is_draining(), "the server is shutting down");
+    let mut add_if =
+        |is_so: bool, problem: &str| problems.extend(is_so.then(|| problem.to_owned()));
+    add_if(!journal.writable, "the journal takes no records");
+    add_if(journal.disk_full, "the journal's disk is full");
+    add_if(view.engine().is_draining(), "the server is shutting down");
     let conserved = view.are_all_conserved();
-    say(
+    add_if(
         !conserved,
         "the units of a sale do not add up: run flashsale journal verify",
     );
-    say(
+    add_if(
         view.all_unaccounted() > 0,
         "units are held that no open checkout holds",
     );

@@ -1,4 +1,4 @@
-//! The figures of the server, as whoever looks sees them.
+//! The view of the server's figures, from which the observer samples and answers queries.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -6,12 +6,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::conservation::Conservation;
-use super::holds::Holds;
+use super::hold_audit::HoldAudit;
 use super::load::{Load, WorkerLoad};
-use super::report::Report;
-use super::second::{Look, Second, Since};
+use super::report::HealthReport;
+use super::sample::{LastWritten, Sample, SampleInput};
 use super::stall::StallReport;
-use crate::limits::{LISTED_SALES_MAX, LOOKS_SHOWN};
+use crate::limits::{LISTED_SALES_MAX, SAMPLES_KEPT};
 use crate::live::{Feeds, Rate};
 use crate::sale::{Archive, Engine, Sale, SaleStatus};
 use crate::schedule::Rotation;
@@ -21,55 +21,55 @@ use crate::telemetry::{
 };
 use crate::types::{SaleId, Timestamp};
 
-/// Where the figures come from.
-pub struct Sources {
+/// Parts of the server that the figures are read from.
+pub struct FigureSources {
     /// Sales, stock and journal.
     pub engine: Arc<Engine>,
     /// Ended sales that were loaded again.
     pub archive: Arc<Archive>,
-    /// What viewers of sales are told.
+    /// Feeds of the sales that have subscribers.
     pub feeds: Arc<Feeds>,
-    /// What the workers and the sinks' feeders count.
+    /// Counts of the workers and the followers.
     pub registry: Arc<Registry>,
-    /// Which sales come by themselves.
+    /// The rotation, which creates sales by the clock.
     pub rotation: Rotation,
-    /// Which configuration is in effect, without telling it.
+    /// The fingerprint of the configuration in effect.
     pub configuration: String,
     /// When the server started, by the engine's monotonic clock, in microseconds.
     pub started_us: u64,
 }
 
-/// The figures now, and what they were before.
+/// The present figures of the server, with the samples of the last minutes.
 pub struct View {
-    pub(super) sources: Sources,
+    pub(super) sources: FigureSources,
     history: History,
     conservation: Conservation,
-    holds: Holds,
+    holds: HoldAudit,
     load: Load,
     rates: BTreeMap<SaleId, Rate>,
-    seconds: VecDeque<Bytes>,
-    progress: Since,
+    samples: VecDeque<Bytes>,
+    last_written: LastWritten,
     stall: StallReport,
 }
 
 impl View {
-    pub(super) fn new(sources: Sources) -> Self {
+    pub(super) fn new(sources: FigureSources) -> Self {
         let history = History::new(sources.engine.clock().monotonic_us());
         Self {
             sources,
             history,
             conservation: Conservation::default(),
-            holds: Holds::default(),
+            holds: HoldAudit::default(),
             load: Load::default(),
             rates: BTreeMap::new(),
-            seconds: VecDeque::with_capacity(LOOKS_SHOWN + 1),
-            progress: Since::default(),
+            samples: VecDeque::with_capacity(SAMPLES_KEPT + 1),
+            last_written: LastWritten::default(),
             stall: StallReport::default(),
         }
     }
 
-    /// Notes what has come since the look before, and tells it as an event of an event stream.
-    pub(super) fn look(&mut self) -> Bytes {
+    /// Takes a sample, keeps it, and returns it as an event of an event stream.
+    pub(super) fn sample(&mut self) -> Bytes {
         let (now_us, now) = (self.now_us(), self.merged());
         let stalled = self.engine().journal().stalled();
         self.stall.update(stalled, now_us);
@@ -78,36 +78,36 @@ impl View {
         let begun = active
             .first()
             .map(|sale| (sale.terms().started_at, sale.id()));
-        let (between, passed_us) = self.history.look(now_us, now.clone(), begun);
+        let (between, passed_us) = self.history.sample(now_us, now.clone(), begun);
         let open = self.engine().open_sales();
-        self.conservation.look(&open);
-        self.holds.look(&open, self.now());
-        self.load.look(now_us, self.sources.registry.workers());
+        self.conservation.check(&open);
+        self.holds.check(&open, self.now());
+        self.load.sample(now_us, self.sources.registry.workers());
         let journal = self.engine().journal().status();
         active.truncate(LISTED_SALES_MAX);
-        let look = Look {
+        let input = SampleInput {
             rates: self.rates_of(&active),
-            written: self.progress.step(&journal),
+            written: self.last_written.advance(&journal),
             now: &now,
             between,
             passed_us,
             sales: active,
             journal,
         };
-        let second = Second::new(self, look);
-        let data = serde_json::to_string(&second).unwrap_or_else(|error| {
-            tracing::error!(%error, "the figures of this second cannot be told");
+        let sample = Sample::new(self, input);
+        let data = serde_json::to_string(&sample).unwrap_or_else(|error| {
+            tracing::error!(%error, "a sample of the server's figures cannot be serialized");
             "null".to_owned()
         });
         let event = Bytes::from(format!("event: second\ndata: {data}\n\n"));
-        self.seconds.push_back(format!(",{data}").into());
-        if self.seconds.len() > LOOKS_SHOWN {
-            self.seconds.pop_front();
+        self.samples.push_back(format!(",{data}").into());
+        if self.samples.len() > SAMPLES_KEPT {
+            self.samples.pop_front();
         }
         event
     }
 
-    /// Units of each sale sold per second lately.
+    /// Returns the rate of each sale, in units sold per second.
     fn rates_of(&mut self, sales: &[Arc<Sale>]) -> Vec<f64> {
         let now_us = self.now_us();
         self.rates
@@ -120,15 +120,15 @@ impl View {
         rates.collect()
     }
 
-    /// What viewers of the last minutes were told, as the pieces of one JSON array, oldest first. They
-    /// are shared by all who ask.
+    /// Returns the samples of the last minutes, oldest first, as the pieces of one JSON array. All callers share
+    /// the pieces.
     #[must_use]
-    pub fn shown(&self) -> Vec<Bytes> {
+    pub fn recent_samples(&self) -> Vec<Bytes> {
         let begin = Bytes::from_static(b"[");
-        let first = self.seconds.front();
-        // Each has a comma before it.
-        let first = first.map(|second| second.slice(1..));
-        let others = self.seconds.iter().skip(1).cloned();
+        let first = self.samples.front();
+        // Each sample begins with a comma.
+        let first = first.map(|sample| sample.slice(1..));
+        let others = self.samples.iter().skip(1).cloned();
         let end = Bytes::from_static(b"]");
         [begin]
             .into_iter()
@@ -138,27 +138,27 @@ impl View {
             .collect()
     }
 
-    /// Everything at a glance, as JSON, with the latencies of `window`; `None` when it cannot be told.
+    /// Returns the body of `/health` as JSON, with the latencies of `window`; `None` when it cannot be serialized.
     #[must_use]
     pub fn report(&self, window: Window) -> Option<Vec<u8>> {
-        serde_json::to_vec(&Report::new(self, window)).ok()
+        serde_json::to_vec(&HealthReport::new(self, window)).ok()
     }
 
-    /// The same, with line breaks for people.
+    /// Returns the body of `/health` as [`Self::report`] does, with line breaks for people.
     #[must_use]
     pub fn pretty_report(&self, window: Window) -> Option<Vec<u8>> {
-        let mut text = serde_json::to_vec_pretty(&Report::new(self, window)).ok()?;
+        let mut text = serde_json::to_vec_pretty(&HealthReport::new(self, window)).ok()?;
         text.push(b'\n');
         Some(text)
     }
 
-    /// The sales, their stock and the journal.
+    /// Returns the engine: the sales, their stock and the journal.
     #[must_use]
     pub fn engine(&self) -> &Engine {
         &self.sources.engine
     }
 
-    /// Everything that was counted since the start.
+    /// Returns all counts since the start.
     #[must_use]
     pub fn merged(&self) -> Merged {
         let mut merged = self.sources.registry.merged();
@@ -167,7 +167,7 @@ impl View {
         merged
     }
 
-    /// What was counted within `window`.
+    /// Returns the counts within `window`.
     #[must_use]
     pub fn window(&self, window: Window) -> Windowed {
         self.history.window(window, &self.merged())
@@ -177,37 +177,37 @@ impl View {
         self.history.window(window, now)
     }
 
-    /// What the workers have done since the start.
+    /// Returns the figures of each worker since the start.
     #[must_use]
     pub fn workers(&self) -> Vec<WorkerFigures> {
         self.sources.registry.workers()
     }
 
-    /// What the workers had to do in the last second.
+    /// Returns the load of each worker in the last second.
     #[must_use]
-    pub fn load_lately(&self) -> Vec<WorkerLoad> {
-        self.load.lately()
+    pub fn load_of_last_second(&self) -> Vec<WorkerLoad> {
+        self.load.of_last_second()
     }
 
-    /// What they had to do in the last ten.
+    /// Returns the load of each worker in the last ten seconds.
     #[must_use]
     pub fn load_of_ten_seconds(&self) -> Vec<WorkerLoad> {
-        self.load.of_ten()
+        self.load.of_ten_seconds()
     }
 
-    /// The connections of all workers.
+    /// Returns the figures of the connections of all workers.
     #[must_use]
     pub fn connections(&self) -> ConnectionFigures {
         self.sources.registry.connections()
     }
 
-    /// Those who watch a sale now.
+    /// Returns the number of subscribers of sales.
     #[must_use]
     pub fn viewers(&self) -> u64 {
         self.sources.registry.viewers()
     }
 
-    /// Postgres and Redis, in this order.
+    /// Returns the figures of Postgres and Redis, in this order.
     #[must_use]
     pub fn sinks(&self) -> [SinkFigures; 2] {
         let Sinks { database, redis } = self.sources.registry.sinks();
@@ -215,32 +215,32 @@ impl View {
         [database, redis].map(|sink| sink.figures(durable, now))
     }
 
-    /// Whether the units of this sale add up, as far as is known.
+    /// Returns whether the units of this sale add up, as far as is known.
     #[must_use]
     pub fn is_conserved(&self, sale: SaleId) -> bool {
         self.conservation.holds_for(sale)
     }
 
-    /// Whether those of all open sales do.
+    /// Returns whether the units of all open sales add up, as far as is known.
     #[must_use]
     pub fn are_all_conserved(&self) -> bool {
         self.conservation.holds()
     }
 
-    /// Units of this sale that are held, and by no open checkout, as far as is known.
+    /// Returns the units of this sale that are held, and by no open checkout, as far as is known.
     #[must_use]
     pub fn unaccounted(&self, sale: SaleId) -> u64 {
         self.holds.unaccounted(sale)
     }
 
-    /// Those of all open sales.
+    /// Returns the units of all open sales that are held, and by no open checkout, as far as is known.
     #[must_use]
     pub fn all_unaccounted(&self) -> u64 {
         self.holds.all_unaccounted()
     }
 
-    /// The sales that sell, those that began last first, and then those that begin next: so few that each
-    /// may be listed. However many are planned, the one that everybody asks about is among them.
+    /// Returns the active sales, the one that began last first, and then the next ones to begin: at most
+    /// [`LISTED_SALES_MAX`]. However many sales are scheduled, the one that sells is among them.
     #[must_use]
     pub fn listed_sales(&self) -> Vec<Arc<Sale>> {
         let (mut open, now) = (self.engine().open_sales(), self.now());
@@ -256,13 +256,13 @@ impl View {
         open
     }
 
-    /// When the next sale of the rotation has to begin to sell.
+    /// Returns when the next sale of the rotation has to begin.
     #[must_use]
     pub fn rotation_due(&self) -> Timestamp {
         self.sources.rotation.due(self.engine(), self.now())
     }
 
-    /// How long ago the earliest hold that is still there should have run out, in microseconds.
+    /// Returns by how much the earliest hold that is still there is overdue, in microseconds.
     #[must_use]
     pub fn hold_overdue_us(&self) -> u64 {
         let steady = self.engine().clock().steady();
@@ -270,25 +270,25 @@ impl View {
         next.map_or(0, |next| u64::try_from(steady.0 - next.0).unwrap_or(0))
     }
 
-    /// Which configuration is in effect, without telling it.
+    /// Returns the fingerprint of the configuration in effect.
     #[must_use]
     pub fn configuration(&self) -> &str {
         &self.sources.configuration
     }
 
-    /// The wall clock.
+    /// Returns the time by the wall clock.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.engine().clock().now()
     }
 
-    /// The monotonic clock, in microseconds.
+    /// Returns the time by the monotonic clock, in microseconds.
     #[must_use]
     pub fn now_us(&self) -> u64 {
         self.engine().clock().monotonic_us()
     }
 
-    /// Whole seconds since the start.
+    /// Returns the whole seconds since the start.
     #[must_use]
     pub fn uptime_seconds(&self) -> u64 {
         self.now_us().saturating_sub(self.sources.started_us) / 1_000_000

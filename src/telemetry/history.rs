@@ -1,7 +1,7 @@
-//! Windows of time over counts that only grow: each is the difference of two looks.
+//! Windows of time over counts that only grow: each window is the difference of two samples.
 //!
-//! Whoever counts knows nothing of windows. Once a second somebody looks, and what has come since the
-//! look before is kept for a minute, as the few buckets that it filled.
+//! Recorders know nothing of windows. The observer samples the counts once a second, and the history keeps what was
+//! counted between two samples for a minute, as the few buckets that are filled.
 
 use std::collections::VecDeque;
 
@@ -9,8 +9,8 @@ use super::bucket;
 use super::{Counts, Merged, Series};
 use crate::types::{SaleId, Timestamp};
 
-/// Looks that are kept: those of a minute.
-const LOOKS_KEPT: usize = 60;
+/// Intervals that the history keeps: a minute of them.
+const INTERVALS_KEPT: usize = 60;
 
 /// A span of time that ends now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,16 +19,16 @@ pub enum Window {
     TenSeconds,
     /// The last minute.
     Minute,
-    /// Since the sale began that began last; at most a second more, and never less. Until a sale has
-    /// begun, and where the server started during it: since the start.
+    /// From the start of the newest sale, or up to a second before it. Until a sale has begun, and where the
+    /// server started during it: from the server's start.
     #[default]
     Sale,
-    /// Since the start.
+    /// From the server's start.
     Start,
 }
 
 impl Window {
-    /// Every window, as it is asked for.
+    /// Every window with its name in requests.
     pub const NAMES: [(&'static str, Self); 4] = [
         ("10s", Self::TenSeconds),
         ("1m", Self::Minute),
@@ -36,14 +36,14 @@ impl Window {
         ("start", Self::Start),
     ];
 
-    /// The window of this name.
+    /// Returns the window of this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         let found = Self::NAMES.iter().find(|(known, _)| *known == name);
         found.map(|&(_, window)| window)
     }
 
-    /// How it is asked for.
+    /// Returns the window's name in requests.
     #[must_use]
     pub fn name(self) -> &'static str {
         let found = Self::NAMES.iter().find(|(_, known)| *known == self);
@@ -51,7 +51,7 @@ impl Window {
     }
 }
 
-/// What was counted within a window.
+/// The counts within a window.
 #[derive(Clone, Debug)]
 pub struct Windowed {
     /// The counts.
@@ -60,22 +60,22 @@ pub struct Windowed {
     pub since_us: u64,
 }
 
-/// Looks at the counts, and what lies between them.
+/// The last sample of all counts, and the counts of each interval of the last minute.
 #[derive(Debug)]
 pub struct History {
     last: Merged,
     last_us: u64,
     started_us: u64,
-    looks: VecDeque<Look>,
-    /// The sale that began last, by when it began, and its number.
+    intervals: VecDeque<Interval>,
+    /// The start and number of the sale that began last.
     sale: Option<(Timestamp, SaleId)>,
     before_sale: Merged,
     before_sale_us: u64,
 }
 
-/// What came between one look and the next.
+/// The counts between one sample and the next.
 #[derive(Debug)]
-struct Look {
+struct Interval {
     since_us: u64,
     parts: Vec<Part>,
 }
@@ -89,56 +89,56 @@ struct Part {
 }
 
 impl History {
-    /// Begins at `now_us`, when nothing is counted yet.
+    /// An empty history that begins at `now_us`.
     #[must_use]
     pub fn new(now_us: u64) -> Self {
         Self {
             last: Merged::default(),
             last_us: now_us,
             started_us: now_us,
-            looks: VecDeque::with_capacity(LOOKS_KEPT + 1),
+            intervals: VecDeque::with_capacity(INTERVALS_KEPT + 1),
             sale: None,
             before_sale: Merged::default(),
             before_sale_us: now_us,
         }
     }
 
-    /// Notes that the counts are `now`, and which active sale began last, and when. What was counted since
-    /// the look before, and for how long, in microseconds.
-    pub fn look(
+    /// Adds a sample: the counts `now`, and the start and number of the active sale that began last. Returns the
+    /// counts since the last sample and the microseconds since then.
+    pub fn sample(
         &mut self,
         now_us: u64,
         now: Merged,
         sale: Option<(Timestamp, SaleId)>,
     ) -> (Merged, u64) {
-        // When the one that began last ends before another does, that is no new beginning.
+        // When the newest sale ends before an older one does, no new window begins.
         if sale > self.sale {
-            // It began between the two looks, and its first second must not be missing; or before the
-            // server started, where the first look finds it.
-            if !self.looks.is_empty() {
+            // The sale began between the two samples, and its first second must not be missing; or before the
+            // server started, where the first sample finds it.
+            if !self.intervals.is_empty() {
                 (self.before_sale, self.before_sale_us) = (self.last.clone(), self.last_us);
             }
             self.sale = sale;
         }
         let between = now.since(&self.last);
         let passed_us = now_us.saturating_sub(self.last_us);
-        self.looks.push_back(Look {
+        self.intervals.push_back(Interval {
             since_us: self.last_us,
             parts: between.filled().map(Part::of).collect(),
         });
-        if self.looks.len() > LOOKS_KEPT {
-            self.looks.pop_front();
+        if self.intervals.len() > INTERVALS_KEPT {
+            self.intervals.pop_front();
         }
         (self.last, self.last_us) = (now, now_us);
         (between, passed_us)
     }
 
-    /// What was counted within `window`, now that the counts are `now`.
+    /// Returns the counts within `window`, where the present counts are `now`.
     #[must_use]
     pub fn window(&self, window: Window, now: &Merged) -> Windowed {
-        let looks = match window {
+        let count = match window {
             Window::TenSeconds => 10,
-            Window::Minute => LOOKS_KEPT,
+            Window::Minute => INTERVALS_KEPT,
             Window::Sale => {
                 return Windowed {
                     counts: now.since(&self.before_sale),
@@ -153,11 +153,11 @@ impl History {
             }
         };
         let mut counts = now.since(&self.last);
-        let kept = self.looks.iter().rev().take(looks);
+        let kept = self.intervals.iter().rev().take(count);
         let mut since_us = self.last_us;
-        for look in kept {
-            since_us = look.since_us;
-            for part in &look.parts {
+        for interval in kept {
+            since_us = interval.since_us;
+            for part in &interval.parts {
                 part.add_to(counts.of_mut(part.series));
             }
         }
@@ -226,7 +226,8 @@ mod tests {
             let now = self.registry.merged();
             let now_us = self.seconds * SECOND_US;
             let began = Timestamp::from_seconds(i64::from(sale));
-            self.history.look(now_us, now, Some((began, SaleId(sale))));
+            self.history
+                .sample(now_us, now, Some((began, SaleId(sale))));
         }
 
         /// The count, the longest latency, and the length in seconds.
@@ -246,7 +247,7 @@ mod tests {
             scene.request(100);
             scene.second(1);
         }
-        // Not looked at yet, and in every window nevertheless.
+        // Not sampled yet, and in every window nevertheless.
         scene.request(150);
         assert_eq!(scene.window(Window::TenSeconds), (11, 150, 10));
         assert_eq!(scene.window(Window::Minute), (61, 150, 60));
@@ -285,7 +286,9 @@ mod tests {
     fn the_first_sale_of_a_server_that_waited_begins_a_window() {
         let mut scene = Scene::new();
         scene.request(1);
-        scene.history.look(SECOND_US, scene.registry.merged(), None);
+        scene
+            .history
+            .sample(SECOND_US, scene.registry.merged(), None);
         scene.request(2);
         scene.seconds = 1;
         scene.second(7);
@@ -299,20 +302,20 @@ mod tests {
         scene.request(1);
         scene
             .history
-            .look(2 * SECOND_US, scene.registry.merged(), None);
+            .sample(2 * SECOND_US, scene.registry.merged(), None);
         assert_eq!(scene.window(Window::Sale).0, 1);
     }
 
     #[test]
-    fn a_look_says_what_came_since_the_one_before() {
+    fn a_sample_returns_the_counts_since_the_one_before() {
         let scene = Scene::new();
         let mut history = History::new(0);
         scene.request(5);
-        let (between, passed_us) = history.look(SECOND_US, scene.registry.merged(), None);
+        let (between, passed_us) = history.sample(SECOND_US, scene.registry.merged(), None);
         assert_eq!((between.of(SERIES).count(), passed_us), (1, SECOND_US));
         scene.request(5);
         scene.request(5);
-        let (between, passed_us) = history.look(4 * SECOND_US, scene.registry.merged(), None);
+        let (between, passed_us) = history.sample(4 * SECOND_US, scene.registry.merged(), None);
         assert_eq!((between.of(SERIES).count(), passed_us), (2, 3 * SECOND_US));
     }
 

@@ -97,7 +97,7 @@ impl Broadcaster {
     fn open(&self, topic: Topic<'_>) -> Rc<Channel> {
         let updates = match topic {
             Topic::Sale(sale) => self.feeds.subscribe(sale),
-            Topic::Server(observer) => observer.watch(),
+            Topic::Server(observer) => observer.subscribe(),
         };
         Rc::new_cyclic(|channel| {
             let state = updates.borrow().clone();

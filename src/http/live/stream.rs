@@ -11,7 +11,7 @@ use crate::http::payload::Payload;
 use crate::http::problem::Problem;
 use crate::http::routes::Call;
 use crate::http::sales;
-use crate::operations::Question;
+use crate::operations::Query;
 use crate::sale::Unavailable;
 use crate::telemetry::Outcome;
 
@@ -48,8 +48,8 @@ fn stream(call: &Call<'_>, topic: Topic<'_>) -> Result<Answer, Problem> {
 
 /// `GET /ops/history`: the figures of the last minutes, a JSON array, oldest first.
 pub(in crate::http) async fn history(call: Call<'_>) -> Result<Answer, Problem> {
-    let question = Question::Usual("history", "");
-    let samples = call.api.observe(question, |view| Some(view.shown()));
+    let query = Query::Common("history", "");
+    let samples = call.api.observe(query, |view| Some(view.recent_samples()));
     let samples = samples.await?;
     in_pieces(JSON, &call, || Ok(samples.into()))
 }

@@ -7,7 +7,7 @@ use crate::http::answer::{Answer, JSON, TEXT};
 use crate::http::problem::{Format, Problem};
 use crate::http::query_enums::QueryEnums;
 use crate::http::routes::Call;
-use crate::operations::Question;
+use crate::operations::Query;
 use crate::telemetry::Window;
 
 /// `GET /health`: the report of the server, with the latencies of a window of time; with `?pretty` indented for people.
@@ -16,13 +16,13 @@ pub(in crate::http) async fn health(call: Call<'_>) -> Result<Answer, Problem> {
     let window = choices.one_of("window", &Window::NAMES).unwrap_or_default();
     let is_pretty = choices.is_set("pretty");
     choices.check()?;
-    let question = if is_pretty {
+    let query = if is_pretty {
         "health, pretty"
     } else {
         "health"
     };
-    let question = Question::Usual(question, window.name());
-    let body = call.api.observe_whole(question, move |view| {
+    let query = Query::Common(query, window.name());
+    let body = call.api.observe_whole(query, move |view| {
         if is_pretty {
             view.pretty_report(window)
         } else {

@@ -9,7 +9,7 @@ use crate::http::answer::{Answer, JSON, TEXT};
 use crate::http::problem::Problem;
 use crate::http::query_enums::QueryEnums;
 use crate::http::routes::Call;
-use crate::operations::{Question, View};
+use crate::operations::{Query, View};
 use crate::telemetry::{
     Class, Counts, LatencySummary, Outcome, Route, Series, Stage, Window, hgrm, hlog,
 };
@@ -20,10 +20,10 @@ const LOG: HeaderValue = HeaderValue::from_static("text/csv; charset=utf-8");
 /// `GET /health/histogram`: the distributions that the query asks for.
 pub(in crate::http) async fn histogram(call: Call<'_>) -> Result<Answer, Problem> {
     let wanted = HistogramQuery::parse(call.query())?;
-    let question = Question::Special(format!("{wanted:?}"));
+    let query = Query::Custom(format!("{wanted:?}"));
     let body = call
         .api
-        .observe_whole(question, move |view| wanted.render(view))
+        .observe_whole(query, move |view| wanted.render(view))
         .await?;
     Ok(Answer::shown(wanted.format.content_type(), body).not_stored())
 }

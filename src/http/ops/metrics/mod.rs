@@ -20,15 +20,15 @@ use self::exposition::{Exposition, Format};
 use crate::http::answer::Answer;
 use crate::http::problem::Problem;
 use crate::http::routes::Call;
-use crate::operations::{Question, View};
+use crate::operations::{Query, View};
 
 /// `GET /metrics`: the figures of the whole process, in the format that the `Accept` header asks for.
 pub(in crate::http) async fn metrics(call: Call<'_>) -> Result<Answer, Problem> {
     let format = Format::asked_by(&call.head.headers);
-    let question = Question::Usual("metrics", format.media_type());
+    let query = Query::Common("metrics", format.media_type());
     let text = call
         .api
-        .observe_whole(question, move |view| Some(expose(view, format)))
+        .observe_whole(query, move |view| Some(expose(view, format)))
         .await?;
     let content_type = HeaderValue::from_static(format.media_type());
     Ok(Answer::shown(content_type, text).not_stored())

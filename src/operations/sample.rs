@@ -1,4 +1,4 @@
-//! What happened within one second, as those who watch the server are told.
+//! One sample of the server's figures, as the event that subscribers receive once a second.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,24 +34,24 @@ const SPECTRUM: [(f64, u64); 12] = [
     (1.0, 1),
 ];
 
-/// One event. Latencies in microseconds.
+/// The event of one sample. Latencies are in microseconds.
 #[derive(Serialize)]
-pub(super) struct Second {
+pub(super) struct Sample {
     at: String,
     at_ms: i64,
     uptime_seconds: u64,
-    /// How long this second really was.
+    /// Seconds since the sample before: about one.
     seconds: f64,
-    sale: Option<Selling>,
-    others: Vec<Selling>,
+    sale: Option<SaleSample>,
+    others: Vec<SaleSample>,
     conserved: bool,
     counts: BTreeMap<&'static str, BTreeMap<&'static str, u64>>,
     heat: BTreeMap<&'static str, Heat>,
     percentiles: BTreeMap<&'static str, Percentiles>,
     spectrum: BTreeMap<&'static str, Vec<(f64, f64)>>,
     stages: BTreeMap<&'static str, Percentiles>,
-    journal: Journal,
-    sinks: BTreeMap<&'static str, Sink>,
+    journal: JournalSample,
+    sinks: BTreeMap<&'static str, SinkSample>,
     workers: Vec<WorkerLoad>,
     connections: u64,
     viewers: u64,
@@ -61,7 +61,7 @@ pub(super) struct Second {
 
 /// An active sale.
 #[derive(Serialize)]
-struct Selling {
+struct SaleSample {
     id: String,
     total: u64,
     sold: u64,
@@ -84,7 +84,7 @@ struct Percentiles {
 }
 
 #[derive(Serialize)]
-struct Journal {
+struct JournalSample {
     writable: bool,
     disk_full: bool,
     durable_lsn: u64,
@@ -94,14 +94,14 @@ struct Journal {
 }
 
 #[derive(Serialize)]
-struct Sink {
+struct SinkSample {
     status: SinkStatus,
     lag_records: Option<u64>,
     lag_seconds: Option<u64>,
     reason: String,
 }
 
-/// What the journal has written.
+/// Amounts that the journal has written.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub(super) struct Written {
     batches: u64,
@@ -109,13 +109,13 @@ pub(super) struct Written {
     bytes: u64,
 }
 
-/// What the journal had written at the last look.
+/// The totals that the journal had written at the last sample.
 #[derive(Debug, Default)]
-pub(super) struct Since(Written);
+pub(super) struct LastWritten(Written);
 
-impl Since {
-    /// What it has written since then.
-    pub(super) fn step(&mut self, status: &JournalStatus) -> Written {
+impl LastWritten {
+    /// Takes the present totals, and returns what the journal has written since the last sample.
+    pub(super) fn advance(&mut self, status: &JournalStatus) -> Written {
         let now = Written {
             batches: status.batches,
             records: status.records,
@@ -130,32 +130,32 @@ impl Since {
     }
 }
 
-/// What was looked at once, for everything that is told of it.
-pub(super) struct Look<'a> {
-    /// Everything that was counted since the start.
+/// Figures read once for a sample, so that no part of it contradicts another.
+pub(super) struct SampleInput<'a> {
+    /// All counts since the start.
     pub(super) now: &'a Merged,
-    /// What was counted since the look before.
+    /// The counts since the last sample.
     pub(super) between: Merged,
-    /// How long ago that was, in microseconds.
+    /// The time since the last sample, in microseconds.
     pub(super) passed_us: u64,
     /// The active sales, the one that began last first.
     pub(super) sales: Vec<Arc<Sale>>,
-    /// How fast each of them sells, in units per second.
+    /// The rate of each of them, in units sold per second.
     pub(super) rates: Vec<f64>,
-    /// The journal.
+    /// The journal's status.
     pub(super) journal: JournalStatus,
-    /// What it has written since the look before.
+    /// What the journal has written since the last sample.
     pub(super) written: Written,
 }
 
-impl Second {
-    pub(super) fn new(view: &View, look: Look<'_>) -> Self {
+impl Sample {
+    pub(super) fn new(view: &View, input: SampleInput<'_>) -> Self {
         let (at, process) = (view.now(), ProcessFigures::read());
-        let recent = view.window_of(Window::TenSeconds, look.now).counts;
-        let whole = view.window_of(Window::Sale, look.now).counts;
-        let sales = look.sales.iter().zip(look.rates);
-        let mut sales = sales.map(|(sale, rate)| Selling::of(sale, rate));
-        let [database, redis] = view.sinks().map(|sink| Sink {
+        let recent = view.window_of(Window::TenSeconds, input.now).counts;
+        let whole = view.window_of(Window::Sale, input.now).counts;
+        let sales = input.sales.iter().zip(input.rates);
+        let mut sales = sales.map(|(sale, rate)| SaleSample::of(sale, rate));
+        let [database, redis] = view.sinks().map(|sink| SinkSample {
             status: sink.status,
             lag_records: sink.lag_records,
             lag_seconds: sink.lag_seconds,
@@ -165,27 +165,27 @@ impl Second {
             at: Timestamp::from_seconds(at.seconds()).to_string(),
             at_ms: at.0.div_euclid(1000),
             uptime_seconds: view.uptime_seconds(),
-            seconds: seconds(look.passed_us),
+            seconds: seconds(input.passed_us),
             sale: sales.next(),
             others: sales.collect(),
             conserved: view.are_all_conserved(),
-            counts: counts(&look.between),
-            heat: by_group(&look.between, heat),
+            counts: counts(&input.between),
+            heat: by_group(&input.between, heat),
             percentiles: by_group(&recent, Percentiles::of),
             spectrum: by_group(&whole, spectrum),
             stages: recent
                 .stages()
                 .map(|(stage, counts)| (stage.as_str(), Percentiles::of(counts)))
                 .collect(),
-            journal: Journal {
-                writable: look.journal.writable,
-                disk_full: look.journal.disk_full,
-                durable_lsn: look.journal.durable_lsn,
-                appended_lsn: look.journal.appended_lsn,
-                written: look.written,
+            journal: JournalSample {
+                writable: input.journal.writable,
+                disk_full: input.journal.disk_full,
+                durable_lsn: input.journal.durable_lsn,
+                appended_lsn: input.journal.appended_lsn,
+                written: input.written,
             },
             sinks: BTreeMap::from([("database", database), ("redis", redis)]),
-            workers: view.load_lately(),
+            workers: view.load_of_last_second(),
             connections: view.connections().open,
             viewers: view.viewers(),
             resident_bytes: process.resident_bytes,
@@ -194,7 +194,7 @@ impl Second {
     }
 }
 
-impl Selling {
+impl SaleSample {
     fn of(sale: &Sale, rate: f64) -> Self {
         let figures = sale.figures();
         Self {
@@ -235,15 +235,13 @@ fn counts(between: &Merged) -> BTreeMap<&'static str, BTreeMap<&'static str, u64
     routes
 }
 
-/// What `tell` makes of each group that was counted at all.
-fn by_group<T>(merged: &Merged, tell: impl Fn(&Counts) -> T) -> BTreeMap<&'static str, T> {
+/// Maps each group with any counts by `map`.
+fn by_group<T>(merged: &Merged, map: impl Fn(&Counts) -> T) -> BTreeMap<&'static str, T> {
     let groups = Group::ALL
         .iter()
         .map(|&group| (group.as_str(), merged.group(group)));
     let counted = groups.filter(|(_, counts)| !counts.is_empty());
-    counted
-        .map(|(name, counts)| (name, tell(&counts)))
-        .collect()
+    counted.map(|(name, counts)| (name, map(&counts))).collect()
 }
 
 fn heat(counts: &Counts) -> Heat {
@@ -263,17 +261,18 @@ fn spectrum(counts: &Counts) -> Vec<(f64, f64)> {
     let count = counts.count();
     let values = counts.at_quantiles(SPECTRUM.map(|(quantile, _)| quantile));
     let points = SPECTRUM.into_iter().zip(values);
-    let told = points.filter(|((_, needed), _)| count >= *needed);
-    told.map(|((quantile, _), ns)| {
-        let is_longest = quantile >= 1.0;
-        let us = if is_longest {
-            micros_at_most(ns)
-        } else {
-            micros(ns)
-        };
-        (quantile, us)
-    })
-    .collect()
+    let meaningful = points.filter(|((_, needed), _)| count >= *needed);
+    meaningful
+        .map(|((quantile, _), ns)| {
+            let is_longest = quantile >= 1.0;
+            let us = if is_longest {
+                micros_at_most(ns)
+            } else {
+                micros(ns)
+            };
+            (quantile, us)
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -304,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn only_groups_that_occurred_are_told() {
+    fn only_groups_that_occurred_are_reported() {
         assert!(by_group(&Merged::default(), Counts::count).is_empty());
     }
 }
