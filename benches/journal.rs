@@ -9,7 +9,7 @@ use std::sync::Arc;
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
 use flashsale::env::{Disk, OsEntropy, RealDisk, SystemClock};
 use flashsale::journal::{Opening, frame, snapshot};
-use flashsale::record::{Lines, Record, codec};
+use flashsale::record::{Lines, Record, envelope};
 use flashsale::sale::{Recovered, write_snapshot};
 use flashsale::types::{ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};
 use tempfile::TempDir;
@@ -52,7 +52,7 @@ fn encode(criterion: &mut Criterion) {
         group.bench_function(name, |b| {
             b.iter(|| {
                 buffer.clear();
-                codec::encode(NOW, black_box(&record), &mut buffer);
+                envelope::encode(NOW, black_box(&record), &mut buffer);
             });
         });
     }
@@ -64,7 +64,7 @@ fn seal(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("journal/seal");
     for count in [1, 64, 1000] {
         let mut buffer = vec![0; frame::FRAME_HEADER_BYTES];
-        (0..count).for_each(|_| codec::encode(NOW, &CHECKOUT, &mut buffer));
+        (0..count).for_each(|_| envelope::encode(NOW, &CHECKOUT, &mut buffer));
         let unsealed = buffer.len();
         group.throughput(Throughput::Bytes(unsealed as u64));
         group.bench_function(BenchmarkId::new("records", count), |b| {

@@ -1,17 +1,21 @@
 //! Records, as the journal has them.
 
-use flashsale::record::codec;
+use flashsale::record::{Entry, envelope};
+use flashsale::types::Lsn;
 
 /// Reads all records of `bytes`. What is read is written as it was meant: read again, it is the same.
 pub fn take(bytes: &[u8]) {
     let mut rest = bytes;
-    while let Some((at, record, behind)) = codec::decode(rest) {
+    while let Some((entry, behind)) = Entry::split_first(Lsn(1), rest) {
+        let Ok(record) = entry.record() else {
+            return;
+        };
         let mut written = Vec::new();
-        codec::encode(at, &record, &mut written);
-        let again = codec::decode(&written);
-        let (again_at, again, left) = again.expect("what was written can be read");
-        assert_eq!((at, &record), (again_at, &again));
-        assert!(left.is_empty() && behind.len() < rest.len());
+        envelope::encode(entry.at, &record, &mut written);
+        assert_eq!(written, entry.bytes(), "one record has one form");
+        let again = Entry::whole(entry.lsn, &written).expect("what was written can be read");
+        assert_eq!((again.at, again.record()), (entry.at, Ok(record)));
+        assert!(behind.len() < rest.len());
         rest = behind;
     }
 }

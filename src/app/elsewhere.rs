@@ -4,9 +4,9 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::sinks::postgres_options;
 use crate::config::DatabaseConfig;
-use crate::journal::Entry;
+use crate::journal::JournalError;
 use crate::reconcile::postgres::{PostgresOptions, Rebuilt, read_sale};
-use crate::record::codec;
+use crate::record::Entry;
 use crate::sale::{EndedSale, SaleSource, VisitEntry};
 
 /// The configured database. Every sale is read over a connection of its own: that is rare, and an idle one
@@ -41,9 +41,11 @@ impl SaleSource for DatabaseSales {
             let lsn = rebuilt.lsn;
             let bytes = rebuilt.record.as_ref();
             let bytes = bytes.map_err(|why| format!("record {lsn}: {why}"))?;
-            let decoded = codec::decode(bytes);
-            let (at, record, _) = decoded.ok_or_else(|| format!("record {lsn} is none"))?;
-            visit(&Entry { lsn, at, record }).map_err(|error| error.to_string())
+            let entry = Entry::whole(lsn, bytes).map_err(|_| format!("record {lsn} is none"))?;
+            visit(&entry).map_err(|error| match error {
+                JournalError::Undecodable(_) => format!("record {lsn} is none"),
+                error => error.to_string(),
+            })
         };
         let read = read_sale(&self.options, ended.id, ended.closing.lsn, &mut take);
         let read = self.runtime.block_on(read);

@@ -11,11 +11,12 @@ use crate::app::sinks;
 use crate::config::Config;
 use crate::env::{Clock, Disk, Entropy, OsEntropy, RealDisk, SystemClock};
 use crate::journal::{
-    Durability, Entry, Journal, JournalError, JournalFailed, Opening, Options, Tools, fingerprint,
+    Durability, Journal, JournalError, JournalFailed, Opening, Options, Tools, check_decodable,
+    fingerprint,
 };
 use crate::reconcile::postgres::{PostgresOptions, PostgresReader, PostgresRecords, Rebuilt};
 use crate::reconcile::{SinkError, Watermark};
-use crate::record::{Record, codec};
+use crate::record::{Entry, Record};
 use crate::sale::State;
 use crate::types::{Lsn, Timestamp};
 
@@ -131,7 +132,7 @@ fn holds_no_record(dir: &Path) -> Result<bool, RecoverError> {
         return Ok(false);
     }
     let opening = Opening::lock(Arc::new(RealDisk), dir)?;
-    let replayed = opening.replay(Lsn::ZERO, &mut |_| Ok(()))?;
+    let replayed = opening.replay(Lsn::ZERO, &mut check_decodable)?;
     Ok(replayed.last_lsn == Lsn::ZERO && !replayed.torn)
 }
 
@@ -218,7 +219,7 @@ impl Writing {
         watermark: Watermark,
         segment_bytes: u64,
     ) -> Result<Self, RecoverError> {
-        let replayed = opening.replay(Lsn::ZERO, &mut |_| Ok(()))?;
+        let replayed = opening.replay(Lsn::ZERO, &mut check_decodable)?;
         let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) =
             (Arc::new(SystemClock::new()), Arc::new(OsEntropy));
         let options = Options {
@@ -291,12 +292,13 @@ impl Writing {
     }
 
     fn append(&mut self, rebuilt: &Rebuilt) {
-        let decoded = rebuilt.record.as_deref().ok().and_then(codec::decode);
-        let (at, record, _) = decoded.expect("it was applied");
-        let lsn = self.journal.append(at, &record);
+        let bytes = rebuilt.record.as_deref().expect("it was applied");
+        let entry = Entry::whole(rebuilt.lsn, bytes).expect("it was applied");
+        let record = entry.record().expect("it was applied");
+        let lsn = self.journal.append(entry.at, &record);
         assert_eq!(lsn, rebuilt.lsn, "the journal numbers records from 1 on");
-        self.at = at;
-        self.fingerprint = fingerprint(&Entry { lsn, at, record });
+        self.at = entry.at;
+        self.fingerprint = fingerprint(&entry);
     }
 
     /// Notes that the numbers from `expected` on and before `found` did not come.
@@ -378,7 +380,7 @@ impl Recovered {
 mod tests {
     use super::*;
     use crate::env::SimulatedDisk;
-    use crate::record::NewItem;
+    use crate::record::{NewItem, envelope};
     use crate::types::SaleId;
 
     /// Room for four of the longest records.
@@ -398,7 +400,7 @@ mod tests {
         let records = Record::announcing(SaleId(1), &items);
         let rebuilt = (1..).zip(records).map(|(lsn, record)| {
             let mut bytes = Vec::new();
-            codec::encode(Timestamp(1), &record, &mut bytes);
+            envelope::encode(Timestamp(1), &record, &mut bytes);
             Rebuilt {
                 lsn: Lsn(lsn),
                 record: Ok(bytes),

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use rustix::io::Errno;
 
 use crate::env::WithLimit;
+use crate::record::envelope::Undecodable;
 
 /// A journal that cannot be opened, read or written.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +68,10 @@ pub enum JournalError {
         /// What is wrong there.
         what: String,
     },
+    /// A record is intact and cannot be decoded. A visitor of records returns this, and who reads the file
+    /// makes [`JournalError::Damaged`] of it.
+    #[error("journal: {0}")]
+    Undecodable(#[from] Undecodable),
     /// The records are intact but contradict each other.
     #[error("journal: record {lsn} breaks an invariant: {what}")]
     Contradiction {

@@ -50,7 +50,7 @@ pub use loss::Lost;
 pub use names::check_regular;
 pub use opening::{Opening, Replayed, is_in_use, replay};
 pub use progress::Progress;
-pub use reader::{Entry, Frame, SegmentEnd, SegmentReader};
+pub use reader::{Frame, SegmentEnd, SegmentReader, check_decodable};
 pub use repair::{Repaired, repair};
 pub use status::JournalStatus;
 pub use tail::{Tail, fingerprint};
@@ -59,7 +59,7 @@ pub use waiters::CommitWaiters;
 
 use crate::env::{Clock, Disk, Entropy};
 use crate::limits;
-use crate::record::Record;
+use crate::record::envelope::Encode;
 use crate::sync::Ordering;
 use crate::telemetry::Counts;
 use crate::types::{Lsn, Timestamp};
@@ -229,7 +229,7 @@ impl Journal {
 
     /// Enqueues a record and gives it its number. Never waits and never fails: what was decided
     /// is recorded, or the journal fails as a whole.
-    pub fn append(&self, at: Timestamp, record: &Record<'_>) -> Lsn {
+    pub fn append(&self, at: Timestamp, record: &impl Encode) -> Lsn {
         self.shared.append(at, record)
     }
 

@@ -6,16 +6,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::error::JournalError;
-use super::names;
 use super::ownership::Ownership;
 use super::preparer::new_header;
-use super::reader::{Entry, SegmentEnd, SegmentReader};
+use super::reader::{SegmentEnd, SegmentReader};
 use super::sale_file::{self, SaleFile};
 use super::segment::{self, SEGMENT_HEADER_BYTES, Segment};
 use super::settling::FoundEnd;
-use super::snapshot;
-use super::{Journal, Options, Tools};
+use super::{Journal, Options, Tools, names, snapshot};
 use crate::env::{Disk, OpenMode};
+use crate::record::envelope::Entry;
 use crate::types::Lsn;
 
 /// A journal that this process has locked and may read; nothing is written yet.
@@ -87,9 +86,9 @@ pub fn replay(
                         if entry.lsn > after {
                             replayed.records += 1;
                             replayed.last_lsn = entry.lsn;
-                            visit(entry)?;
+                            return visit(entry);
                         }
-                        Ok(())
+                        Ok(entry.check()?)
                     })?;
                     if until.is_some_and(|until| replayed.last_lsn >= until) {
                         return Ok(replayed);

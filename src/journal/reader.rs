@@ -3,8 +3,8 @@
 use super::error::JournalError;
 use super::frame::{self, FRAME_ALIGN_BYTES, FRAME_HEADER_BYTES, FrameHeader};
 use super::segment::{SEGMENT_HEADER_BYTES, Segment};
-use crate::record::{Record, codec};
-use crate::types::{Lsn, Timestamp};
+use crate::record::envelope::{Entry, Undecodable};
+use crate::types::Lsn;
 
 /// Bytes read from the disk at once.
 const WINDOW_BYTES: usize = 1024 * 1024;
@@ -18,17 +18,6 @@ pub struct SegmentEnd {
     pub last_frame_offset: Option<u64>,
     /// Behind it lies a part of a batch whose write was not finished.
     pub torn: bool,
-}
-
-/// One record with its place and time.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Entry<'a> {
-    /// Its number.
-    pub lsn: Lsn,
-    /// When it was decided.
-    pub at: Timestamp,
-    /// What happened.
-    pub record: Record<'a>,
 }
 
 /// A whole, verified frame.
@@ -284,11 +273,20 @@ fn damaged(segment: &Segment, offset: u64, what: &str) -> JournalError {
     }
 }
 
+/// Visits a record only to check that this build can decode it.
+///
+/// # Errors
+/// It cannot.
+pub fn check_decodable(entry: Entry<'_>) -> Result<(), JournalError> {
+    Ok(entry.check()?)
+}
+
 impl Frame<'_> {
     /// Hands every record to `visit`, in order.
     ///
     /// # Errors
-    /// A record that cannot be read, or the visitor's own.
+    /// Bytes that are no record, or the visitor's own error. Where that is [`JournalError::Undecodable`] the
+    /// frame is damaged, and the error says where it is.
     pub fn visit(
         &self,
         segment: &Segment,
@@ -301,7 +299,7 @@ impl Frame<'_> {
     /// Hands records to `visit`, in order, until it answers `false`; whether it never did.
     ///
     /// # Errors
-    /// A record that cannot be read, or the visitor's own.
+    /// As [`Self::visit`] says.
     pub(super) fn visit_while(
         &self,
         segment: &Segment,
@@ -310,14 +308,19 @@ impl Frame<'_> {
         let mut rest = self.payload;
         let mut lsn = self.header.first_lsn;
         for _ in 0..self.header.count {
-            let Some((at, record, after)) = codec::decode(rest) else {
-                let what = format!("record {lsn} is not one that this build can read");
-                return Err(damaged(segment, self.offset, &what));
+            let (visited, after) = match Entry::split_first(lsn, rest) {
+                Some((entry, after)) => (visit(entry), after),
+                None => (Err(Undecodable.into()), rest),
             };
-            if !visit(Entry { lsn, at, record })? {
-                return Ok(false);
+            match visited {
+                Ok(true) => (rest, lsn) = (after, lsn.next()),
+                Ok(false) => return Ok(false),
+                Err(JournalError::Undecodable(_)) => {
+                    let what = format!("record {lsn} is not one that this build can read");
+                    return Err(damaged(segment, self.offset, &what));
+                }
+                Err(error) => return Err(error),
             }
-            (rest, lsn) = (after, lsn.next());
         }
         if rest.is_empty() {
             return Ok(true);

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use super::error::JournalError;
 use super::frame::{self, FRAME_HEADER_BYTES};
-use super::reader::{Entry, Frame, SegmentReader};
+use super::reader::{Frame, SegmentReader};
 use super::segment::{SEGMENT_HEADER_BYTES, Segment, SegmentHeader};
 use crate::env::{Disk, DiskFile, OpenMode};
-use crate::record::{Record, codec};
+use crate::record::envelope::{self, Encode, Entry};
 use crate::types::{Lsn, Timestamp};
 
 /// Payload bytes after which a frame is written.
@@ -30,7 +30,7 @@ pub fn read(
     let segment = open(disk, path, lsn)?;
     let mut frames = Frames::of(&segment);
     while let Some(frame) = frames.next()? {
-        frame.visit(&segment, &mut |entry| visit(Entry { lsn, ..entry }))?;
+        frame.visit(&segment, &mut |entry| visit(entry.numbered(lsn)))?;
     }
     Ok(())
 }
@@ -148,8 +148,8 @@ impl<'a> RecordFileWriter<'a> {
     ///
     /// # Errors
     /// An error of the operating system.
-    pub fn push(&mut self, at: Timestamp, record: &Record<'_>) -> Result<(), JournalError> {
-        codec::encode(at, record, &mut self.buffer);
+    pub fn push(&mut self, at: Timestamp, record: &impl Encode) -> Result<(), JournalError> {
+        envelope::encode(at, record, &mut self.buffer);
         self.count += 1;
         if self.buffer.len() >= FRAME_PAYLOAD_BYTES {
             self.write_frame()

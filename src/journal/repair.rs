@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use super::error::JournalError;
 use super::frame::{self, FRAME_HEADER_BYTES};
 use super::loss::{self, Lost};
-use super::opening;
 use super::preparer::new_header;
+use super::reader::check_decodable;
 use super::sale_file::{self, SaleFile};
 use super::segment::{self, SEGMENT_HEADER_BYTES, Segment};
-use super::snapshot;
+use super::{opening, snapshot};
 use crate::env::{Clock, Disk, Entropy, OpenMode};
 use crate::limits;
 use crate::types::Lsn;
@@ -93,7 +93,7 @@ pub fn repair(
 }
 
 fn is_damaged(file: &SaleFile, disk: &dyn Disk, dir: &Path) -> Result<bool, JournalError> {
-    match file.read(disk, dir, &mut |_| Ok(())) {
+    match file.read(disk, dir, &mut check_decodable) {
         Err(JournalError::Damaged { .. }) => Ok(true),
         read => read.map(|()| false),
     }
@@ -107,7 +107,7 @@ fn number_of(name: &OsStr) -> Option<u64> {
 fn newest_readable_snapshot(disk: &dyn Disk, dir: &Path) -> Result<(Lsn, Vec<Lsn>), JournalError> {
     let mut unreadable = Vec::new();
     for lsn in snapshot::list(disk, dir)?.into_iter().rev() {
-        match snapshot::read(disk, dir, lsn, &mut |_| Ok(())) {
+        match snapshot::read(disk, dir, lsn, &mut check_decodable) {
             Ok(()) => return Ok((lsn, unreadable)),
             Err(JournalError::Damaged { .. }) => unreadable.push(lsn),
             Err(error) => return Err(error),
@@ -118,7 +118,7 @@ fn newest_readable_snapshot(disk: &dyn Disk, dir: &Path) -> Result<(Lsn, Vec<Lsn
 
 /// The last record that a start from the snapshot at `base` would find.
 fn last_lsn(disk: &dyn Disk, dir: &Path, base: Lsn) -> Result<Lsn, JournalError> {
-    opening::replay(disk, dir, base, None, &mut |_| Ok(())).map(|replayed| replayed.last_lsn)
+    opening::replay(disk, dir, base, None, &mut check_decodable).map(|replayed| replayed.last_lsn)
 }
 
 /// Cuts segment `number` at `offset` and sets it and the later ones aside.

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::error::JournalError;
-use super::reader::Entry;
 use super::record_file;
 use crate::env::{Disk, OpenMode};
+use crate::record::envelope::Entry;
 use crate::types::{Lsn, SaleId};
 
 /// Names the file of an ended sale.

@@ -13,7 +13,7 @@ use super::progress::Progress;
 use super::segment::Segment;
 use super::stall::Stall;
 use super::{FailStop, turn};
-use crate::record::{Record, codec};
+use crate::record::envelope::{self, Encode};
 use crate::sync::{AtomicBool, AtomicU64, Condvar, Mutex, Ordering};
 use crate::telemetry::Recorder;
 use crate::types::{Lsn, Timestamp};
@@ -147,11 +147,11 @@ impl Shared {
         vec![0; FRAME_HEADER_BYTES]
     }
 
-    pub(super) fn append(&self, at: Timestamp, record: &Record<'_>) -> Lsn {
+    pub(super) fn append(&self, at: Timestamp, record: &impl Encode) -> Lsn {
         let (lsn, first) = {
             let mut queue = self.queue.lock();
             let queue = &mut *queue;
-            codec::encode(at, record, &mut queue.buffer);
+            envelope::encode(at, record, &mut queue.buffer);
             let lsn = queue.next;
             queue.next = lsn.next();
             queue.count += 1;

@@ -1,14 +1,14 @@
 //! Snapshots: the state at one LSN, written as the fewest records that lead to it. They bound how
 //! much of the journal a start must replay, and are read by the same code. Of a sale that has ended a
-//! snapshot has only a [`Record::SaleArchived`](super::Record::SaleArchived): the rest is in the sale's
+//! snapshot has only a [`Record::SaleArchived`](crate::record::Record::SaleArchived): the rest is in the sale's
 //! [own file](super::sale_file).
 
 use std::path::{Path, PathBuf};
 
 use super::error::JournalError;
-use super::reader::Entry;
 use super::record_file;
 use crate::env::{Disk, OpenMode};
+use crate::record::envelope::Entry;
 use crate::types::Lsn;
 
 /// Where the snapshot at `lsn` is.

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use super::error::JournalError;
 use super::opening::first_needed;
-use super::reader::{Entry, SegmentReader};
+use super::reader::SegmentReader;
 use super::segment::{self, Segment};
 use crate::env::{Disk, OpenMode};
-use crate::record::codec;
+use crate::record::envelope::Entry;
 use crate::types::Lsn;
 
 /// A place in a journal, and the way on from there.
@@ -84,11 +84,11 @@ impl Tail {
     /// `false`: that record counts as not read.
     ///
     /// # Errors
-    /// Damage, or the disk cannot be read.
+    /// Damage, the disk cannot be read, or the visitor's own error, and then the record counts as not read.
     pub fn read(
         &mut self,
         until: Lsn,
-        visit: &mut dyn FnMut(&Entry<'_>) -> bool,
+        visit: &mut dyn FnMut(&Entry<'_>) -> Result<bool, JournalError>,
     ) -> Result<(), JournalError> {
         while self.next <= until {
             if !self.read_segment(until, visit)? {
@@ -105,7 +105,7 @@ impl Tail {
     fn read_segment(
         &mut self,
         until: Lsn,
-        visit: &mut dyn FnMut(&Entry<'_>) -> bool,
+        visit: &mut dyn FnMut(&Entry<'_>) -> Result<bool, JournalError>,
     ) -> Result<bool, JournalError> {
         let Place {
             segment,
@@ -123,8 +123,12 @@ impl Tail {
                 break;
             };
             let whole = frame.visit_while(segment, &mut |entry| {
-                let taken = entry.lsn < *next || entry.lsn <= until && visit(&entry);
-                if taken && entry.lsn == *next {
+                if entry.lsn < *next {
+                    entry.check()?;
+                    return Ok(true);
+                }
+                let taken = entry.lsn <= until && visit(&entry)?;
+                if taken {
                     *next = entry.lsn.next();
                 }
                 Ok(taken)
@@ -159,13 +163,11 @@ impl Tail {
     }
 }
 
-/// What a record at one number is, in 32 bits: two journals that agree on it agree, in all
-/// likelihood, on everything before it, because the time of the decision is part of it.
+/// A checksum of a record's bytes: two journals that agree on it at one number agree, in all likelihood, on
+/// everything before it, because the time of the decision is part of it.
 #[must_use]
 pub fn fingerprint(entry: &Entry<'_>) -> u32 {
-    let mut bytes = Vec::with_capacity(256);
-    codec::encode(entry.at, &entry.record, &mut bytes);
-    crc32c::crc32c(&bytes)
+    crc32c::crc32c(entry.bytes())
 }
 
 #[cfg(test)]
@@ -209,7 +211,7 @@ mod tests {
             if taken {
                 read.push(entry.lsn.0);
             }
-            taken
+            Ok(taken)
         };
         tail.read(until, visit).expect("intact");
         read

@@ -81,7 +81,7 @@ mod tests {
     use super::*;
     use crate::env::{ManualClock, SeededEntropy, SimulatedDisk};
     use crate::journal::{self, Durability, Journal, Opening, Options, Tools};
-    use crate::record::Record;
+    use crate::record::{Entry, Record};
     use crate::types::SaleId;
 
     const SEGMENT_BYTES: u64 = 64 * 1024;
@@ -136,7 +136,7 @@ mod tests {
             .expect("readable")
             .expect("some are left");
         let mut read = first.0 - 1;
-        let visit = &mut |entry: journal::Entry<'_>| {
+        let visit = &mut |entry: Entry<'_>| {
             read += 1;
             assert_eq!(entry.lsn, Lsn(read));
             Ok(())

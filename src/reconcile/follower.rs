@@ -337,13 +337,13 @@ impl<S: Sink> Feeding<S> {
         let mut oldest = None;
         let mut room = limits::BATCH_RECORDS_MAX;
         position.tail.read(self.source.durable(), &mut |entry| {
-            let taken = room > 0 && batch.push(entry);
+            let taken = room > 0 && batch.push(entry)?;
             if taken {
                 room -= 1;
                 oldest = oldest.or(Some(entry.at));
                 to = Watermark::at(entry);
             }
-            taken
+            Ok(taken)
         })?;
         if let Err(error) = self.source.settle(&mut position.tail) {
             self.disk_failed = true;

@@ -6,7 +6,7 @@ use super::error::SinkError;
 use super::progress::Progress;
 use super::source::Source;
 use super::watermark::Watermark;
-use crate::journal::Entry;
+use crate::record::{Entry, Undecodable};
 use crate::types::Lsn;
 
 /// `host:port`, with brackets around an IPv6 address.
@@ -22,7 +22,10 @@ pub(super) fn host_and_port(host: &str, port: u16) -> String {
 pub trait Batch {
     /// Adds the next record; `false` when it must come first in a batch of its own, and this one be
     /// applied before.
-    fn push(&mut self, entry: &Entry<'_>) -> bool;
+    ///
+    /// # Errors
+    /// This build cannot decode the record.
+    fn push(&mut self, entry: &Entry<'_>) -> Result<bool, Undecodable>;
 }
 
 /// A place that the journal is projected to. A future that is dropped leaves the sink as it was or

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::error::SinkError;
 use super::watermark::Watermark;
 use crate::env::Disk;
-use crate::journal::{self, Entry, Journal, JournalError, Tail};
+use crate::journal::{self, Journal, JournalError, Tail};
+use crate::record::Entry;
 use crate::types::Lsn;
 
 /// A journal, to be read up to its durable end: somebody may be writing to it.
@@ -140,8 +141,9 @@ impl Source {
         };
         let mut seen = None;
         tail.read(lsn, &mut |entry| {
+            entry.check()?;
             seen = Some(look(entry));
-            true
+            Ok(true)
         })?;
         Ok(seen.map(|seen| (tail, seen)))
     }

@@ -2,8 +2,8 @@
 
 use super::postgres::Rebuilt;
 use super::watermark::Watermark;
-use crate::journal::{Entry, JournalError, Tail, fingerprint};
-use crate::record::{Record, codec};
+use crate::journal::{JournalError, Tail, fingerprint};
+use crate::record::{Entry, Record, Undecodable};
 use crate::types::Lsn;
 
 /// What was found to be wrong: the first of it in words, the rest as a number.
@@ -87,8 +87,8 @@ impl Comparison {
             while let Some(record) = theirs.next_if(|record| record.lsn < ours.lsn) {
                 matching.extra(record);
             }
-            matching.pair(ours, theirs.next_if(|record| record.lsn == ours.lsn));
-            true
+            matching.pair(ours, theirs.next_if(|record| record.lsn == ours.lsn))?;
+            Ok(true)
         })?;
         theirs.for_each(|record| matching.extra(record));
         Ok(())
@@ -101,8 +101,8 @@ impl Comparison {
     pub fn finish(mut self) -> Result<(Findings, u64), JournalError> {
         let matching = &mut self.matching;
         self.journal.read(self.until, &mut |ours| {
-            matching.pair(ours, None);
-            true
+            matching.pair(ours, None)?;
+            Ok(true)
         })?;
         Ok((self.matching.findings, self.matching.agreed))
     }
@@ -110,25 +110,24 @@ impl Comparison {
 
 impl Matching {
     /// A record of the journal, with what the sink has at its number.
-    fn pair(&mut self, ours: &Entry<'_>, theirs: Option<&Rebuilt>) {
+    fn pair(&mut self, ours: &Entry<'_>, theirs: Option<&Rebuilt>) -> Result<(), Undecodable> {
+        let record = ours.record()?;
         let different = match theirs {
             None => Some("it is missing there".to_owned()),
             Some(theirs) => {
                 self.last = theirs.lsn;
-                difference(ours, theirs)
+                difference(ours, &record, theirs)
             }
         };
         match different {
             None => self.agreed += 1,
-            Some(what) => self
-                .findings
-                .add(|| say(ours.lsn, Some(&ours.record), &what)),
+            Some(what) => self.findings.add(|| say(ours.lsn, Some(&record), &what)),
         }
         if ours.lsn == self.watermark.lsn && fingerprint(ours) != self.watermark.fingerprint {
             let what = "the fingerprint of its watermark is that of another journal's record";
-            self.findings
-                .add(|| say(ours.lsn, Some(&ours.record), what));
+            self.findings.add(|| say(ours.lsn, Some(&record), what));
         }
+        Ok(())
     }
 
     /// A record of the sink at a number for which the journal has none, or has had its turn.
@@ -145,8 +144,9 @@ impl Matching {
         };
         self.last = theirs.lsn;
         if theirs.lsn >= self.first {
-            let decoded = theirs.record.as_deref().ok().and_then(codec::decode);
-            let record = decoded.map(|(_, record, _)| record);
+            let bytes = theirs.record.as_deref().unwrap_or_default();
+            let entry = Entry::whole(theirs.lsn, bytes).ok();
+            let record = entry.and_then(|entry| entry.record().ok());
             self.findings.add(|| say(theirs.lsn, record.as_ref(), what));
         }
     }
@@ -160,16 +160,17 @@ fn say(lsn: Lsn, record: Option<&Record<'_>>, what: &str) -> String {
 }
 
 /// How the sink's record differs from the journal's; `None` when it does not.
-fn difference(ours: &Entry<'_>, theirs: &Rebuilt) -> Option<String> {
+fn difference(ours: &Entry<'_>, record: &Record<'_>, theirs: &Rebuilt) -> Option<String> {
     let bytes = match &theirs.record {
         Ok(bytes) => bytes,
         Err(why) => return Some((*why).clone()),
     };
-    let Some((at, record, _)) = codec::decode(bytes) else {
+    let entry = Entry::whole(ours.lsn, bytes);
+    let Ok((entry, found)) = entry.and_then(|entry| Ok((entry, entry.record()?))) else {
         return Some("it is no record there".into());
     };
-    let mut fields = differing_fields(&ours.record, &record);
-    if at != ours.at {
+    let mut fields = differing_fields(record, &found);
+    if entry.at != ours.at {
         fields.push("its time");
     }
     (!fields.is_empty()).then(|| format!("another value there of {}", fields.join(", ")))

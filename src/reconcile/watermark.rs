@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::journal::{Entry, fingerprint};
+use crate::journal::fingerprint;
+use crate::record::Entry;
 use crate::types::Lsn;
 
 /// The last record that a sink holds, and what that record was: the number alone could be that of

@@ -1,7 +1,9 @@
-//! How records are written down: `length: u32 | kind: u8 | at: i64 | fields`, little-endian, `length`
-//! counting what follows it. Texts are a `u16` length and UTF-8. Decoding checks everything.
+//! The kinds of records, and how the fields of each are written down: little-endian, texts as a `u16` length and
+//! UTF-8. Decoding checks everything.
 
-use super::{CatalogueKind, CheckoutKey, Items, Lines, NewItem, Record, RefusedReason, SaleTerms};
+use super::{
+    CatalogueKind, CheckoutKey, Encode, Items, Lines, NewItem, Record, RefusedReason, SaleTerms,
+};
 use crate::types::{ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};
 
 /// Bytes of an encoded purchase line: item, quantity, sold.
@@ -25,15 +27,15 @@ mod kind {
 const NO_TIME: i64 = i64::MIN;
 const NO_SALE: u32 = 0;
 
-/// Appends the encoded record to `out`.
-pub fn encode(at: Timestamp, record: &Record<'_>, out: &mut Vec<u8>) {
-    let start = out.len();
-    out.extend_from_slice(&[0; 4]);
-    out.push(kind_of(record));
-    out.extend_from_slice(&at.0.to_le_bytes());
-    encode_fields(record, out);
-    let length = (out.len() - start - 4) as u32;
-    out[start..start + 4].copy_from_slice(&length.to_le_bytes());
+impl Encode for Record<'_> {
+    fn kind(&self) -> u8 {
+        kind_of(self)
+    }
+
+    #[inline]
+    fn encode_fields(&self, out: &mut Vec<u8>) {
+        encode_fields(self, out);
+    }
 }
 
 fn kind_of(record: &Record<'_>) -> u8 {
@@ -192,20 +194,14 @@ fn put_terms(out: &mut Vec<u8>, terms: &SaleTerms) {
     }
 }
 
-/// Takes the first record off `payload`: its time, itself and the rest; `None` when the bytes are
-/// no record.
-#[must_use]
-pub fn decode(payload: &[u8]) -> Option<(Timestamp, Record<'_>, &[u8])> {
-    let mut input = Input(payload);
-    let length = input.u32()? as usize;
-    let mut body = Input(input.take(length)?);
-    let kind = body.u8()?;
-    let at = Timestamp(body.i64()?);
-    let record = decode_fields(kind, &mut body)?;
-    body.0.is_empty().then_some((at, record, input.0))
+/// Decodes a record of `kind`; `None` when the bytes are none.
+pub(super) fn decode_fields(kind: u8, bytes: &[u8]) -> Option<Record<'_>> {
+    let mut input = Input(bytes);
+    let record = decode_kind(kind, &mut input)?;
+    input.0.is_empty().then_some(record)
 }
 
-fn decode_fields<'a>(kind: u8, input: &mut Input<'a>) -> Option<Record<'a>> {
+fn decode_kind<'a>(kind: u8, input: &mut Input<'a>) -> Option<Record<'a>> {
     Some(match kind {
         kind::SALE_ITEMS => Record::SaleItems {
             sale: input.sale()?,

@@ -1,9 +1,13 @@
-//! What the journal records. How it is written down is in [`codec`]; whoever holds a decoded
-//! [`Record`] need not check it again.
+//! The records of the journal. [`envelope`] says what the journal sees of one, `codec` how the rest is written
+//! down. A decoded [`Record`] is checked, and need not be again.
 
-pub mod codec;
+pub mod envelope;
+
+mod codec;
 
 use std::fmt;
+
+pub use envelope::{Encode, Entry, Undecodable};
 
 use crate::limits::ITEMS_PER_RECORD_MAX;
 use crate::types::{ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};

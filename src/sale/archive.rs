@@ -14,8 +14,9 @@ use super::ended_sale::EndedSale;
 use super::engine::Engine;
 use super::file::{self, Folding};
 use super::sale::Sale;
-use crate::journal::{Entry, JournalError};
+use crate::journal::JournalError;
 use crate::limits;
+use crate::record::Entry;
 use crate::types::{SaleId, Timestamp};
 
 /// Why a sale was not loaded.

@@ -11,7 +11,8 @@ use crate::env::{Clock, Disk, Entropy};
 use crate::journal::record_file::RecordFileWriter;
 use crate::journal::sale_file::{self, SaleFile};
 use crate::journal::segment::SegmentHeader;
-use crate::journal::{self, Entry, JournalError, snapshot};
+use crate::journal::{self, JournalError, snapshot};
+use crate::record::Entry;
 use crate::types::{Lsn, Timestamp};
 
 /// Sees to it that closed sales have their files in `dir`, durably.
@@ -127,7 +128,7 @@ pub fn missing_files(disk: &dyn Disk, dir: &Path) -> Result<BTreeSet<SaleFile>, 
     let removed_until = sale_file::removed_until(disk, dir)?;
     let mut missing = BTreeSet::new();
     snapshot::read(disk, dir, newest, &mut |entry| {
-        let file = EndedSale::from_record(&entry.record).map(|ended| ended.file());
+        let file = EndedSale::from_record(&entry.record()?).map(|ended| ended.file());
         missing.extend(file.filter(|it| it.closed_lsn > removed_until && !there.contains(it)));
         Ok(())
     })?;
@@ -179,7 +180,7 @@ impl<'a> Folding<'a> {
     /// It contradicts those before it.
     pub fn take(&mut self, entry: &Entry<'_>) -> Result<(), JournalError> {
         let lsn = self.ended.closing.lsn;
-        self.state.apply(&Entry { lsn, ..*entry })
+        self.state.apply(&entry.numbered(lsn))
     }
 
     /// The sale, if it is the one that was wanted.

@@ -10,8 +10,8 @@ use super::keys::KeyedCheckout;
 use super::registry::Registry;
 use super::replay::{Chosen, Purchased};
 use super::sale::Sale;
-use crate::journal::{Entry, JournalError, Opening, Replayed};
-use crate::record::{CatalogueKind, Items, Record, SaleTerms};
+use crate::journal::{JournalError, Opening, Replayed};
+use crate::record::{CatalogueKind, Entry, Items, Record, SaleTerms};
 use crate::types::{ItemIndex, Lsn, SaleId};
 
 /// What the records so far have led to.
@@ -108,8 +108,9 @@ impl State {
     /// # Errors
     /// The record contradicts those before it.
     pub fn restore(&mut self, entry: &Entry<'_>) -> Result<(), JournalError> {
-        let Some(ended) = EndedSale::from_record(&entry.record) else {
-            return self.apply(entry);
+        let record = entry.record()?;
+        let Some(ended) = EndedSale::from_record(&record) else {
+            return self.apply_record(entry, &record);
         };
         if ended.id.0 <= self.registry.last_id() {
             return Err(JournalError::Contradiction {
@@ -141,8 +142,9 @@ impl State {
         entry: &Entry<'_>,
         leaves: impl FnOnce(&Arc<Sale>) -> Result<bool, JournalError>,
     ) -> Result<(), JournalError> {
-        self.apply(entry)?;
-        let Record::SaleClosed { sale: id } = entry.record else {
+        let record = entry.record()?;
+        self.apply_record(entry, &record)?;
+        let Record::SaleClosed { sale: id } = record else {
             return Ok(());
         };
         if let Some(sale) = self.registry.get(id) {
@@ -157,9 +159,18 @@ impl State {
     /// Applies the next record of a journal.
     ///
     /// # Errors
-    /// The record contradicts those before it.
+    /// The record contradicts those before it, or this build cannot decode it.
     pub fn apply(&mut self, entry: &Entry<'_>) -> Result<(), JournalError> {
-        let applied = match entry.record {
+        self.apply_record(entry, &entry.record()?)
+    }
+
+    /// Applies `record`, which was decoded from `entry`.
+    pub fn apply_record(
+        &mut self,
+        entry: &Entry<'_>,
+        record: &Record<'_>,
+    ) -> Result<(), JournalError> {
+        let applied = match *record {
             Record::SaleItems { sale, first, items } => self.announce(sale, first, items),
             Record::SaleCreated { sale, terms } => self.create(sale, terms),
             Record::SaleClosed { sale } => self.find(sale).map(|sale| {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use flashsale::env::{Disk, ManualClock, SeededEntropy};
 use flashsale::journal::{Durability, JournalError, Opening, Options, Tools};
-use flashsale::record::{Record, codec};
+use flashsale::record::{Record, envelope};
 use flashsale::sale::{Engine, EngineOptions, Recovered, State, Visit, load_ended};
 use flashsale::types::Timestamp;
 
@@ -68,7 +68,7 @@ fn text(describe: &mut dyn FnMut(Visit<'_>) -> Result<(), JournalError>) -> Vec<
     let mut texts = Vec::new();
     let mut visit = |at: Option<Timestamp>, record: &Record<'_>| {
         let mut bytes = Vec::new();
-        codec::encode(at.unwrap_or_default(), record, &mut bytes);
+        envelope::encode(at.unwrap_or_default(), record, &mut bytes);
         let digits = bytes.iter().map(|byte| format!("{byte:02x}"));
         texts.push(format!("{record:?} {}", digits.collect::<String>()));
         Ok(())

@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use flashsale::journal::Entry;
 use flashsale::reconcile::{Batch, Progress, Sink, SinkError, Source, Watermark};
+use flashsale::record::{Entry, Undecodable};
 use flashsale::types::Lsn;
 
 /// What the sink does with the next call instead of what it should.
@@ -45,13 +45,14 @@ pub struct Records {
 }
 
 impl Batch for Records {
-    fn push(&mut self, entry: &Entry<'_>) -> bool {
+    fn push(&mut self, entry: &Entry<'_>) -> Result<bool, Undecodable> {
+        entry.check()?;
         let must_lead = entry.lsn.0.is_multiple_of(self.alone);
         if must_lead && !self.records.is_empty() {
-            return false;
+            return Ok(false);
         }
         self.records.push(entry.lsn.0);
-        true
+        Ok(true)
     }
 }
 

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use flashsale::env::{Disk, ManualClock, SimulatedDisk};
 use flashsale::journal::record_file::RecordFileWriter;
 use flashsale::journal::segment::SegmentHeader;
-use flashsale::journal::{Entry, JournalError, Lost, sale_file, snapshot};
-use flashsale::record::Record;
+use flashsale::journal::{JournalError, Lost, sale_file, snapshot};
+use flashsale::record::envelope::encode;
+use flashsale::record::{Entry, Record};
 use flashsale::sale::{
     CheckoutOutcome, CheckoutRequest, Engine, NewCatalogue, NewSale, PurchaseOutcome, State,
     load_ended,
@@ -218,7 +219,7 @@ fn snapshots_keep_only_what_is_known_of_ended_sales() {
             let newest = newest.expect("it was written");
             assert!(newest >= until);
             snapshot::read(disk, dir(), newest, &mut |entry| {
-                assert!(!matches!(entry.record, Record::SaleClosed { .. }));
+                assert!(!matches!(entry.record()?, Record::SaleClosed { .. }));
                 Ok(())
             })
             .expect("intact");
@@ -448,6 +449,10 @@ fn a_file_behind_the_end_of_the_journal_is_refused() {
     recover(&shared(&before), dir()).expect("it is repaired");
 }
 
+fn entry(bytes: &[u8]) -> Entry<'_> {
+    Entry::whole(Lsn(1_000), bytes).expect("one record")
+}
+
 #[test]
 fn nothing_happens_to_an_archived_sale_and_only_a_snapshot_archives() {
     let (disk, clock) = (SimulatedDisk::new(), clock());
@@ -455,10 +460,10 @@ fn nothing_happens_to_an_archived_sale_and_only_a_snapshot_archives() {
     put_away(&engine);
     let mut state = State::of_engine(&engine);
     let ended = *engine.ended().get(SaleId(2)).expect("it was put away");
-    let entry = |record| Entry {
-        lsn: Lsn(1_000),
-        at: Timestamp(0),
-        record,
+    let encoded = |record| {
+        let mut bytes = Vec::new();
+        encode(Timestamp(0), &record, &mut bytes);
+        bytes
     };
     let (sale, terms) = (SaleId(2), ended.terms);
     let expired = Record::Expired {
@@ -473,12 +478,12 @@ fn nothing_happens_to_an_archived_sale_and_only_a_snapshot_archives() {
         ended.record(),
     ] {
         assert!(matches!(
-            state.apply(&entry(record)),
+            state.apply(&entry(&encoded(record))),
             Err(JournalError::Contradiction { .. })
         ));
     }
     assert!(
-        state.restore(&entry(ended.record())).is_err(),
+        state.restore(&entry(&encoded(ended.record()))).is_err(),
         "it comes twice"
     );
 }

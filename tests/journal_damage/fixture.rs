@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use flashsale::env::{Clock, ManualClock, OpenMode, SeededEntropy, SimulatedDisk};
 use flashsale::journal::segment::{Segment, list_segments, segment_path};
 use flashsale::journal::{
-    Durability, Entry, Journal, JournalError, NotAdmitted, Opening, Options, Repaired, Replayed,
+    Durability, Journal, JournalError, NotAdmitted, Opening, Options, Repaired, Replayed,
     SegmentReader, Tools,
 };
-use flashsale::record::{Lines, Record};
+use flashsale::record::{Entry, Lines, Record};
 use flashsale::types::{ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};
 
 pub const SEGMENT_BYTES: u64 = 32 * 1024;
@@ -109,8 +109,8 @@ fn replay(opening: &Opening) -> Result<Replayed, JournalError> {
 /// The record is the one that [`append`] wrote as `expected`.
 pub fn check(entry: &Entry<'_>, expected: Lsn) {
     assert_eq!(entry.lsn, expected);
-    let Record::Purchase { secret, .. } = entry.record else {
-        panic!("{:?} was never written", entry.record);
+    let Ok(Record::Purchase { secret, .. }) = entry.record() else {
+        panic!("{:?} was never written", entry.record());
     };
     assert_eq!(secret, u128::from(expected.0));
 }

@@ -11,3 +11,4 @@ mod power;
 mod reading;
 mod shortage;
 mod snapshots;
+mod undecodable;

@@ -89,7 +89,7 @@ fn journal_of_an_engine() -> (SimulatedDisk, Lsn) {
         .start(&empty, &OPTIONS, tools(&clock, 2))
         .expect("it works");
     let replayed = replay(&disk, dir(), Lsn::ZERO, None, &mut |entry| {
-        let lsn = journal.append(entry.at, &entry.record);
+        let lsn = journal.append(entry.at, &entry.record()?);
         journal.wait(lsn).expect("the disk works");
         Ok(())
     });

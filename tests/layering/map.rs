@@ -25,6 +25,12 @@ const PARTS: &[(&str, &[&str])] = &[
     ("reconcile", &["journal"]),
 ];
 
+/// Leaves of which a part sees only one module: part, leaf, module.
+const NARROWED: &[(&str, &str, &str)] = &[
+    // The journal carries bytes and a kind. What they mean is for those above it.
+    ("journal", "record", "envelope"),
+];
+
 /// Files that put the parts together, and may use all of them.
 const ASSEMBLY: &[&str] = &["lib", "main", "app", "commands", "cli"];
 
@@ -68,6 +74,14 @@ pub(crate) fn may_use(part: &str, other: &str) -> bool {
     ASSEMBLY.contains(&part)
         || on_map && (other == part || LEAVES.contains(&other))
         || row.is_some_and(|(_, others)| others.contains(&other))
+}
+
+/// Whether `part` may see what `path`, from the crate's root, leads to, in a leaf that it may use.
+pub(crate) fn may_see(part: &str, path: &[String]) -> bool {
+    let row = NARROWED
+        .iter()
+        .find(|(name, leaf, _)| *name == part && path.first().is_some_and(|first| first == leaf));
+    row.is_none_or(|(_, _, module)| path.get(1).is_some_and(|second| second == module))
 }
 
 /// Whether `part` may name `path`, which leads out of the crate.

@@ -4,7 +4,7 @@ use proc_macro2::{Ident, TokenStream, TokenTree};
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 
-use crate::layering::map::{may_name, may_use};
+use crate::layering::map::{may_name, may_see, may_use};
 
 /// Every path in tokens that nobody has parsed, such as a macro's, with its line.
 pub(crate) fn paths_in(tokens: TokenStream) -> Vec<(Vec<String>, usize)> {
@@ -84,6 +84,9 @@ impl Scan {
         let breach = match self.resolve(path) {
             Some(inside) => match inside.first() {
                 Some(part) if !may_use(&self.part, part) => format!("may not use {part}"),
+                Some(part) if !may_see(&self.part, &inside) => {
+                    format!("may not use all of {part}")
+                }
                 _ => return,
             },
             None if may_name(&self.part, &path.join("::")) => return,

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use flashsale::journal::Entry;
 use flashsale::reconcile::postgres::{Encryption, PostgresOptions, PostgresSink};
 use flashsale::reconcile::{Batch, Sink, SinkError, Watermark};
-use flashsale::record::{CatalogueKind, Items, Lines, NewItem, Record, SaleTerms};
+use flashsale::record::envelope::encode;
+use flashsale::record::{CatalogueKind, Entry, Items, Lines, NewItem, Record, SaleTerms};
 use flashsale::types::{ItemIndex, PurchasedLine, SaleId, Timestamp};
 use tokio::runtime::{Builder, Runtime};
 
@@ -76,11 +76,13 @@ impl Driver {
         while !rest.is_empty() {
             let mut batch = self.sink.batch();
             let (from, mut to) = (self.watermark, self.watermark);
-            let taken = rest.iter().take_while(|&&record| {
+            let taken = rest.iter().take_while(|record| {
                 let lsn = to.lsn.next();
                 let at = Timestamp::from_seconds(EPOCH + lsn.0.cast_signed());
-                let entry = Entry { lsn, at, record };
-                let taken = batch.push(&entry);
+                let mut bytes = Vec::new();
+                encode(at, *record, &mut bytes);
+                let entry = Entry::whole(lsn, &bytes).expect("one record");
+                let taken = batch.push(&entry).expect("a record");
                 if taken {
                     to = Watermark::at(&entry);
                 }

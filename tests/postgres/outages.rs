@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use flashsale::reconcile::SinkError;
+use flashsale::record::Entry;
+use flashsale::record::envelope::encode;
 
 use crate::postgres::driver::{Driver, checkout, generated, options};
 use crate::postgres_server::{DATABASE, PASSWORD, Postgres};
@@ -64,12 +66,10 @@ fn a_dropped_batch_leaves_nothing_half_done() {
     let dropped = runtime.block_on(async {
         use flashsale::reconcile::{Batch, Sink, Watermark};
         let mut batch = sink.batch();
-        let entry = flashsale::journal::Entry {
-            lsn: before.lsn.next(),
-            at: flashsale::types::Timestamp(0),
-            record: checkout(1, 7, 0, 1),
-        };
-        assert!(batch.push(&entry));
+        let (at, mut bytes) = (flashsale::types::Timestamp(0), Vec::new());
+        encode(at, &checkout(1, 7, 0, 1), &mut bytes);
+        let entry = Entry::whole(before.lsn.next(), &bytes).expect("one record");
+        assert_eq!(batch.push(&entry), Ok(true));
         let apply = sink.apply(batch, before, Watermark::at(&entry));
         tokio::time::timeout(Duration::from_millis(1_400), apply).await
     });

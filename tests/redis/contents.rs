@@ -197,9 +197,9 @@ fn a_second_applier_is_fenced() {
         let apply_up_to = async |sink: &mut flashsale::reconcile::redis::RedisSink, until: Lsn| {
             let mut batch = sink.batch();
             let mut to = Watermark::ZERO;
-            let visit = &mut |entry: flashsale::journal::Entry<'_>| {
+            let visit = &mut |entry: flashsale::record::Entry<'_>| {
                 if entry.lsn <= until {
-                    assert!(batch.push(&entry));
+                    assert!(batch.push(&entry)?);
                     to = Watermark::at(&entry);
                 }
                 Ok(())

@@ -8,11 +8,11 @@ use flashsale::env::{Clock, Disk, ManualClock, SeededEntropy, SimulatedDisk, Sys
 use flashsale::journal::record_file::RecordFileWriter;
 use flashsale::journal::segment::SegmentHeader;
 use flashsale::journal::{
-    self, Durability, Entry, Journal, JournalError, Opening, Options, Tools, snapshot,
+    self, Durability, Journal, JournalError, Opening, Options, Tools, snapshot,
 };
 use flashsale::reconcile::redis::{Projection, RedisOptions, RedisSink, read};
 use flashsale::reconcile::{Follower, FollowerTools, SinkError, Source, Watermark};
-use flashsale::record::Record;
+use flashsale::record::{Entry, Record};
 use flashsale::telemetry::{SinkFigures, SinkGauge};
 use flashsale::types::{Lsn, Timestamp};
 
@@ -89,7 +89,7 @@ impl Place {
         let (mut watermark, mut projection) = (Watermark::ZERO, Projection::default());
         self.visit(&mut |entry| {
             if entry.lsn <= until {
-                projection.apply(&entry);
+                projection.apply(&entry)?;
                 watermark = Watermark::at(&entry);
             }
             Ok(())
@@ -115,7 +115,7 @@ impl Place {
         };
         let path = snapshot::path_of(Path::new("journal"), lsn);
         let mut writer = RecordFileWriter::create(&self.disk, path, header).expect("room");
-        self.visit(&mut |entry| match entry.record {
+        self.visit(&mut |entry| match entry.record()? {
             Record::Checkout { .. } | Record::Refused { .. } => Ok(()),
             record => writer.push(created_at, &record),
         });

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use flashsale::env::{Disk, ManualClock, SeededEntropy, SimulatedDisk};
 use flashsale::journal;
-use flashsale::record::Record;
+use flashsale::record::{Entry, Record};
 use flashsale::sale::{
     CatalogueKind, CheckoutOutcome, CheckoutRequest, Engine, NewCatalogue, NewSale,
     PurchaseOutcome, Sale, SaleTerms, State, write_snapshot,
@@ -169,8 +169,8 @@ impl World {
     pub fn records(&self) -> Vec<String> {
         self.engine.journal().flush().expect("the disk works");
         let mut words = Vec::new();
-        let visit = &mut |entry: journal::Entry<'_>| {
-            words.extend(match entry.record {
+        let visit = &mut |entry: Entry<'_>| {
+            words.extend(match entry.record()? {
                 Record::SaleCreated { sale, .. } => Some(format!("created {sale}")),
                 Record::SaleClosed { sale } => Some(format!("closed {sale}")),
                 Record::Expired { sale, user, .. } => Some(format!("expired {sale} {user}")),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use flashsale::app::elsewhere::DatabaseSales;
 use flashsale::env::{Clock, ManualClock, OsEntropy, RealDisk};
 use flashsale::journal::sale_file;
-use flashsale::record::codec;
+use flashsale::record::envelope;
 use flashsale::sale::{Archive, Engine, NotLoaded, Sale, load_ended, write_snapshot};
 use flashsale::types::{Lsn, SaleId, Timestamp};
 
@@ -20,7 +20,7 @@ fn text(sale: &Sale) -> Vec<Vec<u8>> {
     let mut records = Vec::new();
     let visit = &mut |at: Option<Timestamp>, record: &flashsale::record::Record<'_>| {
         let mut bytes = Vec::new();
-        codec::encode(at.unwrap_or_default(), record, &mut bytes);
+        envelope::encode(at.unwrap_or_default(), record, &mut bytes);
         records.push(bytes);
         Ok(())
     };

@@ -173,6 +173,6 @@ pub(super) fn last_lsn(config: &Config) -> Result<Lsn, JournalError> {
         }
         newest => newest?.unwrap_or(Lsn::ZERO),
     };
-    let replayed = journal::replay(&RealDisk, dir, after, None, &mut |_| Ok(()))?;
+    let replayed = journal::replay(&RealDisk, dir, after, None, &mut journal::check_decodable)?;
     Ok(replayed.last_lsn)
 }

@@ -138,8 +138,8 @@ fn project(
     let after = match ledger.first {
         Lsn(0 | 1) => Lsn::ZERO,
         _ => ledger.read_snapshot(&mut |entry| {
-            archived.extend(EndedSale::from_record(&entry.record));
-            folded.apply(&entry);
+            archived.extend(EndedSale::from_record(&entry.record()?));
+            folded.apply(&entry)?;
             Ok(())
         })?,
     };
@@ -150,7 +150,7 @@ fn project(
     });
     for sale in &archived {
         ledger.read_sale(sale, &mut |entry| {
-            folded.apply(&entry);
+            folded.apply(&entry)?;
             Ok(())
         })?;
     }
@@ -170,7 +170,7 @@ fn project(
     };
     visit(&mut tail, until, &mut |entry| {
         if entry.lsn > after {
-            folded.apply(entry);
+            folded.apply(entry)?;
             expected.keep(entry.lsn, &folded);
         }
         last = (entry.lsn == until).then(|| fingerprint(entry));

@@ -1,10 +1,10 @@
 //! What the journal no longer holds: a snapshot stands for it, and Postgres has the records.
 
 use super::ledger::Ledger;
-use crate::journal::{Entry, JournalError};
+use crate::journal::JournalError;
 use crate::reconcile::Findings;
 use crate::reconcile::postgres::Rebuilt;
-use crate::record::{Record, codec};
+use crate::record::{Entry, Record, envelope};
 use crate::sale::{State, Visit};
 use crate::types::{Lsn, SaleId, Timestamp};
 
@@ -93,9 +93,10 @@ pub(crate) fn apply<'a>(state: &mut State, rebuilt: &'a Rebuilt) -> Result<Recor
     let lsn = rebuilt.lsn;
     let bytes = rebuilt.record.as_ref();
     let bytes = bytes.map_err(|why| format!("record {lsn}: {why}"))?;
-    let decoded = codec::decode(bytes);
-    let (at, record, _) = decoded.ok_or_else(|| format!("record {lsn}: it is no record"))?;
-    let applied = state.apply(&Entry { lsn, at, record });
+    let entry = Entry::whole(lsn, bytes);
+    let decoded = entry.and_then(|entry| Ok((entry, entry.record()?)));
+    let (entry, record) = decoded.map_err(|_| format!("record {lsn}: it is no record"))?;
+    let applied = state.apply_record(&entry, &record);
     applied.map_err(|error| without_prefix(&error))?;
     Ok(record)
 }
@@ -115,7 +116,7 @@ fn dump(
     let mut records = Vec::new();
     describe(&mut |_, record| {
         let mut bytes = Vec::new();
-        codec::encode(Timestamp(0), record, &mut bytes);
+        envelope::encode(Timestamp(0), record, &mut bytes);
         records.push(bytes);
         Ok(())
     })?;
@@ -130,7 +131,8 @@ fn only_in<'a>(ones: &'a [Vec<u8>], others: &'a [Vec<u8>]) -> impl Iterator<Item
 }
 
 fn describe(bytes: &[u8]) -> String {
-    let Some((_, record, _)) = codec::decode(bytes) else {
+    let entry = Entry::whole(Lsn::ZERO, bytes);
+    let Ok(record) = entry.and_then(|entry| entry.record()) else {
         return "no record".into();
     };
     match record {

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use super::server::{RunningServer, ServerError};
 use crate::env::RealDisk;
-use crate::journal::{self, Entry, JournalError, Opening, Tail, sale_file, snapshot};
+use crate::journal::{self, JournalError, Opening, Tail, sale_file, snapshot};
 use crate::reconcile::SinkError;
+use crate::record::Entry;
 use crate::sale::{EndedSale, Recovered, Sale, State, load_ended};
 use crate::types::Lsn;
 
@@ -281,12 +282,7 @@ pub(super) fn visit(
     until: Lsn,
     take: &mut dyn FnMut(&Entry<'_>) -> Result<(), JournalError>,
 ) -> Result<(), JournalError> {
-    let mut taken = Ok(());
-    tail.read(until, &mut |entry| {
-        taken = take(entry);
-        taken.is_ok()
-    })?;
-    taken
+    tail.read(until, &mut |entry| take(entry).map(|()| true))
 }
 
 /// A journal that ends before the server says it does is another's.

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::copy::Rows;
 use super::position::OpenSales;
 use super::tables::Table;
-use crate::journal::Entry;
 use crate::limits;
 use crate::reconcile::Batch;
-use crate::record::{CatalogueKind, Items, Lines, Record, RefusedReason, SaleTerms};
+use crate::record::{
+    CatalogueKind, Entry, Items, Lines, Record, RefusedReason, SaleTerms, Undecodable,
+};
 use crate::types::{ItemIndex, Lsn, SaleId, Timestamp};
 
 /// Sales that share a partition of each table that grows with every sale.
@@ -81,15 +82,15 @@ impl PostgresBatch {
         self.rows.iter().map(Rows::len_bytes).sum::<usize>() >= limits::BATCH_BYTES_MAX
     }
 
-    fn write(&mut self, entry: &Entry<'_>) {
-        match entry.record {
+    fn write(&mut self, entry: &Entry<'_>, record: &Record<'_>) {
+        match *record {
             Record::SaleItems { sale, first, items } => self.items(entry, sale, first, items),
             Record::SaleCreated { sale, terms } => self.created(entry, sale, terms),
             Record::SaleClosed { sale } => self.closed(entry, sale),
             // Only snapshots have them, and nobody follows those.
             Record::SaleArchived { .. } | Record::KeptKey { .. } => {}
-            Record::Checkout { .. } => self.checkout(entry),
-            Record::Purchase { .. } => self.purchase(entry),
+            Record::Checkout { .. } => self.checkout(entry, record),
+            Record::Purchase { .. } => self.purchase(entry, record),
             Record::Expired { sale, secret, .. } => {
                 let rows = self.rows_of(Table::ExpiredCheckouts, sale);
                 rows.row()
@@ -170,7 +171,7 @@ impl PostgresBatch {
         });
     }
 
-    fn checkout(&mut self, entry: &Entry<'_>) {
+    fn checkout(&mut self, entry: &Entry<'_>, record: &Record<'_>) {
         let Record::Checkout {
             sale,
             secret,
@@ -180,7 +181,7 @@ impl PostgresBatch {
             hold_until,
             opens,
             key,
-        } = entry.record
+        } = *record
         else {
             return;
         };
@@ -218,14 +219,14 @@ impl PostgresBatch {
         }
     }
 
-    fn purchase(&mut self, entry: &Entry<'_>) {
+    fn purchase(&mut self, entry: &Entry<'_>, record: &Record<'_>) {
         let Record::Purchase {
             sale,
             secret,
             key,
             lines,
             ..
-        } = entry.record
+        } = *record
         else {
             return;
         };
@@ -261,14 +262,15 @@ impl PostgresBatch {
 }
 
 impl Batch for PostgresBatch {
-    fn push(&mut self, entry: &Entry<'_>) -> bool {
+    fn push(&mut self, entry: &Entry<'_>) -> Result<bool, Undecodable> {
+        let record = entry.record()?;
         let is_empty = self.records == 0;
-        if !is_empty && (begins_a_batch(&entry.record) || self.is_full()) {
-            return false;
+        if !is_empty && (begins_a_batch(&record) || self.is_full()) {
+            return Ok(false);
         }
         self.records += 1;
-        self.write(entry);
-        true
+        self.write(entry, &record);
+        Ok(true)
     }
 }
 

@@ -6,7 +6,8 @@ use super::rows::{AnyRow, RowKind};
 use crate::generated;
 use crate::limits::RECORD_BYTES_MAX;
 use crate::record::{
-    CatalogueKind, CheckoutKey, Items, Lines, NewItem, Record, RefusedReason, SaleTerms, codec,
+    CatalogueKind, CheckoutKey, Entry, Items, Lines, NewItem, Record, RefusedReason, SaleTerms,
+    envelope,
 };
 use crate::types::{GeneratedItemId, ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};
 
@@ -186,14 +187,12 @@ fn rebuild(first: &AnyRow, parts: &[AnyRow]) -> Result<Vec<u8>, &'static str> {
 /// Encodes the record, if it is one that the journal could hold.
 fn encode(row: &AnyRow, record: &Record<'_>) -> Result<Vec<u8>, &'static str> {
     let mut bytes = Vec::with_capacity(128);
-    codec::encode(row.at, record, &mut bytes);
-    match codec::decode(&bytes) {
-        Some((at, decoded, []))
-            if at == row.at && decoded == *record && bytes.len() <= RECORD_BYTES_MAX =>
-        {
-            Ok(bytes)
-        }
-        _ => Err("its rows make no record"),
+    envelope::encode(row.at, record, &mut bytes);
+    let decoded = Entry::whole(Lsn::ZERO, &bytes).and_then(|entry| entry.record());
+    if decoded == Ok(*record) && bytes.len() <= RECORD_BYTES_MAX {
+        Ok(bytes)
+    } else {
+        Err("its rows make no record")
     }
 }
 
@@ -323,7 +322,7 @@ mod tests {
             user: "ada",
         };
         let mut bytes = Vec::new();
-        codec::encode(Timestamp(0), &record, &mut bytes);
+        envelope::encode(Timestamp(0), &record, &mut bytes);
         let rebuilt = Rebuilt {
             lsn: Lsn(7),
             record: Ok(bytes),

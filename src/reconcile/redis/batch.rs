@@ -3,10 +3,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::journal::Entry;
 use crate::limits::{REDIS_EFFECTS_MAX, REDIS_EFFECTS_PER_SALE};
 use crate::reconcile::Batch;
-use crate::record::{CatalogueKind, Items, Lines, Record, SaleTerms};
+use crate::record::{CatalogueKind, Entry, Items, Lines, Record, SaleTerms, Undecodable};
 use crate::types::{CheckoutCode, ItemIndex, Lsn, SaleId, Timestamp};
 
 /// Records on their way into Redis.
@@ -157,8 +156,13 @@ impl RedisBatch {
         Some(())
     }
 
-    fn take(&mut self, entry: &Entry<'_>) -> Option<()> {
-        match entry.record {
+    /// Adds the next record, which was decoded from `entry`; `false` when it belongs into the next batch.
+    pub(super) fn add(&mut self, entry: &Entry<'_>, record: &Record<'_>) -> bool {
+        self.take(entry, record).is_some()
+    }
+
+    fn take(&mut self, entry: &Entry<'_>, record: &Record<'_>) -> Option<()> {
+        match *record {
             Record::SaleItems { sale, first, items } => self.announce(sale, first, items)?,
             Record::SaleCreated { sale, terms } => {
                 let changes = self.changes(sale, 1)?;
@@ -193,32 +197,32 @@ impl RedisBatch {
 }
 
 impl Batch for RedisBatch {
-    fn push(&mut self, entry: &Entry<'_>) -> bool {
-        self.take(entry).is_some()
+    fn push(&mut self, entry: &Entry<'_>) -> Result<bool, Undecodable> {
+        Ok(self.add(entry, &entry.record()?))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::envelope::encode;
     use crate::types::PurchasedLine;
 
     const SALE: SaleId = SaleId(3);
 
-    fn purchase(lsn: u64, lines: &[PurchasedLine]) -> Entry<'_> {
-        let (user, secret) = ("ada", u128::from(lsn));
+    /// Adds the purchase of `lines` to `batch`; whether it fits.
+    fn push(batch: &mut RedisBatch, lsn: u64, lines: &[PurchasedLine]) -> bool {
         let record = Record::Purchase {
             sale: SALE,
-            secret,
-            user,
+            secret: u128::from(lsn),
+            user: "ada",
             key: None,
             lines: Lines::Slice(lines),
         };
-        Entry {
-            lsn: Lsn(lsn),
-            at: Timestamp(0),
-            record,
-        }
+        let mut bytes = Vec::new();
+        encode(Timestamp(0), &record, &mut bytes);
+        let entry = Entry::whole(Lsn(lsn), &bytes).expect("one record");
+        batch.push(&entry).expect("a record")
     }
 
     fn line(item: u32, sold: bool) -> PurchasedLine {
@@ -232,9 +236,9 @@ mod tests {
     #[test]
     fn purchases_are_folded_and_what_sold_nothing_is_not_told() {
         let mut batch = RedisBatch::telling();
-        assert!(batch.push(&purchase(1, &[line(0, true), line(1, false)])));
-        assert!(batch.push(&purchase(2, &[line(0, true), line(4, true)])));
-        assert!(batch.push(&purchase(3, &[line(0, false)])));
+        assert!(push(&mut batch, 1, &[line(0, true), line(1, false)]));
+        assert!(push(&mut batch, 2, &[line(0, true), line(4, true)]));
+        assert!(push(&mut batch, 3, &[line(0, false)]));
         let changes = &batch.sales[&SALE];
         assert_eq!(changes.sold, 6);
         assert_eq!(changes.lines, BTreeMap::from([(0, 4), (4, 2)]));
@@ -247,11 +251,11 @@ mod tests {
     fn a_batch_is_full_before_it_takes_too_long() {
         let lines = [line(0, true)];
         let mut batch = RedisBatch::telling();
-        let taken = (1..).take_while(|&lsn| batch.push(&purchase(lsn, &lines)));
+        let taken = (1..).take_while(|&lsn| push(&mut batch, lsn, &lines));
         let taken = taken.count();
         assert!(taken > 500 && 3 * taken <= REDIS_EFFECTS_MAX);
         let longest: Vec<_> = (0..1000).map(|item| line(item, true)).collect();
-        assert!(!batch.push(&purchase(1, &longest)));
-        assert!(RedisBatch::telling().push(&purchase(1, &longest)));
+        assert!(!push(&mut batch, 1, &longest));
+        assert!(push(&mut RedisBatch::telling(), 1, &longest));
     }
 }

@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::wire::{Kind, expires_at};
-use crate::journal::Entry;
-use crate::record::{CatalogueKind, Record, SaleTerms};
+use crate::record::{CatalogueKind, Entry, Record, SaleTerms, Undecodable};
 use crate::types::{GeneratedItemId, ItemIndex, SaleId, Timestamp};
 
 /// All sales, as Redis shows them.
@@ -71,8 +70,11 @@ impl Items {
 impl Projection {
     /// Applies the next record of a journal, or of a snapshot, where a purchase stands without its
     /// checkout; an archived sale comes from its file instead. What is said of a sale that is not there changes nothing.
-    pub fn apply(&mut self, entry: &Entry<'_>) {
-        match entry.record {
+    ///
+    /// # Errors
+    /// This build cannot decode the record.
+    pub fn apply(&mut self, entry: &Entry<'_>) -> Result<(), Undecodable> {
+        match entry.record()? {
             Record::SaleItems { sale, first, items } => {
                 let announced = self.announced.entry(sale).or_default();
                 announced.truncate(first.0 as usize);
@@ -102,6 +104,7 @@ impl Projection {
             | Record::Expired { .. }
             | Record::Refused { .. } => {}
         }
+        Ok(())
     }
 
     /// What is in `found` otherwise than here, in words, at most `max` of them. Sales that had expired
@@ -316,7 +319,10 @@ mod tests {
         let mut projection = Projection::default();
         for (lsn, record) in (1..).map(Lsn).zip(records) {
             let at = Timestamp::from_seconds(50);
-            projection.apply(&Entry { lsn, at, record });
+            let mut bytes = Vec::new();
+            record::envelope::encode(at, &record, &mut bytes);
+            let entry = Entry::whole(lsn, &bytes).expect("one record");
+            projection.apply(&entry).expect("our own");
         }
         projection
     }

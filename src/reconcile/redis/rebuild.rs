@@ -17,9 +17,10 @@ use super::wire::Position;
 use crate::env::{Entropy, OsEntropy};
 use crate::journal::record_file::Frames;
 use crate::journal::segment::Segment;
-use crate::journal::{Entry, snapshot};
+use crate::journal::snapshot;
 use crate::limits::REDIS_REMOVED_SALES_MAX;
 use crate::reconcile::{Progress, SinkError, Source, Watermark};
+use crate::record::Entry;
 use crate::types::{Lsn, Timestamp};
 
 /// Empties the projection in Redis, whatever it is and whoever filled it, with the stream of events;

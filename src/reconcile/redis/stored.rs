@@ -8,9 +8,9 @@ use super::wire::expires_at;
 use crate::journal::record_file::{self, Frames};
 use crate::journal::sale_file::SaleFile;
 use crate::journal::segment::Segment;
-use crate::journal::{Entry, Frame, JournalError, snapshot};
-use crate::reconcile::{Batch, SinkError, Source};
-use crate::record::Record;
+use crate::journal::{Frame, JournalError, snapshot};
+use crate::reconcile::{SinkError, Source};
+use crate::record::{Entry, Record};
 use crate::types::{Lsn, SaleId, Timestamp};
 
 /// An open snapshot that is whole. It stays readable when a newer one takes its place.
@@ -37,7 +37,7 @@ impl StoredSnapshot {
         let (mut ends, mut gone, mut archived) = (BTreeMap::new(), BTreeSet::new(), Vec::new());
         let mut records = 0;
         let shown = |closed_at, ended_at| expires_at(closed_at, ended_at) > now.seconds();
-        records += visit_all(&file, &mut |entry| match entry.record {
+        records += visit_all(&file, &mut |entry, record| match *record {
             Record::SaleCreated { sale, terms } => drop(ends.insert(sale, terms.ended_at)),
             Record::SaleClosed { sale } => {
                 let ended_at = ends.get(&sale).copied().unwrap_or(entry.at);
@@ -56,7 +56,7 @@ impl StoredSnapshot {
         })
         .await?;
         for sale in &archived {
-            records += visit_all(&open_sale(source, sale)?, &mut |_| ()).await?;
+            records += visit_all(&open_sale(source, sale)?, &mut |_, _| ()).await?;
         }
         Ok(Self {
             file,
@@ -77,10 +77,15 @@ impl StoredSnapshot {
     ) -> Result<Vec<RedisBatch>, JournalError> {
         let mut pieces: Vec<RedisBatch> = Vec::new();
         frame.visit(file, &mut |entry| {
-            let gone = sale_of(&entry.record).is_some_and(|sale| self.gone.contains(&sale));
-            if !gone && !pieces.last_mut().is_some_and(|piece| piece.push(&entry)) {
+            let record = entry.record()?;
+            let gone = sale_of(&record).is_some_and(|sale| self.gone.contains(&sale));
+            if !gone
+                && !pieces
+                    .last_mut()
+                    .is_some_and(|piece| piece.add(&entry, &record))
+            {
                 let mut piece = RedisBatch::silent();
-                piece.push(&entry);
+                piece.add(&entry, &record);
                 pieces.push(piece);
             }
             Ok(())
@@ -95,12 +100,15 @@ pub(super) fn open_sale(source: &Source, sale: &SaleFile) -> Result<Segment, Jou
 }
 
 /// Visits all records; how many there are.
-async fn visit_all(file: &Segment, visit: &mut dyn FnMut(Entry<'_>)) -> Result<u64, JournalError> {
+async fn visit_all(
+    file: &Segment,
+    visit: &mut dyn FnMut(&Entry<'_>, &Record<'_>),
+) -> Result<u64, JournalError> {
     let mut records = 0;
     let mut frames = Frames::of(file);
     while let Some(frame) = frames.next()? {
         frame.visit(file, &mut |entry| {
-            visit(entry);
+            visit(&entry, &entry.record()?);
             records += 1;
             Ok(())
         })?;

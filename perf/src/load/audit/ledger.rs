@@ -51,7 +51,7 @@ impl Ledger {
         };
         let before = Lsn(first.0.saturating_sub(1));
         journal::replay(&disk, dir, before, None, &mut |entry| {
-            ledger.add(&entry.record, sale, prefix);
+            ledger.add(&entry.record()?, sale, prefix);
             Ok(())
         })?;
         Ok(ledger)
