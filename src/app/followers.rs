@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::AppError;
 use super::sinks::{postgres_options, redis_options};
-use super::steps::Steps;
+use super::startup_phases::StartupPhases;
 use crate::config::{Config, Durability};
 use crate::env::{Clock, OsEntropy};
 use crate::journal::Journal;
@@ -13,21 +13,47 @@ use crate::limits;
 use crate::reconcile::postgres::PostgresSink;
 use crate::reconcile::redis::RedisSink;
 use crate::reconcile::{Applied, Follower, FollowerTools, Sink, SinkError, Source};
-use crate::telemetry::{Registry, SinkGauge, Sinks};
+use crate::telemetry::{Registry, SinkId};
 use crate::types::{Lsn, Timestamp};
 
-/// The followers of all sinks.
+/// The followers of all sinks that are configured.
 pub(super) struct Followers {
     journal: Arc<Journal>,
     telemetry: Arc<Registry>,
-    database: Option<Follower>,
-    /// Where the database is; empty when there is none.
-    database_address: String,
-    redis: Option<Follower>,
+    followed: Vec<Followed>,
+}
+
+/// A sink that is configured, and its follower.
+struct Followed {
+    /// Where the sink is: `host:port`.
+    address: String,
+    fit: Fit,
+    follower: Follower,
+}
+
+/// What a start does with the first word of a sink.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fit {
+    /// A sink that does not fit this journal stops the start: it is the wrong journal, or its disk was lost, and
+    /// selling on would sell twice. A sink that does not answer is no reason not to sell.
+    Required,
+    /// The follower logs what is wrong, and the sale goes on.
+    Optional,
+}
+
+impl Fit {
+    /// How long a start waits for the sink's first word.
+    fn patience(self) -> Duration {
+        match self {
+            Self::Required => Duration::from_secs(limits::SINK_FIRST_WORD_SECONDS),
+            Self::Optional => Duration::from_millis(limits::REDIS_FIRST_WORD_MS),
+        }
+    }
 }
 
 impl Followers {
-    /// Starts to follow `journal` with whatever is configured.
+    /// Starts to follow `journal` with whatever is configured. A sink more is a folder of `reconcile`, a
+    /// [`SinkId`], and a line here.
     ///
     /// # Errors
     /// A thread cannot be started.
@@ -37,71 +63,80 @@ impl Followers {
         clock: &Arc<dyn Clock>,
         telemetry: &Arc<Registry>,
     ) -> std::io::Result<Self> {
-        let syncs = config.journal.durability == Durability::Os;
-        let sinks = telemetry.sinks();
         let start = Start {
             journal,
             clock,
-            syncs,
+            telemetry,
+            syncs: config.journal.durability == Durability::Os,
         };
-        let mut database_address = String::new();
-        let database = config.database.as_ref().map(|database| {
-            let options = postgres_options(database);
-            database_address = options.address();
-            start.follower(move || PostgresSink::new(options), &sinks.database)
-        });
-        let redis = config.redis.as_ref().map(|redis| {
-            let options = redis_options(redis);
-            start.follower(
-                move || RedisSink::new(options, Arc::new(OsEntropy)),
-                &sinks.redis,
-            )
-        });
+        let postgres = config.database.as_ref().map(postgres_options);
+        let redis = config.redis.as_ref().map(redis_options);
+        let followed = [
+            postgres.map(|options| {
+                let address = options.address();
+                let make = move || PostgresSink::new(options);
+                start.follow(SinkId::Postgres, Fit::Required, address, make)
+            }),
+            redis.map(|options| {
+                let address = options.address();
+                let make = move || RedisSink::new(options, Arc::new(OsEntropy));
+                start.follow(SinkId::Redis, Fit::Optional, address, make)
+            }),
+        ];
         Ok(Self {
             journal: Arc::clone(journal),
             telemetry: Arc::clone(telemetry),
-            database: database.transpose()?,
-            database_address,
-            redis: redis.transpose()?,
+            followed: followed
+                .into_iter()
+                .flatten()
+                .collect::<std::io::Result<_>>()?,
         })
     }
 
-    /// Gives the sinks a moment to say whether they fit this journal, and says what is known of them then.
-    /// A database that holds another journal's records, or more than this one, means that this is the
-    /// wrong journal, or that its disk was lost: selling on would sell twice. A sink that does not answer
-    /// is no reason not to sell.
+    /// Gives the sinks a moment to say whether they fit this journal, and logs what is known of them then.
     ///
     /// # Errors
     /// The database does not fit.
-    pub(super) fn check(&self, steps: &Steps) -> Result<(), AppError> {
-        let patience = Duration::from_secs(limits::SINK_FIRST_WORD_SECONDS);
-        let database = self.database.as_ref();
-        let address = self.database_address.clone();
-        match database.map(|database| database.first_word(patience)) {
-            Some(Some(Err(source @ SinkError::Diverged(_)))) => {
-                return Err(AppError::Diverged { address, source });
+    pub(super) fn check(&self, phases: &StartupPhases) -> Result<(), AppError> {
+        for Followed {
+            address,
+            fit,
+            follower,
+        } in &self.followed
+        {
+            let first_word = follower.first_word(fit.patience());
+            if *fit == Fit::Optional {
+                continue;
             }
-            Some(Some(Err(source))) => return Err(AppError::Database { address, source }),
-            Some(None) => tracing::warn!(
-                address,
-                "Postgres cannot be followed yet: {address}: starting without it; migrations are looked at when it \
-                 is there"
-            ),
-            Some(Some(Ok(()))) | None => {}
+            match first_word {
+                Some(Err(source @ SinkError::Diverged(_))) => {
+                    let address = address.clone();
+                    return Err(AppError::Diverged { address, source });
+                }
+                Some(Err(source @ SinkError::Behind(_))) => tracing::error!(
+                    address,
+                    "Postgres cannot be followed: {address}: {source}. The sale goes on without it"
+                ),
+                Some(Err(source)) => {
+                    let address = address.clone();
+                    return Err(AppError::Database { address, source });
+                }
+                None => tracing::warn!(
+                    address,
+                    "Postgres cannot be followed yet: {address}: starting without it; migrations are looked at when it \
+                     is there"
+                ),
+                Some(Ok(())) => {}
+            }
         }
-        if let Some(redis) = &self.redis {
-            // Whatever it says is told by its follower, and no reason not to sell.
-            let patience = Duration::from_millis(limits::REDIS_FIRST_WORD_MS);
-            let _ = redis.first_word(patience);
-        }
-        self.tell(steps);
+        self.log(phases);
         Ok(())
     }
 
-    fn tell(&self, steps: &Steps) {
-        let sinks: &Sinks = self.telemetry.sinks();
-        let (durable, took_ms) = (self.journal.durable(), steps.took_ms());
-        for (sink, gauge) in sinks.named() {
+    fn log(&self, phases: &StartupPhases) {
+        let (durable, took_ms) = (self.journal.durable(), phases.took_ms());
+        for (sink, gauge) in self.telemetry.sinks().iter() {
+            let sink = sink.name();
             let figures = gauge.figures(durable, Timestamp::default());
             match (gauge.is_configured(), figures.applied_lsn) {
                 (false, _) => tracing::info!(sink, "{sink} is off"),
@@ -116,44 +151,48 @@ impl Followers {
 
     /// The last record that all of them have.
     pub(super) fn followed(&self) -> impl Fn() -> Lsn + Send + use<> {
-        let all: Vec<Applied> = self.all().map(Follower::applied).collect();
+        let followers = self.followed.iter().map(|followed| &followed.follower);
+        let all: Vec<Applied> = followers.map(Follower::applied).collect();
         move || all.iter().map(Applied::get).min().unwrap_or(Lsn(u64::MAX))
     }
 
     /// Lets them take what is left, and ends them. The journal must be closed.
     pub(super) fn stop(self) {
-        for follower in self.all() {
-            follower.ask_to_stop();
+        for followed in &self.followed {
+            followed.follower.ask_to_stop();
         }
-        for follower in self.database.into_iter().chain(self.redis) {
-            follower.stop();
+        for followed in self.followed {
+            followed.follower.stop();
         }
-    }
-
-    fn all(&self) -> impl Iterator<Item = &Follower> {
-        self.database.iter().chain(&self.redis)
     }
 }
 
-/// What all followers are started with.
+/// The arguments that all followers are started with.
 struct Start<'a> {
     journal: &'a Arc<Journal>,
     clock: &'a Arc<dyn Clock>,
+    telemetry: &'a Registry,
     syncs: bool,
 }
 
 impl Start<'_> {
-    fn follower<S: Sink>(
+    fn follow<S: Sink>(
         &self,
+        sink: SinkId,
+        fit: Fit,
+        address: String,
         make: impl FnOnce() -> S + Send + 'static,
-        gauge: &Arc<SinkGauge>,
-    ) -> std::io::Result<Follower> {
+    ) -> std::io::Result<Followed> {
         let source = Source::new(Arc::clone(self.journal), self.syncs);
         let tools = FollowerTools {
             clock: Arc::clone(self.clock),
             entropy: Arc::new(OsEntropy),
-            gauge: Arc::clone(gauge),
+            gauge: Arc::clone(self.telemetry.sinks().gauge(sink)),
         };
-        Follower::start(make, source, tools)
+        Ok(Followed {
+            address,
+            fit,
+            follower: Follower::start(make, source, tools)?,
+        })
     }
 }

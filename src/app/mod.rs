@@ -1,7 +1,7 @@
 //! The only place where the parts are put together.
 
-pub mod elsewhere;
 pub mod listener_options;
+pub mod postgres_sales;
 pub mod sinks;
 
 mod admin_token;
@@ -9,15 +9,15 @@ mod followers;
 mod journal;
 mod log_writer;
 mod logging;
-mod notify;
 #[cfg(feature = "otel")]
 mod otel;
 mod reload;
 mod signals;
 mod start;
-mod steps;
+mod startup_phases;
 mod stop;
-mod watch;
+mod systemd;
+mod watchdog;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ use self::admin_token::admin_token;
 use self::signals::Signals;
 pub use self::signals::survive_file_size_limit;
 use self::start::Service;
-use self::steps::Steps;
+use self::startup_phases::StartupPhases;
 use crate::config::Config;
 use crate::env::{Clock, SystemClock};
 use crate::journal::JournalError;
@@ -66,7 +66,7 @@ pub fn serve(config: &Config, options: ListenerOptions) -> ExitCode {
     #[cfg(feature = "otel")]
     let _traces = otel::Traces::start();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let mut steps = Steps::begin(&clock, "address");
+    let mut steps = StartupPhases::begin(&clock, "address");
     let shutdown = Shutdown::new();
     let started = start(config, options, &clock, &mut steps, &shutdown);
     let (service, signals) = match started {
@@ -91,7 +91,7 @@ fn start(
     config: &Config,
     options: ListenerOptions,
     clock: &Arc<dyn Clock>,
-    steps: &mut Steps,
+    steps: &mut StartupPhases,
     shutdown: &Shutdown,
 ) -> Result<(Service, Signals), AppError> {
     tracing::info!(

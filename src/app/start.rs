@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use super::AppError;
 use super::admin_token::load_drawn;
-use super::elsewhere::DatabaseSales;
 use super::followers::Followers;
 use super::journal::open_engine;
-use super::notify::{Notifier, Patient};
+use super::postgres_sales::DatabaseSales;
 use super::signals::Signals;
-use super::steps::Steps;
+use super::startup_phases::StartupPhases;
+use super::systemd::{Notifier, WatchedServer};
 use crate::config::Config;
 use crate::env::{Clock, Secret};
 use crate::http::{Administration, Api, CrossOrigin, SaleDefaults};
@@ -49,7 +49,7 @@ impl Service {
         options: ListenerOptions,
         admin_token: Secret,
         clock: &Arc<dyn Clock>,
-        steps: &mut Steps,
+        steps: &mut StartupPhases,
         shutdown: &Shutdown,
         signals: &Signals,
     ) -> Result<Self, AppError> {
@@ -104,7 +104,7 @@ impl Service {
         // What is already open is told of now, and the rest when it opens.
         agenda.look();
         let scheduler = Scheduler::start(agenda)?;
-        let notifier = Notifier::start(Patient {
+        let notifier = Notifier::start(WatchedServer {
             engine: Arc::clone(&engine),
             telemetry: Arc::clone(&telemetry),
             shutdown: shutdown.clone(),

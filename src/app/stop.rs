@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::AppError;
 use super::logging;
-use super::notify::Notifier;
 use super::start::Service;
-use super::steps::Steps;
+use super::startup_phases::StartupPhases;
+use super::systemd::Notifier;
 use crate::limits::STOP_SECONDS_MAX;
 
 impl Service {
@@ -18,7 +18,7 @@ impl Service {
     /// # Errors
     /// A worker had not started, or has panicked. Everything else has ended well by then.
     pub(super) fn stop(self) -> Result<(), AppError> {
-        let mut steps = Steps::begin(&self.clock, "drain");
+        let mut steps = StartupPhases::begin(&self.clock, "drain");
         end_in_time();
         // Readiness goes off before the workers get to it.
         self.engine.start_draining();
@@ -48,8 +48,9 @@ impl Service {
         steps.next("sinks");
         self.followers.stop();
         let now = self.clock.now();
-        let sinks = self.telemetry.sinks();
-        for (sink, gauge) in sinks.named().filter(|(_, gauge)| gauge.is_configured()) {
+        let sinks = self.telemetry.sinks().iter();
+        for (sink, gauge) in sinks.filter(|(_, gauge)| gauge.is_configured()) {
+            let sink = sink.name();
             let figures = gauge.figures(journal.durable(), now);
             let (lsn, behind) = (figures.applied_lsn, figures.lag_records);
             let took_ms = steps.took_ms();

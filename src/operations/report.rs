@@ -11,7 +11,7 @@ use crate::env::{AllocatorFigures, ProcessFigures};
 use crate::live::FeedFigures;
 use crate::sale::JournalStatus;
 use crate::telemetry::{
-    BuildInfo, LatencySummary, SinkFigures, SinkStatus, Window, Windowed, seconds,
+    BuildInfo, LatencySummary, SinkFigures, SinkId, SinkStatus, Window, Windowed, seconds,
 };
 
 /// The body of `/health`. Existing clients read the first four keys.
@@ -35,7 +35,7 @@ pub(super) struct HealthReport {
     conserved: bool,
     sales: SaleCounts,
     journal: JournalStatus,
-    reconcile: Reconcile,
+    reconcile: BySink<SinkFigures>,
     stream: StreamFigures,
     workers: Vec<WorkerLoad>,
     process: Process,
@@ -78,8 +78,18 @@ impl Process {
 #[derive(Serialize)]
 struct ServicesStatus {
     app: SinkStatus,
-    database: SinkStatus,
-    redis: SinkStatus,
+    #[serde(flatten)]
+    sinks: BySink<SinkStatus>,
+}
+
+/// Something of each sink, by [`SinkId::key`].
+type BySink<T> = BTreeMap<&'static str, T>;
+
+fn by_key<T>(sinks: &[(SinkId, SinkFigures)], part: fn(&SinkFigures) -> T) -> BySink<T> {
+    let parts = sinks
+        .iter()
+        .map(|(sink, figures)| (sink.key(), part(figures)));
+    parts.collect()
 }
 
 /// Memory in bytes: `alloc` is in RAM, `total_alloc` all writable pages, `sys` the address space;
@@ -113,12 +123,6 @@ struct SaleCounts {
     loaded: usize,
 }
 
-#[derive(Serialize)]
-struct Reconcile {
-    database: SinkFigures,
-    redis: SinkFigures,
-}
-
 /// The subscribers of sales, and the cost of their events.
 #[derive(Serialize)]
 struct StreamFigures {
@@ -131,17 +135,15 @@ impl HealthReport {
     pub(super) fn new(view: &View, window: Window) -> Self {
         let (process, workers) = (ProcessFigures::read(), view.load_of_ten_seconds());
         // Read once, so that no part of the report contradicts another.
-        let [database, redis] = view.sinks();
+        let sinks = view.sinks();
         let merged = view.merged();
         let windowed = view.window_of(window, &merged);
         let recent = view.window_of(Window::TenSeconds, &merged);
-        let sinks = [("Postgres", &database), ("Redis", &redis)];
-        let summary = Summary::new(view, &recent, &windowed, sinks);
+        let summary = Summary::new(view, &recent, &windowed, &sinks);
         Self {
             services_status: ServicesStatus {
                 app: SinkStatus::Up,
-                database: database.status,
-                redis: redis.status,
+                sinks: by_key(&sinks, |figures| figures.status),
             },
             uptime: go_duration(view.uptime_seconds()),
             memory: MemoryFigures {
@@ -166,7 +168,7 @@ impl HealthReport {
             },
             // Read after the stock: every unit sold there has its LSN in here.
             journal: view.engine().journal().status(),
-            reconcile: Reconcile { database, redis },
+            reconcile: by_key(&sinks, SinkFigures::clone),
             stream: StreamFigures {
                 viewers: view.viewers(),
                 figures: view.sources.feeds.figures(),

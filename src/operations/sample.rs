@@ -10,7 +10,7 @@ use super::view::View;
 use crate::env::ProcessFigures;
 use crate::sale::{JournalStatus, Sale};
 use crate::telemetry::{
-    Counts, Group, Merged, SinkStatus, Window, micros, micros_at_most, seconds,
+    Counts, Group, Merged, SinkFigures, SinkStatus, Window, micros, micros_at_most, seconds,
 };
 use crate::types::Timestamp;
 
@@ -101,6 +101,17 @@ struct SinkSample {
     reason: String,
 }
 
+impl SinkSample {
+    fn of(figures: SinkFigures) -> Self {
+        Self {
+            status: figures.status,
+            lag_records: figures.lag_records,
+            lag_seconds: figures.lag_seconds,
+            reason: figures.reason,
+        }
+    }
+}
+
 /// Amounts that the journal has written.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub(super) struct Written {
@@ -155,12 +166,6 @@ impl Sample {
         let whole = view.window_of(Window::Sale, input.now).counts;
         let sales = input.sales.iter().zip(input.rates);
         let mut sales = sales.map(|(sale, rate)| SaleSample::of(sale, rate));
-        let [database, redis] = view.sinks().map(|sink| SinkSample {
-            status: sink.status,
-            lag_records: sink.lag_records,
-            lag_seconds: sink.lag_seconds,
-            reason: sink.reason,
-        });
         Self {
             at: Timestamp::from_seconds(at.seconds()).to_string(),
             at_ms: at.0.div_euclid(1000),
@@ -184,7 +189,11 @@ impl Sample {
                 appended_lsn: input.journal.appended_lsn,
                 written: input.written,
             },
-            sinks: BTreeMap::from([("database", database), ("redis", redis)]),
+            sinks: view
+                .sinks()
+                .into_iter()
+                .map(|(sink, figures)| (sink.key(), SinkSample::of(figures)))
+                .collect(),
             workers: view.load_of_last_second(),
             connections: view.connections().open,
             viewers: view.viewers(),

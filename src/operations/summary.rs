@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::view::View;
 use crate::telemetry::{
-    Group, Merged, SinkFigures, SinkStatus, Windowed, micros, micros_at_most, seconds,
+    Group, Merged, SinkFigures, SinkId, SinkStatus, Windowed, micros, micros_at_most, seconds,
 };
 
 /// The summary of the whole report, in front of its details.
@@ -57,7 +57,7 @@ impl Summary {
         view: &View,
         recent: &Windowed,
         windowed: &Windowed,
-        sinks: [(&str, &SinkFigures); 2],
+        sinks: &[(SinkId, SinkFigures)],
     ) -> Self {
         let last_10s = Answers::of(view, recent);
         let problems = problems(view, &last_10s, sinks);
@@ -84,7 +84,7 @@ fn selling(view: &View) -> Option<SaleSummary> {
     })
 }
 
-fn problems(view: &View, recent: &Answers, sinks: [(&str, &SinkFigures); 2]) -> Vec<String> {
+fn problems(view: &View, recent: &Answers, sinks: &[(SinkId, SinkFigures)]) -> Vec<String> {
     let journal = view.engine().journal().status();
     let mut problems = Vec::new();
     let mut add_if =
@@ -101,9 +101,10 @@ fn problems(view: &View, recent: &Answers, sinks: [(&str, &SinkFigures); 2]) -> 
         view.all_unaccounted() > 0,
         "units are held that no open checkout holds",
     );
-    for (name, figures) in sinks {
+    for (sink, figures) in sinks {
         if figures.status == SinkStatus::Down {
-            problems.push(format!("{name} is not followed: {}", figures.reason));
+            let (name, reason) = (sink.name(), &figures.reason);
+            problems.push(format!("{name} is not followed: {reason}"));
         }
     }
     if recent.failed > 0 {

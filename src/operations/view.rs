@@ -16,7 +16,7 @@ use crate::live::{Feeds, Rate};
 use crate::sale::{Archive, Engine, Sale, SaleStatus};
 use crate::schedule::Rotation;
 use crate::telemetry::{
-    ConnectionFigures, History, Merged, Registry, Series, SinkFigures, Sinks, Stage, Window,
+    ConnectionFigures, History, Merged, Registry, Series, SinkFigures, SinkId, Stage, Window,
     Windowed, WorkerFigures,
 };
 use crate::types::{SaleId, Timestamp};
@@ -207,12 +207,14 @@ impl View {
         self.sources.registry.viewers()
     }
 
-    /// Returns the figures of Postgres and Redis, in this order.
+    /// Returns the figures of each sink, in the order of [`SinkId::ALL`].
     #[must_use]
-    pub fn sinks(&self) -> [SinkFigures; 2] {
-        let Sinks { database, redis } = self.sources.registry.sinks();
+    pub fn sinks(&self) -> Vec<(SinkId, SinkFigures)> {
         let (durable, now) = (self.engine().journal().durable(), self.now());
-        [database, redis].map(|sink| sink.figures(durable, now))
+        let sinks = self.sources.registry.sinks().iter();
+        sinks
+            .map(|(sink, gauge)| (sink, gauge.figures(durable, now)))
+            .collect()
     }
 
     /// Returns whether the units of this sale add up, as far as is known.

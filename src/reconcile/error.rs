@@ -19,6 +19,10 @@ pub enum SinkError {
     /// It holds records that are not of this journal.
     #[error("{0}")]
     Diverged(String),
+    /// It ends before the journal begins, so that it can neither go on nor be filled from the first record; a
+    /// person has to decide. It holds nothing that the journal does not know.
+    #[error("{0}")]
+    Behind(String),
     /// What it holds cannot be followed up, and a person has to decide.
     #[error("{0}")]
     Refused(String),
@@ -54,7 +58,7 @@ impl SinkError {
     #[must_use]
     pub fn lasts(&self) -> bool {
         match self {
-            Self::Refused(_) | Self::Diverged(_) => true,
+            Self::Refused(_) | Self::Diverged(_) | Self::Behind(_) => true,
             Self::Withheld { lasts, .. } => *lasts,
             Self::Unavailable(_) | Self::Moved | Self::Journal(_) => false,
         }

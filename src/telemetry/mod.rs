@@ -33,5 +33,5 @@ pub use recorder::Recorder;
 pub use refused_connections::RefusedConnections;
 pub use registry::{ConnectionFigures, Registry, WorkerFigures, WorkerTelemetry};
 pub use series::Series;
-pub use sinks::{SinkFigures, SinkGauge, SinkStatus, Sinks};
+pub use sinks::{SinkFigures, SinkGauge, SinkId, SinkStatus, Sinks};
 pub use summary::{LatencySummary, micros, micros_at_most, seconds};

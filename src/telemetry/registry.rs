@@ -204,11 +204,10 @@ impl Registry {
                 recorder.read_into(merged.of_mut(series));
             }
         }
-        for (stage, sink) in [
-            (Stage::ApplyDatabase, &self.sinks.database),
-            (Stage::ApplyRedis, &self.sinks.redis),
-        ] {
-            sink.apply.read_into(merged.of_mut(Series::Stage(stage)));
+        for (sink, gauge) in self.sinks.iter() {
+            gauge
+                .apply
+                .read_into(merged.of_mut(Series::Stage(sink.stage())));
         }
         merged
     }
@@ -248,7 +247,7 @@ impl Registry {
         &self.errors
     }
 
-    /// The state of Postgres and Redis.
+    /// The state of every sink.
     #[must_use]
     pub fn sinks(&self) -> &Sinks {
         &self.sinks

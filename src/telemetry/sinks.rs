@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 
-use super::Recorder;
+use super::{Recorder, Stage};
 use crate::types::{Lsn, Timestamp};
 
 /// Whether a sink answers.
@@ -21,19 +21,70 @@ pub enum SinkStatus {
     Down,
 }
 
-/// The state of every sink. Off until somebody says otherwise.
-#[derive(Debug, Default)]
-pub struct Sinks {
-    /// Postgres.
-    pub database: Arc<SinkGauge>,
-    /// Redis.
-    pub redis: Arc<SinkGauge>,
+/// Names a sink. Figures, metrics, logs and shutdown go through [`SinkId::ALL`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SinkId {
+    /// The relational database.
+    Postgres,
+    /// The cache.
+    Redis,
 }
 
+impl SinkId {
+    /// Every sink, in the order in which they are shown.
+    pub const ALL: [Self; 2] = [Self::Postgres, Self::Redis];
+
+    /// The name for people.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Postgres => "Postgres",
+            Self::Redis => "Redis",
+        }
+    }
+
+    /// The name in `/health` and in the stream of operators.
+    #[must_use]
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Postgres => "database",
+            Self::Redis => "redis",
+        }
+    }
+
+    /// The beginning of the names of its metrics.
+    #[must_use]
+    pub const fn metric_prefix(self) -> &'static str {
+        match self {
+            Self::Postgres => "db",
+            Self::Redis => "redis",
+        }
+    }
+
+    /// The stage that the time of its batches is counted as.
+    #[must_use]
+    pub const fn stage(self) -> Stage {
+        match self {
+            Self::Postgres => Stage::ApplyDatabase,
+            Self::Redis => Stage::ApplyRedis,
+        }
+    }
+}
+
+/// The state of every sink, which is off until somebody says otherwise.
+#[derive(Debug, Default)]
+pub struct Sinks([Arc<SinkGauge>; SinkId::ALL.len()]);
+
 impl Sinks {
-    /// Both, with what they are called.
-    pub fn named(&self) -> impl Iterator<Item = (&'static str, &SinkGauge)> {
-        [("Postgres", &*self.database), ("Redis", &*self.redis)].into_iter()
+    /// The state of one sink.
+    #[must_use]
+    pub fn gauge(&self, sink: SinkId) -> &Arc<SinkGauge> {
+        &self.0[sink as usize]
+    }
+
+    /// The state of each sink, in the order of [`SinkId::ALL`].
+    pub fn iter(&self) -> impl Iterator<Item = (SinkId, &Arc<SinkGauge>)> {
+        SinkId::ALL.into_iter().zip(&self.0)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use flashsale::app::elsewhere::DatabaseSales;
+use flashsale::app::postgres_sales::DatabaseSales;
 use flashsale::env::{Clock, ManualClock, OsEntropy, RealDisk};
 use flashsale::journal::sale_file;
 use flashsale::record::envelope;

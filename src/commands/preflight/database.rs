@@ -18,8 +18,15 @@ pub(super) async fn check(
     let survey = match PostgresSurvey::ask(options).await {
         Ok(survey) => survey,
         Err(error) => {
-            let advice = "see that it runs and that DB_HOST, DB_PORT, DB_USER, DB_PASSWORD and DB_NAME are \
-                          right; a sale can go on without it, and it is filled later";
+            let advice = match error.lasts() {
+                true => {
+                    "the server does not start on such a database: change what is wrong with it, or name another"
+                }
+                false => {
+                    "see that it runs and that DB_HOST, DB_PORT, DB_USER, DB_PASSWORD and DB_NAME are right; a sale \
+                     can go on without it, and it is filled later"
+                }
+            };
             return findings.fail(CHECK, format!("{}: {error}", options.address()), advice);
         }
     };
@@ -126,7 +133,11 @@ fn watermark(survey: &PostgresSurvey, journal: &Followed<'_>, findings: &mut Fin
                 }
                 _ => "restore such a backup, or set another database.dbname",
             };
-            findings.fail(CHECK, format!("{error}: the server will not start"), advice);
+            let result = match error {
+                SinkError::Behind(_) => "the server sells, and cannot tell it",
+                _ => "the server will not start",
+            };
+            findings.fail(CHECK, format!("{error}: {result}"), advice);
         }
         Fit::Unknown(why) => findings.warn(
             CHECK,

@@ -158,7 +158,7 @@ fn from_the_first(source: &Source, found: Watermark) -> Result<Watermark, SinkEr
     }
     let first = journal::first_lsn(source.disk(), source.dir())?.unwrap_or(Lsn(1));
     let before = Lsn(first.0.saturating_sub(1));
-    Err(SinkError::Refused(if found == Watermark::ZERO {
+    Err(SinkError::Behind(if found == Watermark::ZERO {
         format!(
             "the database is empty, but the journal begins at record {first}: restore a backup \
              of the database that holds record {before}"

@@ -1,5 +1,6 @@
 //! The two text formats that Prometheus reads: its own, version 0.0.4, and OpenMetrics 1.0.
 
+use std::borrow::Cow;
 use std::fmt::{self, Display, Write};
 
 use hyper::header::{ACCEPT, HeaderMap};
@@ -139,10 +140,11 @@ impl Exposition {
     /// Begins a family. `name` is that of its samples; those of a histogram add to it.
     pub(super) fn family(
         &mut self,
-        name: &'static str,
+        name: impl Into<Cow<'static, str>>,
         kind: Kind,
         help: &'static str,
     ) -> Family<'_> {
+        let name = name.into();
         let open = self.format == Format::OpenMetrics;
         let (suffix, kind) = match kind {
             Kind::Counter => ("_total", "counter"),
@@ -153,8 +155,8 @@ impl Exposition {
         };
         debug_assert!(name.ends_with(suffix), "{name} is no name of a {kind}");
         let named = match open {
-            true => name.strip_suffix(suffix).unwrap_or(name),
-            false => name,
+            true => name.strip_suffix(suffix).unwrap_or(&name),
+            false => &*name,
         };
         self.line(format_args!("# HELP {named} {help}"));
         self.line(format_args!("# TYPE {named} {kind}"));
@@ -210,7 +212,7 @@ fn unit_of(name: &str) -> Option<&'static str> {
 /// A family that samples are added to.
 pub(super) struct Family<'a> {
     exposition: &'a mut Exposition,
-    name: &'static str,
+    name: Cow<'static, str>,
 }
 
 impl Family<'_> {
@@ -231,7 +233,7 @@ impl Family<'_> {
     }
 
     fn write(&mut self, suffix: &str, labels: &[Label<'_>], bound: Option<f64>, value: Value) {
-        let (name, labels) = (self.name, Labels { labels, bound });
+        let (name, labels) = (&*self.name, Labels { labels, bound });
         self.exposition
             .line(format_args!("{name}{suffix}{labels} {value}"));
     }

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use crate::env::Clock;
 
 /// The steps of a start, or of a stop.
-pub(super) struct Steps {
+pub(super) struct StartupPhases {
     clock: Arc<dyn Clock>,
     began_us: u64,
     step: &'static str,
     step_began_us: u64,
 }
 
-impl Steps {
+impl StartupPhases {
     /// Begins, with the first step.
     pub(super) fn begin(clock: &Arc<dyn Clock>, step: &'static str) -> Self {
         let now_us = clock.monotonic_us();

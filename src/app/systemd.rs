@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 
-use super::watch::{Signs, Watch};
+use super::watchdog::{Progress, Watch};
 use crate::journal::JournalStatus;
 use crate::limits::{STATUS_SECONDS, WATCH_SECONDS_MIN};
 use crate::runtime::Shutdown;
@@ -16,7 +16,7 @@ use crate::sale::Engine;
 use crate::telemetry::Registry;
 
 /// Who is asked how the server is.
-pub(super) struct Patient {
+pub(super) struct WatchedServer {
     pub(super) engine: Arc<Engine>,
     pub(super) telemetry: Arc<Registry>,
     pub(super) shutdown: Shutdown,
@@ -33,7 +33,7 @@ impl Notifier {
     ///
     /// # Errors
     /// The operating system has no thread to give.
-    pub(super) fn start(patient: Patient) -> std::io::Result<Option<Self>> {
+    pub(super) fn start(server: WatchedServer) -> std::io::Result<Option<Self>> {
         if std::env::var_os("NOTIFY_SOCKET").is_none_or(|socket| socket.is_empty()) {
             return Ok(None);
         }
@@ -41,13 +41,13 @@ impl Notifier {
         let pause = pause(watchdog);
         tell(&[
             NotifyState::Ready,
-            NotifyState::Status(&status(&patient.engine)),
+            NotifyState::Status(&status(&server.engine)),
         ]);
         let (stop, stopped) = channel();
         let run = move || {
             let mut watch = Watch::new(pause);
             while stopped.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
-                report(&patient, watchdog.is_some().then_some(&mut watch));
+                report(&server, watchdog.is_some().then_some(&mut watch));
             }
         };
         let thread = Builder::new().name("notify".into()).spawn(run)?;
@@ -83,14 +83,14 @@ fn pause(watchdog: Option<Duration>) -> Duration {
     (watchdog / 2).clamp(shortest, usual)
 }
 
-fn report(patient: &Patient, watch: Option<&mut Watch>) {
+fn report(server: &WatchedServer, watch: Option<&mut Watch>) {
     // Workers that have drained do not turn over any more, and the end has a deadline of its own.
-    if patient.shutdown.has_begun() {
+    if server.shutdown.has_begun() {
         tell(&[NotifyState::Watchdog]);
         return;
     }
-    let status = status(&patient.engine);
-    match watch.map(|watch| watch.look(signs(patient))) {
+    let status = status(&server.engine);
+    match watch.map(|watch| watch.look(signs(server))) {
         None => tell(&[NotifyState::Status(&status)]),
         Some(Ok(())) => tell(&[NotifyState::Watchdog, NotifyState::Status(&status)]),
         Some(Err(still)) => {
@@ -100,15 +100,15 @@ fn report(patient: &Patient, watch: Option<&mut Watch>) {
     }
 }
 
-fn signs(patient: &Patient) -> Signs {
-    let workers = patient.telemetry.workers();
+fn signs(server: &WatchedServer) -> Progress {
+    let workers = server.telemetry.workers();
     let JournalStatus {
         durable_lsn,
         appended_lsn,
         disk_full,
         ..
-    } = patient.engine.journal().status();
-    Signs {
+    } = server.engine.journal().status();
+    Progress {
         workers_busy_us: workers.iter().map(|worker| worker.busy_us).collect(),
         durable_lsn,
         writes: appended_lsn > durable_lsn,
