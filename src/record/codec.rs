@@ -355,10 +355,7 @@ impl<'a> Input<'a> {
     }
 
     fn refused_reason(&mut self) -> Option<RefusedReason> {
-        let code = self.u8()?;
-        RefusedReason::ALL
-            .into_iter()
-            .find(|&reason| reason as u8 == code)
+        RefusedReason::from_number(self.u8()?)
     }
 
     fn item(&mut self) -> Option<NewItem<'a>> {

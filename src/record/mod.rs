@@ -4,10 +4,12 @@
 pub mod envelope;
 
 mod codec;
+mod refused_reason;
 
 use std::fmt;
 
 pub use envelope::{Encode, Entry, Undecodable};
+pub use refused_reason::RefusedReason;
 
 use crate::limits::ITEMS_PER_RECORD_MAX;
 use crate::types::{ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};
@@ -228,35 +230,6 @@ pub struct NewItem<'a> {
     pub image_url: &'a str,
     /// Units of it.
     pub stock: u64,
-}
-
-/// Why an attempt was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-#[allow(missing_docs, reason = "named as in the HTTP interface")]
-pub enum RefusedReason {
-    ItemNotFound = 1,
-    QuantityNotAllowed = 2,
-    SaleNotActive = 3,
-    UserLimitExceeded = 4,
-    ItemAlreadyInCheckout = 5,
-    ItemSoldOut = 6,
-    ItemHeld = 7,
-    IdempotencyKeyReused = 8,
-}
-
-impl RefusedReason {
-    /// All of them.
-    pub(super) const ALL: [RefusedReason; 8] = [
-        Self::ItemNotFound,
-        Self::QuantityNotAllowed,
-        Self::SaleNotActive,
-        Self::UserLimitExceeded,
-        Self::ItemAlreadyInCheckout,
-        Self::ItemSoldOut,
-        Self::ItemHeld,
-        Self::IdempotencyKeyReused,
-    ];
 }
 
 /// The lines of a purchase: from memory, or as they stand in the journal.

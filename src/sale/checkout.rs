@@ -11,7 +11,7 @@ use super::outcome::{CheckoutOutcome, Decision, Unavailable};
 use super::registry::Found;
 use super::sale::Sale;
 use super::stock::Availability;
-use crate::record::{CheckoutKey, Record, RefusedReason};
+use crate::record::{CheckoutKey, Record};
 use crate::types::{IdempotencyKey, ItemId, ItemIndex, Lsn, SaleId, Timestamp, UserId};
 
 /// What a client asks for.
@@ -267,18 +267,8 @@ impl Engine {
         outcome: &CheckoutOutcome,
         now: Timestamp,
     ) {
-        let reason = match outcome {
-            CheckoutOutcome::Accepted { .. }
-            | CheckoutOutcome::SaleArchived(_)
-            | CheckoutOutcome::Unavailable(_) => return,
-            CheckoutOutcome::ItemNotFound => RefusedReason::ItemNotFound,
-            CheckoutOutcome::QuantityNotAllowed { .. } => RefusedReason::QuantityNotAllowed,
-            CheckoutOutcome::SaleNotActive => RefusedReason::SaleNotActive,
-            CheckoutOutcome::UserLimitExceeded { .. } => RefusedReason::UserLimitExceeded,
-            CheckoutOutcome::ItemAlreadyInCheckout { .. } => RefusedReason::ItemAlreadyInCheckout,
-            CheckoutOutcome::IdempotencyKeyReused => RefusedReason::IdempotencyKeyReused,
-            CheckoutOutcome::ItemSoldOut => RefusedReason::ItemSoldOut,
-            CheckoutOutcome::ItemHeld { .. } => RefusedReason::ItemHeld,
+        let Some(reason) = outcome.refused_reason() else {
+            return;
         };
         if self.admit().is_ok() {
             let (user, item) = (request.user.as_str(), request.item.as_str());

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::sale::Sale;
+use crate::record::RefusedReason;
 pub use crate::types::PurchasedLine;
 use crate::types::{CheckoutCode, Lsn, SaleId, Timestamp};
 
@@ -120,6 +121,24 @@ pub enum CheckoutOutcome {
     },
     /// No work is taken.
     Unavailable(Unavailable),
+}
+
+impl CheckoutOutcome {
+    /// Returns the reason of a refusal that may be recorded; `None` for all other outcomes.
+    #[must_use]
+    pub fn refused_reason(&self) -> Option<RefusedReason> {
+        Some(match self {
+            Self::Accepted { .. } | Self::SaleArchived(_) | Self::Unavailable(_) => return None,
+            Self::ItemNotFound => RefusedReason::ItemNotFound,
+            Self::QuantityNotAllowed { .. } => RefusedReason::QuantityNotAllowed,
+            Self::SaleNotActive => RefusedReason::SaleNotActive,
+            Self::UserLimitExceeded { .. } => RefusedReason::UserLimitExceeded,
+            Self::ItemAlreadyInCheckout { .. } => RefusedReason::ItemAlreadyInCheckout,
+            Self::IdempotencyKeyReused => RefusedReason::IdempotencyKeyReused,
+            Self::ItemSoldOut => RefusedReason::ItemSoldOut,
+            Self::ItemHeld { .. } => RefusedReason::ItemHeld,
+        })
+    }
 }
 
 /// The first and only result of a checkout's purchase. At least one line.

@@ -1,10 +1,12 @@
-//! The words that figures are labelled with. There are few, and no client can add one.
+//! The labels of figures: a fixed set, to which no client can add one.
 
-/// An enum whose variants have one text each.
+use crate::record::RefusedReason;
+
+/// Defines an enum whose variants have one text each.
 macro_rules! labels {
     (
         $(#[$about:meta])*
-        $name:ident { $($(#[$meaning:meta])* $variant:ident = $text:literal,)* }
+        $name:ident { $($(#[$meaning:meta])* $variant:ident = $text:expr,)* }
     ) => {
         $(#[$about])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -16,7 +18,7 @@ macro_rules! labels {
             /// Every label, in the order of declaration.
             pub const ALL: &[Self] = &[$(Self::$variant,)*];
 
-            /// The label as clients and dashboards read it.
+            /// Returns the label that clients and dashboards read.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self {
@@ -28,7 +30,7 @@ macro_rules! labels {
 }
 
 labels! {
-    /// What was asked for, without its parameters.
+    /// The route of a request, without its parameters.
     Route {
         /// `POST /checkout`
         Checkout = "checkout",
@@ -84,7 +86,7 @@ labels! {
 }
 
 labels! {
-    /// What came of a request. For an error the label is also the `error` of its answer.
+    /// The outcome of a request. The label of an error is also the `error` of its answer.
     Outcome {
         /// Something was shown.
         Ok = "ok",
@@ -97,23 +99,23 @@ labels! {
         /// A parameter is missing or malformed.
         ValidationFailed = "validation_failed",
         /// No sale has such an item.
-        ItemNotFound = "item_not_found",
+        ItemNotFound = RefusedReason::ItemNotFound.as_str(),
         /// The sale has not begun or is over.
-        SaleNotActive = "sale_not_active",
+        SaleNotActive = RefusedReason::SaleNotActive.as_str(),
         /// The user would get more units than the sale allows.
-        UserLimitExceeded = "user_limit_exceeded",
+        UserLimitExceeded = RefusedReason::UserLimitExceeded.as_str(),
         /// The user chose or bought the item already.
-        ItemAlreadyInCheckout = "item_already_in_checkout",
+        ItemAlreadyInCheckout = RefusedReason::ItemAlreadyInCheckout.as_str(),
         /// Too few units are left, for good.
-        ItemSoldOut = "item_sold_out",
+        ItemSoldOut = RefusedReason::ItemSoldOut.as_str(),
         /// Too few units are free, for now.
-        ItemHeld = "item_held",
+        ItemHeld = RefusedReason::ItemHeld.as_str(),
         /// No checkout has this code.
         CheckoutNotFound = "checkout_not_found",
         /// Every item of the checkout was gone.
         AllItemsSold = "all_items_sold",
         /// An idempotency key came with another item or quantity before.
-        IdempotencyKeyReused = "idempotency_key_reused",
+        IdempotencyKeyReused = RefusedReason::IdempotencyKeyReused.as_str(),
         /// The hold ran out before the purchase.
         CheckoutExpired = "checkout_expired",
         /// The code was used before.
@@ -168,22 +170,22 @@ labels! {
 }
 
 labels! {
-    /// What may be put into one distribution: answers of one class take the same way. One over all of them
-    /// would be that of the refusals, which are the most and the fastest.
+    /// The class of an answer. The answers of one class take the same way and share one distribution; a distribution
+    /// of all answers would be that of the refusals, which are the most and the fastest.
     Class {
         /// Checkouts that were accepted and purchases that sold: they are on the disk.
         Confirmed = "confirmed",
-        /// Checkouts and purchases that were answered before. What they say is on the disk already: they wait for nothing.
+        /// Checkouts and purchases that were answered before. Their records are durable already, so that they do not wait.
         Repeated = "repeated",
         /// All other answers to requests to sell.
         Refused = "refused",
-        /// Answers to requests that only ask to be shown something, and to administrators.
+        /// Answers to requests that only read, and to administrators.
         Shown = "shown",
     }
 }
 
 impl Class {
-    /// The class of what came of a request.
+    /// Returns the class of a request with this outcome.
     #[must_use]
     pub fn of(route: Route, outcome: Outcome) -> Self {
         match (route, outcome) {
@@ -198,8 +200,8 @@ impl Class {
 }
 
 labels! {
-    /// What the operations page and the summary of `/health` show apart: the classes, and of the confirmed answers
-    /// checkouts and purchases each for themselves.
+    /// The group of an answer on the operations page and in the summary of `/health`: its class, with confirmed
+    /// checkouts and purchases apart.
     Group {
         /// Checkouts that were accepted.
         Checkouts = "checkouts",
@@ -215,7 +217,7 @@ labels! {
 }
 
 impl Group {
-    /// The group of what came of a request.
+    /// Returns the group of a request with this outcome.
     #[must_use]
     pub fn of(route: Route, outcome: Outcome) -> Self {
         match (Class::of(route, outcome), outcome) {
@@ -228,8 +230,23 @@ impl Group {
     }
 }
 
+impl From<RefusedReason> for Outcome {
+    fn from(reason: RefusedReason) -> Self {
+        match reason {
+            RefusedReason::ItemNotFound => Self::ItemNotFound,
+            RefusedReason::QuantityNotAllowed => Self::ValidationFailed,
+            RefusedReason::SaleNotActive => Self::SaleNotActive,
+            RefusedReason::UserLimitExceeded => Self::UserLimitExceeded,
+            RefusedReason::ItemAlreadyInCheckout => Self::ItemAlreadyInCheckout,
+            RefusedReason::ItemSoldOut => Self::ItemSoldOut,
+            RefusedReason::ItemHeld => Self::ItemHeld,
+            RefusedReason::IdempotencyKeyReused => Self::IdempotencyKeyReused,
+        }
+    }
+}
+
 impl Outcome {
-    /// Whether it says that something is wrong on our side (5xx).
+    /// Returns whether the server is at fault (5xx).
     #[must_use]
     pub const fn is_failure(self) -> bool {
         matches!(
@@ -258,5 +275,16 @@ mod tests {
             (Route::ALL.len(), Outcome::ALL.len())
         );
         assert!(routes.iter().chain(&outcomes).all(|text| plain(text)));
+    }
+
+    #[test]
+    fn a_refused_reason_and_its_outcome_have_one_name() {
+        for &reason in RefusedReason::ALL {
+            let expected = match reason {
+                RefusedReason::QuantityNotAllowed => "validation_failed",
+                _ => reason.as_str(),
+            };
+            assert_eq!(Outcome::from(reason).as_str(), expected);
+        }
     }
 }

@@ -185,3 +185,33 @@ fn write_checkout(
     }
     out.extend_from_slice(b"\"}");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::RefusedReason;
+
+    #[test]
+    fn every_refused_reason_has_an_answer_of_its_name() {
+        let retry_after_seconds = 1;
+        let refusals = [
+            CheckoutOutcome::ItemNotFound,
+            CheckoutOutcome::QuantityNotAllowed { max: 1 },
+            CheckoutOutcome::SaleNotActive,
+            CheckoutOutcome::UserLimitExceeded { limit: 1 },
+            CheckoutOutcome::ItemAlreadyInCheckout { code: None },
+            CheckoutOutcome::ItemSoldOut,
+            CheckoutOutcome::ItemHeld {
+                retry_after_seconds,
+            },
+            CheckoutOutcome::IdempotencyKeyReused,
+        ];
+        let reasons = refusals.map(|refusal| {
+            let reason = refusal.refused_reason().expect("a refusal");
+            let problem = Answer::try_from(refusal).expect_err("an error");
+            assert_eq!(problem.outcome(), Outcome::from(reason));
+            reason
+        });
+        assert_eq!(reasons, RefusedReason::ALL);
+    }
+}

@@ -7,9 +7,7 @@ use super::position::OpenSales;
 use super::tables::Table;
 use crate::limits;
 use crate::reconcile::Batch;
-use crate::record::{
-    CatalogueKind, Entry, Items, Lines, Record, RefusedReason, SaleTerms, Undecodable,
-};
+use crate::record::{CatalogueKind, Entry, Items, Lines, Record, SaleTerms, Undecodable};
 use crate::types::{ItemIndex, Lsn, SaleId, Timestamp};
 
 /// Sales that share a partition of each table that grows with every sale.
@@ -108,9 +106,7 @@ impl PostgresBatch {
                 let sale = sale.unwrap_or(SaleId(0));
                 let rows = self.rows_of(Table::RefusedAttempts, sale);
                 rows.row().u32(sale.0).text(user).text(item);
-                rows.text(reason_name(reason))
-                    .time(entry.at)
-                    .u64(entry.lsn.0);
+                rows.text(reason.as_str()).time(entry.at).u64(entry.lsn.0);
             }
         }
     }
@@ -285,16 +281,27 @@ fn begins_a_batch(record: &Record<'_>) -> bool {
     }
 }
 
-/// As the HTTP interface calls it.
-fn reason_name(reason: RefusedReason) -> &'static str {
-    match reason {
-        RefusedReason::ItemNotFound => "item_not_found",
-        RefusedReason::QuantityNotAllowed => "quantity_not_allowed",
-        RefusedReason::SaleNotActive => "sale_not_active",
-        RefusedReason::UserLimitExceeded => "user_limit_exceeded",
-        RefusedReason::ItemAlreadyInCheckout => "item_already_in_checkout",
-        RefusedReason::ItemSoldOut => "item_sold_out",
-        RefusedReason::ItemHeld => "item_held",
-        RefusedReason::IdempotencyKeyReused => "idempotency_key_reused",
+#[cfg(test)]
+mod tests {
+    use crate::record::RefusedReason;
+
+    #[test]
+    fn the_newest_constraint_of_refused_attempts_allows_every_reason() {
+        let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
+        let files = std::fs::read_dir(dir).expect("migrations");
+        let mut paths: Vec<_> = files.map(|file| file.expect("a file").path()).collect();
+        paths.retain(|path| path.to_string_lossy().ends_with(".up.sql"));
+        paths.sort();
+        let texts = paths
+            .iter()
+            .map(|path| std::fs::read_to_string(path).expect("text"));
+        let named = texts.filter(|text| text.contains("CONSTRAINT refused_attempts_reason_check"));
+        let newest = named.last().expect("a constraint");
+        let constraint = newest.split("CHECK (reason IN (").nth(1).expect("a list");
+        let constraint = constraint.split(')').next().expect("an end");
+        for reason in RefusedReason::ALL {
+            let text = format!("'{}'", reason.as_str());
+            assert!(constraint.contains(&text), "{text} needs a migration");
+        }
     }
 }

@@ -177,7 +177,8 @@ fn rebuild(first: &AnyRow, parts: &[AnyRow]) -> Result<Vec<u8>, &'static str> {
                 sale: Some(sale).filter(|sale| sale.0 > 0),
                 user: text(&first.user, MISSING)?,
                 item: text(&first.texts[0], MISSING)?,
-                reason: reason(text(&first.texts[1], MISSING)?).ok_or("its reason is unknown")?,
+                reason: RefusedReason::from_name(text(&first.texts[1], MISSING)?)
+                    .ok_or("its reason is unknown")?,
             };
             encode(first, &refused)
         }
@@ -294,20 +295,6 @@ fn checkout_key(row: &AnyRow) -> Result<Option<CheckoutKey<'_>>, &'static str> {
         sale_ends_at: row.times[2].ok_or(MISSING)?,
         held_until: row.times[3],
     }))
-}
-
-fn reason(text: &str) -> Option<RefusedReason> {
-    Some(match text {
-        "item_not_found" => RefusedReason::ItemNotFound,
-        "quantity_not_allowed" => RefusedReason::QuantityNotAllowed,
-        "sale_not_active" => RefusedReason::SaleNotActive,
-        "user_limit_exceeded" => RefusedReason::UserLimitExceeded,
-        "item_already_in_checkout" => RefusedReason::ItemAlreadyInCheckout,
-        "item_sold_out" => RefusedReason::ItemSoldOut,
-        "item_held" => RefusedReason::ItemHeld,
-        "idempotency_key_reused" => RefusedReason::IdempotencyKeyReused,
-        _ => return None,
-    })
 }
 
 #[cfg(test)]
