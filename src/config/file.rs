@@ -1,18 +1,16 @@
 //! The configuration file as a source of settings.
 
 use std::collections::HashSet;
-use std::fmt;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
-use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::error::{Problem, shown};
 use super::keys::{self, Key};
 use super::raw::{Given, Raw, Setting, Source};
+use crate::json_members::JsonMembers;
 
 /// The file that is read when none is named.
 const DEFAULT_PATH: &str = "config.json";
@@ -77,43 +75,16 @@ fn refused(path: &Path, reason: String) -> Problem {
     }
 }
 
-/// The members of a JSON object in the order of the file, duplicates and all.
-struct Members<T>(Vec<(String, T)>);
-
 /// What stands at the top level of the file under a name.
 #[derive(serde::Deserialize)]
 #[serde(untagged)]
 enum Section {
-    Members(Members<Value>),
+    Keys(JsonMembers<Value>),
     Other(Value),
 }
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Members<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(MembersVisitor(PhantomData))
-    }
-}
-
-struct MembersVisitor<T>(PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for MembersVisitor<T> {
-    type Value = Members<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members = Vec::new();
-        while let Some(member) = map.next_entry()? {
-            members.push(member);
-        }
-        Ok(Members(members))
-    }
-}
-
 fn parse_into(path: &Path, bytes: &[u8], raw: &mut Raw) {
-    let sections: Members<Section> = match serde_json::from_slice(bytes) {
+    let sections: JsonMembers<Section> = match serde_json::from_slice(bytes) {
         Ok(sections) => sections,
         Err(error) => return raw.problems.push(refused(path, reason(&error))),
     };
@@ -128,7 +99,7 @@ fn parse_into(path: &Path, bytes: &[u8], raw: &mut Raw) {
                 .push(Problem::duplicate(path, &name, "{…}".to_owned()));
         }
         match section {
-            Section::Members(members) => section_into(path, &name, members, raw),
+            Section::Keys(members) => section_into(path, &name, members, raw),
             Section::Other(value) => {
                 let reason = format!("{name} must be an object of keys, not {}", kind(&value));
                 raw.problems.push(refused(path, reason));
@@ -137,7 +108,7 @@ fn parse_into(path: &Path, bytes: &[u8], raw: &mut Raw) {
     }
 }
 
-fn section_into(path: &Path, section: &str, members: Members<Value>, raw: &mut Raw) {
+fn section_into(path: &Path, section: &str, members: JsonMembers<Value>, raw: &mut Raw) {
     let mut seen = HashSet::new();
     for (name, value) in members.0 {
         let Some(key) = Key::find(section, &name) else {

@@ -1,4 +1,4 @@
-//! The two encodings of parameters: forms (and queries), and JSON objects; and what is wrong with a document that is neither.
+//! The encodings of parameters: forms and queries, and errors of JSON objects.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -11,7 +11,7 @@ const BROKEN_ESCAPE: Malformed = Malformed("has a broken percent-encoding");
 const NOT_UTF8: Malformed = Malformed("must be UTF-8");
 pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Undoes the encoding of a form or query: `%XX`, and `+` for a space.
+/// Decodes a text of a form or query: `%XX`, and `+` for a space.
 pub(super) fn decode(text: &str) -> Result<Cow<'_, str>, Malformed> {
     match memchr2(b'%', b'+', text.as_bytes()) {
         None => Ok(Cow::Borrowed(text)),
@@ -19,7 +19,7 @@ pub(super) fn decode(text: &str) -> Result<Cow<'_, str>, Malformed> {
     }
 }
 
-/// Undoes the encoding of a part of a path: `%XX`; a `+` is one.
+/// Decodes a part of a path: `%XX`. A `+` stays one.
 pub(super) fn decode_segment(text: &str) -> Result<Cow<'_, str>, Malformed> {
     if text.contains('+') {
         let escaped = text.replace('+', "%2B");
@@ -28,7 +28,7 @@ pub(super) fn decode_segment(text: &str) -> Result<Cow<'_, str>, Malformed> {
     decode(text)
 }
 
-/// The same for a text in which the first encoded byte is at `start`.
+/// Decodes a text of a form whose first encoded byte is at `start`.
 fn decode_from(start: usize, text: &[u8]) -> Result<String, Malformed> {
     let mut decoded = Vec::with_capacity(text.len());
     let (plain, mut rest) = text.split_at(start);
@@ -49,7 +49,7 @@ fn decode_from(start: usize, text: &[u8]) -> Result<String, Malformed> {
     String::from_utf8(decoded).map_err(|_| NOT_UTF8)
 }
 
-/// `form` with every byte beyond ASCII percent-encoded, so that it is text.
+/// Returns `form` with every byte beyond ASCII percent-encoded, so that it is text.
 pub(super) fn escape_beyond_ascii(form: &[u8]) -> String {
     let mut text = String::with_capacity(3 * form.len());
     for &byte in form {
@@ -63,7 +63,7 @@ pub(super) fn escape_beyond_ascii(form: &[u8]) -> String {
     text
 }
 
-/// The names and values of a form or query, still encoded.
+/// Returns the names and values of a form or query, still encoded.
 pub(super) fn pairs(mut form: &str) -> impl Iterator<Item = (&str, &str)> {
     let separate = |text: &'_ str, by: u8| memchr(by, text.as_bytes());
     std::iter::from_fn(move || {
@@ -81,12 +81,12 @@ pub(super) fn pairs(mut form: &str) -> impl Iterator<Item = (&str, &str)> {
     })
 }
 
-/// `text` without the byte-order mark that some programs write in front of UTF-8. It means nothing there.
+/// Returns `text` without the byte-order mark that some programs write before UTF-8, where it means nothing.
 pub(super) fn without_byte_order_mark(text: &[u8]) -> &[u8] {
     text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text)
 }
 
-/// Names the kind of a JSON value, with its article.
+/// Returns the name of a JSON value's type, with its article.
 pub(super) fn kind_of(value: &serde_json::Value) -> &'static str {
     use serde_json::Value;
     match value {
@@ -99,7 +99,7 @@ pub(super) fn kind_of(value: &serde_json::Value) -> &'static str {
     }
 }
 
-/// Says why `json` is no object.
+/// Returns the error of a text that is not a JSON object.
 pub(super) fn why_no_object(json: &[u8]) -> String {
     match serde_json::from_slice::<serde_json::Value>(json) {
         Ok(value) => format!("is {}, must be an object", kind_of(&value)),
@@ -107,36 +107,6 @@ pub(super) fn why_no_object(json: &[u8]) -> String {
             let (line, column) = (error.line(), error.column());
             format!("is no JSON at line {line}, column {column}; must be a JSON object")
         }
-    }
-}
-
-/// The members of a JSON object in their order. Unlike a map it keeps a name that comes twice.
-pub(super) struct Members(pub(super) Vec<(String, serde_json::Value)>);
-
-impl<'de> serde::Deserialize<'de> for Members {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-
-        impl<'de> serde::de::Visitor<'de> for Visitor {
-            type Value = Members;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A>(self, mut map: A) -> Result<Members, A::Error>
-            where
-                A: serde::de::MapAccess<'de>,
-            {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(Members(members))
-            }
-        }
-
-        deserializer.deserialize_map(Visitor)
     }
 }
 
@@ -195,12 +165,5 @@ mod tests {
         ] {
             assert_eq!(why_no_object(json.as_bytes()), wrong, "{json}");
         }
-    }
-
-    #[test]
-    fn a_name_that_comes_twice_is_kept() {
-        let Members(members) = serde_json::from_str(r#"{"a":1,"a":2}"#).expect("an object");
-        assert_eq!(members.len(), 2);
-        assert!(serde_json::from_str::<Members>("[]").is_err());
     }
 }

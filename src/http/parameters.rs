@@ -1,4 +1,4 @@
-//! Parameters from the query and the body, checked all at once.
+//! The parameters of a request, from its query and body, which are all checked before one error is returned.
 
 use std::borrow::Cow;
 use std::str::FromStr;
@@ -7,13 +7,14 @@ use hyper::header::{CONTENT_TYPE, HeaderMap};
 use hyper::http::request::Parts;
 
 use super::encoding::{
-    Members, decode, escape_beyond_ascii, kind_of, pairs, why_no_object, without_byte_order_mark,
+    decode, escape_beyond_ascii, kind_of, pairs, why_no_object, without_byte_order_mark,
 };
 use super::problem::{FieldError, Problem};
-use super::values::written;
+use super::values::number_text;
+use crate::json_members::JsonMembers;
 use crate::types::{ItemId, Malformed, UserId, has_control};
 
-/// A parameter that some path understands. All others are ignored.
+/// A known parameter. Unknown ones are ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Field {
     UserId,
@@ -46,7 +47,7 @@ impl Field {
         })
     }
 
-    /// The names under which a client may have given this parameter.
+    /// The names that this parameter may have.
     fn names(self) -> &'static [&'static str] {
         match self {
             Self::UserId => &["user_id"],
@@ -68,7 +69,7 @@ pub(super) const CONTROL: Malformed = Malformed("must not contain control charac
 const CONTENT_TYPES: Malformed =
     Malformed("must be application/x-www-form-urlencoded or application/json");
 
-/// The parameters of one request, and everything that is wrong with them.
+/// The parameters of one request, and the errors that were found in them.
 #[derive(Debug, Default)]
 pub(super) struct Parameters<'a> {
     values: [Option<Cow<'a, str>>; FIELD_COUNT],
@@ -76,21 +77,21 @@ pub(super) struct Parameters<'a> {
 }
 
 impl<'a> Parameters<'a> {
-    /// The parameters of a `POST`: those of its query and those of its body.
+    /// Reads the parameters of a `POST` from its query and its body.
     pub(super) fn from_request(head: &'a Parts, body: &'a [u8]) -> Self {
         let mut parameters = Self::from_query(head.uri.query());
         parameters.add_body(&head.headers, body);
         parameters
     }
 
-    /// The parameters of a query.
+    /// Reads the parameters of a query.
     pub(super) fn from_query(query: Option<&'a str>) -> Self {
         let mut parameters = Self::default();
         parameters.add_form("query", query.unwrap_or_default());
         parameters
     }
 
-    /// Adds those of a body, in the form that its `Content-Type` names.
+    /// Adds the parameters of a body, whose format the `Content-Type` names.
     fn add_body(&mut self, headers: &HeaderMap, body: &'a [u8]) {
         let body = without_byte_order_mark(body);
         if body.is_empty() {
@@ -115,7 +116,7 @@ impl<'a> Parameters<'a> {
         }
     }
 
-    /// A form that is not UTF-8 as a whole. Only the fields that are not are wrong.
+    /// Adds the parameters of a form that is not UTF-8 as a whole. Only the fields that are not get an error.
     fn add_broken_form(&mut self, place: &'static str, form: &[u8]) {
         let escaped = escape_beyond_ascii(form);
         for (name, value) in pairs(&escaped) {
@@ -138,7 +139,7 @@ impl<'a> Parameters<'a> {
     }
 
     fn add_json(&mut self, body: &[u8]) {
-        let Ok(Members(members)) = serde_json::from_slice(body) else {
+        let Ok(JsonMembers::<serde_json::Value>(members)) = serde_json::from_slice(body) else {
             return self.wrong_as("body", why_no_object(body));
         };
         let mut known = Vec::new();
@@ -151,7 +152,7 @@ impl<'a> Parameters<'a> {
                 continue;
             }
             known.push(name);
-            // The same as left out: a field may have its value under its other name.
+            // `null` counts as left out: the value may follow under the field's other name.
             if !value.is_null() {
                 self.add_value(field, value);
             }
@@ -161,16 +162,16 @@ impl<'a> Parameters<'a> {
     fn add_value(&mut self, field: Field, value: serde_json::Value) {
         match (field, value) {
             (_, serde_json::Value::String(text)) => self.add(field, Ok(text.into())),
-            // A sale's id is text; it was a number in the description once.
+            // Earlier versions of the interface described the id of a sale as a number.
             (Field::Quantity | Field::SaleId, serde_json::Value::Number(number)) => {
-                self.add(field, Ok(written(&number).into()));
+                self.add(field, Ok(number_text(&number).into()));
             }
             (_, other) => {
-                let wanted = match field {
+                let expected = match field {
                     Field::Quantity => "a whole number",
                     _ => "a string",
                 };
-                self.wrong(field, format!("is {}, must be {wanted}", kind_of(&other)));
+                self.wrong(field, format!("is {}, must be {expected}", kind_of(&other)));
                 self.add(field, Ok("".into()));
             }
         }
@@ -199,7 +200,7 @@ impl<'a> Parameters<'a> {
         }
     }
 
-    /// Notes what is wrong with `field`, under all its names. The first complaint stays.
+    /// Adds an error of `field`, under all its names. The first error of a name stays.
     pub(super) fn wrong(&mut self, field: Field, wrong: impl Into<Cow<'static, str>>) {
         let wrong = wrong.into();
         for name in field.names() {
@@ -209,7 +210,7 @@ impl<'a> Parameters<'a> {
         }
     }
 
-    /// Notes what is wrong with something that is not a parameter, such as a header.
+    /// Adds an error of something that is not a parameter, such as a header.
     pub(super) fn wrong_as(&mut self, name: &'static str, wrong: impl Into<Cow<'static, str>>) {
         if !self.errors.iter().any(|(noted, _)| noted == name) {
             self.errors.push((name.into(), wrong.into()));
@@ -220,7 +221,7 @@ impl<'a> Parameters<'a> {
         self.values[field as usize].as_deref()
     }
 
-    /// A parameter that may be left out.
+    /// Returns a parameter that may be left out.
     pub(super) fn optional<T>(&mut self, field: Field) -> Option<T>
     where
         T: FromStr<Err = Malformed>,
@@ -234,8 +235,7 @@ impl<'a> Parameters<'a> {
         }
     }
 
-    /// The same for a question: as the interface is written down, with nothing behind the sign, it is left
-    /// out.
+    /// Returns a parameter of a query that may be left out, also by an empty value.
     pub(super) fn chosen<T>(&mut self, field: Field) -> Option<T>
     where
         T: FromStr<Err = Malformed>,
@@ -244,7 +244,7 @@ impl<'a> Parameters<'a> {
         self.optional(field)
     }
 
-    /// A parameter that must be given.
+    /// Returns a parameter that must be given.
     pub(super) fn required<T>(&mut self, field: Field) -> Option<T>
     where
         T: FromStr<Err = Malformed>,
@@ -255,7 +255,7 @@ impl<'a> Parameters<'a> {
         self.optional(field)
     }
 
-    /// `user_id` and the item's id, both required.
+    /// Returns `user_id` and the item's id, which are both required.
     pub(super) fn buyer_and_item(&mut self) -> Result<(UserId<'_>, ItemId<'_>), Problem> {
         let check = |text: Option<&str>, is_right: fn(&str) -> Result<(), Malformed>| {
             text.ok_or(REQUIRED).and_then(is_right).err()
@@ -278,7 +278,7 @@ impl<'a> Parameters<'a> {
         Ok((user, item))
     }
 
-    /// An error that names everything that was found wrong.
+    /// Returns an error with everything that was found wrong.
     pub(super) fn check(&mut self) -> Result<(), Problem> {
         if self.errors.is_empty() {
             Ok(())
@@ -288,7 +288,7 @@ impl<'a> Parameters<'a> {
     }
 }
 
-/// What kind of body a request has: its `Content-Type` without parameters.
+/// Returns the `Content-Type` of a request without its parameters.
 pub(super) fn media_type(headers: &HeaderMap) -> &[u8] {
     let content_type = headers
         .get(CONTENT_TYPE)

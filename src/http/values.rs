@@ -1,4 +1,4 @@
-//! Values that a parameter may have besides the types of the engine.
+//! Types of parameters that are not types of the engine.
 
 use std::str::FromStr;
 
@@ -6,19 +6,19 @@ use super::parameters::CONTROL;
 use crate::limits::CODE_BYTES_MAX;
 use crate::types::{CheckoutCode, Malformed, has_control};
 
-/// A number of JSON as a parameter has it. One that is whole may have a point or an exponent.
-pub(super) fn written(number: &serde_json::Number) -> String {
+/// Returns a JSON number as the text of a parameter. A whole number may be written with a point or an exponent.
+pub(super) fn number_text(number: &serde_json::Number) -> String {
     let whole = number.as_f64().and_then(whole);
     whole.map_or_else(|| number.to_string(), |whole| whole.to_string())
 }
 
-/// `number` when it is whole, and so small that it is exact.
+/// Returns `number` when it is whole, and small enough to be exact.
 pub(super) fn whole(number: f64) -> Option<u64> {
     let exact = 0.0..=9_007_199_254_740_992.0;
     (exact.contains(&number) && number.fract() == 0.0).then_some(number as u64)
 }
 
-/// A whole number that is written in decimal digits.
+/// A whole number in decimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Whole(pub(super) u32);
 
@@ -32,7 +32,7 @@ impl FromStr for Whole {
     }
 }
 
-/// The code of a checkout as a client gave it: `None` where no checkout can have such a code.
+/// The code of a checkout as a client sent it; `None` where no checkout can have it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct GivenCode(pub(super) Option<CheckoutCode>);
 

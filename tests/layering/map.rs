@@ -6,6 +6,7 @@ const LEAVES: &[&str] = &[
     "limits",
     "env",
     "generated",
+    "json_members",
     "record",
     "telemetry",
     "sync",
