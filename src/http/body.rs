@@ -1,4 +1,4 @@
-//! Reading a request's body, up to its bound.
+//! Reads the body of a request, up to its bound.
 
 use http_body_util::BodyExt;
 use hyper::body::{Body, Bytes};
@@ -7,7 +7,7 @@ use hyper::header::{CONTENT_ENCODING, HeaderMap};
 use super::problem::Problem;
 use crate::limits::BODY_BYTES_MAX;
 
-/// The whole of `body`, which comes with `headers`. A body that comes in one piece is not copied.
+/// Reads the whole of `body`, whose request has `headers`. A body that arrives in one piece is not copied.
 pub(super) async fn read<B>(headers: &HeaderMap, mut body: B) -> Result<Bytes, Problem>
 where
     B: Body<Data = Bytes> + Unpin,
@@ -37,7 +37,7 @@ where
     }
 }
 
-/// An error when the body is compressed or otherwise encoded.
+/// Returns an error when the body has a content encoding other than `identity`.
 pub(super) fn check_encoding(headers: &HeaderMap) -> Result<(), Problem> {
     let given = headers.get_all(CONTENT_ENCODING).iter();
     let mut codings = given.flat_map(|value| value.as_bytes().split(|&byte| byte == b','));
@@ -60,7 +60,7 @@ fn check_length(bytes: u64) -> Result<(), Problem> {
     }
 }
 
-/// The next data of `body`; trailers are skipped. `None` at its end.
+/// Returns the next data of `body`, and skips trailers; `None` at its end.
 pub(super) async fn next_piece<B>(body: &mut B) -> Result<Option<Bytes>, Problem>
 where
     B: Body<Data = Bytes> + Unpin,

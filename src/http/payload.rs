@@ -9,29 +9,29 @@ use hyper::body::{Body, Bytes, Frame, SizeHint};
 
 use super::live::channel::Subscriber;
 
-/// What is sent behind an answer's head.
+/// The body of an answer.
 #[derive(Debug)]
 pub enum Payload {
-    /// All of it is known.
+    /// A body that is known as a whole.
     Whole(Full<Bytes>),
-    /// What comes piece by piece.
+    /// A body that is sent piece by piece.
     Stream(Pieces),
-    /// Somebody else sends it: [`Self::take_pieces`] was asked for it.
-    Elsewhere,
+    /// A body whose pieces [`Self::take_pieces`] has taken: the caller sends them.
+    Taken,
 }
 
-/// A body that is sent piece by piece, each when there is room for it: whoever takes nothing has the server
-/// keep nothing.
+/// The pieces of a body, each of which is made when the client has taken the one before: the server keeps nothing for a
+/// client that takes nothing.
 #[derive(Debug)]
 pub enum Pieces {
-    /// Events, as they come.
+    /// Events, as they are published.
     Events(Subscriber),
-    /// All of them are known, and shared with others.
+    /// Pieces that are all known, and shared with other answers.
     Known(std::vec::IntoIter<Bytes>),
 }
 
 impl Pieces {
-    /// The next piece; `None` at the end.
+    /// Returns the next piece; `None` at the end.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         match self {
             Self::Events(subscriber) => subscriber.poll_next(cx),
@@ -41,14 +41,14 @@ impl Pieces {
 }
 
 impl Payload {
-    /// The pieces, when this is a stream; they have to be sent by the caller then.
+    /// Takes the pieces of a stream, which the caller then sends; `None` for other bodies.
     pub fn take_pieces(&mut self) -> Option<Pieces> {
         if !matches!(self, Self::Stream(_)) {
             return None;
         }
-        match std::mem::replace(self, Self::Elsewhere) {
+        match std::mem::replace(self, Self::Taken) {
             Self::Stream(pieces) => Some(pieces),
-            Self::Whole(_) | Self::Elsewhere => None,
+            Self::Whole(_) | Self::Taken => None,
         }
     }
 }
@@ -84,21 +84,21 @@ impl Body for Payload {
             Self::Stream(pieces) => pieces
                 .poll_next(cx)
                 .map(|piece| Some(Ok(Frame::data(piece?)))),
-            Self::Elsewhere => Poll::Pending,
+            Self::Taken => Poll::Pending,
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Whole(whole) => whole.is_end_stream(),
-            Self::Stream(_) | Self::Elsewhere => false,
+            Self::Stream(_) | Self::Taken => false,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(whole) => whole.size_hint(),
-            Self::Stream(_) | Self::Elsewhere => SizeHint::default(),
+            Self::Stream(_) | Self::Taken => SizeHint::default(),
         }
     }
 }

@@ -1,9 +1,9 @@
-//! How long the stages of one request take.
+//! Times of the stages of one request.
 
 use crate::env::Clock;
 use crate::telemetry::{Stage, WorkerTelemetry};
 
-/// Runs from the head of a request to its answer, and counts the stages in between.
+/// Measures the time from the head of a request to its answer, and of the stages in between.
 pub(super) struct Stopwatch<'a> {
     clock: &'a dyn Clock,
     telemetry: &'a WorkerTelemetry,
@@ -14,7 +14,7 @@ pub(super) struct Stopwatch<'a> {
 }
 
 impl<'a> Stopwatch<'a> {
-    /// Begins now.
+    /// Starts now.
     pub(super) fn start(clock: &'a dyn Clock, telemetry: &'a WorkerTelemetry) -> Self {
         let now_ns = clock.monotonic_ns();
         Self {
@@ -27,12 +27,12 @@ impl<'a> Stopwatch<'a> {
         }
     }
 
-    /// The time since the stage before belongs to none.
+    /// Leaves out the time since the end of the last stage.
     pub(super) fn skip(&mut self) {
         self.lap_ns = self.clock.monotonic_ns();
     }
 
-    /// The time since the stage before was `stage`.
+    /// Records the time since the end of the last stage as `stage`.
     pub(super) fn lap(&mut self, stage: Stage) {
         let before_ns = self.lap_ns;
         self.skip();
@@ -42,13 +42,13 @@ impl<'a> Stopwatch<'a> {
         self.laps.push((stage, took_ns));
     }
 
-    /// The stages that are over, with their times in nanoseconds.
+    /// The stages that were recorded, with their times in nanoseconds.
     #[cfg(feature = "otel")]
     pub(super) fn laps(&self) -> &super::trace::Laps {
         &self.laps
     }
 
-    /// Nanoseconds since the beginning.
+    /// The nanoseconds since the start.
     pub(super) fn total_ns(&self) -> u64 {
         self.clock.monotonic_ns().saturating_sub(self.started_ns)
     }

@@ -1,4 +1,4 @@
-//! A sampled request to sell, as a span: what was asked for, what came of it, and what the stages took.
+//! Spans of sampled requests to sell: route, outcome, and times of the stages.
 
 use smallvec::SmallVec;
 
@@ -12,7 +12,7 @@ use crate::telemetry::{Route, Stage};
 pub(super) type Laps = SmallVec<[(Stage, u64); 3]>;
 
 impl Api {
-    /// Makes a span of a request that is answered now, if it sells and is sampled.
+    /// Exports a span of an answered request, if it sells and is sampled.
     pub(super) fn trace(&self, route: Route, answer: &Answer, watch: &Stopwatch<'_>) {
         if matches!(route, Route::Checkout | Route::Purchase) && spans::is_sampled() {
             self.span(route, answer, watch).hand_on();

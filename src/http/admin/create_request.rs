@@ -1,4 +1,4 @@
-//! The sale that an administrator wants: what the body of `POST /admin/sales` says.
+//! The body of `POST /admin/sales`: the sale to create.
 
 use std::borrow::Cow;
 
@@ -14,20 +14,20 @@ use crate::sale::{NewCatalogue, NewItem, NewSale};
 use crate::schedule::ADDED_SEED;
 use crate::types::{ItemIndex, Timestamp};
 
-/// What a new sale is like where its administrator does not say.
+/// The terms of a new sale where the request leaves them out.
 #[derive(Clone, Copy, Debug)]
 pub struct SaleDefaults {
-    /// How long it lasts, in seconds.
+    /// Its duration, in seconds.
     pub interval_seconds: u32,
     /// Units that one user may buy.
     pub max_items_per_user: u32,
-    /// How long a checkout holds its units, in seconds; 0 for not at all.
+    /// Seconds for which a checkout holds its units; 0 for not at all.
     pub hold_seconds: u32,
-    /// With the sale's start, determines names and pictures that are not given.
+    /// The seed that, with the sale's start, determines generated names and pictures.
     pub seed: u64,
 }
 
-/// A sale as its administrator described it, with everything that was left out filled in.
+/// A request to create a sale, with the defaults for everything that it left out.
 #[derive(Debug)]
 pub(super) struct CreateRequest<'a> {
     started_at: Timestamp,
@@ -66,7 +66,7 @@ const ITEM_NAMES: [&str; 4] = ["id", "name", "image_url", "stock"];
 type Top<'c, 't, 'a> = ObjectFields<'c, 't, 'a, 7>;
 
 impl<'a> CreateRequest<'a> {
-    /// Reads a JSON document, whose texts are unescaped in place.
+    /// Parses a JSON document, whose strings are unescaped in place.
     pub(super) fn parse(
         json: &'a mut [u8],
         defaults: &SaleDefaults,
@@ -83,13 +83,12 @@ impl<'a> CreateRequest<'a> {
         })?;
         let mut errors = FieldErrors::default();
         let top = ObjectFields::of(tape.as_value(), &NAMES, ObjectPath::Top, &mut errors);
-        let wanted = top.and_then(|mut top| Self::read(&mut top, defaults, now));
+        let request = top.and_then(|mut top| Self::read(&mut top, defaults, now));
         errors.check()?;
-        wanted.ok_or_else(Problem::internal)
+        request.ok_or_else(Problem::internal)
     }
 
-    /// Reads everything, so that everything that is wrong is found. `None` when there is no saying
-    /// what is wanted.
+    /// Reads all fields, so that all errors are found. `None` when the goods cannot be read.
     fn read(top: &mut Top<'_, '_, 'a>, defaults: &SaleDefaults, now: Timestamp) -> Option<Self> {
         let (started_at, ended_at) = period(top, defaults, now);
         let max_items_per_user = top.whole32("max_items_per_user", 1..=ITEMS_PER_USER_MAX);
@@ -106,7 +105,7 @@ impl<'a> CreateRequest<'a> {
         })
     }
 
-    /// The same as the engine understands it.
+    /// Returns the sale for the engine.
     pub(super) fn sale(&self) -> NewSale<'_> {
         let catalogue = match &self.goods {
             Goods::Generated { item_count, seed } => NewCatalogue::Generated {
@@ -150,14 +149,14 @@ impl<'a> RequestedItem<'a> {
     }
 }
 
-/// The address of a picture that the server draws.
+/// Returns the address of a picture that the server draws.
 fn drawn_image(seed: u64, index: ItemIndex) -> String {
     let mut address = Vec::with_capacity(32);
     generated::write_image_url(seed, index, &mut address);
     String::from_utf8(address).expect("the address is ASCII")
 }
 
-/// From when and until when the sale sells.
+/// Reads the start and the end of the sale.
 fn period(
     top: &mut Top<'_, '_, '_>,
     defaults: &SaleDefaults,
@@ -181,7 +180,7 @@ fn period(
     (started_at, ended_at)
 }
 
-/// What the sale sells: so and so many generated items, or those of a list.
+/// Reads the goods: a number of generated items, or a list of items.
 fn goods<'a>(top: &mut Top<'_, '_, 'a>, seed: u64) -> Option<Goods<'a>> {
     let given = ["total_items", "items"].map(|name| top.value(name).is_some());
     match given {

@@ -1,5 +1,4 @@
-//! A JSON document that is looked through by hand, so that everything that is wrong with it can be
-//! named by field, and a name that comes twice is noticed.
+//! JSON objects that are read by hand: all errors are reported by field, and duplicate names are found.
 
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
@@ -13,17 +12,17 @@ use crate::http::values::whole;
 use crate::limits::ADMIN_ERRORS_MAX;
 use crate::types::Timestamp;
 
-/// Longest unknown name that is shown, in characters.
+/// The longest unknown name that is shown, in characters.
 const SHOWN_CHARS_MAX: usize = 64;
 
 const REQUIRED: &str = "is required";
 
-/// What is wrong with a document, by field. The first complaint about a field stays.
+/// The errors of a document, by field. The first error of a field stays.
 #[derive(Debug, Default)]
 pub(super) struct FieldErrors(Vec<FieldError>);
 
 impl FieldErrors {
-    /// Notes what is wrong with `field`, unless too much is wrong already.
+    /// Adds an error of `field`, unless there are too many already.
     pub(super) fn add(
         &mut self,
         field: impl Into<Cow<'static, str>>,
@@ -35,12 +34,12 @@ impl FieldErrors {
         }
     }
 
-    /// Whether no more are noted.
+    /// Whether no more errors are added.
     pub(super) fn is_full(&self) -> bool {
         self.0.len() >= ADMIN_ERRORS_MAX
     }
 
-    /// An error that names them all.
+    /// Returns an error with all of them.
     pub(super) fn check(self) -> Result<(), Problem> {
         if self.0.is_empty() {
             Ok(())
@@ -50,21 +49,21 @@ impl FieldErrors {
     }
 }
 
-/// The members of an object that have one of `N` names. `null` is the same as nothing.
+/// The fields of an object, which has `N` known ones. `null` counts as left out.
 pub(super) struct ObjectFields<'c, 't, 'input, const N: usize> {
     values: [Option<Value<'t, 'input>>; N],
     names: &'static [&'static str; N],
-    /// What the names of its fields begin with.
+    /// The path that the names of its fields begin with.
     place: ObjectPath,
     errors: &'c mut FieldErrors,
 }
 
-/// Where an object is in the document.
+/// The place of an object in the document.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum ObjectPath {
-    /// It is the document.
+    /// The document itself.
     Top,
-    /// It has this index in `items`.
+    /// The item with this index.
     Item(usize),
 }
 
@@ -85,7 +84,7 @@ impl ObjectPath {
 }
 
 impl<'c, 't, 'input, const N: usize> ObjectFields<'c, 't, 'input, N> {
-    /// The members of `value`, which must be an object and have no others. `None` when it is none.
+    /// Reads the fields of `value`, and adds an error for each unknown one; `None` when it is no object.
     pub(super) fn of(
         value: Value<'t, 'input>,
         names: &'static [&'static str; N],
@@ -118,43 +117,43 @@ impl<'c, 't, 'input, const N: usize> ObjectFields<'c, 't, 'input, N> {
         })
     }
 
-    /// The value of the member with this name, which must be one of the known ones.
+    /// Returns the value of a known field; `None` when it is left out.
     pub(super) fn value(&self, name: &str) -> Option<Value<'t, 'input>> {
         let index = self.names.iter().position(|known| *known == name)?;
         self.values[index].filter(|value| value.as_null().is_none())
     }
 
-    /// Notes what is wrong with a member.
+    /// Adds an error of a field.
     pub(super) fn wrong(&mut self, name: &str, wrong: impl Into<Cow<'static, str>>) {
         self.errors.add(self.place.field(name), wrong);
     }
 
-    /// Where further errors go.
+    /// The errors of the document.
     pub(super) fn errors(&mut self) -> &mut FieldErrors {
         self.errors
     }
 
-    /// A whole number in `range`.
+    /// Reads a whole number in `range`.
     pub(super) fn whole(&mut self, name: &str, range: RangeInclusive<u64>) -> Option<u64> {
         let value = self.value(name)?;
         let number = value.as_u64().or_else(|| value.as_f64().and_then(whole));
         let fits = number.filter(|number| range.contains(number));
         if fits.is_none() {
             let (min, max) = range.into_inner();
-            let wanted = format!("must be a whole number, {min} to {max}");
-            self.wrong(name, unless_number(&value, wanted));
+            let expected = format!("must be a whole number, {min} to {max}");
+            self.wrong(name, unless_number(&value, expected));
         }
         fits
     }
 
-    /// The same for ranges of 32 bits.
+    /// Reads a whole number in a range of 32 bits.
     pub(super) fn whole32(&mut self, name: &str, range: RangeInclusive<u32>) -> Option<u32> {
         let (min, max) = range.into_inner();
         let number = self.whole(name, min.into()..=max.into())?;
         u32::try_from(number).ok()
     }
 
-    /// A text.
+    /// Reads a string.
     pub(super) fn text(&mut self, name: &str) -> Option<&'input str> {
         let value = self.value(name)?;
         let text = value.into_string();
@@ -164,7 +163,7 @@ impl<'c, 't, 'input, const N: usize> ObjectFields<'c, 't, 'input, N> {
         text
     }
 
-    /// A time.
+    /// Reads a time.
     pub(super) fn time(&mut self, name: &str) -> Option<Timestamp> {
         let text = self.value(name)?.into_string();
         let time = text.and_then(|text| text.parse::<jiff::Timestamp>().ok());
@@ -177,7 +176,7 @@ impl<'c, 't, 'input, const N: usize> ObjectFields<'c, 't, 'input, N> {
         time.map(|time| Timestamp(time.as_microsecond()))
     }
 
-    /// What `read` finds under `name`, which must be there.
+    /// Reads a field that must be given.
     pub(super) fn required<T>(
         &mut self,
         name: &str,
@@ -190,7 +189,7 @@ impl<'c, 't, 'input, const N: usize> ObjectFields<'c, 't, 'input, N> {
     }
 }
 
-/// Names the kind of a value, with its article.
+/// Returns the name of a value's type, with its article.
 pub(super) fn kind_of(value: &Value<'_, '_>) -> &'static str {
     match value.value_type() {
         ValueType::Null => "null",
@@ -198,20 +197,20 @@ pub(super) fn kind_of(value: &Value<'_, '_>) -> &'static str {
         ValueType::String => "a string",
         ValueType::Array => "an array",
         ValueType::Object => "an object",
-        // There are no others in JSON.
+        // JSON has no other types.
         _ => "a number",
     }
 }
 
-/// What is wanted, behind what is there where that is no number at all.
-fn unless_number(value: &Value<'_, '_>, wanted: String) -> String {
+/// Puts the type of `value` before `expected` where it is not a number.
+fn unless_number(value: &Value<'_, '_>, expected: String) -> String {
     match kind_of(value) {
-        "a number" => wanted,
-        kind => format!("is {kind}, {wanted}"),
+        "a number" => expected,
+        kind => format!("is {kind}, {expected}"),
     }
 }
 
-/// An unknown name, as far as it can be shown.
+/// Returns an unknown name, cut to the length that is shown.
 fn shown(name: &str) -> String {
     name.chars().take(SHOWN_CHARS_MAX).collect()
 }

@@ -1,9 +1,9 @@
-//! What pages consist of besides their HTML: styles, scripts and the icon, embedded into the binary.
+//! The styles, scripts and the icon of the pages, embedded into the binary.
 //!
 //! A page names an asset by `"assets/NAME"`, and a script another one by `"./NAME"`: each relative to itself,
 //! so that both work below any prefix that a proxy adds. Where it is served, the address also has the version
-//! of the content, `"assets/NAME?v=VERSION"`. A browser may keep what such an address leads to for ever, and
-//! still sees every change at once.
+//! of the content, `"assets/NAME?v=VERSION"`. A browser may keep such a file forever, and still gets every change at
+//! once.
 
 use std::sync::LazyLock;
 
@@ -134,7 +134,7 @@ fn file(name: &str, query: Option<&str>, headers: &HeaderMap) -> Result<Answer, 
     file.into_answer(headers)
 }
 
-/// `text`, in which every asset is named with its version.
+/// Returns `text` with the version of every asset that it names.
 pub(super) fn linked(text: &str) -> String {
     with_versions(text, &ASSETS)
 }

@@ -1,6 +1,6 @@
-//! What the sale page says before its script runs, and where there is none.
+//! The text of the sale page before its script runs, and for browsers without scripts.
 //!
-//! Attributes of `main` say the same to the script, which asks for the page again when a sale is over.
+//! Attributes of `main` have the same figures for the script, which loads the page again when a sale is over.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::sale::{Overview, Sale, SaleStatus};
 use crate::telemetry::grouped;
 use crate::types::{SaleId, Timestamp};
 
-/// The page `frame` with the sale that is `asked` for, as long as it is on, or else the one that began last.
+/// Fills `frame` with the sale that was `asked` for if it is active, or else with the active one that started last.
 pub(super) fn fill(frame: &str, api: &Api, asked: Option<SaleId>, headers: &HeaderMap) -> String {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
     let host = escape(host.unwrap_or("localhost:8080"));
@@ -37,7 +37,7 @@ pub(super) fn fill(frame: &str, api: &Api, asked: Option<SaleId>, headers: &Head
         .replace("{{host}}", &host)
 }
 
-/// Links to the sales that are on, where there is a choice.
+/// Returns links to the active sales, where there are several.
 fn choice(sales: &[Arc<Sale>], shown: Option<&Arc<Sale>>) -> String {
     let mut links = String::new();
     if sales.len() < 2 {
@@ -62,7 +62,7 @@ fn choice(sales: &[Arc<Sale>], shown: Option<&Arc<Sale>>) -> String {
     links
 }
 
-/// Why a sale that somebody asked for is not shown.
+/// Returns the reason why the sale that was asked for is not shown.
 fn why_not(api: &Api, id: SaleId) -> String {
     match api.engine.overview(id) {
         None => format!("There is no sale {id}."),
@@ -97,7 +97,7 @@ fn open(sale: &Sale) -> String {
     )
 }
 
-/// When the next sale begins that is known already.
+/// Returns the start of the next scheduled sale.
 fn next_start(api: &Api) -> Option<Timestamp> {
     let now = api.engine.clock().now();
     let sales = api.engine.open_sales();
@@ -105,7 +105,7 @@ fn next_start(api: &Api) -> Option<Timestamp> {
     starts.filter(|&start| start > now).min()
 }
 
-/// Attributes and status while nothing is on sale.
+/// Returns attributes and status while no sale is active.
 fn closed(next: Option<Timestamp>) -> (String, String) {
     let mut attributes = String::new();
     let mut status = "No sale is open at the moment.".to_owned();
@@ -118,7 +118,7 @@ fn closed(next: Option<Timestamp>) -> (String, String) {
     (attributes, status)
 }
 
-/// `text` without what means something in HTML.
+/// Returns `text` without the characters that have a meaning in HTML.
 fn escape(text: &str) -> String {
     text.chars()
         .filter(|c| !matches!(c, '<' | '>' | '&' | '"' | '\''))

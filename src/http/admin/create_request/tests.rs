@@ -13,11 +13,11 @@ const DEFAULTS: SaleDefaults = SaleDefaults {
 /// 2026-11-23T10:00:00.5Z
 const NOW: Timestamp = Timestamp(1_795_428_000_500_000);
 
-/// What the sale of this document is like, or the fields that are wrong.
+/// Returns the sale of this document, or the fields that are wrong.
 fn parsed(json: &str) -> Result<String, Vec<String>> {
     let mut bytes = json.as_bytes().to_vec();
     match CreateRequest::parse(&mut bytes, &DEFAULTS, NOW) {
-        Ok(wanted) => Ok(format!("{:?}", wanted.sale())),
+        Ok(request) => Ok(format!("{:?}", request.sale())),
         Err(problem) => Err(problem.fields().into_iter().map(str::to_owned).collect()),
     }
 }
@@ -31,8 +31,8 @@ fn assert_wrong(json: &str, fields: &[&str]) {
 #[test]
 fn what_is_left_out_is_filled_in() {
     let mut json = br#"{"total_items":5,"seed":null}"#.to_vec();
-    let wanted = CreateRequest::parse(&mut json, &DEFAULTS, NOW).expect("a sale");
-    let sale = wanted.sale();
+    let request = CreateRequest::parse(&mut json, &DEFAULTS, NOW).expect("a sale");
+    let sale = request.sale();
     assert_eq!(sale.started_at.to_string(), "2026-11-23T10:00:00Z");
     assert_eq!(sale.ended_at.to_string(), "2026-11-23T10:10:00Z");
     assert_eq!((sale.max_items_per_user, sale.hold_seconds), (7, 30));
@@ -46,8 +46,8 @@ fn what_is_left_out_is_filled_in() {
 fn listed_items_get_ids_and_pictures() {
     let json = r#"{"items":[{"name":"A \u00fc","stock":3},{"id":"b","name":"","image_url":"x","stock":1}],"seed":9}"#;
     let mut json = json.as_bytes().to_vec();
-    let wanted = CreateRequest::parse(&mut json, &DEFAULTS, NOW).expect("a sale");
-    let NewCatalogue::Explicit(items) = wanted.sale().catalogue else {
+    let request = CreateRequest::parse(&mut json, &DEFAULTS, NOW).expect("a sale");
+    let NewCatalogue::Explicit(items) = request.sale().catalogue else {
         panic!("listed items");
     };
     let drawn = items[0].image_url;

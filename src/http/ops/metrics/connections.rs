@@ -1,4 +1,4 @@
-//! Who is connected.
+//! Figures of connections.
 
 use super::exposition::Exposition;
 use crate::operations::View;

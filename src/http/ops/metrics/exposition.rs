@@ -5,17 +5,17 @@ use std::fmt::{self, Display, Write};
 
 use hyper::header::{ACCEPT, HeaderMap};
 
-/// How the figures are written down.
+/// A text format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
-    /// Prometheus' own, version 0.0.4.
+    /// The format of Prometheus, version 0.0.4.
     Prometheus,
     /// OpenMetrics, version 1.0.
     OpenMetrics,
 }
 
 impl Format {
-    /// What the `Accept` header prefers; Prometheus' own where it says nothing.
+    /// Returns the format that the `Accept` header prefers; that of Prometheus where it has no preference.
     pub(super) fn asked_by(headers: &HeaderMap) -> Self {
         let accepted = headers.get_all(ACCEPT).into_iter();
         let ranges = accepted.filter_map(|value| value.to_str().ok());
@@ -41,8 +41,8 @@ impl Format {
     }
 }
 
-/// How much a range of `Accept` wants this media type, 0 to 1; `None` when it means another one, or a
-/// version that is not written here.
+/// Returns the weight that a range of `Accept` gives this media type, 0 to 1; `None` when it is of another type or
+/// version.
 fn weight_of(range: &str, media_type: &str) -> Option<f64> {
     let mut parts = range.split(';').map(str::trim);
     let named = parts.next()?;
@@ -58,16 +58,16 @@ fn weight_of(range: &str, media_type: &str) -> Option<f64> {
     (known && named.eq_ignore_ascii_case(media_type)).then_some(weight)
 }
 
-/// What the samples of a family are.
+/// The type of a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Only grows, from 0 at the start; its name ends with `_total`.
+    /// A value that only grows, from 0 at the start; its name ends with `_total`.
     Counter,
-    /// Goes up and down.
+    /// A value that goes up and down.
     Gauge,
     /// Observations counted by upper bounds.
     Histogram,
-    /// A 1 with labels that tell something; its name ends with `_info`.
+    /// A 1 whose labels are the information; its name ends with `_info`.
     Info,
 }
 
@@ -111,18 +111,18 @@ impl Display for Value {
 pub(super) struct Buckets<'a> {
     /// The bounds, in the family's unit, ascending.
     pub(super) bounds: &'a [f64],
-    /// How many observations are at most as large as each bound.
+    /// The number of observations up to each bound.
     pub(super) cumulative: &'a [u64],
-    /// All observations.
+    /// The number of all observations.
     pub(super) count: u64,
     /// Their sum, in the family's unit.
     pub(super) sum: f64,
 }
 
-/// A name and a value.
+/// The name and the value of a label.
 pub(super) type Label<'a> = (&'a str, &'a str);
 
-/// Families of samples, as text.
+/// Writes families of samples as text.
 #[derive(Debug)]
 pub(super) struct Exposition {
     format: Format,
@@ -169,7 +169,7 @@ impl Exposition {
         }
     }
 
-    /// A counter with one sample.
+    /// Adds a counter with one sample.
     pub(super) fn counter(
         &mut self,
         name: &'static str,
@@ -179,7 +179,7 @@ impl Exposition {
         self.family(name, Kind::Counter, help).sample(&[], value);
     }
 
-    /// A gauge with one sample.
+    /// Adds a gauge with one sample.
     pub(super) fn gauge(
         &mut self,
         name: &'static str,
@@ -189,7 +189,7 @@ impl Exposition {
         self.family(name, Kind::Gauge, help).sample(&[], value);
     }
 
-    /// The whole text.
+    /// Returns the whole text.
     pub(super) fn finish(mut self) -> String {
         if self.format == Format::OpenMetrics {
             self.text.push_str("# EOF\n");
@@ -203,13 +203,13 @@ impl Exposition {
     }
 }
 
-/// The unit that OpenMetrics wants to be told, when the name ends with it.
+/// Returns the unit for OpenMetrics, where the name ends with one.
 fn unit_of(name: &str) -> Option<&'static str> {
     let units = ["seconds", "bytes"];
     units.into_iter().find(|unit| name.ends_with(unit))
 }
 
-/// A family that samples are added to.
+/// Adds samples to one family.
 pub(super) struct Family<'a> {
     exposition: &'a mut Exposition,
     name: Cow<'static, str>,
@@ -239,7 +239,7 @@ impl Family<'_> {
     }
 }
 
-/// Labels as they stand behind a name; the upper bound of a bucket comes last.
+/// Returns the labels behind a name; the upper bound of a bucket comes last.
 struct Labels<'a> {
     labels: &'a [Label<'a>],
     bound: Option<f64>,
@@ -254,7 +254,7 @@ impl Display for Labels<'_> {
         }
         match self.bound {
             Some(f64::INFINITY) => write!(f, "{before}le=\"+Inf\"}}"),
-            // With a point in it, as OpenMetrics has it, so that a bound is the same in both formats.
+            // OpenMetrics requires the point; with it a bound is the same in both formats.
             Some(bound) if bound.fract() == 0.0 => write!(f, "{before}le=\"{bound:.1}\"}}"),
             Some(bound) => write!(f, "{before}le=\"{bound}\"}}"),
             None if before == ',' => f.write_char('}'),
@@ -263,7 +263,7 @@ impl Display for Labels<'_> {
     }
 }
 
-/// The value of a label, fit for the inside of quotes.
+/// Returns the value of a label, escaped for the inside of quotes.
 struct Escaped<'a>(&'a str);
 
 impl Display for Escaped<'_> {

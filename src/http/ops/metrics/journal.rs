@@ -1,4 +1,4 @@
-//! How far the journal is, and whether it takes records.
+//! Figures of the journal: its position and state.
 
 use super::exposition::Exposition;
 use crate::operations::View;

@@ -1,4 +1,4 @@
-//! Distributions of latencies, as Prometheus' histograms have them.
+//! Distributions of latencies as Prometheus histograms.
 
 use super::exposition::{Buckets, Family, Label};
 use crate::telemetry::Counts;
@@ -24,7 +24,7 @@ pub(super) const REQUEST_BOUNDS_NS: [u64; 17] = [
     10_000_000_000,
 ];
 
-/// The same for stages, of which some take less than a request ever does: from 1 µs on.
+/// Upper bounds of the buckets of stages, in nanoseconds: from 1 µs, because some are faster than any request.
 pub(super) const STAGE_BOUNDS_NS: [u64; 22] = {
     let mut bounds = [0; 22];
     let below = [1_000, 2_500, 5_000, 10_000, 25_000];
@@ -40,7 +40,7 @@ pub(super) const STAGE_BOUNDS_NS: [u64; 22] = {
     bounds
 };
 
-/// Adds what `counts` says of latencies in nanoseconds, in seconds.
+/// Adds the distribution `counts` of latencies in nanoseconds as a histogram in seconds.
 pub(super) fn write(
     family: &mut Family<'_>,
     labels: &[Label<'_>],

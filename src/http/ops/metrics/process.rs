@@ -1,4 +1,4 @@
-//! What the process costs the machine, and which build of what configuration it is.
+//! Figures of the process: memory, processor time, build and configuration.
 
 use super::exposition::{Exposition, Kind};
 use crate::env::{AllocatorFigures, ProcessFigures};

@@ -1,11 +1,11 @@
-//! What was asked, what came of it, and how long it took.
+//! Figures of requests: their outcomes and latencies.
 
 use super::exposition::{Exposition, Family, Kind};
 use super::latency::{self, REQUEST_BOUNDS_NS};
 use crate::telemetry::{Class, Counts, Merged, Outcome, Route, Series};
 
-/// What is there from the start: Prometheus cannot see the first of its kind grow from nothing. A burst of
-/// errors between two scrapes would otherwise be born at its whole height, and raise no alert.
+/// The series that have samples from the start. Prometheus computes no increase from a series' first sample: a burst of
+/// errors before it would raise no alert.
 const ALWAYS: [(Route, Outcome); 13] = [
     (Route::Checkout, Outcome::Accepted),
     (Route::Checkout, Outcome::ItemSoldOut),
@@ -22,7 +22,7 @@ const ALWAYS: [(Route, Outcome); 13] = [
     (Route::Purchase, Outcome::InternalError),
 ];
 
-/// Answers of one kind.
+/// The answers of one route with one outcome.
 struct Answered<'a> {
     route: Route,
     outcome: Outcome,

@@ -1,4 +1,4 @@
-//! What there is to buy, and whether all is well with it.
+//! Figures of the sales: stock, and conservation of units.
 
 use super::exposition::{Exposition, Kind};
 use crate::operations::View;
@@ -48,7 +48,7 @@ pub(super) fn write(view: &View, out: &mut Exposition) {
     );
 }
 
-/// Sale by sale, of those that sell and those that begin next: their number must be bounded.
+/// Adds the families with a sample for each sale: the active ones and the next ones, a bounded number.
 fn write_listed(view: &View, out: &mut Exposition) {
     let sales = view.listed_sales();
     let mut stock = out.family(

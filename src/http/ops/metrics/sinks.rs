@@ -1,4 +1,4 @@
-//! Whether the sinks follow the journal, and how far behind it they are.
+//! Figures of the sinks: their state and their lag.
 
 use super::exposition::{Exposition, Kind, Value};
 use crate::operations::View;
@@ -57,7 +57,7 @@ const FAMILIES: [SinkFamily; 7] = [
     },
 ];
 
-/// Only of sinks that are configured.
+/// Adds the families of the sinks that are configured.
 pub(super) fn write(view: &View, out: &mut Exposition) {
     for (sink, figures) in view.sinks() {
         if figures.status == SinkStatus::Disabled {

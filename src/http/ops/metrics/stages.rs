@@ -1,4 +1,4 @@
-//! How long the stages on the way to an answer, and to the sinks, take.
+//! Times of the stages on the way to an answer and to the sinks.
 
 use super::exposition::{Exposition, Kind};
 use super::latency::{self, STAGE_BOUNDS_NS};

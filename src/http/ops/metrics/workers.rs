@@ -1,4 +1,4 @@
-//! What each worker does.
+//! Figures of each worker.
 
 use super::exposition::{Exposition, Kind, Value};
 use crate::operations::View;
