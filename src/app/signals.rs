@@ -186,7 +186,7 @@ impl Listening {
             process::exit(0);
         } else if self.shutdown.has_begun() {
             tracing::warn!("{name} again: not waiting for connections any more");
-            self.shutdown.hurry();
+            self.shutdown.make_urgent();
         } else {
             tracing::info!("{name}: draining");
             self.shutdown.begin();

@@ -1,20 +1,20 @@
-//! The body of a request, whose end is noted when it is read.
+//! Request bodies that report their end to the deadlines.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use hyper::body::{Bytes, Frame, Incoming, SizeHint};
 
-use super::deadlines::Progress;
+use super::deadlines::ConnectionProgress;
 
-/// A body as hyper gives it. Only its reader learns where one in chunks ends.
+/// A body of hyper's that notes when it was read to its end: only a reader learns where a chunked one ends.
 pub(super) struct Body<'a> {
     incoming: Incoming,
-    progress: &'a Progress,
+    progress: &'a ConnectionProgress,
 }
 
 impl<'a> Body<'a> {
-    pub(super) fn new(incoming: Incoming, progress: &'a Progress) -> Self {
+    pub(super) fn new(incoming: Incoming, progress: &'a ConnectionProgress) -> Self {
         Self { incoming, progress }
     }
 }

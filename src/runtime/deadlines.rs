@@ -19,58 +19,58 @@ use crate::limits::{
 
 const TICKS_PER_SECOND: u32 = 2;
 
-/// What a connection is in the middle of.
+/// The phase of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// It was accepted and agrees on its encryption.
+    /// The TLS handshake is under way.
     Handshake,
-    /// It was accepted and has sent nothing.
+    /// The client has sent nothing yet.
     FirstByte,
-    /// Its last request was answered.
+    /// The last request was answered.
     Idle,
-    /// A request has begun and its head is not complete. More bytes do not extend the deadline.
+    /// The head of a request has started and is not complete. More bytes do not extend the deadline.
     Head,
-    /// The head is complete; its body may still be on the way. Only where a long one is expected do
-    /// more bytes extend the deadline.
+    /// The head is complete, and the body may be on the way. More bytes extend the deadline only where a long body is
+    /// expected.
     Body,
-    /// The answer goes on for as long as there is something to tell.
+    /// The answer is a stream.
     Stream,
 }
 
-/// How the chunked body of the current request stands.
+/// The state of the current request's chunked body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Chunks {
-    /// More of it may be asked for.
-    Awaited,
-    /// Its end was read.
+pub(super) enum ChunkedBody {
+    /// Its reader may ask for more.
+    Expected,
+    /// It was read to its end.
     Read,
-    /// The request was answered without the end of it, which nobody will read any more.
-    Left,
+    /// The request was answered before its end, which nobody reads any more.
+    Abandoned,
 }
 
-/// What the deadlines know about one connection.
+/// The progress of one connection, by which its deadlines are computed.
 #[derive(Debug)]
-pub(super) struct Progress {
-    /// Who is at the other end.
+pub(super) struct ConnectionProgress {
+    /// The client.
     pub(super) peer: Peer,
     ticks: Rc<Cell<u32>>,
     phase: Cell<Phase>,
     since: Cell<u32>,
-    /// When bytes of a body came in last.
+    /// The tick of the last bytes of a body.
     body_grew: Cell<u32>,
     /// The body of the current request was read to its end.
     body_ended: Cell<bool>,
-    /// The last read found nothing, and there was no other since.
+    /// The last read found no bytes.
     awaits_bytes: Cell<bool>,
-    /// Nothing is kept for the next request.
+    /// The connection keeps nothing for its next request.
     quiet: Cell<bool>,
-    /// Since when the client has taken nothing of what is to be written.
+    /// The tick since which the client takes no bytes; `None` when it does.
     blocked_since: Cell<Option<u32>>,
     overdue: Cell<bool>,
     waker: OnceCell<Waker>,
 }
 
-impl Progress {
+impl ConnectionProgress {
     fn new(peer: Peer, ticks: Rc<Cell<u32>>) -> Self {
         let since = Cell::new(ticks.get());
         Self {
@@ -93,17 +93,17 @@ impl Progress {
         self.since.set(self.ticks.get());
     }
 
-    /// The connection is to be encrypted.
-    pub(super) fn handshake_begun(&self) {
+    /// Notes the start of the TLS handshake.
+    pub(super) fn handshake_started(&self) {
         self.enter(Phase::Handshake);
     }
 
-    /// The connection is encrypted, and may send its first request.
+    /// Notes the end of the TLS handshake.
     pub(super) fn handshake_ended(&self) {
         self.enter(Phase::FirstByte);
     }
 
-    /// Bytes came in, of whatever.
+    /// Notes that bytes were read.
     pub(super) fn read(&self) {
         self.awaits_bytes.set(false);
         if self.phase.get() == Phase::Body {
@@ -111,74 +111,74 @@ impl Progress {
         }
     }
 
-    /// Bytes of a head are there.
-    pub(super) fn head_begun(&self) {
+    /// Notes the first bytes of a head.
+    pub(super) fn head_started(&self) {
         if matches!(self.phase.get(), Phase::FirstByte | Phase::Idle) {
             self.enter(Phase::Head);
         }
     }
 
-    /// More bytes are wanted and none is there.
+    /// Notes that a read found no bytes.
     pub(super) fn read_blocked(&self) {
         self.awaits_bytes.set(true);
     }
 
-    /// The client took some bytes.
+    /// Notes that the client took bytes.
     pub(super) fn written(&self) {
         self.blocked_since.set(None);
     }
 
-    /// The client takes no bytes.
+    /// Notes that the client takes no bytes.
     pub(super) fn write_blocked(&self) {
         if self.blocked_since.get().is_none() {
             self.blocked_since.set(Some(self.ticks.get()));
         }
     }
 
-    /// A request's head is complete.
-    pub(super) fn request_begun(&self) {
+    /// Notes that the head of a request is complete.
+    pub(super) fn request_started(&self) {
         self.awaits_bytes.set(false);
         self.enter(Phase::Body);
         self.body_grew.set(self.ticks.get());
         self.body_ended.set(false);
     }
 
-    /// The request's body was read to its end.
+    /// Notes that the body of the request was read to its end.
     pub(super) fn body_ended(&self) {
         self.body_ended.set(true);
     }
 
-    /// The answer to the request is known.
+    /// Notes that the request is answered.
     pub(super) fn request_ended(&self) {
         self.peer.set_long_body(false);
         self.enter(Phase::Idle);
     }
 
-    /// The answer to the request is a stream.
-    pub(super) fn stream_begun(&self) {
+    /// Notes that the request is answered by a stream.
+    pub(super) fn stream_started(&self) {
         self.enter(Phase::Stream);
     }
 
-    /// Whether a part of a head is there.
+    /// Whether a head has started and is not complete.
     pub(super) fn is_in_head(&self) -> bool {
         self.phase.get() == Phase::Head
     }
 
-    /// How the body of the last request stands, if it is a chunked one.
-    pub(super) fn chunks_are(&self) -> Chunks {
+    /// The state of the last request's body, if it is chunked.
+    pub(super) fn chunked_body(&self) -> ChunkedBody {
         match self.phase.get() {
-            _ if self.body_ended.get() => Chunks::Read,
-            Phase::Idle | Phase::Head => Chunks::Left,
-            _ => Chunks::Awaited,
+            _ if self.body_ended.get() => ChunkedBody::Read,
+            Phase::Idle | Phase::Head => ChunkedBody::Abandoned,
+            _ => ChunkedBody::Expected,
         }
     }
 
-    /// Whether the connection streams, and the client has taken all that there was so far.
+    /// Whether a stream has started, and the client has taken all bytes so far.
     pub(super) fn head_is_sent(&self) -> bool {
         self.phase.get() == Phase::Stream && !self.is_blocked()
     }
 
-    /// Whether the client takes nothing of what is to be written.
+    /// Whether the client takes no bytes.
     pub(super) fn is_blocked(&self) -> bool {
         self.blocked_since.get().is_some()
     }
@@ -188,13 +188,12 @@ impl Progress {
         self.overdue.get()
     }
 
-    /// Says whether the connection keeps anything for its next request.
+    /// Sets whether the connection keeps nothing for its next request.
     pub(super) fn set_quiet(&self, quiet: bool) {
         self.quiet.set(quiet);
     }
 
-    /// Whether the last answer was taken a while ago, and what is kept for the next request can be let
-    /// go of.
+    /// Whether the connection has been idle for a while, and should drop what it keeps for the next request.
     pub(super) fn has_become_quiet(&self) -> bool {
         self.phase.get() == Phase::Idle
             && !self.is_blocked()
@@ -202,7 +201,7 @@ impl Progress {
             && self.ticks.get().wrapping_sub(self.since.get()) > QUIET_SECONDS * TICKS_PER_SECOND
     }
 
-    /// Remembers how to wake the connection's task.
+    /// Keeps the waker of the connection's task.
     pub(super) fn set_waker(&self, waker: &Waker) {
         // A task's waker stays good for its whole life, so that the first one is enough.
         self.waker.get_or_init(|| waker.clone());
@@ -231,7 +230,7 @@ impl Progress {
             Phase::FirstByte => FIRST_BYTE_SECONDS_MAX,
             Phase::Idle => idle_seconds,
             Phase::Head => HEAD_SECONDS_MAX,
-            // The server is at work, or has nothing to tell, which is not the client's fault.
+            // The server is at work, or has no event, which is not the client's fault.
             Phase::Stream => return false,
             Phase::Body if !self.awaits_bytes.get() => return false,
             Phase::Body if !self.peer.has_long_body() => BODY_SECONDS_MAX,
@@ -247,7 +246,7 @@ impl Progress {
 pub(super) struct Connections {
     idle_seconds: u32,
     ticks: Rc<Cell<u32>>,
-    open: RefCell<HashMap<u64, Rc<Progress>>>,
+    open: RefCell<HashMap<u64, Rc<ConnectionProgress>>>,
     next: Cell<u64>,
     draining: Cell<bool>,
     all_closed: Notify,
@@ -261,7 +260,7 @@ impl Default for Connections {
 }
 
 impl Connections {
-    /// No connections yet. Each may be without a request for `idle_seconds`.
+    /// Creates an empty set. Each connection may be without a request for `idle_seconds`.
     pub(super) fn idle_for(idle_seconds: u32) -> Self {
         Self {
             idle_seconds,
@@ -273,10 +272,13 @@ impl Connections {
         }
     }
 
-    /// Takes in a new connection with whoever is at `address`. It counts from now on.
+    /// Adds a connection from `address`. It counts as open until the returned value is dropped.
     pub(super) fn add(self: &Rc<Self>, address: IpAddr) -> OpenConnection {
         let (peer, ticks) = (Peer::new(address), Rc::clone(&self.ticks));
-        let (id, progress) = (self.next.get(), Rc::new(Progress::new(peer, ticks)));
+        let (id, progress) = (
+            self.next.get(),
+            Rc::new(ConnectionProgress::new(peer, ticks)),
+        );
         self.next.set(id + 1);
         self.open.borrow_mut().insert(id, Rc::clone(&progress));
         OpenConnection {
@@ -294,7 +296,7 @@ impl Connections {
         }
     }
 
-    /// Connections that are open.
+    /// The number of open connections.
     pub(super) fn count(&self) -> usize {
         self.open.borrow().len()
     }
@@ -310,7 +312,7 @@ impl Connections {
         self.draining.get()
     }
 
-    /// Tells all connections to end with their current request, or now when they have none.
+    /// Ends all connections with their current request, or at once where there is none.
     pub(super) fn start_draining(&self) {
         self.draining.set(true);
         self.open
@@ -319,14 +321,14 @@ impl Connections {
             .for_each(|progress| progress.wake());
     }
 
-    /// Waits until no connection is open.
+    /// Suspends until no connection is open.
     pub(super) async fn all_closed(&self) {
         while self.count() > 0 {
             self.all_closed.notified().await;
         }
     }
 
-    /// Ticks for ever.
+    /// Ticks until it is dropped.
     pub(super) async fn keep_ticking(&self) {
         let mut interval = interval(Duration::from_secs(1) / TICKS_PER_SECOND);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -350,13 +352,13 @@ impl Connections {
     }
 }
 
-/// A connection that counts as open for as long as this lives.
+/// One open connection. Dropping it ends the count.
 #[derive(Debug)]
 pub(super) struct OpenConnection {
     connections: Rc<Connections>,
     id: u64,
-    /// What the deadlines know about it.
-    pub(super) progress: Rc<Progress>,
+    /// The connection's progress.
+    pub(super) progress: Rc<ConnectionProgress>,
 }
 
 impl Drop for OpenConnection {

@@ -1,4 +1,4 @@
-//! Leaving without dropping a request.
+//! The end of a worker without dropping a request.
 
 use std::ops::AddAssign;
 use std::time::Duration;
@@ -9,12 +9,12 @@ use super::deadlines::Connections;
 use super::shutdown::Shutdown;
 use crate::limits::DRAIN_SECONDS_MAX;
 
-/// How the drain went.
+/// The result of a drain.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DrainReport {
     /// Connections that were open when the drain began.
     pub open: usize,
-    /// Those of them that had not ended when the time was up, and were cut.
+    /// Connections that had not ended by the deadline, and were cut.
     pub cut: usize,
 }
 
@@ -25,16 +25,16 @@ impl AddAssign for DrainReport {
     }
 }
 
-/// Ends every connection with its current request, or at once when it has none. After
-/// [`DRAIN_SECONDS_MAX`], or when `shutdown` hurries, those that are left are cut.
+/// Ends every connection with its current request, or at once where there is none. After [`DRAIN_SECONDS_MAX`], or when
+/// `shutdown` becomes urgent, the remaining ones are cut.
 pub(super) async fn drain(connections: &Connections, shutdown: &Shutdown) -> DrainReport {
     let open = connections.count();
     connections.start_draining();
-    let patience = Duration::from_secs(u64::from(DRAIN_SECONDS_MAX));
+    let deadline = Duration::from_secs(u64::from(DRAIN_SECONDS_MAX));
     tokio::select! {
         () = connections.all_closed() => {}
-        () = sleep(patience) => {}
-        () = shutdown.hurried() => {}
+        () = sleep(deadline) => {}
+        () = shutdown.urgent() => {}
     }
     let cut = connections.count();
     DrainReport { open, cut }
@@ -50,7 +50,7 @@ mod tests {
     const SOMEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
     #[tokio::test(start_paused = true)]
-    async fn patience_ends() {
+    async fn the_drain_has_a_deadline() {
         let (connections, shutdown) = (Rc::<Connections>::default(), Shutdown::new());
         let report = drain(&connections, &shutdown).await;
         assert_eq!(report, DrainReport::default());
@@ -60,11 +60,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_hurry_ends_patience() {
+    async fn an_urgent_shutdown_ends_the_drain() {
         let (connections, shutdown) = (Rc::<Connections>::default(), Shutdown::new());
         let _stays = connections.add(SOMEWHERE);
-        let hurry = async { shutdown.hurry() };
-        let (report, ()) = tokio::join!(drain(&connections, &shutdown), hurry);
+        let urgent = async { shutdown.make_urgent() };
+        let (report, ()) = tokio::join!(drain(&connections, &shutdown), urgent);
         assert_eq!(report, DrainReport { open: 1, cut: 1 });
     }
 

@@ -1,4 +1,4 @@
-//! The socket of a connection, plain or encrypted, whose reads and writes are progress.
+//! The socket of a connection, plain or TLS, whose reads and writes count as progress.
 
 use std::cell::RefCell;
 use std::io;
@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
-use super::deadlines::Progress;
+use super::deadlines::ConnectionProgress;
 use crate::limits::HEAD_BYTES_MAX;
 
 thread_local! {
@@ -20,24 +20,24 @@ thread_local! {
     static INCOMING: RefCell<[u8; HEAD_BYTES_MAX]> = const { RefCell::new([0; HEAD_BYTES_MAX]) };
 }
 
-/// What bytes travel over.
+/// The transport of a connection.
 pub(super) enum Transport {
-    /// As they are.
+    /// A plain socket.
     Plain(TcpStream),
-    /// Encrypted. In a box, so that plain connections have no room for it.
+    /// TLS. In a box, so that plain connections need no room for it.
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// A socket whose reads and writes are progress.
+/// A socket whose reads and writes count as progress.
 pub(super) struct Io {
     transport: Transport,
-    /// What was read before, and is to be read again.
+    /// Bytes that were read from the transport, and not handed on yet.
     pub(super) unread: BytesMut,
-    pub(super) progress: Rc<Progress>,
+    pub(super) progress: Rc<ConnectionProgress>,
 }
 
 impl Io {
-    pub(super) fn new(transport: Transport, progress: Rc<Progress>) -> Self {
+    pub(super) fn new(transport: Transport, progress: Rc<ConnectionProgress>) -> Self {
         Self {
             transport,
             unread: BytesMut::new(),
@@ -45,7 +45,7 @@ impl Io {
         }
     }
 
-    /// The socket below the encryption.
+    /// The socket below TLS.
     pub(super) fn socket(&self) -> &TcpStream {
         match &self.transport {
             Transport::Plain(stream) => stream,
@@ -53,8 +53,7 @@ impl Io {
         }
     }
 
-    /// Ready when there is something to read, or the end of it. Bytes that had to be decrypted to know
-    /// that are kept.
+    /// Ready when there are bytes to read, or their end. Bytes that had to be decrypted for this are kept.
     pub(super) fn poll_arrived(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if !self.unread.is_empty() {
             return Poll::Ready(());
@@ -65,8 +64,8 @@ impl Io {
         }
     }
 
-    /// Ready when the client has closed its side, or the connection is broken; otherwise the task is
-    /// woken when it does. What it sends meanwhile is kept.
+    /// Ready when the client has closed its side, or the connection is broken; otherwise the task is woken then. Bytes
+    /// that arrive meanwhile are kept.
     pub(super) fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if let Transport::Plain(stream) = &self.transport {
             let mut first = [0];
@@ -84,7 +83,7 @@ impl Io {
         Poll::Pending
     }
 
-    /// Reads more bytes behind those that are unread; 0 at the end.
+    /// Reads more bytes behind the unread ones; 0 at the end.
     pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let mut unread = std::mem::take(&mut self.unread);
         let polled = self.poll_bytes(cx, HEAD_BYTES_MAX, |bytes| {
@@ -95,7 +94,7 @@ impl Io {
         polled
     }
 
-    /// Reads up to `length_max` bytes from the transport and gives them to `take`; none at the end.
+    /// Reads up to `length_max` bytes from the transport, and passes them to `take`; none at the end.
     pub(super) fn poll_bytes<T>(
         &mut self,
         cx: &mut Context<'_>,
@@ -138,7 +137,7 @@ impl Io {
         polled
     }
 
-    /// Ready when all that was written is with the kernel. A plain socket keeps nothing back.
+    /// Ready when the kernel has all bytes that were written. A plain socket buffers nothing.
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Transport::Tls(stream) = &mut self.transport else {
             return Poll::Ready(Ok(()));
@@ -155,11 +154,11 @@ impl Io {
         }
     }
 
-    /// Tells the client that the connection ends, where that can be told without waiting: the end of an
-    /// encrypted connection could otherwise be anybody's doing.
-    pub(super) fn poll_farewell(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Sends the TLS closure alert if that is possible without waiting: without it, a client cannot tell the end of the
+    /// connection from an attack.
+    pub(super) fn poll_close_notify(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if matches!(self.transport, Transport::Tls(_)) {
-            // Whoever takes nothing any more will not miss it.
+            // A client that takes no bytes does not get it.
             let _ = self.poll_shutdown(cx);
         }
         Poll::Ready(())

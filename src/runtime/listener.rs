@@ -1,4 +1,4 @@
-//! A worker's own listener on the shared port.
+//! The listeners of the workers, which share one port.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -7,16 +7,15 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::limits::LISTEN_BACKLOG;
 
-/// Fails where somebody listens on `address` already. Sharing the port would let a second server of
-/// the same user join in unseen, and take half of the connections.
+/// Fails where another process listens on `address`. Because the port is shared, a second server of the same user could
+/// otherwise join unnoticed, and take half of the connections.
 pub(super) fn check_free(address: SocketAddr) -> io::Result<()> {
     let socket = new_socket(address)?;
     socket.bind(&address.into())?;
     socket.listen(1)
 }
 
-/// Takes `address` for this process, together with the other workers. Nobody can connect before
-/// [`listen`].
+/// Binds `address` for one worker of this process. No client can connect before [`listen`].
 pub(super) fn bind(address: SocketAddr) -> io::Result<Socket> {
     let socket = new_socket(address)?;
     socket.set_reuse_port(true)?;
@@ -24,13 +23,13 @@ pub(super) fn bind(address: SocketAddr) -> io::Result<Socket> {
     // Accepted connections inherit it, which saves each of them a system call.
     socket.set_tcp_nodelay(true)?;
     socket.bind(&address.into())?;
-    // As long as nobody listens, this is what makes another server find the address taken.
+    // Before anybody listens, this makes the bind of another server fail.
     socket.set_reuse_address(false)?;
     Ok(socket)
 }
 
-/// Lets clients connect. Connections inherit that the address may be used again at once, for the next
-/// start.
+/// Listens on a bound socket. Connections inherit that the address may be reused, so that the next start can bind it at
+/// once.
 pub(super) fn listen(socket: Socket) -> io::Result<TcpListener> {
     socket.set_reuse_address(true)?;
     socket.listen(LISTEN_BACKLOG)?;
@@ -60,8 +59,8 @@ mod tests {
         let (accepted, _) = first.accept().expect("a connection waits");
         assert!(accepted.nodelay().expect("a TCP socket"));
         drop(client);
-        listen(bind(address).expect("the port is shared")).expect("by all who listen");
-        assert!(check_free(address).is_err(), "another server is noticed");
+        listen(bind(address).expect("the port is shared")).expect("by all workers");
+        assert!(check_free(address).is_err(), "another server is refused");
     }
 
     #[test]
@@ -69,7 +68,7 @@ mod tests {
         let first = bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
         let address = first.local_addr().expect("bound").as_socket().expect("IP");
         let second = bind(address).expect("the port is shared");
-        assert!(check_free(address).is_err(), "another server is noticed");
+        assert!(check_free(address).is_err(), "another server is refused");
         assert!(TcpStream::connect(address).is_err(), "nobody listens");
         for socket in [first, second] {
             listen(socket).expect("it is ours");

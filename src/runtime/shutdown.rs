@@ -2,8 +2,7 @@
 
 use tokio::sync::watch;
 
-/// Tells every worker to drain and end. Clones are the same signal; it is given once and for all, and may
-/// become more urgent.
+/// The signal for every worker to drain and end. Clones are the same signal. It is given once, and may become urgent.
 #[derive(Clone, Debug)]
 pub struct Shutdown {
     urgency: watch::Sender<Urgency>,
@@ -11,17 +10,17 @@ pub struct Shutdown {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Urgency {
-    GoOn,
+    None,
     Drain,
     Cut,
 }
 
 impl Shutdown {
-    /// A signal that has not been given.
+    /// Creates a signal that is not given.
     #[must_use]
     pub fn new() -> Self {
         Self {
-            urgency: watch::Sender::new(Urgency::GoOn),
+            urgency: watch::Sender::new(Urgency::None),
         }
     }
 
@@ -30,8 +29,8 @@ impl Shutdown {
         self.raise(Urgency::Drain);
     }
 
-    /// Gives the signal, and lets the drain wait for no connection any more.
-    pub fn hurry(&self) {
+    /// Gives the signal, and lets the drain cut all connections.
+    pub fn make_urgent(&self) {
         self.raise(Urgency::Cut);
     }
 
@@ -43,26 +42,26 @@ impl Shutdown {
         });
     }
 
-    /// Whether it has been given.
+    /// Whether the signal is given.
     #[must_use]
     pub fn has_begun(&self) -> bool {
         *self.urgency.borrow() >= Urgency::Drain
     }
 
-    /// Waits until it is given.
+    /// Suspends until the signal is given.
     pub async fn begun(&self) {
         self.reached(Urgency::Drain).await;
     }
 
-    /// Waits until no connection is to be waited for.
-    pub async fn hurried(&self) {
+    /// Suspends until the signal is urgent.
+    pub async fn urgent(&self) {
         self.reached(Urgency::Cut).await;
     }
 
-    async fn reached(&self, wanted: Urgency) {
+    async fn reached(&self, urgency_min: Urgency) {
         let mut urgency = self.urgency.subscribe();
         // `self` holds a sender, so that the channel cannot close meanwhile.
-        let _ = urgency.wait_for(|&urgency| urgency >= wanted).await;
+        let _ = urgency.wait_for(|&urgency| urgency >= urgency_min).await;
     }
 }
 
@@ -77,7 +76,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn every_clone_hears_it_also_afterwards() {
+    async fn every_clone_gets_the_signal_also_later() {
         let shutdown = Shutdown::new();
         let clone = shutdown.clone();
         let waiting = tokio::spawn(async move { clone.begun().await });
@@ -91,9 +90,9 @@ mod tests {
     #[tokio::test]
     async fn it_becomes_more_urgent_and_never_less() {
         let shutdown = Shutdown::new();
-        shutdown.hurry();
+        shutdown.make_urgent();
         shutdown.begin();
         shutdown.begun().await;
-        shutdown.hurried().await;
+        shutdown.urgent().await;
     }
 }

@@ -1,5 +1,5 @@
-//! A body in pieces, sent without hyper. Hyper has written the head; for each viewer it would keep its
-//! state and buffers, and would gather all that is to be had for one who takes nothing.
+//! Bodies in pieces, sent without hyper after it has written the head: for each subscriber it would keep its state and
+//! buffers, and would buffer events for a client that takes none.
 
 use std::future::poll_fn;
 use std::io;
@@ -21,18 +21,17 @@ const LAST_CHUNK: Bytes = Bytes::from_static(b"0\r\n\r\n");
 /// The pieces that follow the head of an answer.
 pub(super) struct Stream {
     pieces: Pieces,
-    /// Every piece is a chunk; otherwise the end of the connection is that of the stream.
+    /// Every piece is a chunk; otherwise the end of the connection ends the stream.
     is_chunked: bool,
-    /// The connection takes another request behind it.
+    /// The connection takes another request behind the stream.
     is_followed: bool,
-    /// What is under way.
+    /// The rest of the current piece.
     unsent: Bytes,
     has_ended: bool,
 }
 
 impl Stream {
-    /// The stream that `response` promises, which then has no body of its own any more; `None` when it
-    /// is an ordinary answer.
+    /// Takes the stream out of `response`; `None` when its body is no stream.
     pub(super) fn behind(response: &mut Response<Payload>) -> Option<Self> {
         let pieces = response.body_mut().take_pieces()?;
         let is_chunked = response.version() == Version::HTTP_11;
@@ -45,7 +44,7 @@ impl Stream {
         })
     }
 
-    /// The same, after which the connection takes another request only if `may_follow`.
+    /// Lets another request follow only if `may_follow`.
     pub(super) fn followed_only_if(self, may_follow: bool) -> Self {
         Self {
             is_followed: self.is_followed && may_follow,
@@ -53,8 +52,8 @@ impl Stream {
         }
     }
 
-    /// Sends pieces on `io` until there are no more. `None` when the connection has to end: it takes no
-    /// other request, the client left or is overdue, or takes nothing while the server drains.
+    /// Sends all pieces on `io`. `None` when the connection has to end: it takes no other request, the client left or is
+    /// overdue, or takes no bytes while the server drains.
     pub(super) async fn send(
         mut self,
         mut io: Io,
@@ -73,7 +72,7 @@ impl Stream {
                 Poll::Pending if io.progress.is_blocked() && connections.is_draining() => {
                     Poll::Ready(false)
                 }
-                // Who wants no more closes its side.
+                // A client that wants no more closes its side.
                 Poll::Pending if io.poll_left(cx).is_ready() => Poll::Ready(false),
                 Poll::Pending => Poll::Pending,
             }
@@ -82,12 +81,12 @@ impl Stream {
         if !(is_complete && self.is_followed) {
             return None;
         }
-        limit_unsent(&io, NO_LIMIT_OF_ITS_OWN);
+        limit_unsent(&io, SYSTEM_LIMIT);
         io.progress.request_ended();
         Some(io)
     }
 
-    /// Sends what there is to tell; ready at the end of the stream.
+    /// Sends the pieces that are ready; ready at the end of the stream.
     fn poll_send(&mut self, io: &mut Io, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             while !self.unsent.is_empty() {
@@ -96,7 +95,7 @@ impl Stream {
                     sent => self.unsent.advance(sent),
                 }
             }
-            // Even an empty rest would keep the whole event.
+            // Even an empty slice would keep the whole event in memory.
             self.unsent = Bytes::new();
             ready!(io.poll_flush(cx))?;
             if self.has_ended {
@@ -121,12 +120,12 @@ fn chunk(data: &[u8]) -> Bytes {
     chunk.into()
 }
 
-/// What the kernel takes for the system's setting.
-const NO_LIMIT_OF_ITS_OWN: u32 = 0;
+/// The value with which the kernel uses the system's setting.
+const SYSTEM_LIMIT: u32 = 0;
 
-/// Has the kernel take no more bytes once so many wait to be sent.
+/// Makes the kernel take no more bytes while so many wait to be sent.
 fn limit_unsent(io: &Io, bytes_max: u32) {
-    // A kernel that cannot do this keeps more for those who are slow, which harms nobody else.
+    // A kernel without this option buffers more for slow clients, and nothing else changes.
     let _ = SockRef::from(io.socket()).set_tcp_notsent_lowat(bytes_max);
 }
 

@@ -1,4 +1,4 @@
-//! The certificate that the server shows, and how it can be replaced while connections go on.
+//! The server's certificate, which can be replaced while connections are open.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,10 +19,10 @@ use crate::limits::CERTIFICATES_BYTES_MAX;
 const CERT: &str = "server.tls_cert";
 const KEY: &str = "server.tls_key";
 
-/// The only protocol that is spoken over an encrypted connection.
+/// The only protocol that is offered by ALPN.
 const PROTOCOL: &[u8] = b"http/1.1";
 
-/// Why a certificate and its key cannot be used. Nothing that is in the files is in it.
+/// An error of the certificate or its key. It contains nothing of the files' contents.
 #[derive(Debug, thiserror::Error)]
 #[error("{key} = {path:?} cannot be used: {what}; it must be {allowed}")]
 pub struct TlsError {
@@ -32,7 +32,7 @@ pub struct TlsError {
     allowed: &'static str,
 }
 
-/// What connections are encrypted with: the certificate and its key, read from their files.
+/// The certificate and its key, read from their files.
 pub struct Tls {
     cert: PathBuf,
     key: PathBuf,
@@ -51,8 +51,8 @@ impl Tls {
     /// Reads the certificate, with those of the authorities behind it, and the private key, both in PEM.
     ///
     /// # Errors
-    /// When a file cannot be read or does not hold what it should, or the key is that of another certificate.
-    /// The dates are nothing to fail for: see [`Self::check_dates`].
+    /// When a file cannot be read or parsed, or the key belongs to another certificate. The dates are not checked: see
+    /// [`Self::check_dates`].
     pub fn load(cert: &Path, key: &Path, clock: Arc<dyn Clock>) -> Result<Self, TlsError> {
         let config = read_config(cert, key)?;
         Ok(Self {
@@ -63,11 +63,10 @@ impl Tls {
         })
     }
 
-    /// Reads the files again, and shows what is in them to new connections. Those that are open keep what
-    /// they have.
+    /// Reads the files again, and presents their certificate on new connections. Open ones are not affected.
     ///
     /// # Errors
-    /// As for [`Self::load`] and [`Self::check_dates`]; then the old certificate stays.
+    /// See [`Self::load`] and [`Self::check_dates`]; the old certificate stays then.
     pub fn reload(&self) -> Result<(), TlsError> {
         self.check_dates()?;
         let config = read_config(&self.cert, &self.key)?;
@@ -75,7 +74,7 @@ impl Tls {
         Ok(())
     }
 
-    /// Whether the certificate in the file is valid now.
+    /// Checks that the certificate in the file is valid now.
     ///
     /// # Errors
     /// When it is not, or cannot be read.
@@ -84,7 +83,7 @@ impl Tls {
         check_dates(&self.cert, &chain[0], &*self.clock)
     }
 
-    /// What takes in a new connection.
+    /// Returns the acceptor of new connections.
     pub(super) fn acceptor(&self) -> TlsAcceptor {
         self.config.load_full().into()
     }
@@ -108,12 +107,12 @@ fn read_config(cert: &Path, key: &Path) -> Result<ServerConfig, TlsError> {
             error => unusable(error.to_string()),
         })?;
     config.alpn_protocols = vec![PROTOCOL.to_vec()];
-    // Resumption costs the server no memory: what it needs is in the tickets, under keys of its own.
+    // Resumption needs no memory in the server: its state is in the tickets, encrypted with keys of the server.
     config.ticketer = ring::Ticketer::new().map_err(|error| unusable(error.to_string()))?;
     Ok(config)
 }
 
-/// The certificates in a PEM file, that of the server first; at least one.
+/// Reads the certificates in a PEM file, the server's first; at least one.
 ///
 /// # Errors
 /// When the file cannot be read, or holds none.
@@ -153,7 +152,7 @@ fn check_dates(
 ) -> Result<(), TlsError> {
     let since_epoch = Duration::from_micros(clock.now().0.try_into().unwrap_or_default());
     let certificate = end_entity(path, certificate)?;
-    // The dates are looked at before everything else, and whom clients trust for what is theirs to know.
+    // webpki checks the dates first. Whether clients trust the issuer is not the server's to check.
     let verified = certificate.verify_for_usage(
         ring::default_provider()
             .signature_verification_algorithms
@@ -241,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_a_file_is_shown() {
+    fn errors_contain_nothing_of_the_files() {
         let dir = TempDir::new().expect("a directory");
         let (cert, key) = (dir.path().join("cert"), dir.path().join("key"));
         renew(&dir);

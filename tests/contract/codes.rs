@@ -21,12 +21,12 @@ const SUCCESSES: [Outcome; 5] = [
 
 /// What is answered before any path is looked at, and in JSON alone: errors with their statuses.
 fn refusals() -> BTreeMap<String, String> {
-    let refused = |refusal| raw_response::refused(b"", Some(refusal));
+    let refused = |refusal| raw_response::with_body(b"", Some(refusal));
     let answers = [
         refused(Refusal::Framing),
         refused(Refusal::TargetTooLong),
         refused(Refusal::HeadTooLong),
-        raw_response::not_encrypted(),
+        raw_response::https_required(),
         raw_response::too_many_connections(),
         raw_response::too_many_of_one_peer(),
     ];

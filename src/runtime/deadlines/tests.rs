@@ -8,7 +8,7 @@ use crate::limits::IDLE_SECONDS_DEFAULT;
 const SOMEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// Whether the connection becomes overdue in `seconds`, and not half a second before.
-fn due_after(connections: &Connections, progress: &Progress, seconds: u32) -> bool {
+fn due_after(connections: &Connections, progress: &ConnectionProgress, seconds: u32) -> bool {
     for _ in 0..seconds * TICKS_PER_SECOND {
         connections.tick();
         if progress.is_overdue() {
@@ -32,13 +32,13 @@ fn bytes_do_not_extend_a_handshake() {
     let connections = Rc::<Connections>::default();
     let open = connections.add(SOMEWHERE);
     let progress = &open.progress;
-    progress.handshake_begun();
+    progress.handshake_started();
     (0..TICKS_PER_SECOND).for_each(|_| connections.tick());
     progress.read();
     assert!(due_after(&connections, progress, HANDSHAKE_SECONDS_MAX - 1));
     let open = connections.add(SOMEWHERE);
     let progress = &open.progress;
-    progress.handshake_begun();
+    progress.handshake_started();
     progress.handshake_ended();
     assert!(due_after(&connections, progress, FIRST_BYTE_SECONDS_MAX));
 }
@@ -48,7 +48,7 @@ fn more_bytes_do_not_extend_a_head() {
     let connections = Rc::<Connections>::default();
     let open = connections.add(SOMEWHERE);
     let progress = &open.progress;
-    progress.head_begun();
+    progress.head_started();
     for _ in 0..HEAD_SECONDS_MAX * TICKS_PER_SECOND {
         progress.read();
         progress.read_blocked();
@@ -67,7 +67,7 @@ fn an_answered_connection_may_idle_for_as_long_as_is_configured() {
         let open = connections.add(SOMEWHERE);
         let progress = &open.progress;
         progress.read();
-        progress.request_begun();
+        progress.request_started();
         progress.request_ended();
         progress.read_blocked();
         assert!(due_after(&connections, progress, idle_seconds));
@@ -89,7 +89,7 @@ fn a_connection_becomes_quiet_long_before_it_is_closed() {
         "nothing was answered"
     );
     progress.read();
-    progress.request_begun();
+    progress.request_started();
     assert!(
         !quiet_after(2 * QUIET_SECONDS * TICKS_PER_SECOND),
         "a request is answered"
@@ -114,8 +114,8 @@ fn only_missing_bytes_make_a_body_late() {
     let (complete, missing) = (connections.add(SOMEWHERE), connections.add(SOMEWHERE));
     let (complete, missing) = (&complete.progress, &missing.progress);
     for progress in [complete, missing] {
-        progress.head_begun();
-        progress.request_begun();
+        progress.head_started();
+        progress.request_started();
     }
     missing.read_blocked();
     assert!(due_after(&connections, missing, BODY_SECONDS_MAX));
@@ -128,8 +128,8 @@ fn a_long_body_may_take_its_time_but_not_stand_still() {
     let open = connections.add(SOMEWHERE);
     let progress = &open.progress;
     let begin = || {
-        progress.head_begun();
-        progress.request_begun();
+        progress.head_started();
+        progress.request_started();
         progress.peer.set_long_body(true);
         progress.read_blocked();
     };
@@ -147,7 +147,7 @@ fn a_long_body_may_take_its_time_but_not_stand_still() {
     let trickling = connections.add(SOMEWHERE);
     let progress = &trickling.progress;
     progress.read();
-    progress.request_begun();
+    progress.request_started();
     progress.peer.set_long_body(true);
     for _ in 0..=ADMIN_BODY_SECONDS_MAX * TICKS_PER_SECOND {
         progress.read();
@@ -163,7 +163,7 @@ fn a_client_must_take_its_answer() {
     let open = connections.add(SOMEWHERE);
     let progress = &open.progress;
     progress.read();
-    progress.request_begun();
+    progress.request_started();
     progress.write_blocked();
     connections.tick();
     progress.written();
@@ -178,8 +178,8 @@ fn a_stream_lasts_for_as_long_as_it_is_taken() {
     let progress = &open.progress;
     progress.set_quiet(false);
     progress.read();
-    progress.request_begun();
-    progress.stream_begun();
+    progress.request_started();
+    progress.stream_started();
     assert!(progress.head_is_sent());
     for _ in 0..2 * WRITE_SECONDS_MAX * TICKS_PER_SECOND {
         connections.tick();
@@ -196,8 +196,8 @@ fn a_connection_idles_behind_its_stream() {
     let open = connections.add(SOMEWHERE);
     let progress = &open.progress;
     progress.read();
-    progress.request_begun();
-    progress.stream_begun();
+    progress.request_started();
+    progress.stream_started();
     (0..100).for_each(|_| connections.tick());
     progress.request_ended();
     assert!(due_after(&connections, progress, IDLE_SECONDS_DEFAULT));

@@ -1,12 +1,11 @@
-//! What hyper reads and writes through: requests whose framing was judged, one after the other.
+//! The transport between a socket and hyper: it passes on requests whose framing is valid, one after the other.
 //!
-//! Hyper is never given bytes of a request before the head of it was judged, nor bytes of two requests
-//! at once. A head that is refused is handed on as a byte that none may begin with: hyper then refuses
-//! it in its turn, behind the answers before it, and closes. Its answer, and those that it gives to other
-//! broken heads, have no body; in their place an error is written in the form of all others.
+//! Hyper gets no bytes of a request before its head was validated, and never bytes of two requests at once. For a head
+//! that is refused it gets a byte with which none may begin: it then refuses the request in its turn, behind the answers
+//! before it, and closes. Its own errors have no body; they are replaced by the usual error object.
 //!
-//! Where a chunked body ends is known once its reader has come to the end of it. A request that is answered
-//! without that is the last one of its connection.
+//! The end of a chunked body is known once its reader has reached it. A request that is answered before that is the last
+//! one of its connection.
 
 use std::io;
 use std::pin::Pin;
@@ -15,54 +14,54 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, Bytes, BytesMut};
 use hyper::rt::{Read, ReadBufCursor, Write};
 
-use super::framing::{Body, EmptyLines, Judge, Refusal, Verdict};
-use super::raw_response::{is_bare_error, readable_by_all, refused};
-use crate::runtime::deadlines::{Chunks, Progress};
+use super::framing::{Body, EmptyLineFinder, HeadStatus, HeadValidator, Refusal};
+use super::raw_response::{is_bare_error, readable_by_all, with_body};
+use crate::runtime::deadlines::{ChunkedBody, ConnectionProgress};
 use crate::runtime::io::Io;
 
-/// No head begins with it.
-const NO_HEAD: &[u8] = b"\0";
+/// A byte with which no head begins.
+const INVALID_BYTE: &[u8] = b"\0";
 
 /// A connection as hyper sees it.
 pub(in crate::runtime) struct Framed {
     io: Io,
-    gate: Gate,
-    /// An answer that takes the place of one of hyper's.
+    gate: RequestGate,
+    /// The response that replaces an error of hyper's.
     answer: Bytes,
     open_to_all: bool,
 }
 
 impl Framed {
-    /// A connection whose refusals pages of all origins may read where it is `open_to_all`.
+    /// Wraps `io`. Pages of all origins may read its errors where it is `open_to_all`.
     pub(in crate::runtime) fn new(io: Io, open_to_all: bool) -> Self {
         Self {
             io,
             open_to_all,
-            gate: Gate::default(),
+            gate: RequestGate::default(),
             answer: Bytes::new(),
         }
     }
 
-    /// Whether everything of the last request has been handed on.
+    /// Whether hyper has all bytes of the last request.
     pub(in crate::runtime) fn is_between_requests(&self) -> bool {
         self.gate.cleared == 0
-            && (self.gate.chunks.is_none() || self.io.progress.chunks_are() == Chunks::Read)
+            && (self.gate.chunks.is_none() || self.io.progress.chunked_body() == ChunkedBody::Read)
     }
 
-    /// The connection without hyper.
+    /// Returns the socket.
     pub(in crate::runtime) fn into_io(self) -> Io {
         self.io
     }
 
-    /// Hands on what may be handed on of the bytes that were read before; false when there is nothing.
-    fn hand_on(&mut self, cursor: &mut ReadBufCursor<'_>) -> bool {
+    /// Passes on the unread bytes that hyper may have. Returns false when there are none.
+    fn pass_on(&mut self, cursor: &mut ReadBufCursor<'_>) -> bool {
         let Self { io, gate, .. } = self;
         if gate.refusal.is_none() && !io.unread.is_empty() {
             if gate.is_before_head() {
                 // An incomplete head has its deadline.
-                io.progress.head_begun();
+                io.progress.head_started();
             }
-            let length = gate.admit(&io.unread).min(cursor.remaining());
+            let length = gate.cleared_of(&io.unread).min(cursor.remaining());
             if length > 0 {
                 cursor.put_slice(&io.unread[..length]);
                 io.unread.advance(length);
@@ -71,13 +70,13 @@ impl Framed {
             }
         }
         if gate.refusal.is_some() {
-            cursor.put_slice(NO_HEAD);
+            cursor.put_slice(INVALID_BYTE);
         }
         gate.refusal.is_some()
     }
 
-    /// Reads, and hands on what may be; whether that is anything, or the end.
-    fn poll_hand_over(
+    /// Reads from the socket, and passes on the bytes that hyper may have. Returns whether there are any, or the end.
+    fn poll_pass_on(
         &mut self,
         cx: &mut Context<'_>,
         cursor: &mut ReadBufCursor<'_>,
@@ -87,7 +86,7 @@ impl Framed {
         let mut unread = BytesMut::new();
         let polled = io.poll_bytes(cx, cursor.remaining(), |bytes| {
             is_head = is_before_head && !bytes.is_empty();
-            let length = gate.admit(bytes);
+            let length = gate.cleared_of(bytes);
             cursor.put_slice(&bytes[..length]);
             gate.cleared -= length as u64;
             unread.extend_from_slice(&bytes[length..]);
@@ -95,48 +94,48 @@ impl Framed {
         });
         io.unread = unread;
         if is_head {
-            io.progress.head_begun();
+            io.progress.head_started();
         }
         polled
     }
 }
 
-/// Knows which bytes hyper may have.
+/// Decides which bytes hyper may have.
 #[derive(Default)]
-struct Gate {
-    judge: Judge,
-    /// Bytes that belong to a request whose head was judged, and that were not handed on.
+struct RequestGate {
+    validator: HeadValidator,
+    /// The number of bytes of a validated request that hyper does not have yet.
     cleared: u64,
-    /// A chunked body follows those, of which only hyper knows where it ends.
-    chunks: Option<EmptyLines>,
+    /// A chunked body follows these bytes; only hyper knows where it ends.
+    chunks: Option<EmptyLineFinder>,
     refusal: Option<Refusal>,
 }
 
-impl Gate {
-    /// How many bytes from the beginning of `bytes` on belong to one request, as far as they are there.
-    fn admit(&mut self, bytes: &[u8]) -> usize {
+impl RequestGate {
+    /// Returns how many of `bytes` hyper may have: those of the current request.
+    fn cleared_of(&mut self, bytes: &[u8]) -> usize {
         if self.cleared == 0 && !bytes.is_empty() {
             self.clear(bytes);
         }
         usize::try_from(self.cleared).map_or(bytes.len(), |cleared| cleared.min(bytes.len()))
     }
 
-    /// Whether the next byte is the first one of a head, or behind those that were looked at.
+    /// Whether the next byte belongs to a head that was not validated yet.
     fn is_before_head(&self) -> bool {
         self.cleared == 0 && self.chunks.is_none()
     }
 
-    /// Looks at how the chunked body stands that hyper has all cleared bytes of. False when nobody will
-    /// read the rest of it: hyper may be anywhere in it, so that no byte behind can be taken for a head.
-    fn settle(&mut self, progress: &Progress) -> bool {
+    /// Checks the state of a chunked body of which hyper has all cleared bytes. Returns false when nobody reads its rest:
+    /// hyper may be anywhere in it, so that no byte behind can be taken for a head.
+    fn settle(&mut self, progress: &ConnectionProgress) -> bool {
         if self.cleared > 0 || self.chunks.is_none() {
             return true;
         }
-        let chunks = progress.chunks_are();
-        if chunks == Chunks::Read {
+        let chunks = progress.chunked_body();
+        if chunks == ChunkedBody::Read {
             self.chunks = None;
         }
-        chunks != Chunks::Left
+        chunks != ChunkedBody::Abandoned
     }
 
     fn clear(&mut self, bytes: &[u8]) {
@@ -144,16 +143,16 @@ impl Gate {
             self.cleared = chunks.up_to_next(bytes) as u64;
             return;
         }
-        match self.judge.judge(bytes) {
-            Verdict::Incomplete => return,
-            Verdict::Refused(refusal) => self.refusal = Some(refusal),
-            Verdict::Whole(length, Body::Length(body)) => self.cleared = length as u64 + body,
-            Verdict::Whole(length, Body::Chunked) => {
+        match self.validator.validate(bytes) {
+            HeadStatus::Incomplete => return,
+            HeadStatus::Refused(refusal) => self.refusal = Some(refusal),
+            HeadStatus::Complete(length, Body::Length(body)) => self.cleared = length as u64 + body,
+            HeadStatus::Complete(length, Body::Chunked) => {
                 self.cleared = length as u64;
-                self.chunks = Some(EmptyLines::default());
+                self.chunks = Some(EmptyLineFinder::default());
             }
         }
-        self.judge = Judge::default();
+        self.validator = HeadValidator::default();
     }
 }
 
@@ -165,15 +164,15 @@ impl Read for Framed {
     ) -> Poll<io::Result<()>> {
         let Self { io, gate, .. } = &mut *self;
         if !gate.settle(&io.progress) {
-            // To hyper this is the end of the connection, wherever in the body it is.
+            // For hyper this is the end of the connection.
             return Poll::Ready(Ok(()));
         }
         loop {
-            if self.hand_on(&mut cursor) {
+            if self.pass_on(&mut cursor) {
                 return Poll::Ready(Ok(()));
             }
             let is_done = match self.io.unread.is_empty() {
-                true => ready!(self.poll_hand_over(cx, &mut cursor))?,
+                true => ready!(self.poll_pass_on(cx, &mut cursor))?,
                 false => ready!(self.io.poll_fill(cx))? == 0,
             };
             if is_done {
@@ -190,7 +189,7 @@ impl Write for Framed {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         if is_bare_error(bytes) {
-            let answer = refused(bytes, self.gate.refusal);
+            let answer = with_body(bytes, self.gate.refusal);
             self.answer = match self.open_to_all {
                 true => readable_by_all(&answer),
                 false => answer,
@@ -256,7 +255,7 @@ mod tests {
             false,
         );
         let service = service_fn(|request: Request<Incoming>| {
-            progress.request_begun();
+            progress.request_started();
             count.set(count.get() + 1);
             let count = &count;
             async move {

@@ -1,10 +1,10 @@
-//! Where a request ends. What two servers in a row could read differently is refused.
+//! The framing of requests. A head that two servers in a row could read differently is refused.
 //!
-//! Hyper parses requests, and forgives some of what it reads: a line that ends without a carriage return,
-//! a length that is given twice, or next to a transfer coding. A proxy in front may have taken such a
-//! request for one of another length, and then the rest of it is a request that nobody has looked at.
-//! So heads are judged here first, by their bytes. This looks only at what decides where a request ends
-//! and whom it is for; the grammar of everything else is hyper's.
+//! Hyper 1.12 still accepts a line without a carriage return, an equal length twice or with zeros in front, a length
+//! beside a transfer coding, other codings before `chunked`, and a missing or repeated host; a proxy in front may read
+//! such a request as one of another length, and then its rest is a request that the proxy has not checked. So heads are
+//! validated here first, but only as far as they decide where a request ends and whom it is for: the rest of the grammar,
+//! and transfer codings under HTTP/1.0, are hyper's to refuse.
 
 use memchr::memchr;
 
@@ -13,41 +13,41 @@ use crate::limits::HEAD_BYTES_MAX;
 /// The most digits of a `Content-Length`, which any integer of 64 bits can hold.
 const LENGTH_DIGITS_MAX: usize = 18;
 
-/// What follows a head.
+/// The body that follows a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Body {
-    /// So many bytes.
+    /// A body of this many bytes.
     Length(u64),
-    /// Chunks, of which the last is followed by an empty line.
+    /// A chunked body, which ends with an empty line.
     Chunked,
 }
 
-/// Why a head is refused.
+/// The reason why a head is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// It is ambiguous, or breaks a rule that decides where it ends.
+    /// It is ambiguous where the request ends or whom it is for.
     Framing,
     /// The request line alone is too long.
     TargetTooLong,
-    /// It is too long.
+    /// The head is too long.
     HeadTooLong,
 }
 
-/// What is known of a head.
+/// The result of validating the bytes of a head so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum HeadStatus {
     /// More bytes are needed.
     Incomplete,
-    /// It is so many bytes long, and this follows.
-    Whole(usize, Body),
-    /// It is refused, and nothing behind it can be trusted.
+    /// The head has this many bytes, and is followed by this body.
+    Complete(usize, Body),
+    /// The head is refused, and no byte behind it can be trusted.
     Refused(Refusal),
 }
 
-/// Judges one head, which may come in pieces.
+/// Validates one head, which may arrive in pieces.
 #[derive(Debug, Default)]
-pub struct Judge {
-    /// Where the first line begins that has not been judged.
+pub struct HeadValidator {
+    /// The start of the first line that was not validated yet.
     line_start: usize,
     has_request_line: bool,
     is_http_10: bool,
@@ -56,34 +56,34 @@ pub struct Judge {
     is_chunked: bool,
 }
 
-impl Judge {
-    /// Judges `bytes`, which are all bytes from the beginning of the head on.
-    pub fn judge(&mut self, bytes: &[u8]) -> Verdict {
+impl HeadValidator {
+    /// Validates `bytes`, which are all bytes from the beginning of the head on.
+    pub fn validate(&mut self, bytes: &[u8]) -> HeadStatus {
         while let Some(length) = memchr(b'\n', &bytes[self.line_start..]) {
             let line = &bytes[self.line_start..self.line_start + length];
             self.line_start += length + 1;
             if self.line_start > HEAD_BYTES_MAX {
-                return Verdict::Refused(self.too_long());
+                return HeadStatus::Refused(self.too_long());
             }
             let Some(line) = line.strip_suffix(b"\r") else {
-                return Verdict::Refused(Refusal::Framing);
+                return HeadStatus::Refused(Refusal::Framing);
             };
             if line.is_empty() && self.has_request_line {
                 return self.sum_up();
             }
             if self.take_line(line).is_none() {
-                return Verdict::Refused(Refusal::Framing);
+                return HeadStatus::Refused(Refusal::Framing);
             }
         }
         let is_request = bytes
             .get(self.line_start)
             .is_none_or(|&first| begins(first));
         if !self.has_request_line && !is_request {
-            Verdict::Refused(Refusal::Framing)
+            HeadStatus::Refused(Refusal::Framing)
         } else if bytes.len() >= HEAD_BYTES_MAX {
-            Verdict::Refused(self.too_long())
+            HeadStatus::Refused(self.too_long())
         } else {
-            Verdict::Incomplete
+            HeadStatus::Incomplete
         }
     }
 
@@ -94,7 +94,7 @@ impl Judge {
         }
     }
 
-    /// Takes a line, without its end; `None` when it must be refused.
+    /// Validates a line, without its end; `None` when it must be refused.
     fn take_line(&mut self, line: &[u8]) -> Option<()> {
         if !self.has_request_line {
             // Empty lines before a request are skipped.
@@ -126,7 +126,7 @@ impl Judge {
         let digits = trim_spaces(value);
         let is_number = (1..=LENGTH_DIGITS_MAX).contains(&digits.len())
             && digits.iter().all(u8::is_ascii_digit)
-            // Some read it as octal.
+            // Some servers read it as octal.
             && (digits.len() == 1 || digits[0] != b'0');
         if !is_number || self.length.is_some() {
             return None;
@@ -141,29 +141,29 @@ impl Judge {
     fn take_coding(&mut self, value: &[u8]) -> Option<()> {
         let is_second = std::mem::replace(&mut self.is_chunked, true);
         let is_known = trim_spaces(value).eq_ignore_ascii_case(b"chunked");
-        (is_known && !is_second && !self.is_http_10).then_some(())
+        (is_known && !is_second).then_some(())
     }
 
-    fn sum_up(&self) -> Verdict {
+    fn sum_up(&self) -> HeadStatus {
         let is_for_one_host = self.hosts == 1 || (self.hosts == 0 && self.is_http_10);
         match (self.length, self.is_chunked) {
-            _ if !is_for_one_host => Verdict::Refused(Refusal::Framing),
-            (Some(_), true) => Verdict::Refused(Refusal::Framing),
-            (None, true) => Verdict::Whole(self.line_start, Body::Chunked),
+            _ if !is_for_one_host => HeadStatus::Refused(Refusal::Framing),
+            (Some(_), true) => HeadStatus::Refused(Refusal::Framing),
+            (None, true) => HeadStatus::Complete(self.line_start, Body::Chunked),
             (length, false) => {
-                Verdict::Whole(self.line_start, Body::Length(length.unwrap_or_default()))
+                HeadStatus::Complete(self.line_start, Body::Length(length.unwrap_or_default()))
             }
         }
     }
 }
 
-/// Whether a request may begin so: with a method, or an empty line.
+/// Whether a request may begin with this byte: with a method, or an empty line.
 fn begins(first: u8) -> bool {
     first.is_ascii_alphabetic() || first == b'\r'
 }
 
-/// The value of the field `name`, which is in lower case; `None` when the line is another one. Space
-/// before the colon is hyper's to refuse.
+/// Returns the value of the field `name`, which is in lower case; `None` when the line is of another field. Hyper
+/// refuses space before the colon.
 fn field<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let (given, value) = line.split_at_checked(name.len())?;
     given
@@ -171,7 +171,7 @@ fn field<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
         .then(|| value.strip_prefix(b":"))?
 }
 
-/// Without the spaces around it. Tabs would be allowed, too, but not everybody knows.
+/// Removes the spaces around a value. Tabs are allowed, too, but not all servers know that.
 fn trim_spaces(mut value: &[u8]) -> &[u8] {
     while let [b' ', rest @ ..] | [rest @ .., b' '] = value {
         value = rest;
@@ -196,16 +196,16 @@ static HOST_BYTES: [bool; 256] = {
     table
 };
 
-/// Finds the empty lines of a chunked body, which ends with one. Its data may have others.
+/// Finds the empty lines in a chunked body, which ends with one; its data may contain others.
 #[derive(Debug, Default)]
-pub struct EmptyLines {
-    /// How much of the end of a line and an empty one was there last.
+pub struct EmptyLineFinder {
+    /// How many bytes of a line's end and an empty line were matched last.
     matched: usize,
 }
 
-impl EmptyLines {
-    /// The length of `bytes` up to the end of the first empty line, and all of them when there is none.
-    /// They must follow those that this has found before.
+impl EmptyLineFinder {
+    /// Returns the length of `bytes` up to the end of the first empty line, or of all of them when there is none. They
+    /// must follow the bytes of the call before.
     pub fn up_to_next(&mut self, bytes: &[u8]) -> usize {
         const END: [u8; 4] = *b"\r\n\r\n";
         for (index, &byte) in bytes.iter().enumerate() {
@@ -229,25 +229,25 @@ mod tests {
 
     use super::*;
 
-    fn judged(head: &str) -> Verdict {
-        Judge::default().judge(head.as_bytes())
+    fn validated(head: &str) -> HeadStatus {
+        HeadValidator::default().validate(head.as_bytes())
     }
 
     /// What follows a head with these lines behind `Host`.
-    fn with(lines: &str) -> Verdict {
-        judged(&format!(
+    fn with(lines: &str) -> HeadStatus {
+        validated(&format!(
             "POST /purchase HTTP/1.1\r\nHost: a\r\n{lines}\r\n"
         ))
     }
 
-    fn body_of(verdict: Verdict) -> Option<Body> {
+    fn body_of(verdict: HeadStatus) -> Option<Body> {
         match verdict {
-            Verdict::Whole(_, body) => Some(body),
-            Verdict::Incomplete | Verdict::Refused(_) => None,
+            HeadStatus::Complete(_, body) => Some(body),
+            HeadStatus::Incomplete | HeadStatus::Refused(_) => None,
         }
     }
 
-    const REFUSED: Verdict = Verdict::Refused(Refusal::Framing);
+    const REFUSED: HeadStatus = HeadStatus::Refused(Refusal::Framing);
 
     #[test]
     fn a_length_or_chunks_follow() {
@@ -292,46 +292,52 @@ mod tests {
 
     #[test]
     fn a_request_is_for_one_host() {
-        assert_eq!(judged("GET / HTTP/1.1\r\n\r\n"), REFUSED);
-        assert_eq!(judged("GET / HTTP/1.1\r\nHost: a b\r\n\r\n"), REFUSED);
-        assert_eq!(judged("GET / HTTP/1.1\r\nHost: a@b/\r\n\r\n"), REFUSED);
+        assert_eq!(validated("GET / HTTP/1.1\r\n\r\n"), REFUSED);
+        assert_eq!(validated("GET / HTTP/1.1\r\nHost: a b\r\n\r\n"), REFUSED);
+        assert_eq!(validated("GET / HTTP/1.1\r\nHost: a@b/\r\n\r\n"), REFUSED);
         for head in [
             "GET / HTTP/1.0\r\n\r\n",
             "GET / HTTP/1.1\r\nHost:\r\n\r\n",
             "GET / HTTP/1.1\r\nhost: [::1]:80\r\n\r\n",
             "\r\nGET / HTTP/1.1\r\nhost: a.example\r\n\r\n",
         ] {
-            let whole = Verdict::Whole(head.len(), Body::Length(0));
-            assert_eq!(judged(head), whole, "{head:?}");
+            let whole = HeadStatus::Complete(head.len(), Body::Length(0));
+            assert_eq!(validated(head), whole, "{head:?}");
         }
     }
 
     #[test]
     fn what_is_no_request_is_not_waited_for() {
         for bytes in ["\0", " GET", "\x16\x03\x01", "\n", "{}"] {
-            assert_eq!(judged(bytes), REFUSED, "{bytes:?}");
+            assert_eq!(validated(bytes), REFUSED, "{bytes:?}");
         }
-        assert_eq!(judged(""), Verdict::Incomplete);
-        assert_eq!(judged("\r"), Verdict::Incomplete);
+        assert_eq!(validated(""), HeadStatus::Incomplete);
+        assert_eq!(validated("\r"), HeadStatus::Incomplete);
     }
 
     #[test]
     fn a_head_is_bounded() {
         let target = format!("GET /{}", "x".repeat(HEAD_BYTES_MAX));
-        assert_eq!(judged(&target), Verdict::Refused(Refusal::TargetTooLong));
+        assert_eq!(
+            validated(&target),
+            HeadStatus::Refused(Refusal::TargetTooLong)
+        );
         let head = format!(
             "GET / HTTP/1.1\r\nHost: a\r\nx: {}",
             "x".repeat(HEAD_BYTES_MAX)
         );
-        let too_long = Verdict::Refused(Refusal::HeadTooLong);
-        assert_eq!(judged(&head), too_long);
-        assert_eq!(judged(&format!("{head}\r\n\r\n")), too_long);
-        assert_eq!(judged(&head[..HEAD_BYTES_MAX - 1]), Verdict::Incomplete);
+        let too_long = HeadStatus::Refused(Refusal::HeadTooLong);
+        assert_eq!(validated(&head), too_long);
+        assert_eq!(validated(&format!("{head}\r\n\r\n")), too_long);
+        assert_eq!(
+            validated(&head[..HEAD_BYTES_MAX - 1]),
+            HeadStatus::Incomplete
+        );
     }
 
     #[test]
     fn empty_lines_are_found_across_pieces() {
-        let mut lines = EmptyLines::default();
+        let mut lines = EmptyLineFinder::default();
         assert_eq!(lines.up_to_next(b"5\r\nab\r\r\n"), 8);
         assert_eq!(lines.up_to_next(b"0\r\n\r"), 4);
         assert_eq!(lines.up_to_next(b"\nGET"), 1);
@@ -349,13 +355,13 @@ mod tests {
             cut in 0..120_usize,
         ) {
             let head = format!("POST / HTTP/1.1\r\n{}\r\n", lines.concat());
-            let mut judge = Judge::default();
-            let early = judge.judge(&head.as_bytes()[..cut.min(head.len())]);
+            let mut validator = HeadValidator::default();
+            let early = validator.validate(&head.as_bytes()[..cut.min(head.len())]);
             let verdict = match early {
-                Verdict::Incomplete => judge.judge(head.as_bytes()),
+                HeadStatus::Incomplete => validator.validate(head.as_bytes()),
                 early => early,
             };
-            prop_assert_eq!(verdict, judged(&head));
+            prop_assert_eq!(verdict, validated(&head));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! HTTP/1 below hyper: which bytes belong to one request, and answers to what is no request.
+//! HTTP/1 below hyper: the framing of requests, and raw responses.
 
 pub mod framing;
 pub mod raw_response;

@@ -1,14 +1,14 @@
-//! Answers to what is not a request, or comes at the wrong time: nothing of ours has seen it.
+//! Raw HTTP responses written below hyper: for bytes that are not a valid request, and for connections over a limit.
 
 use bytes::Bytes;
 
 use super::framing::Refusal;
 use crate::limits::RETRY_AFTER_SECONDS;
 
-/// Longer than an answer that hyper gives by itself.
+/// An upper bound of the length of hyper's own errors.
 const BARE_ERROR_BYTES_MAX: usize = 256;
 
-/// Whether these bytes are an error of hyper's own. Those have no body, and ours always have one.
+/// Whether `bytes` are an error of hyper's own. Those have no body, whereas the errors of handlers always have one.
 #[must_use]
 pub fn is_bare_error(bytes: &[u8]) -> bool {
     bytes.get(9) == Some(&b'4')
@@ -17,9 +17,9 @@ pub fn is_bare_error(bytes: &[u8]) -> bool {
         && memchr::memmem::find(bytes, b"\r\ncontent-length: 0\r\n").is_some()
 }
 
-/// The same error as `bare`, or the one that belongs to `refusal`, with a body.
+/// Returns the response to `refusal`, or to the error `bare` of hyper's, with a body.
 #[must_use]
-pub fn refused(bare: &[u8], refusal: Option<Refusal>) -> Bytes {
+pub fn with_body(bare: &[u8], refusal: Option<Refusal>) -> Bytes {
     match refusal {
         Some(Refusal::TargetTooLong) => uri_too_long(),
         Some(Refusal::HeadTooLong) => head_too_large(),
@@ -50,9 +50,9 @@ fn head_too_large() -> Bytes {
     )
 }
 
-/// For whoever does not speak TLS where it is spoken.
+/// Returns the response to plain HTTP on a port that expects TLS.
 #[must_use]
-pub fn not_encrypted() -> Bytes {
+pub fn https_required() -> Bytes {
     answer(
         "400 Bad Request",
         "This port speaks HTTPS",
@@ -60,19 +60,19 @@ pub fn not_encrypted() -> Bytes {
     )
 }
 
-/// For a connection that is one too many.
+/// Returns the response to a connection over the worker's limit.
 #[must_use]
 pub fn too_many_connections() -> Bytes {
     unavailable("Too many connections are open")
 }
 
-/// For a connection of a peer that has too many.
+/// Returns the response to a connection over its peer's limit.
 #[must_use]
 pub fn too_many_of_one_peer() -> Bytes {
     unavailable("Too many connections from this address are open")
 }
 
-/// The same answer, which pages of all origins may read.
+/// Adds the headers to `answer` that let pages of all origins read it.
 #[must_use]
 pub fn readable_by_all(answer: &[u8]) -> Bytes {
     let line = memchr::memchr(b'\n', answer).map_or(0, |end| end + 1);
@@ -86,7 +86,7 @@ fn unavailable(message: &str) -> Bytes {
     answer(&status, message, "overloaded")
 }
 
-/// An answer with `status`, which may have more headers behind it.
+/// Returns a response with `status`, which may be followed by more headers.
 fn answer(status: &str, message: &str, error: &str) -> Bytes {
     let body = format!("{{\"message\":\"{message}\",\"error\":\"{error}\"}}");
     let length = body.len();
@@ -105,7 +105,7 @@ mod tests {
                           date: Tue, 24 Nov 2026 04:00:00 GMT\r\n\r\n";
 
     #[test]
-    fn only_errors_without_a_body_are_bare() {
+    fn only_errors_without_a_body_are_hyper_s() {
         assert!(is_bare_error(BARE));
         assert!(!is_bare_error(
             b"HTTP/1.1 304 Not Modified\r\ncontent-length: 0\r\n\r\n"
@@ -118,26 +118,30 @@ mod tests {
     }
 
     #[test]
-    fn each_says_what_is_wrong_in_the_usual_form() {
+    fn each_response_has_the_usual_error_object() {
         let framing = Some(Refusal::Framing);
         for (bytes, status, error) in [
-            (refused(BARE, None), "400 Bad Request", "malformed_request"),
             (
-                refused(BARE, framing),
+                with_body(BARE, None),
                 "400 Bad Request",
                 "malformed_request",
             ),
             (
-                refused(b"HTTP/1.1 414 ", None),
+                with_body(BARE, framing),
+                "400 Bad Request",
+                "malformed_request",
+            ),
+            (
+                with_body(b"HTTP/1.1 414 ", None),
                 "414 URI Too Long",
                 "uri_too_long",
             ),
             (
-                refused(b"HTTP/1.1 431 ", None),
+                with_body(b"HTTP/1.1 431 ", None),
                 "431 Request",
                 "headers_too_large",
             ),
-            (not_encrypted(), "400 Bad Request", "https_required"),
+            (https_required(), "400 Bad Request", "https_required"),
             (
                 too_many_connections(),
                 "503 Service Unavailable",
