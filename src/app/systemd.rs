@@ -9,11 +9,10 @@ use std::time::Duration;
 use sd_notify::NotifyState;
 
 use super::watchdog::{Progress, Watch};
-use crate::journal::JournalStatus;
 use crate::limits::{STATUS_SECONDS, WATCH_SECONDS_MIN};
 use crate::runtime::Shutdown;
 use crate::sale::Engine;
-use crate::telemetry::Registry;
+use crate::telemetry::{JournalStatus, Registry};
 
 /// Who is asked how the server is.
 pub(super) struct WatchedServer {

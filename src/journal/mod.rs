@@ -52,7 +52,6 @@ pub use opening::{Opening, Replayed, is_in_use, replay};
 pub use progress::Progress;
 pub use reader::{Frame, SegmentEnd, SegmentReader, check_decodable};
 pub use repair::{Repaired, repair};
-pub use status::JournalStatus;
 pub use tail::{Tail, fingerprint};
 pub use trim::{first_lsn, trim};
 pub use waiters::CommitWaiters;
@@ -61,7 +60,7 @@ use crate::env::{Clock, Disk, Entropy};
 use crate::limits;
 use crate::record::envelope::Encode;
 use crate::sync::Ordering;
-use crate::telemetry::Counts;
+use crate::telemetry::{Counts, JournalStatus};
 use crate::types::{Lsn, Timestamp};
 use committer::{Committer, Led};
 use ownership::Ownership;
@@ -371,7 +370,7 @@ impl Journal {
     /// Figures for operators.
     #[must_use]
     pub fn status(&self) -> JournalStatus {
-        JournalStatus::of(&self.shared, self.stalled().is_some())
+        status::status_of(&self.shared, self.stalled().is_some())
     }
 
     /// How long the syncs took since the start, in nanoseconds.

@@ -9,7 +9,7 @@ use super::summary::Summary;
 use super::view::View;
 use crate::env::{AllocatorFigures, ProcessFigures};
 use crate::live::FeedFigures;
-use crate::sale::JournalStatus;
+use crate::telemetry::JournalStatus;
 use crate::telemetry::{
     BuildInfo, LatencySummary, SinkFigures, SinkId, SinkStatus, Window, Windowed, seconds,
 };

@@ -8,7 +8,8 @@ use serde::Serialize;
 use super::load::WorkerLoad;
 use super::view::View;
 use crate::env::ProcessFigures;
-use crate::sale::{JournalStatus, Sale};
+use crate::sale::Sale;
+use crate::telemetry::JournalStatus;
 use crate::telemetry::{
     Counts, Group, Merged, SinkFigures, SinkStatus, Window, micros, micros_at_most, seconds,
 };

@@ -32,6 +32,14 @@ impl Engine {
         Lsn(self.journal.status().appended_lsn)
     }
 
+    /// Blocks until all records are durable that there are now.
+    ///
+    /// # Errors
+    /// [`Unavailable::Journal`] when the journal has failed.
+    pub fn flush(&self) -> Result<(), Unavailable> {
+        self.journal.flush().map_err(|_| Unavailable::Journal)
+    }
+
     /// Blocks until the record `lsn` is durable.
     ///
     /// # Errors

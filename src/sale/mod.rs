@@ -52,7 +52,6 @@ mod tests;
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-pub use crate::journal::{JournalFailed, JournalStatus};
 pub use crate::record::{CatalogueKind, NewItem, SaleTerms};
 pub use archive::{Archive, NotLoaded, SaleSource, VisitEntry};
 pub use checkout::CheckoutRequest;

@@ -1,9 +1,10 @@
 //! Keeps the map of the parts true: who may use whom, and who may touch the world outside.
 //!
-//! Reads the paths in all sources below `src`. Modules under `#[cfg(test)]` are exempt from the
+//! Reads the paths in all sources below `src`, and follows re-exports to the parts that their names come from. Modules under `#[cfg(test)]` are exempt from the
 //! rules about paths, and from no other.
 
 mod map;
+mod reexports;
 mod scan;
 
 use std::fs;
@@ -12,6 +13,7 @@ use std::path::Path;
 use syn::visit::Visit;
 
 use map::{FILE_LINES_MAX, UNCHECKED_FILE};
+use reexports::Reexports;
 use scan::{Scan, paths_in};
 
 /// Where the workspace has sources.
@@ -131,7 +133,11 @@ fn check(sources: &[Source]) -> Vec<String> {
     }
     let is_exempt = |module: &[String]| exempt.iter().any(|test| module.starts_with(test));
     scans.retain(|scan| !is_exempt(&scan.module));
-    broken.extend(scans.into_iter().flat_map(|scan| scan.broken));
+    let reexports = Reexports::of(scans.iter());
+    for scan in scans {
+        broken.extend(reexports.breaches(&scan));
+        broken.extend(scan.broken);
+    }
     broken
 }
 

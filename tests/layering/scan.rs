@@ -1,4 +1,6 @@
-//! Finds the paths that a source file names.
+//! Finds the paths that a source file names, and those that it re-exports.
+
+use std::collections::HashMap;
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use syn::spanned::Spanned;
@@ -32,14 +34,26 @@ pub(crate) fn paths_in(tokens: TokenStream) -> Vec<(Vec<String>, usize)> {
     paths
 }
 
+/// A path that a file names, from the crate's root.
+pub(crate) struct Named {
+    pub(crate) path: Vec<String>,
+    pub(crate) line: usize,
+}
+
 /// Walks one file and notes the paths that its part may not name.
 pub(crate) struct Scan {
-    name: String,
-    part: String,
+    pub(crate) name: String,
+    pub(crate) part: String,
     pub(crate) module: Vec<String>,
     pub(crate) broken: Vec<String>,
     /// The modules that are declared here, live in other files and exist for tests only.
     pub(crate) test_modules: Vec<Vec<String>>,
+    /// All paths into the crate.
+    pub(crate) named: Vec<Named>,
+    /// Visible `use` declarations: the path under which a name is visible, and the one that it stands for.
+    pub(crate) reexports: Vec<(Vec<String>, Vec<String>)>,
+    /// What names stand for that were imported into this file.
+    imports: HashMap<String, Vec<String>>,
 }
 
 impl Scan {
@@ -56,6 +70,9 @@ impl Scan {
             module,
             broken: vec![],
             test_modules: vec![],
+            named: vec![],
+            reexports: vec![],
+            imports: HashMap::new(),
         };
         if !may_use(&scan.part, &scan.part) {
             scan.broken
@@ -81,14 +98,29 @@ impl Scan {
     }
 
     fn note(&mut self, path: &[String], line: usize) {
+        let imported = path.first().and_then(|first| self.imports.get(first));
         let breach = match self.resolve(path) {
-            Some(inside) => match inside.first() {
-                Some(part) if !may_use(&self.part, part) => format!("may not use {part}"),
-                Some(part) if !may_see(&self.part, &inside) => {
-                    format!("may not use all of {part}")
+            Some(inside) => {
+                let breach = match inside.first() {
+                    Some(part) if !may_use(&self.part, part) => {
+                        Some(format!("may not use {part}"))
+                    }
+                    Some(part) if !may_see(&self.part, &inside) => {
+                        Some(format!("may not use all of {part}"))
+                    }
+                    _ => None,
+                };
+                self.named.push(Named { path: inside, line });
+                match breach {
+                    Some(breach) => breach,
+                    None => return,
                 }
-                _ => return,
-            },
+            }
+            // The import itself was looked at before.
+            None if imported.is_some() => {
+                let path = [imported.map_or(&[][..], Vec::as_slice), &path[1..]].concat();
+                return self.named.push(Named { path, line });
+            }
             None if may_name(&self.part, &path.join("::")) => return,
             None => "may not name it".to_owned(),
         };
@@ -98,31 +130,65 @@ impl Scan {
             .push(format!("{name}:{line}: {path}: {part} {breach}"));
     }
 
-    fn note_use(&mut self, tree: &syn::UseTree, prefix: &mut Vec<String>) {
-        let mut leaf = |ident: &dyn ToString, line| {
-            let ident = ident.to_string();
-            let mut path = prefix.clone();
-            // `a::{self}` names `a`.
-            if ident != "self" || path.is_empty() {
-                path.push(ident);
-            }
-            self.note(&path, line);
-        };
+    fn note_use(&mut self, tree: &syn::UseTree, prefix: &mut Vec<String>, is_visible: bool) {
         match tree {
-            syn::UseTree::Name(name) => leaf(&name.ident, line_of(&name.ident)),
-            syn::UseTree::Rename(rename) => leaf(&rename.ident, line_of(&rename.ident)),
-            syn::UseTree::Glob(glob) => leaf(&'*', glob.span().start().line),
+            syn::UseTree::Name(name) => {
+                let line = line_of(&name.ident);
+                self.note_import(prefix, &name.ident, None, line, is_visible);
+            }
+            syn::UseTree::Rename(rename) => {
+                let (line, alias) = (line_of(&rename.ident), rename.rename.to_string());
+                self.note_import(prefix, &rename.ident, Some(alias), line, is_visible);
+            }
+            syn::UseTree::Glob(glob) => {
+                let line = glob.span().start().line;
+                self.note_import(prefix, &'*', None, line, is_visible);
+            }
             syn::UseTree::Path(path) => {
                 prefix.push(path.ident.to_string());
-                self.note_use(&path.tree, prefix);
+                self.note_use(&path.tree, prefix, is_visible);
                 prefix.pop();
             }
             syn::UseTree::Group(group) => {
-                group
-                    .items
-                    .iter()
-                    .for_each(|tree| self.note_use(tree, prefix));
+                for tree in &group.items {
+                    self.note_use(tree, prefix, is_visible);
+                }
             }
+        }
+    }
+
+    /// Notes the path of one imported name, and the name as a re-export where others can see it.
+    fn note_import(
+        &mut self,
+        prefix: &[String],
+        ident: &dyn ToString,
+        alias: Option<String>,
+        line: usize,
+        is_visible: bool,
+    ) {
+        let ident = ident.to_string();
+        let mut path = prefix.to_vec();
+        // `a::{self}` names `a`.
+        if ident != "self" || path.is_empty() {
+            path.push(ident);
+        }
+        self.note(&path, line);
+        let Some(alias) = alias.or_else(|| path.last().cloned()) else {
+            return;
+        };
+        let resolved = self.resolve(&path);
+        if is_visible {
+            let visible = [&self.module[..], std::slice::from_ref(&alias)].concat();
+            // A path without a keyword begins in the module itself, or leads out of the crate.
+            let local = || [&self.module[..], &path[..]].concat();
+            let mut target = resolved.clone().unwrap_or_else(local);
+            if alias == "*" {
+                target.pop();
+            }
+            self.reexports.push((visible, target));
+        }
+        if let Some(resolved) = resolved {
+            self.imports.insert(alias, resolved);
         }
     }
 }
@@ -148,7 +214,8 @@ fn is_for_tests(attributes: &[syn::Attribute]) -> bool {
 
 impl Visit<'_> for Scan {
     fn visit_item_use(&mut self, item: &syn::ItemUse) {
-        self.note_use(&item.tree, &mut Vec::new());
+        let is_visible = !matches!(item.vis, syn::Visibility::Inherited);
+        self.note_use(&item.tree, &mut Vec::new(), is_visible);
     }
 
     fn visit_item_mod(&mut self, item: &syn::ItemMod) {
