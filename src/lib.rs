@@ -25,7 +25,7 @@
 //! | [`journal`] | the one order of records, and its durability | leaves |
 //! | [`sale`] | stock, buyers, checkouts, purchases, recovery | journal, leaves |
 //! | [`schedule`] | what happens by the clock | sale, leaves |
-//! | [`live`] | what viewers of a sale are told | sale, leaves |
+//! | [`live`] | feeds: the states of sales as they change | sale, leaves |
 //! | [`operations`] | figures of the whole server, for those who look | sale, schedule, live, leaves |
 //! | [`http`] | requests to engine calls, outcomes to answers | sale, schedule, live, operations, leaves |
 //! | [`runtime`] | a pinned runtime per core, connections, drain | http, leaves |

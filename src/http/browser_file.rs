@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_browser_names_what_it_has() {
+    fn if_none_match_is_a_list_of_tags() {
         let has = |given: &'static str| {
             let mut request = HeaderMap::new();
             request.insert(IF_NONE_MATCH, HeaderValue::from_static(given));
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_version_tells_contents_apart() {
+    fn versions_of_different_contents_differ() {
         assert_eq!(version(b"a"), version(b"a"));
         assert_ne!(version(b"a"), version(b"b"));
         assert_eq!(version(b"").len(), 16);

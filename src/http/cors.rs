@@ -53,8 +53,8 @@ impl CrossOrigin {
             }
             Self::Any => Grant::Any,
             Self::Listed(origins) => {
-                let asked = headers.get(ORIGIN);
-                Grant::Listed(origins.iter().find(|&origin| Some(origin) == asked))
+                let given = headers.get(ORIGIN);
+                Grant::Listed(origins.iter().find(|&origin| Some(origin) == given))
             }
         }
     }

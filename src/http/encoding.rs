@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_that_is_no_object_says_what_it_is() {
+    fn an_error_names_the_type_of_a_document_that_is_no_object() {
         for (json, wrong) in [
             ("[1]", "is an array, must be an object"),
             ("null", "is null, must be an object"),

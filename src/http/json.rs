@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_is_only_what_was_written_last() {
+    fn a_body_has_nothing_of_the_one_before() {
         assert_eq!(body(|out| write_number(1234_u32, out)), "1234");
         assert_eq!(body(|out| write_number(0_u64, out)), "0");
     }

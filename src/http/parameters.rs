@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_guessed() {
+    fn ambiguous_and_malformed_values_are_errors() {
         let query = |text| ids(Parameters::from_query(Some(text)));
         let item = named(&["id", "item_id"]);
         assert_eq!(query("user_id=a&id=b&item_id=b"), Err(item.clone()));

@@ -242,10 +242,10 @@ impl Endpoint {
         }
         let mut next = names.iter_mut();
         let mut parts = rest.split('/');
-        for wanted in pattern.split('/') {
+        for segment in pattern.split('/') {
             let part = parts.next()?;
-            let Some((before, after)) = wanted.split_once('{') else {
-                if part == wanted {
+            let Some((before, after)) = segment.split_once('{') else {
+                if part == segment {
                     continue;
                 }
                 return None;

@@ -1,4 +1,4 @@
-//! Feeds: the states of the sales that somebody follows, computed once a tick for everybody.
+//! Feeds: the states of sales for their subscribers, computed once a tick.
 //!
 //! Each worker that has subscribers of a sale holds one receiver of its feed, and passes updates on to its own
 //! subscribers. So a tick costs one computation a sale and one wake-up a worker, however many clients follow.
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sale_that_is_closed_early_has_its_true_end() {
+    fn a_sale_that_is_closed_early_shows_its_end() {
         let scene = Scene::new();
         let updates = scene.feeds.subscribe(&scene.sale);
         scene.clock.advance_us(7_000_000);

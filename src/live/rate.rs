@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_moment_twice_is_no_rate() {
+    fn two_samples_of_one_moment_have_no_rate() {
         let mut rate = Rate::default();
         rate.at(5, 1);
         assert_eq!(rate.at(5, 100), 0.0);

@@ -109,7 +109,7 @@ async fn converse(
             let request = request.map(|incoming| Body::new(incoming, progress));
             let mut response = api.handle(request, &progress.peer).await;
             if is_chunked && progress.chunked_body() != ChunkedBody::Read {
-                // The rest of the body cannot be told from a next request: the client has to know that none is read.
+                // No request is read behind it, because one could not be distinguished from the rest of the body.
                 let close = HeaderValue::from_static("close");
                 response.headers_mut().insert(CONNECTION, close);
             }

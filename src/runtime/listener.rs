@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_taken_and_closed_until_somebody_listens() {
+    fn a_bound_address_is_taken_before_anybody_listens() {
         let first = bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
         let address = first.local_addr().expect("bound").as_socket().expect("IP");
         let second = bind(address).expect("the port is shared");

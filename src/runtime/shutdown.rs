@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_becomes_more_urgent_and_never_less() {
+    async fn urgency_is_never_lowered() {
         let shutdown = Shutdown::new();
         shutdown.make_urgent();
         shutdown.begin();

@@ -34,9 +34,9 @@ fn drains(signal: Signal) {
         .write(b"GET /readyz HTTP/1.1\r\n")
         .expect("it is sent");
     // All five connections are accepted; what they have sent is read before the drain.
-    let mut looking = server.client();
+    let mut observer = server.client();
     wait_for("the connections to be accepted", || {
-        let metrics = looking.get("/metrics");
+        let metrics = observer.get("/metrics");
         let accepted = "http_connections_accepted_total 5";
         metrics
             .text()

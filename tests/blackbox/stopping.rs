@@ -29,14 +29,14 @@ fn a_second_signal_does_not_wait_for_connections() {
     let mut slow = server.client();
     slow.write(b"POST /purchase HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\ncode=")
         .expect("it is sent");
-    let mut looking = server.client();
+    let mut observer = server.client();
     wait_for("the connection to be accepted", || {
-        let metrics = looking.get("/metrics");
+        let metrics = observer.get("/metrics");
         let mut lines = metrics.text().lines();
         let accepted = "http_connections_accepted_total 3";
         lines.any(|line| line.ends_with(accepted)).then_some(())
     });
-    drop(looking);
+    drop(observer);
     server.signal(Signal::TERM);
     server.wait_for_log("SIGTERM: draining");
     server.signal(Signal::INT);

@@ -225,7 +225,7 @@ fn a_refused_purchase_is_listed_with_what_it_lost() {
 }
 
 #[test]
-fn looking_needs_the_token_too() {
+fn reading_needs_the_token_too() {
     let server = Server::start(&[("SALE_TOTAL_ITEMS", "10"), ("ADMIN_TOKEN", TOKEN)]);
     let mut client = server.client();
     let code = client.choose("ada", &["ITM-1-0"]);

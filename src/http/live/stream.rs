@@ -16,7 +16,7 @@ use crate::sale::Unavailable;
 use crate::telemetry::Outcome;
 
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
-/// Tells nginx, and proxies that follow it, to pass events on as they come.
+/// The header with which nginx, and proxies like it, pass events on at once.
 const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// `GET /sales/{id}/stream`: the states of one sale, until it is closed.
@@ -82,6 +82,8 @@ fn leaves_connection_open(call: &Call<'_>) -> bool {
         let mut options = value.split(|&byte| byte == b',');
         options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
     };
-    let mut asked = call.head.headers.get_all(CONNECTION).iter();
-    call.head.version == Version::HTTP_11 && call.body.is_end_stream() && !asked.any(asks_to_close)
+    let mut connection = call.head.headers.get_all(CONNECTION).iter();
+    call.head.version == Version::HTTP_11
+        && call.body.is_end_stream()
+        && !connection.any(asks_to_close)
 }

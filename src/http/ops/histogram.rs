@@ -19,13 +19,13 @@ const LOG: HeaderValue = HeaderValue::from_static("text/csv; charset=utf-8");
 
 /// `GET /health/histogram`: the distributions that the query asks for.
 pub(in crate::http) async fn histogram(call: Call<'_>) -> Result<Answer, Problem> {
-    let wanted = HistogramQuery::parse(call.query())?;
-    let query = Query::Custom(format!("{wanted:?}"));
+    let query = HistogramQuery::parse(call.query())?;
+    let shared = Query::Custom(format!("{query:?}"));
     let body = call
         .api
-        .observe_whole(query, move |view| wanted.render(view))
+        .observe_whole(shared, move |view| query.render(view))
         .await?;
-    Ok(Answer::shown(wanted.format.content_type(), body).not_stored())
+    Ok(Answer::shown(query.format.content_type(), body).not_stored())
 }
 
 /// The query of a request for distributions.
@@ -94,7 +94,7 @@ impl HistogramQuery {
             Some(Outcomes::All(class)) => (None, Some(class)),
         };
         let format = format.unwrap_or_default();
-        // One curve over everything would be that of the refusals, which are many and fast.
+        // A single curve over everything would show the refusals, which are many and fast.
         let is_one_curve = format == Format::Hgrm && stage.is_none() && outcomes.is_none();
         let is_of_selling = route.is_none_or(|route| Class::of(route, Outcome::Ok) != Class::Shown);
         Ok(Self {
@@ -107,16 +107,14 @@ impl HistogramQuery {
         })
     }
 
-    fn takes(&self, series: Series) -> bool {
+    fn includes(&self, series: Series) -> bool {
         match series {
             Series::Stage(stage) => self.stage == Some(stage),
             Series::Request(route, outcome) => {
                 self.stage.is_none()
-                    && self.route.is_none_or(|wanted| wanted == route)
-                    && self.outcome.is_none_or(|wanted| wanted == outcome)
-                    && self
-                        .class
-                        .is_none_or(|wanted| series.class() == Some(wanted))
+                    && self.route.is_none_or(|only| only == route)
+                    && self.outcome.is_none_or(|only| only == outcome)
+                    && self.class.is_none_or(|only| series.class() == Some(only))
             }
         }
     }
@@ -126,7 +124,7 @@ impl HistogramQuery {
         let windowed = view.window(self.window);
         let length = Duration::from_micros(view.now_us().saturating_sub(windowed.since_us));
         let filled = windowed.counts.filled();
-        let series = filled.filter(|(series, _)| self.takes(*series));
+        let series = filled.filter(|(series, _)| self.includes(*series));
         match self.format {
             Format::Json => serde_json::to_vec(&Distributions::of(series, self, length)).ok(),
             Format::Hgrm => {
@@ -179,12 +177,12 @@ struct Distribution {
 impl Distributions {
     fn of<'a>(
         series: impl Iterator<Item = (Series, &'a Counts)>,
-        wanted: &HistogramQuery,
+        query: &HistogramQuery,
         length: Duration,
     ) -> Self {
         Self {
             unit: "us",
-            window: wanted.window.name(),
+            window: query.window.name(),
             seconds: length.as_millis() as f64 / 1e3,
             histograms: series.map(Distribution::of).collect(),
         }
@@ -221,9 +219,9 @@ mod tests {
     use super::*;
     use crate::telemetry::Recorder;
 
-    fn takes(query: &str, route: Route, outcome: Outcome) -> bool {
-        let wanted = HistogramQuery::parse(Some(query)).expect("a query");
-        wanted.takes(Series::Request(route, outcome))
+    fn includes(query: &str, route: Route, outcome: Outcome) -> bool {
+        let query = HistogramQuery::parse(Some(query)).expect("a query");
+        query.includes(Series::Request(route, outcome))
     }
 
     #[test]
@@ -238,32 +236,51 @@ mod tests {
     }
 
     #[test]
-    fn everything_is_wanted_unless_the_query_says_so() {
-        assert!(takes("", Route::Checkout, Outcome::ItemSoldOut));
-        assert!(takes("route=&outcome=", Route::Checkout, Outcome::Accepted));
-        assert!(takes("route=checkout", Route::Checkout, Outcome::Accepted));
-        assert!(!takes("route=checkout", Route::Purchase, Outcome::Sold));
-        assert!(takes("outcome=confirmed", Route::Purchase, Outcome::Sold));
-        assert!(!takes("outcome=refused", Route::Purchase, Outcome::Sold));
-        assert!(!takes("stage=fsync", Route::Purchase, Outcome::Sold));
-        let wanted =
+    fn a_query_without_filters_includes_everything() {
+        assert!(includes("", Route::Checkout, Outcome::ItemSoldOut));
+        assert!(includes(
+            "route=&outcome=",
+            Route::Checkout,
+            Outcome::Accepted
+        ));
+        assert!(includes(
+            "route=checkout",
+            Route::Checkout,
+            Outcome::Accepted
+        ));
+        assert!(!includes("route=checkout", Route::Purchase, Outcome::Sold));
+        assert!(includes(
+            "outcome=confirmed",
+            Route::Purchase,
+            Outcome::Sold
+        ));
+        assert!(!includes("outcome=refused", Route::Purchase, Outcome::Sold));
+        assert!(!includes("stage=fsync", Route::Purchase, Outcome::Sold));
+        let query =
             HistogramQuery::parse(Some("stage=fsync&window=10s&format=hlog")).expect("a query");
-        assert!(wanted.takes(Series::Stage(Stage::Fsync)));
+        assert!(query.includes(Series::Stage(Stage::Fsync)));
         assert_eq!(
-            (wanted.window, wanted.format),
+            (query.window, query.format),
             (Window::TenSeconds, Format::Hlog)
         );
     }
 
     #[test]
-    fn one_curve_is_not_flattered_by_refusals() {
+    fn a_single_curve_leaves_out_refusals() {
         let refused = (Route::Checkout, Outcome::ItemSoldOut);
         for query in ["format=hgrm", "format=hgrm&route=checkout"] {
-            assert!(!takes(query, refused.0, refused.1), "{query}");
-            assert!(takes(query, Route::Checkout, Outcome::Accepted), "{query}");
+            assert!(!includes(query, refused.0, refused.1), "{query}");
+            assert!(
+                includes(query, Route::Checkout, Outcome::Accepted),
+                "{query}"
+            );
         }
-        assert!(takes("format=hgrm&outcome=refused", refused.0, refused.1));
-        assert!(takes(
+        assert!(includes(
+            "format=hgrm&outcome=refused",
+            refused.0,
+            refused.1
+        ));
+        assert!(includes(
             "format=hgrm&route=sales_active",
             Route::SalesActive,
             Outcome::Ok
@@ -271,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_named() {
+    fn an_unknown_value_is_an_error() {
         for query in [
             "window=2m",
             "format=xml",

@@ -121,12 +121,12 @@ pub(in crate::http) fn favicon(call: &Call<'_>) -> Result<Answer, Problem> {
 fn file(name: &str, query: Option<&str>, headers: &HeaderMap) -> Result<Answer, Problem> {
     let asset = ASSETS.iter().find(|asset| asset.name == name);
     let asset = asset.ok_or_else(Problem::not_found)?;
-    let wanted = query.and_then(|query| query.strip_prefix("v="));
+    let version = query.and_then(|query| query.strip_prefix("v="));
     let file = BrowserFile {
         content_type: asset.content_type.clone(),
         version: &asset.version,
         body: asset.body.clone(),
-        cache_control: match wanted == Some(&asset.version) {
+        cache_control: match version == Some(&asset.version) {
             true => IMMUTABLE,
             false => REVALIDATED,
         },
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_right_version_is_kept_for_ever() {
+    fn only_the_right_version_is_immutable() {
         let cache_control = |query: &str| {
             let query = query.strip_prefix('?');
             let answer = file("base.css", query, &HeaderMap::new()).expect("an asset");

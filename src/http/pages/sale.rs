@@ -18,9 +18,9 @@ pub(super) fn fill(frame: &str, api: &Api, asked: Option<SaleId>, headers: &Head
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
     let host = escape(host.unwrap_or("localhost:8080"));
     let sales = api.engine.active_sales();
-    let wanted = sales.iter().find(|sale| Some(sale.id()) == asked);
-    let missed = asked.filter(|_| wanted.is_none());
-    let shown = wanted.or(sales.first());
+    let found = sales.iter().find(|sale| Some(sale.id()) == asked);
+    let missed = asked.filter(|_| found.is_none());
+    let shown = found.or(sales.first());
     let (attributes, status) = match shown {
         Some(sale) => (attributes_of(sale), open(sale)),
         None => closed(next_start(api)),

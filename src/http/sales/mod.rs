@@ -116,9 +116,9 @@ impl ItemsPage {
 /// `GET /sales/{id}/items`: the items of a sale, in their order.
 pub(in crate::http) async fn sale_items(call: Call<'_>) -> Result<Answer, Problem> {
     let id = sale_id(call.names[0])?;
-    let wanted = ItemsPage::from_query(call.query())?;
+    let items = ItemsPage::from_query(call.query())?;
     let sale = call.api.find_sale(id).await?;
-    let (list, next) = wanted.render(&sale);
+    let (list, next) = items.render(&sale);
     page(list, &call.head.uri, next)
 }
 

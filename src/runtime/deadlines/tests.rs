@@ -1,4 +1,4 @@
-//! Deadlines, tick by tick.
+//! Tests of the deadlines, tick by tick.
 
 use std::net::Ipv4Addr;
 
@@ -7,7 +7,7 @@ use crate::limits::IDLE_SECONDS_DEFAULT;
 
 const SOMEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-/// Whether the connection becomes overdue in `seconds`, and not half a second before.
+/// Whether the connection becomes overdue after `seconds`, and not half a second before.
 fn due_after(connections: &Connections, progress: &ConnectionProgress, seconds: u32) -> bool {
     for _ in 0..seconds * TICKS_PER_SECOND {
         connections.tick();
@@ -123,7 +123,7 @@ fn only_missing_bytes_make_a_body_late() {
 }
 
 #[test]
-fn a_long_body_may_take_its_time_but_not_stand_still() {
+fn a_long_body_may_be_slow_but_not_stall() {
     let connections = Rc::<Connections>::default();
     let open = connections.add(SOMEWHERE);
     let progress = &open.progress;
@@ -172,7 +172,7 @@ fn a_client_must_take_its_answer() {
 }
 
 #[test]
-fn a_stream_lasts_for_as_long_as_it_is_taken() {
+fn a_stream_has_no_deadline_while_its_client_takes_bytes() {
     let connections = Rc::<Connections>::default();
     let open = connections.add(SOMEWHERE);
     let progress = &open.progress;
@@ -213,7 +213,7 @@ fn ticks_may_wrap() {
 }
 
 #[tokio::test]
-async fn the_last_to_leave_is_noticed() {
+async fn the_last_connection_wakes_the_drain() {
     let connections = Rc::<Connections>::default();
     connections.all_closed().await;
     let open = connections.add(SOMEWHERE);

@@ -236,9 +236,8 @@ mod tests {
     use crate::runtime::deadlines::Connections;
     use crate::runtime::io::Transport;
 
-    /// Answers what `first` and then `second` ask for, of which `second` comes when `first` was answered
-    /// and hyper has not yet looked for more; how many requests that were, whether a head has begun behind
-    /// them, and all that was sent.
+    /// Serves a connection that sends `first`, and `second` after the first request was answered but before hyper reads
+    /// again. Returns the number of requests, whether another head has started, and the answers.
     async fn answered(first: &str, second: &str, reads_bodies: bool) -> (u32, bool, String) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
@@ -287,7 +286,7 @@ mod tests {
         }
         drop(connection);
         let mut answers = String::new();
-        // A client that has sent more than was read may be told so by a reset.
+        // A client that has sent more than was read may get a reset.
         let _ = client.read_to_string(&mut answers);
         (count.get(), progress.is_in_head(), answers)
     }
@@ -297,7 +296,7 @@ mod tests {
 
     /// The rest of a trailer looks like a head whose body would be a request.
     #[tokio::test]
-    async fn what_follows_a_body_that_nobody_reads_is_not_a_request() {
+    async fn bytes_behind_an_unread_body_are_not_a_request() {
         let first = format!("{HEAD}0\r\nx");
         let length = NEXT.len();
         let second = format!("y: z\r\nHost: a\r\nContent-Length: {length}\r\n\r\n{NEXT}");
@@ -306,16 +305,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_next_request_follows_a_body_that_is_read() {
+    async fn a_request_may_follow_a_body_that_was_read() {
         let first = format!("{HEAD}1\r\nx\r\n");
         let second = format!("0\r\nx: y\r\n\r\n{NEXT}{NEXT}");
         let (count, _, answers) = answered(&first, &second, true).await;
         assert_eq!(count, 3, "{answers}");
         assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 3, "{answers}");
     }
-    /// It would have the deadline of one, in place of that of a connection that was answered.
+    /// As a head it would get a head's deadline in place of an idle connection's.
     #[tokio::test]
-    async fn the_rest_of_a_body_that_nobody_reads_is_no_head() {
+    async fn the_rest_of_an_unread_body_is_not_a_head() {
         let first = "POST /no HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n";
         let (count, is_in_head, answers) = answered(first, "abc", false).await;
         assert_eq!((count, is_in_head), (1, false), "{answers}");

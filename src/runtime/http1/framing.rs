@@ -69,7 +69,7 @@ impl HeadValidator {
                 return HeadStatus::Refused(Refusal::Framing);
             };
             if line.is_empty() && self.has_request_line {
-                return self.sum_up();
+                return self.conclude();
             }
             if self.take_line(line).is_none() {
                 return HeadStatus::Refused(Refusal::Framing);
@@ -144,7 +144,7 @@ impl HeadValidator {
         (is_known && !is_second).then_some(())
     }
 
-    fn sum_up(&self) -> HeadStatus {
+    fn conclude(&self) -> HeadStatus {
         let is_for_one_host = self.hosts == 1 || (self.hosts == 0 && self.is_http_10);
         match (self.length, self.is_chunked) {
             _ if !is_for_one_host => HeadStatus::Refused(Refusal::Framing),
@@ -233,15 +233,15 @@ mod tests {
         HeadValidator::default().validate(head.as_bytes())
     }
 
-    /// What follows a head with these lines behind `Host`.
+    /// Validates a head with these lines behind `Host`.
     fn with(lines: &str) -> HeadStatus {
         validated(&format!(
             "POST /purchase HTTP/1.1\r\nHost: a\r\n{lines}\r\n"
         ))
     }
 
-    fn body_of(verdict: HeadStatus) -> Option<Body> {
-        match verdict {
+    fn body_of(status: HeadStatus) -> Option<Body> {
+        match status {
             HeadStatus::Complete(_, body) => Some(body),
             HeadStatus::Incomplete | HeadStatus::Refused(_) => None,
         }
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_be_read_twofold_is_refused() {
+    fn ambiguous_framing_is_refused() {
         for lines in [
             "Content-Length: 5\r\nContent-Length: 5\r\n",
             "Content-Length: 5, 5\r\n",
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_request_is_not_waited_for() {
+    fn bytes_that_begin_no_request_are_refused_at_once() {
         for bytes in ["\0", " GET", "\x16\x03\x01", "\n", "{}"] {
             assert_eq!(validated(bytes), REFUSED, "{bytes:?}");
         }
@@ -345,7 +345,7 @@ mod tests {
     }
 
     proptest! {
-        /// However a head arrives, the verdict is the same, and comes no later than its last byte.
+        /// The status does not depend on the pieces in which a head arrives.
         #[test]
         fn pieces_do_not_matter(
             lines in proptest::collection::vec(prop_oneof![
@@ -357,11 +357,11 @@ mod tests {
             let head = format!("POST / HTTP/1.1\r\n{}\r\n", lines.concat());
             let mut validator = HeadValidator::default();
             let early = validator.validate(&head.as_bytes()[..cut.min(head.len())]);
-            let verdict = match early {
+            let status = match early {
                 HeadStatus::Incomplete => validator.validate(head.as_bytes()),
                 early => early,
             };
-            prop_assert_eq!(verdict, validated(&head));
+            prop_assert_eq!(status, validated(&head));
         }
     }
 }

@@ -105,7 +105,7 @@ mod tests {
                           date: Tue, 24 Nov 2026 04:00:00 GMT\r\n\r\n";
 
     #[test]
-    fn only_errors_without_a_body_are_hyper_s() {
+    fn only_errors_without_a_body_are_bare() {
         assert!(is_bare_error(BARE));
         assert!(!is_bare_error(
             b"HTTP/1.1 304 Not Modified\r\ncontent-length: 0\r\n\r\n"

@@ -1,4 +1,4 @@
-//! What can be looked at without buying.
+//! Sales, items and pictures, and how they are listed.
 
 use crate::client::{Answer, Client};
 use crate::server::Server;
