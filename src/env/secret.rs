@@ -149,6 +149,39 @@ impl Secret {
         others.filter(is_other).collect()
     }
 
+    /// Makes `attempt` at `server` with the secret. Where it is rejected, makes one with the secret that is in the
+    /// file by now, and one with the secret before, which may be all that the server knows yet. The one that is
+    /// accepted becomes the current one.
+    ///
+    /// # Errors
+    /// The first rejection where all are rejected; another error at once.
+    pub async fn attempt<T, E, F>(
+        &self,
+        server: &str,
+        is_rejection: impl Fn(&E) -> bool,
+        attempt: impl Fn(SecretString) -> F,
+    ) -> Result<T, E>
+    where
+        F: Future<Output = Result<T, E>>,
+    {
+        let rejected = match attempt(self.get()).await {
+            Err(error) if is_rejection(&error) => error,
+            ended => return ended,
+        };
+        for other in self.others() {
+            match attempt(other.clone()).await {
+                Err(error) if is_rejection(&error) => {}
+                Ok(accepted) => {
+                    tracing::info!("{server}: the password was rejected, and another one accepted");
+                    self.accept(other);
+                    return Ok(accepted);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(rejected)
+    }
+
     /// Takes `secret`, which a server has accepted, for the current one.
     pub fn accept(&self, secret: SecretString) {
         self.0.values.lock().replace(secret);
@@ -290,6 +323,34 @@ mod tests {
         assert_eq!(fixture.others(), ["first"], "the server may be behind");
         fixture.write("third");
         assert_eq!(fixture.others(), ["third", "first"]);
+    }
+
+    #[test]
+    fn attempts_are_made_with_what_may_be_right_until_something_else_is_wrong() {
+        let fixture = Fixture::new();
+        fixture.write("second");
+        let try_at = |right: &'static str| {
+            let attempt = move |password: SecretString| async move {
+                match password.expose_secret() {
+                    "broken" => Err("no answer"),
+                    password if password == right => Ok(password.to_owned()),
+                    _ => Err("rejected"),
+                }
+            };
+            let attempted = fixture
+                .secret
+                .attempt("a server", |why| *why == "rejected", attempt);
+            let runtime = tokio::runtime::Builder::new_current_thread().build();
+            runtime.expect("a runtime").block_on(attempted)
+        };
+        assert_eq!(try_at("third"), Err("rejected"));
+        assert_eq!(fixture.current(), "first", "none was accepted");
+        assert_eq!(try_at("second").as_deref(), Ok("second"));
+        assert_eq!(fixture.current(), "second");
+        assert_eq!(try_at("first").as_deref(), Ok("first"), "the one before");
+        fixture.write("broken");
+        assert_eq!(try_at("third"), Err("no answer"));
+        assert_eq!(fixture.current(), "first");
     }
 
     #[test]

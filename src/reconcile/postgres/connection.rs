@@ -147,25 +147,11 @@ impl Dial {
         let Some(password) = &self.password else {
             return self.attempt(None).await;
         };
-        let rejected = match self.attempt(Some(&password.get())).await {
-            Err(error) if is_rejection(&error) => error,
-            ended => return ended,
-        };
-        for other in password.others() {
-            match self.attempt(Some(&other)).await {
-                Err(error) if is_rejection(&error) => {}
-                Ok(raw) => {
-                    tracing::info!("Postgres: the password was rejected, and another one accepted");
-                    password.accept(other);
-                    return Ok(raw);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Err(rejected)
+        let attempt = |password| self.attempt(Some(password));
+        password.attempt("Postgres", is_rejection, attempt).await
     }
 
-    async fn attempt(&self, password: Option<&SecretString>) -> Result<Raw, Error> {
+    async fn attempt(&self, password: Option<SecretString>) -> Result<Raw, Error> {
         let mut config = self.config.clone();
         if let Some(password) = password {
             config.password(password.expose_secret());
