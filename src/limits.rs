@@ -253,6 +253,14 @@ pub const CERTIFICATES_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub const CATCH_UP_RECORDS_MIN: u64 = 10_000;
 /// Seconds from one line of the log about a sink that catches up to the next.
 pub const PROGRESS_SECONDS: u64 = 10;
+/// Sentinels, or nodes of a cluster, that are asked where the keys are: a few are enough, they know the others.
+pub const REDIS_CONTACTS_MAX: usize = 32;
+/// Seconds for one of them to answer; all are asked at the same time.
+pub const REDIS_CONTACT_SECONDS: u64 = 2;
+/// Seconds for a connection to the node that they name.
+pub const REDIS_NODE_SECONDS: u64 = 3;
+/// Seconds after which they are asked again, in case that the keys are at another node by now.
+pub const REDIS_WATCH_SECONDS: u64 = 3;
 /// Most keys, fields, bits and events that one call changes in Redis, which answers nobody else
 /// meanwhile: less than ten milliseconds.
 pub const REDIS_EFFECTS_MAX: usize = 2_000;
@@ -360,6 +368,7 @@ const _: () = {
     assert!(BACKOFF_MS_MIN < BACKOFF_MS_MAX);
     // The clearer words come first.
     assert!(DATABASE_CONNECT_SECONDS + MIGRATION_START_SECONDS < SINK_CONNECT_SECONDS);
+    assert!(REDIS_CONTACT_SECONDS + 2 * REDIS_NODE_SECONDS < SINK_CONNECT_SECONDS);
     assert!(MIGRATION_START_LOCK_SECONDS < MIGRATION_START_SECONDS);
     assert!(DATABASE_LOCK_SECONDS < DATABASE_IDLE_SECONDS);
     assert!(DATABASE_IDLE_SECONDS < SINK_APPLY_SECONDS);

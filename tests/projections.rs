@@ -22,6 +22,9 @@ mod postgres_server;
 #[path = "servers/proxy.rs"]
 mod proxy;
 #[allow(dead_code, reason = "a part of it is used")]
+#[path = "servers/redis_group.rs"]
+mod redis_group;
+#[allow(dead_code, reason = "a part of it is used")]
 #[path = "servers/redis_log.rs"]
 mod redis_log;
 #[allow(dead_code, reason = "a part of it is used")]

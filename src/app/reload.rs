@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::signals::OnHangup;
-use crate::config::Config;
+use crate::config::{Config, RedisPlace};
 use crate::env::Secret;
 use crate::runtime::{ListenerOptions, Tls};
 
@@ -38,9 +38,14 @@ fn reload_certificate(tls: &Arc<Tls>) -> Result<String, String> {
 fn secrets(config: &Config, admin_token: &Secret) -> Vec<(&'static str, Secret)> {
     let database = config.database.as_ref().map(|it| it.password.clone());
     let redis = config.redis.as_ref().map(|it| it.password.clone());
+    let sentinels = config.redis.as_ref().map(|it| match &it.place {
+        RedisPlace::Sentinels { password, .. } => password.clone(),
+        _ => None,
+    });
     [
         ("the password of Postgres", database.flatten()),
         ("the password of Redis", redis.flatten()),
+        ("the password of the sentinels", sentinels.flatten()),
         ("the token of administration", Some(admin_token.clone())),
     ]
     .into_iter()

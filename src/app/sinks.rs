@@ -1,8 +1,8 @@
 //! What the configuration says about the sinks, in the sinks' own terms.
 
-use crate::config::{DatabaseConfig, RedisConfig, SslMode};
+use crate::config::{DatabaseConfig, HostPort, RedisConfig, RedisPlace, SslMode};
 use crate::reconcile::postgres::{Encryption, PostgresOptions};
-use crate::reconcile::redis::RedisOptions;
+use crate::reconcile::redis::{RedisOptions, RedisServers, SentinelOptions, ServerAddress};
 
 /// The Postgres sink that is configured.
 #[must_use]
@@ -29,12 +29,34 @@ pub fn postgres_options(config: &DatabaseConfig) -> PostgresOptions {
 #[must_use]
 pub fn redis_options(config: &RedisConfig) -> RedisOptions {
     RedisOptions {
-        host: config.host.clone(),
-        port: config.port,
+        servers: match &config.place {
+            RedisPlace::Server(server) => RedisServers::Single(address(server)),
+            RedisPlace::Sentinels {
+                sentinels,
+                master,
+                user,
+                password,
+            } => RedisServers::Sentinel(SentinelOptions {
+                sentinels: sentinels.iter().map(address).collect(),
+                master: master.clone(),
+                user: user.clone(),
+                password: password.clone(),
+            }),
+            RedisPlace::Cluster(nodes) => {
+                RedisServers::Cluster(nodes.iter().map(address).collect())
+            }
+        },
         user: config.user.clone(),
         password: config.password.clone(),
         db: config.db,
         tls: config.tls,
         authorities: config.sslrootcert.clone(),
+    }
+}
+
+fn address(server: &HostPort) -> ServerAddress {
+    ServerAddress {
+        host: server.host.clone(),
+        port: server.port,
     }
 }

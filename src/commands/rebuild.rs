@@ -11,7 +11,10 @@ use crate::reconcile::redis::reset;
 #[derive(Debug, thiserror::Error)]
 pub enum RebuildError {
     /// There is nothing to empty.
-    #[error("no Redis is configured: set redis.host, or REDIS_HOST")]
+    #[error(
+        "no Redis is configured: set redis.host, redis.sentinels or redis.cluster_nodes, or REDIS_HOST, \
+         REDIS_SENTINELS or REDIS_CLUSTER_NODES"
+    )]
     NotConfigured,
     /// Nobody has said that the keys may go.
     #[error(

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::keys::{self, Key};
 use super::{
-    Config, DatabaseConfig, Durability, JournalConfig, LogFormat, RedisConfig, SaleConfig,
-    ServerConfig, SslMode,
+    Config, DatabaseConfig, Durability, HostPort, JournalConfig, LogFormat, RedisConfig,
+    RedisPlace, SaleConfig, ServerConfig, SslMode,
 };
 use crate::env::Secret;
 
@@ -76,16 +76,41 @@ fn database_lines(database: &DatabaseConfig) -> [String; 9] {
     ]
 }
 
-fn redis_lines(redis: &RedisConfig) -> [String; 7] {
-    [
-        line(keys::REDIS_HOST, &redis.host),
-        line(keys::REDIS_PORT, redis.port),
+fn redis_lines(redis: &RedisConfig) -> Vec<String> {
+    let mut lines = match &redis.place {
+        RedisPlace::Server(server) => vec![
+            line(keys::REDIS_HOST, &server.host),
+            line(keys::REDIS_PORT, server.port),
+        ],
+        RedisPlace::Sentinels {
+            sentinels,
+            master,
+            user,
+            password,
+        } => vec![
+            line(keys::REDIS_SENTINELS, list(sentinels)),
+            line(keys::REDIS_SENTINEL_MASTER, master),
+            line(
+                keys::REDIS_SENTINEL_USER,
+                user.as_deref().unwrap_or_default(),
+            ),
+            line(keys::REDIS_SENTINEL_PASSWORD, presence(password.as_ref())),
+        ],
+        RedisPlace::Cluster(nodes) => vec![line(keys::REDIS_CLUSTER_NODES, list(nodes))],
+    };
+    lines.extend([
         line(keys::REDIS_USER, redis.user.as_deref().unwrap_or_default()),
         line(keys::REDIS_PASSWORD, presence(redis.password.as_ref())),
         line(keys::REDIS_DB, redis.db),
         line(keys::REDIS_TLS, redis.tls),
         line(keys::REDIS_SSLROOTCERT, path(redis.sslrootcert.as_ref())),
-    ]
+    ]);
+    lines
+}
+
+fn list(servers: &[HostPort]) -> String {
+    let servers: Vec<_> = servers.iter().map(ToString::to_string).collect();
+    servers.join(",")
 }
 
 fn journal_lines(journal: &JournalConfig) -> [String; 6] {

@@ -195,7 +195,8 @@ mod tests {
              server, database, redis, journal, sale, admin, log\n\
              c.json: redis.hots is not a known key: allowed are \
              redis.host, redis.port, redis.user, redis.password, redis.db, redis.tls, \
-             redis.sslrootcert"
+             redis.sslrootcert, redis.sentinels, redis.sentinel_master, redis.sentinel_user, \
+             redis.sentinel_password, redis.cluster_nodes"
         );
     }
 }

@@ -87,6 +87,11 @@ keys! {
     REDIS_DB = open("redis.db", "REDIS_DB");
     REDIS_TLS = open("redis.tls", "REDIS_TLS");
     REDIS_SSLROOTCERT = open("redis.sslrootcert", "REDIS_SSLROOTCERT");
+    REDIS_SENTINELS = open("redis.sentinels", "REDIS_SENTINELS");
+    REDIS_SENTINEL_MASTER = open("redis.sentinel_master", "REDIS_SENTINEL_MASTER");
+    REDIS_SENTINEL_USER = open("redis.sentinel_user", "REDIS_SENTINEL_USER");
+    REDIS_SENTINEL_PASSWORD = secret("redis.sentinel_password", "REDIS_SENTINEL_PASSWORD");
+    REDIS_CLUSTER_NODES = open("redis.cluster_nodes", "REDIS_CLUSTER_NODES");
     JOURNAL_DIR = open("journal.dir", "JOURNAL_DIR");
     JOURNAL_DURABILITY = open("journal.durability", "JOURNAL_DURABILITY");
     JOURNAL_RETAIN_HOURS = open("journal.retain_hours", "JOURNAL_RETAIN_HOURS");
@@ -135,7 +140,12 @@ mod tests {
             .collect();
         assert_eq!(
             secrets,
-            ["database.password", "redis.password", "admin.token"]
+            [
+                "database.password",
+                "redis.password",
+                "redis.sentinel_password",
+                "admin.token"
+            ]
         );
     }
 }

@@ -10,8 +10,10 @@ mod file;
 mod keys;
 mod overrides;
 mod raw;
+mod redis;
 mod validate;
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
@@ -154,21 +156,71 @@ impl SslMode {
 /// The Redis sink.
 #[derive(Clone, Debug)]
 pub struct RedisConfig {
-    /// Host name or address, never empty.
-    pub host: String,
-    /// Port, never 0.
-    pub port: u16,
+    /// The servers that it consists of.
+    pub place: RedisPlace,
     /// User name, where the server knows any.
     pub user: Option<String>,
     /// Password, if there is one.
     pub password: Option<Secret>,
-    /// Number of the logical database.
+    /// Number of the logical database; 0 with a cluster.
     pub db: u16,
-    /// Whether the connection is encrypted, to a server with a trusted certificate for this host.
+    /// Whether connections are encrypted, to servers with a trusted certificate for their host.
     pub tls: bool,
-    /// File of the authorities that may sign the server's certificate, in PEM; `None` for those that
+    /// File of the authorities that may sign the servers' certificates, in PEM; `None` for those that
     /// the system trusts.
     pub sslrootcert: Option<PathBuf>,
+}
+
+/// The servers that the Redis sink consists of.
+#[derive(Clone, Debug)]
+pub enum RedisPlace {
+    /// One server.
+    Server(HostPort),
+    /// A master with replicas, and sentinels that know which of them is the master.
+    Sentinels {
+        /// The sentinels, at least one.
+        sentinels: Vec<HostPort>,
+        /// The name that they have for the master.
+        master: String,
+        /// User name at the sentinels, where they know any.
+        user: Option<String>,
+        /// Password at the sentinels, if there is one.
+        password: Option<Secret>,
+    },
+    /// Nodes of a cluster, at least one.
+    Cluster(Vec<HostPort>),
+}
+
+/// Where a server listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostPort {
+    /// Host name or address, never empty.
+    pub host: String,
+    /// Port, never 0.
+    pub port: u16,
+}
+
+impl RedisPlace {
+    /// The servers that are configured.
+    #[must_use]
+    pub fn servers(&self) -> &[HostPort] {
+        match self {
+            Self::Server(server) => std::slice::from_ref(server),
+            Self::Sentinels { sentinels, .. } => sentinels,
+            Self::Cluster(nodes) => nodes,
+        }
+    }
+}
+
+impl fmt::Display for HostPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port } = self;
+        if host.contains(':') {
+            write!(f, "[{host}]:{port}")
+        } else {
+            write!(f, "{host}:{port}")
+        }
+    }
 }
 
 /// The journal.

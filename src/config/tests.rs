@@ -137,7 +137,8 @@ fn the_environment_beats_the_file_and_a_flag_beats_both() {
 #[test]
 fn the_host_of_redis_may_carry_a_scheme_and_nothing_else() {
     let redis = |host: &str| from_environment("REDIS_HOST", host).unwrap().redis;
-    let host = |host: &str| redis(host).map(|redis| (redis.host, redis.tls));
+    let host =
+        |host: &str| redis(host).map(|redis| (redis.place.servers()[0].host.clone(), redis.tls));
     assert_eq!(host(""), None);
     for (given, expected, tls) in [
         ("cache", "cache", false),
@@ -184,7 +185,7 @@ fn the_variables_of_services_stop_nothing_and_set_nothing() {
     // The port comes from the file, where there is one.
     let file = r#"{"redis": {"host": "redis", "port": 7}}"#;
     let config = load(file, &variables, Overrides::default()).unwrap();
-    assert_eq!(config.redis.unwrap().port, 7);
+    assert_eq!(config.redis.unwrap().place.servers()[0].port, 7);
     // A file is nobody else's.
     assert!(from_file("redis.port", &json!("tcp://10.43.1.2:6379")).is_err());
 }
@@ -349,7 +350,12 @@ fn no_secret_is_shown_by_a_good_configuration() {
 #[test]
 fn no_secret_is_shown_by_a_refusal() {
     let secret = "s3cret with\ncontrol";
-    for key in ["database.password", "redis.password", "admin.token"] {
+    for key in [
+        "database.password",
+        "redis.password",
+        "redis.sentinel_password",
+        "admin.token",
+    ] {
         let wrong = [
             json!(secret),
             json!([secret]),

@@ -13,9 +13,10 @@ use secrecy::SecretString;
 use super::error::{ConfigError, Problem};
 use super::keys::{self, Key};
 use super::raw::{Given, Raw};
+use super::redis::redis;
 use super::{
     AdminConfig, Config, DatabaseConfig, Durability, JournalConfig, LogConfig, LogFormat,
-    RedisConfig, SaleConfig, ServerConfig, SslMode, TlsFiles,
+    SaleConfig, ServerConfig, SslMode, TlsFiles,
 };
 use crate::env::{Secret, SecretFile};
 use crate::limits;
@@ -24,10 +25,10 @@ use crate::limits;
 const TEXT_BYTES_MAX: usize = 4096;
 /// The longest host name, as in the domain name system, in bytes.
 const HOST_BYTES_MAX: usize = 255;
-const HOST_ALLOWED: &str = "a host name or an address, up to 255 visible ASCII characters without \
+pub(super) const HOST_ALLOWED: &str = "a host name or an address, up to 255 visible ASCII characters without \
                             a port, a user or a path";
 /// The longest Postgres identifier, in bytes.
-const IDENTIFIER_BYTES_MAX: usize = 63;
+pub(super) const IDENTIFIER_BYTES_MAX: usize = 63;
 /// The longest schema, in bytes: with `_seed` behind it, which is where its views are, it is an identifier.
 const SCHEMA_BYTES_MAX: usize = IDENTIFIER_BYTES_MAX - "_seed".len();
 /// The lengths of a segment, in mebibytes.
@@ -151,21 +152,6 @@ fn database(check: &mut Check) -> Option<DatabaseConfig> {
     (!config.host.is_empty()).then_some(config)
 }
 
-fn redis(check: &mut Check) -> Option<RedisConfig> {
-    let (scheme_is_tls, host) = check.redis_host();
-    let tls = check.truth(keys::REDIS_TLS, false);
-    let config = RedisConfig {
-        host,
-        port: check.integer(keys::REDIS_PORT, 6379, 1..=u16::MAX),
-        user: check.optional_text(keys::REDIS_USER, IDENTIFIER_BYTES_MAX),
-        password: check.password(keys::REDIS_PASSWORD),
-        db: check.integer(keys::REDIS_DB, 0, 0..=u16::MAX),
-        tls: tls || scheme_is_tls,
-        sslrootcert: check.optional_path(keys::REDIS_SSLROOTCERT),
-    };
-    (!config.host.is_empty()).then_some(config)
-}
-
 fn journal(check: &mut Check) -> JournalConfig {
     let retain_hours = check.integer(keys::JOURNAL_RETAIN_HOURS, 0, 0..=RETAIN_HOURS_MAX);
     let mebibytes = check.integer(keys::JOURNAL_SEGMENT_MEBIBYTES, 64, SEGMENT_MEBIBYTES);
@@ -256,7 +242,7 @@ fn is_visible_ascii(text: &str) -> bool {
 }
 
 /// A host name or address, or nothing. A colon is part of an IPv6 address, and of nothing else.
-fn is_host(text: &str) -> bool {
+pub(super) fn is_host(text: &str) -> bool {
     let is_address = text.parse::<IpAddr>().is_ok();
     text.len() <= HOST_BYTES_MAX
         && is_visible_ascii(text)
@@ -328,7 +314,7 @@ fn is_printable(text: &str) -> bool {
 }
 
 /// Reads keys and remembers what was wrong with them.
-struct Check {
+pub(super) struct Check {
     raw: Raw,
     problems: Vec<Problem>,
 }
@@ -336,7 +322,7 @@ struct Check {
 impl Check {
     /// The strongest value of `key`. Weaker ones are checked as well: a mistake in the file must
     /// not wait for the day on which the variable that covers it goes away.
-    fn value<T>(
+    pub(super) fn value<T>(
         &mut self,
         key: Key,
         default: T,
@@ -356,14 +342,21 @@ impl Check {
     }
 
     /// Complains that `given` is set and `missing`, which belongs to it, is not.
-    fn lacks(&mut self, given: Key, missing: Key) {
-        let allowed = format!("empty, or given together with {}", missing.path);
-        let strongest = self.raw.of(given).last();
+    pub(super) fn lacks(&mut self, given: Key, missing: Key) {
+        self.refuse(
+            given,
+            format!("empty, or given together with {}", missing.path),
+        );
+    }
+
+    /// Complains of the strongest value of `key`, which does not go with the others.
+    pub(super) fn refuse(&mut self, key: Key, allowed: String) {
+        let strongest = self.raw.of(key).last();
         self.problems
             .extend(strongest.map(|setting| Problem::value(setting, allowed)));
     }
 
-    fn integer<T>(&mut self, key: Key, default: T, range: RangeInclusive<T>) -> T
+    pub(super) fn integer<T>(&mut self, key: Key, default: T, range: RangeInclusive<T>) -> T
     where
         T: TryFrom<u64> + PartialOrd + Display,
     {
@@ -375,7 +368,7 @@ impl Check {
         })
     }
 
-    fn truth(&mut self, key: Key, default: bool) -> bool {
+    pub(super) fn truth(&mut self, key: Key, default: bool) -> bool {
         self.value(key, default, "true or false", Given::as_bool)
     }
 
@@ -402,7 +395,7 @@ impl Check {
         })
     }
 
-    fn optional_text(&mut self, key: Key, bytes_max: usize) -> Option<String> {
+    pub(super) fn optional_text(&mut self, key: Key, bytes_max: usize) -> Option<String> {
         let allowed = format!("text of up to {bytes_max} bytes without control characters");
         let is_text = |text: &&str| text.len() <= bytes_max && is_printable(text);
         let text = self.value(key, String::new(), &allowed, |given| {
@@ -411,7 +404,7 @@ impl Check {
         (!text.is_empty()).then_some(text)
     }
 
-    fn optional_path(&mut self, key: Key) -> Option<PathBuf> {
+    pub(super) fn optional_path(&mut self, key: Key) -> Option<PathBuf> {
         self.optional_text(key, TEXT_BYTES_MAX).map(PathBuf::from)
     }
 
@@ -452,21 +445,7 @@ impl Check {
         )
     }
 
-    /// The host of Redis, and whether `rediss://` before it asks for encryption.
-    fn redis_host(&mut self) -> (bool, String) {
-        let allowed = format!(
-            "empty (off), or {HOST_ALLOWED}; before it may stand redis:// or, for TLS, rediss://"
-        );
-        self.value(keys::REDIS_HOST, Default::default(), &allowed, |given| {
-            let text = given.as_text()?;
-            let tls = text.strip_prefix("rediss://");
-            let host = tls.or(text.strip_prefix("redis://")).unwrap_or(text);
-            let is_whole = is_host(host) && !(host.is_empty() && host != text);
-            is_whole.then(|| (tls.is_some(), host.to_owned()))
-        })
-    }
-
-    fn password(&mut self, key: Key) -> Option<Secret> {
+    pub(super) fn password(&mut self, key: Key) -> Option<Secret> {
         let allowed =
             format!("text of up to {PASSWORD_BYTES_MAX} bytes without control characters");
         self.secret(key, &allowed, is_password)

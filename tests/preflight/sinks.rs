@@ -3,7 +3,7 @@
 use crate::postgres_server::{DATABASE, PASSWORD, Postgres, USER};
 use crate::preflight::report::preflight;
 use crate::redis_server::RedisServer;
-use crate::server::{Place, Server};
+use crate::server::{Place, Server, wait_for};
 
 fn with_postgres(postgres: &Postgres) -> Place {
     let port = postgres.port().to_string();
@@ -146,4 +146,67 @@ fn a_redis_that_says_nothing_of_itself_is_not_called_fit() {
     let report = preflight(&place, &[]);
     report.has("warn", "redis", "does not say which version it is");
     assert!(!report.text.contains("version ,"), "{}", report.text);
+}
+
+#[test]
+fn the_node_that_sentinels_name_is_described() {
+    let mut master =
+        RedisServer::start_with(&["user shop on >a-long-enough-word ~* &* +@all -role"]);
+    let monitor = format!("sentinel monitor shop 127.0.0.1 {} 1", master.port());
+    let sentinel = RedisServer::start_sentinel(&[monitor]);
+    let sentinels = format!("127.0.0.1:{}", sentinel.port());
+    let mut place = Place::new(&[
+        ("REDIS_SENTINELS", &*sentinels),
+        ("REDIS_SENTINEL_MASTER", "shop"),
+    ]);
+    let report = preflight(&place, &[]);
+    assert_eq!(report.code, 0, "{}", report.text);
+    let node = format!("127.0.0.1:{}", master.port());
+    let found = format!("the keys are at {node}, of shop of the sentinels {sentinels}");
+    report.has("ok", "redis", &found);
+    report.has("warn", "redis", "has no replica");
+    place.set("REDIS_USER", "shop");
+    place.set("REDIS_PASSWORD", "a-long-enough-word");
+    let report = preflight(&place, &[]);
+    report.has("fail", "redis", "the user may not use ROLE");
+    report.fails_only_in("redis");
+    master.kill_9();
+    let report = preflight(&place, &[]);
+    report.has(
+        "fail",
+        "redis",
+        &format!("master {node}: connection refused"),
+    );
+    place.set("REDIS_SENTINEL_MASTER", "another");
+    let report = preflight(&place, &[]);
+    report.has("fail", "redis", "it knows no master named another");
+}
+
+#[test]
+fn the_node_of_a_cluster_that_has_the_keys_is_described() {
+    let node = RedisServer::start_with(&[
+        "cluster-enabled yes",
+        "user shop on >a-long-enough-word ~* &* +@all -cluster|slots",
+    ]);
+    let nodes = format!("127.0.0.1:{}", node.port());
+    let mut place = Place::new(&[("REDIS_CLUSTER_NODES", &*nodes)]);
+    let report = preflight(&place, &[]);
+    report.has("fail", "redis", "it knows no node that has the keys");
+    let answer = node.command(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
+    assert!(!answer.is_error(), "{answer:?}");
+    wait_for("the cluster", || {
+        let about = node.command(&["CLUSTER", "INFO"]).text();
+        about.contains("cluster_state:ok").then_some(())
+    });
+    let report = preflight(&place, &[]);
+    assert_eq!(report.code, 0, "{}", report.text);
+    report.has(
+        "ok",
+        "redis",
+        &format!("the keys are at {nodes}, of the cluster {nodes}"),
+    );
+    place.set("REDIS_USER", "shop");
+    place.set("REDIS_PASSWORD", "a-long-enough-word");
+    let report = preflight(&place, &[]);
+    report.has("fail", "redis", "the user may not use CLUSTER SLOTS");
 }

@@ -1,6 +1,6 @@
 //! Getting in, or a clear word why not; and never a secret in it.
 
-use flashsale::reconcile::redis::{RedisOptions, read, reset};
+use flashsale::reconcile::redis::{RedisOptions, RedisServers, read, reset};
 use flashsale::reconcile::{Sink, SinkError};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
@@ -18,12 +18,21 @@ fn refusal(options: &RedisOptions) -> String {
         assert!(!words.contains(secret), "{words}");
     }
     let why = error.to_string();
+    let RedisServers::Single(server) = &options.servers else {
+        panic!("a single server");
+    };
     assert!(
-        !why.contains("127.0.0.1") && !why.contains(&options.host),
+        !why.contains("127.0.0.1") && !why.contains(&server.host),
         "{why}"
     );
     assert!(!matches!(error, SinkError::Moved));
     why
+}
+
+fn set_host(options: &mut RedisOptions, host: &str) {
+    if let RedisServers::Single(server) = &mut options.servers {
+        server.host = host.into();
+    }
 }
 
 fn works(options: &RedisOptions) {
@@ -60,7 +69,7 @@ fn nobody_there_is_said_to_be_so() {
     let mut options = options(&server);
     server.kill_9();
     assert_eq!(refusal(&options), "connection refused");
-    options.host = "nowhere.invalid".into();
+    set_host(&mut options, "nowhere.invalid");
     assert_eq!(refusal(&options), "host not found");
 }
 
@@ -163,13 +172,14 @@ fn certificates_are_checked() {
     };
     let mut options = options(&server);
     assert_ne!(refusal(&options), "", "it speaks TLS and nothing else");
-    (options.tls, options.host) = (true, "localhost".into());
+    options.tls = true;
+    set_host(&mut options, "localhost");
     assert_eq!(refusal(&options), "its certificate is not trusted");
     options.authorities = file("stranger.pem", &stranger);
     assert_eq!(refusal(&options), "its certificate is not trusted");
     options.authorities = file("authority.pem", &authority);
     works(&options);
-    options.host = "127.0.0.1".into();
+    set_host(&mut options, "127.0.0.1");
     assert_eq!(refusal(&options), "its certificate is for another host");
     options.authorities = Some("nowhere.pem".into());
     assert!(refusal(&options).starts_with("nowhere.pem: No such file"));

@@ -10,7 +10,9 @@ use flashsale::journal::segment::SegmentHeader;
 use flashsale::journal::{
     self, Durability, Journal, JournalError, Opening, Options, Tools, snapshot,
 };
-use flashsale::reconcile::redis::{Projection, RedisOptions, RedisSink, read};
+use flashsale::reconcile::redis::{
+    Projection, RedisOptions, RedisServers, RedisSink, ServerAddress, read,
+};
 use flashsale::reconcile::{Follower, FollowerTools, SinkError, Source, Watermark};
 use flashsale::record::{Entry, Record};
 use flashsale::telemetry::{SinkFigures, SinkGauge};
@@ -23,9 +25,21 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The options of a server that lets anybody in.
 pub fn options(server: &RedisServer) -> RedisOptions {
-    RedisOptions {
+    at(RedisServers::Single(address(server)))
+}
+
+/// Where a server listens.
+pub fn address(server: &RedisServer) -> ServerAddress {
+    ServerAddress {
         host: "127.0.0.1".into(),
         port: server.port(),
+    }
+}
+
+/// The options of servers that let anybody in.
+pub fn at(servers: RedisServers) -> RedisOptions {
+    RedisOptions {
+        servers,
         user: None,
         password: None,
         db: 0,
@@ -226,4 +240,19 @@ pub fn wait_until_equal(place: &(Watermark, Projection), options: &RedisOptions)
     assert_eq!(expected.differences(&found, 10), Vec::<String>::new());
     let count = |projection: &Projection| projection.sales.len();
     assert_eq!(count(expected), count(&found));
+}
+
+/// Checks that the stream of events in `server`, which has a password, is the one that a Redis gets which nothing
+/// happened to.
+pub fn compare_events(place: &Place, last: Lsn, server: &RedisServer, password: &str) {
+    let untouched = RedisServer::start_with(&[&format!("requirepass {password}")]);
+    let mut options = options(&untouched);
+    options.password = Some(password.into());
+    place.follow(&options).wait_for(last);
+    let events = |server: &RedisServer| server.command(&["XRANGE", "{flashsale}:events", "-", "+"]);
+    assert_eq!(
+        events(&untouched),
+        events(server),
+        "events are missing or twice"
+    );
 }

@@ -13,7 +13,10 @@ use tempfile::TempDir;
 /// How long anything may take before the test gives up. Nothing is expected to take it.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A server that does not outlive this.
+/// Stands before the settings of a sentinel.
+const SENTINEL: &str = "# sentinel";
+
+/// A server that does not outlive this. It may be a sentinel or a node of a cluster.
 pub struct RedisServer {
     dir: TempDir,
     settings: Vec<String>,
@@ -75,6 +78,18 @@ impl RedisServer {
 
     /// A server that speaks TLS only, with `cert.pem` and `key.pem`.
     pub fn start_tls(certificate: &str, key: &str, settings: &[&str]) -> Self {
+        let settings = settings.iter().map(|line| (*line).to_owned());
+        Self::launch_tls(certificate, key, settings.collect())
+    }
+
+    /// A sentinel that speaks TLS only.
+    pub fn start_tls_sentinel(certificate: &str, key: &str, settings: &[String]) -> Self {
+        let mut lines = vec![SENTINEL.to_owned()];
+        lines.extend_from_slice(settings);
+        Self::launch_tls(certificate, key, lines)
+    }
+
+    fn launch_tls(certificate: &str, key: &str, mut settings: Vec<String>) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         fs::write(dir.path().join("cert.pem"), certificate).expect("writable");
         fs::write(dir.path().join("key.pem"), key).expect("writable");
@@ -83,8 +98,8 @@ impl RedisServer {
             "tls-key-file key.pem",
             "tls-auth-clients no",
         ];
-        let settings = files.iter().chain(settings).map(|line| (*line).to_owned());
-        Self::launch(dir, settings.collect(), true)
+        settings.extend(files.map(str::to_owned));
+        Self::launch(dir, settings, true)
     }
 
     fn launch(dir: TempDir, settings: Vec<String>, tls: bool) -> Self {
@@ -110,6 +125,13 @@ impl RedisServer {
 
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Starts a sentinel: `settings` are lines as in `sentinel.conf`.
+    pub fn start_sentinel(settings: &[String]) -> Self {
+        let mut lines = vec![SENTINEL.to_owned()];
+        lines.extend_from_slice(settings);
+        Self::launch(tempfile::tempdir().expect("a directory"), lines, false)
     }
 
     pub fn dir(&self) -> &Path {
@@ -206,10 +228,19 @@ fn spawn(dir: &Path, settings: &[String], port: u16, tls: bool) -> Option<Child>
         format!("tls-port {encrypted}"),
     ];
     lines.extend(settings.iter().cloned());
+    let is_sentinel = lines.iter().any(|line| line == SENTINEL);
+    if is_sentinel {
+        lines.retain(|line| !line.starts_with("save"));
+    }
+    if lines.iter().any(|line| line == "cluster-enabled yes") {
+        // The usual one, 10000 above the other, may be too high for a port.
+        lines.push(format!("cluster-port {}", free_port()));
+    }
     let file = dir.join("redis.conf");
     fs::write(&file, lines.join("\n") + "\n").expect("writable");
     let mut child = Command::new("redis-server")
         .arg(&file)
+        .args(is_sentinel.then_some("--sentinel"))
         .current_dir(dir)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -219,7 +250,7 @@ fn spawn(dir: &Path, settings: &[String], port: u16, tls: bool) -> Option<Child>
     let deadline = Instant::now() + PATIENCE;
     loop {
         let said = fs::read_to_string(&log).unwrap_or_default();
-        if said.contains("eady to accept connections") {
+        if said.contains("eady to accept connections") || said.contains("Sentinel ID is") {
             return Some(child);
         }
         if child.try_wait().expect("a child").is_some() {

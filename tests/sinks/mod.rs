@@ -11,6 +11,7 @@ mod pauses;
 mod poolers;
 mod recovery;
 mod redis;
+mod redis_failover;
 mod rivals;
 mod roles;
 mod rotation;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use flashsale::env::{Clock, ManualClock, OsEntropy, RealDisk, SystemClock};
 use flashsale::journal::{Durability, Journal, Opening, Options, Tools};
 use flashsale::reconcile::postgres::{Encryption, PostgresOptions, PostgresSink};
-use flashsale::reconcile::redis::{RedisOptions, RedisSink};
+use flashsale::reconcile::redis::{RedisOptions, RedisServers, RedisSink, ServerAddress};
 use flashsale::reconcile::{Follower, FollowerTools, Sink, Source};
 use flashsale::record::{CatalogueKind, Items, NewItem, Record, SaleTerms};
 use flashsale::sale::{
@@ -233,8 +233,10 @@ pub fn follow_journal(journal: &Arc<Journal>, postgres: &Postgres) {
 /// Lets Redis follow the journal in `dir` to its end. Nobody may have it open.
 pub fn follow_into_redis(dir: &Path, redis: &RedisServer) {
     let options = RedisOptions {
-        host: "127.0.0.1".into(),
-        port: redis.port(),
+        servers: RedisServers::Single(ServerAddress {
+            host: "127.0.0.1".into(),
+            port: redis.port(),
+        }),
         user: None,
         password: None,
         db: 0,

@@ -9,7 +9,7 @@ use clap::Parser;
 use flashsale::env::{ManualClock, SeededEntropy, SimulatedDisk, SystemClock};
 use flashsale::journal::{Durability, Journal, Opening, Options, Tools};
 use flashsale::limits;
-use flashsale::reconcile::redis::{RedisOptions, RedisSink};
+use flashsale::reconcile::redis::{RedisOptions, RedisServers, RedisSink, ServerAddress};
 use flashsale::reconcile::{Follower, FollowerTools, Source};
 use flashsale::record::{CatalogueKind, Lines, NewItem, Record, SaleTerms};
 use flashsale::telemetry::SinkGauge;
@@ -69,8 +69,10 @@ fn measure(mix: Mix, records: usize) {
     let last = fill(&journal, mix, records);
     let server = RedisServer::start();
     let options = RedisOptions {
-        host: "127.0.0.1".into(),
-        port: server.port(),
+        servers: RedisServers::Single(ServerAddress {
+            host: "127.0.0.1".into(),
+            port: server.port(),
+        }),
         user: None,
         password: None,
         db: 0,

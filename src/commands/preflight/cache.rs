@@ -4,7 +4,7 @@ use super::finding::Findings;
 use super::followed::{Fit, Followed};
 use super::limits::version;
 use crate::reconcile::Source;
-use crate::reconcile::redis::{RedisOptions, RedisSurvey};
+use crate::reconcile::redis::{RedisOptions, RedisServers, RedisSurvey};
 
 const CHECK: &str = "redis";
 const VERSION_MIN: (u32, u32) = (6, 2);
@@ -13,11 +13,23 @@ pub(super) async fn check(options: &RedisOptions, journal: &Followed<'_>, findin
     let survey = match RedisSurvey::ask(options).await {
         Ok(survey) => survey,
         Err(error) => {
-            let advice = "see that it runs and that REDIS_HOST, REDIS_PORT, REDIS_USER and REDIS_PASSWORD are \
-                          right; a sale can go on without it, and it is filled later";
+            let advice = advice(&options.servers);
             return findings.fail(CHECK, format!("{}: {error}", options.address()), advice);
         }
     };
+    if let Some(node) = &survey.node {
+        findings.ok(
+            CHECK,
+            format!("the keys are at {node}, of {}", options.address()),
+        );
+    }
+    if survey.node.is_some() && survey.replicas == Some(0) {
+        findings.warn(
+            CHECK,
+            "the node that has the keys has no replica: when it dies, nobody takes its place",
+            "add a replica to it",
+        );
+    }
     let found = format!(
         "version {}, {} MiB",
         survey.version,
@@ -50,6 +62,25 @@ pub(super) async fn check(options: &RedisOptions, journal: &Followed<'_>, findin
     }
     keeping(&survey, findings);
     watermark(&survey, journal, findings);
+}
+
+/// What to do about a Redis that cannot be reached, or lets nobody in.
+fn advice(servers: &RedisServers) -> &'static str {
+    match servers {
+        RedisServers::Single(_) => {
+            "see that it runs and that REDIS_HOST, REDIS_PORT, REDIS_USER and REDIS_PASSWORD are right; a sale can go \
+             on without it, and it is filled later"
+        }
+        RedisServers::Sentinel(_) => {
+            "see that sentinels and master run and that REDIS_SENTINELS, REDIS_SENTINEL_MASTER, \
+             REDIS_SENTINEL_USER and REDIS_SENTINEL_PASSWORD, for the sentinels, and REDIS_USER and REDIS_PASSWORD, \
+             for the master, are right; a sale can go on without it, and it is filled later"
+        }
+        RedisServers::Cluster(_) => {
+            "see that the nodes run and that REDIS_CLUSTER_NODES, REDIS_USER and REDIS_PASSWORD are right; a sale can \
+             go on without it, and it is filled later"
+        }
+    }
 }
 
 fn keeping(survey: &RedisSurvey, findings: &mut Findings) {

@@ -6,7 +6,9 @@ use secrecy::ExposeSecret;
 
 use super::finding::Findings;
 use crate::app::listener_options::listener_options;
-use crate::config::{Config, DatabaseConfig, Durability, LogFormat, RedisConfig, SslMode};
+use crate::config::{
+    Config, DatabaseConfig, Durability, LogFormat, RedisConfig, RedisPlace, SslMode,
+};
 use crate::env::Secret;
 use crate::runtime::ListenerOptions;
 
@@ -132,10 +134,13 @@ fn check_database(database: &DatabaseConfig, findings: &mut Findings) {
 
 fn check_redis(redis: &RedisConfig, findings: &mut Findings) {
     const CHECK: &str = "redis settings";
-    let is_local = is_local(&redis.host);
+    let elsewhere = redis.place.servers().iter();
+    let elsewhere = elsewhere
+        .map(|server| &server.host)
+        .find(|host| !is_local(host));
     let before = findings.count(super::Level::Warn);
     let user = redis.user.as_deref().unwrap_or("default");
-    if let Some(why) = weakness(redis.password.as_ref(), user, is_local) {
+    if let Some(why) = weakness(redis.password.as_ref(), user, elsewhere.is_none()) {
         findings.warn(
             CHECK,
             format!("redis.password {why}"),
@@ -143,11 +148,30 @@ fn check_redis(redis: &RedisConfig, findings: &mut Findings) {
              with it",
         );
     }
-    if !redis.tls && !is_local {
+    // Sentinels without a password are usual; one that is set should be worth it.
+    if let RedisPlace::Sentinels {
+        user,
+        password: password @ Some(_),
+        ..
+    } = &redis.place
+        && let Some(why) = weakness(
+            password.as_ref(),
+            user.as_deref().unwrap_or("default"),
+            true,
+        )
+    {
         findings.warn(
             CHECK,
-            format!("{} is another machine, and TLS is off", redis.host),
-            "set redis.tls, or write rediss:// before the host",
+            format!("redis.sentinel_password {why}"),
+            "set REDIS_SENTINEL_PASSWORD to what `openssl rand -hex 24` prints, and the sentinels' requirepass \
+             or ACL with it",
+        );
+    }
+    if let Some(host) = elsewhere.filter(|_| !redis.tls) {
+        findings.warn(
+            CHECK,
+            format!("{host} is another machine, and TLS is off"),
+            "set redis.tls, or write rediss:// before redis.host",
         );
     }
     if before == findings.count(super::Level::Warn) {

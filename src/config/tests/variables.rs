@@ -29,6 +29,12 @@ fn every_variable_sets_its_key() {
         ("REDIS_DB", "65535"),
         ("REDIS_TLS", "true"),
         ("REDIS_SSLROOTCERT", "s"),
+        // Not with a host: `config/redis.rs` has them.
+        ("REDIS_SENTINELS", ""),
+        ("REDIS_SENTINEL_MASTER", ""),
+        ("REDIS_SENTINEL_USER", ""),
+        ("REDIS_SENTINEL_PASSWORD", ""),
+        ("REDIS_CLUSTER_NODES", ""),
         ("JOURNAL_DIR", "j"),
         ("JOURNAL_DURABILITY", "os"),
         ("JOURNAL_RETAIN_HOURS", "5"),

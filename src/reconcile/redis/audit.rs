@@ -11,7 +11,7 @@ use super::script::Call;
 use super::sink::RedisSink;
 use super::wire::Kind;
 use crate::limits::{REDIS_AUDITED_SALES_MAX, REDIS_READ_MAX, REDIS_SUMMED_HASHES_MAX};
-use crate::reconcile::{SinkError, Watermark};
+use crate::reconcile::{Sink, SinkError, Watermark};
 use crate::types::SaleId;
 
 /// What Redis says of one sale, in units.
@@ -74,7 +74,7 @@ impl RedisSink {
         if found == Watermark::ZERO {
             return Ok(found);
         }
-        let address = self.options.address();
+        let address = self.address();
         let link = self.link()?;
         let Some((sale, fault)) = find_fault(link).await? else {
             return Ok(found);

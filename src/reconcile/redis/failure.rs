@@ -24,6 +24,14 @@ pub(super) fn denied(command: &str) -> SinkError {
     ))
 }
 
+/// Why Redis did not run `command`, which only some ways to find it need.
+pub(super) fn of_command(command: &str, error: &RedisError) -> SinkError {
+    match error.kind() {
+        ErrorKind::Server(ServerErrorKind::NoPerm) => denied(command),
+        _ => of(error),
+    }
+}
+
 /// Whether Redis let nobody in for want of the right password.
 pub(super) fn is_rejection(error: &RedisError) -> bool {
     error.kind() == ErrorKind::AuthenticationFailed

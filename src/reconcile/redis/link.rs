@@ -1,23 +1,13 @@
 //! A connection, with the two calls that change the projection.
 
-use std::path::Path;
-use std::time::Duration;
-
 use redis::aio::MultiplexedConnection;
-use redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ErrorKind, FromRedisValue,
-    IntoConnectionInfo, Pipeline, RedisConnectionInfo, RedisResult, TlsCertificates, Value,
-};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use secrecy::{ExposeSecret, SecretString};
+use redis::{Cmd, ErrorKind, FromRedisValue, Pipeline, RedisResult, Value};
 
+use super::discovery::{self, Node};
 use super::failure;
 use super::keys::WATERMARK;
 use super::options::RedisOptions;
 use super::script::{Call, Script};
-use crate::env::{RealDisk, Secret, read_file};
-use crate::limits;
 use crate::reconcile::{SinkError, Watermark};
 use crate::types::Lsn;
 
@@ -25,6 +15,7 @@ use crate::types::Lsn;
 pub(super) struct Link {
     connection: MultiplexedConnection,
     script: Script,
+    node: Option<Node>,
 }
 
 /// What the token begins with that stays behind where a person had the projection emptied.
@@ -58,19 +49,22 @@ impl State {
 }
 
 impl Link {
-    /// Connects.
+    /// Connects, to the node that has the keys.
     ///
     /// # Errors
     /// Says why not.
     pub(super) async fn open(options: &RedisOptions) -> Result<Self, SinkError> {
-        let connection = match &options.password {
-            None => connect(options, None).await,
-            Some(password) => connect_with(options, password).await,
-        }?;
+        let (connection, node) = discovery::connect(options).await?;
         Ok(Self {
-            connection: connection.map_err(|error| failure::of(&error))?,
+            connection,
             script: Script::new(),
+            node,
         })
+    }
+
+    /// The node to which it leads, where that had to be found.
+    pub(super) fn node(&self) -> Option<&Node> {
+        self.node.as_ref()
     }
 
     /// Makes sure that the calls can be made.
@@ -187,98 +181,4 @@ impl State {
             writing,
         }
     }
-}
-
-/// Connects with the password, or where that is rejected with the one that is in its file by now, or that was
-/// before.
-async fn connect_with(
-    options: &RedisOptions,
-    password: &Secret,
-) -> Result<RedisResult<MultiplexedConnection>, SinkError> {
-    let rejected = match connect(options, Some(&password.get())).await? {
-        Err(error) if failure::is_rejection(&error) => error,
-        ended => return Ok(ended),
-    };
-    for other in password.others() {
-        match connect(options, Some(&other)).await? {
-            Err(error) if failure::is_rejection(&error) => {}
-            Ok(connection) => {
-                tracing::info!("Redis: the password was rejected, and another one accepted");
-                password.accept(other);
-                return Ok(Ok(connection));
-            }
-            Err(error) => return Ok(Err(error)),
-        }
-    }
-    Ok(Err(rejected))
-}
-
-/// # Errors
-/// The outer one when the connection cannot be set up as configured.
-async fn connect(
-    options: &RedisOptions,
-    password: Option<&SecretString>,
-) -> Result<RedisResult<MultiplexedConnection>, SinkError> {
-    let config = AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(Duration::from_secs(limits::SINK_CONNECT_SECONDS)))
-        .set_response_timeout(Some(Duration::from_secs(limits::REDIS_ANSWER_SECONDS)));
-    let client = client(options, password)?;
-    Ok(client
-        .get_multiplexed_async_connection_with_config(&config)
-        .await)
-}
-
-fn client(options: &RedisOptions, password: Option<&SecretString>) -> Result<Client, SinkError> {
-    let mut settings = RedisConnectionInfo::default()
-        .set_db(i64::from(options.db))
-        .set_skip_set_lib_name();
-    if let Some(user) = &options.user {
-        settings = settings.set_username(user);
-    }
-    if let Some(password) = password {
-        settings = settings.set_password(password.expose_secret());
-    }
-    let (host, port) = (options.host.clone(), options.port);
-    let address = if options.tls {
-        ConnectionAddr::TcpTls {
-            host,
-            port,
-            insecure: false,
-            tls_params: None,
-        }
-    } else {
-        ConnectionAddr::Tcp(host, port)
-    };
-    let info = address
-        .into_connection_info()
-        .map_err(|error| failure::of(&error))?
-        .set_redis_settings(settings);
-    let client = if options.tls {
-        // Where somebody else has installed one already, that one is used.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let root_cert = options
-            .authorities
-            .as_deref()
-            .map(authorities)
-            .transpose()?;
-        let certificates = TlsCertificates {
-            client_tls: None,
-            root_cert,
-        };
-        Client::build_with_tls(info, certificates)
-    } else {
-        Client::open(info)
-    };
-    client.map_err(|_| SinkError::Refused("the connection cannot be set up as configured".into()))
-}
-
-/// The certificates in the file at `path`.
-fn authorities(path: &Path) -> Result<Vec<u8>, SinkError> {
-    let refused = |what: String| SinkError::authorities(path, &what);
-    let pem = read_file(&RealDisk, path, limits::CERTIFICATES_BYTES_MAX)
-        .map_err(|error| refused(error.to_string()))?;
-    if CertificateDer::pem_slice_iter(&pem).next().is_none() {
-        return Err(refused("holds no certificate".into()));
-    }
-    Ok(pem)
 }

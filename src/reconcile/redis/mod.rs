@@ -10,24 +10,31 @@
 //! breaks off at the same place twice is left for a person. Every write sets a value, so that a call, or
 //! its beginning, may run again before what follows it. Whenever the follower has found its place, it
 //! checks the sums. No code of an open checkout is ever sent.
+//!
+//! Redis may be several servers. Every connection leads to the one that has the keys (`discovery`), and what
+//! that one answers when it no longer has them ends the connection.
 
 mod audit;
 mod batch;
+mod dial;
+mod discovery;
 mod failure;
 mod keys;
 mod link;
+mod node_watch;
 mod options;
 mod projection;
 mod reading;
 mod rebuild;
 mod script;
 mod sink;
+mod slots;
 mod stored;
 mod survey;
 mod wire;
 
 pub use batch::RedisBatch;
-pub use options::RedisOptions;
+pub use options::{RedisOptions, RedisServers, SentinelOptions, ServerAddress};
 pub use projection::{Items, Projection, SaleProjection};
 pub use reading::{Reading, read};
 pub use rebuild::reset;

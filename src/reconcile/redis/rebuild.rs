@@ -19,7 +19,7 @@ use crate::journal::record_file::Frames;
 use crate::journal::segment::Segment;
 use crate::journal::snapshot;
 use crate::limits::REDIS_REMOVED_SALES_MAX;
-use crate::reconcile::{Progress, SinkError, Source, Watermark};
+use crate::reconcile::{Progress, Sink, SinkError, Source, Watermark};
 use crate::record::Entry;
 use crate::types::{Lsn, Timestamp};
 
@@ -105,7 +105,7 @@ impl RedisSink {
         check_events(link, source).await?;
         let removed = empty(link, &token, false).await?;
         let is_lost = held > Lsn::ZERO || removed > 0;
-        let address = self.options.address();
+        let address = self.address();
         log_reason(&before, found, is_lost, start, &address);
         if let Some(stored) = stored {
             let restoring = Restoring {

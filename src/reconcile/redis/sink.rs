@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::batch::RedisBatch;
+use super::discovery::Node;
 use super::keys::SaleKeys;
 use super::link::{Link, State};
+use super::node_watch::NodeWatch;
 use super::options::RedisOptions;
 use super::script::Call;
 use super::wire::{Kind, Known, Position, Resolved};
@@ -20,6 +22,8 @@ pub struct RedisSink {
     pub(super) options: RedisOptions,
     pub(super) entropy: Arc<dyn Entropy>,
     link: Option<Link>,
+    /// Of a node that had to be found.
+    watch: Option<NodeWatch>,
     /// Of open sales; what is not here is asked for.
     known: BTreeMap<SaleId, Known>,
     /// Before which batch something was missing last.
@@ -46,6 +50,7 @@ impl RedisSink {
             options,
             entropy,
             link: None,
+            watch: None,
             known: BTreeMap::new(),
             lost: None,
             broken: None,
@@ -55,6 +60,17 @@ impl RedisSink {
     pub(super) fn link(&mut self) -> Result<&mut Link, SinkError> {
         let closed = || SinkError::Unavailable("not connected".into());
         self.link.as_mut().ok_or_else(closed)
+    }
+
+    /// Ends when another node than the one that the link leads to has the keys.
+    fn moved(&self) -> impl Future<Output = SinkError> + use<> {
+        let moved = self.watch.as_ref().map(NodeWatch::moved);
+        async {
+            match moved {
+                Some(moved) => moved.await,
+                None => std::future::pending().await,
+            }
+        }
     }
 
     /// What was known of the sales may be another's.
@@ -224,6 +240,18 @@ pub(super) fn parse_time(text: &str) -> Option<Timestamp> {
     Some(Timestamp(time.as_microsecond()))
 }
 
+/// What `work` comes to, unless the keys are `moved` before it has ended.
+async fn unless<T>(
+    moved: impl Future<Output = SinkError>,
+    work: impl Future<Output = Result<T, SinkError>>,
+) -> Result<T, SinkError> {
+    tokio::select! {
+        biased;
+        error = moved => Err(error),
+        ended = work => ended,
+    }
+}
+
 impl Sink for RedisSink {
     type Batch = RedisBatch;
 
@@ -232,7 +260,11 @@ impl Sink for RedisSink {
     }
 
     fn address(&self) -> String {
-        self.options.address()
+        let configured = self.options.address();
+        match self.link.as_ref().and_then(Link::node) {
+            Some(node) => format!("{} ({configured})", node.address),
+            None => configured,
+        }
     }
 
     fn way_out(&self) -> &'static str {
@@ -245,21 +277,27 @@ impl Sink for RedisSink {
 
     async fn open(&mut self) -> Result<Watermark, SinkError> {
         self.link = None;
+        self.watch = None;
         self.forget();
         let mut link = Link::open(&self.options).await?;
         link.prepare().await?;
         link.warn_of_eviction().await;
         let watermark = link.state().await?.trusted();
+        let watch = |node: &Node| NodeWatch::start(self.options.clone(), node.clone());
+        self.watch = link.node().map(watch);
         self.link = Some(link);
         Ok(watermark)
     }
 
     async fn watermark(&mut self) -> Result<Watermark, SinkError> {
-        Ok(self.link()?.state().await?.trusted())
+        let moved = self.moved();
+        let state = unless(moved, self.link()?.state()).await?;
+        Ok(state.trusted())
     }
 
     async fn audit(&mut self, found: Watermark) -> Result<Watermark, SinkError> {
-        self.check_sums(found).await
+        let moved = self.moved();
+        unless(moved, self.check_sums(found)).await
     }
 
     async fn start_over(
@@ -269,7 +307,8 @@ impl Sink for RedisSink {
         held: Lsn,
         progress: &mut Progress,
     ) -> Result<Watermark, SinkError> {
-        self.rebuild(source, found, held, progress).await
+        let moved = self.moved();
+        unless(moved, self.rebuild(source, found, held, progress)).await
     }
 
     fn batch(&self) -> RedisBatch {
@@ -286,6 +325,7 @@ impl Sink for RedisSink {
             watermark,
             token: "",
         });
-        self.apply_at(&batch, from, to).await
+        let moved = self.moved();
+        unless(moved, self.apply_at(&batch, from, to)).await
     }
 }

@@ -7,6 +7,10 @@ use crate::reconcile::{SinkError, Watermark};
 /// A Redis, as it describes itself. What it does not say is empty or `None`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedisSurvey {
+    /// The node that has the keys, as `host:port`, where it had to be found.
+    pub node: Option<String>,
+    /// Replicas that are connected to it; `None` where it does not say.
+    pub replicas: Option<u32>,
     /// Its version, as `7.0.15`.
     pub version: String,
     /// What it does when its memory is full, as `noeviction`.
@@ -41,6 +45,8 @@ impl RedisSurvey {
         let field = |name: &str| field(&info, name).unwrap_or_default().to_owned();
         let number = |name: &str| field(name).parse().unwrap_or(0);
         Ok(Self {
+            node: link.node().map(|node| node.address.to_string()),
+            replicas: field("connected_slaves").parse().ok(),
             version: field("redis_version"),
             eviction: field("maxmemory_policy"),
             memory_bytes_max: number("maxmemory"),

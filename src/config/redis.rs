@@ -1,0 +1,257 @@
+//! Where Redis is: one server, a master that sentinels know, or a cluster.
+
+use super::keys::{self, Key};
+use super::validate::{Check, HOST_ALLOWED, IDENTIFIER_BYTES_MAX, is_host};
+use super::{HostPort, RedisConfig, RedisPlace};
+use crate::limits;
+
+/// The longest name of a master, in bytes.
+const MASTER_BYTES_MAX: usize = 255;
+
+/// What is configured of Redis; `None` when it is off.
+pub(super) fn redis(check: &mut Check) -> Option<RedisConfig> {
+    let (scheme_is_tls, host) = host(check);
+    let tls = check.truth(keys::REDIS_TLS, false);
+    let port = check.integer(keys::REDIS_PORT, 6379, 1..=u16::MAX);
+    let db = check.integer(keys::REDIS_DB, 0, 0..=u16::MAX);
+    let sentinels = sentinels(check);
+    let nodes = servers(check, keys::REDIS_CLUSTER_NODES, "redis-1:6379");
+    let server = (!host.is_empty()).then(|| RedisPlace::Server(HostPort { host, port }));
+    let cluster = (!nodes.is_empty()).then_some(RedisPlace::Cluster(nodes));
+    if cluster.is_some() && db != 0 {
+        let allowed = format!(
+            "0 with {}: a cluster has no other database",
+            keys::REDIS_CLUSTER_NODES.path
+        );
+        check.refuse(keys::REDIS_DB, allowed);
+    }
+    let places = [
+        (keys::REDIS_HOST, server),
+        (keys::REDIS_SENTINELS, sentinels),
+        (keys::REDIS_CLUSTER_NODES, cluster),
+    ];
+    let place = only_one(check, places);
+    let user = check.optional_text(keys::REDIS_USER, IDENTIFIER_BYTES_MAX);
+    let password = check.password(keys::REDIS_PASSWORD);
+    let sslrootcert = check.optional_path(keys::REDIS_SSLROOTCERT);
+    // Only now, so that the values of a sink that is off are checked too.
+    Some(RedisConfig {
+        place: place?,
+        user,
+        password,
+        db,
+        tls: tls || scheme_is_tls,
+        sslrootcert,
+    })
+}
+
+/// The one place that is configured. Complains of a second one.
+fn only_one(check: &mut Check, places: [(Key, Option<RedisPlace>); 3]) -> Option<RedisPlace> {
+    let mut chosen = None;
+    for (key, place) in places {
+        let Some(place) = place else { continue };
+        match &chosen {
+            None => chosen = Some((key, place)),
+            Some((first, _)) => {
+                let allowed = format!(
+                    "empty, or given without {}: a Redis is one server, a master that sentinels know, or a \
+                     cluster",
+                    first.path
+                );
+                check.refuse(key, allowed);
+            }
+        }
+    }
+    chosen.map(|(_, place)| place)
+}
+
+/// The host, and whether `rediss://` before it asks for encryption.
+fn host(check: &mut Check) -> (bool, String) {
+    let allowed = format!(
+        "empty (off), or {HOST_ALLOWED}; before it may stand redis:// or, for TLS, rediss://"
+    );
+    check.value(keys::REDIS_HOST, Default::default(), &allowed, |given| {
+        let text = given.as_text()?;
+        let tls = text.strip_prefix("rediss://");
+        let host = tls.or(text.strip_prefix("redis://")).unwrap_or(text);
+        let is_whole = is_host(host) && !(host.is_empty() && host != text);
+        is_whole.then(|| (tls.is_some(), host.to_owned()))
+    })
+}
+
+/// The sentinels with what belongs to them; `None` where there are none.
+fn sentinels(check: &mut Check) -> Option<RedisPlace> {
+    let sentinels = servers(check, keys::REDIS_SENTINELS, "sentinel-1:26379");
+    let master = check.optional_text(keys::REDIS_SENTINEL_MASTER, MASTER_BYTES_MAX);
+    let user = check.optional_text(keys::REDIS_SENTINEL_USER, IDENTIFIER_BYTES_MAX);
+    let password = check.password(keys::REDIS_SENTINEL_PASSWORD);
+    if sentinels.is_empty() {
+        for (key, is_given) in [
+            (keys::REDIS_SENTINEL_MASTER, master.is_some()),
+            (keys::REDIS_SENTINEL_USER, user.is_some()),
+            (keys::REDIS_SENTINEL_PASSWORD, password.is_some()),
+        ] {
+            if is_given {
+                check.lacks(key, keys::REDIS_SENTINELS);
+            }
+        }
+        return None;
+    }
+    if master.is_none() {
+        check.lacks(keys::REDIS_SENTINELS, keys::REDIS_SENTINEL_MASTER);
+    }
+    Some(RedisPlace::Sentinels {
+        sentinels,
+        master: master.unwrap_or_default(),
+        user,
+        password,
+    })
+}
+
+/// A list of servers; empty when it is not given.
+fn servers(check: &mut Check, key: Key, example: &str) -> Vec<HostPort> {
+    let allowed = format!(
+        "empty (off), or a list of up to {} of host:port, such as {example} or [::1]:6379, with commas between \
+         them in a variable; without redis:// or rediss:// (redis.tls is for TLS)",
+        limits::REDIS_CONTACTS_MAX
+    );
+    check.value(key, Vec::new(), &allowed, |given| {
+        let texts = given.as_texts()?;
+        let servers = texts.into_iter().map(server).collect::<Option<Vec<_>>>()?;
+        (servers.len() <= limits::REDIS_CONTACTS_MAX).then_some(servers)
+    })
+}
+
+/// A host with its port. An IPv6 address is in brackets, because it has colons itself.
+fn server(text: &str) -> Option<HostPort> {
+    let (host, port) = text.rsplit_once(':')?;
+    let address = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'));
+    let is_allowed = match address {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => !host.is_empty() && !host.contains(':') && is_host(host),
+    };
+    let port: u16 = port.parse().ok()?;
+    (is_allowed && port > 0).then(|| HostPort {
+        host: address.unwrap_or(host).to_owned(),
+        port,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, ConfigFile, Overrides, Sources};
+
+    /// What is configured with these variables alone.
+    fn load(variables: &[(&str, &str)]) -> Result<Config, String> {
+        let environment = |name: &str| {
+            let found = variables.iter().find(|(variable, _)| *variable == name)?;
+            Some(found.1.to_owned())
+        };
+        let sources = Sources {
+            file: ConfigFile::IfPresent("no-such-file.json".into()),
+            environment: &environment,
+            overrides: Overrides::default(),
+        };
+        Config::load(&sources).map_err(|error| error.to_string())
+    }
+
+    fn place(variables: &[(&str, &str)]) -> RedisPlace {
+        load(variables).expect("allowed").redis.expect("on").place
+    }
+
+    #[test]
+    fn sentinels_and_nodes_are_lists_of_hosts_with_ports() {
+        let sentinels = "s1:26379, 10.0.0.2:26380,[::1]:7";
+        let given = place(&[
+            ("REDIS_SENTINELS", sentinels),
+            ("REDIS_SENTINEL_MASTER", "mymaster"),
+            ("REDIS_SENTINEL_USER", "shop"),
+            ("REDIS_SENTINEL_PASSWORD", "hidden-word"),
+        ]);
+        assert!(!format!("{given:?}").contains("hidden-word"), "{given:?}");
+        let shown: Vec<_> = given.servers().iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["s1:26379", "10.0.0.2:26380", "[::1]:7"]);
+        let RedisPlace::Sentinels { master, user, .. } = given else {
+            panic!("sentinels");
+        };
+        assert_eq!((&*master, user.as_deref()), ("mymaster", Some("shop")));
+        let given = place(&[("REDIS_CLUSTER_NODES", "n1:1,n2:2"), ("REDIS_TLS", "true")]);
+        assert!(matches!(given, RedisPlace::Cluster(nodes) if nodes.len() == 2));
+        for wrong in [
+            "s1",
+            "s1:",
+            "s1:0",
+            "s1:65536",
+            ":1",
+            "::1:7",
+            "[s1]:7",
+            "s1:1,",
+            "redis://s1:1",
+            &["s:1"; 33].join(","),
+        ] {
+            let said = load(&[("REDIS_CLUSTER_NODES", wrong)]).expect_err(wrong);
+            assert!(said.contains("redis.cluster_nodes = "), "{said}");
+            assert!(said.contains("a list of up to 32 of host:port"), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_redis_is_in_one_place() {
+        let host = ("REDIS_HOST", "cache");
+        let sentinels = ("REDIS_SENTINELS", "s1:1");
+        let master = ("REDIS_SENTINEL_MASTER", "mymaster");
+        let cluster = ("REDIS_CLUSTER_NODES", "n1:1");
+        for (given, said) in [
+            (
+                &[host, cluster][..],
+                "redis.cluster_nodes = \"n1:1\" is not allowed: must be empty, or given without redis.host",
+            ),
+            (
+                &[host, sentinels, master],
+                "redis.sentinels = \"s1:1\" is not allowed: must be empty, or given without redis.host",
+            ),
+            (
+                &[sentinels, master, cluster],
+                "must be empty, or given without redis.sentinels",
+            ),
+            (
+                &[sentinels],
+                "must be empty, or given together with redis.sentinel_master",
+            ),
+            (
+                &[host, master],
+                "redis.sentinel_master = \"mymaster\" is not allowed: must be empty, or given together with \
+                 redis.sentinels",
+            ),
+            (
+                &[cluster, ("REDIS_SENTINEL_PASSWORD", "x")],
+                "redis.sentinel_password = (hidden) is not allowed: must be empty, or given together with",
+            ),
+            (
+                &[cluster, ("REDIS_DB", "1")],
+                "redis.db = \"1\" is not allowed: must be 0 with redis.cluster_nodes",
+            ),
+        ] {
+            let error = load(given).expect_err(said);
+            assert!(error.contains(said), "{error}");
+            assert_eq!(error.lines().count(), 1, "{error}");
+        }
+        assert!(load(&[sentinels, master, ("REDIS_DB", "1")]).is_ok());
+    }
+
+    #[test]
+    fn what_is_configured_is_described_without_secrets() {
+        let config = load(&[
+            ("REDIS_SENTINELS", "s1:1,s2:2"),
+            ("REDIS_SENTINEL_MASTER", "mymaster"),
+            ("REDIS_SENTINEL_PASSWORD", "hidden-word"),
+        ]);
+        let described = config.expect("allowed").describe();
+        assert!(described.contains("redis.sentinels=s1:1,s2:2 redis.sentinel_master=mymaster"));
+        assert!(described.contains("redis.sentinel_password=set"));
+        assert!(!described.contains("hidden-word") && !described.contains("redis.host"));
+    }
+}
