@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::{BatchSize, Criterion, Throughput};
-use flashsale::http::{Administration, Api, Payload, Peer, SaleDefaults};
+use flashsale::http::{Administration, Api, Payload, Peer};
 use flashsale::live::Feeds;
 use flashsale::operations::{FigureSources, Observer};
 use flashsale::sale::Archive;
@@ -29,13 +29,6 @@ use common::{Hall, in_pieces, wishes};
 const ITEMS: u32 = 1_000_000;
 /// Requests that wait for the disk together.
 const CONCURRENT: usize = 64;
-
-const DEFAULTS: SaleDefaults = SaleDefaults {
-    interval_seconds: 3_600,
-    max_items_per_user: 10,
-    hold_seconds: 0,
-    seed: 0,
-};
 
 const ROTATION: Rotation = Rotation {
     interval_seconds: 3_600,
@@ -65,7 +58,7 @@ fn api(hall: &Hall) -> Api {
         Arc::clone(&sources.archive),
         sources.registry.add_worker(),
         Arc::clone(&sources.feeds),
-        Arc::new(Administration::new("0123456789abcdef".into(), DEFAULTS)),
+        Arc::new(Administration::new("0123456789abcdef".into(), ROTATION)),
         Observer::start(sources).expect("a thread"),
     )
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use flashsale::env::{Clock, ManualClock, OsEntropy, SimulatedDisk};
-use flashsale::http::{Administration, Api, Peer, SaleDefaults};
+use flashsale::http::{Administration, Api, Peer};
 use flashsale::journal::{Durability, Journal, Opening, Options, Tools};
 use flashsale::live::Feeds;
 use flashsale::operations::{FigureSources, Observer};
@@ -23,13 +23,6 @@ use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 
 /// Requests that one server answers, so that what they leave behind does not fill the memory.
 const REQUESTS_MAX: u32 = 64;
-
-const DEFAULTS: SaleDefaults = SaleDefaults {
-    interval_seconds: 3_600,
-    max_items_per_user: 3,
-    hold_seconds: 0,
-    seed: 0,
-};
 
 const ROTATION: Rotation = Rotation {
     interval_seconds: 3_600,
@@ -172,7 +165,7 @@ fn api(engine: &Arc<Engine>) -> Api {
         Arc::clone(&sources.archive),
         sources.registry.add_worker(),
         Arc::clone(&sources.feeds),
-        Arc::new(Administration::new("0123456789abcdef".into(), DEFAULTS)),
+        Arc::new(Administration::new("0123456789abcdef".into(), ROTATION)),
         Observer::start(sources).expect("a thread"),
     )
 }

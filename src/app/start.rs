@@ -15,7 +15,7 @@ use super::startup_phases::StartupPhases;
 use super::systemd::{Notifier, WatchedServer};
 use crate::config::Config;
 use crate::env::{Clock, Secret};
-use crate::http::{Administration, Api, CrossOrigin, SaleDefaults};
+use crate::http::{Administration, Api, CrossOrigin};
 use crate::limits;
 use crate::live::{Feeds, Ticker};
 use crate::operations::{FigureSources, Observer};
@@ -101,7 +101,7 @@ impl Service {
         let (workers, took_ms) = (workers(config), steps.took_ms());
         tracing::info!(workers, took_ms, "listening on {scheme}://{address}");
 
-        // What is already open is told of now, and the rest when it opens.
+        // Logs the sales that are open already.
         agenda.look();
         let scheduler = Scheduler::start(agenda)?;
         let notifier = Notifier::start(WatchedServer {
@@ -217,12 +217,6 @@ fn start_server(
 }
 
 fn administration(config: &Config, admin_token: Secret) -> Administration {
-    let defaults = SaleDefaults {
-        interval_seconds: seconds(config.sale.interval),
-        max_items_per_user: config.sale.max_items_per_user,
-        hold_seconds: config.sale.hold.map_or(0, seconds),
-        seed: config.sale.seed,
-    };
     load_drawn(&admin_token, config);
-    Administration::new(admin_token, defaults)
+    Administration::new(admin_token, rotation(config))
 }

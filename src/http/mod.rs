@@ -30,7 +30,7 @@ mod stopwatch;
 mod trace;
 mod values;
 
-pub use self::admin::{Administration, SaleDefaults};
+pub use self::admin::Administration;
 pub use self::api::Api;
 pub use self::cors::CrossOrigin;
 pub use self::payload::{Payload, Pieces};

@@ -11,21 +11,8 @@ use crate::limits::{
     SALE_LATE_SECONDS_MAX, SALE_SECONDS_MAX,
 };
 use crate::sale::{NewCatalogue, NewItem, NewSale};
-use crate::schedule::ADDED_SEED;
+use crate::schedule::{ADDED_SEED, Rotation};
 use crate::types::{ItemIndex, Timestamp};
-
-/// The terms of a new sale where the request leaves them out.
-#[derive(Clone, Copy, Debug)]
-pub struct SaleDefaults {
-    /// Its duration, in seconds.
-    pub interval_seconds: u32,
-    /// Units that one user may buy.
-    pub max_items_per_user: u32,
-    /// Seconds for which a checkout holds its units; 0 for not at all.
-    pub hold_seconds: u32,
-    /// The seed that, with the sale's start, determines generated names and pictures.
-    pub seed: u64,
-}
 
 /// A request to create a sale, with the defaults for everything that it left out.
 #[derive(Debug)]
@@ -69,7 +56,7 @@ impl<'a> CreateRequest<'a> {
     /// Parses a JSON document, whose strings are unescaped in place.
     pub(super) fn parse(
         json: &'a mut [u8],
-        defaults: &SaleDefaults,
+        defaults: &Rotation,
         now: Timestamp,
     ) -> Result<Self, Problem> {
         let start = json.len() - without_byte_order_mark(json).len();
@@ -89,7 +76,7 @@ impl<'a> CreateRequest<'a> {
     }
 
     /// Reads all fields, so that all errors are found. `None` when the goods cannot be read.
-    fn read(top: &mut Top<'_, '_, 'a>, defaults: &SaleDefaults, now: Timestamp) -> Option<Self> {
+    fn read(top: &mut Top<'_, '_, 'a>, defaults: &Rotation, now: Timestamp) -> Option<Self> {
         let (started_at, ended_at) = period(top, defaults, now);
         let max_items_per_user = top.whole32("max_items_per_user", 1..=ITEMS_PER_USER_MAX);
         let hold_seconds = top.whole32("hold_seconds", 0..=HOLD_SECONDS_MAX);
@@ -159,7 +146,7 @@ fn drawn_image(seed: u64, index: ItemIndex) -> String {
 /// Reads the start and the end of the sale.
 fn period(
     top: &mut Top<'_, '_, '_>,
-    defaults: &SaleDefaults,
+    defaults: &Rotation,
     now: Timestamp,
 ) -> (Timestamp, Timestamp) {
     let (start, end) = (top.time("started_at"), top.time("ended_at"));

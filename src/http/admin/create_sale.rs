@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hyper::StatusCode;
 use hyper::header::{HeaderValue, LOCATION};
 
-use super::create_request::{CreateRequest, SaleDefaults};
+use super::create_request::CreateRequest;
 use crate::http::answer::{Answer, JSON};
 use crate::http::body::check_encoding;
 use crate::http::json::{self, write_number, write_time};
@@ -13,6 +13,7 @@ use crate::http::parameters::media_type;
 use crate::http::problem::Problem;
 use crate::http::routes::Call;
 use crate::sale::{CreateError, Engine, Sale};
+use crate::schedule::Rotation;
 use crate::telemetry::Outcome;
 
 /// Creates the sale that the body describes, and answers when it is on the disk.
@@ -41,7 +42,7 @@ pub(in crate::http) async fn create(call: Call<'_>) -> Result<Answer, Problem> {
 fn create_from(
     engine: &Engine,
     json: &mut [u8],
-    defaults: &SaleDefaults,
+    defaults: &Rotation,
 ) -> Result<Arc<Sale>, Problem> {
     let request = CreateRequest::parse(json, defaults, engine.clock().now())?;
     let decision = engine.create_sale(&request.sale())?;

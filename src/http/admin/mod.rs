@@ -20,13 +20,13 @@ mod json_document;
 use self::authentication::Authenticator;
 use self::blocking_pool::BlockingPool;
 use self::body_limits::BodyLimits;
-pub use self::create_request::SaleDefaults;
 use super::answer::Answer;
 use super::api::Api;
 use super::problem::Problem;
 use super::routes::{Call, Waiting};
 use crate::env::Secret;
 use crate::sale::Engine;
+use crate::schedule::Rotation;
 
 /// The state of administration, which all workers share.
 #[derive(Debug)]
@@ -34,14 +34,15 @@ pub struct Administration {
     authenticator: Authenticator,
     body_limits: BodyLimits,
     blocking_pool: BlockingPool,
-    defaults: SaleDefaults,
+    /// The terms of a new sale that its request does not give.
+    defaults: Rotation,
 }
 
 impl Administration {
     /// Creates an administration whose token is `token`. Must be called on a thread that may run on all cores, because
     /// the threads of the pool run where that one does.
     #[must_use]
-    pub fn new(token: Secret, defaults: SaleDefaults) -> Self {
+    pub fn new(token: Secret, defaults: Rotation) -> Self {
         Self {
             authenticator: Authenticator::new(token),
             body_limits: BodyLimits::default(),

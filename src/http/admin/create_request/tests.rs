@@ -3,8 +3,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::limits::ADMIN_ERRORS_MAX;
 
-const DEFAULTS: SaleDefaults = SaleDefaults {
+const DEFAULTS: Rotation = Rotation {
     interval_seconds: 600,
+    item_count: 1,
     max_items_per_user: 7,
     hold_seconds: 30,
     seed: 1,
