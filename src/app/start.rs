@@ -102,7 +102,7 @@ impl Service {
         tracing::info!(workers, took_ms, "listening on {scheme}://{address}");
 
         // Logs the sales that are open already.
-        agenda.look();
+        agenda.run_due();
         let scheduler = Scheduler::start(agenda)?;
         let notifier = Notifier::start(WatchedServer {
             engine: Arc::clone(&engine),

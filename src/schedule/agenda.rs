@@ -1,36 +1,36 @@
-//! What is to be done by the clock, and the doing of it.
+//! The agenda: runs the actions that are due by the clock.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::calendar::{Calendar, Event};
+use super::calendar::{Calendar, CalendarEvent};
 use super::jump::JumpWatch;
 use super::rotation::Rotation;
 use crate::sale::{CreateError, Engine, Sale, SaleStatus};
 use crate::types::{ItemIndex, Lsn, SaleId, Timestamp};
 
-/// The longest time between two looks at the clocks, one of which may jump.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// The shortest, so that nothing turns into a busy loop.
-const LOOK_EVERY_MIN: Duration = Duration::from_millis(1);
-/// How long it may take to read both clocks, in microseconds.
+/// The longest time between two readings of the clocks, one of which may jump.
+const CHECK_INTERVAL_MAX: Duration = Duration::from_millis(200);
+/// The shortest time between two readings, so that nothing turns into a busy loop.
+const CHECK_INTERVAL_MIN: Duration = Duration::from_millis(1);
+/// Longest time that reading both clocks may take, in microseconds.
 const READ_US_MAX: i64 = 100_000;
 
-/// Everything that is due some time.
+/// Runs the actions that are due: opens, closes and rotates sales, expires reservations.
 pub struct Agenda {
     engine: Arc<Engine>,
     rotation: Rotation,
     calendar: Calendar,
-    /// The engine's count of changes that the calendar knows of.
+    /// The engine's count of changes when the calendar was made.
     changes: u64,
-    /// Up to when, by the wall clock, the calendar was looked at.
-    looked_until: Timestamp,
+    /// The time, by the wall clock, up to which events were collected.
+    checked_until: Timestamp,
     jumps: JumpWatch,
-    /// What was due and has not been done yet.
+    /// Actions that are due and not done yet.
     pending: Pending,
-    /// The open sales that were announced.
-    announced: BTreeSet<SaleId>,
+    /// The active sales whose opening was logged.
+    logged_open: BTreeSet<SaleId>,
     failing: bool,
 }
 
@@ -38,23 +38,23 @@ pub struct Agenda {
 struct Pending {
     close: bool,
     rotate: bool,
-    announce: bool,
+    log_opened: bool,
 }
 
 impl Pending {
     const ALL: Self = Self {
         close: true,
         rotate: true,
-        announce: true,
+        log_opened: true,
     };
 }
 
 impl Agenda {
-    /// The agenda of an engine, of which nothing has been done yet.
+    /// Creates the agenda of an engine, on which nothing is done yet.
     #[must_use]
     pub fn new(engine: Arc<Engine>, rotation: Rotation) -> Self {
         let (changes, now) = (engine.changes(), engine.clock().now());
-        // Where nothing was recorded yet, nothing can be ended.
+        // Where nothing was recorded yet, no sale can have ended.
         let jumps = match engine.durable_lsn() {
             Lsn::ZERO => JumpWatch::default(),
             _ => watch_from_start(&engine),
@@ -65,25 +65,24 @@ impl Agenda {
             engine,
             rotation,
             changes,
-            looked_until: now,
+            checked_until: now,
             jumps,
             pending: Pending::ALL,
-            announced: BTreeSet::new(),
+            logged_open: BTreeSet::new(),
             failing: false,
         }
     }
 
-    /// Works off what was missed while there was no server: holds that have run out and sales that have
-    /// ended, in the order of their times, and opens the sale of this interval. All of it is durable when
-    /// this returns, but for a sale that cannot be recorded at the moment. Sales are closed only when the clock
-    /// has proved steady.
+    /// Runs the actions that became due while no server ran: expires reservations and closes ended sales, in the order
+    /// of their times, and opens the sale of this interval. All of it is durable when this returns, except for a
+    /// sale that cannot be recorded at the moment. Sales are closed only once the clock has proved steady.
     ///
     /// # Errors
     /// The configuration makes no possible sale, or the journal has failed.
     pub fn catch_up(&mut self) -> Result<(), CatchUpError> {
         loop {
-            let done = match self.look_once() {
-                Ok(done) => done,
+            let backlog = match self.run_due_once() {
+                Ok(backlog) => backlog,
                 Err(error @ (CreateError::Unavailable(_) | CreateError::TooManyOpen)) => {
                     tracing::error!("{error}: starting without a new sale");
                     return Ok(());
@@ -95,29 +94,29 @@ impl Agenda {
             }
             // More may be due than may wait for the disk at once.
             self.engine.flush().map_err(|_| CatchUpError::Journal)?;
-            if done == Done::Wholly {
+            if backlog == Backlog::Empty {
                 return Ok(());
             }
         }
     }
 
-    /// Does what is due, and says which sales have opened. A failure is logged once until it is over.
-    pub fn look(&mut self) {
-        match self.look_once() {
+    /// Runs the actions that are due, and logs which sales have opened. Logs a failure once until it is over.
+    pub fn run_due(&mut self) {
+        match self.run_due_once() {
             Ok(_) => self.failing = false,
             Err(error) if !self.failing => {
                 self.failing = true;
-                tracing::error!("no new sale: {error}; trying again");
+                tracing::error!("no new sale could be created: {error}; trying again");
             }
             Err(_) => {}
         }
-        if self.pending.announce {
-            self.pending.announce = false;
-            self.announce_opened();
+        if self.pending.log_opened {
+            self.pending.log_opened = false;
+            self.log_opened();
         }
     }
 
-    /// When the next sale begins to sell.
+    /// Returns when the next sale begins.
     #[must_use]
     pub fn next_opening(&self) -> Timestamp {
         let now = self.engine.clock().now();
@@ -128,12 +127,12 @@ impl Agenda {
         scheduled.map_or(due, |start| start.min(due))
     }
 
-    /// How long nothing is due.
+    /// Returns the time until the next action is due.
     #[must_use]
-    pub fn rest(&self) -> Duration {
+    pub fn idle_time(&self) -> Duration {
         let clock = self.engine.clock();
         if !self.engine.is_writable() {
-            return LOOK_EVERY;
+            return CHECK_INTERVAL_MAX;
         }
         let left_us = |at: Option<Timestamp>, now: Timestamp| {
             at.map_or(i64::MAX, |at| at.0.saturating_sub(now.0)).max(0)
@@ -141,100 +140,100 @@ impl Agenda {
         let events_us = left_us(self.calendar.next(), clock.now());
         let holds_us = left_us(self.engine.next_expiry(), clock.steady());
         let rest = Duration::from_micros(events_us.min(holds_us).cast_unsigned());
-        rest.clamp(LOOK_EVERY_MIN, LOOK_EVERY)
+        rest.clamp(CHECK_INTERVAL_MIN, CHECK_INTERVAL_MAX)
     }
 
-    fn look_once(&mut self) -> Result<Done, CreateError> {
-        self.read_calendar();
+    fn run_due_once(&mut self) -> Result<Backlog, CreateError> {
+        self.collect_due_events();
         if self.pending.close && !self.jumps.is_in_doubt() {
             self.engine.close_ended();
             self.pending.close = self.has_ended_sales();
         }
         self.engine.release_expired();
-        let done = self.how_far();
+        let backlog = self.backlog();
         if self.pending.rotate {
             match self.rotation.run(&self.engine) {
                 Ok(_) => self.pending.rotate = false,
-                // What was missed comes first, and may have filled the queue.
-                Err(CreateError::Unavailable(_)) if done == Done::Partly => {}
+                // Missed actions come first, and may have filled the queue.
+                Err(CreateError::Unavailable(_)) if backlog == Backlog::Remaining => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok(done)
+        Ok(backlog)
     }
 
-    /// Notes what has become due by the wall clock.
-    fn read_calendar(&mut self) {
+    /// Marks the actions that have become due by the wall clock as pending.
+    fn collect_due_events(&mut self) {
         let clock = self.engine.clock();
         let (steady, now, after) = (clock.steady(), clock.now(), clock.steady());
         // A thread that is stopped between two clocks must not take the time for a jump.
         let together = after.0 - steady.0 < READ_US_MAX;
-        let jump_us = together.then(|| self.jumps.look(now, steady)).flatten();
+        let jump_us = together.then(|| self.jumps.sample(now, steady)).flatten();
         if let Some(jump_us) = jump_us {
             let seconds = jump_us / 1_000_000;
             tracing::warn!(jump_seconds = seconds, %now, "the wall clock has jumped; no sale is closed until it goes on evenly");
-            self.looked_until = self.looked_until.min(now);
+            self.checked_until = self.checked_until.min(now);
             self.pending = Pending::ALL;
         }
         let changes = self.engine.changes();
         if jump_us.is_some() || changes != self.changes {
             self.changes = changes;
-            self.pending.announce = true;
-            self.calendar = Calendar::of(&self.engine, &self.rotation, self.looked_until);
+            self.pending.log_opened = true;
+            self.calendar = Calendar::of(&self.engine, &self.rotation, self.checked_until);
         }
         while let Some(event) = self.calendar.next_due_event(now) {
             match event {
-                Event::Opens => self.pending.announce = true,
-                Event::Closes => self.pending.close = true,
-                Event::Rotates => {
+                CalendarEvent::Opens => self.pending.log_opened = true,
+                CalendarEvent::Closes => self.pending.close = true,
+                CalendarEvent::Rotates => {
                     self.pending.rotate = true;
                     let next = self.rotation.next_turn(now);
-                    self.calendar.add(next, Event::Rotates);
+                    self.calendar.add(next, CalendarEvent::Rotates);
                 }
             }
         }
-        self.looked_until = now;
+        self.checked_until = now;
         self.engine.believe_clock(self.jumps.believed_ahead_us());
     }
 
-    /// Says of each sale that sells, once, that it does: also of one that was found selling, because it
-    /// was created for at once or the server was not there when it opened.
-    fn announce_opened(&mut self) {
+    /// Logs each active sale once: also one that began before the server started, or that was created with a start in
+    /// the past.
+    fn log_opened(&mut self) {
         let now = self.engine.clock().now();
         let mut open = self.engine.open_sales();
         open.retain(|sale| sale.status(now) == SaleStatus::Active);
         open.reverse();
         for sale in &open {
-            if !self.announced.contains(&sale.id()) {
-                announce(sale);
+            if !self.logged_open.contains(&sale.id()) {
+                log_open(sale);
             }
         }
-        self.announced = open.iter().map(|sale| sale.id()).collect();
+        self.logged_open = open.iter().map(|sale| sale.id()).collect();
     }
 
     fn has_ended_sales(&self) -> bool {
         ended_sale(&self.engine).is_some()
     }
 
-    fn how_far(&self) -> Done {
+    fn backlog(&self) -> Backlog {
         let steady = self.engine.clock().steady();
         let is_due = self.engine.next_expiry().is_some_and(|next| next <= steady);
         if is_due || self.pending.close && !self.jumps.is_in_doubt() {
-            Done::Partly
+            Backlog::Remaining
         } else {
-            Done::Wholly
+            Backlog::Empty
         }
     }
 }
 
-/// A sale that has ended by the wall clock, and is not closed yet.
+/// Returns a sale that has ended by the wall clock and is not closed yet.
 fn ended_sale(engine: &Engine) -> Option<Arc<Sale>> {
     let now = engine.clock().now();
     let mut open = engine.open_sales().into_iter();
     open.find(|sale| sale.terms().ended_at <= now)
 }
 
-/// Doubts the clock of a start. What it says has ended may not have.
+/// Creates the jump watch of a start, which doubts the clock: a sale that has ended by this clock may not have.
 fn watch_from_start(engine: &Engine) -> JumpWatch {
     let ended = ended_sale(engine);
     if let Some(sale) = &ended {
@@ -248,8 +247,8 @@ fn watch_from_start(engine: &Engine) -> JumpWatch {
     JumpWatch::from_start(engine.clock().steady(), ended.is_some())
 }
 
-/// Says that a sale is open, and what the first of its items is called, so that one can be bought.
-fn announce(sale: &Sale) {
+/// Logs that a sale is open, with the id of its first item, so that a reader of the log can buy one.
+fn log_open(sale: &Sale) {
     let (until, items) = (sale.ended_at(), sale.item_count());
     let mut first_item = Vec::new();
     sale.write_item_id(ItemIndex(0), &mut first_item);
@@ -257,20 +256,20 @@ fn announce(sale: &Sale) {
     tracing::info!(sale = %sale.id(), %until, items, %first_item, "sale is open");
 }
 
-/// Whether all was done that was due.
+/// Whether due actions remain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Done {
-    Wholly,
-    Partly,
+enum Backlog {
+    Empty,
+    Remaining,
 }
 
-/// Why what was missed was not worked off.
+/// The reason why the missed actions were not run.
 #[derive(Debug, thiserror::Error)]
 pub enum CatchUpError {
-    /// There can be no sale of this interval.
+    /// The sale of this interval cannot be created.
     #[error("the first sale could not be created: {0}")]
     Sale(#[from] CreateError),
-    /// The journal.
-    #[error("the journal failed while it was worked off what was missed")]
+    /// The journal failed.
+    #[error("the journal failed while missed actions were run")]
     Journal,
 }

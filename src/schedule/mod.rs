@@ -1,13 +1,11 @@
-//! What happens by the clock: sales open and close on the boundaries of the interval, and holds run
-//! out.
+//! Actions by the clock: sales open and close at the boundaries of intervals, and reservations expire.
 //!
-//! An [`Agenda`] knows what is to be done, and does it when it is asked to look; the [`Scheduler`] is the
-//! thread that asks.
+//! An [`Agenda`] knows which actions are due and runs them; the [`Scheduler`] is the thread that calls it.
 //!
-//! **Invariants.** The times of sales are compared with the wall clock, which may jump; holds last by the
-//! steady clock, which does not. Everything is done at most once however often it is looked at, and in
-//! the order in which it was due, also when the look comes late: after a stall, a sleep of the machine,
-//! or a start long after the last stop.
+//! **Invariants.** The times of sales are compared with the wall clock, which may jump; reservations last by the
+//! steady clock, which does not. Each action runs at most once however often it is checked, and in the order in which
+//! the actions were due, also when the check comes late: after a stall, a sleep of the machine, or a start long
+//! after the last stop.
 
 mod agenda;
 mod calendar;

@@ -3,14 +3,14 @@
 use crate::sale::{CatalogueKind, CreateError, Engine, NewCatalogue, NewSale, SaleTerms};
 use crate::types::{Lsn, Timestamp};
 
-/// This bit of a generated sale's seed says that somebody added the sale: the rotation goes on as if it
-/// were not there.
+/// Bit of a generated sale's seed that marks a sale which an administrator added: the rotation ignores it.
 pub const ADDED_SEED: u64 = 1 << 63;
 
-/// How long before its start a sale is prepared, at most.
+/// Longest time before its start at which the rotation creates a sale.
 const AHEAD_US_MAX: i64 = 5_000_000;
 
-/// The sale of every interval.
+/// The terms of the sales that the schedule creates, one for each interval; also the defaults of sales that
+/// administrators create.
 #[derive(Clone, Copy, Debug)]
 pub struct Rotation {
     /// Length of an interval, in seconds. Intervals are counted from 1970, so that hours begin on
@@ -20,13 +20,13 @@ pub struct Rotation {
     pub item_count: u32,
     /// Units that one user may buy.
     pub max_items_per_user: u32,
-    /// How long a checkout holds its units; 0 for not at all.
+    /// Seconds that a checkout holds its units; 0 for not at all.
     pub hold_seconds: u32,
-    /// With the sale's start, determines the items.
+    /// The seed that determines the items, together with the sale's start.
     pub seed: u64,
 }
 
-/// From when until when a sale sells.
+/// The time from a sale's start to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Span {
     start: Timestamp,
@@ -34,30 +34,30 @@ struct Span {
 }
 
 impl Rotation {
-    /// When the interval that `now` lies in begins.
+    /// Returns the start of the interval that contains `now`.
     #[must_use]
     pub fn start_of(&self, now: Timestamp) -> Timestamp {
         let interval = i64::from(self.interval_seconds);
         Timestamp::from_seconds(now.seconds().div_euclid(interval) * interval)
     }
 
-    /// When the rotation has something to do next: shortly before the next interval.
+    /// Returns when the rotation is due next: shortly before the next interval.
     #[must_use]
     pub fn next_turn(&self, now: Timestamp) -> Timestamp {
         let next = self.start_of(Timestamp(now.0 + self.ahead_us()));
         self.turn_before(next.plus_seconds(self.interval_seconds))
     }
 
-    /// When it has something to do because of what begins at `boundary`.
+    /// Returns when the rotation is due because an interval begins at `boundary`.
     pub(super) fn turn_before(&self, boundary: Timestamp) -> Timestamp {
         Timestamp(boundary.0 - self.ahead_us())
     }
 
-    /// Sees to it that there is a sale for now, and one for the next interval shortly before it begins.
-    /// The record of the last one created, if any was.
+    /// Creates the sale of the present interval, and that of the next one shortly before it begins, where they are
+    /// missing. Returns the record of the last sale that it created.
     ///
     /// # Errors
-    /// A sale could not be created; ask again.
+    /// A sale could not be created; call again.
     pub fn run(&self, engine: &Engine) -> Result<Option<Lsn>, CreateError> {
         let now = engine.clock().now();
         let current = self.ensure(engine, now)?;
@@ -65,8 +65,8 @@ impl Rotation {
         Ok(next.or(current))
     }
 
-    /// When the next sale has to begin to sell: where its sale that began last ends, or the interval began
-    /// that has none.
+    /// Returns when the next sale has to begin: at the end of the rotation's newest sale, or, without one, at the
+    /// start of the present interval.
     #[must_use]
     pub fn due(&self, engine: &Engine, now: Timestamp) -> Timestamp {
         let sales = engine.sales();
@@ -74,7 +74,7 @@ impl Rotation {
         let newest_ended = ended.newest_first().map(|sale| &sale.terms);
         let own = |terms: &&SaleTerms| is_of_rotation(terms) && terms.started_at <= now;
         let in_memory = sales.iter().map(|sale| sale.terms()).filter(own);
-        // Those that have left memory are many, and the newest of them are enough.
+        // Many sales have left memory, and the newest of them is enough.
         let last = in_memory.chain(newest_ended.filter(own).take(1));
         let end = last.map(|terms| terms.ended_at).max();
         end.unwrap_or_else(|| self.start_of(now))
@@ -105,7 +105,7 @@ impl Rotation {
 
     fn missing_of(&self, engine: &Engine, at: Timestamp) -> Option<Span> {
         let sales = engine.sales();
-        // One that was closed before its end may have left memory.
+        // A sale that was closed before its end may have left memory.
         let ended = engine.ended();
         let in_memory = sales.iter().map(|sale| sale.terms());
         let all = in_memory.chain(ended.newest_first().map(|sale| &sale.terms));
@@ -117,8 +117,8 @@ impl Rotation {
         self.missing(at, spans)
     }
 
-    /// The span that is to be sold in around `at`, unless one of `own` covers it already: the interval,
-    /// less what others have of it. They have when the length of the interval was changed.
+    /// Returns the span of the sale that is missing at `at`, unless one of `own` covers `at`: the interval, less
+    /// what other sales have of it after the length of the interval was changed.
     fn missing(&self, at: Timestamp, own: impl Iterator<Item = Span>) -> Option<Span> {
         let start = self.start_of(at);
         let mut span = Span {
@@ -142,7 +142,7 @@ impl Rotation {
     }
 }
 
-/// Whether a sale is of a rotation, whatever its interval and seed were, and not one that somebody added.
+/// Returns whether the rotation created a sale, with whatever interval and seed, and not an administrator.
 pub(super) fn is_of_rotation(terms: &SaleTerms) -> bool {
     matches!(terms.catalogue, CatalogueKind::Generated { seed, .. } if seed & ADDED_SEED == 0)
 }
@@ -198,12 +198,12 @@ mod tests {
     }
 
     proptest! {
-        /// Wherever the clock goes and however long intervals become, every moment that is looked at is
-        /// covered afterwards, and no two spans overlap.
+        /// Every checked moment is covered afterwards and no two spans overlap, wherever the clock goes and however
+        /// long intervals become.
         #[test]
-        fn spans_cover_and_never_overlap(looks in prop::collection::vec((0_i64..100_000, 1_u32..5_000), 1..40)) {
+        fn spans_cover_and_never_overlap(checks in prop::collection::vec((0_i64..100_000, 1_u32..5_000), 1..40)) {
             let mut spans: Vec<Span> = Vec::new();
-            for (at, interval) in looks {
+            for (at, interval) in checks {
                 let at = seconds(at);
                 spans.extend(every(interval).missing(at, spans.iter().copied()));
                 let covering = spans.iter().filter(|span| span.start <= at && at < span.end);

@@ -1,4 +1,4 @@
-//! The thread that looks at the clock.
+//! The thread of the schedule.
 
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
@@ -7,47 +7,47 @@ use std::time::Duration;
 use super::agenda::Agenda;
 use crate::sync::{Condvar, Mutex};
 
-/// The thread that looks at the clock.
+/// The thread that runs an [`Agenda`] whenever an action is due.
 pub struct Scheduler {
-    shared: Arc<Shared>,
+    signal: Arc<StopSignal>,
     thread: JoinHandle<()>,
 }
 
 #[derive(Default)]
-struct Shared {
+struct StopSignal {
     stopped: Mutex<bool>,
     changed: Condvar,
 }
 
 impl Scheduler {
-    /// Starts the thread, which does what `agenda` says whenever it is due.
+    /// Starts the thread, which runs the due actions of `agenda`.
     ///
     /// # Errors
     /// The operating system has no thread to give.
     pub fn start(mut agenda: Agenda) -> std::io::Result<Self> {
-        let shared = Arc::new(Shared::default());
-        let for_thread = Arc::clone(&shared);
+        let signal = Arc::new(StopSignal::default());
+        let for_thread = Arc::clone(&signal);
         let run = move || {
-            while for_thread.wait(agenda.rest()) {
-                agenda.look();
+            while for_thread.wait(agenda.idle_time()) {
+                agenda.run_due();
             }
         };
         Ok(Self {
-            shared,
+            signal,
             thread: Builder::new().name("schedule".into()).spawn(run)?,
         })
     }
 
-    /// Ends the thread; returns when it has ended.
+    /// Ends the thread and waits until it has ended.
     pub fn stop(self) {
-        *self.shared.stopped.lock() = true;
-        self.shared.changed.notify_all();
+        *self.signal.stopped.lock() = true;
+        self.signal.changed.notify_all();
         let _ = self.thread.join();
     }
 }
 
-impl Shared {
-    /// Waits for `at_most`; false once the scheduler is to stop.
+impl StopSignal {
+    /// Waits for `at_most`, and returns false once the scheduler is to stop.
     fn wait(&self, at_most: Duration) -> bool {
         let mut stopped = self.stopped.lock();
         if !*stopped {

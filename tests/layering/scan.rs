@@ -102,9 +102,7 @@ impl Scan {
         let breach = match self.resolve(path) {
             Some(inside) => {
                 let breach = match inside.first() {
-                    Some(part) if !may_use(&self.part, part) => {
-                        Some(format!("may not use {part}"))
-                    }
+                    Some(part) if !may_use(&self.part, part) => Some(format!("may not use {part}")),
                     Some(part) if !may_see(&self.part, &inside) => {
                         Some(format!("may not use all of {part}"))
                     }

@@ -56,7 +56,7 @@ proptest! {
                 }
                 Step::Pass(millis) => {
                     world.clock.advance_us(millis * 1_000);
-                    world.agenda.look();
+                    world.agenda.run_due();
                 }
                 Step::Jump(seconds) => {
                     let now = world.engine.clock().now();

@@ -39,7 +39,7 @@ fn the_next_sale_is_there_before_its_first_second() {
         flashsale::sale::PurchaseOutcome::SaleNotActive
     ));
     world.code("ada", "ITM-2-0");
-    world.agenda.look();
+    world.agenda.run_due();
     assert_eq!(world.records(), ["created 1", "created 2", "closed 1"]);
     world.check();
 }
@@ -49,8 +49,8 @@ fn looking_again_does_nothing_twice() {
     let mut world = World::start(10, rotation(10, 0));
     for _ in 0..40 {
         world.clock.advance_us(250_000);
-        world.agenda.look();
-        world.agenda.look();
+        world.agenda.run_due();
+        world.agenda.run_due();
         assert_eq!(world.engine.close_ended(), 0);
     }
     assert_eq!(world.records(), ["created 1", "created 2", "closed 1"]);
@@ -60,18 +60,18 @@ fn looking_again_does_nothing_twice() {
 #[test]
 fn rest_ends_when_something_is_due() {
     let mut world = World::start(10, rotation(10, 3));
-    world.agenda.look();
-    let rest_us = |world: &World| world.agenda.rest().as_micros();
+    world.agenda.run_due();
+    let rest_us = |world: &World| world.agenda.idle_time().as_micros();
     assert_eq!(rest_us(&world), 200_000, "the clock may jump");
     world.clock.advance_us(4_900_000);
-    world.agenda.look();
+    world.agenda.run_due();
     assert_eq!(rest_us(&world), 100_000, "to the turn of the rotation");
     world.code("ada", "ITM-1-0");
     world.clock.advance_us(2_950_000);
-    world.agenda.look();
+    world.agenda.run_due();
     assert_eq!(rest_us(&world), 50_000, "to the end of the hold");
     world.clock.advance_us(2_140_000);
-    world.agenda.look();
+    world.agenda.run_due();
     assert_eq!(rest_us(&world), 10_000, "to the end of the sale");
 }
 

@@ -110,13 +110,13 @@ impl World {
     /// Lets time pass, with a look at the end of it only.
     pub fn pass(&mut self, seconds: i64) {
         self.clock.advance_us(seconds * 1_000_000);
-        self.agenda.look();
+        self.agenda.run_due();
     }
 
     /// The wall clock jumps, and is looked at.
     pub fn jump_to(&mut self, wall: Timestamp) {
         self.clock.jump_to(wall);
-        self.agenda.look();
+        self.agenda.run_due();
     }
 
     pub fn active(&self) -> Option<SaleId> {
