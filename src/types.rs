@@ -23,6 +23,15 @@ impl Lsn {
     }
 }
 
+/// When a record counts as durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// When `fdatasync` has returned: the record survives a power cut.
+    Fsync,
+    /// When the operating system has the bytes: the record survives the end of the process only.
+    Os,
+}
+
 impl fmt::Display for Lsn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

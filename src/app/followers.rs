@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::AppError;
 use super::sinks::{postgres_options, redis_options};
 use super::startup_phases::StartupPhases;
-use crate::config::{Config, Durability};
+use crate::config::Config;
 use crate::env::{Clock, OsEntropy};
 use crate::journal::Journal;
 use crate::limits;
@@ -14,7 +14,7 @@ use crate::reconcile::postgres::PostgresSink;
 use crate::reconcile::redis::RedisSink;
 use crate::reconcile::{Applied, Follower, FollowerTools, Sink, SinkError, Source};
 use crate::telemetry::{Registry, SinkId};
-use crate::types::{Lsn, Timestamp};
+use crate::types::{Durability, Lsn, Timestamp};
 
 /// The followers of all sinks that are configured.
 pub(super) struct Followers {

@@ -4,9 +4,9 @@ use std::process;
 use std::sync::Arc;
 
 use super::{AppError, EXIT_JOURNAL_FAILED, logging};
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::env::{Clock, OsEntropy, RealDisk};
-use crate::journal::{Durability, JournalError, Opening, Options, Tools};
+use crate::journal::{JournalError, Opening, Options, Tools};
 use crate::sale::{Engine, EngineOptions, Recovered};
 
 /// Recovers the journal, and begins to write behind it.
@@ -60,10 +60,7 @@ pub(super) fn open_engine(
 
 fn options(config: &Config) -> Options {
     Options {
-        durability: match config.journal.durability {
-            config::Durability::Fsync => Durability::Fsync,
-            config::Durability::Os => Durability::Os,
-        },
+        durability: config.journal.durability,
         segment_bytes: config.journal.segment_bytes,
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::journal::{write_files, write_state};
 use crate::env::{Clock, Disk, RealDisk, SystemClock, is_mount_point};
-use crate::journal::backup::{self, Copied, Place};
+use crate::journal::backup::{self, Copied, DirOnDisk};
 use crate::journal::{JournalError, Opening};
 use crate::sale::{CheckedFiles, Recovered, check_files};
 use crate::types::Timestamp;
@@ -39,7 +39,7 @@ pub enum BackupError {
     InUse(PathBuf),
     /// The journal, or its copy.
     #[error("{0}; no backup was made")]
-    Copy(#[from] backup::BackupError),
+    Copy(#[from] backup::CopyError),
     /// What was copied does not hold.
     #[error("the copy does not pass the check of a start, and was removed: {0}")]
     Unfit(JournalError),
@@ -80,11 +80,11 @@ pub fn back_up(dir: &Path, to: &Path, out: &mut dyn Write) -> Result<(), BackupE
     RealDisk
         .list(dir)
         .map_err(JournalError::io("list", dir))
-        .map_err(backup::BackupError::from)?;
+        .map_err(backup::CopyError::from)?;
     let aside = aside(to).map_err(target(to))?;
     let opening = match Opening::lock(Arc::new(RealDisk), &aside) {
         Err(JournalError::InUse { .. }) => Err(BackupError::InUse(to.to_owned())),
-        locked => locked.map_err(|error| backup::BackupError::from(error).into()),
+        locked => locked.map_err(|error| backup::CopyError::from(error).into()),
     }?;
     let made = make(dir, to, &aside, &opening);
     if made.is_err() {
@@ -140,8 +140,8 @@ fn make(dir: &Path, to: &Path, aside: &Path, opening: &Opening) -> Result<Made, 
     })
 }
 
-fn place(dir: &Path) -> Place<'_> {
-    Place {
+fn place(dir: &Path) -> DirOnDisk<'_> {
+    DirOnDisk {
         disk: &RealDisk,
         dir,
     }

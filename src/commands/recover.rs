@@ -397,7 +397,7 @@ mod tests {
             stock: 1,
         });
         let items: Vec<_> = items.collect();
-        let records = Record::announcing(SaleId(1), &items);
+        let records = Record::item_batches(SaleId(1), &items);
         let rebuilt = (1..).zip(records).map(|(lsn, record)| {
             let mut bytes = Vec::new();
             envelope::encode(Timestamp(1), &record, &mut bytes);

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use super::keys::{self, Key};
 use super::{
-    Config, DatabaseConfig, Durability, HostPort, JournalConfig, LogFormat, RedisConfig,
-    RedisPlace, SaleConfig, ServerConfig, SslMode,
+    Config, DatabaseConfig, HostPort, JournalConfig, LogFormat, RedisConfig, RedisPlace,
+    SaleConfig, ServerConfig, SslMode,
 };
 use crate::env::Secret;
+use crate::types::Durability;
 
 /// `key=value` for every key that has an effect, in the order of the shipped file.
 pub(super) fn lines(config: &Config) -> Vec<String> {

@@ -29,6 +29,7 @@ pub use raw::{IgnoredVariable, Source};
 pub use validate::is_token;
 
 use crate::env::Secret;
+use crate::types::Durability;
 
 /// Where a configuration is read from, the weakest source first.
 pub struct Sources<'a> {
@@ -238,15 +239,6 @@ pub struct JournalConfig {
     pub segment_bytes: u64,
     /// How long a commit may take before it is reported and the server is not ready.
     pub stall: Duration,
-}
-
-/// When a record counts as durable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Durability {
-    /// When `fdatasync` has returned: survives a power cut.
-    Fsync,
-    /// When the operating system has taken it: survives the end of the process only.
-    Os,
 }
 
 impl Durability {

@@ -15,11 +15,12 @@ use super::keys::{self, Key};
 use super::raw::{Given, Raw};
 use super::redis::redis;
 use super::{
-    AdminConfig, Config, DatabaseConfig, Durability, JournalConfig, LogConfig, LogFormat,
-    SaleConfig, ServerConfig, SslMode, TlsFiles,
+    AdminConfig, Config, DatabaseConfig, JournalConfig, LogConfig, LogFormat, SaleConfig,
+    ServerConfig, SslMode, TlsFiles,
 };
 use crate::env::{Secret, SecretFile};
 use crate::limits;
+use crate::types::Durability;
 
 /// The longest text value, in bytes. It is what a path may have on Linux.
 const TEXT_BYTES_MAX: usize = 4096;

@@ -2,7 +2,7 @@
 //! batch gathers. The batch size adjusts itself to the disk.
 //!
 //! One at a time holds the [`Committer`] and writes with it: its own thread, or a worker at the end
-//! of a turn ([`super::turn`]). Whoever finds it taken may leave: the holder looks at the queue once
+//! of a turn ([`super::commit_hook`]). Whoever finds it taken may leave: the holder looks at the queue once
 //! more after it has let go.
 
 use std::mem;
@@ -16,7 +16,7 @@ use super::error::JournalError;
 use super::frame::{self, FRAME_HEADER_BYTES};
 use super::segment::{SEGMENT_HEADER_BYTES, Segment};
 use super::settling::FoundEnd;
-use super::shared::{Batch, Shared, Taken};
+use super::shared::{BatchRange, Shared, Taken};
 use crate::env::Clock;
 use crate::sync::Ordering;
 
@@ -31,7 +31,7 @@ pub(super) struct Committer {
     /// The end that the start found, and there was no room to settle.
     unsettled: Option<FoundEnd>,
     /// The batch whose frame is in the buffer, and not on the disk yet.
-    unwritten: Option<Batch>,
+    unwritten: Option<BatchRange>,
     /// There was no room at the last write.
     is_short: bool,
     ended: bool,
@@ -39,7 +39,7 @@ pub(super) struct Committer {
 
 /// What came of a worker's attempt to commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Led {
+pub(super) enum CommitAttempt {
     /// What had gathered is durable, if there was anything.
     Committed,
     /// Nothing is written any more.
@@ -50,7 +50,7 @@ pub(super) enum Led {
 
 /// What is left when the committer has done what it can.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Left {
+enum Remaining {
     /// Nothing.
     Nothing,
     /// What there was no room to write.
@@ -93,13 +93,13 @@ impl Committer {
             // Read before the queue: what is enqueued before the closing is then taken.
             let closing = shared.closing.load(Ordering::Acquire);
             let left = committer.lock().commit_all();
-            if left == Left::Unwritten && !closing {
+            if left == Remaining::Unwritten && !closing {
                 shared.wait_to_write();
                 continue;
             }
             // Looked at after letting go, because whoever found the committer taken has left.
             let is_idle = !shared.has_pending();
-            if left == Left::Ended || closing && (is_idle || left == Left::Unwritten) {
+            if left == Remaining::Ended || closing && (is_idle || left == Remaining::Unwritten) {
                 break;
             }
             if is_idle {
@@ -111,10 +111,10 @@ impl Committer {
     }
 
     /// Commits until nothing waits, or there is no room.
-    fn commit_all(&mut self) -> Left {
+    fn commit_all(&mut self) -> Remaining {
         loop {
-            let left = self.write_left();
-            if left != Left::Nothing {
+            let left = self.write_remaining();
+            if left != Remaining::Nothing {
                 return left;
             }
             match self.shared.take_batch(&mut self.buffer, u64::MAX) {
@@ -125,24 +125,24 @@ impl Committer {
     }
 
     /// Commits one batch for the worker that holds the committer. Waits neither for a segment nor for room.
-    pub(super) fn lead(&mut self) -> Led {
+    pub(super) fn try_commit(&mut self) -> CommitAttempt {
         if self.ended {
-            return Led::Ended;
+            return CommitAttempt::Ended;
         }
-        if self.has_left() {
-            return Led::MustWait;
+        if self.has_remaining() {
+            return CommitAttempt::MustWait;
         }
         let room_bytes = self.segment.header.length_bytes - self.offset;
         match self.shared.take_batch(&mut self.buffer, room_bytes) {
             Taken::Batch(batch) => {
                 self.commit(batch);
-                match self.has_left() {
-                    true => Led::MustWait,
-                    false => Led::Committed,
+                match self.has_remaining() {
+                    true => CommitAttempt::MustWait,
+                    false => CommitAttempt::Committed,
                 }
             }
-            Taken::Nothing => Led::Committed,
-            Taken::TooLarge => Led::MustWait,
+            Taken::Nothing => CommitAttempt::Committed,
+            Taken::TooLarge => CommitAttempt::MustWait,
         }
     }
 
@@ -163,16 +163,16 @@ impl Committer {
         }
     }
 
-    fn has_left(&self) -> bool {
+    fn has_remaining(&self) -> bool {
         self.unsettled.is_some() || self.unwritten.is_some()
     }
 
-    fn commit(&mut self, batch: Batch) {
+    fn commit(&mut self, batch: BatchRange) {
         self.shared.stall().begin(self.clock.monotonic_us());
         match self.seal(&batch) {
             Ok(()) => {
                 self.unwritten = Some(batch);
-                self.write_left();
+                self.write_remaining();
             }
             Err(error) => {
                 self.ended = true;
@@ -182,7 +182,7 @@ impl Committer {
     }
 
     /// Makes a frame of the batch in the buffer, for where it is to be written.
-    fn seal(&mut self, batch: &Batch) -> Result<(), JournalError> {
+    fn seal(&mut self, batch: &BatchRange) -> Result<(), JournalError> {
         let frame_bytes = frame::frame_bytes(self.buffer.len() - FRAME_HEADER_BYTES) as u64;
         assert!(
             SEGMENT_HEADER_BYTES + frame_bytes <= self.segment.header.length_bytes,
@@ -201,14 +201,14 @@ impl Committer {
     /// A frame that found no room, when it was written or when it was synced, is written again as it is, the
     /// whole of it, to the same place, and synced then. What may be missing in the file after a failed sync was
     /// written since the one before, and that is this frame: nothing else is written before it is durable.
-    fn write_left(&mut self) -> Left {
+    fn write_remaining(&mut self) -> Remaining {
         if self.ended {
-            return Left::Ended;
+            return Remaining::Ended;
         }
         // Until it is done, because nothing may be written behind a batch that is not: the pages may be
         // gone after a failed sync, so that a second sync alone could confirm what is not on the disk.
         self.ended = true;
-        let written = self.try_write_left();
+        let written = self.try_write_remaining();
         self.shared.stall().end();
         match written {
             Ok(()) => self.ended = self.shared.has_failed(),
@@ -217,21 +217,21 @@ impl Committer {
                 if self.shared.set_short(true) {
                     tracing::error!("{error}; new work is refused until there is room");
                 }
-                return Left::Unwritten;
+                return Remaining::Unwritten;
             }
             Err(error) => self.shared.fail(&error),
         }
         if self.ended {
-            return Left::Ended;
+            return Remaining::Ended;
         }
         if mem::take(&mut self.is_short) {
             self.shared.set_short(false);
             tracing::info!("there is room for the journal again: it takes new work");
         }
-        Left::Nothing
+        Remaining::Nothing
     }
 
-    fn try_write_left(&mut self) -> Result<(), JournalError> {
+    fn try_write_remaining(&mut self) -> Result<(), JournalError> {
         if let Some(found) = &self.unsettled {
             found.settle(&self.segment)?;
             self.unsettled = None;

@@ -18,14 +18,15 @@ pub mod sale_file;
 pub mod segment;
 pub mod snapshot;
 
+mod commit_hook;
+mod commit_time_estimate;
 mod committer;
 mod footprint;
 mod loss;
 mod names;
 mod opening;
 mod ownership;
-mod pace;
-mod preparer;
+mod preallocator;
 mod progress;
 mod reader;
 mod repair;
@@ -35,7 +36,6 @@ mod stall;
 mod status;
 mod tail;
 mod trim;
-mod turn;
 mod waiters;
 
 use std::path::{Path, PathBuf};
@@ -49,7 +49,7 @@ pub use error::{JournalError, JournalFailed};
 pub use loss::Lost;
 pub use names::check_regular;
 pub use opening::{Opening, Replayed, is_in_use, replay};
-pub use progress::Progress;
+pub use progress::CommitProgress;
 pub use reader::{Frame, SegmentEnd, SegmentReader, check_decodable};
 pub use repair::{Repaired, repair};
 pub use tail::{Tail, fingerprint};
@@ -61,27 +61,19 @@ use crate::limits;
 use crate::record::envelope::Encode;
 use crate::sync::Ordering;
 use crate::telemetry::{Counts, JournalStatus};
+pub use crate::types::Durability;
 use crate::types::{Lsn, Timestamp};
-use committer::{Committer, Led};
+use committer::{CommitAttempt, Committer};
 use ownership::Ownership;
-use preparer::Preparer;
+use preallocator::Preallocator;
 use segment::Segment;
 use settling::FoundEnd;
 use shared::Shared;
 
-/// What "durable" means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Durability {
-    /// `fdatasync` has returned: survives a power cut.
-    Fsync,
-    /// The operating system has the bytes: survives the process, not the machine.
-    Os,
-}
-
 /// How a journal is written.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// What "durable" means.
+    /// When a record counts as durable.
     pub durability: Durability,
     /// Length of new segments, in bytes.
     pub segment_bytes: u64,
@@ -171,7 +163,7 @@ impl Journal {
         )?));
         let ownership = Arc::new(start.ownership);
         let clock = Arc::clone(&tools.clock);
-        let preparer = Preparer {
+        let preallocator = Preallocator {
             shared: Arc::clone(&shared),
             ownership: Arc::clone(&ownership),
             disk: Arc::clone(&disk),
@@ -191,7 +183,7 @@ impl Journal {
         };
         let commit = spawned("commit", Box::new(commit))?;
         shared.committer.get_or_init(|| commit.thread().clone());
-        let prepare = spawned("prepare", Box::new(move || preparer.run()))?;
+        let prepare = spawned("prepare", Box::new(move || preallocator.run()))?;
         let threads = Mutex::new(vec![commit, prepare]);
         Ok(Self {
             shared,
@@ -222,8 +214,8 @@ impl Journal {
     /// Whether records that can wait may come, too: most of the queue is empty, and the next segment is
     /// ready. So they never use up the room that those who cannot wait are left with.
     #[must_use]
-    pub fn is_at_ease(&self) -> bool {
-        self.shared.is_at_ease()
+    pub fn has_headroom(&self) -> bool {
+        self.shared.has_headroom()
     }
 
     /// Enqueues a record and gives it its number. Never waits and never fails: what was decided
@@ -253,26 +245,26 @@ impl Journal {
     /// Sees to it that what a worker has enqueued in its turn is committed: here, one batch, where that
     /// costs less than a hand-over, and else by the committer's thread. Whether the worker is to come
     /// again, behind what is ready by then.
-    fn commit_turn(&self) -> bool {
+    fn commit_pending(&self) -> bool {
         if !self.shared.has_pending() {
             return false;
         }
-        if !self.shared.pace.is_quick() {
+        if !self.shared.commit_time.is_quick() {
             self.shared.wake_committer();
             return false;
         }
         let led = match self.committer.try_lock() {
-            Some(mut committer) => committer.lead(),
+            Some(mut committer) => committer.try_commit(),
             None => return false,
         };
         match led {
-            Led::Ended => false,
-            Led::MustWait => {
+            CommitAttempt::Ended => false,
+            CommitAttempt::MustWait => {
                 self.shared.wake_committer();
                 false
             }
             // Looked at after letting go, because whoever found the committer taken has left.
-            Led::Committed => self.shared.has_pending(),
+            CommitAttempt::Committed => self.shared.has_pending(),
         }
     }
 
@@ -300,7 +292,7 @@ impl Journal {
 
     /// The durable LSN with those who wait for it.
     #[must_use]
-    pub fn progress(&self) -> &Progress {
+    pub fn progress(&self) -> &CommitProgress {
         &self.shared.progress
     }
 

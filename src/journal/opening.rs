@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::error::JournalError;
 use super::ownership::Ownership;
-use super::preparer::new_header;
+use super::preallocator::new_header;
 use super::reader::{SegmentEnd, SegmentReader};
 use super::sale_file::{self, SaleFile};
 use super::segment::{self, SEGMENT_HEADER_BYTES, Segment};

@@ -21,18 +21,18 @@ pub(super) struct Ownership {
 }
 
 struct Locked {
-    file: Place,
+    file: OpenFile,
     _lock: Box<dyn DiskFile>,
 }
 
 /// A file that is open, and the path that it was opened by.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct OpenFile {
     path: PathBuf,
     id: FileId,
 }
 
-impl Place {
+impl OpenFile {
     /// The place of `file`, which is open.
     ///
     /// # Errors
@@ -119,7 +119,7 @@ impl Ownership {
 
 impl Locked {
     fn new(lock: Box<dyn DiskFile>, path: &Path) -> Result<Self, JournalError> {
-        let file = Place::of(&*lock, path)?;
+        let file = OpenFile::of(&*lock, path)?;
         Ok(Self { file, _lock: lock })
     }
 }

@@ -9,34 +9,34 @@ use crate::types::Lsn;
 
 /// The durable LSN, published by the committer and followed by everybody else.
 #[derive(Default)]
-pub struct Progress {
+pub struct CommitProgress {
     durable: AtomicU64,
     failed: AtomicBool,
-    listeners: Mutex<Vec<Arc<Listener>>>,
+    listeners: Mutex<Vec<Arc<CommitListener>>>,
     blocked: Mutex<()>,
     advanced: Condvar,
 }
 
-/// Nobody asked to be woken.
-const NOBODY: u64 = u64::MAX;
+/// No wake-up is requested.
+const NOTHING: u64 = u64::MAX;
 
 /// A worker's one place to be woken at, however many of its requests wait. It is woken only for what
 /// it asked for: a worker that is at work looks for itself at the end of its turn.
-pub struct Listener {
+pub struct CommitListener {
     waker: Mutex<Option<Waker>>,
-    asked: AtomicU64,
+    requested: AtomicU64,
 }
 
-impl Default for Listener {
+impl Default for CommitListener {
     fn default() -> Self {
         Self {
             waker: Mutex::default(),
-            asked: AtomicU64::new(NOBODY),
+            requested: AtomicU64::new(NOTHING),
         }
     }
 }
 
-impl Listener {
+impl CommitListener {
     /// From now on `waker` is woken.
     pub fn listen(&self, waker: &Waker) {
         *self.waker.lock() = Some(waker.clone());
@@ -44,26 +44,26 @@ impl Listener {
 
     /// Asks to be woken, once, when `lsn` is durable, unless it is by now, or never will be.
     #[must_use]
-    pub fn ask(&self, progress: &Progress, lsn: Lsn) -> bool {
-        self.asked.store(lsn.0, Ordering::Relaxed);
-        // With the one in `wake_all`: here `asked` is written and then `durable` read, there `durable`
-        // written and then `asked` read, so that at least one of the two sees the other.
+    pub fn request_wake(&self, progress: &CommitProgress, lsn: Lsn) -> bool {
+        self.requested.store(lsn.0, Ordering::Relaxed);
+        // With the one in `wake_all`: here `requested` is written and then `durable` read, there `durable`
+        // written and then `requested` read, so that at least one of the two sees the other.
         fence(Ordering::SeqCst);
         let reached = progress.reached(lsn).is_some();
         if reached {
-            self.asked.store(NOBODY, Ordering::Relaxed);
+            self.requested.store(NOTHING, Ordering::Relaxed);
         }
         reached
     }
 
     fn wake_for(&self, durable: u64) {
-        let asked = self.asked.load(Ordering::Relaxed);
-        let is_wanted = asked <= durable && asked != NOBODY;
+        let requested = self.requested.load(Ordering::Relaxed);
+        let is_wanted = requested <= durable && requested != NOTHING;
         // Fails where the worker is awake by itself, and has asked for something else.
         let taken = is_wanted
             && self
-                .asked
-                .compare_exchange(asked, NOBODY, Ordering::Relaxed, Ordering::Relaxed)
+                .requested
+                .compare_exchange(requested, NOTHING, Ordering::Relaxed, Ordering::Relaxed)
                 .is_ok();
         if taken && let Some(waker) = &*self.waker.lock() {
             waker.wake_by_ref();
@@ -71,7 +71,7 @@ impl Listener {
     }
 }
 
-impl Progress {
+impl CommitProgress {
     /// Everything up to `durable` is on the disk.
     #[must_use]
     pub fn starting_at(durable: Lsn) -> Self {
@@ -100,7 +100,7 @@ impl Progress {
     }
 
     /// Adds a worker that is to be woken.
-    pub fn subscribe(&self, listener: Arc<Listener>) {
+    pub fn subscribe(&self, listener: Arc<CommitListener>) {
         self.listeners.lock().push(listener);
     }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::error::JournalError;
 use super::frame::{self, FRAME_HEADER_BYTES};
 use super::loss::{self, Lost};
-use super::preparer::new_header;
+use super::preallocator::new_header;
 use super::reader::check_decodable;
 use super::sale_file::{self, SaleFile};
 use super::segment::{self, SEGMENT_HEADER_BYTES, Segment};
@@ -82,7 +82,7 @@ pub fn repair(
             set_aside.push(set_file_aside(disk, &file.path(dir))?);
         }
     }
-    sale_file::cut_allowance(disk, dir, last_lsn)?;
+    sale_file::lower_removed_until(disk, dir, last_lsn)?;
     disk.sync_dir(dir).map_err(JournalError::io("sync", dir))?;
     let repaired = Repaired {
         last_lsn,

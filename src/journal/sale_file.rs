@@ -125,7 +125,11 @@ pub fn allow_missing(disk: &dyn Disk, dir: &Path, until: Lsn) -> Result<(), Jour
 ///
 /// # Errors
 /// An error of the operating system.
-pub(super) fn cut_allowance(disk: &dyn Disk, dir: &Path, last: Lsn) -> Result<(), JournalError> {
+pub(super) fn lower_removed_until(
+    disk: &dyn Disk,
+    dir: &Path,
+    last: Lsn,
+) -> Result<(), JournalError> {
     let beyond = marks(disk, dir)?.split_off(&last.next());
     if beyond.is_empty() {
         return Ok(());
@@ -205,7 +209,7 @@ mod tests {
         allow_missing(&disk, dir, Lsn(5)).expect("writable");
         assert_eq!(removed_until(&disk, dir).expect("readable"), Lsn(7));
         for (last, mark) in [(8, 7), (7, 7), (6, 6), (6, 6)] {
-            cut_allowance(&disk, dir, Lsn(last)).expect("writable");
+            lower_removed_until(&disk, dir, Lsn(last)).expect("writable");
             let cut = removed_until(&disk.crash(0), dir).expect("readable");
             assert_eq!(cut, Lsn(mark), "the journal ends at {last}");
         }

@@ -1,31 +1,31 @@
-//! What appenders, committer and preparer share: the queue, the next segment, and the room left.
+//! What appenders, committer and preallocator share: the queue, the next segment, and the room left.
 
 use std::sync::OnceLock;
 use std::thread::Thread;
 use std::time::Duration;
 
+use super::commit_time_estimate::CommitTimeEstimate;
 use super::error::JournalError;
 use super::footprint::Footprint;
 use super::frame::{self, FRAME_ALIGN_BYTES, FRAME_HEADER_BYTES};
-use super::ownership::Place;
-use super::pace::Pace;
-use super::progress::Progress;
+use super::ownership::OpenFile;
+use super::progress::CommitProgress;
 use super::segment::Segment;
 use super::stall::Stall;
-use super::{FailStop, turn};
+use super::{FailStop, commit_hook};
 use crate::record::envelope::{self, Encode};
 use crate::sync::{AtomicBool, AtomicU64, Condvar, Mutex, Ordering};
 use crate::telemetry::Recorder;
 use crate::types::{Lsn, Timestamp};
 
-/// How long preparer and committer wait before they look for room again.
+/// How long preallocator and committer wait before they look for room again.
 const FULL_RETRY: Duration = Duration::from_millis(200);
 /// How often it is checked that paths still name the files that are written to.
-const PLACES_EVERY: Duration = Duration::from_secs(1);
+const FILE_CHECK_EVERY: Duration = Duration::from_secs(1);
 
 pub(super) struct Shared {
-    pub(super) progress: Progress,
-    pub(super) pace: Pace,
+    pub(super) progress: CommitProgress,
+    pub(super) commit_time: CommitTimeEstimate,
     pub(super) footprint: Footprint,
     pub(super) closing: AtomicBool,
     committer_ended: AtomicBool,
@@ -53,7 +53,7 @@ struct Queue {
 struct Next {
     prepared: Option<Segment>,
     /// The segment that is written to.
-    current: Option<Place>,
+    current: Option<OpenFile>,
     room_bytes: u64,
     /// There is no room for the next segment.
     full: bool,
@@ -77,31 +77,31 @@ pub(super) struct Figures {
 }
 
 /// A batch on its way to the disk. Its bytes are in the committer's buffer.
-pub(super) struct Batch {
+pub(super) struct BatchRange {
     pub(super) first: Lsn,
     pub(super) count: u32,
 }
 
 /// What the queue gave.
 pub(super) enum Taken {
-    Batch(Batch),
+    Batch(BatchRange),
     Nothing,
     /// The frame would not fit into the room. It stays in the queue.
     TooLarge,
 }
 
-/// What the preparer has to do.
+/// What the preallocator does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
-    /// The next segment.
-    Segment,
-    /// No segment, for the time of [`PLACES_EVERY`].
-    Nothing,
-    /// Nothing any more: the committer has ended or the journal has failed.
-    Over,
+pub(super) enum Work {
+    /// Preallocates a segment.
+    Preallocate,
+    /// Only checks the open files. Returned at least once in [`FILE_CHECK_EVERY`].
+    CheckFiles,
+    /// Ends: the committer has ended or the journal has failed.
+    Stop,
 }
 
-impl Batch {
+impl BatchRange {
     pub(super) fn last(&self) -> Lsn {
         Lsn(self.first.0 + u64::from(self.count) - 1)
     }
@@ -120,8 +120,8 @@ impl Shared {
             count: 0,
         };
         Self {
-            progress: Progress::starting_at(durable),
-            pace: Pace::default(),
+            progress: CommitProgress::starting_at(durable),
+            commit_time: CommitTimeEstimate::default(),
             footprint: Footprint::default(),
             closing: AtomicBool::new(false),
             committer_ended: AtomicBool::new(false),
@@ -159,7 +159,7 @@ impl Shared {
                 .store(queue.buffer.len() as u64, Ordering::Relaxed);
             (lsn, queue.count == 1)
         };
-        if first && !turn::will_commit(self) {
+        if first && !commit_hook::schedule_commit(self) {
             self.wake_committer();
         }
         lsn
@@ -186,7 +186,7 @@ impl Shared {
         std::mem::swap(&mut queue.buffer, buffer);
         let count = std::mem::take(&mut queue.count);
         self.pending_bytes.store(0, Ordering::Relaxed);
-        Taken::Batch(Batch {
+        Taken::Batch(BatchRange {
             first: Lsn(queue.next.0 - u64::from(count)),
             count,
         })
@@ -210,7 +210,7 @@ impl Shared {
         self.pending_bytes() > self.pending_bytes_max
     }
 
-    pub(super) fn is_at_ease(&self) -> bool {
+    pub(super) fn has_headroom(&self) -> bool {
         self.pending_bytes() <= self.pending_bytes_max / 4 && self.next.lock().prepared.is_some()
     }
 
@@ -259,21 +259,21 @@ impl Shared {
     }
 
     /// Blocks until a segment is wanted, but not for long.
-    pub(super) fn wait_until_wanted(&self) -> Wanted {
+    pub(super) fn wait_for_work(&self) -> Work {
         let is_over =
             || self.committer_ended.load(Ordering::Acquire) || self.failure.get().is_some();
         let mut next = self.next.lock();
         self.next_changed.wait_while_for(
             &mut next,
             |next| next.prepared.is_some() && !is_over(),
-            PLACES_EVERY,
+            FILE_CHECK_EVERY,
         );
         if is_over() {
-            Wanted::Over
+            Work::Stop
         } else if next.prepared.is_none() {
-            Wanted::Segment
+            Work::Preallocate
         } else {
-            Wanted::Nothing
+            Work::CheckFiles
         }
     }
 
@@ -282,7 +282,7 @@ impl Shared {
     /// # Errors
     /// It cannot be told which file it is.
     pub(super) fn set_current(&self, segment: &Segment) -> Result<(), JournalError> {
-        let place = Place::of(&*segment.file, &segment.path)?;
+        let place = OpenFile::of(&*segment.file, &segment.path)?;
         self.next.lock().current = Some(place);
         Ok(())
     }
@@ -291,10 +291,10 @@ impl Shared {
     ///
     /// # Errors
     /// It cannot be told which file the next one is.
-    pub(super) fn places(&self) -> Result<Vec<Place>, JournalError> {
+    pub(super) fn open_files(&self) -> Result<Vec<OpenFile>, JournalError> {
         let next = self.next.lock();
         let prepared = next.prepared.as_ref();
-        let prepared = prepared.map(|next| Place::of(&*next.file, &next.path));
+        let prepared = prepared.map(|next| OpenFile::of(&*next.file, &next.path));
         let current = next.current.clone();
         Ok(current.into_iter().chain(prepared.transpose()?).collect())
     }
@@ -418,8 +418,8 @@ impl Shared {
     }
 
     /// Notes that a batch is on the disk. Only whoever holds the committer calls this.
-    pub(super) fn record_batch(&self, batch: &Batch, bytes: usize, took_ns: u64) {
-        self.pace.record(took_ns / 1000);
+    pub(super) fn record_batch(&self, batch: &BatchRange, bytes: usize, took_ns: u64) {
+        self.commit_time.record(took_ns / 1000);
         let figures = &self.figures;
         figures
             .written_bytes

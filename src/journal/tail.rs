@@ -16,13 +16,13 @@ use crate::types::Lsn;
 pub struct Tail {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
-    place: Place,
+    cursor: Cursor,
     next: Lsn,
     /// Segments that were read from since the last [`Tail::sync`].
     unsynced: Vec<u64>,
 }
 
-struct Place {
+struct Cursor {
     segment: Segment,
     /// Of the frame that the next record is in, or of the end of the frames so far.
     offset: u64,
@@ -64,7 +64,7 @@ impl Tail {
         Ok(Some(Self {
             disk,
             dir,
-            place: Place {
+            cursor: Cursor {
                 segment,
                 offset: segment::SEGMENT_HEADER_BYTES,
                 first: Some(first),
@@ -107,11 +107,11 @@ impl Tail {
         until: Lsn,
         visit: &mut dyn FnMut(&Entry<'_>) -> Result<bool, JournalError>,
     ) -> Result<bool, JournalError> {
-        let Place {
+        let Cursor {
             segment,
             offset,
             first,
-        } = &mut self.place;
+        } = &mut self.cursor;
         if self.unsynced.last() != Some(&segment.header.number) {
             self.unsynced.push(segment.header.number);
         }
@@ -142,9 +142,9 @@ impl Tail {
     }
 
     fn enter_next_segment(&mut self) -> Result<(), JournalError> {
-        let number = self.place.segment.header.number + 1;
+        let number = self.cursor.segment.header.number + 1;
         let segment = Segment::open(&*self.disk, &self.dir, number, OpenMode::Read)?;
-        self.place = Place {
+        self.cursor = Cursor {
             segment,
             offset: segment::SEGMENT_HEADER_BYTES,
             first: Some(self.next),

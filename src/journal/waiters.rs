@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use super::Journal;
+use super::commit_hook::CommitHook;
 use super::error::JournalFailed;
-use super::progress::Listener;
-use super::turn::Turn;
+use super::progress::CommitListener;
 use crate::types::Lsn;
 
 /// A worker's waiting requests, in the order of their records. At the end of every turn in which the
@@ -18,7 +18,7 @@ use crate::types::Lsn;
 /// durable it wakes all who wait for them, on the worker's own thread.
 pub struct CommitWaiters {
     journal: Arc<Journal>,
-    listener: Arc<Listener>,
+    listener: Arc<CommitListener>,
     waiting: RefCell<VecDeque<(Lsn, Waker)>>,
     driver: OnceCell<Waker>,
 }
@@ -27,7 +27,7 @@ impl CommitWaiters {
     /// The waiters of the calling worker.
     #[must_use]
     pub fn new(journal: Arc<Journal>) -> Rc<Self> {
-        let listener = Arc::new(Listener::default());
+        let listener = Arc::new(CommitListener::default());
         journal.progress().subscribe(Arc::clone(&listener));
         Rc::new(Self {
             journal,
@@ -66,15 +66,15 @@ impl CommitWaiters {
     /// nobody is woken: spawn it once per worker.
     pub async fn drive(self: Rc<Self>) {
         // Ends with this future, whoever else still has the waiters.
-        let mut turn = None;
+        let mut hook = None;
         poll_fn(|context| {
             // A task's waker stays good for its whole life.
             let waker = self.driver.get_or_init(|| context.waker().clone());
-            turn.get_or_insert_with(|| {
+            hook.get_or_insert_with(|| {
                 self.listener.listen(waker);
-                Turn::begin(Arc::clone(self.journal.shared()), waker)
+                CommitHook::install(Arc::clone(self.journal.shared()), waker)
             });
-            if self.journal.commit_turn() {
+            if self.journal.commit_pending() {
                 waker.wake_by_ref();
             }
             self.release();
@@ -114,7 +114,7 @@ impl CommitWaiters {
         let progress = self.journal.progress();
         let mut waiting = self.waiting.borrow_mut();
         while let Some((lsn, _)) = waiting.front() {
-            if progress.reached(*lsn).is_none() && !self.listener.ask(progress, *lsn) {
+            if progress.reached(*lsn).is_none() && !self.listener.request_wake(progress, *lsn) {
                 return;
             }
             if let Some((_, waker)) = waiting.pop_front() {

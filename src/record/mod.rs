@@ -130,7 +130,10 @@ pub enum Record<'a> {
 
 impl<'a> Record<'a> {
     /// The records that announce `items` of `sale`, each of a bounded length.
-    pub fn announcing(sale: SaleId, items: &'a [NewItem<'a>]) -> impl Iterator<Item = Record<'a>> {
+    pub fn item_batches(
+        sale: SaleId,
+        items: &'a [NewItem<'a>],
+    ) -> impl Iterator<Item = Record<'a>> {
         let pieces = items.chunks(ITEMS_PER_RECORD_MAX).enumerate();
         pieces.map(move |(index, piece)| Record::SaleItems {
             sale,

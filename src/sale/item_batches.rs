@@ -20,7 +20,7 @@ impl Engine {
     pub(super) fn announce(&self, sale: SaleId, items: &[NewItem<'_>]) -> Result<(), Unavailable> {
         let (mut settled, mut on_the_way) = (Lsn::ZERO, 0);
         for (record, piece) in
-            Record::announcing(sale, items).zip(items.chunks(limits::ITEMS_PER_RECORD_MAX))
+            Record::item_batches(sale, items).zip(items.chunks(limits::ITEMS_PER_RECORD_MAX))
         {
             self.wait_for_turn(settled)?;
             let lsn = self.journal.append(self.now(), &record);
@@ -38,7 +38,7 @@ impl Engine {
         let give_up_us = self.clock.monotonic_us() + patience_us;
         loop {
             let refused = match self.admit() {
-                Ok(()) if self.journal.durable() >= settled && self.journal.is_at_ease() => {
+                Ok(()) if self.journal.durable() >= settled && self.journal.has_headroom() => {
                     return Ok(());
                 }
                 Ok(()) => Unavailable::Overloaded,

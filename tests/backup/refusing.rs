@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use flashsale::env::SimulatedDisk;
 use flashsale::journal::JournalError;
-use flashsale::journal::backup::{BackupError, Copied, Place, copy};
+use flashsale::journal::backup::{Copied, CopyError, DirOnDisk, copy};
 use flashsale::journal::segment::segment_path;
 
 use crate::backup::shop::Shop;
@@ -14,12 +14,12 @@ fn dir() -> &'static Path {
     Path::new("/journal")
 }
 
-fn try_copy(from: &SimulatedDisk, to: &SimulatedDisk) -> Result<Copied, BackupError> {
-    let from = Place {
+fn try_copy(from: &SimulatedDisk, to: &SimulatedDisk) -> Result<Copied, CopyError> {
+    let from = DirOnDisk {
         disk: from,
         dir: dir(),
     };
-    let to = Place {
+    let to = DirOnDisk {
         disk: to,
         dir: Path::new("/copy"),
     };
@@ -51,7 +51,7 @@ fn damage_in_the_source_is_told_and_not_copied() {
         bytes[offset] ^= 4;
         disk.overwrite(&segment_path(dir(), 1), bytes);
         let error = try_copy(&disk, &SimulatedDisk::new()).expect_err("it is damaged");
-        let BackupError::Journal(JournalError::Damaged { path, .. }) = error else {
+        let CopyError::Journal(JournalError::Damaged { path, .. }) = error else {
             panic!("{error}");
         };
         assert_eq!(path, segment_path(dir(), 1));
@@ -99,7 +99,7 @@ fn a_full_or_failing_target_is_an_error() {
     let target = SimulatedDisk::new();
     target.set_capacity_bytes(Some(100_000));
     match try_copy(&disk, &target) {
-        Err(BackupError::Journal(error)) => assert!(error.is_shortage(), "{error}"),
+        Err(CopyError::Journal(error)) => assert!(error.is_shortage(), "{error}"),
         other => panic!("{other:?}"),
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use flashsale::env::{Clock, Disk, ManualClock, SeededEntropy};
-use flashsale::journal::backup::{Copied, Place, copy};
+use flashsale::journal::backup::{Copied, DirOnDisk, copy};
 use flashsale::journal::{Durability, Opening, Options, snapshot};
 use flashsale::record::Record;
 use flashsale::sale::{
@@ -153,11 +153,11 @@ impl Shop {
 
     /// The copy of this journal on another disk.
     pub fn copy_to(&self, from: &dyn Disk, to: &dyn Disk, dir: &Path) -> Copied {
-        let from = Place {
+        let from = DirOnDisk {
             disk: from,
             dir: self.dir(),
         };
-        let to = Place { disk: to, dir };
+        let to = DirOnDisk { disk: to, dir };
         copy(from, to, &mut || std::thread::yield_now()).expect("it can be copied")
     }
 }

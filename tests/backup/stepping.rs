@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use flashsale::env::{Disk, DiskFile, FileId, ManualClock, OpenMode, SimulatedDisk};
-use flashsale::journal::backup::{Place, copy};
+use flashsale::journal::backup::{DirOnDisk, copy};
 use flashsale::journal::{Durability, Opening, Options};
 use flashsale::record::{Lines, Record};
 use flashsale::sale::State;
@@ -328,11 +328,11 @@ fn a_copy_of_a_copy_is_the_same() {
     let expected = whole(&disk, &shop);
     let again = SimulatedDisk::new();
     let (from, to) = (
-        Place {
+        DirOnDisk {
             disk: &first,
             dir: target(),
         },
-        Place {
+        DirOnDisk {
             disk: &again,
             dir: dir(),
         },
@@ -367,7 +367,7 @@ fn a_power_cut_takes_nothing_from_the_source_that_is_in_the_copy() {
         journal.wait(lsns[99]).expect("the disk works");
     }
     to.create_dir_all(target()).expect("room");
-    let place = |disk, dir| Place { disk, dir };
+    let place = |disk, dir| DirOnDisk { disk, dir };
     let copied = copy(place(&source, dir()), place(&to, target()), &mut || {});
     let copied = copied.expect("intact");
     assert_eq!(copied.last_lsn, journal.durable());

@@ -23,7 +23,7 @@ fn counting_failures(disk: &SimulatedDisk, failures: &Arc<AtomicU32>) -> Arc<Eng
     } = Recovered::from_journal(&opening).expect("intact");
     let journal = opening.start(&replayed, &OPTIONS, tools(failures));
     let journal = Arc::new(journal.expect("the disk works"));
-    eventually("the next segment is prepared", || journal.is_at_ease());
+    eventually("the next segment is prepared", || journal.has_headroom());
     let (entropy, options) = (Arc::new(SeededEntropy::new(1)), EngineOptions::default());
     Arc::new(Engine::new(state, journal, clock, entropy, options))
 }

@@ -18,7 +18,7 @@ fn copying(last: u64) -> (SimulatedDisk, Journal, Arc<AtomicU32>) {
     disk.copy_on_write();
     let journal = open(&disk, &failures).expect("there is room");
     write(&journal, 1, last);
-    eventually("the next segment is prepared", || journal.is_at_ease());
+    eventually("the next segment is prepared", || journal.has_headroom());
     (disk, journal, failures)
 }
 
@@ -170,7 +170,7 @@ fn a_sync_that_does_not_come_back_is_a_stall_until_it_does() {
     let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1)));
     let journal = open_at(&disk, &failures, &clock).expect("there is room");
     write(&journal, 1, 1);
-    eventually("the next segment is prepared", || journal.is_at_ease());
+    eventually("the next segment is prepared", || journal.has_headroom());
     disk.hold_syncs(true);
     let waiting = append(&journal, 2);
     eventually("it is on its way", || journal.status().pending_bytes == 0);

@@ -8,7 +8,7 @@ use loom::thread::{self, JoinHandle};
 
 use crate::check;
 use crate::error::JournalFailed;
-use crate::progress::{Listener, Progress};
+use crate::progress::{CommitListener, CommitProgress};
 use crate::types::Lsn;
 
 /// What puts a worker to sleep and wakes it.
@@ -22,8 +22,8 @@ impl Wake for Alarm {
 
 /// A worker as in `journal/waiters.rs`: its driver looks what is durable, asks to be woken for what is
 /// not, and the worker then sleeps until it is.
-fn suspend(progress: &Progress, lsn: Lsn) -> Result<(), JournalFailed> {
-    let listener = Arc::new(Listener::default());
+fn suspend(progress: &CommitProgress, lsn: Lsn) -> Result<(), JournalFailed> {
+    let listener = Arc::new(CommitListener::default());
     progress.subscribe(Arc::clone(&listener));
     let alarm = Arc::new(Alarm(Notify::new()));
     let waker = Waker::from(Arc::clone(&alarm));
@@ -32,18 +32,18 @@ fn suspend(progress: &Progress, lsn: Lsn) -> Result<(), JournalFailed> {
         if let Some(reached) = progress.reached(lsn) {
             return reached;
         }
-        if !listener.ask(progress, lsn) {
+        if !listener.request_wake(progress, lsn) {
             alarm.0.wait();
         }
     }
 }
 
-fn committer(progress: &Arc<Progress>, act: fn(&Progress)) -> JoinHandle<()> {
+fn committer(progress: &Arc<CommitProgress>, act: fn(&CommitProgress)) -> JoinHandle<()> {
     let progress = Arc::clone(progress);
     thread::spawn(move || act(&progress))
 }
 
-fn publish_two_batches(progress: &Progress) {
+fn publish_two_batches(progress: &CommitProgress) {
     progress.publish(Lsn(1));
     progress.publish(Lsn(3));
 }
@@ -51,7 +51,7 @@ fn publish_two_batches(progress: &Progress) {
 #[test]
 fn a_blocked_thread_is_woken() {
     check(3, || {
-        let progress = Arc::new(Progress::default());
+        let progress = Arc::new(CommitProgress::default());
         let committer = committer(&progress, publish_two_batches);
         assert_eq!(progress.wait(Lsn(2)), Ok(()));
         assert!(progress.durable() >= Lsn(2));
@@ -62,7 +62,7 @@ fn a_blocked_thread_is_woken() {
 #[test]
 fn every_blocked_thread_is_woken() {
     check(2, || {
-        let progress = Arc::new(Progress::default());
+        let progress = Arc::new(CommitProgress::default());
         let committer = committer(&progress, publish_two_batches);
         let other = {
             let progress = Arc::clone(&progress);
@@ -77,7 +77,7 @@ fn every_blocked_thread_is_woken() {
 #[test]
 fn a_suspended_worker_is_woken() {
     check(3, || {
-        let progress = Arc::new(Progress::default());
+        let progress = Arc::new(CommitProgress::default());
         let committer = committer(&progress, publish_two_batches);
         assert_eq!(suspend(&progress, Lsn(3)), Ok(()));
         committer.join().expect("the committer panicked");
@@ -87,7 +87,7 @@ fn a_suspended_worker_is_woken() {
 #[test]
 fn workers_and_threads_are_woken_together() {
     check(2, || {
-        let progress = Arc::new(Progress::default());
+        let progress = Arc::new(CommitProgress::default());
         let committer = committer(&progress, |progress| progress.publish(Lsn(1)));
         let other = {
             let progress = Arc::clone(&progress);
@@ -102,17 +102,17 @@ fn workers_and_threads_are_woken_together() {
 #[test]
 fn a_failure_reaches_who_waits() {
     check(3, || {
-        let fails = |progress: &Progress| {
+        let fails = |progress: &CommitProgress| {
             progress.publish(Lsn(1));
             progress.fail();
         };
-        let progress = Arc::new(Progress::default());
+        let progress = Arc::new(CommitProgress::default());
         let committer = committer(&progress, fails);
         assert_eq!(progress.wait(Lsn(2)), Err(JournalFailed));
         assert_eq!(progress.reached(Lsn(1)), Some(Ok(())));
         committer.join().expect("the committer panicked");
 
-        let progress = Arc::new(Progress::default());
+        let progress = Arc::new(CommitProgress::default());
         let committer = self::committer(&progress, fails);
         assert_eq!(suspend(&progress, Lsn(2)), Err(JournalFailed));
         committer.join().expect("the committer panicked");

@@ -62,7 +62,7 @@ fn sales_come_to_be_in_any_order_and_leave_nothing_when_they_do_not() {
         stock: 5,
     };
     let items: Vec<_> = ids.iter().map(|id| item(id)).collect();
-    let pieces = |sale| Record::announcing(SaleId(sale), &items).collect::<Vec<_>>();
+    let pieces = |sale| Record::item_batches(SaleId(sale), &items).collect::<Vec<_>>();
     let (one, two) = (pieces(1), pieces(2));
 
     // While the items of two sales come, a third one is created.

@@ -244,7 +244,7 @@ fn a_catalogue_that_comes_in_pieces_is_whole() {
             stock: 1 << 32,
         })
         .collect();
-    let records: Vec<_> = Record::announcing(sale, &items).collect();
+    let records: Vec<_> = Record::item_batches(sale, &items).collect();
     // The server that reads on has not seen what came before.
     let follow = |records: &[Record<'_>]| {
         let append = |_, record| place.journal.append(at, record);

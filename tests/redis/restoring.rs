@@ -56,7 +56,7 @@ fn announce_much(place: &Place, sale: SaleId) -> Lsn {
     };
     let items: Vec<_> = ids.iter().map(|id| item(id)).collect();
     let mut last = Lsn::ZERO;
-    for record in Record::announcing(sale, &items) {
+    for record in Record::item_batches(sale, &items) {
         last = place.journal.append(at, &record);
         place.journal.wait(last).expect("the disk works");
     }

@@ -123,7 +123,7 @@ impl Story {
                 stock,
             })
             .collect();
-        for record in Record::announcing(sale, &items).take(records) {
+        for record in Record::item_batches(sale, &items).take(records) {
             journal.append(self.now, &record);
         }
     }

@@ -196,7 +196,7 @@ fn create_sale(journal: &Journal, listed: bool) {
         })
         .collect();
     let catalogue = if listed {
-        for record in Record::announcing(sale, &items) {
+        for record in Record::item_batches(sale, &items) {
             journal.append(BEGIN, &record);
         }
         let item_count = LISTED_ITEMS as u32;

@@ -2,10 +2,10 @@
 
 use std::io::ErrorKind;
 
-use crate::config::{Config, Durability};
+use crate::config::Config;
 use crate::env::{Filesystem, RealDisk};
 use crate::journal::{self, JournalError, snapshot};
-use crate::types::Lsn;
+use crate::types::{Durability, Lsn};
 
 use super::finding::Findings;
 use super::sizing;

@@ -6,11 +6,10 @@ use secrecy::ExposeSecret;
 
 use super::finding::Findings;
 use crate::app::listener_options::listener_options;
-use crate::config::{
-    Config, DatabaseConfig, Durability, LogFormat, RedisConfig, RedisPlace, SslMode,
-};
+use crate::config::{Config, DatabaseConfig, LogFormat, RedisConfig, RedisPlace, SslMode};
 use crate::env::Secret;
 use crate::runtime::ListenerOptions;
+use crate::types::Durability;
 
 /// Passwords that are tried first, by everybody.
 const WEAK: &[&str] = &[

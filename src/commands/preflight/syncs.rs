@@ -6,8 +6,9 @@ use std::path::Path;
 use super::address::{Holder, Running};
 use super::directory;
 use super::finding::Findings;
-use crate::config::{Config, Durability};
+use crate::config::Config;
 use crate::env::{BlockDevice, Clock, Disk, Filesystem, OpenMode, RealDisk, SystemClock};
+use crate::types::Durability;
 
 /// How long is measured, in microseconds.
 const MEASURED_US: u64 = 2_000_000;

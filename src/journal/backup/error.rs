@@ -4,7 +4,7 @@ use super::super::error::JournalError;
 
 /// A journal that could not be copied.
 #[derive(Debug, thiserror::Error)]
-pub enum BackupError {
+pub enum CopyError {
     /// The source or the target.
     #[error(transparent)]
     Journal(#[from] JournalError),

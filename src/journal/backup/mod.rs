@@ -26,7 +26,7 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-pub use self::error::BackupError;
+pub use self::error::CopyError;
 use self::segment_copy::SegmentCopy;
 use super::error::JournalError;
 use super::names::{self, LOCK_FILE};
@@ -43,7 +43,7 @@ pub(super) const PIECE_BYTES: usize = 1024 * 1024;
 
 /// A directory and the disk that it is on.
 #[derive(Clone, Copy)]
-pub struct Place<'a> {
+pub struct DirOnDisk<'a> {
     /// The disk.
     pub disk: &'a dyn Disk,
     /// The directory.
@@ -73,10 +73,10 @@ pub struct Copied {
 /// There is no journal, it is damaged, it is trimmed faster than it can be copied, or an error of the
 /// operating system; what was copied until then is left for the caller to remove.
 pub fn copy(
-    from: Place<'_>,
-    to: Place<'_>,
+    from: DirOnDisk<'_>,
+    to: DirOnDisk<'_>,
     pause: &mut dyn FnMut(),
-) -> Result<Copied, BackupError> {
+) -> Result<Copied, CopyError> {
     let mut copier = Copier {
         from,
         to,
@@ -90,7 +90,7 @@ pub fn copy(
             Attempt::Done(records) => return copier.finish(records),
             Attempt::Again(_) if attempt < ATTEMPTS_MAX => attempt += 1,
             Attempt::Again(error @ JournalError::Damaged { .. }) => return Err(error.into()),
-            Attempt::Again(error) => return Err(BackupError::Outrun(error)),
+            Attempt::Again(error) => return Err(CopyError::Outrun(error)),
         }
     }
 }
@@ -121,8 +121,8 @@ impl Records {
 }
 
 struct Copier<'a> {
-    from: Place<'a>,
-    to: Place<'a>,
+    from: DirOnDisk<'a>,
+    to: DirOnDisk<'a>,
     pause: &'a mut dyn FnMut(),
     /// Segments that are whole in the copy and get nothing any more, with the records that follow them.
     sealed: BTreeMap<u64, Records>,
@@ -245,7 +245,7 @@ impl Copier<'_> {
     }
 
     /// Copies the files of sales, and makes the whole durable.
-    fn finish(mut self, records: Records) -> Result<Copied, BackupError> {
+    fn finish(mut self, records: Records) -> Result<Copied, CopyError> {
         let last = records.next.map_or(Lsn::ZERO, |next| Lsn(next.0 - 1));
         for file in sale_file::list(self.from.disk, self.from.dir)? {
             if file.closed_lsn <= last {
@@ -256,7 +256,7 @@ impl Copier<'_> {
         if removed_until > Lsn::ZERO {
             sale_file::allow_missing(self.to.disk, self.to.dir, removed_until)?;
         }
-        let Place { disk, dir } = self.to;
+        let DirOnDisk { disk, dir } = self.to;
         disk.sync_dir(dir).map_err(JournalError::io("sync", dir))?;
         let mut names = disk.list(dir).map_err(JournalError::io("list", dir))?;
         names.retain(|name| name != LOCK_FILE);

@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use super::super::error::JournalError;
 use super::super::reader::SegmentReader;
 use super::super::segment::{self, SEGMENT_HEADER_BYTES, Segment};
-use super::{PIECE_BYTES, Place, Records};
+use super::{DirOnDisk, PIECE_BYTES, Records};
 use crate::env::{DiskFile, OpenMode};
 use crate::types::Lsn;
 
 /// How often a place is looked at once more that seems damaged, because somebody may be writing there.
-const LOOKS_MAX: u32 = 100;
+const READS_MAX: u32 = 100;
 /// Bytes after which the copy is synced, so that a disk that both share is never kept for long.
 const SYNC_BYTES: u64 = 4 * 1024 * 1024;
 
@@ -35,7 +35,7 @@ impl SegmentCopy {
     /// Opens segment `number`, whose first record must be `next`, where that is known; `None` when it is
     /// not there.
     pub(super) fn open(
-        from: Place<'_>,
+        from: DirOnDisk<'_>,
         number: u64,
         next: Option<Lsn>,
     ) -> Result<Option<Self>, JournalError> {
@@ -62,7 +62,7 @@ impl SegmentCopy {
     }
 
     /// Makes the file of the copy.
-    pub(super) fn begin(&mut self, to: Place<'_>) -> Result<(), JournalError> {
+    pub(super) fn begin(&mut self, to: DirOnDisk<'_>) -> Result<(), JournalError> {
         let path = segment::segment_path(to.dir, self.source.header.number);
         let file = to
             .disk
@@ -80,7 +80,7 @@ impl SegmentCopy {
 
     /// Whether there is a whole frame at its beginning.
     pub(super) fn is_used(&mut self, pause: &mut dyn FnMut()) -> Result<bool, JournalError> {
-        patiently(pause, || {
+        retry_damage(pause, || {
             let is_whole = SegmentReader::new(&self.source, None).next_frame()?.is_ok();
             Ok(is_whole)
         })
@@ -100,7 +100,7 @@ impl SegmentCopy {
     pub(super) fn follow(&mut self, pause: &mut dyn FnMut()) -> Result<(), JournalError> {
         loop {
             let before = self.offset;
-            let read = patiently(pause, || self.read_on());
+            let read = retry_damage(pause, || self.read_on());
             // Whoever has come further has met with a writer, and not with damage.
             if read.is_ok() || self.offset == before {
                 return read;
@@ -152,11 +152,11 @@ impl SegmentCopy {
 
 /// Tries once more what meets with damage, because somebody may be writing there: a batch is there sooner
 /// or later, and damage stays.
-fn patiently<T>(
+fn retry_damage<T>(
     pause: &mut dyn FnMut(),
     mut look: impl FnMut() -> Result<T, JournalError>,
 ) -> Result<T, JournalError> {
-    for _ in 1..LOOKS_MAX {
+    for _ in 1..READS_MAX {
         match look() {
             Err(JournalError::Damaged { .. }) => pause(),
             seen => return seen,

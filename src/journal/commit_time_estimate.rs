@@ -11,11 +11,11 @@ const FIRST_GUESS_US: u64 = 2 * QUICK_US_MAX;
 /// The running median of commit times, which a single stall hardly moves: one step up for a time
 /// above it, one down for one below (Ma, Muthukrishnan and Sandler, "Frugal Streaming for Estimating
 /// Quantiles", 2013).
-pub(super) struct Pace {
+pub(super) struct CommitTimeEstimate {
     median_us: AtomicU64,
 }
 
-impl Default for Pace {
+impl Default for CommitTimeEstimate {
     fn default() -> Self {
         Self {
             median_us: AtomicU64::new(FIRST_GUESS_US),
@@ -23,7 +23,7 @@ impl Default for Pace {
     }
 }
 
-impl Pace {
+impl CommitTimeEstimate {
     /// Takes in one commit. Only whoever holds the committer calls this.
     pub(super) fn record(&self, took_us: u64) {
         let median_us = self.median_us.load(Ordering::Relaxed);
@@ -47,9 +47,9 @@ mod tests {
     use super::*;
 
     fn after(times_us: impl IntoIterator<Item = u64>) -> bool {
-        let pace = Pace::default();
-        times_us.into_iter().for_each(|us| pace.record(us));
-        pace.is_quick()
+        let commit_time = CommitTimeEstimate::default();
+        times_us.into_iter().for_each(|us| commit_time.record(us));
+        commit_time.is_quick()
     }
 
     #[test]

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use super::error::JournalError;
 use super::ownership::Ownership;
 use super::segment::{Segment, SegmentHeader};
-use super::shared::{Shared, Wanted};
+use super::shared::{Shared, Work};
 use crate::env::{Clock, Disk, Entropy};
 
-pub(super) struct Preparer {
+pub(super) struct Preallocator {
     pub(super) shared: Arc<Shared>,
     pub(super) ownership: Arc<Ownership>,
     pub(super) disk: Arc<dyn Disk>,
@@ -23,19 +23,19 @@ pub(super) struct Preparer {
     pub(super) next_number: u64,
 }
 
-impl Preparer {
+impl Preallocator {
     /// Prepares segments until the journal is closed or fails.
     pub(super) fn run(mut self) {
         let mut is_short = false;
         let ended = loop {
-            let wanted = self.shared.wait_until_wanted();
+            let wanted = self.shared.wait_for_work();
             let done = match wanted {
-                Wanted::Segment => self.prepare(&mut is_short),
-                Wanted::Nothing | Wanted::Over => Ok(()),
+                Work::Preallocate => self.prepare(&mut is_short),
+                Work::CheckFiles | Work::Stop => Ok(()),
             };
             // Also behind the last commit: what was acknowledged by then must be where the next start looks.
-            let done = done.and_then(|()| self.check_places());
-            if done.is_err() || wanted == Wanted::Over {
+            let done = done.and_then(|()| self.check_open_files());
+            if done.is_err() || wanted == Work::Stop {
                 break done;
             }
         };
@@ -76,13 +76,13 @@ impl Preparer {
     }
 
     /// Checks that what is written to is still what the journal's path names.
-    fn check_places(&self) -> Result<(), JournalError> {
+    fn check_open_files(&self) -> Result<(), JournalError> {
         self.ownership.check(&*self.disk)?;
         loop {
-            let places = self.shared.places()?;
+            let places = self.shared.open_files()?;
             let checked = places.iter().try_for_each(|place| place.check(&*self.disk));
             // A segment that is no longer written to may have been removed meanwhile, because it is old.
-            if checked.is_ok() || self.shared.places()? == places {
+            if checked.is_ok() || self.shared.open_files()? == places {
                 return checked;
             }
         }
