@@ -19,7 +19,7 @@ use crate::http::{Administration, Api, CrossOrigin};
 use crate::limits;
 use crate::live::{Feeds, Ticker};
 use crate::operations::{FigureSources, Observer};
-use crate::runtime::{ListenerOptions, Running, Server, Shutdown};
+use crate::runtime::{ListenerOptions, RunningServer, Server, Shutdown};
 use crate::sale::{Archive, Engine, Housekeeper, Housekeeping, Retention, SaleSource};
 use crate::schedule::{Agenda, Rotation, Scheduler};
 use crate::telemetry::Registry;
@@ -34,7 +34,7 @@ pub(super) struct Service {
     pub(super) scheduler: Scheduler,
     pub(super) ticker: Ticker,
     pub(super) observer: Arc<Observer>,
-    pub(super) running: Running,
+    pub(super) running: RunningServer,
     pub(super) notifier: Option<Notifier>,
 }
 
@@ -194,7 +194,7 @@ fn start_server(
     options: ListenerOptions,
     parts: Parts,
     shutdown: &Shutdown,
-) -> Result<Running, AppError> {
+) -> Result<RunningServer, AppError> {
     let administration = Arc::new(administration(config, parts.admin_token));
     let scheme = options.scheme();
     let cross_origin = CrossOrigin::new(&config.server.cors_origins);

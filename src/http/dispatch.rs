@@ -16,8 +16,8 @@ use super::buy::{ArchivedRequest, Decided, purchase};
 use super::cors;
 use super::payload::Payload;
 use super::peer::Peer;
-use super::problem::{Format, Problem};
-use super::routes::{self, Access, Call, Found, Handler};
+use super::problem::{Problem, ProblemFormat};
+use super::routes::{self, Access, Handler, RouteMatch, RoutedRequest};
 use super::stopwatch::Stopwatch;
 use crate::sale::Engine;
 use crate::telemetry::{Route, Stage};
@@ -37,7 +37,7 @@ impl Api {
         let (head, body) = request.into_parts();
         let found = routes::find(head.uri.path());
         let endpoint = found.map(|found| found.endpoint);
-        let format = Format::asked_by(&head.headers);
+        let format = ProblemFormat::asked_by(&head.headers);
         let is_options = head.method == Method::OPTIONS;
         let label = match endpoint {
             // A preflight is not a request of the route.
@@ -48,10 +48,10 @@ impl Api {
         let answer = match found {
             _ if is_options => Ok(cors::options(endpoint, &head.headers, grant)),
             None => Err(Problem::not_found()),
-            Some(Found { endpoint, .. }) if !endpoint.takes(&head.method) => {
+            Some(RouteMatch { endpoint, .. }) if !endpoint.takes(&head.method) => {
                 Err(Problem::method_not_allowed(endpoint.methods()))
             }
-            Some(Found { endpoint, names }) => match endpoint.handler {
+            Some(RouteMatch { endpoint, names }) => match endpoint.handler {
                 Handler::Decide(decide) if body.is_end_stream() => {
                     let decided = decide(&self.engine, &head, &[], &mut watch);
                     drop(head);
@@ -64,7 +64,7 @@ impl Api {
                     let decided = Box::pin(decided).await;
                     self.answer(decided, &mut watch).await
                 }
-                Handler::Show(show) => show(&Call {
+                Handler::Show(show) => show(&RoutedRequest {
                     api: self,
                     head: &head,
                     body: &mut body.map_err(drop),
@@ -73,7 +73,7 @@ impl Api {
                 }),
                 Handler::Wait(wait) => {
                     let mut body = body.map_err(drop);
-                    let call = Call {
+                    let call = RoutedRequest {
                         api: self,
                         head: &head,
                         body: &mut body,

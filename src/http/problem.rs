@@ -19,14 +19,14 @@ pub(super) type FieldError = (Cow<'static, str>, Cow<'static, str>);
 
 /// The form in which a client wants to read errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Format {
+pub(super) enum ProblemFormat {
     /// `{"message", "error"}`
     Plain,
     /// RFC 9457, with the members of the plain form among its own.
     Rfc9457,
 }
 
-impl Format {
+impl ProblemFormat {
     /// Returns the form that the `Accept` header asks for.
     pub(super) fn asked_by(headers: &HeaderMap) -> Self {
         let problem_json = b"application/problem+json";
@@ -195,14 +195,14 @@ impl Problem {
     }
 
     /// Returns the answer, in the form that the client asked for.
-    pub(super) fn into_answer(self, format: Format) -> Answer {
+    pub(super) fn into_answer(self, format: ProblemFormat) -> Answer {
         let body = json::body(|out| match format {
-            Format::Plain => self.write_plain(out),
-            Format::Rfc9457 => self.write_rfc9457(out),
+            ProblemFormat::Plain => self.write_plain(out),
+            ProblemFormat::Rfc9457 => self.write_rfc9457(out),
         });
         let content_type = match format {
-            Format::Plain => JSON,
-            Format::Rfc9457 => PROBLEM_JSON,
+            ProblemFormat::Plain => JSON,
+            ProblemFormat::Rfc9457 => PROBLEM_JSON,
         };
         debug_assert!(!self.message.contains(['"', '\\']) && !has_control(self.message));
         let mut answer = Answer::new(self.outcome, self.status, content_type, body);
@@ -297,7 +297,7 @@ mod tests {
 
     use super::*;
 
-    async fn text(problem: Problem, format: Format) -> String {
+    async fn text(problem: Problem, format: ProblemFormat) -> String {
         let body = problem.into_answer(format).response.into_body();
         let bytes = body
             .collect()
@@ -315,7 +315,7 @@ mod tests {
         ];
         let expected = r#"{"message":"Validation failed","error":"validation_failed","errors":{"user_id":"is required","id":"is \"odd\""}}"#;
         assert_eq!(
-            text(Problem::validation(errors), Format::Plain).await,
+            text(Problem::validation(errors), ProblemFormat::Plain).await,
             expected
         );
     }
@@ -323,12 +323,15 @@ mod tests {
     #[tokio::test]
     async fn rfc_9457_on_request() {
         let mut headers = HeaderMap::new();
-        assert_eq!(Format::asked_by(&headers), Format::Plain);
+        assert_eq!(ProblemFormat::asked_by(&headers), ProblemFormat::Plain);
         let accept = "text/html, Application/Problem+JSON;q=0.9";
         headers.insert(ACCEPT, HeaderValue::from_static(accept));
-        assert_eq!(Format::asked_by(&headers), Format::Rfc9457);
-        let expected = r#"{"type":"about:blank","title":"Not Found","status":404,"detail":"No such path","message":"No such path","error":"not_found"}"#;
-        assert_eq!(text(Problem::not_found(), Format::Rfc9457).await, expected);
+        assert_eq!(ProblemFormat::asked_by(&headers), ProblemFormat::Rfc9457);
+        let expected = r#"{"type":"about:blank","title":"Not RouteMatch","status":404,"detail":"No such path","message":"No such path","error":"not_found"}"#;
+        assert_eq!(
+            text(Problem::not_found(), ProblemFormat::Rfc9457).await,
+            expected
+        );
     }
 
     #[test]
@@ -338,7 +341,9 @@ mod tests {
             Unavailable::Draining,
             Unavailable::Journal,
         ] {
-            let response = Problem::from(reason).into_answer(Format::Plain).response;
+            let response = Problem::from(reason)
+                .into_answer(ProblemFormat::Plain)
+                .response;
             assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
             assert_eq!(
                 response.headers()[RETRY_AFTER],

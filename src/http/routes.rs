@@ -117,16 +117,16 @@ pub(super) enum Handler {
     /// Decides without suspending. The request is dropped before the answer waits for the disk.
     Decide(fn(&Engine, &Parts, &[u8], &mut Stopwatch<'_>) -> Result<Decided, Problem>),
     /// Answers without suspending.
-    Show(fn(&Call<'_>) -> Result<Answer, Problem>),
+    Show(fn(&RoutedRequest<'_>) -> Result<Answer, Problem>),
     /// Answers in a future of its own. It is boxed, so that the futures of all other requests need no room for it.
-    Wait(for<'r> fn(Call<'r>) -> Waiting<'r>),
+    Wait(for<'r> fn(RoutedRequest<'r>) -> HandlerFuture<'r>),
 }
 
 /// The future of a [`Handler::Wait`].
-pub(super) type Waiting<'r> = Pin<Box<dyn Future<Output = Result<Answer, Problem>> + 'r>>;
+pub(super) type HandlerFuture<'r> = Pin<Box<dyn Future<Output = Result<Answer, Problem>> + 'r>>;
 
-/// A request as its handler receives it.
-pub(super) struct Call<'r> {
+/// A request of a route, as its handler receives it.
+pub(super) struct RoutedRequest<'r> {
     pub(super) api: &'r Api,
     pub(super) head: &'r Parts,
     pub(super) body: &'r mut RequestBody<'r>,
@@ -138,7 +138,7 @@ pub(super) struct Call<'r> {
 /// The body of a request, whatever its type. An error is the client's, and says nothing more.
 pub(super) type RequestBody<'r> = dyn Body<Data = Bytes, Error = ()> + Unpin + 'r;
 
-impl Call<'_> {
+impl RoutedRequest<'_> {
     /// The query of the request's target.
     pub(super) fn query(&self) -> Option<&str> {
         self.head.uri.query()
@@ -174,21 +174,21 @@ const fn endpoint(
     }
 }
 
-/// The route of a path, with the parts of the path that stand for its names.
+/// The route of a path, and the parts of the path that stand for its names.
 #[derive(Clone, Copy)]
-pub(super) struct Found<'p> {
+pub(super) struct RouteMatch<'p> {
     pub(super) endpoint: &'static Endpoint,
     pub(super) names: [&'p str; NAMES_MAX],
 }
 
 /// Returns the route of `path`; `None` when no route has it. A trailing slash makes another path. Nothing is decoded:
 /// except in the ids of items no known path needs an escape.
-pub(super) fn find(path: &str) -> Option<Found<'_>> {
+pub(super) fn find(path: &str) -> Option<RouteMatch<'_>> {
     let path = match path.strip_prefix(VERSION_PREFIX) {
         Some(rest) if rest.starts_with('/') => rest,
         _ => path,
     };
-    let fixed = |endpoint| Found {
+    let fixed = |endpoint| RouteMatch {
         endpoint,
         names: [""; NAMES_MAX],
     };
@@ -197,7 +197,7 @@ pub(super) fn find(path: &str) -> Option<Found<'_>> {
         PURCHASE => Some(fixed(&ENDPOINTS[1])),
         _ => ENDPOINTS.iter().find_map(|endpoint| {
             let names = endpoint.names_in(path)?;
-            Some(Found { endpoint, names })
+            Some(RouteMatch { endpoint, names })
         }),
     }
 }

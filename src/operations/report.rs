@@ -167,7 +167,7 @@ impl HealthReport {
                 loaded: view.sources.archive.kept(),
             },
             // Read after the stock: every unit sold there has its LSN in here.
-            journal: view.engine().journal().status(),
+            journal: view.engine().journal_status(),
             reconcile: by_key(&sinks, SinkFigures::clone),
             stream: StreamFigures {
                 viewers: view.viewers(),

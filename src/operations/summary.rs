@@ -85,7 +85,7 @@ fn selling(view: &View) -> Option<SaleSummary> {
 }
 
 fn problems(view: &View, recent: &Answers, sinks: &[(SinkId, SinkFigures)]) -> Vec<String> {
-    let journal = view.engine().journal().status();
+    let journal = view.engine().journal_status();
     let mut problems = Vec::new();
     let mut add_if =
         |is_so: bool, problem: &str| problems.extend(is_so.then(|| problem.to_owned()));

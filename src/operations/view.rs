@@ -83,7 +83,7 @@ impl View {
         self.conservation.check(&open);
         self.holds.check(&open, self.now());
         self.load.sample(now_us, self.sources.registry.workers());
-        let journal = self.engine().journal().status();
+        let journal = self.engine().journal_status();
         active.truncate(LISTED_SALES_MAX);
         let input = SampleInput {
             rates: self.rates_of(&active),
@@ -210,7 +210,7 @@ impl View {
     /// Returns the figures of each sink, in the order of [`SinkId::ALL`].
     #[must_use]
     pub fn sinks(&self) -> Vec<(SinkId, SinkFigures)> {
-        let (durable, now) = (self.engine().journal().durable(), self.now());
+        let (durable, now) = (self.engine().durable_lsn(), self.now());
         let sinks = self.sources.registry.sinks().iter();
         sinks
             .map(|(sink, gauge)| (sink, gauge.figures(durable, now)))

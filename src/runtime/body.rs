@@ -8,18 +8,18 @@ use hyper::body::{Bytes, Frame, Incoming, SizeHint};
 use super::deadlines::ConnectionProgress;
 
 /// A body of hyper's that notes when it was read to its end: only a reader learns where a chunked one ends.
-pub(super) struct Body<'a> {
+pub(super) struct TrackedBody<'a> {
     incoming: Incoming,
     progress: &'a ConnectionProgress,
 }
 
-impl<'a> Body<'a> {
+impl<'a> TrackedBody<'a> {
     pub(super) fn new(incoming: Incoming, progress: &'a ConnectionProgress) -> Self {
         Self { incoming, progress }
     }
 }
 
-impl hyper::body::Body for Body<'_> {
+impl hyper::body::Body for TrackedBody<'_> {
     type Data = Bytes;
     type Error = hyper::Error;
 

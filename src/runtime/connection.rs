@@ -14,7 +14,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use tokio::net::TcpStream;
 
-use super::body::Body;
+use super::body::TrackedBody;
 use super::deadlines::{ChunkedBody, ConnectionProgress, Connections, OpenConnection};
 use super::http1::Framed;
 use super::io::{Io, Transport};
@@ -106,7 +106,7 @@ async fn converse(
         let (progress, streamed) = (&progress, &streamed);
         async move {
             let is_chunked = request.headers().contains_key(TRANSFER_ENCODING);
-            let request = request.map(|incoming| Body::new(incoming, progress));
+            let request = request.map(|incoming| TrackedBody::new(incoming, progress));
             let mut response = api.handle(request, &progress.peer).await;
             if is_chunked && progress.chunked_body() != ChunkedBody::Read {
                 // No request is read behind it, because one could not be distinguished from the rest of the body.

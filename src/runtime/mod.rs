@@ -134,7 +134,7 @@ impl Server {
         options: ListenerOptions,
         make_api: F,
         shutdown: &Shutdown,
-    ) -> Result<Running, ServeError>
+    ) -> Result<RunningServer, ServeError>
     where
         F: Fn(usize) -> Rc<Api> + Send + Sync + 'static,
     {
@@ -177,17 +177,17 @@ impl Server {
                 }
             }
         }
-        Ok(Running { workers })
+        Ok(RunningServer { workers })
     }
 }
 
 /// The running workers.
 #[derive(Debug)]
-pub struct Running {
+pub struct RunningServer {
     workers: Vec<JoinHandle<std::io::Result<DrainReport>>>,
 }
 
-impl Running {
+impl RunningServer {
     /// Blocks until every worker has drained after the shutdown began.
     ///
     /// # Errors

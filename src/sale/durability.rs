@@ -5,6 +5,7 @@ use std::rc::Rc;
 use super::engine::Engine;
 use super::outcome::Unavailable;
 use crate::journal::CommitWaiters;
+use crate::telemetry::JournalStatus;
 use crate::types::Lsn;
 
 impl Engine {
@@ -20,6 +21,12 @@ impl Engine {
         self.journal.stalled().is_some()
     }
 
+    /// Returns the figures of the journal.
+    #[must_use]
+    pub fn journal_status(&self) -> JournalStatus {
+        self.journal.status()
+    }
+
     /// The newest durable record.
     #[must_use]
     pub fn durable_lsn(&self) -> Lsn {
@@ -29,7 +36,7 @@ impl Engine {
     /// The newest record, durable or not.
     #[must_use]
     pub fn newest_lsn(&self) -> Lsn {
-        Lsn(self.journal.status().appended_lsn)
+        Lsn(self.journal_status().appended_lsn)
     }
 
     /// Blocks until all records are durable that there are now.

@@ -83,7 +83,7 @@ mod tests {
     use hyper::header::{HeaderName, HeaderValue};
 
     use super::*;
-    use crate::http::problem::Format;
+    use crate::http::problem::ProblemFormat;
     use crate::limits::AUTHENTICATION_FAILURES_MAX;
 
     const TOKEN: &str = "0123456789abcdef";
@@ -103,7 +103,7 @@ mod tests {
         match authenticator.check(&peer, &map, 0) {
             Ok(()) => 200,
             Err(problem) => problem
-                .into_answer(Format::Plain)
+                .into_answer(ProblemFormat::Plain)
                 .response
                 .status()
                 .as_u16(),

@@ -100,7 +100,7 @@ mod tests {
     use http_body_util::Full;
 
     use super::*;
-    use crate::http::problem::Format;
+    use crate::http::problem::ProblemFormat;
 
     async fn read(room: &BodyLimits, length: usize) -> Result<LimitedBody, u16> {
         let peer = Peer::new(Ipv4Addr::LOCALHOST.into());
@@ -108,7 +108,7 @@ mod tests {
             .read(Full::new(Bytes::from(vec![b'x'; length])), &peer)
             .await;
         assert_eq!(peer.has_long_body(), body.is_ok());
-        let status = |problem: Problem| problem.into_answer(Format::Plain).response.status();
+        let status = |problem: Problem| problem.into_answer(ProblemFormat::Plain).response.status();
         body.map_err(|problem| status(problem).as_u16())
     }
 

@@ -6,7 +6,7 @@ use crate::http::buy::purchase_result::write_purchase;
 use crate::http::encoding::decode;
 use crate::http::json::{self, write_code, write_number, write_string, write_time};
 use crate::http::problem::Problem;
-use crate::http::routes::Call;
+use crate::http::routes::RoutedRequest;
 use crate::http::sales::write_sale;
 use crate::http::values::GivenCode;
 use crate::sale::{CheckoutState, CheckoutView, Overview, Sale, SaleStatus};
@@ -14,7 +14,7 @@ use crate::telemetry::Outcome;
 use crate::types::{Malformed, Timestamp};
 
 /// The state of a checkout.
-pub(in crate::http) async fn show(call: Call<'_>) -> Result<Answer, Problem> {
+pub(in crate::http) async fn show(call: RoutedRequest<'_>) -> Result<Answer, Problem> {
     let (api, code) = (call.api, call.names[0]);
     let GivenCode(code) = decode(code)
         .and_then(|code| code.parse())

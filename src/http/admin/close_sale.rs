@@ -5,13 +5,13 @@ use std::sync::Arc;
 use crate::http::answer::Answer;
 use crate::http::json;
 use crate::http::problem::Problem;
-use crate::http::routes::Call;
+use crate::http::routes::RoutedRequest;
 use crate::http::sales::{sale_id, write_sale};
 use crate::sale::Overview;
 use crate::telemetry::Outcome;
 
 /// Closes a sale for good, and answers when that is on the disk. A sale that was closed before stays closed.
-pub(in crate::http) async fn close(call: Call<'_>) -> Result<Answer, Problem> {
+pub(in crate::http) async fn close(call: RoutedRequest<'_>) -> Result<Answer, Problem> {
     let (api, id) = (call.api, call.names[0]);
     let sale = api.find_sale(sale_id(id)?).await?;
     if sale.closing().is_none() {

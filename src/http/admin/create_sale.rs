@@ -11,14 +11,14 @@ use crate::http::body::check_encoding;
 use crate::http::json::{self, write_number, write_time};
 use crate::http::parameters::media_type;
 use crate::http::problem::Problem;
-use crate::http::routes::Call;
+use crate::http::routes::RoutedRequest;
 use crate::sale::{CreateError, Engine, Sale};
 use crate::schedule::Rotation;
 use crate::telemetry::Outcome;
 
 /// Creates the sale that the body describes, and answers when it is on the disk.
-pub(in crate::http) async fn create(call: Call<'_>) -> Result<Answer, Problem> {
-    let Call {
+pub(in crate::http) async fn create(call: RoutedRequest<'_>) -> Result<Answer, Problem> {
+    let RoutedRequest {
         api,
         head,
         body,

@@ -12,12 +12,12 @@ const WINDOW_US: u64 = AUTHENTICATION_WINDOW_SECONDS as u64 * 1_000_000;
 
 /// The failures of a network since the first one. A window lasts [`AUTHENTICATION_WINDOW_SECONDS`].
 #[derive(Clone, Copy, Debug)]
-struct Window {
+struct FailureWindow {
     begun_us: u64,
     failures: u32,
 }
 
-impl Window {
+impl FailureWindow {
     fn left_us(&self, now_us: u64) -> u64 {
         (self.begun_us + WINDOW_US).saturating_sub(now_us)
     }
@@ -25,7 +25,7 @@ impl Window {
 
 /// The networks with recent failures, shared by all workers.
 #[derive(Debug, Default)]
-pub(super) struct Failures(Mutex<HashMap<Network, Window, foldhash::fast::RandomState>>);
+pub(super) struct Failures(Mutex<HashMap<Network, FailureWindow, foldhash::fast::RandomState>>);
 
 impl Failures {
     /// Returns for how many seconds more `network` is locked out; `None` when it is not.
@@ -40,12 +40,12 @@ impl Failures {
     /// Counts a failure, and returns whether it is the one that locks the network out.
     pub(super) fn add(&self, network: Network, now_us: u64) -> bool {
         let mut windows = self.0.lock();
-        let is_known = |window: &Window| window.left_us(now_us) > 0;
+        let is_known = |window: &FailureWindow| window.left_us(now_us) > 0;
         if !windows.get(&network).is_some_and(is_known) {
             if windows.len() >= AUTHENTICATION_PEERS_MAX {
                 evict_oldest(&mut windows);
             }
-            let begun = Window {
+            let begun = FailureWindow {
                 begun_us: now_us,
                 failures: 0,
             };
@@ -58,7 +58,7 @@ impl Failures {
     }
 }
 
-fn evict_oldest(windows: &mut HashMap<Network, Window, foldhash::fast::RandomState>) {
+fn evict_oldest(windows: &mut HashMap<Network, FailureWindow, foldhash::fast::RandomState>) {
     let oldest = windows.iter().min_by_key(|(_, window)| window.begun_us);
     if let Some(network) = oldest.map(|(network, _)| *network) {
         windows.remove(&network);

@@ -23,7 +23,7 @@ use self::body_limits::BodyLimits;
 use super::answer::Answer;
 use super::api::Api;
 use super::problem::Problem;
-use super::routes::{Call, Waiting};
+use super::routes::{HandlerFuture, RoutedRequest};
 use crate::env::Secret;
 use crate::sale::Engine;
 use crate::schedule::Rotation;
@@ -54,8 +54,8 @@ impl Administration {
 
 /// Answers a request with `handler`, if it has the token.
 pub(super) async fn answer<'r>(
-    handler: fn(Call<'r>) -> Waiting<'r>,
-    call: Call<'r>,
+    handler: fn(RoutedRequest<'r>) -> HandlerFuture<'r>,
+    call: RoutedRequest<'r>,
 ) -> Result<Answer, Problem> {
     let now_us = call.api.engine.clock().monotonic_us();
     let authenticator = &call.api.administration.authenticator;

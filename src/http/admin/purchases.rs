@@ -8,13 +8,13 @@ use crate::http::json::{write_code, write_number, write_separator, write_string,
 use crate::http::pagination::{page, page_limit};
 use crate::http::parameters::{Field, Parameters};
 use crate::http::problem::Problem;
-use crate::http::routes::Call;
+use crate::http::routes::RoutedRequest;
 use crate::http::sales::sale_id;
 use crate::sale::{PurchaseView, Sale};
 use crate::types::{Malformed, UserId};
 
 /// The purchases of a sale, or of one user in it, in the order of their times.
-pub(in crate::http) async fn list(call: Call<'_>) -> Result<Answer, Problem> {
+pub(in crate::http) async fn list(call: RoutedRequest<'_>) -> Result<Answer, Problem> {
     let (api, id) = (call.api, call.names[0]);
     let sale = api.find_sale(sale_id(id)?).await?;
     let mut parameters = Parameters::from_query(call.query());

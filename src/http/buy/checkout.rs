@@ -18,7 +18,7 @@ use crate::telemetry::{Outcome, Stage};
 use crate::types::{CheckoutCode, IdempotencyKey, ItemId, SaleId, Timestamp, UserId};
 
 /// A checkout that may have been answered before, in a sale that has left memory.
-pub(in crate::http) struct Archived {
+pub(in crate::http) struct ArchivedCheckout {
     sale: SaleId,
     user: String,
     item: String,
@@ -26,7 +26,7 @@ pub(in crate::http) struct Archived {
     key: Option<String>,
 }
 
-impl Archived {
+impl ArchivedCheckout {
     fn new(sale: SaleId, request: &CheckoutRequest<'_>) -> Self {
         Self {
             sale,
@@ -95,7 +95,7 @@ pub(in crate::http) fn decide(
     watch.lap(Stage::Decide);
     Ok(match decision.outcome {
         CheckoutOutcome::SaleArchived(sale) => {
-            let archived = Archived::new(sale, &request);
+            let archived = ArchivedCheckout::new(sale, &request);
             Decided::Archived(Box::new(ArchivedRequest::Checkout(archived)))
         }
         _ => Decided::Checkout(decision),

@@ -21,7 +21,7 @@ pub(super) enum Decided {
 /// A request to sell in a sale that has left memory, where it may have been answered before.
 pub(super) enum ArchivedRequest {
     /// A checkout.
-    Checkout(checkout::Archived),
+    Checkout(checkout::ArchivedCheckout),
     /// A purchase.
-    Purchase(purchase::Archived),
+    Purchase(purchase::ArchivedPurchase),
 }

@@ -17,7 +17,7 @@ use crate::telemetry::{Outcome, Stage};
 use crate::types::{CheckoutCode, IdempotencyKey, SaleId};
 
 /// The purchase of a checkout whose sale has left memory.
-pub(in crate::http) struct Archived {
+pub(in crate::http) struct ArchivedPurchase {
     code: CheckoutCode,
     key: Option<Box<str>>,
 }
@@ -40,13 +40,13 @@ pub(in crate::http) fn decide(
     watch.lap(Stage::Decide);
     if decision.outcome == PurchaseOutcome::SaleArchived {
         let key = key.map(|key| key.as_str().into());
-        let archived = ArchivedRequest::Purchase(Archived { code, key });
+        let archived = ArchivedRequest::Purchase(ArchivedPurchase { code, key });
         return Ok(Decided::Archived(Box::new(archived)));
     }
     Ok(Decided::Purchase(decision))
 }
 
-impl Archived {
+impl ArchivedPurchase {
     /// The sale to load.
     pub(in crate::http) fn sale(&self) -> SaleId {
         self.code.sale

@@ -9,7 +9,7 @@ use super::broadcaster::Topic;
 use crate::http::answer::{Answer, JSON};
 use crate::http::payload::Payload;
 use crate::http::problem::Problem;
-use crate::http::routes::Call;
+use crate::http::routes::RoutedRequest;
 use crate::http::sales;
 use crate::operations::Query;
 use crate::sale::Unavailable;
@@ -20,18 +20,18 @@ const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// `GET /sales/{id}/stream`: the states of one sale, until it is closed.
-pub(in crate::http) async fn of_sale(call: Call<'_>) -> Result<Answer, Problem> {
+pub(in crate::http) async fn of_sale(call: RoutedRequest<'_>) -> Result<Answer, Problem> {
     let id = sales::sale_id(call.names[0])?;
     let sale = call.api.find_sale(id).await?;
     stream(&call, Topic::Sale(&sale))
 }
 
 /// `GET /ops/stream`: the figures of the whole server, second by second.
-pub(in crate::http) fn of_server(call: &Call<'_>) -> Result<Answer, Problem> {
+pub(in crate::http) fn of_server(call: &RoutedRequest<'_>) -> Result<Answer, Problem> {
     stream(call, Topic::Server(&call.api.observer))
 }
 
-fn stream(call: &Call<'_>, topic: Topic<'_>) -> Result<Answer, Problem> {
+fn stream(call: &RoutedRequest<'_>, topic: Topic<'_>) -> Result<Answer, Problem> {
     let api = call.api;
     if api.engine.is_draining() {
         return Err(Problem::draining());
@@ -47,7 +47,7 @@ fn stream(call: &Call<'_>, topic: Topic<'_>) -> Result<Answer, Problem> {
 }
 
 /// `GET /ops/history`: the figures of the last minutes, a JSON array, oldest first.
-pub(in crate::http) async fn history(call: Call<'_>) -> Result<Answer, Problem> {
+pub(in crate::http) async fn history(call: RoutedRequest<'_>) -> Result<Answer, Problem> {
     let query = Query::Common("history", "");
     let samples = call.api.observe(query, |view| Some(view.recent_samples()));
     let samples = samples.await?;
@@ -57,7 +57,7 @@ pub(in crate::http) async fn history(call: Call<'_>) -> Result<Answer, Problem> 
 /// Returns an answer whose body is sent piece by piece.
 fn in_pieces(
     content_type: HeaderValue,
-    call: &Call<'_>,
+    call: &RoutedRequest<'_>,
     body: impl FnOnce() -> Result<Payload, Problem>,
 ) -> Result<Answer, Problem> {
     let body = if call.head.method == Method::HEAD {
@@ -76,7 +76,7 @@ fn in_pieces(
 
 /// Whether another request may follow on the connection: the end of the stream can be told from the end of the
 /// connection, the client did not ask to close it, and nothing of the request is unread.
-fn leaves_connection_open(call: &Call<'_>) -> bool {
+fn leaves_connection_open(call: &RoutedRequest<'_>) -> bool {
     let asks_to_close = |value: &HeaderValue| {
         let value = value.as_bytes();
         let mut options = value.split(|&byte| byte == b',');

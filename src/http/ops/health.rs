@@ -4,14 +4,14 @@ use hyper::body::Bytes;
 use hyper::header::CONTENT_TYPE;
 
 use crate::http::answer::{Answer, JSON, TEXT};
-use crate::http::problem::{Format, Problem};
+use crate::http::problem::{Problem, ProblemFormat};
 use crate::http::query_enums::QueryEnums;
-use crate::http::routes::Call;
+use crate::http::routes::RoutedRequest;
 use crate::operations::Query;
 use crate::telemetry::Window;
 
 /// `GET /health`: the report of the server, with the latencies of a window of time; with `?pretty` indented for people.
-pub(in crate::http) async fn health(call: Call<'_>) -> Result<Answer, Problem> {
+pub(in crate::http) async fn health(call: RoutedRequest<'_>) -> Result<Answer, Problem> {
     let mut choices = QueryEnums::of(call.query());
     let window = choices.one_of("window", &Window::NAMES).unwrap_or_default();
     let is_pretty = choices.is_set("pretty");
@@ -34,12 +34,12 @@ pub(in crate::http) async fn health(call: Call<'_>) -> Result<Answer, Problem> {
 }
 
 /// `GET /livez`: always 200, because a process that hangs does not answer.
-pub(in crate::http) fn livez(_: &Call<'_>) -> Result<Answer, Problem> {
+pub(in crate::http) fn livez(_: &RoutedRequest<'_>) -> Result<Answer, Problem> {
     Ok(Answer::shown(TEXT, "ok\n").not_stored())
 }
 
 /// `GET /readyz`: whether the server takes requests. With `?verbose` every condition is listed.
-pub(in crate::http) fn readyz(call: &Call<'_>) -> Result<Answer, Problem> {
+pub(in crate::http) fn readyz(call: &RoutedRequest<'_>) -> Result<Answer, Problem> {
     let mut choices = QueryEnums::of(call.query());
     let verbose = choices.is_set("verbose");
     choices.check()?;
@@ -70,7 +70,7 @@ pub(in crate::http) fn readyz(call: &Call<'_>) -> Result<Answer, Problem> {
     if !verbose {
         return Err(problem);
     }
-    let mut answer = problem.into_answer(Format::Plain);
+    let mut answer = problem.into_answer(ProblemFormat::Plain);
     answer.response.headers_mut().insert(CONTENT_TYPE, TEXT);
     *answer.response.body_mut() = Bytes::from(text).into();
     Ok(answer.not_stored())

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::http::answer::{Answer, JSON, TEXT};
 use crate::http::problem::Problem;
 use crate::http::query_enums::QueryEnums;
-use crate::http::routes::Call;
+use crate::http::routes::RoutedRequest;
 use crate::operations::{Query, View};
 use crate::telemetry::{
     Class, Counts, LatencySummary, Outcome, Route, Series, Stage, Window, hgrm, hlog,
@@ -18,7 +18,7 @@ use crate::types::Timestamp;
 const LOG: HeaderValue = HeaderValue::from_static("text/csv; charset=utf-8");
 
 /// `GET /health/histogram`: the distributions that the query asks for.
-pub(in crate::http) async fn histogram(call: Call<'_>) -> Result<Answer, Problem> {
+pub(in crate::http) async fn histogram(call: RoutedRequest<'_>) -> Result<Answer, Problem> {
     let query = HistogramQuery::parse(call.query())?;
     let shared = Query::Custom(format!("{query:?}"));
     let body = call
@@ -36,18 +36,18 @@ struct HistogramQuery {
     class: Option<Class>,
     stage: Option<Stage>,
     window: Window,
-    format: Format,
+    format: HistogramFormat,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Format {
+enum HistogramFormat {
     #[default]
     Json,
     Hgrm,
     Hlog,
 }
 
-impl Format {
+impl HistogramFormat {
     fn content_type(self) -> HeaderValue {
         match self {
             Self::Json => JSON,
@@ -57,10 +57,10 @@ impl Format {
     }
 }
 
-const FORMATS: [(&str, Format); 3] = [
-    ("json", Format::Json),
-    ("hgrm", Format::Hgrm),
-    ("hlog", Format::Hlog),
+const FORMATS: [(&str, HistogramFormat); 3] = [
+    ("json", HistogramFormat::Json),
+    ("hgrm", HistogramFormat::Hgrm),
+    ("hlog", HistogramFormat::Hlog),
 ];
 
 /// The value of `outcome`: one outcome, or all of a class.
@@ -95,7 +95,7 @@ impl HistogramQuery {
         };
         let format = format.unwrap_or_default();
         // A single curve over everything would show the refusals, which are many and fast.
-        let is_one_curve = format == Format::Hgrm && stage.is_none() && outcomes.is_none();
+        let is_one_curve = format == HistogramFormat::Hgrm && stage.is_none() && outcomes.is_none();
         let is_of_selling = route.is_none_or(|route| Class::of(route, Outcome::Ok) != Class::Shown);
         Ok(Self {
             route,
@@ -126,15 +126,17 @@ impl HistogramQuery {
         let filled = windowed.counts.filled();
         let series = filled.filter(|(series, _)| self.includes(*series));
         match self.format {
-            Format::Json => serde_json::to_vec(&Distributions::of(series, self, length)).ok(),
-            Format::Hgrm => {
+            HistogramFormat::Json => {
+                serde_json::to_vec(&Distributions::of(series, self, length)).ok()
+            }
+            HistogramFormat::Hgrm => {
                 let mut sum = Counts::default();
                 series.for_each(|(_, counts)| sum.add(counts));
                 let mut out = Vec::new();
                 hgrm::write(&sum.to_histogram(), &mut out).ok()?;
                 Some(out)
             }
-            Format::Hlog => {
+            HistogramFormat::Hlog => {
                 let since = Timestamp(view.now().0 - i64::try_from(length.as_micros()).ok()?);
                 let tagged = series.map(|(series, counts)| (tag(series), counts.to_histogram()));
                 Some(hlog::log(tagged, since, length))
@@ -261,7 +263,7 @@ mod tests {
         assert!(query.includes(Series::Stage(Stage::Fsync)));
         assert_eq!(
             (query.window, query.format),
-            (Window::TenSeconds, Format::Hlog)
+            (Window::TenSeconds, HistogramFormat::Hlog)
         );
     }
 

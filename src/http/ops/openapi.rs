@@ -7,13 +7,13 @@ use hyper::body::Bytes;
 use crate::http::answer::{Answer, JSON, REVALIDATED};
 use crate::http::browser_file::{BrowserFile, version};
 use crate::http::problem::Problem;
-use crate::http::routes::Call;
+use crate::http::routes::RoutedRequest;
 
 /// The description, as it is served.
 pub(in crate::http) const TEXT: &str = include_str!("../openapi.json");
 
 /// `GET /openapi.json`: the description of the interface.
-pub(in crate::http) fn document(call: &Call<'_>) -> Result<Answer, Problem> {
+pub(in crate::http) fn document(call: &RoutedRequest<'_>) -> Result<Answer, Problem> {
     static VERSION: LazyLock<String> = LazyLock::new(|| version(TEXT.as_bytes()));
     let file = BrowserFile {
         content_type: JSON,

@@ -13,7 +13,7 @@ use hyper::header::{HeaderMap, HeaderValue};
 use crate::http::answer::{Answer, IMMUTABLE, REVALIDATED};
 use crate::http::browser_file::{BrowserFile, version};
 use crate::http::problem::Problem;
-use crate::http::routes::Call;
+use crate::http::routes::RoutedRequest;
 
 const SVG: &str = "image/svg+xml";
 const CSS: &str = "text/css; charset=utf-8";
@@ -109,12 +109,12 @@ static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
 });
 
 /// `GET /assets/{name}`: an asset.
-pub(in crate::http) fn asset(call: &Call<'_>) -> Result<Answer, Problem> {
+pub(in crate::http) fn asset(call: &RoutedRequest<'_>) -> Result<Answer, Problem> {
     file(call.names[0], call.query(), &call.head.headers)
 }
 
 /// `GET /favicon.ico`: the icon.
-pub(in crate::http) fn favicon(call: &Call<'_>) -> Result<Answer, Problem> {
+pub(in crate::http) fn favicon(call: &RoutedRequest<'_>) -> Result<Answer, Problem> {
     file(ICON, call.query(), &call.head.headers)
 }
 

@@ -14,14 +14,14 @@ use super::answer::{Answer, REVALIDATED};
 use super::browser_file::{BrowserFile, version};
 use super::parameters::{Field, Parameters};
 use super::problem::Problem;
-use super::routes::Call;
+use super::routes::RoutedRequest;
 
 pub(super) use self::assets::{asset, favicon};
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 
 /// `GET /`: the page of a sale.
-pub(super) fn sale_page(call: &Call<'_>) -> Result<Answer, Problem> {
+pub(super) fn sale_page(call: &RoutedRequest<'_>) -> Result<Answer, Problem> {
     static FRAME: LazyLock<String> = LazyLock::new(|| linked(include_str!("page.html")));
     let mut parameters = Parameters::from_query(call.query());
     let asked = parameters.chosen(Field::SaleId);
@@ -31,7 +31,7 @@ pub(super) fn sale_page(call: &Call<'_>) -> Result<Answer, Problem> {
 }
 
 /// `GET /ops`: the page of operations.
-pub(super) fn ops_page(call: &Call<'_>) -> Result<Answer, Problem> {
+pub(super) fn ops_page(call: &RoutedRequest<'_>) -> Result<Answer, Problem> {
     static PAGE: LazyLock<String> = LazyLock::new(|| linked(include_str!("ops.html")));
     html(PAGE.clone(), &call.head.headers)
 }

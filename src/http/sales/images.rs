@@ -7,12 +7,12 @@ use hyper::header::{CACHE_CONTROL, HeaderValue};
 use crate::env::splitmix64;
 use crate::http::answer::{Answer, IMMUTABLE};
 use crate::http::problem::Problem;
-use crate::http::routes::Call;
+use crate::http::routes::RoutedRequest;
 
 const SVG: HeaderValue = HeaderValue::from_static("image/svg+xml");
 
 /// `GET /images/{name}.svg`: the picture of a name. Nothing of the name itself gets into the picture.
-pub(in crate::http) fn image(call: &Call<'_>) -> Result<Answer, Problem> {
+pub(in crate::http) fn image(call: &RoutedRequest<'_>) -> Result<Answer, Problem> {
     let [name, _] = call.names;
     let mut answer = Answer::shown(SVG, draw(name));
     answer

@@ -10,7 +10,7 @@ use super::json::{write_number, write_separator, write_string, write_time};
 use super::pagination::{page, page_limit};
 use super::parameters::{Field, Parameters};
 use super::problem::Problem;
-use super::routes::Call;
+use super::routes::RoutedRequest;
 use super::values::Whole;
 use crate::limits::PAGE_ITEMS_MAX;
 use crate::sale::{ItemView, Overview, Sale, SaleStatus};
@@ -21,7 +21,7 @@ use crate::types::{ItemId, ItemIndex, Malformed, SaleId};
 const SCANNED_ITEMS_MAX: u32 = 10 * PAGE_ITEMS_MAX;
 
 /// `GET /sales/active`: the running sale that started last.
-pub(in crate::http) fn active_sale(call: &Call<'_>) -> Result<Answer, Problem> {
+pub(in crate::http) fn active_sale(call: &RoutedRequest<'_>) -> Result<Answer, Problem> {
     let message = "No active sale";
     let engine = &call.api.engine;
     let sale = engine
@@ -32,7 +32,7 @@ pub(in crate::http) fn active_sale(call: &Call<'_>) -> Result<Answer, Problem> {
 }
 
 /// `GET /sales/{id}`: one sale.
-pub(in crate::http) fn sale(call: &Call<'_>) -> Result<Answer, Problem> {
+pub(in crate::http) fn sale(call: &RoutedRequest<'_>) -> Result<Answer, Problem> {
     let [id, _] = call.names;
     let sale = call.api.engine.overview(sale_id(id)?);
     sale.map(|sale| shown_sale(&sale))
@@ -46,7 +46,7 @@ fn shown_sale(sale: &Overview) -> Answer {
 }
 
 /// `GET /sales`: all sales, or those with one status, newest first.
-pub(in crate::http) fn sales(call: &Call<'_>) -> Result<Answer, Problem> {
+pub(in crate::http) fn sales(call: &RoutedRequest<'_>) -> Result<Answer, Problem> {
     let mut parameters = Parameters::from_query(call.query());
     let status: Option<Status> = parameters.chosen(Field::Status);
     let limit = page_limit(&mut parameters);
@@ -114,7 +114,7 @@ impl ItemsPage {
 }
 
 /// `GET /sales/{id}/items`: the items of a sale, in their order.
-pub(in crate::http) async fn sale_items(call: Call<'_>) -> Result<Answer, Problem> {
+pub(in crate::http) async fn sale_items(call: RoutedRequest<'_>) -> Result<Answer, Problem> {
     let id = sale_id(call.names[0])?;
     let items = ItemsPage::from_query(call.query())?;
     let sale = call.api.find_sale(id).await?;
@@ -123,7 +123,7 @@ pub(in crate::http) async fn sale_items(call: Call<'_>) -> Result<Answer, Proble
 }
 
 /// `GET /sales/{id}/items/{item}`: one item of a sale, whose id is percent-encoded.
-pub(in crate::http) async fn sale_item(call: Call<'_>) -> Result<Answer, Problem> {
+pub(in crate::http) async fn sale_item(call: RoutedRequest<'_>) -> Result<Answer, Problem> {
     let [sale, item] = call.names;
     let sale = call.api.find_sale(sale_id(sale)?).await?;
     let wrong = |Malformed(wrong)| Problem::validation(vec![("item_id".into(), wrong.into())]);

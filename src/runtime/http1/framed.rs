@@ -14,7 +14,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, Bytes, BytesMut};
 use hyper::rt::{Read, ReadBufCursor, Write};
 
-use super::framing::{Body, EmptyLineFinder, HeadStatus, HeadValidator, Refusal};
+use super::framing::{BodyFraming, EmptyLineFinder, HeadStatus, HeadValidator, Refusal};
 use super::raw_response::{is_bare_error, readable_by_all, with_body};
 use crate::runtime::deadlines::{ChunkedBody, ConnectionProgress};
 use crate::runtime::io::Io;
@@ -146,8 +146,10 @@ impl RequestGate {
         match self.validator.validate(bytes) {
             HeadStatus::Incomplete => return,
             HeadStatus::Refused(refusal) => self.refusal = Some(refusal),
-            HeadStatus::Complete(length, Body::Length(body)) => self.cleared = length as u64 + body,
-            HeadStatus::Complete(length, Body::Chunked) => {
+            HeadStatus::Complete(length, BodyFraming::Length(body)) => {
+                self.cleared = length as u64 + body
+            }
+            HeadStatus::Complete(length, BodyFraming::Chunked) => {
                 self.cleared = length as u64;
                 self.chunks = Some(EmptyLineFinder::default());
             }
@@ -231,7 +233,7 @@ mod tests {
     use tokio::task::yield_now;
 
     use super::*;
-    use crate::runtime::body::Body as Tracked;
+    use crate::runtime::body::TrackedBody;
     use crate::runtime::connection::protocol;
     use crate::runtime::deadlines::Connections;
     use crate::runtime::io::Transport;
@@ -258,7 +260,7 @@ mod tests {
             count.set(count.get() + 1);
             let count = &count;
             async move {
-                let body = Tracked::new(request.into_body(), progress);
+                let body = TrackedBody::new(request.into_body(), progress);
                 if reads_bodies && count.get() == 1 {
                     body.collect().await.expect("a body");
                 }

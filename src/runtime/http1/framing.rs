@@ -15,7 +15,7 @@ const LENGTH_DIGITS_MAX: usize = 18;
 
 /// The body that follows a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Body {
+pub enum BodyFraming {
     /// A body of this many bytes.
     Length(u64),
     /// A chunked body, which ends with an empty line.
@@ -39,7 +39,7 @@ pub enum HeadStatus {
     /// More bytes are needed.
     Incomplete,
     /// The head has this many bytes, and is followed by this body.
-    Complete(usize, Body),
+    Complete(usize, BodyFraming),
     /// The head is refused, and no byte behind it can be trusted.
     Refused(Refusal),
 }
@@ -149,10 +149,11 @@ impl HeadValidator {
         match (self.length, self.is_chunked) {
             _ if !is_for_one_host => HeadStatus::Refused(Refusal::Framing),
             (Some(_), true) => HeadStatus::Refused(Refusal::Framing),
-            (None, true) => HeadStatus::Complete(self.line_start, Body::Chunked),
-            (length, false) => {
-                HeadStatus::Complete(self.line_start, Body::Length(length.unwrap_or_default()))
-            }
+            (None, true) => HeadStatus::Complete(self.line_start, BodyFraming::Chunked),
+            (length, false) => HeadStatus::Complete(
+                self.line_start,
+                BodyFraming::Length(length.unwrap_or_default()),
+            ),
         }
     }
 }
@@ -240,7 +241,7 @@ mod tests {
         ))
     }
 
-    fn body_of(status: HeadStatus) -> Option<Body> {
+    fn body_of(status: HeadStatus) -> Option<BodyFraming> {
         match status {
             HeadStatus::Complete(_, body) => Some(body),
             HeadStatus::Incomplete | HeadStatus::Refused(_) => None,
@@ -251,17 +252,20 @@ mod tests {
 
     #[test]
     fn a_length_or_chunks_follow() {
-        assert_eq!(body_of(with("")), Some(Body::Length(0)));
+        assert_eq!(body_of(with("")), Some(BodyFraming::Length(0)));
         for (lines, body) in [
-            ("Content-Length: 0\r\n", Body::Length(0)),
-            ("content-length:  17 \r\n", Body::Length(17)),
+            ("Content-Length: 0\r\n", BodyFraming::Length(0)),
+            ("content-length:  17 \r\n", BodyFraming::Length(17)),
             (
                 "CONTENT-LENGTH:999999999999999999\r\n",
-                Body::Length(999_999_999_999_999_999),
+                BodyFraming::Length(999_999_999_999_999_999),
             ),
-            ("Transfer-Encoding: chunked\r\n", Body::Chunked),
-            ("transfer-encoding:Chunked \r\n", Body::Chunked),
-            ("Content-Lengths: 5, 6\r\nTransfer: x\r\n", Body::Length(0)),
+            ("Transfer-Encoding: chunked\r\n", BodyFraming::Chunked),
+            ("transfer-encoding:Chunked \r\n", BodyFraming::Chunked),
+            (
+                "Content-Lengths: 5, 6\r\nTransfer: x\r\n",
+                BodyFraming::Length(0),
+            ),
         ] {
             assert_eq!(body_of(with(lines)), Some(body), "{lines:?}");
         }
@@ -301,7 +305,7 @@ mod tests {
             "GET / HTTP/1.1\r\nhost: [::1]:80\r\n\r\n",
             "\r\nGET / HTTP/1.1\r\nhost: a.example\r\n\r\n",
         ] {
-            let whole = HeadStatus::Complete(head.len(), Body::Length(0));
+            let whole = HeadStatus::Complete(head.len(), BodyFraming::Length(0));
             assert_eq!(validated(head), whole, "{head:?}");
         }
     }

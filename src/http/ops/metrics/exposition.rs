@@ -7,14 +7,14 @@ use hyper::header::{ACCEPT, HeaderMap};
 
 /// A text format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Format {
+pub(super) enum MetricsFormat {
     /// The format of Prometheus, version 0.0.4.
     Prometheus,
     /// OpenMetrics, version 1.0.
     OpenMetrics,
 }
 
-impl Format {
+impl MetricsFormat {
     /// Returns the format that the `Accept` header prefers; that of Prometheus where it has no preference.
     pub(super) fn asked_by(headers: &HeaderMap) -> Self {
         let accepted = headers.get_all(ACCEPT).into_iter();
@@ -60,7 +60,7 @@ fn weight_of(range: &str, media_type: &str) -> Option<f64> {
 
 /// The type of a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum FamilyKind {
     /// A value that only grows, from 0 at the start; its name ends with `_total`.
     Counter,
     /// A value that goes up and down.
@@ -125,12 +125,12 @@ pub(super) type Label<'a> = (&'a str, &'a str);
 /// Writes families of samples as text.
 #[derive(Debug)]
 pub(super) struct Exposition {
-    format: Format,
+    format: MetricsFormat,
     text: String,
 }
 
 impl Exposition {
-    pub(super) fn new(format: Format) -> Self {
+    pub(super) fn new(format: MetricsFormat) -> Self {
         Self {
             format,
             text: String::with_capacity(16 * 1024),
@@ -141,17 +141,17 @@ impl Exposition {
     pub(super) fn family(
         &mut self,
         name: impl Into<Cow<'static, str>>,
-        kind: Kind,
+        kind: FamilyKind,
         help: &'static str,
     ) -> Family<'_> {
         let name = name.into();
-        let open = self.format == Format::OpenMetrics;
+        let open = self.format == MetricsFormat::OpenMetrics;
         let (suffix, kind) = match kind {
-            Kind::Counter => ("_total", "counter"),
-            Kind::Gauge => ("", "gauge"),
-            Kind::Histogram => ("", "histogram"),
-            Kind::Info if open => ("_info", "info"),
-            Kind::Info => ("_info", "gauge"),
+            FamilyKind::Counter => ("_total", "counter"),
+            FamilyKind::Gauge => ("", "gauge"),
+            FamilyKind::Histogram => ("", "histogram"),
+            FamilyKind::Info if open => ("_info", "info"),
+            FamilyKind::Info => ("_info", "gauge"),
         };
         debug_assert!(name.ends_with(suffix), "{name} is no name of a {kind}");
         let named = match open {
@@ -176,7 +176,8 @@ impl Exposition {
         help: &'static str,
         value: impl Into<Value>,
     ) {
-        self.family(name, Kind::Counter, help).sample(&[], value);
+        self.family(name, FamilyKind::Counter, help)
+            .sample(&[], value);
     }
 
     /// Adds a gauge with one sample.
@@ -186,12 +187,13 @@ impl Exposition {
         help: &'static str,
         value: impl Into<Value>,
     ) {
-        self.family(name, Kind::Gauge, help).sample(&[], value);
+        self.family(name, FamilyKind::Gauge, help)
+            .sample(&[], value);
     }
 
     /// Returns the whole text.
     pub(super) fn finish(mut self) -> String {
-        if self.format == Format::OpenMetrics {
+        if self.format == MetricsFormat::OpenMetrics {
             self.text.push_str("# EOF\n");
         }
         self.text

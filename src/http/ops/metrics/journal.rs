@@ -4,7 +4,7 @@ use super::exposition::Exposition;
 use crate::operations::View;
 
 pub(super) fn write(view: &View, out: &mut Exposition) {
-    let journal = view.engine().journal().status();
+    let journal = view.engine().journal_status();
     out.gauge(
         "journal_durable_lsn",
         "Number of the last record that is on the disk.",

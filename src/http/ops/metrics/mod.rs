@@ -16,15 +16,15 @@ mod workers;
 
 use hyper::header::HeaderValue;
 
-use self::exposition::{Exposition, Format};
+use self::exposition::{Exposition, MetricsFormat};
 use crate::http::answer::Answer;
 use crate::http::problem::Problem;
-use crate::http::routes::Call;
+use crate::http::routes::RoutedRequest;
 use crate::operations::{Query, View};
 
 /// `GET /metrics`: the figures of the whole process, in the format that the `Accept` header asks for.
-pub(in crate::http) async fn metrics(call: Call<'_>) -> Result<Answer, Problem> {
-    let format = Format::asked_by(&call.head.headers);
+pub(in crate::http) async fn metrics(call: RoutedRequest<'_>) -> Result<Answer, Problem> {
+    let format = MetricsFormat::asked_by(&call.head.headers);
     let query = Query::Common("metrics", format.media_type());
     let text = call
         .api
@@ -34,7 +34,7 @@ pub(in crate::http) async fn metrics(call: Call<'_>) -> Result<Answer, Problem> 
     Ok(Answer::shown(content_type, text).not_stored())
 }
 
-fn expose(view: &View, format: Format) -> String {
+fn expose(view: &View, format: MetricsFormat) -> String {
     let mut out = Exposition::new(format);
     // Read once, so that no family contradicts another.
     let merged = view.merged();

@@ -1,6 +1,6 @@
 //! Figures of the process: memory, processor time, build and configuration.
 
-use super::exposition::{Exposition, Kind};
+use super::exposition::{Exposition, FamilyKind};
 use crate::env::{AllocatorFigures, ProcessFigures};
 use crate::operations::View;
 use crate::telemetry::BuildInfo;
@@ -20,7 +20,7 @@ pub(super) fn write(view: &View, out: &mut Exposition) {
     );
     let mut build = out.family(
         "flashsale_build_info",
-        Kind::Info,
+        FamilyKind::Info,
         "Which build it is, and a fingerprint of its configuration.",
     );
     let labels = [
@@ -68,7 +68,7 @@ fn write_process(process: &ProcessFigures, out: &mut Exposition) {
     );
     let mut started = out.family(
         "process_start_time_seconds",
-        Kind::Gauge,
+        FamilyKind::Gauge,
         "When the process was started.",
     );
     if let Some(at) = process.started_at {

@@ -1,6 +1,6 @@
 //! Figures of requests: their outcomes and latencies.
 
-use super::exposition::{Exposition, Family, Kind};
+use super::exposition::{Exposition, Family, FamilyKind};
 use super::latency::{self, REQUEST_BOUNDS_NS};
 use crate::telemetry::{Class, Counts, Merged, Outcome, Route, Series};
 
@@ -57,7 +57,7 @@ pub(super) fn write(merged: &Merged, out: &mut Exposition) {
         .collect();
     let mut requests = out.family(
         "http_requests_total",
-        Kind::Counter,
+        FamilyKind::Counter,
         "Answered requests by route and outcome.",
     );
     for it in &answered {
@@ -65,7 +65,7 @@ pub(super) fn write(merged: &Merged, out: &mut Exposition) {
     }
     let mut latencies = out.family(
         "http_request_duration_seconds",
-        Kind::Histogram,
+        FamilyKind::Histogram,
         "From the head of a request to its answer, by route and outcome.",
     );
     for it in &answered {
@@ -89,7 +89,7 @@ fn write_checkouts(answered: &[Answered<'_>], out: &mut Exposition) {
     );
     let mut failures = out.family(
         "checkout_failure_total",
-        Kind::Counter,
+        FamilyKind::Counter,
         "Requests for a checkout that were refused, by reason.",
     );
     write_refusals(answered, Route::Checkout, &mut failures);
@@ -114,7 +114,7 @@ fn write_purchases(answered: &[Answered<'_>], out: &mut Exposition) {
     );
     let mut failures = out.family(
         "purchase_failure_total",
-        Kind::Counter,
+        FamilyKind::Counter,
         "Purchases that were refused, by reason.",
     );
     write_refusals(answered, Route::Purchase, &mut failures);
@@ -138,12 +138,12 @@ fn write_refusals(answered: &[Answered<'_>], route: Route, family: &mut Family<'
 
 #[cfg(test)]
 mod tests {
-    use super::super::exposition::Format;
+    use super::super::exposition::MetricsFormat;
     use super::*;
 
     #[test]
     fn errors_are_there_before_the_first() {
-        let mut out = Exposition::new(Format::Prometheus);
+        let mut out = Exposition::new(MetricsFormat::Prometheus);
         write(&Merged::default(), &mut out);
         let text = out.finish();
         for route in ["checkout", "purchase"] {

@@ -1,6 +1,6 @@
 //! Figures of the sales: stock, and conservation of units.
 
-use super::exposition::{Exposition, Kind};
+use super::exposition::{Exposition, FamilyKind};
 use crate::operations::View;
 use crate::sale::SaleStatus;
 use crate::types::Timestamp;
@@ -53,7 +53,7 @@ fn write_listed(view: &View, out: &mut Exposition) {
     let sales = view.listed_sales();
     let mut stock = out.family(
         "sale_stock_units",
-        Kind::Gauge,
+        FamilyKind::Gauge,
         "Units of a sale that is not over, by what became of them.",
     );
     for sale in &sales {
@@ -68,7 +68,7 @@ fn write_listed(view: &View, out: &mut Exposition) {
     }
     let mut ends = out.family(
         "sale_ends_timestamp_seconds",
-        Kind::Gauge,
+        FamilyKind::Gauge,
         "When a sale that is not over ends.",
     );
     for sale in &sales {

@@ -1,13 +1,13 @@
 //! Figures of the sinks: their state and their lag.
 
-use super::exposition::{Exposition, Kind, Value};
+use super::exposition::{Exposition, FamilyKind, Value};
 use crate::operations::View;
 use crate::telemetry::{SinkFigures, SinkStatus};
 
 /// A family that each sink has under its own prefix.
 struct SinkFamily {
     name: &'static str,
-    kind: Kind,
+    kind: FamilyKind,
     help: &'static str,
     value: fn(&SinkFigures) -> Option<Value>,
 }
@@ -15,43 +15,43 @@ struct SinkFamily {
 const FAMILIES: [SinkFamily; 7] = [
     SinkFamily {
         name: "up",
-        kind: Kind::Gauge,
+        kind: FamilyKind::Gauge,
         help: "1 while the sink takes what it is given, else 0.",
         value: |figures| Some((figures.status == SinkStatus::Up).into()),
     },
     SinkFamily {
         name: "applied_lsn",
-        kind: Kind::Gauge,
+        kind: FamilyKind::Gauge,
         help: "Number of the last record that the sink has.",
         value: |figures| figures.applied_lsn.map(Value::from),
     },
     SinkFamily {
         name: "lag_records",
-        kind: Kind::Gauge,
+        kind: FamilyKind::Gauge,
         help: "Records on the disk that the sink does not have yet.",
         value: |figures| figures.lag_records.map(Value::from),
     },
     SinkFamily {
         name: "lag_seconds",
-        kind: Kind::Gauge,
+        kind: FamilyKind::Gauge,
         help: "Age of the oldest record that the sink does not have yet.",
         value: |figures| figures.lag_seconds.map(Value::from),
     },
     SinkFamily {
         name: "batches_total",
-        kind: Kind::Counter,
+        kind: FamilyKind::Counter,
         help: "Batches that the sink took since the start.",
         value: |figures| Some(figures.batches.into()),
     },
     SinkFamily {
         name: "failures_total",
-        kind: Kind::Counter,
+        kind: FamilyKind::Counter,
         help: "Attempts that failed since the start.",
         value: |figures| Some(figures.failures.into()),
     },
     SinkFamily {
         name: "rebuilds_total",
-        kind: Kind::Counter,
+        kind: FamilyKind::Counter,
         help: "Times since the start that the sink had to be filled again from nothing.",
         value: |figures| Some(figures.rebuilds.into()),
     },

@@ -1,6 +1,6 @@
 //! Figures of each worker.
 
-use super::exposition::{Exposition, Kind, Value};
+use super::exposition::{Exposition, FamilyKind, Value};
 use crate::operations::View;
 use crate::telemetry::WorkerFigures;
 
@@ -14,19 +14,19 @@ pub(super) fn write(view: &View, out: &mut Exposition) {
     };
     family(
         "worker_connections_open",
-        Kind::Gauge,
+        FamilyKind::Gauge,
         "Connections of a worker that are open.",
         |figures| figures.connections.into(),
     );
     family(
         "worker_requests_total",
-        Kind::Counter,
+        FamilyKind::Counter,
         "Requests that a worker answered.",
         |figures| figures.requests.into(),
     );
     family(
         "worker_busy_seconds_total",
-        Kind::Counter,
+        FamilyKind::Counter,
         "Time in which a worker did not wait for something to do.",
         |figures| (figures.busy_us as f64 / 1e6).into(),
     );

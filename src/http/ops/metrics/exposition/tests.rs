@@ -2,16 +2,16 @@ use hyper::header::HeaderValue;
 
 use super::*;
 
-fn text(format: Format, write: impl FnOnce(&mut Exposition)) -> String {
+fn text(format: MetricsFormat, write: impl FnOnce(&mut Exposition)) -> String {
     let mut exposition = Exposition::new(format);
     write(&mut exposition);
     exposition.finish()
 }
 
-fn asked(accept: &'static str) -> Format {
+fn asked(accept: &'static str) -> MetricsFormat {
     let mut headers = HeaderMap::new();
     headers.insert(ACCEPT, HeaderValue::from_static(accept));
-    Format::asked_by(&headers)
+    MetricsFormat::asked_by(&headers)
 }
 
 #[test]
@@ -19,19 +19,19 @@ fn each_format_names_a_family_in_its_own_way() {
     let write = |out: &mut Exposition| {
         out.counter("busy_seconds_total", "Time.", 1.5);
         out.gauge("up", "Whether it is.", true);
-        out.family("build_info", Kind::Info, "What it is.")
+        out.family("build_info", FamilyKind::Info, "What it is.")
             .sample(&[("version", "1")], 1_u64);
     };
     let prometheus = "# HELP busy_seconds_total Time.\n# TYPE busy_seconds_total counter\n\
         busy_seconds_total 1.5\n\
         # HELP up Whether it is.\n# TYPE up gauge\nup 1\n\
         # HELP build_info What it is.\n# TYPE build_info gauge\nbuild_info{version=\"1\"} 1\n";
-    assert_eq!(text(Format::Prometheus, write), prometheus);
+    assert_eq!(text(MetricsFormat::Prometheus, write), prometheus);
     let open_metrics = "# HELP busy_seconds Time.\n# TYPE busy_seconds counter\n\
         # UNIT busy_seconds seconds\nbusy_seconds_total 1.5\n\
         # HELP up Whether it is.\n# TYPE up gauge\nup 1\n\
         # HELP build What it is.\n# TYPE build info\nbuild_info{version=\"1\"} 1\n# EOF\n";
-    assert_eq!(text(Format::OpenMetrics, write), open_metrics);
+    assert_eq!(text(MetricsFormat::OpenMetrics, write), open_metrics);
 }
 
 #[test]
@@ -42,8 +42,8 @@ fn a_histogram_ends_with_everything() {
         count: 5,
         sum: 12.25,
     };
-    let text = text(Format::Prometheus, |out| {
-        out.family("a_seconds", Kind::Histogram, "Times.")
+    let text = text(MetricsFormat::Prometheus, |out| {
+        out.family("a_seconds", FamilyKind::Histogram, "Times.")
             .histogram(&[("route", "x")], &buckets);
     });
     let expected = "# HELP a_seconds Times.\n# TYPE a_seconds histogram\n\
@@ -58,8 +58,8 @@ fn a_histogram_ends_with_everything() {
 
 #[test]
 fn labels_can_hold_anything() {
-    let text = text(Format::Prometheus, |out| {
-        let mut family = out.family("a", Kind::Gauge, "Any.");
+    let text = text(MetricsFormat::Prometheus, |out| {
+        let mut family = out.family("a", FamilyKind::Gauge, "Any.");
         family.sample(&[("x", "a\\b \"c\"\nd{}=é"), ("y", "")], 7_u64);
     });
     let sample = text.lines().last();
@@ -91,7 +91,7 @@ fn the_format_is_the_one_that_is_preferred() {
          application/openmetrics-text;version=0.0.1;q=0.5,\
          text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
     ] {
-        assert_eq!(asked(accept), Format::OpenMetrics, "{accept}");
+        assert_eq!(asked(accept), MetricsFormat::OpenMetrics, "{accept}");
     }
     for accept in [
         "*/*",
@@ -103,7 +103,10 @@ fn the_format_is_the_one_that_is_preferred() {
         "application/openmetrics-text;q=0",
         "application/openmetrics-text;q=much",
     ] {
-        assert_eq!(asked(accept), Format::Prometheus, "{accept}");
+        assert_eq!(asked(accept), MetricsFormat::Prometheus, "{accept}");
     }
-    assert_eq!(Format::asked_by(&HeaderMap::new()), Format::Prometheus);
+    assert_eq!(
+        MetricsFormat::asked_by(&HeaderMap::new()),
+        MetricsFormat::Prometheus
+    );
 }
