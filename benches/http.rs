@@ -15,7 +15,7 @@ use flashsale::live::Feeds;
 use flashsale::operations::{FigureSources, Observer};
 use flashsale::sale::Archive;
 use flashsale::schedule::Rotation;
-use flashsale::telemetry::Registry;
+use flashsale::telemetry::TelemetryRegistry;
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use http_body_util::Empty;
@@ -48,7 +48,7 @@ fn api(hall: &Hall) -> Api {
         engine: Arc::clone(&hall.engine),
         archive: Arc::new(archive),
         feeds: Feeds::new(Arc::clone(&hall.engine)),
-        registry: Arc::new(Registry::new()),
+        registry: Arc::new(TelemetryRegistry::new()),
         rotation: ROTATION,
         configuration: String::new(),
         started_us: 0,

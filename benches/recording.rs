@@ -7,7 +7,7 @@ use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion};
 use flashsale::env::{Clock, SystemClock};
-use flashsale::telemetry::{LatencySummary, Outcome, Registry, Route, Stage};
+use flashsale::telemetry::{LatencySummary, Outcome, Route, Stage, TelemetryRegistry};
 use hdrhistogram::Histogram;
 use parking_lot::Mutex;
 
@@ -29,7 +29,7 @@ fn next_us(latency_us: u64) -> u64 {
 }
 
 fn record(criterion: &mut Criterion) {
-    let registry = Registry::new();
+    let registry = TelemetryRegistry::new();
     let worker = registry.add_worker();
     let mut latency_us = 0;
     criterion.bench_function("recording/record", |b| {
@@ -53,7 +53,7 @@ fn record(criterion: &mut Criterion) {
 
 /// All that a purchase pays: its latency, three stages, and the five looks at the clock between them.
 fn request(criterion: &mut Criterion) {
-    let (registry, clock) = (Registry::new(), SystemClock::new());
+    let (registry, clock) = (TelemetryRegistry::new(), SystemClock::new());
     let worker = registry.add_worker();
     criterion.bench_function("recording/clock", |b| {
         b.iter(|| black_box(&clock).monotonic_ns());
@@ -77,7 +77,7 @@ fn request(criterion: &mut Criterion) {
 fn merge(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("recording/merge");
     for workers in [2, 16] {
-        let registry = Registry::new();
+        let registry = TelemetryRegistry::new();
         for _ in 0..workers {
             let worker = registry.add_worker();
             for (route, outcome) in SEEN {

@@ -11,14 +11,14 @@ use rustls::StreamOwned;
 
 use crate::app;
 use crate::app::listener_options::listener_options;
-use crate::commands::backup::{BackupError, back_up};
+use crate::commands::backup::{BackupCommandError, back_up};
 use crate::commands::client_tls::PinnedTls;
 use crate::commands::journal::{ReportError, inspect, repair, verify};
 use crate::commands::migrate as migrations;
-use crate::commands::preflight::{Wanted, preflight};
+use crate::commands::preflight::{PreflightOptions, preflight};
 use crate::commands::rebuild::{RebuildError, rebuild_redis};
 use crate::commands::recover::{RecoverError, recover};
-use crate::config::{Config, ConfigFile, Overrides, Sources, process_environment};
+use crate::config::{Config, ConfigFile, ConfigSources, Overrides, process_environment};
 use crate::telemetry::BuildInfo;
 
 /// Exit code of a wrong configuration (`EX_CONFIG`).
@@ -204,7 +204,7 @@ pub fn run() -> ExitCode {
         let updated = cli.overrides.update_from_arg_matches(of_serve);
         updated.unwrap_or_else(|error| error.exit());
     }
-    let sources = Sources {
+    let sources = ConfigSources {
         file: ConfigFile::from_flag(cli.config),
         environment: &process_environment,
         overrides: cli.overrides,
@@ -232,7 +232,7 @@ fn dispatch(command: Option<Command>, config: &Config) -> ExitCode {
             let backups = backup.as_deref();
             let checked = preflight(
                 config,
-                Wanted { backups, json },
+                PreflightOptions { backups, json },
                 &mut std::io::stdout().lock(),
             );
             checked.map_or(ExitCode::FAILURE, ExitCode::from)
@@ -255,7 +255,7 @@ fn dispatch(command: Option<Command>, config: &Config) -> ExitCode {
         }
         Some(Command::Journal(JournalCommand::Verify { dir })) => report(&dir_or(dir), verify),
         Some(Command::Journal(JournalCommand::Backup { to, dir })) => {
-            print(BackupError::is_broken_pipe, |out| {
+            print(BackupCommandError::is_broken_pipe, |out| {
                 back_up(&dir_or(dir), &to, out)
             })
         }

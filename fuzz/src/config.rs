@@ -2,14 +2,14 @@
 
 use std::io::Write;
 
-use flashsale::config::{Config, ConfigFile, Overrides, Sources};
+use flashsale::config::{Config, ConfigFile, ConfigSources, Overrides};
 use tempfile::NamedTempFile;
 
 /// Reads `bytes` as a configuration file; what is wrong is said, and what is right can be shown.
 pub fn take(bytes: &[u8]) {
     let mut file = NamedTempFile::new().expect("a temporary file");
     file.write_all(bytes).expect("room for it");
-    let sources = Sources {
+    let sources = ConfigSources {
         file: ConfigFile::Required(file.path().to_owned()),
         environment: &|_| None,
         overrides: Overrides::default(),

@@ -15,7 +15,7 @@ use flashsale::live::Feeds;
 use flashsale::operations::{FigureSources, Observer};
 use flashsale::sale::{Archive, Engine, EngineOptions, Recovered};
 use flashsale::schedule::Rotation;
-use flashsale::telemetry::Registry;
+use flashsale::telemetry::TelemetryRegistry;
 use flashsale::types::Timestamp;
 use http_body_util::{BodyExt, Full};
 use hyper::{Request, StatusCode};
@@ -155,7 +155,7 @@ fn api(engine: &Arc<Engine>) -> Api {
         engine: Arc::clone(engine),
         archive: Arc::new(archive),
         feeds: Feeds::new(Arc::clone(engine)),
-        registry: Arc::new(Registry::new()),
+        registry: Arc::new(TelemetryRegistry::new()),
         rotation: ROTATION,
         configuration: String::new(),
         started_us: 0,

@@ -12,28 +12,28 @@ use crate::journal::Journal;
 use crate::limits;
 use crate::reconcile::postgres::PostgresSink;
 use crate::reconcile::redis::RedisSink;
-use crate::reconcile::{Applied, Follower, FollowerTools, Sink, SinkError, Source};
-use crate::telemetry::{Registry, SinkId};
+use crate::reconcile::{Applied, Follower, FollowerTools, RecordSource, Sink, SinkError};
+use crate::telemetry::{SinkId, TelemetryRegistry};
 use crate::types::{Durability, Lsn, Timestamp};
 
 /// The followers of all sinks that are configured.
 pub(super) struct Followers {
     journal: Arc<Journal>,
-    telemetry: Arc<Registry>,
-    followed: Vec<Followed>,
+    telemetry: Arc<TelemetryRegistry>,
+    followed: Vec<FollowedSink>,
 }
 
 /// A sink that is configured, and its follower.
-struct Followed {
+struct FollowedSink {
     /// Where the sink is: `host:port`.
     address: String,
-    fit: Fit,
+    fit: FitRule,
     follower: Follower,
 }
 
 /// What a start does with the first word of a sink.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fit {
+enum FitRule {
     /// A sink that does not fit this journal stops the start: it is the wrong journal, or its disk was lost, and
     /// selling on would sell twice. A sink that does not answer is no reason not to sell.
     Required,
@@ -41,7 +41,7 @@ enum Fit {
     Optional,
 }
 
-impl Fit {
+impl FitRule {
     /// How long a start waits for the sink's first word.
     fn patience(self) -> Duration {
         match self {
@@ -61,9 +61,9 @@ impl Followers {
         config: &Config,
         journal: &Arc<Journal>,
         clock: &Arc<dyn Clock>,
-        telemetry: &Arc<Registry>,
+        telemetry: &Arc<TelemetryRegistry>,
     ) -> std::io::Result<Self> {
-        let start = Start {
+        let start = FollowerStart {
             journal,
             clock,
             telemetry,
@@ -75,12 +75,12 @@ impl Followers {
             postgres.map(|options| {
                 let address = options.address();
                 let make = move || PostgresSink::new(options);
-                start.follow(SinkId::Postgres, Fit::Required, address, make)
+                start.follow(SinkId::Postgres, FitRule::Required, address, make)
             }),
             redis.map(|options| {
                 let address = options.address();
                 let make = move || RedisSink::new(options, Arc::new(OsEntropy));
-                start.follow(SinkId::Redis, Fit::Optional, address, make)
+                start.follow(SinkId::Redis, FitRule::Optional, address, make)
             }),
         ];
         Ok(Self {
@@ -98,14 +98,14 @@ impl Followers {
     /// # Errors
     /// The database does not fit.
     pub(super) fn check(&self, phases: &StartupPhases) -> Result<(), AppError> {
-        for Followed {
+        for FollowedSink {
             address,
             fit,
             follower,
         } in &self.followed
         {
             let first_word = follower.first_word(fit.patience());
-            if *fit == Fit::Optional {
+            if *fit == FitRule::Optional {
                 continue;
             }
             match first_word {
@@ -168,28 +168,28 @@ impl Followers {
 }
 
 /// The arguments that all followers are started with.
-struct Start<'a> {
+struct FollowerStart<'a> {
     journal: &'a Arc<Journal>,
     clock: &'a Arc<dyn Clock>,
-    telemetry: &'a Registry,
+    telemetry: &'a TelemetryRegistry,
     syncs: bool,
 }
 
-impl Start<'_> {
+impl FollowerStart<'_> {
     fn follow<S: Sink>(
         &self,
         sink: SinkId,
-        fit: Fit,
+        fit: FitRule,
         address: String,
         make: impl FnOnce() -> S + Send + 'static,
-    ) -> std::io::Result<Followed> {
-        let source = Source::new(Arc::clone(self.journal), self.syncs);
+    ) -> std::io::Result<FollowedSink> {
+        let source = RecordSource::new(Arc::clone(self.journal), self.syncs);
         let tools = FollowerTools {
             clock: Arc::clone(self.clock),
             entropy: Arc::new(OsEntropy),
             gauge: Arc::clone(self.telemetry.sinks().gauge(sink)),
         };
-        Ok(Followed {
+        Ok(FollowedSink {
             address,
             fit,
             follower: Follower::start(make, source, tools)?,

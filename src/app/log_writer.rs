@@ -21,15 +21,15 @@ const LOST_PAUSE: Duration = Duration::from_millis(500);
 /// is over the bound is lost, counted, and told of afterwards. What matters more has room of its own behind
 /// what matters less, so that why a process ends is not lost among the lines that filled it.
 #[derive(Clone)]
-pub(super) struct LogWriter(Arc<Inner>);
+pub(super) struct LogWriter(Arc<WriterState>);
 
-struct Inner {
-    queue: Mutex<Queue>,
+struct WriterState {
+    queue: Mutex<LineQueue>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct Queue {
+struct LineQueue {
     bytes: Vec<u8>,
     lost: u64,
     /// The thread has taken lines, and they are not written yet.
@@ -38,7 +38,7 @@ struct Queue {
 
 /// One line.
 pub(super) struct Line<'a> {
-    inner: &'a Inner,
+    inner: &'a WriterState,
     bytes_max: usize,
 }
 
@@ -48,7 +48,7 @@ impl LogWriter {
     /// # Errors
     /// The operating system has no thread to give.
     pub(super) fn start(out: impl Write + Send + 'static) -> io::Result<Self> {
-        let inner = Arc::new(Inner {
+        let inner = Arc::new(WriterState {
             queue: Mutex::default(),
             changed: Condvar::new(),
         });
@@ -62,7 +62,7 @@ impl LogWriter {
     /// Waits until all lines are written, but no longer than `patience`: nobody may ever read them.
     pub(super) fn flush(&self, patience: Duration) {
         let mut queue = self.0.queue.lock();
-        let waits = |queue: &mut Queue| queue.writing || !queue.bytes.is_empty();
+        let waits = |queue: &mut LineQueue| queue.writing || !queue.bytes.is_empty();
         self.0.changed.wait_while_for(&mut queue, waits, patience);
     }
 }
@@ -124,7 +124,7 @@ fn write_lines(out: &mut impl Write, lines: &[u8]) -> u64 {
     memchr::memchr_iter(b'\n', rest).count() as u64
 }
 
-fn write_all(inner: &Inner, mut out: impl Write) {
+fn write_all(inner: &WriterState, mut out: impl Write) {
     let mut taken = Vec::new();
     loop {
         {

@@ -38,7 +38,7 @@ impl Signals {
         let serving = Arc::new(AtomicBool::new(false));
         let (tell, told) = channel();
         let listening = Listening {
-            sources: Sources::listen(&runtime)?,
+            sources: SignalSources::listen(&runtime)?,
             serving: Arc::clone(&serving),
             shutdown: shutdown.clone(),
             on_hangup,
@@ -114,9 +114,9 @@ fn kind(signal: Signal) -> SignalKind {
     SignalKind::from_raw(signal.as_raw())
 }
 
-struct Sources(Vec<(unix::Signal, Heard)>);
+struct SignalSources(Vec<(unix::Signal, Heard)>);
 
-impl Sources {
+impl SignalSources {
     fn listen(runtime: &Runtime) -> io::Result<Self> {
         let _inside = runtime.enter();
         let listen = |(of, name, meaning)| Ok((signal(kind(of))?, Heard { name, meaning }));
@@ -141,7 +141,7 @@ impl Sources {
 }
 
 struct Listening {
-    sources: Sources,
+    sources: SignalSources,
     serving: Arc<AtomicBool>,
     shutdown: Shutdown,
     on_hangup: OnHangup,

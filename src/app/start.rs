@@ -22,13 +22,13 @@ use crate::operations::{FigureSources, Observer};
 use crate::runtime::{ListenerOptions, RunningServer, Server, Shutdown};
 use crate::sale::{Archive, Engine, Housekeeper, Housekeeping, Retention, SaleSource};
 use crate::schedule::{Agenda, Rotation, Scheduler};
-use crate::telemetry::Registry;
+use crate::telemetry::TelemetryRegistry;
 
 /// A server that serves.
 pub(super) struct Service {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) engine: Arc<Engine>,
-    pub(super) telemetry: Arc<Registry>,
+    pub(super) telemetry: Arc<TelemetryRegistry>,
     pub(super) followers: Followers,
     pub(super) housekeeper: Housekeeper,
     pub(super) scheduler: Scheduler,
@@ -59,7 +59,7 @@ impl Service {
 
         steps.next("journal");
         let engine = open_engine(config, clock)?;
-        let telemetry = Arc::new(Registry::new());
+        let telemetry = Arc::new(TelemetryRegistry::new());
 
         steps.next("sinks");
         let followers = Followers::start(config, engine.journal(), clock, &telemetry)?;
@@ -87,7 +87,7 @@ impl Service {
             configuration: config.fingerprint(),
             started_us: steps.began_us(),
         })?;
-        let parts = Parts {
+        let parts = ApiParts {
             admin_token,
             engine: Arc::clone(&engine),
             archive,
@@ -179,11 +179,11 @@ fn start_archive(config: &Config, engine: &Arc<Engine>) -> Result<Archive, AppEr
 }
 
 /// What every worker's interface is made of.
-struct Parts {
+struct ApiParts {
     admin_token: Secret,
     engine: Arc<Engine>,
     archive: Arc<Archive>,
-    telemetry: Arc<Registry>,
+    telemetry: Arc<TelemetryRegistry>,
     feeds: Arc<Feeds>,
     observer: Arc<Observer>,
 }
@@ -192,7 +192,7 @@ fn start_server(
     config: &Config,
     server: Server,
     options: ListenerOptions,
-    parts: Parts,
+    parts: ApiParts,
     shutdown: &Shutdown,
 ) -> Result<RunningServer, AppError> {
     let administration = Arc::new(administration(config, parts.admin_token));

@@ -8,16 +8,16 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 
-use super::watchdog::{Progress, Watch};
+use super::watchdog::{ServerProgress, Watch};
 use crate::limits::{STATUS_SECONDS, WATCH_SECONDS_MIN};
 use crate::runtime::Shutdown;
 use crate::sale::Engine;
-use crate::telemetry::{JournalStatus, Registry};
+use crate::telemetry::{JournalStatus, TelemetryRegistry};
 
 /// Who is asked how the server is.
 pub(super) struct WatchedServer {
     pub(super) engine: Arc<Engine>,
-    pub(super) telemetry: Arc<Registry>,
+    pub(super) telemetry: Arc<TelemetryRegistry>,
     pub(super) shutdown: Shutdown,
 }
 
@@ -99,7 +99,7 @@ fn report(server: &WatchedServer, watch: Option<&mut Watch>) {
     }
 }
 
-fn signs(server: &WatchedServer) -> Progress {
+fn signs(server: &WatchedServer) -> ServerProgress {
     let workers = server.telemetry.workers();
     let JournalStatus {
         durable_lsn,
@@ -107,7 +107,7 @@ fn signs(server: &WatchedServer) -> Progress {
         disk_full,
         ..
     } = server.engine.journal().status();
-    Progress {
+    ServerProgress {
         workers_busy_us: workers.iter().map(|worker| worker.busy_us).collect(),
         durable_lsn,
         writes: appended_lsn > durable_lsn,

@@ -7,7 +7,7 @@ use crate::limits::JOURNAL_STILL_SECONDS;
 
 /// What moves, at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Progress {
+pub(super) struct ServerProgress {
     /// How long each worker has been busy since the start, in microseconds. Its loop has something to do
     /// twice a second at least.
     pub(super) workers_busy_us: Vec<u64>,
@@ -44,7 +44,7 @@ impl fmt::Display for Still {
 /// because a disk that is slow finishes some time, and a restart would not make it faster. Nor would it make
 /// room on a full one, and there the journal has all the time it takes.
 pub(super) struct Watch {
-    last: Option<Progress>,
+    last: Option<ServerProgress>,
     /// Looks in a row at which the journal had not moved.
     journal_still_looks: u32,
     journal_still_looks_max: u32,
@@ -64,7 +64,7 @@ impl Watch {
 
     /// # Errors
     /// Says what has not moved since the last look, or, in the case of the journal, for too long.
-    pub(super) fn look(&mut self, now: Progress) -> Result<(), Still> {
+    pub(super) fn look(&mut self, now: ServerProgress) -> Result<(), Still> {
         let Some(last) = self.last.replace(now.clone()) else {
             return Ok(());
         };
@@ -98,8 +98,8 @@ mod tests {
 
     const PAUSE: Duration = Duration::from_secs(10);
 
-    fn signs(workers_busy_us: [u64; 2], durable_lsn: u64, writes: bool) -> Progress {
-        Progress {
+    fn signs(workers_busy_us: [u64; 2], durable_lsn: u64, writes: bool) -> ServerProgress {
+        ServerProgress {
             workers_busy_us: workers_busy_us.to_vec(),
             durable_lsn,
             writes,
@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn a_full_disk_is_no_reason() {
         let mut watch = Watch::new(PAUSE);
-        let full = |signs| Progress {
+        let full = |signs| ServerProgress {
             disk_full: true,
             ..signs
         };

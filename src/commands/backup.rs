@@ -18,7 +18,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 
 /// Why there is no backup. Nothing is left behind then.
 #[derive(Debug, thiserror::Error)]
-pub enum BackupError {
+pub enum BackupCommandError {
     /// Something is where the backup is to be.
     #[error(
         "{} is not empty: a backup is written only into a directory that is empty or missing; give \
@@ -56,7 +56,7 @@ pub enum BackupError {
     Output(#[from] io::Error),
 }
 
-impl BackupError {
+impl BackupCommandError {
     /// Whether the reader of the report has gone.
     #[must_use]
     pub fn is_broken_pipe(&self) -> bool {
@@ -68,13 +68,13 @@ impl BackupError {
 /// holds. It is written next to `to` and renamed when it is whole and checked.
 ///
 /// # Errors
-/// See [`BackupError`].
-pub fn back_up(dir: &Path, to: &Path, out: &mut dyn Write) -> Result<(), BackupError> {
+/// See [`BackupCommandError`].
+pub fn back_up(dir: &Path, to: &Path, out: &mut dyn Write) -> Result<(), BackupCommandError> {
     if !RealDisk.is_free(to).map_err(target(to))? {
-        return Err(BackupError::InTheWay(to.to_owned()));
+        return Err(BackupCommandError::InTheWay(to.to_owned()));
     }
     if is_mount_point(to).map_err(target(to))? {
-        return Err(BackupError::Mounted(to.to_owned()));
+        return Err(BackupCommandError::Mounted(to.to_owned()));
     }
     // Before anything is made at the target.
     RealDisk
@@ -83,7 +83,7 @@ pub fn back_up(dir: &Path, to: &Path, out: &mut dyn Write) -> Result<(), BackupE
         .map_err(backup::CopyError::from)?;
     let aside = aside(to).map_err(target(to))?;
     let opening = match Opening::lock(Arc::new(RealDisk), &aside) {
-        Err(JournalError::InUse { .. }) => Err(BackupError::InUse(to.to_owned())),
+        Err(JournalError::InUse { .. }) => Err(BackupCommandError::InUse(to.to_owned())),
         locked => locked.map_err(|error| backup::CopyError::from(error).into()),
     }?;
     let made = make(dir, to, &aside, &opening);
@@ -94,9 +94,9 @@ pub fn back_up(dir: &Path, to: &Path, out: &mut dyn Write) -> Result<(), BackupE
     Ok(())
 }
 
-fn target(to: &Path) -> impl FnOnce(io::Error) -> BackupError {
+fn target(to: &Path) -> impl FnOnce(io::Error) -> BackupCommandError {
     let dir = to.to_owned();
-    move |source| BackupError::Target { dir, source }
+    move |source| BackupCommandError::Target { dir, source }
 }
 
 /// Where the copy is written until it is whole.
@@ -107,19 +107,25 @@ fn aside(to: &Path) -> io::Result<PathBuf> {
     Ok(to.with_file_name(name))
 }
 
-fn make(dir: &Path, to: &Path, aside: &Path, opening: &Opening) -> Result<Made, BackupError> {
+fn make(
+    dir: &Path,
+    to: &Path,
+    aside: &Path,
+    opening: &Opening,
+) -> Result<FinishedBackup, BackupCommandError> {
     remove_leftovers(aside).map_err(target(to))?;
     let clock = SystemClock::new();
     let (began_at, began_us) = (clock.now(), clock.monotonic_us());
     let (from, copy) = (place(dir), place(aside));
     let copied = backup::copy(from, copy, &mut || thread::sleep(PAUSE))?;
     let copied_us = clock.monotonic_us();
-    let recovered = Recovered::from_journal(opening).map_err(BackupError::Unfit)?;
-    let files = check_files(&RealDisk, aside, &recovered.state).map_err(BackupError::Unfit)?;
+    let recovered = Recovered::from_journal(opening).map_err(BackupCommandError::Unfit)?;
+    let files =
+        check_files(&RealDisk, aside, &recovered.state).map_err(BackupCommandError::Unfit)?;
     let found = recovered.replayed.last_lsn;
     if found != copied.last_lsn || recovered.replayed.torn {
         let what = format!("it ends at record {found}, not at {}", copied.last_lsn);
-        return Err(BackupError::Unfit(JournalError::Damaged {
+        return Err(BackupCommandError::Unfit(JournalError::Damaged {
             path: aside.to_owned(),
             offset: 0,
             what,
@@ -130,7 +136,7 @@ fn make(dir: &Path, to: &Path, aside: &Path, opening: &Opening) -> Result<Made, 
     RealDisk
         .sync_dir(parent.unwrap_or(Path::new(".")))
         .map_err(target(to))?;
-    Ok(Made {
+    Ok(FinishedBackup {
         copied,
         recovered,
         files,
@@ -155,7 +161,7 @@ fn remove_leftovers(aside: &Path) -> io::Result<()> {
 }
 
 /// A backup in its place.
-struct Made {
+struct FinishedBackup {
     copied: Copied,
     recovered: Recovered,
     files: CheckedFiles,
@@ -164,7 +170,7 @@ struct Made {
     check_us: u64,
 }
 
-impl Made {
+impl FinishedBackup {
     fn say(&self, dir: &Path, to: &Path, out: &mut dyn Write) -> io::Result<()> {
         let Copied {
             files,

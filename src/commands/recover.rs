@@ -161,7 +161,7 @@ async fn write_aside(
     mut records: PostgresRecords,
     segment_bytes: u64,
     dir: &Path,
-) -> Result<Recovered, RecoverError> {
+) -> Result<RecoveryReport, RecoverError> {
     let watermark = records.watermark();
     if watermark == Watermark::ZERO {
         return Err(RecoverError::Unfit(
@@ -312,7 +312,7 @@ impl Writing {
         }
     }
 
-    fn finish(mut self) -> Result<Recovered, RecoverError> {
+    fn finish(mut self) -> Result<RecoveryReport, RecoverError> {
         self.gap(self.last.next(), self.watermark.lsn.next());
         if let Some((first, _)) = self.gaps.first() {
             let ranges = self.gaps.iter().map(|(first, last)| match first == last {
@@ -334,7 +334,7 @@ impl Writing {
         self.state.check(self.last)?;
         self.wait_until(|journal| journal.durable() >= self.last)?;
         self.journal.close();
-        Ok(Recovered {
+        Ok(RecoveryReport {
             sales: self.state.sales().len() + self.state.ended().count(),
             last: self.last,
             at: self.at,
@@ -343,13 +343,13 @@ impl Writing {
 }
 
 /// A journal that was written.
-struct Recovered {
+struct RecoveryReport {
     sales: usize,
     last: Lsn,
     at: Timestamp,
 }
 
-impl Recovered {
+impl RecoveryReport {
     fn say(&self, dir: &Path, out: &mut dyn Write) -> io::Result<()> {
         let Self { sales, last, at } = self;
         writeln!(

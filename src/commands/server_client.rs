@@ -21,7 +21,7 @@ pub(super) fn agent(tls: Option<PinnedTls>, timeout: Duration) -> Agent {
         .max_redirects(0)
         .proxy(None)
         .build();
-    let connector = TcpConnector::default().chain(Encryption(tls));
+    let connector = TcpConnector::default().chain(ServerEncryption(tls));
     Agent::with_parts(config, connector, DefaultResolver::default())
 }
 
@@ -35,9 +35,9 @@ pub(super) fn scheme(tls: Option<&PinnedTls>) -> &'static str {
 
 /// Encrypts connections, if there is something to encrypt them with.
 #[derive(Debug)]
-struct Encryption(Option<PinnedTls>);
+struct ServerEncryption(Option<PinnedTls>);
 
-impl<In: Transport> Connector<In> for Encryption {
+impl<In: Transport> Connector<In> for ServerEncryption {
     type Out = Either<In, Encrypted>;
 
     fn connect(

@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::error::Problem;
+use super::error::ConfigProblem;
 use super::keys::{self, Key};
-use super::raw::{Given, IgnoredVariable, Raw, Setting, Source};
+use super::raw::{Given, IgnoredVariable, RawConfig, Setting, SettingSource};
 use crate::env::SecretFile;
 
 /// Looks a variable up. A variable that is set to nothing counts as one that is not set.
@@ -20,7 +20,7 @@ pub fn process_environment(variable: &str) -> Option<String> {
 }
 
 /// Adds a setting for each variable that is set, and for each secret that a variable names the file of.
-pub(super) fn read_into(raw: &mut Raw, environment: Environment<'_>) {
+pub(super) fn read_into(raw: &mut RawConfig, environment: Environment<'_>) {
     let environment = |variable: &str| environment(variable).filter(|value| !value.is_empty());
     for &key in keys::ALL {
         let given = environment(key.variable);
@@ -41,7 +41,7 @@ pub(super) fn read_into(raw: &mut Raw, environment: Environment<'_>) {
                 let setting = setting(key, key.file_variable, secret, Some(path));
                 raw.settings.push(setting);
             }
-            Err(reason) => raw.problems.push(Problem::SecretFile {
+            Err(reason) => raw.problems.push(ConfigProblem::SecretFile {
                 variable: key.file_variable,
                 reason,
             }),
@@ -75,7 +75,7 @@ fn setting(key: Key, variable: &'static str, text: String, file: Option<PathBuf>
     Setting {
         key,
         given: Given::Text(text),
-        source: Source::Environment(variable),
+        source: SettingSource::Environment(variable),
         file,
     }
 }
@@ -115,8 +115,8 @@ mod tests {
 
     use super::*;
 
-    fn raw(environment: Environment<'_>) -> Raw {
-        let mut raw = Raw::default();
+    fn raw(environment: Environment<'_>) -> RawConfig {
+        let mut raw = RawConfig::default();
         read_into(&mut raw, environment);
         raw
     }
@@ -207,7 +207,10 @@ mod tests {
         let raw = raw(&environment);
         match (&raw.settings[..], &raw.problems[..]) {
             ([setting], []) => {
-                assert_eq!(setting.source, Source::Environment("ADMIN_TOKEN_FILE"));
+                assert_eq!(
+                    setting.source,
+                    SettingSource::Environment("ADMIN_TOKEN_FILE")
+                );
                 Ok(setting.given.as_text().expect("text").to_owned())
             }
             ([], [problem]) => Err(problem.to_string()),

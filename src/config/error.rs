@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::keys::{self, Key};
-use super::raw::{Setting, Source};
+use super::raw::{Setting, SettingSource};
 
 /// The longest part of a refused value or key that is shown, in characters.
 const SHOWN_CHARS_MAX: usize = 64;
@@ -12,17 +12,17 @@ const SHOWN_CHARS_MAX: usize = 64;
 /// Everything that is wrong with a configuration: one line for each problem, at least one.
 #[derive(Debug, thiserror::Error)]
 pub struct ConfigError {
-    problems: Vec<Problem>,
+    problems: Vec<ConfigProblem>,
 }
 
 impl ConfigError {
-    pub(super) fn new(problems: Vec<Problem>) -> Self {
+    pub(super) fn new(problems: Vec<ConfigProblem>) -> Self {
         Self { problems }
     }
 
     /// The problems, in the order in which they were found.
     #[must_use]
-    pub fn problems(&self) -> &[Problem] {
+    pub fn problems(&self) -> &[ConfigProblem] {
         &self.problems
     }
 }
@@ -41,7 +41,7 @@ impl fmt::Display for ConfigError {
 
 /// One thing that is wrong with a configuration. It never holds a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Problem {
+pub enum ConfigProblem {
     /// The file cannot be read, or is not a JSON object of sections.
     #[error("{}: {reason}", path.display())]
     File {
@@ -82,7 +82,7 @@ pub enum Problem {
     #[error("{from}: {key} = {value} is not allowed: must be {allowed}")]
     Value {
         /// The file, variable or flag it came from.
-        from: Source,
+        from: SettingSource,
         /// The key.
         key: &'static str,
         /// The value as given, or `(hidden)`.
@@ -92,7 +92,7 @@ pub enum Problem {
     },
 }
 
-impl Problem {
+impl ConfigProblem {
     pub(super) fn value(setting: &Setting, allowed: String) -> Self {
         Self::Value {
             from: setting.source.clone(),
@@ -185,8 +185,8 @@ mod tests {
     fn each_problem_has_its_line() {
         let path = Path::new("c.json");
         let error = ConfigError::new(vec![
-            Problem::unknown_section(path, "srv"),
-            Problem::unknown_key(path, "redis", "hots"),
+            ConfigProblem::unknown_section(path, "srv"),
+            ConfigProblem::unknown_key(path, "redis", "hots"),
         ]);
         assert_eq!(error.problems().len(), 2);
         assert_eq!(

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::error::{Problem, shown};
+use super::error::{ConfigProblem, shown};
 use super::keys::{self, Key};
-use super::raw::{Given, Raw, Setting, Source};
+use super::raw::{Given, RawConfig, Setting, SettingSource};
 use crate::json_members::JsonMembers;
 
 /// The file that is read when none is named.
@@ -35,7 +35,7 @@ impl ConfigFile {
     }
 
     /// Adds what the file says, and what is wrong with it, to `raw`.
-    pub(super) fn read_into(&self, raw: &mut Raw) {
+    pub(super) fn read_into(&self, raw: &mut RawConfig) {
         let (Self::Required(path) | Self::IfPresent(path)) = self;
         match read(path) {
             Ok(bytes) => parse_into(path, &bytes, raw),
@@ -68,8 +68,8 @@ fn read(path: &Path) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn refused(path: &Path, reason: String) -> Problem {
-    Problem::File {
+fn refused(path: &Path, reason: String) -> ConfigProblem {
+    ConfigProblem::File {
         path: path.to_owned(),
         reason,
     }
@@ -83,7 +83,7 @@ enum Section {
     Other(Value),
 }
 
-fn parse_into(path: &Path, bytes: &[u8], raw: &mut Raw) {
+fn parse_into(path: &Path, bytes: &[u8], raw: &mut RawConfig) {
     let sections: JsonMembers<Section> = match serde_json::from_slice(bytes) {
         Ok(sections) => sections,
         Err(error) => return raw.problems.push(refused(path, reason(&error))),
@@ -91,12 +91,13 @@ fn parse_into(path: &Path, bytes: &[u8], raw: &mut Raw) {
     let mut seen = HashSet::new();
     for (name, section) in sections.0 {
         if !keys::ALL.iter().any(|key| key.section() == name) {
-            raw.problems.push(Problem::unknown_section(path, &name));
+            raw.problems
+                .push(ConfigProblem::unknown_section(path, &name));
             continue;
         }
         if !seen.insert(name.clone()) {
             raw.problems
-                .push(Problem::duplicate(path, &name, "{…}".to_owned()));
+                .push(ConfigProblem::duplicate(path, &name, "{…}".to_owned()));
         }
         match section {
             Section::Keys(members) => section_into(path, &name, members, raw),
@@ -108,23 +109,24 @@ fn parse_into(path: &Path, bytes: &[u8], raw: &mut Raw) {
     }
 }
 
-fn section_into(path: &Path, section: &str, members: JsonMembers<Value>, raw: &mut Raw) {
+fn section_into(path: &Path, section: &str, members: JsonMembers<Value>, raw: &mut RawConfig) {
     let mut seen = HashSet::new();
     for (name, value) in members.0 {
         let Some(key) = Key::find(section, &name) else {
             raw.problems
-                .push(Problem::unknown_key(path, section, &name));
+                .push(ConfigProblem::unknown_key(path, section, &name));
             continue;
         };
         let given = Given::Json(value);
         if !seen.insert(key.path) {
             let value = shown(key, given.to_string());
-            raw.problems.push(Problem::duplicate(path, key.path, value));
+            raw.problems
+                .push(ConfigProblem::duplicate(path, key.path, value));
         }
         raw.settings.push(Setting {
             key,
             given,
-            source: Source::File(path.to_owned()),
+            source: SettingSource::File(path.to_owned()),
             file: None,
         });
     }
@@ -154,8 +156,8 @@ fn reason(error: &serde_json::Error) -> String {
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Raw {
-        let mut raw = Raw::default();
+    fn parse(text: &str) -> RawConfig {
+        let mut raw = RawConfig::default();
         parse_into(Path::new("c.json"), text.as_bytes(), &mut raw);
         raw
     }
@@ -179,7 +181,7 @@ mod tests {
             raw.of(keys::SERVER_HOST).next().unwrap().given.as_text(),
             Some("x")
         );
-        assert_eq!(raw.settings[0].source, Source::File("c.json".into()));
+        assert_eq!(raw.settings[0].source, SettingSource::File("c.json".into()));
     }
 
     #[test]
@@ -234,7 +236,7 @@ mod tests {
     fn only_a_file_that_was_named_must_exist() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("none.json");
-        let mut raw = Raw::default();
+        let mut raw = RawConfig::default();
         ConfigFile::IfPresent(path.clone()).read_into(&mut raw);
         assert!(raw.problems.is_empty());
         ConfigFile::Required(path.clone()).read_into(&mut raw);
@@ -248,7 +250,7 @@ mod tests {
         let huge = dir.path().join("huge.json");
         std::fs::write(&huge, " ".repeat(FILE_BYTES_MAX as usize + 1)).unwrap();
         for path in [dir.path(), &huge] {
-            let mut raw = Raw::default();
+            let mut raw = RawConfig::default();
             ConfigFile::IfPresent(path.to_owned()).read_into(&mut raw);
             assert!(raw.problems[0].to_string().contains("cannot be read"));
         }

@@ -22,17 +22,17 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 pub use environment::{Environment, process_environment};
-pub use error::{ConfigError, Problem};
+pub use error::{ConfigError, ConfigProblem};
 pub use file::ConfigFile;
 pub use overrides::Overrides;
-pub use raw::{IgnoredVariable, Source};
+pub use raw::{IgnoredVariable, SettingSource};
 pub use validate::is_token;
 
 use crate::env::Secret;
 use crate::types::Durability;
 
 /// Where a configuration is read from, the weakest source first.
-pub struct Sources<'a> {
+pub struct ConfigSources<'a> {
     /// The file.
     pub file: ConfigFile,
     /// The environment: [`process_environment`], or a test's own.
@@ -298,8 +298,8 @@ impl Config {
     ///
     /// When the file cannot be read, or any source holds an unknown key, a key twice, or a value
     /// that is of the wrong type or cannot work. The error has all of them.
-    pub fn load(sources: &Sources<'_>) -> Result<Self, ConfigError> {
-        let mut raw = raw::Raw::default();
+    pub fn load(sources: &ConfigSources<'_>) -> Result<Self, ConfigError> {
+        let mut raw = raw::RawConfig::default();
         sources.file.read_into(&mut raw);
         environment::read_into(&mut raw, sources.environment);
         raw.settings.extend(sources.overrides.settings());

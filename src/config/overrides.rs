@@ -1,7 +1,7 @@
 //! Command line flags as a source of settings.
 
 use super::keys::{self, Key};
-use super::raw::{Given, Setting, Source};
+use super::raw::{Given, Setting, SettingSource};
 
 /// The settings that have a flag. A flag is stronger than the environment and the file.
 ///
@@ -88,7 +88,7 @@ fn text(key: Key, flag: &'static str, value: Option<impl ToString>) -> Option<Se
     Some(Setting {
         key,
         given,
-        source: Source::Flag(flag),
+        source: SettingSource::Flag(flag),
         file: None,
     })
 }

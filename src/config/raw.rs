@@ -5,12 +5,12 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::error::Problem;
+use super::error::ConfigProblem;
 use super::keys::Key;
 
 /// Where a setting came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum SettingSource {
     /// A key in the file at this path.
     File(PathBuf),
     /// An environment variable.
@@ -19,7 +19,7 @@ pub enum Source {
     Flag(&'static str),
 }
 
-impl fmt::Display for Source {
+impl fmt::Display for SettingSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path) => write!(f, "{}", path.display()),
@@ -85,7 +85,7 @@ impl fmt::Display for Given {
 pub(super) struct Setting {
     pub(super) key: Key,
     pub(super) given: Given,
-    pub(super) source: Source,
+    pub(super) source: SettingSource,
     /// The file that it was read from, if it is a secret in one.
     pub(super) file: Option<PathBuf>,
 }
@@ -108,13 +108,13 @@ impl fmt::Display for IgnoredVariable {
 
 /// All that was set, the strongest source last, with what was already found wrong.
 #[derive(Default)]
-pub(super) struct Raw {
+pub(super) struct RawConfig {
     pub(super) settings: Vec<Setting>,
     pub(super) ignored: Vec<IgnoredVariable>,
-    pub(super) problems: Vec<Problem>,
+    pub(super) problems: Vec<ConfigProblem>,
 }
 
-impl Raw {
+impl RawConfig {
     /// The settings of one key, the strongest last.
     pub(super) fn of(&self, key: Key) -> impl Iterator<Item = &Setting> {
         self.settings

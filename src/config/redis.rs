@@ -142,7 +142,7 @@ fn server(text: &str) -> Option<HostPort> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Config, ConfigFile, Overrides, Sources};
+    use crate::config::{Config, ConfigFile, ConfigSources, Overrides};
 
     /// What is configured with these variables alone.
     fn load(variables: &[(&str, &str)]) -> Result<Config, String> {
@@ -150,7 +150,7 @@ mod tests {
             let found = variables.iter().find(|(variable, _)| *variable == name)?;
             Some(found.1.to_owned())
         };
-        let sources = Sources {
+        let sources = ConfigSources {
             file: ConfigFile::IfPresent("no-such-file.json".into()),
             environment: &environment,
             overrides: Overrides::default(),

@@ -30,7 +30,7 @@ fn load(
     std::fs::write(&path, text).unwrap();
     let variables: HashMap<&str, &str> = environment.iter().copied().collect();
     let environment = |name: &str| variables.get(name).map(|&value| value.to_owned());
-    Config::load(&Sources {
+    Config::load(&ConfigSources {
         file: ConfigFile::Required(path),
         environment: &environment,
         overrides,

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::error::{ConfigError, Problem};
+use super::error::{ConfigError, ConfigProblem};
 use super::keys::{self, Key};
-use super::raw::{Given, Raw};
+use super::raw::{Given, RawConfig};
 use super::redis::redis;
 use super::{
     AdminConfig, Config, DatabaseConfig, JournalConfig, LogConfig, LogFormat, SaleConfig,
@@ -45,7 +45,7 @@ const LOG_LEVEL_BYTES_MAX: usize = 256;
 const RETAIN_HOURS_MAX: u64 = 10 * 366 * 24;
 
 /// Checks everything. All problems come back in one error.
-pub(super) fn validate(raw: Raw) -> Result<Config, ConfigError> {
+pub(super) fn validate(raw: RawConfig) -> Result<Config, ConfigError> {
     let mut check = Check {
         raw,
         problems: Vec::new(),
@@ -316,8 +316,8 @@ fn is_printable(text: &str) -> bool {
 
 /// Reads keys and remembers what was wrong with them.
 pub(super) struct Check {
-    raw: Raw,
-    problems: Vec<Problem>,
+    raw: RawConfig,
+    problems: Vec<ConfigProblem>,
 }
 
 impl Check {
@@ -336,7 +336,7 @@ impl Check {
                 Some(parsed) => value = parsed,
                 None => self
                     .problems
-                    .push(Problem::value(setting, allowed.to_owned())),
+                    .push(ConfigProblem::value(setting, allowed.to_owned())),
             }
         }
         value
@@ -354,7 +354,7 @@ impl Check {
     pub(super) fn refuse(&mut self, key: Key, allowed: String) {
         let strongest = self.raw.of(key).last();
         self.problems
-            .extend(strongest.map(|setting| Problem::value(setting, allowed)));
+            .extend(strongest.map(|setting| ConfigProblem::value(setting, allowed)));
     }
 
     pub(super) fn integer<T>(&mut self, key: Key, default: T, range: RangeInclusive<T>) -> T

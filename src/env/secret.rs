@@ -13,9 +13,9 @@ use crate::limits::SECRET_FILE_BYTES_MAX;
 
 /// A password or a token. Clones share it, so that all users see a new one at once. Its `Debug` hides it.
 #[derive(Clone)]
-pub struct Secret(Arc<Inner>);
+pub struct Secret(Arc<SecretState>);
 
-struct Inner {
+struct SecretState {
     file: Option<SecretFile>,
     values: Mutex<Values>,
 }
@@ -101,7 +101,7 @@ impl Secret {
             previous: None,
             told: String::new(),
         });
-        Self(Arc::new(Inner { file, values }))
+        Self(Arc::new(SecretState { file, values }))
     }
 
     /// The secret as it is now.

@@ -20,15 +20,15 @@ const SECTOR_BYTES: usize = 512;
 /// certain only when they were synced; of the rest each sector survives or not, as the seed says.
 #[derive(Clone, Default)]
 pub struct SimulatedDisk {
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<DiskState>>,
 }
 
 #[derive(Default)]
-struct State {
-    files: BTreeMap<PathBuf, Arc<Mutex<Contents>>>,
-    durable_names: BTreeMap<PathBuf, Arc<Mutex<Contents>>>,
+struct DiskState {
+    files: BTreeMap<PathBuf, Arc<Mutex<FileContents>>>,
+    durable_names: BTreeMap<PathBuf, Arc<Mutex<FileContents>>>,
     /// The directories that were opened, as files without contents.
-    dirs: BTreeMap<PathBuf, Arc<Mutex<Contents>>>,
+    dirs: BTreeMap<PathBuf, Arc<Mutex<FileContents>>>,
     locked: Vec<FileId>,
     faults: Faults,
 }
@@ -44,7 +44,7 @@ struct Faults {
 }
 
 #[derive(Clone, Default)]
-struct Contents {
+struct FileContents {
     cached: Vec<u8>,
     durable: Vec<u8>,
 }
@@ -70,10 +70,10 @@ impl SimulatedDisk {
                 (path.clone(), Arc::new(Mutex::new(survived)))
             })
             .collect();
-        let state = State {
+        let state = DiskState {
             durable_names: files.clone(),
             files,
-            ..State::default()
+            ..DiskState::default()
         };
         Self {
             state: Arc::new(Mutex::new(state)),
@@ -123,7 +123,7 @@ impl SimulatedDisk {
 
     /// Replaces the bytes of a file, durably: somebody tampered with it.
     pub fn overwrite(&self, path: &Path, bytes: Vec<u8>) {
-        let contents = Contents {
+        let contents = FileContents {
             cached: bytes.clone(),
             durable: bytes,
         };
@@ -145,8 +145,8 @@ impl SimulatedDisk {
     }
 }
 
-impl Contents {
-    fn after_crash(&self, random: &mut u64) -> Contents {
+impl FileContents {
+    fn after_crash(&self, random: &mut u64) -> FileContents {
         let mut survived = self.durable.clone();
         if survived.len() < self.cached.len() && splitmix64(random) & 1 == 0 {
             survived.resize(self.cached.len(), 0);
@@ -159,7 +159,7 @@ impl Contents {
                 survived[start..end].copy_from_slice(&self.cached[start..end]);
             }
         }
-        Contents {
+        FileContents {
             cached: survived.clone(),
             durable: survived,
         }
@@ -275,13 +275,13 @@ impl Disk for SimulatedDisk {
     }
 }
 
-impl State {
-    fn dir(&mut self, path: &Path) -> Arc<Mutex<Contents>> {
+impl DiskState {
+    fn dir(&mut self, path: &Path) -> Arc<Mutex<FileContents>> {
         Arc::clone(self.dirs.entry(path.to_owned()).or_default())
     }
 }
 
-fn id(contents: &Arc<Mutex<Contents>>) -> FileId {
+fn id(contents: &Arc<Mutex<FileContents>>) -> FileId {
     FileId {
         device: 0,
         inode: Arc::as_ptr(contents) as u64,
@@ -290,7 +290,7 @@ fn id(contents: &Arc<Mutex<Contents>>) -> FileId {
 
 struct SimulatedFile {
     disk: SimulatedDisk,
-    contents: Arc<Mutex<Contents>>,
+    contents: Arc<Mutex<FileContents>>,
     is_locking: AtomicBool,
 }
 
@@ -301,7 +301,7 @@ impl Drop for SimulatedFile {
 }
 
 impl SimulatedFile {
-    fn new(disk: &SimulatedDisk, contents: Arc<Mutex<Contents>>) -> Self {
+    fn new(disk: &SimulatedDisk, contents: Arc<Mutex<FileContents>>) -> Self {
         Self {
             disk: disk.clone(),
             contents,
@@ -318,11 +318,11 @@ impl SimulatedFile {
         contents.cached[start..end].copy_from_slice(buf);
     }
 
-    fn check_room(&self, state: &State, end: u64) -> io::Result<()> {
+    fn check_room(&self, state: &DiskState, end: u64) -> io::Result<()> {
         let Some(capacity_bytes) = state.faults.capacity_bytes else {
             return Ok(());
         };
-        let length = |contents: &Arc<Mutex<Contents>>| contents.lock().cached.len() as u64;
+        let length = |contents: &Arc<Mutex<FileContents>>| contents.lock().cached.len() as u64;
         let used: u64 = state.files.values().map(length).sum();
         let grown = match state.faults.copies_on_write {
             true => 1,

@@ -58,11 +58,11 @@ impl<'a> Stopwatch<'a> {
 mod tests {
     use super::*;
     use crate::env::ManualClock;
-    use crate::telemetry::{Registry, Series};
+    use crate::telemetry::{Series, TelemetryRegistry};
 
     #[test]
     fn stages_follow_each_other() {
-        let (clock, registry) = (ManualClock::default(), Registry::new());
+        let (clock, registry) = (ManualClock::default(), TelemetryRegistry::new());
         let worker = registry.add_worker();
         let mut watch = Stopwatch::start(&clock, &worker);
         clock.advance_us(5);

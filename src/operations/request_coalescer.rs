@@ -33,11 +33,11 @@ type Computation<V> = Box<dyn FnOnce(&V) -> SharedBody + Send>;
 /// The queue of queries of a `V`. A query that equals a waiting one joins it: the answer is computed after both
 /// were submitted, and once for both.
 pub(super) struct RequestCoalescer<V> {
-    waiting: Mutex<Waiting<V>>,
+    waiting: Mutex<WaitingQueries<V>>,
     changed: Condvar,
 }
 
-struct Waiting<V> {
+struct WaitingQueries<V> {
     queries: Vec<PendingQuery<V>>,
     closed: bool,
 }
@@ -51,7 +51,7 @@ pub(super) struct PendingQuery<V> {
 
 impl<V> Default for RequestCoalescer<V> {
     fn default() -> Self {
-        let waiting = Waiting {
+        let waiting = WaitingQueries {
             queries: Vec::new(),
             closed: false,
         };
@@ -99,7 +99,8 @@ impl<V> RequestCoalescer<V> {
     /// coalescer is closed.
     pub(super) fn next_batch(&self, timeout: Duration) -> Option<Vec<PendingQuery<V>>> {
         let mut waiting = self.waiting.lock();
-        let is_idle = |waiting: &mut Waiting<V>| waiting.queries.is_empty() && !waiting.closed;
+        let is_idle =
+            |waiting: &mut WaitingQueries<V>| waiting.queries.is_empty() && !waiting.closed;
         self.changed.wait_while_for(&mut waiting, is_idle, timeout);
         (!waiting.closed).then(|| std::mem::take(&mut waiting.queries))
     }
@@ -120,7 +121,7 @@ impl<V> RequestCoalescer<V> {
     }
 }
 
-impl<V> Waiting<V> {
+impl<V> WaitingQueries<V> {
     fn has_room_for(&self, query: &Query) -> bool {
         let is_custom = |query: &Query| matches!(query, Query::Custom(_));
         let custom = self.queries.iter().filter(|it| is_custom(&it.query));

@@ -17,9 +17,9 @@ pub(super) struct Summary {
     /// The active sale that began last.
     sale: Option<SaleSummary>,
     /// Answers of the last ten seconds.
-    last_10s: Answers,
+    last_10s: AnswerLatencies,
     /// Answers of the window that was asked for.
-    in_window: Answers,
+    in_window: AnswerLatencies,
 }
 
 #[derive(Serialize)]
@@ -34,7 +34,7 @@ struct SaleSummary {
 
 /// Answers to checkouts and to purchases apart: buyers who choose wait for the one, buyers who pay for the other.
 #[derive(Serialize)]
-struct Answers {
+struct AnswerLatencies {
     checkouts: Waits,
     purchases: Waits,
     refused: Waits,
@@ -59,13 +59,13 @@ impl Summary {
         windowed: &Windowed,
         sinks: &[(SinkId, SinkFigures)],
     ) -> Self {
-        let last_10s = Answers::of(view, recent);
+        let last_10s = AnswerLatencies::of(view, recent);
         let problems = problems(view, &last_10s, sinks);
         Self {
             healthy: problems.is_empty(),
             problems,
             sale: selling(view),
-            in_window: Answers::of(view, windowed),
+            in_window: AnswerLatencies::of(view, windowed),
             last_10s,
         }
     }
@@ -84,7 +84,7 @@ fn selling(view: &View) -> Option<SaleSummary> {
     })
 }
 
-fn problems(view: &View, recent: &Answers, sinks: &[(SinkId, SinkFigures)]) -> Vec<String> {
+fn problems(view: &View, recent: &AnswerLatencies, sinks: &[(SinkId, SinkFigures)]) -> Vec<String> {
     let journal = view.engine().journal_status();
     let mut problems = Vec::new();
     let mut add_if =
@@ -114,7 +114,7 @@ fn problems(view: &View, recent: &Answers, sinks: &[(SinkId, SinkFigures)]) -> V
     problems
 }
 
-impl Answers {
+impl AnswerLatencies {
     fn of(view: &View, windowed: &Windowed) -> Self {
         let counts = &windowed.counts;
         let passed = seconds(view.now_us().saturating_sub(windowed.since_us));

@@ -16,8 +16,8 @@ use crate::live::{Feeds, Rate};
 use crate::sale::{Archive, Engine, Sale, SaleStatus};
 use crate::schedule::Rotation;
 use crate::telemetry::{
-    ConnectionFigures, History, Merged, Registry, Series, SinkFigures, SinkId, Stage, Window,
-    Windowed, WorkerFigures,
+    ConnectionFigures, History, Merged, Series, SinkFigures, SinkId, Stage, TelemetryRegistry,
+    Window, Windowed, WorkerFigures,
 };
 use crate::types::{SaleId, Timestamp};
 
@@ -30,7 +30,7 @@ pub struct FigureSources {
     /// Feeds of the sales that have subscribers.
     pub feeds: Arc<Feeds>,
     /// Counts of the workers and the followers.
-    pub registry: Arc<Registry>,
+    pub registry: Arc<TelemetryRegistry>,
     /// The rotation, which creates sales by the clock.
     pub rotation: Rotation,
     /// The fingerprint of the configuration in effect.

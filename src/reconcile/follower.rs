@@ -10,9 +10,9 @@ use tokio::time::{sleep, timeout};
 
 use super::backoff::Backoff;
 use super::error::SinkError;
-use super::progress::Progress;
-use super::sink::{Batch, Sink};
-use super::source::{Located, Source};
+use super::progress::CatchUpProgress;
+use super::sink::{Sink, SinkBatch};
+use super::source::{Located, RecordSource};
 use super::watermark::{Applied, Watermark};
 use crate::env::{Clock, Entropy};
 use crate::journal::Tail;
@@ -49,7 +49,7 @@ impl Follower {
     /// The thread cannot be started.
     pub fn start<S: Sink>(
         make: impl FnOnce() -> S + Send + 'static,
-        source: Source,
+        source: RecordSource,
         tools: FollowerTools,
     ) -> std::io::Result<Self> {
         tools.gauge.configure();
@@ -65,7 +65,7 @@ impl Follower {
             let _ = rustix::process::nice(limits::FOLLOW_NICE);
             let sink = make();
             let mut feeding = Feeding {
-                progress: Progress::new(sink.name(), Arc::clone(&tools.clock)),
+                progress: CatchUpProgress::new(sink.name(), Arc::clone(&tools.clock)),
                 sink,
                 source,
                 backoff: Backoff::new(tools.entropy),
@@ -119,7 +119,7 @@ impl Follower {
 
 struct Feeding<S> {
     sink: S,
-    source: Source,
+    source: RecordSource,
     backoff: Backoff,
     clock: Arc<dyn Clock>,
     gauge: Arc<SinkGauge>,
@@ -130,7 +130,7 @@ struct Feeding<S> {
     /// What was logged last, so that it is not logged again with every attempt.
     said: String,
     works_since_start: bool,
-    progress: Progress,
+    progress: CatchUpProgress,
     /// When the oldest record that waits for the sink was decided, once that has been looked up.
     oldest: Option<Timestamp>,
     /// What was read may be lost in a power cut, although it looks as if it were on the disk.
@@ -138,7 +138,7 @@ struct Feeding<S> {
 }
 
 /// A sink that was found in order, with the way on.
-struct Position {
+struct FollowerPosition {
     watermark: Watermark,
     tail: Tail,
     asked_us: u64,
@@ -232,7 +232,11 @@ impl<S: Sink> Feeding<S> {
 
     /// Finds the sink's place in the journal.
     /// `is_lost` says that it held more, which may not be trusted.
-    async fn position(&mut self, found: Watermark, is_lost: bool) -> Result<Position, SinkError> {
+    async fn position(
+        &mut self,
+        found: Watermark,
+        is_lost: bool,
+    ) -> Result<FollowerPosition, SinkError> {
         let (watermark, tail) = match self.source.locate(found)? {
             Located::Continues(tail) => (found, tail),
             Located::Diverged(error) => {
@@ -267,7 +271,7 @@ impl<S: Sink> Feeding<S> {
         self.is_at(watermark);
         self.tell_first(Ok(()));
         let asked_us = self.clock.monotonic_us();
-        Ok(Position {
+        Ok(FollowerPosition {
             watermark,
             tail,
             asked_us,
@@ -304,7 +308,7 @@ impl<S: Sink> Feeding<S> {
         self.said.clear();
     }
 
-    async fn follow_from(&mut self, position: &mut Position) -> Result<(), SinkError> {
+    async fn follow_from(&mut self, position: &mut FollowerPosition) -> Result<(), SinkError> {
         loop {
             let until = self.source.durable();
             while position.tail.next() <= until {
@@ -330,7 +334,7 @@ impl<S: Sink> Feeding<S> {
     }
 
     /// Reads a batch and applies it.
-    async fn apply_some(&mut self, position: &mut Position) -> Result<(), SinkError> {
+    async fn apply_some(&mut self, position: &mut FollowerPosition) -> Result<(), SinkError> {
         self.source.check_settled()?;
         let mut batch = self.sink.batch();
         let (from, mut to) = (position.watermark, position.watermark);
@@ -382,7 +386,7 @@ impl<S: Sink> Feeding<S> {
     }
 
     /// Asks an idle sink now and then where it is.
-    async fn ask(&mut self, position: &mut Position) -> Result<(), SinkError> {
+    async fn ask(&mut self, position: &mut FollowerPosition) -> Result<(), SinkError> {
         let now_us = self.clock.monotonic_us();
         if now_us - position.asked_us < limits::SINK_ASK_MS * 1000 {
             return Ok(());

@@ -24,8 +24,8 @@ mod watermark;
 
 pub use error::SinkError;
 pub use follower::{Follower, FollowerTools};
-pub use progress::Progress;
-pub use sink::{Batch, Sink};
-pub use source::Source;
-pub use verify::{Comparison, Findings};
+pub use progress::CatchUpProgress;
+pub use sink::{Sink, SinkBatch};
+pub use source::RecordSource;
+pub use verify::{Comparison, Mismatches};
 pub use watermark::{Applied, Watermark};

@@ -8,7 +8,7 @@ use crate::limits::PROGRESS_SECONDS;
 use crate::types::Lsn;
 
 /// The way of one sink to the end of the journal, as the log tells it.
-pub struct Progress {
+pub struct CatchUpProgress {
     sink: &'static str,
     clock: Arc<dyn Clock>,
     /// When catching up began, and when the log was told of it last.
@@ -16,7 +16,7 @@ pub struct Progress {
     logged_us: u64,
 }
 
-impl Progress {
+impl CatchUpProgress {
     /// The progress of a sink of this name that has nothing to catch up with yet.
     #[must_use]
     pub fn new(sink: &'static str, clock: Arc<dyn Clock>) -> Self {
@@ -120,7 +120,7 @@ mod tests {
             .with_target(false)
             .finish();
         let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(100)));
-        let mut progress = Progress::new("Redis", Arc::clone(&clock) as _);
+        let mut progress = CatchUpProgress::new("Redis", Arc::clone(&clock) as _);
         tracing::subscriber::with_default(subscriber, || {
             progress.advance(Lsn(1), 99);
             progress.end(Lsn(1));

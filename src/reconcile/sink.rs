@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::error::SinkError;
-use super::progress::Progress;
-use super::source::Source;
+use super::progress::CatchUpProgress;
+use super::source::RecordSource;
 use super::watermark::Watermark;
 use crate::record::{Entry, Undecodable};
 use crate::types::Lsn;
@@ -19,7 +19,7 @@ pub(super) fn host_and_port(host: &str, port: u16) -> String {
 }
 
 /// Records on their way into a sink, in the sink's own form.
-pub trait Batch {
+pub trait SinkBatch {
     /// Adds the next record; `false` when it must come first in a batch of its own, and this one be
     /// applied before.
     ///
@@ -33,7 +33,7 @@ pub trait Batch {
 #[allow(async_fn_in_trait, reason = "a follower stays on its own thread")]
 pub trait Sink {
     /// What it takes.
-    type Batch: Batch;
+    type Batch: SinkBatch;
 
     /// What it is called in the log.
     fn name(&self) -> &'static str;
@@ -70,10 +70,10 @@ pub trait Sink {
     /// long.
     async fn start_over(
         &mut self,
-        source: &Source,
+        source: &RecordSource,
         found: Watermark,
         held: Lsn,
-        progress: &mut Progress,
+        progress: &mut CatchUpProgress,
     ) -> Result<Watermark, SinkError>;
 
     /// An empty batch, to be filled behind what was applied last.

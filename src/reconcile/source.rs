@@ -11,7 +11,7 @@ use crate::record::Entry;
 use crate::types::Lsn;
 
 /// A journal, to be read up to its durable end: somebody may be writing to it.
-pub struct Source {
+pub struct RecordSource {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
     durable: Box<dyn Fn() -> Lsn + Send>,
@@ -29,7 +29,7 @@ pub(super) enum Located {
     Diverged(SinkError),
 }
 
-impl Source {
+impl RecordSource {
     /// The open `journal`. With `syncs` the journal's own word is not enough, because it counts records
     /// as durable that a power cut may take: they are synced before they go anywhere.
     #[must_use]

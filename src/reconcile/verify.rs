@@ -8,14 +8,14 @@ use crate::types::Lsn;
 
 /// What was found to be wrong: the first of it in words, the rest as a number.
 #[derive(Debug, Default)]
-pub struct Findings {
+pub struct Mismatches {
     /// In words that name records, users and items, and never a code.
     pub told: Vec<String>,
     /// All of it.
     pub count: u64,
 }
 
-impl Findings {
+impl Mismatches {
     /// Most that is told in words.
     pub const TOLD_MAX: usize = 10;
 
@@ -40,7 +40,7 @@ struct Matching {
     /// The first record that the journal has; a sink may have more.
     first: Lsn,
     watermark: Watermark,
-    findings: Findings,
+    findings: Mismatches,
     agreed: u64,
     /// The sink's record that was handed over last.
     last: Lsn,
@@ -51,7 +51,7 @@ impl Comparison {
     /// before that.
     #[must_use]
     pub fn new(journal: Tail, watermark: Watermark, durable: Lsn) -> Self {
-        let mut findings = Findings::default();
+        let mut findings = Mismatches::default();
         if watermark.lsn > durable {
             findings.add(|| {
                 format!(
@@ -98,7 +98,7 @@ impl Comparison {
     ///
     /// # Errors
     /// The journal cannot be read.
-    pub fn finish(mut self) -> Result<(Findings, u64), JournalError> {
+    pub fn finish(mut self) -> Result<(Mismatches, u64), JournalError> {
         let matching = &mut self.matching;
         self.journal.read(self.until, &mut |ours| {
             matching.pair(ours, None)?;

@@ -141,7 +141,7 @@ pub struct Buyers {
 /// The buyers under one lock.
 pub struct BuyerShard {
     number: u32,
-    by_user: HashTable<Slot>,
+    by_user: HashTable<BuyerSlot>,
     /// In pieces of [`PIECE_BUYERS`], so that growing moves nobody and reserves little.
     pieces: Vec<Vec<Buyer>>,
     /// Exactly the open checkouts that hold something. Under the same lock as they are, so that a
@@ -157,12 +157,12 @@ const PIECE_BUYERS: usize = 32;
 
 /// Where a user is, with half of the hash: a growing table then need not read every user's id.
 #[derive(Clone, Copy)]
-struct Slot {
+struct BuyerSlot {
     hash: u32,
     number: u32,
 }
 
-impl Slot {
+impl BuyerSlot {
     /// The hash for the table, which looks at its lowest and its highest bits.
     fn spread(self) -> u64 {
         u64::from(self.hash) << 32 | u64::from(self.hash)
@@ -215,8 +215,8 @@ impl LockedUser<'_> {
 
 impl BuyerShard {
     fn find(&self, user: &str, hash: u32) -> Option<BuyerRef> {
-        let wanted = Slot { hash, number: 0 };
-        let is_user = |slot: &Slot| slot.hash == hash && *self.at(slot.number).user == *user;
+        let wanted = BuyerSlot { hash, number: 0 };
+        let is_user = |slot: &BuyerSlot| slot.hash == hash && *self.at(slot.number).user == *user;
         let slot = self.by_user.find(wanted.spread(), is_user)?;
         Some(self.reference(slot.number))
     }
@@ -242,7 +242,7 @@ impl BuyerShard {
             open: None,
             closed: Vec::new(),
         });
-        let slot = Slot { hash, number };
+        let slot = BuyerSlot { hash, number };
         let spread = slot.spread();
         self.by_user
             .insert_unique(spread, slot, |slot| slot.spread());

@@ -28,13 +28,13 @@ pub enum Catalogue {
 #[derive(Default)]
 pub struct ExplicitItems {
     texts: String,
-    items: Vec<Entry>,
+    items: Vec<CatalogueEntry>,
     /// Indexes into `items`, by the hash of the id.
     by_id: HashTable<u32>,
 }
 
 /// An item's texts follow each other in [`ExplicitItems::texts`]: id, name, address of the picture.
-struct Entry {
+struct CatalogueEntry {
     /// Where they begin.
     start: usize,
     stock: u64,
@@ -69,7 +69,7 @@ impl ExplicitItems {
             return false;
         }
         let bytes = |text: &str| u16::try_from(text.len()).expect("a record's texts are short");
-        let entry = Entry {
+        let entry = CatalogueEntry {
             start: self.texts.len(),
             stock: item.stock,
             id_bytes: bytes(item.id),
@@ -96,7 +96,7 @@ impl ExplicitItems {
     /// Memory that the items take, in bytes.
     fn heap_bytes(&self) -> usize {
         self.texts.capacity()
-            + self.items.capacity() * size_of::<Entry>()
+            + self.items.capacity() * size_of::<CatalogueEntry>()
             + self.by_id.allocation_size()
     }
 
@@ -127,7 +127,7 @@ impl ExplicitItems {
     }
 }
 
-impl Entry {
+impl CatalogueEntry {
     /// The item, whose texts are among `texts`.
     fn of<'a>(&self, texts: &'a str) -> NewItem<'a> {
         let rest = &texts[self.start..];

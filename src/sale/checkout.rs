@@ -8,7 +8,7 @@ use super::buyers::{Buyer, BuyerRef, BuyerShard, LockedUser, OpenCheckout};
 use super::engine::Engine;
 use super::keys::KeyedCheckout;
 use super::outcome::{CheckoutOutcome, Decision, Unavailable};
-use super::registry::Found;
+use super::registry::ItemMatch;
 use super::sale::Sale;
 use super::stock::Availability;
 use crate::record::{CheckoutKey, Record};
@@ -30,7 +30,7 @@ pub struct CheckoutRequest<'a> {
 }
 
 /// A request whose item was found.
-struct Wanted<'a> {
+struct ItemRequest<'a> {
     user: &'a str,
     item: ItemIndex,
     quantity: u32,
@@ -44,21 +44,22 @@ impl Engine {
         let now = self.now();
         let registry = self.registry.load();
         let (sale, decision) = match registry.find_item(request.item.as_str(), request.sale, now) {
-            Found::Nothing => match self.ended().find_item(request.item.as_str(), request.sale) {
+            ItemMatch::Nothing => match self.ended().find_item(request.item.as_str(), request.sale)
+            {
                 None => (None, Decision::immediate(CheckoutOutcome::ItemNotFound)),
                 Some(sale) if request.key.is_some() => {
                     return Decision::immediate(CheckoutOutcome::SaleArchived(sale));
                 }
                 sale => (sale, Decision::immediate(CheckoutOutcome::SaleNotActive)),
             },
-            Found::NotActive(id) => {
+            ItemMatch::NotActive(id) => {
                 let repeated = registry.get(id).and_then(|sale| sale.repeated(request));
                 let not_active = || Decision::immediate(CheckoutOutcome::SaleNotActive);
                 (Some(id), repeated.unwrap_or_else(not_active))
             }
-            Found::Item(sale, item) => {
+            ItemMatch::Item(sale, item) => {
                 let user = request.user.as_str();
-                let wanted = Wanted {
+                let wanted = ItemRequest {
                     user,
                     item,
                     quantity: request.quantity,
@@ -89,7 +90,11 @@ impl Engine {
         decision
     }
 
-    fn checkout_found(&self, sale: &Arc<Sale>, wanted: &Wanted<'_>) -> Decision<CheckoutOutcome> {
+    fn checkout_found(
+        &self,
+        sale: &Arc<Sale>,
+        wanted: &ItemRequest<'_>,
+    ) -> Decision<CheckoutOutcome> {
         let limit = sale.terms.max_items_per_user;
         let max = if sale.inventory.is_single(wanted.item) {
             1
@@ -148,7 +153,7 @@ impl Engine {
         &self,
         sale: &Arc<Sale>,
         mut locked: LockedUser<'_>,
-        wanted: &Wanted<'_>,
+        wanted: &ItemRequest<'_>,
     ) -> Decision<CheckoutOutcome> {
         let reference = locked.find_or_insert(wanted.user);
         if sale.has_holds() {
@@ -290,7 +295,7 @@ impl Sale {
     fn repeated(&self, request: &CheckoutRequest<'_>) -> Option<Decision<CheckoutOutcome>> {
         let (user, key) = (request.user.as_str(), Some(request.key?));
         let item = self.find_item(request.item.as_str())?;
-        let wanted = Wanted {
+        let wanted = ItemRequest {
             user,
             item,
             quantity: request.quantity,
@@ -305,7 +310,7 @@ impl Sale {
 fn repeated(
     sale: &Sale,
     locked: &LockedUser<'_>,
-    wanted: &Wanted<'_>,
+    wanted: &ItemRequest<'_>,
 ) -> Option<Decision<CheckoutOutcome>> {
     let key = wanted.key?;
     let reference = locked.find(wanted.user)?;
@@ -327,7 +332,7 @@ fn refusal_of_buyer(
     sale: &Sale,
     reference: BuyerRef,
     buyer: &Buyer,
-    wanted: &Wanted<'_>,
+    wanted: &ItemRequest<'_>,
     limit: u32,
 ) -> Option<Decision<CheckoutOutcome>> {
     let open = buyer.open.as_ref();
@@ -347,7 +352,7 @@ fn refusal_of_buyer(
 }
 
 /// Why the wanted units cannot be had; `None` where they can.
-fn unavailability(sale: &Sale, wanted: &Wanted<'_>) -> Option<Availability> {
+fn unavailability(sale: &Sale, wanted: &ItemRequest<'_>) -> Option<Availability> {
     let availability = sale.inventory.availability(wanted.item, wanted.quantity);
     (availability != Availability::Free).then_some(availability)
 }

@@ -10,7 +10,7 @@ use parking_lot::{Mutex, RwLock};
 use super::ended_sale::EndedSales;
 use super::id_allocator::IdAllocator;
 use super::outcome::Unavailable;
-use super::registry::Registry;
+use super::registry::SaleRegistry;
 use super::sale::Sale;
 use super::state::State;
 use crate::env::{Clock, Entropy};
@@ -30,7 +30,7 @@ pub struct Engine {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) entropy: Arc<dyn Entropy>,
     pub(super) options: EngineOptions,
-    pub(super) registry: ArcSwap<Registry>,
+    pub(super) registry: ArcSwap<SaleRegistry>,
     /// The sales that have left memory. A sale comes in here before it leaves the registry, so that
     /// whoever looks there first and then here finds it.
     pub(super) ended: RwLock<EndedSales>,
@@ -139,7 +139,7 @@ impl Engine {
     }
 
     /// Replaces the sales, under the lock of the administration.
-    pub(super) fn set_registry(&self, registry: Registry) {
+    pub(super) fn set_registry(&self, registry: SaleRegistry) {
         self.registry.store(Arc::new(registry));
         self.changes.fetch_add(1, Ordering::AcqRel);
     }

@@ -18,25 +18,25 @@ pub struct Taker {
 
 /// The stock of a sale's items.
 pub struct Inventory {
-    items: Items,
+    items: ItemStocks,
     total: u64,
     totals: Box<[CachePadded<Totals>]>,
 }
 
 /// Four bytes an item where every item has stock 1, as in a generated catalogue; sixteen otherwise, and
 /// the pool of an item that has one.
-enum Items {
+enum ItemStocks {
     Singles(Box<[Single]>),
-    Mixed(Box<[Slot]>),
+    Mixed(Box<[ItemCounter]>),
 }
 
-enum Slot {
+enum ItemCounter {
     Single(Single),
     Few(Few),
     Pool(Box<Pool>),
 }
 
-impl Slot {
+impl ItemCounter {
     /// The counter for `stock` units, over `shards` if that is worth their memory.
     fn of(stock: u64, shards: usize) -> Self {
         match stock {
@@ -51,7 +51,7 @@ impl Slot {
 }
 
 #[derive(Clone, Copy)]
-enum SlotRef<'a> {
+enum ItemCounterRef<'a> {
     Single(&'a Single),
     Few(&'a Few),
     Pool(&'a Pool),
@@ -68,7 +68,7 @@ impl Inventory {
     /// `item_count` items of stock 1.
     #[must_use]
     pub fn singles(item_count: u32) -> Self {
-        let items = Items::Singles((0..item_count).map(|_| Single::default()).collect());
+        let items = ItemStocks::Singles((0..item_count).map(|_| Single::default()).collect());
         Self::new(items, u64::from(item_count))
     }
 
@@ -81,13 +81,13 @@ impl Inventory {
         let mut total = 0;
         let slot = |stock| {
             total += stock;
-            Slot::of(stock, shards)
+            ItemCounter::of(stock, shards)
         };
-        let items = Items::Mixed(stocks.map(slot).collect());
+        let items = ItemStocks::Mixed(stocks.map(slot).collect());
         Self::new(items, total)
     }
 
-    fn new(items: Items, total: u64) -> Self {
+    fn new(items: ItemStocks, total: u64) -> Self {
         Self {
             items,
             total,
@@ -95,14 +95,14 @@ impl Inventory {
         }
     }
 
-    fn slot(&self, item: ItemIndex) -> SlotRef<'_> {
+    fn slot(&self, item: ItemIndex) -> ItemCounterRef<'_> {
         let index = item.0 as usize;
         match &self.items {
-            Items::Singles(singles) => SlotRef::Single(&singles[index]),
-            Items::Mixed(slots) => match &slots[index] {
-                Slot::Single(single) => SlotRef::Single(single),
-                Slot::Few(few) => SlotRef::Few(few),
-                Slot::Pool(pool) => SlotRef::Pool(pool),
+            ItemStocks::Singles(singles) => ItemCounterRef::Single(&singles[index]),
+            ItemStocks::Mixed(slots) => match &slots[index] {
+                ItemCounter::Single(single) => ItemCounterRef::Single(single),
+                ItemCounter::Few(few) => ItemCounterRef::Few(few),
+                ItemCounter::Pool(pool) => ItemCounterRef::Pool(pool),
             },
         }
     }
@@ -115,11 +115,11 @@ impl Inventory {
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
         let items = match &self.items {
-            Items::Singles(singles) => size_of_val(&**singles),
-            Items::Mixed(slots) => {
+            ItemStocks::Singles(singles) => size_of_val(&**singles),
+            ItemStocks::Mixed(slots) => {
                 let pools = slots.iter().map(|slot| match slot {
-                    Slot::Pool(pool) => pool.heap_bytes(),
-                    Slot::Single(_) | Slot::Few(_) => 0,
+                    ItemCounter::Pool(pool) => pool.heap_bytes(),
+                    ItemCounter::Single(_) | ItemCounter::Few(_) => 0,
                 });
                 size_of_val(&**slots) + pools.sum::<usize>()
             }
@@ -130,15 +130,15 @@ impl Inventory {
     /// Whether the item has one unit only.
     #[must_use]
     pub fn is_single(&self, item: ItemIndex) -> bool {
-        matches!(self.slot(item), SlotRef::Single(_))
+        matches!(self.slot(item), ItemCounterRef::Single(_))
     }
 
     /// Free to sold: all of `quantity`, or nothing and `false`.
     pub fn sell(&self, item: ItemIndex, quantity: u32, taker: Taker) -> bool {
         let sold = match self.slot(item) {
-            SlotRef::Single(single) => quantity == 1 && single.sell(taker.buyer),
-            SlotRef::Few(few) => few.sell(u64::from(quantity)),
-            SlotRef::Pool(pool) => pool.sell(taker.lane, u64::from(quantity)),
+            ItemCounterRef::Single(single) => quantity == 1 && single.sell(taker.buyer),
+            ItemCounterRef::Few(few) => few.sell(u64::from(quantity)),
+            ItemCounterRef::Pool(pool) => pool.sell(taker.lane, u64::from(quantity)),
         };
         if sold {
             let units = u64::from(quantity);
@@ -152,9 +152,9 @@ impl Inventory {
     /// Free to held: all of `quantity`, or nothing and `false`.
     pub fn hold(&self, item: ItemIndex, quantity: u32, taker: Taker) -> bool {
         let held = match self.slot(item) {
-            SlotRef::Single(single) => quantity == 1 && single.hold(taker.buyer),
-            SlotRef::Few(few) => few.hold(u64::from(quantity)),
-            SlotRef::Pool(pool) => pool.hold(taker.lane, u64::from(quantity)),
+            ItemCounterRef::Single(single) => quantity == 1 && single.hold(taker.buyer),
+            ItemCounterRef::Few(few) => few.hold(u64::from(quantity)),
+            ItemCounterRef::Pool(pool) => pool.hold(taker.lane, u64::from(quantity)),
         };
         if held {
             let units = u64::from(quantity);
@@ -172,9 +172,9 @@ impl Inventory {
     pub fn sell_held(&self, item: ItemIndex, quantity: u32, taker: Taker) {
         let units = u64::from(quantity);
         match self.slot(item) {
-            SlotRef::Single(single) => single.sell_held(taker.buyer),
-            SlotRef::Few(few) => few.sell_held(units),
-            SlotRef::Pool(pool) => pool.sell_held(taker.lane, units),
+            ItemCounterRef::Single(single) => single.sell_held(taker.buyer),
+            ItemCounterRef::Few(few) => few.sell_held(units),
+            ItemCounterRef::Pool(pool) => pool.sell_held(taker.lane, units),
         }
         self.totals(taker.lane)
             .held
@@ -191,9 +191,9 @@ impl Inventory {
     pub fn release(&self, item: ItemIndex, quantity: u32, taker: Taker) {
         let units = u64::from(quantity);
         match self.slot(item) {
-            SlotRef::Single(single) => single.release(taker.buyer),
-            SlotRef::Few(few) => few.release(units),
-            SlotRef::Pool(pool) => pool.release(units),
+            ItemCounterRef::Single(single) => single.release(taker.buyer),
+            ItemCounterRef::Few(few) => few.release(units),
+            ItemCounterRef::Pool(pool) => pool.release(units),
         }
         self.totals(taker.lane)
             .held
@@ -204,9 +204,9 @@ impl Inventory {
     #[must_use]
     pub fn availability(&self, item: ItemIndex, quantity: u32) -> Availability {
         match self.slot(item) {
-            SlotRef::Few(few) => few.availability(u64::from(quantity)),
-            SlotRef::Pool(pool) => pool.availability(u64::from(quantity)),
-            SlotRef::Single(single) => match single.units() {
+            ItemCounterRef::Few(few) => few.availability(u64::from(quantity)),
+            ItemCounterRef::Pool(pool) => pool.availability(u64::from(quantity)),
+            ItemCounterRef::Single(single) => match single.units() {
                 Units { free: 1, .. } => Availability::Free,
                 Units { held: 1, .. } => Availability::Held,
                 _ => Availability::SoldOut,
@@ -217,15 +217,15 @@ impl Inventory {
     /// Whether the item has one unit and it was sold to `buyer`.
     #[must_use]
     pub fn is_sold_to(&self, item: ItemIndex, buyer: u32) -> bool {
-        matches!(self.slot(item), SlotRef::Single(single) if single.is_sold_to(buyer))
+        matches!(self.slot(item), ItemCounterRef::Single(single) if single.is_sold_to(buyer))
     }
 
     /// The buyer who holds it, where the item has one unit.
     #[must_use]
     pub fn holder(&self, item: ItemIndex) -> Option<u32> {
         match self.slot(item) {
-            SlotRef::Single(single) => single.holder(),
-            SlotRef::Few(_) | SlotRef::Pool(_) => None,
+            ItemCounterRef::Single(single) => single.holder(),
+            ItemCounterRef::Few(_) | ItemCounterRef::Pool(_) => None,
         }
     }
 
@@ -233,9 +233,9 @@ impl Inventory {
     #[must_use]
     pub fn units(&self, item: ItemIndex) -> Units {
         match self.slot(item) {
-            SlotRef::Single(single) => single.units(),
-            SlotRef::Few(few) => few.units(),
-            SlotRef::Pool(pool) => pool.units(),
+            ItemCounterRef::Single(single) => single.units(),
+            ItemCounterRef::Few(few) => few.units(),
+            ItemCounterRef::Pool(pool) => pool.units(),
         }
     }
 
@@ -243,9 +243,9 @@ impl Inventory {
     #[must_use]
     pub fn stock(&self, item: ItemIndex) -> u64 {
         match self.slot(item) {
-            SlotRef::Single(_) => 1,
-            SlotRef::Few(few) => few.stock(),
-            SlotRef::Pool(pool) => pool.stock(),
+            ItemCounterRef::Single(_) => 1,
+            ItemCounterRef::Few(few) => few.stock(),
+            ItemCounterRef::Pool(pool) => pool.stock(),
         }
     }
 

@@ -9,7 +9,7 @@ use crate::types::{GeneratedItemId, ItemIndex, SaleId, Timestamp};
 
 /// The sales at one moment.
 #[derive(Clone, Default)]
-pub(super) struct Registry {
+pub(super) struct SaleRegistry {
     /// All of them, by number.
     sales: Vec<Arc<Sale>>,
     /// Those that are not closed, the one that starts last first.
@@ -19,13 +19,13 @@ pub(super) struct Registry {
 }
 
 /// What an item id means.
-pub(super) enum Found<'a> {
+pub(super) enum ItemMatch<'a> {
     Item(&'a Arc<Sale>, ItemIndex),
     NotActive(SaleId),
     Nothing,
 }
 
-impl Registry {
+impl SaleRegistry {
     pub(super) fn get(&self, id: SaleId) -> Option<&Arc<Sale>> {
         let place = self
             .sales
@@ -103,7 +103,12 @@ impl Registry {
     }
 
     /// The item that `id` names: in `wanted`, or else in the running sale that started last.
-    pub(super) fn find_item(&self, id: &str, wanted: Option<SaleId>, now: Timestamp) -> Found<'_> {
+    pub(super) fn find_item(
+        &self,
+        id: &str,
+        wanted: Option<SaleId>,
+        now: Timestamp,
+    ) -> ItemMatch<'_> {
         // A generated id says its sale, so the usual case needs no search.
         let wanted = wanted.or_else(|| GeneratedItemId::parse(id).map(|id| id.sale));
         if let Some(wanted) = wanted {
@@ -112,17 +117,17 @@ impl Registry {
                 .and_then(|sale| Some((sale, sale.find_item(id)?)))
             {
                 Some((sale, item)) => active_item(sale, item, now),
-                None => Found::Nothing,
+                None => ItemMatch::Nothing,
             };
         }
         let id = HashedId::new(id);
-        let mut not_active = Found::Nothing;
+        let mut not_active = ItemMatch::Nothing;
         // The open ones come first and in the order of preference; the closed ones are looked
         // through only to tell "over" from "never was".
         for sale in self.open.iter().chain(&self.sales) {
             let item = sale.catalogue.find_listed(id);
             match item.map(|item| active_item(sale, item, now)) {
-                Some(found @ Found::Item(..)) => return found,
+                Some(found @ ItemMatch::Item(..)) => return found,
                 Some(found) => not_active = found,
                 None => {}
             }
@@ -131,9 +136,9 @@ impl Registry {
     }
 }
 
-fn active_item(sale: &Arc<Sale>, item: ItemIndex, now: Timestamp) -> Found<'_> {
+fn active_item(sale: &Arc<Sale>, item: ItemIndex, now: Timestamp) -> ItemMatch<'_> {
     match sale.status(now) {
-        SaleStatus::Active => Found::Item(sale, item),
-        SaleStatus::Scheduled | SaleStatus::Ended => Found::NotActive(sale.id()),
+        SaleStatus::Active => ItemMatch::Item(sale, item),
+        SaleStatus::Scheduled | SaleStatus::Ended => ItemMatch::NotActive(sale.id()),
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::catalogue::{Catalogue, ExplicitItems};
 use super::ended_sale::{EndedSale, EndedSales};
 use super::keys::KeyedCheckout;
-use super::registry::Registry;
+use super::registry::SaleRegistry;
 use super::replay::{Chosen, Purchased};
 use super::sale::Sale;
 use crate::journal::{JournalError, Opening, Replayed};
@@ -17,7 +17,7 @@ use crate::types::{ItemIndex, Lsn, SaleId};
 /// What the records so far have led to.
 #[derive(Default)]
 pub struct State {
-    registry: Registry,
+    registry: SaleRegistry,
     ended: EndedSales,
     /// Items of sales whose creation has not come yet.
     announced: BTreeMap<SaleId, ExplicitItems>,
@@ -63,7 +63,7 @@ impl Recovered {
 }
 
 impl State {
-    pub(super) fn into_parts(self) -> (Registry, EndedSales) {
+    pub(super) fn into_parts(self) -> (SaleRegistry, EndedSales) {
         (self.registry, self.ended)
     }
 
@@ -76,7 +76,7 @@ impl State {
     #[must_use]
     pub fn of_engine(engine: &super::Engine) -> Self {
         // In this order, because sales leave the one for the other.
-        let mut registry = Registry::clone(&engine.registry.load());
+        let mut registry = SaleRegistry::clone(&engine.registry.load());
         let ended = engine.ended.read().clone();
         registry = registry.without(|sale| ended.get(sale.id()).is_some());
         Self {

@@ -112,7 +112,7 @@ impl FromStr for PurchaseMark {
 
 /// Where a purchase is to be found: as a buyer's finished checkouts only become more, it stays there.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Found {
+struct PurchasePlace {
     mark: PurchaseMark,
     buyer: u32,
     place: usize,
@@ -123,7 +123,7 @@ struct First {
     after: Option<PurchaseMark>,
     /// One more than are wanted, to know whether there is one.
     count: usize,
-    found: BinaryHeap<Found>,
+    found: BinaryHeap<PurchasePlace>,
 }
 
 impl First {
@@ -135,7 +135,7 @@ impl First {
                 continue;
             }
             let buyer = reference.0;
-            self.found.push(Found { mark, buyer, place });
+            self.found.push(PurchasePlace { mark, buyer, place });
             if self.found.len() > self.count {
                 self.found.pop();
             }
@@ -201,7 +201,7 @@ impl Sale {
         }
     }
 
-    fn purchase(&self, found: &Found) -> PurchaseView {
+    fn purchase(&self, found: &PurchasePlace) -> PurchaseView {
         let reference = BuyerRef(found.buyer);
         let mut shard = self.buyers.lock_buyer(reference);
         let buyer = shard.buyer(reference);

@@ -10,12 +10,12 @@ use super::{Outcome, RefusedConnections, Route};
 #[derive(Debug)]
 pub struct ErrorLog {
     /// By the numbers of the outcomes.
-    kinds: [Kind; Outcome::ALL.len()],
+    kinds: [OutcomeErrors; Outcome::ALL.len()],
     connections: RefusedConnections,
 }
 
 #[derive(Debug, Default)]
-struct Kind {
+struct OutcomeErrors {
     answers: AtomicU64,
     /// The route and the status of the last one.
     last: AtomicU64,
@@ -24,7 +24,7 @@ struct Kind {
 impl Default for ErrorLog {
     fn default() -> Self {
         Self {
-            kinds: array::from_fn(|_| Kind::default()),
+            kinds: array::from_fn(|_| OutcomeErrors::default()),
             connections: RefusedConnections::default(),
         }
     }

@@ -193,13 +193,13 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::telemetry::{Outcome, Registry, Route, WorkerTelemetry};
+    use crate::telemetry::{Outcome, Route, TelemetryRegistry, WorkerTelemetry};
 
     const SECOND_US: u64 = 1_000_000;
     const SERIES: Series = Series::Request(Route::Checkout, Outcome::Accepted);
 
     struct Scene {
-        registry: Registry,
+        registry: TelemetryRegistry,
         worker: Arc<WorkerTelemetry>,
         history: History,
         seconds: u64,
@@ -207,7 +207,7 @@ mod tests {
 
     impl Scene {
         fn new() -> Self {
-            let registry = Registry::new();
+            let registry = TelemetryRegistry::new();
             Self {
                 worker: registry.add_worker(),
                 registry,

@@ -88,12 +88,12 @@ impl Merged {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Registry;
+    use super::super::TelemetryRegistry;
     use super::*;
 
     #[test]
     fn groups_are_kept_apart() {
-        let registry = Registry::new();
+        let registry = TelemetryRegistry::new();
         let worker = registry.add_worker();
         worker.record(Route::Checkout, Outcome::ItemSoldOut, 10);
         worker.record(Route::Checkout, Outcome::ItemSoldOut, 10);
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn what_came_between_is_the_difference() {
-        let registry = Registry::new();
+        let registry = TelemetryRegistry::new();
         let worker = registry.add_worker();
         worker.record(Route::Page, Outcome::Ok, 1);
         let before = registry.merged();

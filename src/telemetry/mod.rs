@@ -33,7 +33,7 @@ pub use label::{Class, Group, Outcome, Route, Stage};
 pub use merged::Merged;
 pub use recorder::Recorder;
 pub use refused_connections::RefusedConnections;
-pub use registry::{ConnectionFigures, Registry, WorkerFigures, WorkerTelemetry};
+pub use registry::{ConnectionFigures, TelemetryRegistry, WorkerFigures, WorkerTelemetry};
 pub use series::Series;
 pub use sinks::{SinkFigures, SinkGauge, SinkId, SinkStatus, Sinks};
 pub use summary::{LatencySummary, micros, micros_at_most, seconds};

@@ -171,13 +171,13 @@ pub struct ConnectionFigures {
 
 /// Every worker's figures, and what the sinks were last known to be.
 #[derive(Debug, Default)]
-pub struct Registry {
+pub struct TelemetryRegistry {
     workers: Mutex<Vec<Arc<WorkerTelemetry>>>,
     sinks: Sinks,
     errors: Arc<ErrorLog>,
 }
 
-impl Registry {
+impl TelemetryRegistry {
     /// A registry without workers, all sinks off.
     #[must_use]
     pub fn new() -> Self {
@@ -260,7 +260,7 @@ mod tests {
 
     #[test]
     fn workers_are_summed() {
-        let registry = Registry::new();
+        let registry = TelemetryRegistry::new();
         let (a, b) = (registry.add_worker(), registry.add_worker());
         a.connection_accepted();
         b.connection_accepted();

@@ -13,7 +13,7 @@ pub(super) const PIECE_ENTRIES: usize = 256;
 const NONE: u32 = u32::MAX;
 
 /// A place for one timer.
-pub(super) struct Entry<T> {
+pub(super) struct WheelEntry<T> {
     /// When it is to fire, as it was armed.
     pub deadline: Timestamp,
     /// The neighbours in its ring; of a free entry, `next` is the next free one.
@@ -37,7 +37,7 @@ enum Content<T> {
 
 /// All entries of a wheel.
 pub(super) struct Entries<T> {
-    pieces: Vec<Vec<Entry<T>>>,
+    pieces: Vec<Vec<WheelEntry<T>>>,
     /// The first of the free ones.
     free: u32,
     armed: u32,
@@ -96,7 +96,7 @@ impl<T> Entries<T> {
             "a wheel has {ENTRIES_MAX} timers at most"
         );
         let generation = self.first_generation;
-        let entry = Entry {
+        let entry = WheelEntry {
             deadline,
             previous: index,
             next: index,
@@ -168,7 +168,7 @@ impl<T> Entries<T> {
 
     /// Takes `index` out of its ring. The one that followed it, unless it was alone.
     pub fn unlink(&mut self, index: u32) -> Option<u32> {
-        let Entry { previous, next, .. } = self[index];
+        let WheelEntry { previous, next, .. } = self[index];
         self[previous].next = next;
         self[next].previous = previous;
         (next != index).then_some(next)
@@ -185,7 +185,7 @@ impl<T> Content<T> {
     }
 }
 
-impl<T> Entry<T> {
+impl<T> WheelEntry<T> {
     /// The level of its ring.
     pub fn level(&self) -> usize {
         match self.content {
@@ -209,16 +209,16 @@ impl<T> Entry<T> {
 }
 
 impl<T> Index<u32> for Entries<T> {
-    type Output = Entry<T>;
+    type Output = WheelEntry<T>;
 
-    fn index(&self, index: u32) -> &Entry<T> {
+    fn index(&self, index: u32) -> &WheelEntry<T> {
         let index = index as usize;
         &self.pieces[index / PIECE_ENTRIES][index % PIECE_ENTRIES]
     }
 }
 
 impl<T> IndexMut<u32> for Entries<T> {
-    fn index_mut(&mut self, index: u32) -> &mut Entry<T> {
+    fn index_mut(&mut self, index: u32) -> &mut WheelEntry<T> {
         let index = index as usize;
         &mut self.pieces[index / PIECE_ENTRIES][index % PIECE_ENTRIES]
     }

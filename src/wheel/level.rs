@@ -9,7 +9,7 @@ const SLOTS: u64 = 64;
 const WIDER_BITS: u32 = 3;
 
 /// The slots, with a bit for each that is not empty. A slot's head means nothing while it is empty.
-pub(super) struct Level {
+pub(super) struct WheelLevel {
     heads: [u32; SLOTS as usize],
     occupied: u64,
     /// A bit for each slot whose head is known to be the earliest of its ring.
@@ -36,8 +36,8 @@ pub(super) fn slot(tick: Tick, level: usize) -> usize {
     ((tick.0 >> (level as u32 * WIDER_BITS)) % SLOTS) as usize
 }
 
-impl Level {
-    pub const EMPTY: Level = Level {
+impl WheelLevel {
+    pub const EMPTY: WheelLevel = WheelLevel {
         heads: [0; SLOTS as usize],
         occupied: 0,
         led_by_earliest: 0,

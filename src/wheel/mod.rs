@@ -22,7 +22,7 @@ use std::cmp::Reverse;
 
 use entries::Entries;
 pub use key::TimerKey;
-use level::{Level, lowest_reaching, slot, slots_between};
+use level::{WheelLevel, lowest_reaching, slot, slots_between};
 use tick::Tick;
 
 use crate::types::Timestamp;
@@ -33,7 +33,7 @@ use crate::types::Timestamp;
 /// same millisecond are due together.
 pub struct Wheel<T> {
     entries: Entries<T>,
-    levels: Vec<Level>,
+    levels: Vec<WheelLevel>,
     /// The wheel's time. No timer is filed before it, and none outside the lowest level in a slot that
     /// has begun.
     now: Tick,
@@ -161,7 +161,7 @@ impl<T> Wheel<T> {
         let number = self.level_for(tick);
         if number >= self.levels.len() {
             self.levels.reserve_exact(number + 1 - self.levels.len());
-            self.levels.resize_with(number + 1, || Level::EMPTY);
+            self.levels.resize_with(number + 1, || WheelLevel::EMPTY);
         }
         self.entries[index].set_level(number);
         let (level, slot) = (&mut self.levels[number], slot(tick, number));

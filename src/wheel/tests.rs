@@ -5,7 +5,7 @@ use std::mem::size_of;
 
 use proptest::prelude::*;
 
-use super::entries::{Entry, PIECE_ENTRIES};
+use super::entries::{PIECE_ENTRIES, WheelEntry};
 use super::*;
 
 const MS: i64 = 1000;
@@ -210,16 +210,16 @@ fn entries_are_used_again_and_given_back() {
 #[test]
 fn little_memory() {
     assert!(size_of::<Wheel<u32>>() <= 96);
-    assert_eq!(size_of::<Entry<u32>>(), 24);
+    assert_eq!(size_of::<WheelEntry<u32>>(), 24);
     let mut wheel = wheel();
     assert_eq!(wheel.levels.capacity(), 0);
     wheel.arm(Timestamp(START + HOUR), ());
-    assert!(wheel.levels.capacity() * size_of::<Level>() <= 2048);
+    assert!(wheel.levels.capacity() * size_of::<WheelLevel>() <= 2048);
 }
 
 /// What is done to the wheel and to the map beside it.
 #[derive(Clone, Debug)]
-enum Step {
+enum WheelStep {
     /// Arm so far from now.
     Arm(i64),
     /// Arm at a fixed moment.
@@ -242,7 +242,7 @@ fn distances() -> impl Strategy<Value = i64> {
     ]
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
+fn steps() -> impl Strategy<Value = Vec<WheelStep>> {
     let moments = prop_oneof![
         Just(i64::MAX),
         Just(i64::MIN),
@@ -252,10 +252,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     ];
     let limits = prop_oneof![3 => Just(usize::MAX), 1 => 0..4usize];
     let step = prop_oneof![
-        10 => distances().prop_map(Step::Arm),
-        1 => moments.prop_map(Step::ArmAt),
-        4 => any::<usize>().prop_map(Step::Cancel),
-        6 => (distances(), limits).prop_map(|(by, limit)| Step::Pop(by, limit)),
+        10 => distances().prop_map(WheelStep::Arm),
+        1 => moments.prop_map(WheelStep::ArmAt),
+        4 => any::<usize>().prop_map(WheelStep::Cancel),
+        6 => (distances(), limits).prop_map(|(by, limit)| WheelStep::Pop(by, limit)),
     ];
     prop::collection::vec(step, 1..200)
 }
@@ -347,10 +347,10 @@ proptest! {
         let mut pair = Pair::new(start);
         for step in steps {
             match step {
-                Step::Arm(after) => pair.arm(pair.now.saturating_add(after)),
-                Step::ArmAt(at) => pair.arm(at),
-                Step::Cancel(choice) => pair.cancel(choice),
-                Step::Pop(by, limit) => pair.pop(by, limit),
+                WheelStep::Arm(after) => pair.arm(pair.now.saturating_add(after)),
+                WheelStep::ArmAt(at) => pair.arm(at),
+                WheelStep::Cancel(choice) => pair.cancel(choice),
+                WheelStep::Pop(by, limit) => pair.pop(by, limit),
             }
             pair.check();
         }

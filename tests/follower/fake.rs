@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use flashsale::reconcile::{Batch, Progress, Sink, SinkError, Source, Watermark};
+use flashsale::reconcile::{CatchUpProgress, RecordSource, Sink, SinkBatch, SinkError, Watermark};
 use flashsale::record::{Entry, Undecodable};
 use flashsale::types::Lsn;
 
@@ -44,7 +44,7 @@ pub struct Records {
     alone: u64,
 }
 
-impl Batch for Records {
+impl SinkBatch for Records {
     fn push(&mut self, entry: &Entry<'_>) -> Result<bool, Undecodable> {
         entry.check()?;
         let must_lead = entry.lsn.0.is_multiple_of(self.alone);
@@ -104,10 +104,10 @@ impl Sink for Fake {
 
     async fn start_over(
         &mut self,
-        source: &Source,
+        source: &RecordSource,
         _found: Watermark,
         _held: Lsn,
-        _progress: &mut Progress,
+        _progress: &mut CatchUpProgress,
     ) -> Result<Watermark, SinkError> {
         if !source.is_complete()? {
             return Err(SinkError::Refused("the journal was trimmed".into()));

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use flashsale::env::{Clock, SeededEntropy, SimulatedDisk, SystemClock};
 use flashsale::journal::{Durability, Journal, Opening, Options, Tools};
-use flashsale::reconcile::{Follower, FollowerTools, Source};
+use flashsale::reconcile::{Follower, FollowerTools, RecordSource};
 use flashsale::record::Record;
 use flashsale::telemetry::{SinkFigures, SinkGauge};
 use flashsale::types::{Lsn, SaleId, Timestamp};
@@ -81,7 +81,7 @@ impl World {
 
     pub fn follow(&self) -> Follower {
         let fake = self.fake.clone();
-        let source = Source::new(Arc::clone(&self.journal), true);
+        let source = RecordSource::new(Arc::clone(&self.journal), true);
         let tools = FollowerTools {
             clock: Arc::clone(&self.clock),
             entropy: Arc::new(SeededEntropy::new(5)),

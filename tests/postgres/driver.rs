@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use flashsale::reconcile::postgres::{Encryption, PostgresOptions, PostgresSink};
-use flashsale::reconcile::{Batch, Sink, SinkError, Watermark};
+use flashsale::reconcile::{Sink, SinkBatch, SinkError, Watermark};
 use flashsale::record::envelope::encode;
 use flashsale::record::{CatalogueKind, Entry, Items, Lines, NewItem, Record, SaleTerms};
 use flashsale::types::{ItemIndex, PurchasedLine, SaleId, Timestamp};

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use flashsale::env::{ManualClock, OsEntropy, SeededEntropy, SimulatedDisk, SystemClock};
 use flashsale::journal::{Durability, Journal, Opening, Options, Tools, trim};
 use flashsale::reconcile::postgres::{PostgresOptions, PostgresSink};
-use flashsale::reconcile::{Follower, FollowerTools, SinkError, Source};
+use flashsale::reconcile::{Follower, FollowerTools, RecordSource, SinkError};
 use flashsale::record::{Lines, Record};
 use flashsale::telemetry::SinkGauge;
 use flashsale::types::{ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};
@@ -47,7 +47,7 @@ fn follow(journal: &Arc<Journal>, options: PostgresOptions) -> Following {
         entropy: Arc::new(OsEntropy),
         gauge: Arc::clone(&gauge),
     };
-    let source = Source::new(Arc::clone(journal), false);
+    let source = RecordSource::new(Arc::clone(journal), false);
     let follower = Follower::start(move || PostgresSink::new(options), source, tools);
     Following {
         follower: follower.expect("a thread"),

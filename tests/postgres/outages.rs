@@ -64,7 +64,7 @@ fn a_dropped_batch_leaves_nothing_half_done() {
     let before = driver.watermark;
     let (runtime, sink) = (&driver.runtime, &mut driver.sink);
     let dropped = runtime.block_on(async {
-        use flashsale::reconcile::{Batch, Sink, Watermark};
+        use flashsale::reconcile::{Sink, SinkBatch, Watermark};
         let mut batch = sink.batch();
         let (at, mut bytes) = (flashsale::types::Timestamp(0), Vec::new());
         encode(at, &checkout(1, 7, 0, 1), &mut bytes);

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use flashsale::env::{Disk, SystemClock};
-use flashsale::reconcile::redis::{Items, read};
-use flashsale::reconcile::{Batch, Progress, Sink, SinkError, Watermark};
+use flashsale::reconcile::redis::{ProjectedItems, read};
+use flashsale::reconcile::{CatchUpProgress, Sink, SinkBatch, SinkError, Watermark};
 use flashsale::record::{CatalogueKind, Lines, NewItem, Record, SaleTerms};
 use flashsale::types::{ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};
 use proptest::prelude::*;
@@ -189,7 +189,7 @@ fn a_second_applier_is_fenced() {
         for sink in [&mut first, &mut second] {
             assert_eq!(sink.open().await.expect("open"), Watermark::ZERO);
         }
-        let mut progress = Progress::new("Redis", Arc::new(SystemClock::new()));
+        let mut progress = CatchUpProgress::new("Redis", Arc::new(SystemClock::new()));
         first
             .start_over(&place.source(), Watermark::ZERO, Lsn::ZERO, &mut progress)
             .await
@@ -297,8 +297,8 @@ fn whatever_somebody_changes_is_named() {
     let (mut listed, mut generated) = (String::new(), String::new());
     for (id, sale) in &expected.sales {
         match sale.items {
-            Items::Listed { .. } => listed = id.to_string(),
-            Items::Generated(_) => generated = id.to_string(),
+            ProjectedItems::Listed { .. } => listed = id.to_string(),
+            ProjectedItems::Generated(_) => generated = id.to_string(),
         }
     }
     let changes: [&[&str]; 6] = [

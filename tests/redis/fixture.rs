@@ -13,7 +13,7 @@ use flashsale::journal::{
 use flashsale::reconcile::redis::{
     Projection, RedisOptions, RedisServers, RedisSink, ServerAddress, read,
 };
-use flashsale::reconcile::{Follower, FollowerTools, SinkError, Source, Watermark};
+use flashsale::reconcile::{Follower, FollowerTools, RecordSource, SinkError, Watermark};
 use flashsale::record::{Entry, Record};
 use flashsale::telemetry::{SinkFigures, SinkGauge};
 use flashsale::types::{Lsn, Timestamp};
@@ -94,8 +94,8 @@ impl Place {
         Self { disk, journal }
     }
 
-    pub fn source(&self) -> Source {
-        Source::new(Arc::clone(&self.journal), false)
+    pub fn source(&self) -> RecordSource {
+        RecordSource::new(Arc::clone(&self.journal), false)
     }
 
     /// What the records up to `until` lead to.

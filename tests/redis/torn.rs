@@ -89,7 +89,7 @@ fn sums_that_are_wrong_are_found_at_the_next_connect_and_filled_again() {
     let sale = |listed: bool| {
         let mut sales = expected.sales.iter();
         let found = sales.find(|(_, sale)| {
-            (sale.items.kind() == flashsale::reconcile::redis::Kind::Listed) == listed
+            (sale.items.kind() == flashsale::reconcile::redis::SaleKind::Listed) == listed
                 && sale.bought.len() > 1
         });
         found.expect("one of each kind")

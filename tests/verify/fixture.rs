@@ -7,7 +7,7 @@ use flashsale::env::{Clock, ManualClock, OsEntropy, RealDisk, SystemClock};
 use flashsale::journal::{Durability, Journal, Opening, Options, Tools};
 use flashsale::reconcile::postgres::{Encryption, PostgresOptions, PostgresSink};
 use flashsale::reconcile::redis::{RedisOptions, RedisServers, RedisSink, ServerAddress};
-use flashsale::reconcile::{Follower, FollowerTools, Sink, Source};
+use flashsale::reconcile::{Follower, FollowerTools, RecordSource, Sink};
 use flashsale::record::{CatalogueKind, Items, NewItem, Record, SaleTerms};
 use flashsale::sale::{
     CheckoutOutcome, CheckoutRequest, Engine, EngineOptions, NewCatalogue, NewSale, Recovered,
@@ -256,7 +256,7 @@ fn follow_with<S: Sink>(journal: &Arc<Journal>, make: impl FnOnce() -> S + Send 
         entropy: Arc::new(OsEntropy),
         gauge: Arc::new(SinkGauge::default()),
     };
-    let source = Source::new(Arc::clone(journal), false);
+    let source = RecordSource::new(Arc::clone(journal), false);
     let follower = Follower::start(make, source, tools).expect("a thread");
     follower
         .first_word(PATIENCE)

@@ -22,19 +22,19 @@ pub(super) enum Holder {
     /// It can be taken; or nobody on this machine can.
     Nobody,
     /// A server of ours, as it describes itself.
-    Server(Running),
+    Server(AnsweringServer),
     /// Somebody who does not say that it is one.
     Somebody,
 }
 
 /// A server that runs, as it describes itself.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Running {
+pub(super) struct AnsweringServer {
     /// How long its syncs take, at p50 and p99, in microseconds; `None` before the first.
     pub(super) sync_us: Option<(u64, u64)>,
 }
 
-impl Running {
+impl AnsweringServer {
     fn of(health: &Value) -> Self {
         let sync = &health["stages"]["fsync"];
         let us = |name: &str| sync[name].as_f64().map(|us| us as u64);
@@ -74,7 +74,7 @@ pub(super) fn check(config: &Config, findings: &mut Findings) -> Holder {
 }
 
 /// Asks whoever listens there.
-fn running(config: &Config, findings: &mut Findings) -> Option<Running> {
+fn running(config: &Config, findings: &mut Findings) -> Option<AnsweringServer> {
     const CHECK: &str = "address";
     let address = config.server.local_address();
     let Some(health) = health(config) else {
@@ -98,7 +98,7 @@ fn running(config: &Config, findings: &mut Findings) -> Option<Running> {
     }
     fingerprint(config, &health, findings);
     monitoring(config, findings);
-    Some(Running::of(&health))
+    Some(AnsweringServer::of(&health))
 }
 
 /// What a server of ours says of itself.

@@ -3,7 +3,7 @@
 use super::finding::Findings;
 use super::followed::{Fit, Followed};
 use super::limits::version;
-use crate::reconcile::Source;
+use crate::reconcile::RecordSource;
 use crate::reconcile::redis::{RedisOptions, RedisServers, RedisSurvey};
 
 const CHECK: &str = "redis";
@@ -110,7 +110,7 @@ fn keeping(survey: &RedisSurvey, findings: &mut Findings) {
 
 fn watermark(survey: &RedisSurvey, journal: &Followed<'_>, findings: &mut Findings) {
     let lsn = survey.watermark.lsn;
-    match journal.compare(survey.watermark, Source::check) {
+    match journal.compare(survey.watermark, RecordSource::check) {
         Fit::Behind(behind) => {
             findings.ok(CHECK, format!("it has record {lsn}, {behind} behind the journal"));
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{address, directory};
 use crate::config::Config;
 use crate::env::RealDisk;
-use crate::reconcile::{SinkError, Source, Watermark};
+use crate::reconcile::{RecordSource, SinkError, Watermark};
 use crate::types::Lsn;
 
 /// The journal, as far as it can be told what is in it.
@@ -13,7 +13,7 @@ pub(super) enum Followed<'a> {
     /// A server writes to it, and is asked where it ends.
     Written(&'a Config),
     /// Nobody does, and it ends at this record.
-    Resting(Source, Lsn),
+    Resting(RecordSource, Lsn),
     /// It holds no record, or is not there yet.
     Empty,
     /// Nobody can tell.
@@ -43,7 +43,7 @@ impl<'a> Followed<'a> {
             Ok(Lsn::ZERO) => Self::Empty,
             Ok(last) => {
                 let disk = Arc::new(RealDisk);
-                Self::Resting(Source::resting(disk, &config.journal.dir, last), last)
+                Self::Resting(RecordSource::resting(disk, &config.journal.dir, last), last)
             }
             Err(error) => Self::Unknown(error.to_string()),
         }
@@ -54,7 +54,7 @@ impl<'a> Followed<'a> {
     pub(super) fn compare(
         &self,
         found: Watermark,
-        check: impl Fn(&Source, Watermark) -> Result<(), SinkError>,
+        check: impl Fn(&RecordSource, Watermark) -> Result<(), SinkError>,
     ) -> Fit {
         let last = match self {
             Self::Written(config) => match address::durable(config) {

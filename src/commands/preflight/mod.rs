@@ -41,7 +41,7 @@ const QUESTIONS: &[&str] = &[
 
 /// What is asked for besides the configuration.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Wanted<'a> {
+pub struct PreflightOptions<'a> {
     /// Where backups are kept, as directories.
     pub backups: Option<&'a Path>,
     /// One JSON document in place of lines.
@@ -52,7 +52,11 @@ pub struct Wanted<'a> {
 ///
 /// # Errors
 /// The output is gone, or no runtime can be made.
-pub fn preflight(config: &Config, wanted: Wanted<'_>, out: &mut dyn Write) -> io::Result<u8> {
+pub fn preflight(
+    config: &Config,
+    wanted: PreflightOptions<'_>,
+    out: &mut dyn Write,
+) -> io::Result<u8> {
     let mut findings = Findings::default();
     let machine = Machine::read();
     build(&mut findings);

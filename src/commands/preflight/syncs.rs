@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use super::address::{Holder, Running};
+use super::address::{AnsweringServer, Holder};
 use super::directory;
 use super::finding::Findings;
 use crate::config::Config;
@@ -54,7 +54,7 @@ pub(super) fn check(config: &Config, holder: Holder, findings: &mut Findings) {
             findings.warn(CHECK, format!("not measured, {why}"), advice);
             return cache(filesystem.disk.as_ref(), findings);
         }
-        (None, Holder::Server(Running { sync_us })) => Ok(sync_us),
+        (None, Holder::Server(AnsweringServer { sync_us })) => Ok(sync_us),
         (None, _) => measure(&filesystem.dir)
             .map(|syncs| Some((syncs.quantile(50, 100), syncs.quantile(99, 100)))),
     };

@@ -9,7 +9,7 @@ use super::ledger::{CompareError, Ledger, LedgerError, visit};
 use super::report::Report;
 use crate::journal::{JournalError, fingerprint};
 use crate::reconcile::redis::{Projection, Reading, RedisOptions, expires_at, read};
-use crate::reconcile::{Findings, Watermark};
+use crate::reconcile::{Mismatches, Watermark};
 use crate::sale::EndedSale;
 use crate::types::{Lsn, SaleId};
 
@@ -18,7 +18,7 @@ const ATTEMPTS_MAX: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(300);
 
 /// What came of it.
-enum Compared {
+enum CacheComparison {
     Empty,
     /// The journal no longer holds what leads to this.
     TooOld(Watermark),
@@ -46,10 +46,13 @@ pub(super) async fn compare(
 }
 
 /// Looks again where the snapshots of a running server are ahead of Redis for a moment.
-async fn look(options: &RedisOptions, ledger: &mut Ledger) -> Result<Compared, CompareError> {
+async fn look(
+    options: &RedisOptions,
+    ledger: &mut Ledger,
+) -> Result<CacheComparison, CompareError> {
     for _ in 1..ATTEMPTS_MAX {
         let compared = look_once(options, ledger).await?;
-        if !matches!(compared, Compared::TooOld(_)) || ledger.server().is_none() {
+        if !matches!(compared, CacheComparison::TooOld(_)) || ledger.server().is_none() {
             return Ok(compared);
         }
         thread::sleep(PAUSE);
@@ -57,14 +60,17 @@ async fn look(options: &RedisOptions, ledger: &mut Ledger) -> Result<Compared, C
     look_once(options, ledger).await
 }
 
-async fn look_once(options: &RedisOptions, ledger: &mut Ledger) -> Result<Compared, CompareError> {
+async fn look_once(
+    options: &RedisOptions,
+    ledger: &mut Ledger,
+) -> Result<CacheComparison, CompareError> {
     let Some(found) = read(options).await? else {
-        return Ok(Compared::Empty);
+        return Ok(CacheComparison::Empty);
     };
     let watermark = found.last();
     // Asked after the watermark, so that a server that goes on is not taken for one that is behind.
     let durable = ledger.durable()?;
-    let whole = |sales, differences| Compared::Whole {
+    let whole = |sales, differences| CacheComparison::Whole {
         watermark,
         durable,
         sales,
@@ -76,9 +82,9 @@ async fn look_once(options: &RedisOptions, ledger: &mut Ledger) -> Result<Compar
         return Ok(whole(0, vec![ahead]));
     }
     let Some((expected, mark)) = project(ledger, &found).map_err(LedgerError::from)? else {
-        return Ok(Compared::TooOld(watermark));
+        return Ok(CacheComparison::TooOld(watermark));
     };
-    let mut differences = expected.differences(&found.projection, Findings::TOLD_MAX);
+    let mut differences = expected.differences(&found.projection, Mismatches::TOLD_MAX);
     if mark.is_some_and(|mark| mark != watermark.fingerprint) {
         differences.insert(
             0,
@@ -179,20 +185,20 @@ fn project(
     Ok(Some((expected.sales, last)))
 }
 
-fn say(compared: &Compared, ledger: &Ledger, report: &mut Report<'_>) -> io::Result<()> {
+fn say(compared: &CacheComparison, ledger: &Ledger, report: &mut Report<'_>) -> io::Result<()> {
     let (watermark, durable, sales, differences) = match compared {
-        Compared::Empty if ledger.at == Lsn::ZERO => {
+        CacheComparison::Empty if ledger.at == Lsn::ZERO => {
             return report.say("Redis: empty, as the journal");
         }
-        Compared::Empty => {
+        CacheComparison::Empty => {
             return report.unchecked("Redis: it holds nothing that is whole; a server fills it");
         }
-        Compared::TooOld(watermark) => {
+        CacheComparison::TooOld(watermark) => {
             return report.unchecked(&format!(
                 "Redis: it ends at {watermark}, and the journal no longer holds what leads there"
             ));
         }
-        Compared::Whole {
+        CacheComparison::Whole {
             watermark,
             durable,
             sales,

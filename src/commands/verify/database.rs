@@ -8,7 +8,7 @@ use super::earlier::Earlier;
 use super::ledger::{CompareError, Ledger, LedgerError};
 use super::report::Report;
 use crate::reconcile::postgres::{PostgresOptions, PostgresReader};
-use crate::reconcile::{Comparison, Findings, Watermark};
+use crate::reconcile::{Comparison, Mismatches, Watermark};
 use crate::types::Lsn;
 
 /// How often the database is read while the server removes what is compared, or is ahead of it.
@@ -16,14 +16,14 @@ const ATTEMPTS_MAX: u32 = 4;
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// What came of it.
-struct Compared {
+struct DatabaseComparison {
     watermark: Watermark,
     durable: Lsn,
     /// From the journal's first record on.
-    findings: Findings,
+    findings: Mismatches,
     agreed: u64,
     /// Before that; `None` where nothing was trimmed.
-    earlier: Option<Result<(Lsn, Findings), String>>,
+    earlier: Option<Result<(Lsn, Mismatches), String>>,
     breaches: Vec<String>,
 }
 
@@ -43,7 +43,10 @@ pub(super) async fn compare(
 }
 
 /// Looks again where the server has written a newer snapshot and removed what it stands for meanwhile.
-async fn look(options: &PostgresOptions, ledger: &mut Ledger) -> Result<Compared, CompareError> {
+async fn look(
+    options: &PostgresOptions,
+    ledger: &mut Ledger,
+) -> Result<DatabaseComparison, CompareError> {
     for _ in 1..ATTEMPTS_MAX {
         let compared = look_once(options, ledger).await;
         let has_moved =
@@ -64,7 +67,7 @@ async fn look(options: &PostgresOptions, ledger: &mut Ledger) -> Result<Compared
 async fn look_once(
     options: &PostgresOptions,
     ledger: &mut Ledger,
-) -> Result<Compared, CompareError> {
+) -> Result<DatabaseComparison, CompareError> {
     let reader = PostgresReader::connect(options).await?;
     let mut records = reader.records().await?;
     let watermark = records.watermark();
@@ -101,9 +104,9 @@ async fn look_once(
     let earlier = earlier
         .map(|earlier| finish_earlier(earlier, watermark))
         .transpose()?;
-    let breaches = records.breaches(Findings::TOLD_MAX).await?;
+    let breaches = records.breaches(Mismatches::TOLD_MAX).await?;
     records.end().await?;
-    Ok(Compared {
+    Ok(DatabaseComparison {
         watermark,
         durable,
         findings,
@@ -116,7 +119,7 @@ async fn look_once(
 fn finish_earlier(
     earlier: Earlier<'_>,
     watermark: Watermark,
-) -> Result<Result<(Lsn, Findings), String>, LedgerError> {
+) -> Result<Result<(Lsn, Mismatches), String>, LedgerError> {
     let lsn = earlier.snapshot_lsn();
     if watermark.lsn < lsn {
         return Ok(Err(format!(
@@ -126,8 +129,8 @@ fn finish_earlier(
     Ok(Ok((lsn, earlier.finish()?)))
 }
 
-fn say(compared: &Compared, ledger: &Ledger, report: &mut Report<'_>) -> io::Result<()> {
-    let Compared {
+fn say(compared: &DatabaseComparison, ledger: &Ledger, report: &mut Report<'_>) -> io::Result<()> {
+    let DatabaseComparison {
         watermark,
         durable,
         findings,

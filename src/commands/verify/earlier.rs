@@ -2,7 +2,7 @@
 
 use super::ledger::Ledger;
 use crate::journal::JournalError;
-use crate::reconcile::Findings;
+use crate::reconcile::Mismatches;
 use crate::reconcile::postgres::Rebuilt;
 use crate::record::{Entry, Record, envelope};
 use crate::sale::{State, Visit};
@@ -15,7 +15,7 @@ pub(super) struct Earlier<'a> {
     snapshot: State,
     snapshot_lsn: Lsn,
     folded: State,
-    findings: Findings,
+    findings: Mismatches,
 }
 
 impl<'a> Earlier<'a> {
@@ -26,7 +26,7 @@ impl<'a> Earlier<'a> {
             snapshot,
             snapshot_lsn,
             folded: State::default(),
-            findings: Findings::default(),
+            findings: Mismatches::default(),
         })
     }
 
@@ -66,7 +66,7 @@ impl<'a> Earlier<'a> {
     }
 
     /// What was found when nothing more comes.
-    pub(super) fn finish(mut self) -> Result<Findings, JournalError> {
+    pub(super) fn finish(mut self) -> Result<Mismatches, JournalError> {
         if let Err(error) = self.folded.check(self.snapshot_lsn) {
             self.findings.add(|| without_prefix(&error));
         }
@@ -79,7 +79,7 @@ impl<'a> Earlier<'a> {
 }
 
 /// Notes what the records lead to otherwise than what is in `place`.
-fn compare(ours: &[Vec<u8>], theirs: &[Vec<u8>], place: &str, findings: &mut Findings) {
+fn compare(ours: &[Vec<u8>], theirs: &[Vec<u8>], place: &str, findings: &mut Mismatches) {
     for missing in only_in(ours, theirs) {
         findings.add(|| format!("{missing}: {place} has it, the records do not"));
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::ledger::{Ledger, LedgerError};
 use super::report::Report;
 use super::server::{RunningServer, ServerError, ShownItem, ShownSale, ShownStock};
-use crate::reconcile::Findings;
+use crate::reconcile::Mismatches;
 use crate::sale::{Sale, State};
 use crate::types::{ItemIndex, SaleId, Timestamp};
 
@@ -77,7 +77,10 @@ fn say_agreed(ledger: &Ledger, report: &mut Report<'_>, how: &str) -> io::Result
 }
 
 /// Looks once: whether nothing moved, and what was different.
-fn look_once(server: &RunningServer, ledger: &mut Ledger) -> Result<(bool, Findings), LedgerError> {
+fn look_once(
+    server: &RunningServer,
+    ledger: &mut Ledger,
+) -> Result<(bool, Mismatches), LedgerError> {
     let before = server.health()?;
     ledger.advance(before.durable())?;
     let chosen = chosen(ledger)?;
@@ -86,7 +89,7 @@ fn look_once(server: &RunningServer, ledger: &mut Ledger) -> Result<(bool, Findi
     let after = server.settled()?;
     ledger.advance(after.durable())?;
     let still = after.is_still_as(&before);
-    let mut findings = Findings::default();
+    let mut findings = Mismatches::default();
     compare_sales(&ledger.state, &sold_before, &shown, still, &mut findings);
     compare_chosen(
         &ledger.state,
@@ -155,7 +158,7 @@ fn compare_sales(
     before: &Before,
     shown: &Shown,
     still: bool,
-    findings: &mut Findings,
+    findings: &mut Mismatches,
 ) {
     let mut by_id: BTreeMap<&str, &ShownSale> =
         shown.sales.iter().map(|sale| (&*sale.id, sale)).collect();
@@ -189,7 +192,7 @@ fn compare_chosen(
     before: &Before,
     shown: &Shown,
     still: bool,
-    findings: &mut Findings,
+    findings: &mut Mismatches,
 ) {
     for sale in state.sales() {
         let id = sale.id().to_string();
@@ -207,7 +210,7 @@ fn compare_chosen(
     }
 }
 
-fn check_sold(id: &str, shown: u64, bounds: (u64, u64), still: bool, findings: &mut Findings) {
+fn check_sold(id: &str, shown: u64, bounds: (u64, u64), still: bool, findings: &mut Mismatches) {
     let (least, most) = bounds;
     let least = if still { most } else { least };
     if !(least..=most).contains(&shown) {
@@ -215,7 +218,7 @@ fn check_sold(id: &str, shown: u64, bounds: (u64, u64), still: bool, findings: &
     }
 }
 
-fn check_stock(id: &str, stock: &ShownStock, held: u64, still: bool, findings: &mut Findings) {
+fn check_stock(id: &str, stock: &ShownStock, held: u64, still: bool, findings: &mut Mismatches) {
     if still && stock.held != held {
         findings.add(|| format!("sale {id}: {} held, the journal has {held}", stock.held));
     }
@@ -229,7 +232,7 @@ fn compare_items(
     sold_before: &[u64],
     shown: &[ShownItem],
     still: bool,
-    findings: &mut Findings,
+    findings: &mut Mismatches,
 ) {
     let id = sale.id();
     if shown.len() != sale.item_count() as usize {

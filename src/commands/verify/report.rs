@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::ledger::CompareError;
-use crate::reconcile::Findings;
+use crate::reconcile::Mismatches;
 
 /// Exit code when something is not as it must be.
 const EXIT_DIFFERENT: u8 = 1;
@@ -43,7 +43,7 @@ impl<'a> Report<'a> {
     }
 
     /// All that was found about `whom`.
-    pub(super) fn findings(&mut self, whom: &str, findings: &Findings) -> io::Result<()> {
+    pub(super) fn findings(&mut self, whom: &str, findings: &Mismatches) -> io::Result<()> {
         for told in &findings.told {
             self.different(&format!("{whom}: {told}"))?;
         }

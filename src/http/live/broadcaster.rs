@@ -166,7 +166,7 @@ mod tests {
     use crate::env::{Clock, ManualClock, OsEntropy, SimulatedDisk};
     use crate::journal::{Durability, Opening, Options, Tools};
     use crate::sale::{Engine, EngineOptions, NewCatalogue, NewSale, Recovered};
-    use crate::telemetry::Registry;
+    use crate::telemetry::TelemetryRegistry;
     use crate::types::Timestamp;
 
     /// Creates an engine on a simulated disk, with one sale.
@@ -223,7 +223,7 @@ mod tests {
     async fn a_subscriber_gets_only_the_newest_update() {
         let in_worker = async {
             let (engine, sale) = engine();
-            let telemetry = Registry::new().add_worker();
+            let telemetry = TelemetryRegistry::new().add_worker();
             let broadcaster = Broadcaster::new(Feeds::new(engine), telemetry, 1);
             let mut subscriber = broadcaster.subscribe(Topic::Sale(&sale)).expect("room");
             let channel = Rc::clone(&broadcaster.channels.borrow()[&Subject::Sale(sale.id())]);
@@ -248,7 +248,7 @@ mod tests {
     async fn subscribers_are_bounded_and_their_slots_are_reused() {
         let in_worker = async {
             let (engine, sale) = engine();
-            let registry = Registry::new();
+            let registry = TelemetryRegistry::new();
             let broadcaster = Broadcaster::new(Feeds::new(engine), registry.add_worker(), 2);
             let (first, second) = (
                 broadcaster.subscribe(Topic::Sale(&sale)),
@@ -271,7 +271,8 @@ mod tests {
     async fn all_streams_can_be_closed() {
         let in_worker = async {
             let (engine, sale) = engine();
-            let broadcaster = Broadcaster::new(Feeds::new(engine), Registry::new().add_worker(), 1);
+            let broadcaster =
+                Broadcaster::new(Feeds::new(engine), TelemetryRegistry::new().add_worker(), 1);
             let mut subscriber = broadcaster.subscribe(Topic::Sale(&sale)).expect("room");
             broadcaster.close_all();
             assert!(

@@ -6,7 +6,7 @@ use super::copy::Rows;
 use super::position::OpenSales;
 use super::tables::Table;
 use crate::limits;
-use crate::reconcile::Batch;
+use crate::reconcile::SinkBatch;
 use crate::record::{CatalogueKind, Entry, Items, Lines, Record, SaleTerms, Undecodable};
 use crate::types::{ItemIndex, Lsn, SaleId, Timestamp};
 
@@ -257,7 +257,7 @@ impl PostgresBatch {
     }
 }
 
-impl Batch for PostgresBatch {
+impl SinkBatch for PostgresBatch {
     fn push(&mut self, entry: &Entry<'_>) -> Result<bool, Undecodable> {
         let record = entry.record()?;
         let is_empty = self.records == 0;

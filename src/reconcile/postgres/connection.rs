@@ -73,7 +73,7 @@ impl Purpose {
 
 /// How to connect, worked out once.
 #[derive(Clone)]
-pub(super) struct Dial {
+pub(super) struct PostgresDial {
     config: Config,
     tls: Option<MakeRustlsConnect>,
     /// It may be replaced at any time.
@@ -81,7 +81,7 @@ pub(super) struct Dial {
     schema: String,
 }
 
-impl Dial {
+impl PostgresDial {
     /// Reads what the options name.
     ///
     /// # Errors
@@ -141,9 +141,9 @@ impl Dial {
         purpose.settings(&self.schema)
     }
 
-    /// As [`Dial::connect`], for a pool, which keeps its own time. A password that is rejected is looked for again:
+    /// As [`PostgresDial::connect`], for a pool, which keeps its own time. A password that is rejected is looked for again:
     /// in its file, and among those before it.
-    pub(super) async fn raw(&self) -> Result<Raw, Error> {
+    pub(super) async fn raw(&self) -> Result<DrivenClient, Error> {
         let Some(password) = &self.password else {
             return self.attempt(None).await;
         };
@@ -151,14 +151,14 @@ impl Dial {
         password.attempt("Postgres", is_rejection, attempt).await
     }
 
-    async fn attempt(&self, password: Option<SecretString>) -> Result<Raw, Error> {
+    async fn attempt(&self, password: Option<SecretString>) -> Result<DrivenClient, Error> {
         let mut config = self.config.clone();
         if let Some(password) = password {
             config.password(password.expose_secret());
         }
         Ok(match &self.tls {
-            None => Raw::drive(config.connect(NoTls).await?),
-            Some(tls) => Raw::drive(config.connect(tls.clone()).await?),
+            None => DrivenClient::drive(config.connect(NoTls).await?),
+            Some(tls) => DrivenClient::drive(config.connect(tls.clone()).await?),
         })
     }
 }
@@ -168,13 +168,13 @@ fn is_rejection(error: &Error) -> bool {
 }
 
 /// A connection with the task that moves its bytes.
-pub(super) struct Raw {
+pub(super) struct DrivenClient {
     pub(super) client: Client,
     pub(super) task: JoinHandle<()>,
     encoding: Option<String>,
 }
 
-impl Raw {
+impl DrivenClient {
     fn drive<T>((client, connection): (Client, tokio_postgres::Connection<Socket, T>)) -> Self
     where
         T: TlsStream + Unpin + Send + 'static,

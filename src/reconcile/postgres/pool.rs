@@ -9,9 +9,9 @@ use deadpool_postgres::{Connect, Manager, ManagerConfig, Pool, PoolError, Runtim
 use tokio::task::JoinHandle;
 use tokio_postgres::{Config, Error};
 
-use super::connection::{Dial, Purpose};
+use super::connection::{PostgresDial, Purpose};
 use super::failure::explain;
-use super::position::Position;
+use super::position::PostgresPosition;
 use crate::limits;
 use crate::reconcile::SinkError;
 
@@ -24,7 +24,7 @@ pub(super) struct Readers {
 impl Readers {
     /// A pool that connects when it is asked for the first time. Its connections live on the runtime
     /// that asks.
-    pub(super) fn new(dial: Dial) -> Result<Self, SinkError> {
+    pub(super) fn new(dial: PostgresDial) -> Result<Self, SinkError> {
         let patience = Some(Duration::from_secs(limits::DATABASE_CONNECT_SECONDS));
         let settings = dial.settings(Purpose::Read);
         // The pool has no use for a configuration: ours knows how to connect.
@@ -42,8 +42,8 @@ impl Readers {
     /// Where the database is.
     ///
     /// # Errors
-    /// No connection is free, or none can be made; or as [`Position::ask`].
-    pub(super) async fn position(&self) -> Result<Position, SinkError> {
+    /// No connection is free, or none can be made; or as [`PostgresPosition::ask`].
+    pub(super) async fn position(&self) -> Result<PostgresPosition, SinkError> {
         let client = self.pool.get().await.map_err(|error| match error {
             PoolError::Backend(error) => explain(&error),
             PoolError::Timeout(_) => SinkError::Unavailable(format!(
@@ -54,11 +54,11 @@ impl Readers {
                 SinkError::Unavailable("the pool of connections is closed".into())
             }
         })?;
-        Position::ask(&client, &self.settings).await
+        PostgresPosition::ask(&client, &self.settings).await
     }
 }
 
-struct Dialler(Dial);
+struct Dialler(PostgresDial);
 
 type Dialled<'a> = Pin<
     Box<dyn Future<Output = Result<(tokio_postgres::Client, JoinHandle<()>), Error>> + Send + 'a>,

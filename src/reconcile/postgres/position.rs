@@ -12,7 +12,7 @@ use crate::types::{Lsn, SaleId};
 pub(super) type OpenSales = BTreeMap<SaleId, bool>;
 
 /// How far the database is, and what must be known to go on from there; seen at one moment.
-pub(super) struct Position {
+pub(super) struct PostgresPosition {
     pub(super) watermark: Watermark,
     pub(super) open_sales: OpenSales,
 }
@@ -24,7 +24,7 @@ const ASK: &str = "
     FROM watermark";
 const COLUMNS: usize = 5;
 
-impl Position {
+impl PostgresPosition {
     /// Asks over `client`, in one message that is a transaction with these `settings`: a future that is
     /// dropped leaves nothing open behind it.
     ///

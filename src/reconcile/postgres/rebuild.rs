@@ -31,7 +31,7 @@ impl fmt::Debug for Rebuilt {
 
 /// Rows of the record that is being put together.
 #[derive(Default)]
-pub(super) struct Parts {
+pub(super) struct RecordParts {
     rows: Vec<AnyRow>,
     /// Items of a generated catalogue that were as they should be.
     generated: i64,
@@ -39,7 +39,7 @@ pub(super) struct Parts {
     flaw: Option<&'static str>,
 }
 
-impl Parts {
+impl RecordParts {
     /// Adds the next row; the record before it, if that is complete now.
     pub(super) fn push(&mut self, row: AnyRow) -> Option<Rebuilt> {
         if let Some(first) = self.rows.first() {

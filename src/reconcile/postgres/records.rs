@@ -6,10 +6,10 @@ use futures_util::TryStreamExt;
 use tokio_postgres::RowStream;
 use tokio_postgres::types::{ToSql, Type};
 
-use super::connection::{Connection, Dial, Purpose};
+use super::connection::{Connection, PostgresDial, Purpose};
 use super::failure::explain;
 use super::options::PostgresOptions;
-use super::rebuild::{Parts, Rebuilt};
+use super::rebuild::{Rebuilt, RecordParts};
 use super::rows::{ALL_ROWS, AnyRow, BREACHES, REFUSED};
 use crate::reconcile::{SinkError, Watermark};
 use crate::types::{Lsn, SaleId};
@@ -30,7 +30,9 @@ impl PostgresReader {
     /// # Errors
     /// It cannot be reached, or lets nobody in.
     pub async fn connect(options: &PostgresOptions) -> Result<Self, SinkError> {
-        let connection = Dial::new(options)?.connect(Purpose::ReadAll).await?;
+        let connection = PostgresDial::new(options)?
+            .connect(Purpose::ReadAll)
+            .await?;
         Ok(Self { connection })
     }
 
@@ -58,12 +60,12 @@ pub struct PostgresRecords {
     watermark: Watermark,
     /// The only sale that is wanted; `None` for all.
     sale: Option<SaleId>,
-    rows: Rows,
+    rows: RecordRows,
     /// Rows of the record that is being put together.
-    parts: Parts,
+    parts: RecordParts,
 }
 
-enum Rows {
+enum RecordRows {
     NotAsked,
     Coming(Pin<Box<RowStream>>),
     Ended,
@@ -92,8 +94,8 @@ impl PostgresRecords {
             connection,
             watermark,
             sale,
-            rows: Rows::NotAsked,
-            parts: Parts::default(),
+            rows: RecordRows::NotAsked,
+            parts: RecordParts::default(),
         })
     }
 
@@ -108,17 +110,17 @@ impl PostgresRecords {
     /// # Errors
     /// The database does not answer, or its tables are not those of the schema.
     pub async fn next_chunk(&mut self) -> Result<Vec<Rebuilt>, SinkError> {
-        if matches!(self.rows, Rows::NotAsked) {
+        if matches!(self.rows, RecordRows::NotAsked) {
             let asked = self.ask().await.map_err(|error| explain(&error))?;
-            self.rows = Rows::Coming(Box::pin(asked));
+            self.rows = RecordRows::Coming(Box::pin(asked));
         }
         let (mut chunk, mut bytes) = (Vec::new(), 0);
         while chunk.len() < CHUNK_RECORDS
             && bytes < CHUNK_BYTES
-            && let Rows::Coming(rows) = &mut self.rows
+            && let RecordRows::Coming(rows) = &mut self.rows
         {
             let Some(row) = rows.try_next().await.map_err(|error| explain(&error))? else {
-                self.rows = Rows::Ended;
+                self.rows = RecordRows::Ended;
                 chunk.extend(self.parts.finish());
                 break;
             };

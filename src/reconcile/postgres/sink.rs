@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use super::apply::Applier;
 use super::batch::PostgresBatch;
-use super::connection::{Dial, Purpose};
+use super::connection::{PostgresDial, Purpose};
 use super::migrations::{self, BroughtUp};
 use super::options::PostgresOptions;
 use super::pool::Readers;
-use super::position::{OpenSales, Position};
+use super::position::{OpenSales, PostgresPosition};
 use crate::journal;
 use crate::limits;
 use crate::reconcile::source::Located;
-use crate::reconcile::{Progress, Sink, SinkError, Source, Watermark};
+use crate::reconcile::{CatchUpProgress, RecordSource, Sink, SinkError, Watermark};
 use crate::types::Lsn;
 
 /// A Postgres database that follows the journal.
@@ -49,7 +49,7 @@ impl PostgresSink {
         self.told_of_schema = true;
     }
 
-    fn take(&mut self, position: Position) -> Watermark {
+    fn take(&mut self, position: PostgresPosition) -> Watermark {
         self.open_sales = position.open_sales;
         position.watermark
     }
@@ -59,7 +59,7 @@ impl PostgresSink {
     /// # Errors
     /// As at the start: [`SinkError::Diverged`], [`SinkError::Refused`] where the journal no longer holds
     /// what the database needs next, or the journal cannot be read.
-    pub fn check(source: &Source, found: Watermark) -> Result<(), SinkError> {
+    pub fn check(source: &RecordSource, found: Watermark) -> Result<(), SinkError> {
         match source.locate(found)? {
             Located::Continues(_) => Ok(()),
             Located::Diverged(error) => Err(error),
@@ -87,11 +87,11 @@ impl Sink for PostgresSink {
         // Whatever they were waiting for, nobody wants it any more.
         self.applier = None;
         self.readers = None;
-        let dial = Dial::new(&self.options)?;
+        let dial = PostgresDial::new(&self.options)?;
         let connection = dial.connect(Purpose::Apply).await?;
         let schema = migrations::bring_up(&connection, &self.options).await?;
         self.tell_of(&schema);
-        let position = Position::ask(connection.client(), connection.settings()).await?;
+        let position = PostgresPosition::ask(connection.client(), connection.settings()).await?;
         self.applier = Some(Applier::new(connection));
         self.readers = Some(Readers::new(dial)?);
         Ok(self.take(position))
@@ -105,10 +105,10 @@ impl Sink for PostgresSink {
 
     async fn start_over(
         &mut self,
-        source: &Source,
+        source: &RecordSource,
         found: Watermark,
         held: Lsn,
-        _progress: &mut Progress,
+        _progress: &mut CatchUpProgress,
     ) -> Result<Watermark, SinkError> {
         let begun = from_the_first(source, found)?;
         if held > Lsn::ZERO {
@@ -152,7 +152,7 @@ impl Sink for PostgresSink {
 }
 
 /// An empty database is filled from the first record on, where the journal still has that.
-fn from_the_first(source: &Source, found: Watermark) -> Result<Watermark, SinkError> {
+fn from_the_first(source: &RecordSource, found: Watermark) -> Result<Watermark, SinkError> {
     if found == Watermark::ZERO && source.is_complete()? {
         return Ok(Watermark::ZERO);
     }

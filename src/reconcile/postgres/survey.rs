@@ -2,7 +2,7 @@
 
 use tokio_postgres::Row;
 
-use super::connection::{Dial, Purpose};
+use super::connection::{PostgresDial, Purpose};
 use super::failure::explain;
 use super::options::PostgresOptions;
 use crate::reconcile::{SinkError, Watermark};
@@ -66,7 +66,7 @@ impl PostgresSurvey {
     /// # Errors
     /// It cannot be reached, or lets nobody in.
     pub async fn ask(options: &PostgresOptions) -> Result<Self, SinkError> {
-        let connection = Dial::new(options)?.connect(Purpose::Read).await?;
+        let connection = PostgresDial::new(options)?.connect(Purpose::Read).await?;
         let client = connection.client();
         connection.begin().await?;
         let row = client.query_typed_one(ASK, &[]).await;

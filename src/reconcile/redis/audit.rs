@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, VecDeque};
 use super::failure;
 use super::keys::{SALES, SUM_PREFIX, SaleKeys, WATERMARK};
 use super::link::Link;
-use super::script::Call;
+use super::script::ScriptCall;
 use super::sink::RedisSink;
-use super::wire::Kind;
+use super::wire::SaleKind;
 use crate::limits::{REDIS_AUDITED_SALES_MAX, REDIS_READ_MAX, REDIS_SUMMED_HASHES_MAX};
 use crate::reconcile::{Sink, SinkError, Watermark};
 use crate::types::SaleId;
@@ -22,7 +22,7 @@ struct Sums {
     sold: u64,
     remaining: u64,
     total: u64,
-    kind: Option<Kind>,
+    kind: Option<SaleKind>,
     /// Bits that are set: items of a generated catalogue that are sold.
     bits: u64,
     /// Left of the items of a listed catalogue.
@@ -50,8 +50,8 @@ impl Sums {
             ..
         } = *self;
         let by_items = match self.kind {
-            Some(Kind::Generated) => self.bits,
-            Some(Kind::Listed) => total.saturating_sub(self.left),
+            Some(SaleKind::Generated) => self.bits,
+            Some(SaleKind::Listed) => total.saturating_sub(self.left),
             None => return Some("its hash is missing or malformed".into()),
         };
         let Some(recorded) = recorded else {
@@ -161,7 +161,7 @@ async fn read_totals(
             sold: number(1).unwrap_or(0),
             remaining: number(2).unwrap_or(0),
             total: number(3).unwrap_or(0),
-            kind: fields[0].as_deref().and_then(Kind::parse),
+            kind: fields[0].as_deref().and_then(SaleKind::parse),
             bits,
             ..Sums::default()
         });
@@ -183,7 +183,7 @@ async fn add_hashes(link: &mut Link, sales: &[u32], sums: &mut [Sums]) -> Result
             });
         };
         add(keys.bought, true);
-        if sums[place].kind == Some(Kind::Listed) {
+        if sums[place].kind == Some(SaleKind::Listed) {
             add(keys.remaining, false);
         }
     }
@@ -201,7 +201,7 @@ async fn add_hashes(link: &mut Link, sales: &[u32], sums: &mut [Sums]) -> Result
                 command.arg(&scan.cursor);
             }
         };
-        let answer = link.call(Call::Sum, &write).await?;
+        let answer = link.call(ScriptCall::Sum, &write).await?;
         for (mut scan, words) in some.into_iter().zip(answer[1..].chunks(2)) {
             let [next, units] = words else { break };
             let sums = &mut sums[scan.sale];
@@ -240,14 +240,14 @@ mod tests {
             sold: 3,
             remaining: 7,
             total: 10,
-            kind: Some(Kind::Listed),
+            kind: Some(SaleKind::Listed),
             bits: 0,
             left: 7,
             bought: 3,
         };
         assert_eq!(right().fault(), None);
         let generated = Sums {
-            kind: Some(Kind::Generated),
+            kind: Some(SaleKind::Generated),
             bits: 3,
             left: 0,
             ..right()

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::limits::{REDIS_EFFECTS_MAX, REDIS_EFFECTS_PER_SALE};
-use crate::reconcile::Batch;
+use crate::reconcile::SinkBatch;
 use crate::record::{CatalogueKind, Entry, Items, Lines, Record, SaleTerms, Undecodable};
 use crate::types::{CheckoutCode, ItemIndex, Lsn, SaleId, Timestamp};
 
@@ -196,7 +196,7 @@ impl RedisBatch {
     }
 }
 
-impl Batch for RedisBatch {
+impl SinkBatch for RedisBatch {
     fn push(&mut self, entry: &Entry<'_>) -> Result<bool, Undecodable> {
         Ok(self.add(entry, &entry.record()?))
     }

@@ -19,7 +19,7 @@ use crate::limits;
 use crate::reconcile::SinkError;
 
 /// How to connect to servers of one kind.
-pub(super) struct Dial<'a> {
+pub(super) struct RedisDial<'a> {
     /// What the log calls them.
     kind: &'static str,
     user: Option<&'a str>,
@@ -37,7 +37,7 @@ enum Unopened {
     Failed(SinkError),
 }
 
-impl<'a> Dial<'a> {
+impl<'a> RedisDial<'a> {
     /// To a Redis that is configured by its address.
     pub(super) fn server(options: &'a RedisOptions) -> Self {
         Self {

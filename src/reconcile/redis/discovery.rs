@@ -15,9 +15,9 @@ use redis::aio::MultiplexedConnection;
 use redis::{Cmd, RedisResult, Value};
 use tokio::time::timeout;
 
-use super::dial::Dial;
+use super::dial::RedisDial;
 use super::failure;
-use super::link::State;
+use super::link::ProjectionState;
 use super::options::{RedisOptions, RedisServers, SentinelOptions, ServerAddress};
 use super::slots;
 use crate::limits::{REDIS_CONTACT_SECONDS, REDIS_NODE_SECONDS};
@@ -44,7 +44,7 @@ impl Node {
 pub(super) struct Answers {
     /// The nodes that they name, with how many do; those that more of them name come first.
     pub(super) nodes: Vec<(Node, usize)>,
-    failures: Failures,
+    failures: ContactFailures,
 }
 
 /// Connects to the node that has the keys.
@@ -55,7 +55,7 @@ pub(super) async fn connect(
     options: &RedisOptions,
 ) -> Result<(MultiplexedConnection, Option<Node>), SinkError> {
     if let RedisServers::Single(server) = &options.servers {
-        return Ok((Dial::server(options).connect(server).await?, None));
+        return Ok((RedisDial::server(options).connect(server).await?, None));
     }
     let mut answers = ask_contacts(options).await;
     for (node, _) in answers.nodes {
@@ -76,13 +76,14 @@ pub(super) async fn open(
     node: &Node,
 ) -> Result<MultiplexedConnection, SinkError> {
     within(REDIS_NODE_SECONDS, async {
-        let mut connection = Dial::node(options).connect(&node.address).await?;
+        let mut connection = RedisDial::node(options).connect(&node.address).await?;
         match &options.servers {
             RedisServers::Sentinel(_) => check_role(&mut connection).await?,
             // Whoever does not have the keys says so. Only this tells of a master that was cut off.
             _ => {
-                let asked: RedisResult<Value> =
-                    State::question().query_async(&mut connection).await;
+                let asked: RedisResult<Value> = ProjectionState::question()
+                    .query_async(&mut connection)
+                    .await;
                 asked.map_err(|error| failure::of(&error))?;
             }
         }
@@ -123,7 +124,7 @@ pub(super) async fn ask_contacts(options: &RedisOptions) -> Answers {
         .collect();
     let mut answers = Answers {
         nodes: Vec::new(),
-        failures: Failures::default(),
+        failures: ContactFailures::default(),
     };
     while let Some((contact, answer)) = asked.next().await {
         match answer {
@@ -170,7 +171,9 @@ async fn ask_sentinel(
     sentinels: &SentinelOptions,
     contact: &ServerAddress,
 ) -> Result<Node, SinkError> {
-    let mut connection = Dial::sentinel(options, sentinels).connect(contact).await?;
+    let mut connection = RedisDial::sentinel(options, sentinels)
+        .connect(contact)
+        .await?;
     let mut command: Cmd = redis::cmd("SENTINEL");
     command
         .arg("GET-MASTER-ADDR-BY-NAME")
@@ -207,14 +210,14 @@ async fn within<T>(
 
 /// What went wrong with several servers.
 #[derive(Default)]
-struct Failures {
+struct ContactFailures {
     told: Vec<String>,
     /// The same without addresses.
     shown: Vec<String>,
     may_pass: bool,
 }
 
-impl Failures {
+impl ContactFailures {
     fn add(&mut self, kind: &str, server: &ServerAddress, error: SinkError) {
         self.told.push(format!("{kind} {server}: {error}"));
         let shown = format!("{kind}: {}", error.shown());

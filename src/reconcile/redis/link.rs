@@ -7,7 +7,7 @@ use super::discovery::{self, Node};
 use super::failure;
 use super::keys::WATERMARK;
 use super::options::RedisOptions;
-use super::script::{Call, Script};
+use super::script::{Script, ScriptCall};
 use crate::reconcile::{SinkError, Watermark};
 use crate::types::Lsn;
 
@@ -23,7 +23,7 @@ pub(super) const REQUESTED: &str = "requested-";
 
 /// What the key of the watermark says.
 #[derive(Debug, Default)]
-pub(super) struct State {
+pub(super) struct ProjectionState {
     pub(super) watermark: Watermark,
     /// The token of whoever fills the projection.
     pub(super) rebuilding: Option<String>,
@@ -31,7 +31,7 @@ pub(super) struct State {
     pub(super) writing: Option<String>,
 }
 
-impl State {
+impl ProjectionState {
     /// Whether a person had the projection emptied, and nobody has begun to fill it since.
     pub(super) fn is_emptied_on_request(&self) -> bool {
         let token = self.rebuilding.as_deref();
@@ -123,7 +123,7 @@ impl Link {
     /// way.
     pub(super) async fn call(
         &mut self,
-        call: Call,
+        call: ScriptCall,
         arguments: &dyn Fn(&mut Cmd),
     ) -> Result<Vec<String>, SinkError> {
         let answer = self.script.call(&mut self.connection, call, arguments);
@@ -133,7 +133,7 @@ impl Link {
                 let why = failure::of(&error);
                 let answered = matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension);
                 let broke =
-                    call == Call::Apply && answered && self.state().await?.writing.is_some();
+                    call == ScriptCall::Apply && answered && self.state().await?.writing.is_some();
                 return if broke {
                     Ok(vec!["broke".into(), why.to_string()])
                 } else {
@@ -153,15 +153,17 @@ impl Link {
     }
 
     /// How far the projection is.
-    pub(super) async fn state(&mut self) -> Result<State, SinkError> {
-        self.ask(&State::question()).await.map(State::of)
+    pub(super) async fn state(&mut self) -> Result<ProjectionState, SinkError> {
+        self.ask(&ProjectionState::question())
+            .await
+            .map(ProjectionState::of)
     }
 }
 
 /// The fields of the watermark's key.
 pub(super) type StateFields = (Option<u64>, Option<u32>, Option<String>, Option<String>);
 
-impl State {
+impl ProjectionState {
     /// The command that reads it.
     pub(super) fn question() -> Cmd {
         let mut command = redis::cmd("HMGET");
@@ -172,7 +174,7 @@ impl State {
 
     /// What the answer says.
     pub(super) fn of((lsn, fingerprint, rebuilding, writing): StateFields) -> Self {
-        State {
+        ProjectionState {
             watermark: Watermark {
                 lsn: Lsn(lsn.unwrap_or(0)),
                 fingerprint: fingerprint.unwrap_or(0),

@@ -35,9 +35,9 @@ mod wire;
 
 pub use batch::RedisBatch;
 pub use options::{RedisOptions, RedisServers, SentinelOptions, ServerAddress};
-pub use projection::{Items, Projection, SaleProjection};
+pub use projection::{ProjectedItems, Projection, SaleProjection};
 pub use reading::{Reading, read};
 pub use rebuild::reset;
 pub use sink::RedisSink;
 pub use survey::RedisSurvey;
-pub use wire::{Kind, expires_at};
+pub use wire::{SaleKind, expires_at};

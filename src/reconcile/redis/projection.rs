@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::wire::{Kind, expires_at};
+use super::wire::{SaleKind, expires_at};
 use crate::record::{CatalogueKind, Entry, Record, SaleTerms, Undecodable};
 use crate::types::{GeneratedItemId, ItemIndex, SaleId, Timestamp};
 
@@ -35,7 +35,7 @@ pub struct SaleProjection {
     /// Units that are not sold, whoever holds them.
     pub remaining: u64,
     /// Item by item.
-    pub items: Items,
+    pub items: ProjectedItems,
     /// Units by user.
     pub bought: BTreeMap<String, u64>,
     /// The second since 1970 at which Redis removes it; `None` while it is open.
@@ -44,7 +44,7 @@ pub struct SaleProjection {
 
 /// The items of a sale.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Items {
+pub enum ProjectedItems {
     /// Of stock 1: the places of those that are sold.
     Generated(BTreeSet<u32>),
     /// From a list.
@@ -56,13 +56,13 @@ pub enum Items {
     },
 }
 
-impl Items {
+impl ProjectedItems {
     /// Where they come from.
     #[must_use]
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> SaleKind {
         match self {
-            Self::Generated(_) => Kind::Generated,
-            Self::Listed { .. } => Kind::Listed,
+            Self::Generated(_) => SaleKind::Generated,
+            Self::Listed { .. } => SaleKind::Listed,
         }
     }
 }
@@ -137,14 +137,15 @@ impl Projection {
 
 fn created(terms: &SaleTerms, announced: Vec<(String, u64)>) -> SaleProjection {
     let (total, items) = match terms.catalogue {
-        CatalogueKind::Generated { item_count, .. } => {
-            (u64::from(item_count), Items::Generated(BTreeSet::new()))
-        }
+        CatalogueKind::Generated { item_count, .. } => (
+            u64::from(item_count),
+            ProjectedItems::Generated(BTreeSet::new()),
+        ),
         CatalogueKind::Explicit { .. } => {
             let total = announced.iter().map(|(_, stock)| stock).sum();
             let ids = announced.iter().map(|(id, _)| id.clone()).collect();
             let remaining = announced.into_iter().collect();
-            (total, Items::Listed { ids, remaining })
+            (total, ProjectedItems::Listed { ids, remaining })
         }
     };
     SaleProjection {
@@ -166,10 +167,10 @@ impl SaleProjection {
         self.sold += units;
         self.remaining = self.remaining.saturating_sub(units);
         match &mut self.items {
-            Items::Generated(sold) => {
+            ProjectedItems::Generated(sold) => {
                 sold.insert(item.0);
             }
-            Items::Listed { ids, remaining } => {
+            ProjectedItems::Listed { ids, remaining } => {
                 let left = ids
                     .get(item.0 as usize)
                     .and_then(|id| remaining.get_mut(id));
@@ -220,7 +221,7 @@ impl SaleProjection {
             found.remaining.to_string(),
         );
         match (&self.items, &found.items) {
-            (Items::Generated(expected), Items::Generated(sold)) => {
+            (ProjectedItems::Generated(expected), ProjectedItems::Generated(sold)) => {
                 for &index in expected.symmetric_difference(sold) {
                     let index = ItemIndex(index);
                     let item = GeneratedItemId { sale: id, index };
@@ -230,8 +231,8 @@ impl SaleProjection {
                 }
             }
             (
-                Items::Listed { ids, remaining },
-                Items::Listed {
+                ProjectedItems::Listed { ids, remaining },
+                ProjectedItems::Listed {
                     ids: places,
                     remaining: left,
                 },
@@ -337,7 +338,7 @@ mod tests {
         let mut found = listed.clone();
         sale(&mut found).sold = 7;
         sale(&mut found).bought = BTreeMap::from([("eve".into(), 2)]);
-        let Items::Listed { remaining, .. } = &mut sale(&mut found).items else {
+        let ProjectedItems::Listed { remaining, .. } = &mut sale(&mut found).items else {
             panic!("a list");
         };
         remaining.insert("b".into(), 3);
@@ -354,7 +355,7 @@ mod tests {
         let (seed, item_count) = (1, 3);
         let generated = projection(CatalogueKind::Generated { seed, item_count });
         let mut found = generated.clone();
-        sale(&mut found).items = Items::Generated(BTreeSet::from([0]));
+        sale(&mut found).items = ProjectedItems::Generated(BTreeSet::from([0]));
         let expected = ["sale 1: item ITM-1-1 should be sold, is not sold"];
         assert_eq!(generated.differences(&found, 10), expected);
     }

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use redis::FromRedisValue;
 
 use super::keys::{SALES, SaleKeys};
-use super::link::{Link, State, StateFields};
+use super::link::{Link, ProjectionState, StateFields};
 use super::options::RedisOptions;
-use super::projection::{Items, Projection, SaleProjection};
+use super::projection::{ProjectedItems, Projection, SaleProjection};
 use super::sink::parse_time;
-use super::wire::Kind;
+use super::wire::SaleKind;
 use crate::limits::REDIS_READ_MAX;
 use crate::reconcile::{SinkError, Watermark};
 use crate::types::{SaleId, Timestamp};
@@ -51,10 +51,10 @@ pub async fn read(options: &RedisOptions) -> Result<Option<Reading>, SinkError> 
     }
     let mut list = redis::cmd("ZRANGE");
     list.arg(SALES).arg(0).arg(-1).arg("WITHSCORES");
-    let listing = [State::question(), list];
+    let listing = [ProjectionState::question(), list];
     let (state, sales): (StateFields, Vec<(u32, String)>) = link.ask_at_once(&listing).await?;
     let mut reading = Reading {
-        watermark: State::of(state).trusted(),
+        watermark: ProjectionState::of(state).trusted(),
         projection: Projection::default(),
         positions: BTreeMap::new(),
     };
@@ -123,7 +123,7 @@ async fn read_at_once(
     let mut bits = redis::cmd("GETRANGE");
     bits.arg(&keys.sold_items).arg(0).arg(-1);
     let all = [
-        State::question(),
+        ProjectionState::question(),
         hash(&keys.terms),
         bits,
         hash(&keys.items),
@@ -147,7 +147,7 @@ async fn read_at_once(
         remaining,
         bought,
     };
-    Ok((State::of(state).trusted(), contents))
+    Ok((ProjectionState::of(state).trusted(), contents))
 }
 
 impl Contents {
@@ -161,9 +161,9 @@ impl Contents {
         let text = |name: &str| fields.get(name).ok_or_else(malformed);
         let number = |name: &str| text(name)?.parse::<u64>().map_err(|_| malformed());
         let time = |name: &str| parse_time(text(name)?).ok_or_else(malformed);
-        let items = match Kind::parse(text("kind")?).ok_or_else(malformed)? {
-            Kind::Generated => Items::Generated(self.sold_items),
-            Kind::Listed => {
+        let items = match SaleKind::parse(text("kind")?).ok_or_else(malformed)? {
+            SaleKind::Generated => ProjectedItems::Generated(self.sold_items),
+            SaleKind::Listed => {
                 self.items.remove("units");
                 let mut ids = Vec::with_capacity(self.items.len());
                 for index in 0..self.items.len() {
@@ -171,7 +171,7 @@ impl Contents {
                     ids.push(id.ok_or_else(malformed)?);
                 }
                 let remaining = self.remaining;
-                Items::Listed { ids, remaining }
+                ProjectedItems::Listed { ids, remaining }
             }
         };
         Ok(Some(SaleProjection {

@@ -8,18 +8,18 @@ use redis::{Cmd, Value};
 use super::batch::RedisBatch;
 use super::failure;
 use super::keys::{EVENTS, SALE_PREFIX, SALES, WATERMARK};
-use super::link::{Link, REQUESTED, State};
+use super::link::{Link, ProjectionState, REQUESTED};
 use super::options::RedisOptions;
-use super::script::Call;
+use super::script::ScriptCall;
 use super::sink::RedisSink;
 use super::stored::{StoredSnapshot, open_sale};
-use super::wire::Position;
+use super::wire::RedisPosition;
 use crate::env::{Entropy, OsEntropy};
 use crate::journal::record_file::Frames;
 use crate::journal::segment::Segment;
 use crate::journal::snapshot;
 use crate::limits::REDIS_REMOVED_SALES_MAX;
-use crate::reconcile::{Progress, Sink, SinkError, Source, Watermark};
+use crate::reconcile::{CatchUpProgress, RecordSource, Sink, SinkError, Watermark};
 use crate::record::Entry;
 use crate::types::{Lsn, Timestamp};
 
@@ -56,7 +56,7 @@ async fn empty(link: &mut Link, token: &str, forced: bool) -> Result<u64, SinkEr
                 .arg(u8::from(forced));
             command.arg(REDIS_REMOVED_SALES_MAX).arg(SALE_PREFIX);
         };
-        let answer = link.call(Call::Empty, &write).await?;
+        let answer = link.call(ScriptCall::Empty, &write).await?;
         let number = |place: usize| answer.get(place)?.parse::<u64>().ok();
         let (Some(some), Some(left)) = (number(1), number(2)) else {
             return Err(SinkError::Refused("its functions are not ours".into()));
@@ -73,7 +73,7 @@ async fn empty(link: &mut Link, token: &str, forced: bool) -> Result<u64, SinkEr
 struct Restoring<'a> {
     stored: &'a StoredSnapshot,
     token: &'a str,
-    progress: &'a mut Progress,
+    progress: &'a mut CatchUpProgress,
     /// How many of its records are written.
     records: u64,
 }
@@ -83,10 +83,10 @@ impl RedisSink {
     /// begins at its first record.
     pub(super) async fn rebuild(
         &mut self,
-        source: &Source,
+        source: &RecordSource,
         found: Watermark,
         held: Lsn,
-        progress: &mut Progress,
+        progress: &mut CatchUpProgress,
     ) -> Result<Watermark, SinkError> {
         // Nothing is removed before it is known that it can be filled again.
         let before = self.link()?.state().await?;
@@ -116,11 +116,11 @@ impl RedisSink {
             };
             self.restore(source, restoring).await?;
         }
-        let filling = Position {
+        let filling = RedisPosition {
             watermark: Watermark::ZERO,
             token: &token,
         };
-        let filled = Position {
+        let filled = RedisPosition {
             watermark: start,
             token: "",
         };
@@ -132,7 +132,7 @@ impl RedisSink {
     /// Writes what a snapshot holds, and the files of its archived sales.
     async fn restore(
         &mut self,
-        source: &Source,
+        source: &RecordSource,
         mut restoring: Restoring<'_>,
     ) -> Result<(), SinkError> {
         let stored = restoring.stored;
@@ -150,7 +150,7 @@ impl RedisSink {
         restoring: &mut Restoring<'_>,
         file: &Segment,
     ) -> Result<(), SinkError> {
-        let filling = Position {
+        let filling = RedisPosition {
             watermark: Watermark::ZERO,
             token: restoring.token,
         };
@@ -174,7 +174,7 @@ async fn now(link: &mut Link) -> Result<Timestamp, SinkError> {
 }
 
 /// The watermark of whoever has the newest snapshot.
-fn newest_snapshot(source: &Source) -> Result<Watermark, SinkError> {
+fn newest_snapshot(source: &RecordSource) -> Result<Watermark, SinkError> {
     let gone = "the journal no longer begins with its first record, and";
     let Some(lsn) = snapshot::newest(source.disk(), source.dir())? else {
         return Err(SinkError::Refused(format!("{gone} there is no snapshot")));
@@ -189,7 +189,7 @@ fn newest_snapshot(source: &Source) -> Result<Watermark, SinkError> {
 
 /// The stream outlives a rebuild, so it must be this journal's: otherwise what is to come would be
 /// taken for what is there already.
-async fn check_events(link: &mut Link, source: &Source) -> Result<(), SinkError> {
+async fn check_events(link: &mut Link, source: &RecordSource) -> Result<(), SinkError> {
     // Entries may be gone; their numbers were given all the same.
     if last_event(link).await? > source.durable() {
         return Err(failure::events_ahead(EVENTS));
@@ -233,7 +233,13 @@ async fn last_event(link: &mut Link) -> Result<Lsn, SinkError> {
     })
 }
 
-fn log_reason(before: &State, found: Watermark, is_lost: bool, start: Watermark, address: &str) {
+fn log_reason(
+    before: &ProjectionState,
+    found: Watermark,
+    is_lost: bool,
+    start: Watermark,
+    address: &str,
+) {
     let from = if start == Watermark::ZERO {
         "from the journal's first record".to_owned()
     } else {

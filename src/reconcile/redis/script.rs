@@ -11,7 +11,7 @@ const BODY: &str = include_str!("projection.lua");
 
 /// What can be called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Call {
+pub(super) enum ScriptCall {
     /// Applies changes and moves the watermark.
     Apply,
     /// Empties the projection.
@@ -20,7 +20,7 @@ pub(super) enum Call {
     Sum,
 }
 
-impl Call {
+impl ScriptCall {
     const ALL: [Self; 3] = [Self::Apply, Self::Empty, Self::Sum];
 
     fn name(self) -> &'static str {
@@ -64,7 +64,7 @@ fn library() -> String {
 /// How the calls are made.
 pub(super) struct Script {
     has_functions: bool,
-    scripts: [(redis::Script, String); Call::ALL.len()],
+    scripts: [(redis::Script, String); ScriptCall::ALL.len()],
 }
 
 impl Script {
@@ -72,7 +72,7 @@ impl Script {
         let both = |text: String| (redis::Script::new(&text), text);
         Self {
             has_functions: false,
-            scripts: Call::ALL.map(|call| both(call.text())),
+            scripts: ScriptCall::ALL.map(|call| both(call.text())),
         }
     }
 
@@ -98,7 +98,7 @@ impl Script {
     pub(super) async fn call(
         &mut self,
         connection: &mut MultiplexedConnection,
-        call: Call,
+        call: ScriptCall,
         arguments: &dyn Fn(&mut Cmd),
     ) -> RedisResult<Value> {
         if self.has_functions {
@@ -131,7 +131,7 @@ async fn load_library(connection: &mut MultiplexedConnection) -> RedisResult<()>
     list.arg("LIST").arg("LIBRARYNAME").arg(library());
     let listed: Value = list.query_async(connection).await?;
     let listed = format!("{listed:?}");
-    if Call::ALL
+    if ScriptCall::ALL
         .iter()
         .all(|call| listed.contains(&call.function()))
     {
@@ -139,7 +139,7 @@ async fn load_library(connection: &mut MultiplexedConnection) -> RedisResult<()>
         return probe(connection).await;
     }
     let mut code = format!("#!lua name={}\n{BODY}", library());
-    for call in Call::ALL {
+    for call in ScriptCall::ALL {
         code.push_str(&format!(
             "\nredis.register_function{{ function_name = '{}', callback = {}, flags = {{ {} }} }}\n",
             call.function(),

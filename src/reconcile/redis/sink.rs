@@ -7,14 +7,14 @@ use std::time::Duration;
 use super::batch::RedisBatch;
 use super::discovery::Node;
 use super::keys::SaleKeys;
-use super::link::{Link, State};
+use super::link::{Link, ProjectionState};
 use super::node_watch::NodeWatch;
 use super::options::RedisOptions;
-use super::script::Call;
-use super::wire::{Kind, Known, Position, Resolved};
+use super::script::ScriptCall;
+use super::wire::{Known, RedisPosition, Resolved, SaleKind};
 use crate::env::Entropy;
 use crate::limits;
-use crate::reconcile::{Progress, Sink, SinkError, Source, Watermark};
+use crate::reconcile::{CatchUpProgress, RecordSource, Sink, SinkError, Watermark};
 use crate::types::{Lsn, SaleId, Timestamp};
 
 /// Keeps the projection in a Redis server.
@@ -82,8 +82,8 @@ impl RedisSink {
     pub(super) async fn apply_at(
         &mut self,
         batch: &RedisBatch,
-        from: Position<'_>,
-        to: Position<'_>,
+        from: RedisPosition<'_>,
+        to: RedisPosition<'_>,
     ) -> Result<(), SinkError> {
         self.get_to_know(batch).await?;
         let mut resolved = Resolved {
@@ -93,7 +93,7 @@ impl RedisSink {
         };
         self.look_up_ids(&mut resolved).await?;
         let write = |command: &mut redis::Cmd| resolved.write(from, to, command);
-        let answer = self.link()?.call(Call::Apply, &write).await?;
+        let answer = self.link()?.call(ScriptCall::Apply, &write).await?;
         for (sale, changes) in &batch.sales {
             if changes.closed.is_some() {
                 self.known.remove(sale);
@@ -149,7 +149,7 @@ impl RedisSink {
     }
 
     /// Whether there is sense in filling a projection again that was found as `state`.
-    pub(super) fn check_is_of_use(&self, state: &State) -> Result<(), SinkError> {
+    pub(super) fn check_is_of_use(&self, state: &ProjectionState) -> Result<(), SinkError> {
         let broken = self.broken.as_ref();
         match broken.filter(|broken| broken.again && state.writing.is_some()) {
             None => Ok(()),
@@ -184,7 +184,7 @@ impl RedisSink {
                 self.link()?.ask(&command).await?;
             if let (Some(kind), Some(ended_at)) = (kind, ended_at) {
                 let known = Known {
-                    kind: Kind::parse(&kind),
+                    kind: SaleKind::parse(&kind),
                     ended_at: parse_time(&ended_at),
                 };
                 self.known.insert(sale, known);
@@ -197,7 +197,7 @@ impl RedisSink {
     async fn look_up_ids(&mut self, resolved: &mut Resolved<'_>) -> Result<(), SinkError> {
         for (&sale, changes) in &resolved.batch.sales {
             let known = resolved.known.get(&sale);
-            if known.is_none_or(|known| known.kind != Some(Kind::Listed)) {
+            if known.is_none_or(|known| known.kind != Some(SaleKind::Listed)) {
                 continue;
             }
             let sold = changes.lines.keys().copied();
@@ -302,10 +302,10 @@ impl Sink for RedisSink {
 
     async fn start_over(
         &mut self,
-        source: &Source,
+        source: &RecordSource,
         found: Watermark,
         held: Lsn,
-        progress: &mut Progress,
+        progress: &mut CatchUpProgress,
     ) -> Result<Watermark, SinkError> {
         let moved = self.moved();
         unless(moved, self.rebuild(source, found, held, progress)).await
@@ -321,7 +321,7 @@ impl Sink for RedisSink {
         from: Watermark,
         to: Watermark,
     ) -> Result<(), SinkError> {
-        let [from, to] = [from, to].map(|watermark| Position {
+        let [from, to] = [from, to].map(|watermark| RedisPosition {
             watermark,
             token: "",
         });

@@ -2,7 +2,7 @@
 
 use redis::{RedisResult, Value};
 
-use super::dial::Dial;
+use super::dial::RedisDial;
 use super::discovery::Node;
 use super::failure;
 use super::options::{RedisOptions, ServerAddress};
@@ -19,7 +19,7 @@ pub(super) async fn ask(
     options: &RedisOptions,
     contact: &ServerAddress,
 ) -> Result<Node, SinkError> {
-    let mut connection = Dial::node(options).connect(contact).await?;
+    let mut connection = RedisDial::node(options).connect(contact).await?;
     let mut command = redis::cmd("CLUSTER");
     // `CLUSTER SHARDS` says the same, but not before Redis 7.
     command.arg("SLOTS");

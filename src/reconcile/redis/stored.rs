@@ -9,7 +9,7 @@ use crate::journal::record_file::{self, Frames};
 use crate::journal::sale_file::SaleFile;
 use crate::journal::segment::Segment;
 use crate::journal::{Frame, JournalError, snapshot};
-use crate::reconcile::{SinkError, Source};
+use crate::reconcile::{RecordSource, SinkError};
 use crate::record::{Entry, Record};
 use crate::types::{Lsn, SaleId, Timestamp};
 
@@ -32,7 +32,11 @@ impl StoredSnapshot {
     ///
     /// # Errors
     /// It is damaged or cannot be read.
-    pub(super) async fn open(source: &Source, lsn: Lsn, now: Timestamp) -> Result<Self, SinkError> {
+    pub(super) async fn open(
+        source: &RecordSource,
+        lsn: Lsn,
+        now: Timestamp,
+    ) -> Result<Self, SinkError> {
         let file = record_file::open(source.disk(), snapshot::path_of(source.dir(), lsn), lsn)?;
         let (mut ends, mut gone, mut archived) = (BTreeMap::new(), BTreeSet::new(), Vec::new());
         let mut records = 0;
@@ -95,7 +99,7 @@ impl StoredSnapshot {
 }
 
 /// Opens the file of an archived sale.
-pub(super) fn open_sale(source: &Source, sale: &SaleFile) -> Result<Segment, JournalError> {
+pub(super) fn open_sale(source: &RecordSource, sale: &SaleFile) -> Result<Segment, JournalError> {
     record_file::open(source.disk(), sale.path(source.dir()), sale.closed_lsn)
 }
 

@@ -13,7 +13,7 @@ use crate::types::{GeneratedItemId, ItemIndex, SaleId, Timestamp};
 
 /// Where the projection is: its watermark, and the token of whoever fills it, empty for nobody.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Position<'a> {
+pub(super) struct RedisPosition<'a> {
     pub(super) watermark: Watermark,
     pub(super) token: &'a str,
 }
@@ -21,20 +21,20 @@ pub(super) struct Position<'a> {
 /// What must be known of a sale that changes, besides the changes.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Known {
-    pub(super) kind: Option<Kind>,
+    pub(super) kind: Option<SaleKind>,
     pub(super) ended_at: Option<Timestamp>,
 }
 
 /// Where the items of a sale come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum SaleKind {
     /// Named by their place, of stock 1.
     Generated,
     /// Listed when the sale was created.
     Listed,
 }
 
-impl Kind {
+impl SaleKind {
     /// As the projection spells it.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -51,7 +51,7 @@ impl Kind {
     }
 }
 
-impl From<CatalogueKind> for Kind {
+impl From<CatalogueKind> for SaleKind {
     fn from(catalogue: CatalogueKind) -> Self {
         match catalogue {
             CatalogueKind::Generated { .. } => Self::Generated,
@@ -80,14 +80,14 @@ pub fn expires_at(closed: Timestamp, ended_at: Timestamp) -> i64 {
 
 impl Resolved<'_> {
     /// Appends keys and arguments.
-    pub(super) fn write(&self, from: Position<'_>, to: Position<'_>, command: &mut Cmd) {
+    pub(super) fn write(&self, from: RedisPosition<'_>, to: RedisPosition<'_>, command: &mut Cmd) {
         let sales = &self.batch.sales;
         command.arg(3 + 5 * sales.len());
         command.arg(&[WATERMARK, SALES, EVENTS]);
         for &sale in sales.keys() {
             command.arg(&SaleKeys::of(sale).all());
         }
-        for Position { watermark, token } in [from, to] {
+        for RedisPosition { watermark, token } in [from, to] {
             command
                 .arg(watermark.lsn.0)
                 .arg(watermark.fingerprint)
@@ -105,7 +105,9 @@ impl Resolved<'_> {
 
     fn write_sale(&self, sale: SaleId, changes: &Changes, command: &mut Cmd) {
         let known = self.known.get(&sale).cloned().unwrap_or_default();
-        command.arg(sale.0).arg(known.kind.map_or("", Kind::name));
+        command
+            .arg(sale.0)
+            .arg(known.kind.map_or("", SaleKind::name));
         match &changes.announced {
             None => command.arg("").arg("").arg(0),
             Some(announced) => {
@@ -135,7 +137,7 @@ impl Resolved<'_> {
         command.arg(changes.sold).arg(changes.lines.len());
         for (&item, units) in &changes.lines {
             match known.kind {
-                Some(Kind::Generated) => command.arg(item),
+                Some(SaleKind::Generated) => command.arg(item),
                 // One that is not known is empty, and the call finds that it was lost.
                 _ => command.arg(self.id(sale, item)),
             };
@@ -170,7 +172,7 @@ impl Resolved<'_> {
     /// What was sold, as JSON.
     fn items(&self, sale: SaleId, lines: &[(u32, u32)]) -> String {
         let known = self.known.get(&sale);
-        let generated = known.is_some_and(|known| known.kind == Some(Kind::Generated));
+        let generated = known.is_some_and(|known| known.kind == Some(SaleKind::Generated));
         let item = |&(index, quantity): &(u32, u32)| {
             let id = if generated {
                 let index = ItemIndex(index);

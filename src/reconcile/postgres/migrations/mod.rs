@@ -20,7 +20,7 @@ pub use error::MigrationError;
 use files::{Migration, MigrationFiles};
 use record::compare;
 
-use super::connection::{Connection, Dial, Purpose};
+use super::connection::{Connection, PostgresDial, Purpose};
 use super::failure::explain;
 use super::options::PostgresOptions;
 use crate::limits;
@@ -114,7 +114,9 @@ pub async fn status(options: &PostgresOptions) -> Result<Vec<MigrationStatus>, M
 }
 
 async fn connect(options: &PostgresOptions) -> Result<Connection, MigrationError> {
-    let connection = Dial::new(options)?.connect(Purpose::Migrate).await?;
+    let connection = PostgresDial::new(options)?
+        .connect(Purpose::Migrate)
+        .await?;
     Ok(connection)
 }
 

@@ -48,7 +48,7 @@ const TAKEN: &str = "
 
 /// Something that a migration makes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Made {
+struct CreatedObject {
     /// `TABLE`, `VIEW`, `INDEX`, `FUNCTION`, …
     kind: String,
     name: String,
@@ -88,7 +88,7 @@ pub(super) async fn check(
     let (ours, pending) = all.split_at(applied);
     // Some replace what earlier ones have made.
     let ours: Vec<_> = ours.iter().flat_map(|it| made_by(&it.up)).collect();
-    let is_new = |made: &Made| {
+    let is_new = |made: &CreatedObject| {
         ours.iter()
             .all(|it| (&it.name, it.in_views) != (&made.name, made.in_views))
     };
@@ -119,17 +119,17 @@ pub(super) async fn check(
 }
 
 /// Something that is there.
-struct Found {
+struct FoundObjects {
     name: String,
     what: String,
     kind: String,
 }
 
-impl Found {
+impl FoundObjects {
     /// Whether it is what the migrations would make.
-    fn is_one_of(&self, wanted: &[Made]) -> bool {
+    fn is_one_of(&self, wanted: &[CreatedObject]) -> bool {
         let name = self.name.rsplit('.').next().unwrap_or_default();
-        let is_it = |made: &Made| {
+        let is_it = |made: &CreatedObject| {
             let is_partition = made.is_partitioned && name.starts_with(&format!("{}_", made.name));
             made.kind == self.kind && (made.name == name || is_partition)
         };
@@ -140,9 +140,9 @@ impl Found {
 async fn ask(
     client: &Client,
     schema: &str,
-    wanted: &[Made],
-) -> Result<Vec<Found>, tokio_postgres::Error> {
-    let names = |is_wanted: fn(&Made) -> bool| -> Vec<&str> {
+    wanted: &[CreatedObject],
+) -> Result<Vec<FoundObjects>, tokio_postgres::Error> {
+    let names = |is_wanted: fn(&CreatedObject) -> bool| -> Vec<&str> {
         let wanted = wanted.iter().filter(|made| is_wanted(made));
         wanted.map(|made| &*made.name).collect()
     };
@@ -163,7 +163,7 @@ async fn ask(
     ];
     let rows = client.query_typed(TAKEN, &values).await?;
     let found = rows.iter().map(|row| {
-        Ok(Found {
+        Ok(FoundObjects {
             name: row.try_get(0)?,
             what: row.try_get(1)?,
             kind: row.try_get(2)?,
@@ -174,13 +174,13 @@ async fn ask(
 
 /// What the statements in `sql` make, as far as it is named in them. A name behind `%I.` is that of a view of the
 /// seed.
-fn made_by(sql: &str) -> Vec<Made> {
+fn made_by(sql: &str) -> Vec<CreatedObject> {
     let lines = sql
         .lines()
         .map(|line| line.split("--").next().unwrap_or_default());
     let words: Vec<_> = lines.flat_map(str::split_ascii_whitespace).collect();
     let is = |word: &str, keyword: &str| word.eq_ignore_ascii_case(keyword);
-    let mut all: Vec<Made> = Vec::new();
+    let mut all: Vec<CreatedObject> = Vec::new();
     for (place, word) in words.iter().enumerate() {
         if is(word, "PARTITION") && words.get(place + 1).is_some_and(|next| is(next, "BY")) {
             all.last_mut()
@@ -210,7 +210,7 @@ fn made_by(sql: &str) -> Vec<Made> {
         let name = in_views.unwrap_or(name);
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         if !name.is_empty() && name.bytes().all(is_plain) {
-            all.push(Made {
+            all.push(CreatedObject {
                 name: name.to_ascii_lowercase(),
                 kind,
                 in_views: in_views.is_some(),

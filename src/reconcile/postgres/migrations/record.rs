@@ -27,14 +27,14 @@ const APPLIED_UNCHECKED: &str = "
     FROM migrations ORDER BY name";
 
 /// A migration that the database has.
-pub(super) struct Applied {
+pub(super) struct AppliedMigration {
     name: String,
     at: Option<String>,
     /// `None` when nobody wrote it down.
     checksum: Option<String>,
 }
 
-impl Applied {
+impl AppliedMigration {
     fn of(row: &Row) -> Result<Self, tokio_postgres::Error> {
         Ok(Self {
             name: row.try_get(0)?,
@@ -45,7 +45,7 @@ impl Applied {
 }
 
 /// What the database has, by name; `None` when the table is not there or has no checksums.
-pub(super) async fn read(client: &Client) -> Result<Option<Vec<Applied>>, MigrationError> {
+pub(super) async fn read(client: &Client) -> Result<Option<Vec<AppliedMigration>>, MigrationError> {
     if !has_column(client, "checksum").await? {
         return Ok(None);
     }
@@ -53,7 +53,7 @@ pub(super) async fn read(client: &Client) -> Result<Option<Vec<Applied>>, Migrat
 }
 
 /// As [`read`], whatever form the table has.
-pub(super) async fn read_any(client: &Client) -> Result<Vec<Applied>, MigrationError> {
+pub(super) async fn read_any(client: &Client) -> Result<Vec<AppliedMigration>, MigrationError> {
     match read(client).await? {
         Some(applied) => Ok(applied),
         None if has_column(client, "name").await? => ask(client, APPLIED_UNCHECKED).await,
@@ -70,16 +70,16 @@ async fn has_column(client: &Client, column: &str) -> Result<bool, MigrationErro
     answer.map_err(|error| MigrationError::database(&error))
 }
 
-async fn ask(client: &Client, question: &str) -> Result<Vec<Applied>, MigrationError> {
+async fn ask(client: &Client, question: &str) -> Result<Vec<AppliedMigration>, MigrationError> {
     let rows = client.query_typed(question, &[]).await;
-    let applied = rows.and_then(|rows| rows.iter().map(Applied::of).collect());
+    let applied = rows.and_then(|rows| rows.iter().map(AppliedMigration::of).collect());
     applied.map_err(|error| MigrationError::database(&error))
 }
 
 /// How many of the files are applied, which must be the first ones, and unchanged.
 pub(super) fn compare(
     files: &MigrationFiles,
-    applied: &[Applied],
+    applied: &[AppliedMigration],
 ) -> Result<usize, MigrationError> {
     for (place, applied) in applied.iter().enumerate() {
         let name = &applied.name;
@@ -109,7 +109,7 @@ fn file_is_missing(name: &str) -> MigrationError {
 }
 
 /// Each migration of either side, in order.
-pub(super) fn status(files: &MigrationFiles, applied: &[Applied]) -> Vec<MigrationStatus> {
+pub(super) fn status(files: &MigrationFiles, applied: &[AppliedMigration]) -> Vec<MigrationStatus> {
     let mut all: Vec<_> = applied
         .iter()
         .map(|applied| MigrationStatus {
