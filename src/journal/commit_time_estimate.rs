@@ -1,4 +1,4 @@
-//! How long a commit typically takes at the moment, and what follows from it.
+//! An estimate of how long a commit takes at the moment, by which a worker decides who commits.
 
 use crate::sync::{AtomicU64, Ordering};
 
@@ -24,19 +24,19 @@ impl Default for CommitTimeEstimate {
 }
 
 impl CommitTimeEstimate {
-    /// Takes in one commit. Only whoever holds the committer calls this.
+    /// Updates the estimate with one commit. Only the holder of the committer calls this.
     pub(super) fn record(&self, took_us: u64) {
         let median_us = self.median_us.load(Ordering::Relaxed);
         let moved_us = match took_us.cmp(&median_us) {
             std::cmp::Ordering::Less => median_us - 1,
             std::cmp::Ordering::Equal => median_us,
-            // Higher than this there is nothing to tell apart, and the way back stays short.
+            // A higher estimate would change no decision, and take longer to come down.
             std::cmp::Ordering::Greater => (median_us + 1).min(FIRST_GUESS_US),
         };
         self.median_us.store(moved_us, Ordering::Relaxed);
     }
 
-    /// Whether committing at once is cheaper than letting the committer's thread do it.
+    /// Returns whether committing at once is cheaper than letting the committer's thread do it.
     pub(super) fn is_quick(&self) -> bool {
         self.median_us.load(Ordering::Relaxed) <= QUICK_US_MAX
     }

@@ -1,8 +1,8 @@
-//! Writing: whatever has gathered becomes a frame, one write and one `fdatasync`; meanwhile the next
+//! Writing: the records that have gathered become a frame, one write and one `fdatasync`; meanwhile the next
 //! batch gathers. The batch size adjusts itself to the disk.
 //!
-//! One at a time holds the [`Committer`] and writes with it: its own thread, or a worker at the end
-//! of a turn ([`super::commit_hook`]). Whoever finds it taken may leave: the holder looks at the queue once
+//! One thread at a time holds the [`Committer`] and writes with it: its own thread, or a worker at the end
+//! of a turn ([`super::commit_hook`]). A thread that finds it taken may leave: the holder checks the queue once
 //! more after it has let go.
 
 use std::mem;
@@ -20,7 +20,7 @@ use super::shared::{BatchRange, Shared, Taken};
 use crate::env::Clock;
 use crate::sync::Ordering;
 
-/// Where is written, and how.
+/// The writer of the journal: the current segment, the place in it, and the batch in hand.
 pub(super) struct Committer {
     shared: Arc<Shared>,
     clock: Arc<dyn Clock>,
@@ -28,7 +28,7 @@ pub(super) struct Committer {
     segment: Segment,
     offset: u64,
     buffer: Vec<u8>,
-    /// The end that the start found, and there was no room to settle.
+    /// The end that the start has found, where there was no room to settle it.
     unsettled: Option<FoundEnd>,
     /// The batch whose frame is in the buffer, and not on the disk yet.
     unwritten: Option<BatchRange>,
@@ -37,10 +37,10 @@ pub(super) struct Committer {
     ended: bool,
 }
 
-/// What came of a worker's attempt to commit.
+/// The result of a worker's attempt to commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CommitAttempt {
-    /// What had gathered is durable, if there was anything.
+    /// All records that had gathered are durable.
     Committed,
     /// Nothing is written any more.
     Ended,
@@ -48,12 +48,12 @@ pub(super) enum CommitAttempt {
     MustWait,
 }
 
-/// What is left when the committer has done what it can.
+/// The rest that the committer could not write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Remaining {
     /// Nothing.
     Nothing,
-    /// What there was no room to write.
+    /// A batch, or the found end, that there was no room to write.
     Unwritten,
     /// Nothing will be written any more.
     Ended,
@@ -87,7 +87,7 @@ impl Committer {
         Ok(committer)
     }
 
-    /// The thread's work: writes until the journal is closed or fails.
+    /// Runs the thread: writes batches until the journal is closed or fails.
     pub(super) fn run(committer: &Mutex<Self>, shared: &Shared) {
         loop {
             // Read before the queue: what is enqueued before the closing is then taken.
@@ -97,7 +97,7 @@ impl Committer {
                 shared.wait_to_write();
                 continue;
             }
-            // Looked at after letting go, because whoever found the committer taken has left.
+            // Checked after letting go, because a worker that found the committer taken has left.
             let is_idle = !shared.has_pending();
             if left == Remaining::Ended || closing && (is_idle || left == Remaining::Unwritten) {
                 break;
@@ -110,7 +110,7 @@ impl Committer {
         shared.end_committer();
     }
 
-    /// Commits until nothing waits, or there is no room.
+    /// Commits batches until the queue is empty or the disk is full.
     fn commit_all(&mut self) -> Remaining {
         loop {
             let left = self.write_remaining();
@@ -146,13 +146,13 @@ impl Committer {
         }
     }
 
-    /// Gives the lock on the segment back.
+    /// Unlocks the segment.
     pub(super) fn unlock_segment(&self) {
         let _ = self.segment.file.unlock();
     }
 
-    /// Writes nothing any more. Records for which there was no room until the end are lost with this
-    /// process, and the one who ends it is told so.
+    /// Ends the writing. Records for which there was no room until the end are lost with this
+    /// process, so the journal fails.
     fn give_up(&mut self) {
         let lost = !self.ended && (self.unwritten.is_some() || self.shared.has_pending());
         self.ended = true;
@@ -181,7 +181,7 @@ impl Committer {
         }
     }
 
-    /// Makes a frame of the batch in the buffer, for where it is to be written.
+    /// Makes the batch in the buffer a frame of the segment that it will be written to.
     fn seal(&mut self, batch: &BatchRange) -> Result<(), JournalError> {
         let frame_bytes = frame::frame_bytes(self.buffer.len() - FRAME_HEADER_BYTES) as u64;
         assert!(
@@ -196,7 +196,7 @@ impl Committer {
         Ok(())
     }
 
-    /// Writes what is not on the disk yet; what is left then.
+    /// Writes what is not on the disk yet, and returns what remains.
     ///
     /// A frame that found no room, when it was written or when it was synced, is written again as it is, the
     /// whole of it, to the same place, and synced then. What may be missing in the file after a failed sync was
@@ -253,7 +253,7 @@ impl Committer {
         Ok(())
     }
 
-    /// Writes and syncs; how long that took, in nanoseconds.
+    /// Writes and syncs the buffer. Returns the time that took, in nanoseconds.
     fn write(&self) -> Result<u64, JournalError> {
         let Segment { path, file, .. } = &self.segment;
         let started_ns = self.clock.monotonic_ns();
@@ -270,7 +270,7 @@ impl Committer {
         Ok(synced_ns.saturating_sub(started_ns))
     }
 
-    /// Goes on in the next segment.
+    /// Switches to the next segment.
     fn advance(&mut self) -> Result<(), JournalError> {
         let Some(next) = self.shared.take_prepared() else {
             let full = std::io::ErrorKind::StorageFull.into();

@@ -1,4 +1,4 @@
-//! What can go wrong with a journal, in words that name the file, the place and the way out.
+//! Errors of the journal. Each names the file, the place and the remedy.
 
 use std::io;
 use std::path::PathBuf;
@@ -30,7 +30,7 @@ pub enum JournalError {
         /// The journal's directory.
         path: PathBuf,
     },
-    /// What is named as a file of the journal is something else.
+    /// The name of a file of the journal is that of something else.
     #[error(
         "journal: {} is {kind}, and every file of a journal is a regular one; move it away",
         path.display()
@@ -83,7 +83,7 @@ pub enum JournalError {
 }
 
 impl JournalError {
-    /// An error of the operating system with what was being done.
+    /// Adds to an error of the operating system what was tried, and on which path.
     pub fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io {
@@ -93,14 +93,14 @@ impl JournalError {
         }
     }
 
-    /// Whether a sync has failed for another reason than a shortage. What it was to make durable may be
+    /// Returns whether a sync has failed for another reason than a shortage. What it was to make durable may be
     /// lost although a second sync would succeed, so nothing may be built on it.
     #[must_use]
     pub fn is_failed_sync(&self) -> bool {
         matches!(self, Self::Io { action: "sync", .. }) && !self.is_shortage()
     }
 
-    /// Whether a write has failed for want of room, or a sync has. Whoever still has all that was written since
+    /// Returns whether a write has failed for want of room, or a sync has. A caller that still has all that was written since
     /// the last sync can write it again, and sync that.
     #[must_use]
     pub(super) fn is_for_want_of_room(&self) -> bool {
@@ -118,7 +118,7 @@ impl JournalError {
         }
     }
 
-    /// Whether the disk has no room, or the process no file or memory to spare: it may pass.
+    /// Returns whether the disk has no room, or the process no file or memory to spare: it may pass.
     #[must_use]
     pub fn is_shortage(&self) -> bool {
         use io::ErrorKind::{OutOfMemory, QuotaExceeded, StorageFull};

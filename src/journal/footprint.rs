@@ -1,4 +1,4 @@
-//! What a journal takes on the disk, kept up to date by those who change it, so that nobody has to read
+//! The files and bytes of a journal on the disk, counted by the code that changes them, so that nobody has to read
 //! the directory for it.
 
 use std::path::Path;
@@ -30,35 +30,35 @@ impl Footprint {
         Ok(())
     }
 
-    /// A segment of `bytes` was made.
+    /// Counts a new segment of `bytes`.
     pub(super) fn segment_added(&self, bytes: u64) {
         self.segments.fetch_add(1, Ordering::Relaxed);
         self.segment_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// A segment of `bytes` was removed.
+    /// Counts the removal of a segment of `bytes`.
     pub(super) fn segment_removed(&self, bytes: u64) {
         self.segments.fetch_sub(1, Ordering::Relaxed);
         self.segment_bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
-    /// A snapshot of the state at `lsn` was written.
+    /// Notes that a snapshot of the state at `lsn` was written.
     pub(super) fn snapshot_written(&self, lsn: Lsn) {
         self.snapshot_lsn.store(lsn.0, Ordering::Relaxed);
     }
 
-    /// Segments that are there: the sealed ones, the one that is written to, and the one that is kept
+    /// Returns the number of segments: the sealed ones, the one that is written to, and the one that is kept
     /// ready behind it.
     pub(super) fn segments(&self) -> u64 {
         self.segments.load(Ordering::Relaxed)
     }
 
-    /// Their bytes. A segment has its full length from the beginning.
+    /// Returns the length of all segments, in bytes. A segment has its full length from the beginning.
     pub(super) fn segment_bytes(&self) -> u64 {
         self.segment_bytes.load(Ordering::Relaxed)
     }
 
-    /// The record that the newest snapshot stands for.
+    /// Returns the record that the newest snapshot stands for.
     pub(super) fn snapshot_lsn(&self) -> Option<Lsn> {
         let lsn = self.snapshot_lsn.load(Ordering::Relaxed);
         (lsn > 0).then_some(Lsn(lsn))

@@ -14,7 +14,7 @@ pub const FRAME_ALIGN_BYTES: usize = 64;
 /// The unit that a disk writes as a whole, in bytes.
 pub const SECTOR_BYTES: usize = 512;
 /// The byte behind the payload. It is not zero, so that the last sector of a frame, once written,
-/// never looks unwritten.
+/// is never taken for an unwritten one.
 pub const END_MARK: u8 = 0xA5;
 
 /// A frame's header, its checksum verified.
@@ -31,19 +31,19 @@ pub struct FrameHeader {
 }
 
 impl FrameHeader {
-    /// Bytes from the header to the next frame's.
+    /// Returns the bytes from the header to the next frame's.
     #[must_use]
     pub fn frame_bytes(&self) -> u64 {
         frame_bytes(self.payload_bytes as usize) as u64
     }
 
-    /// The number of the last record; of a batch without records, that of the one before it.
+    /// Returns the number of the last record; of a batch without records, that of the one before it.
     #[must_use]
     pub fn last_lsn(&self) -> Lsn {
         Lsn((self.first_lsn.0 + u64::from(self.count)).saturating_sub(1))
     }
 
-    /// The header that `bytes` begin with, if they were written and it is one.
+    /// Returns the header that `bytes` begin with, if they were written and it is one.
     #[must_use]
     pub fn find(seed: u32, bytes: &[u8]) -> Option<Self> {
         let head = bytes.first_chunk::<FRAME_HEADER_BYTES>()?;
@@ -78,7 +78,7 @@ impl FrameHeader {
     }
 }
 
-/// Bytes that a frame with such a payload takes on the disk.
+/// Returns the bytes that a frame with such a payload takes on the disk.
 #[must_use]
 pub const fn frame_bytes(payload_bytes: usize) -> usize {
     (FRAME_HEADER_BYTES + payload_bytes + 1).next_multiple_of(FRAME_ALIGN_BYTES)
@@ -98,7 +98,7 @@ pub fn seal(seed: u32, first_lsn: Lsn, count: u32, buffer: &mut Vec<u8>) {
     buffer.resize(buffer.len().next_multiple_of(FRAME_ALIGN_BYTES), 0);
 }
 
-/// Whether a damaged frame can be the trace of a write that the machine did not finish: a sector of
+/// Returns whether a damaged frame can be the trace of a write that the machine did not finish: a sector of
 /// it (from the second on: the first holds the header, which is there) was never written, and so is
 /// still zero. No sector of a whole frame is zero, because texts hold no NUL, quantities are not 0,
 /// and the end mark is not either.

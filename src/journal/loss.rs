@@ -1,4 +1,4 @@
-//! What was lost behind the damage in a journal, as far as its files still tell.
+//! The records lost behind the damage in a journal, as far as its files still name them.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use crate::types::Lsn;
 /// Bytes read from the disk at once.
 const WINDOW_BYTES: usize = 1024 * 1024;
 
-/// What is lost behind the last record that was kept.
+/// The loss behind the last record that was kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lost {
     /// Nothing that a file tells of.
@@ -24,7 +24,7 @@ pub enum Lost {
     Unknown,
 }
 
-/// The last record that is named beside the segments in `dir`: by a snapshot, or by the file of an ended
+/// Returns the last record that is named beside the segments in `dir`: by a snapshot, or by the file of an ended
 /// sale that is or was there. 0 where none is.
 ///
 /// # Errors
@@ -37,8 +37,8 @@ pub(super) fn last_beside_segments(disk: &dyn Disk, dir: &Path) -> Result<Lsn, J
     Ok(snapshot.max(sale).max(removed))
 }
 
-/// The last record that the header of a batch names, whatever is wrong with the batch or before it; 0 where
-/// none does. A last batch that is torn is among them, of which nobody was told.
+/// Returns the last record that the header of a batch names, whatever is wrong with the batch or before it; 0 where
+/// none does. A last batch that is torn counts, too, although none of its records was acknowledged.
 ///
 /// # Errors
 /// An error of the operating system.
@@ -46,7 +46,7 @@ pub(super) fn last_in_segments(disk: &dyn Disk, dir: &Path) -> Result<Lsn, Journ
     for number in segment::list_segments(disk, dir)?.into_iter().rev() {
         let last = match Segment::open(disk, dir, number, OpenMode::Read) {
             Ok(segment) => last_in(&segment)?,
-            // Without its head nothing in it can be told from chance.
+            // Without its head no header in it can be checked.
             Err(JournalError::Damaged { .. }) => None,
             Err(error) => return Err(error),
         };
@@ -65,7 +65,7 @@ fn last_in(segment: &Segment) -> Result<Option<Lsn>, JournalError> {
         let read = read.map_err(JournalError::io("read", &segment.path))?;
         let places = (offset..).step_by(FRAME_ALIGN_BYTES);
         for (place, bytes) in places.zip(window[..read].chunks(FRAME_ALIGN_BYTES)) {
-            // What is in a batch is none, however much it looks like one.
+            // Bytes within a batch are no header, even where they have the form of one.
             let header = (place >= behind).then(|| FrameHeader::find(segment.header.seed, bytes));
             if let Some(header) = header.flatten() {
                 behind = place + header.frame_bytes();

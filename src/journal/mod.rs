@@ -5,6 +5,7 @@
 //! committer's thread or a worker at the end of its turn, writes what has gathered as one [frame], syncs
 //! once, and publishes the durable LSN; [`CommitWaiters`] (tasks) or [`Journal::wait`] (threads) learn
 //! of it.
+//! Records are bytes with a kind, in [envelopes](crate::record::envelope); what they mean is for the parts above.
 //!
 //! **Invariants.** A batch is written only when the one before it is durable, so an incomplete
 //! batch can only be the last, and nobody was answered from it. A failed write or sync is never
@@ -79,11 +80,11 @@ pub struct Options {
     pub segment_bytes: u64,
 }
 
-/// Called once when the journal has failed, on the thread that noticed. Whoever owns the process
+/// A function that is called once when the journal has failed, on the thread that noticed. The owner of the process
 /// ends it here: what is in memory is no longer what is on the disk.
 pub type FailStop = Box<dyn Fn(&JournalError) + Send + Sync>;
 
-/// The outside world, for a journal that writes.
+/// The parts of the outside world that a journal needs to write.
 pub struct Tools {
     /// Tells the time of new segments and measures commits.
     pub clock: Arc<dyn Clock>,
@@ -93,7 +94,7 @@ pub struct Tools {
     pub fail_stop: FailStop,
 }
 
-/// Where the writing begins.
+/// The state of the files from which the writing begins.
 struct Start {
     segment: Segment,
     offset: u64,
@@ -105,7 +106,7 @@ struct Start {
     ownership: Ownership,
 }
 
-/// Why the journal takes no record at the moment.
+/// The reason why the journal takes no record at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotAdmitted {
     /// Too much waits for the disk.
@@ -196,7 +197,7 @@ impl Journal {
         })
     }
 
-    /// Whether a record may be appended now. Ask before deciding anything that would have to be
+    /// Returns whether a record may be appended now. Called before a decision that would have to be
     /// recorded.
     ///
     /// # Errors
@@ -211,8 +212,8 @@ impl Journal {
         }
     }
 
-    /// Whether records that can wait may come, too: most of the queue is empty, and the next segment is
-    /// ready. So they never use up the room that those who cannot wait are left with.
+    /// Returns whether there is room for records that can wait, too: most of the queue is empty, and the next segment is
+    /// ready. So they never use up the room of records that cannot.
     #[must_use]
     pub fn has_headroom(&self) -> bool {
         self.shared.has_headroom()
@@ -242,9 +243,9 @@ impl Journal {
         self.wait(self.shared.appended())
     }
 
-    /// Sees to it that what a worker has enqueued in its turn is committed: here, one batch, where that
-    /// costs less than a hand-over, and else by the committer's thread. Whether the worker is to come
-    /// again, behind what is ready by then.
+    /// Commits what a worker has enqueued in its turn: on the calling thread, one batch, where that
+    /// costs less than a hand-over, and else on the committer's thread. Returns whether the worker is to
+    /// call this again, behind the tasks that are ready by then.
     fn commit_pending(&self) -> bool {
         if !self.shared.has_pending() {
             return false;
@@ -263,7 +264,7 @@ impl Journal {
                 self.shared.wake_committer();
                 false
             }
-            // Looked at after letting go, because whoever found the committer taken has left.
+            // Checked after letting go, because a worker that found the committer taken has left.
             CommitAttempt::Committed => self.shared.has_pending(),
         }
     }
@@ -272,47 +273,47 @@ impl Journal {
         &self.shared
     }
 
-    /// The newest durable record.
+    /// Returns the newest durable record.
     #[must_use]
     pub fn durable(&self) -> Lsn {
         self.shared.progress.durable()
     }
 
-    /// Whether what was found at the start is certain to be on the disk. It is not while the disk is so full
+    /// Returns whether what was found at the start is certain to be on the disk. It is not while the disk is so full
     /// that it cannot be written once more: after an earlier sync that failed it may only seem to be there.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         self.shared.is_settled()
     }
 
-    /// As [`Self::is_settled`], for those who answer: as long as new work is taken this costs no lock.
+    /// Returns whether the found end is settled, without a lock as long as new work is taken. [`Self::is_settled`] always locks.
     fn is_certain(&self) -> bool {
         self.shared.is_accepting() || self.is_settled()
     }
 
-    /// The durable LSN with those who wait for it.
+    /// Returns the durable LSN with the threads and tasks that wait for it.
     #[must_use]
     pub fn progress(&self) -> &CommitProgress {
         &self.shared.progress
     }
 
-    /// Stops confirming anything, for good, because of what somebody else met with in the directory.
+    /// Stops the journal for good, because of an error that another part has met in its directory.
     pub fn fail(&self, error: &JournalError) {
         self.shared.fail(error);
     }
 
-    /// Whether records are taken: there is room, nothing has failed, and it is not closed.
+    /// Returns whether records are taken: there is room, nothing has failed, and it is not closed.
     #[must_use]
     pub fn is_writable(&self) -> bool {
         self.shared.is_accepting() && !self.shared.closing.load(Ordering::Relaxed)
     }
 
-    /// Counts a commit as stalled that takes longer than this.
+    /// Sets the time after which a commit counts as stalled.
     pub fn set_stall_threshold(&self, threshold: Duration) {
         self.shared.stall().set_threshold(threshold);
     }
 
-    /// How long the commit that is on its way has taken, if that is too long: the disk does not answer. One that
+    /// Returns how long the commit that is on its way has taken, if that is too long: the disk does not answer. One that
     /// waits for room on a full disk does not count.
     #[must_use]
     pub fn stalled(&self) -> Option<Duration> {
@@ -320,19 +321,19 @@ impl Journal {
         stalled.filter(|_| !self.shared.is_full())
     }
 
-    /// Whether it never takes a record again: it is closed, or has failed.
+    /// Returns whether the journal never takes a record again: it is closed, or has failed.
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.shared.is_over()
     }
 
-    /// The directory.
+    /// Returns the directory.
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// The disk that the directory is on.
+    /// Returns the disk that the directory is on.
     #[must_use]
     pub fn disk(&self) -> &Arc<dyn Disk> {
         &self.disk
@@ -345,33 +346,33 @@ impl Journal {
         self.shared.wait_until_sealed(bytes, patience)
     }
 
-    /// As [`trim()`], of this journal.
+    /// Removes the oldest segments of this journal, as [`trim()`] does.
     ///
     /// # Errors
-    /// As [`trim()`].
+    /// The errors of [`trim()`].
     pub fn trim(&self, covered: Lsn, before: Timestamp) -> Result<usize, JournalError> {
         let removed = &mut |bytes| self.shared.footprint.segment_removed(bytes);
         trim::trim_noting(&*self.disk, &self.dir, covered, before, removed)
     }
 
-    /// A snapshot of the state at `lsn` was written beside the segments.
+    /// Notes that a snapshot of the state at `lsn` was written beside the segments.
     pub fn note_snapshot(&self, lsn: Lsn) {
         self.shared.footprint.snapshot_written(lsn);
     }
 
-    /// Figures for operators.
+    /// Returns figures for operators.
     #[must_use]
     pub fn status(&self) -> JournalStatus {
         status::status_of(&self.shared, self.stalled().is_some())
     }
 
-    /// How long the syncs took since the start, in nanoseconds.
+    /// Returns how long the syncs took since the start, in nanoseconds.
     #[must_use]
     pub fn syncs(&self) -> Counts {
         self.shared.figures().sync_ns.read()
     }
 
-    /// Makes everything durable that was appended, ends the threads and gives the locks back.
+    /// Makes all appended records durable, ends the threads and releases the locks.
     /// Records appended afterwards are lost, so nobody may append any more.
     pub fn close(&self) {
         self.shared.close();

@@ -1,4 +1,4 @@
-//! What the files of a journal are called, and what else must not be called so.
+//! Names of a journal's files, which nothing but a regular file may have.
 
 use std::path::Path;
 
@@ -18,7 +18,7 @@ const ENDINGS: [&str; 5] = [
 ];
 
 /// Checks that everything in `dir` that is named as a file of the journal is a regular file: what is not
-/// would stop the writing when its turn comes, or keep whoever opens it waiting for ever.
+/// would stop the writing when its turn comes, or block the process that opens it for ever.
 ///
 /// # Errors
 /// [`JournalError::Irregular`], or the directory cannot be read.

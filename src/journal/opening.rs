@@ -24,7 +24,7 @@ pub struct Opening {
     ownership: Ownership,
 }
 
-/// What a replay has found.
+/// The result of a replay.
 #[derive(Clone, Debug)]
 pub struct Replayed {
     /// The last record.
@@ -71,7 +71,7 @@ pub fn replay(
         check_contiguous(dir, &replayed.segments[index.saturating_sub(1)..=index])?;
         let number = replayed.segments[index];
         let segment = Segment::open(disk, dir, number, OpenMode::Read)?;
-        // Behind a torn batch the numbers cannot go on; that is told of the batch.
+        // Behind a torn batch the numbers cannot go on; the error is that of the batch.
         let expected = next_lsn.filter(|_| !replayed.torn);
         let mut reader = SegmentReader::new(&segment, expected);
         let mut frames = 0_u64;
@@ -109,7 +109,7 @@ pub fn replay(
     Ok(replayed)
 }
 
-/// The journal must not end before the snapshot: what is appended next would leave a gap.
+/// Checks that the journal does not end before the snapshot: what is appended next would leave a gap.
 fn check_reaches(
     dir: &Path,
     after: Lsn,
@@ -128,7 +128,7 @@ fn check_reaches(
     })
 }
 
-/// Whether a process has the journal in `dir`, as its locks say. Makes nothing, and has the locks for no
+/// Returns whether a process has the journal in `dir`, as its locks say. Makes nothing, and has the locks for no
 /// longer than it takes to ask.
 ///
 /// # Errors
@@ -153,7 +153,7 @@ fn check_contiguous(dir: &Path, segments: &[u64]) -> Result<(), JournalError> {
     }
 }
 
-/// The first frame that is read must not leave a gap behind the snapshot.
+/// Checks that the first frame that is read leaves no gap behind the snapshot.
 fn check_first(
     segment: &Segment,
     replayed: &Replayed,
@@ -174,7 +174,7 @@ fn check_first(
     })
 }
 
-/// Frames in a later segment prove that everything before them was durable, and so not torn.
+/// Refuses a torn batch before `number`: frames in a later segment prove that all before them was durable.
 fn check_order(dir: &Path, replayed: &Replayed, number: u64) -> Result<(), JournalError> {
     match replayed.end {
         Some((torn, end)) if replayed.torn => Err(JournalError::Damaged {
@@ -186,7 +186,7 @@ fn check_order(dir: &Path, replayed: &Replayed, number: u64) -> Result<(), Journ
     }
 }
 
-/// The index of the last segment that begins at or before the record after `after`.
+/// Returns the index of the last segment that begins at or before the record after `after`.
 pub(super) fn first_needed(
     disk: &dyn Disk,
     dir: &Path,
@@ -194,7 +194,7 @@ pub(super) fn first_needed(
     after: Lsn,
 ) -> Result<usize, JournalError> {
     for (index, &number) in segments.iter().enumerate().rev() {
-        // Damage is found again, and told, when the segment is read in its turn.
+        // Damage is found again, and returned, when the segment is read in its turn.
         let Ok(segment) = Segment::open(disk, dir, number, OpenMode::Read) else {
             continue;
         };
@@ -237,7 +237,7 @@ impl Opening {
         })
     }
 
-    /// Hands the newest snapshot's records to `visit`; the LSN that it stands for, or 0 when there
+    /// Hands the newest snapshot's records to `visit`. Returns the LSN that it stands for, or 0 when there
     /// is none.
     ///
     /// # Errors
@@ -252,7 +252,7 @@ impl Opening {
         }
     }
 
-    /// The files of ended sales beside the segments.
+    /// Returns the files of ended sales beside the segments.
     ///
     /// # Errors
     /// The directory cannot be read.
@@ -291,10 +291,10 @@ impl Opening {
         }
     }
 
-    /// As [`replay`].
+    /// Replays this journal, as [`replay`] does.
     ///
     /// # Errors
-    /// As [`replay`].
+    /// The errors of [`replay`].
     pub fn replay(
         &self,
         after: Lsn,
@@ -380,7 +380,7 @@ impl Opening {
         Ok(last.clamp(current, current + 1))
     }
 
-    /// What a crash left of segments and snapshots in the making.
+    /// Removes unfinished segments and snapshots, which a crash has left.
     fn remove_leftovers(&self) -> Result<(), JournalError> {
         let names = self
             .disk
@@ -395,7 +395,7 @@ impl Opening {
         Ok(())
     }
 
-    /// A process that was killed may have left pages that no sync has reached.
+    /// Syncs what was found: a process that was killed may have left pages that no sync has reached.
     fn sync_found(&self, replayed: &Replayed) -> Result<(), JournalError> {
         segment::sync(&*self.disk, &self.dir, &replayed.segments)?;
         self.disk

@@ -2,8 +2,8 @@
 //! its path names.
 //!
 //! The directory is locked, and the segments that are written to; the file `lock` is locked for versions
-//! that know nothing else, and says so to whoever lists the directory. A lock belongs to a file and not to
-//! its name, so whoever removes or exchanges a file under a running server lets a second server in, or has
+//! that know nothing else, and shows an operator that the journal is in use. A lock belongs to a file and not to
+//! its name. So removing or exchanging a file under a running server would let a second server in, or have
 //! the first one write where nobody will read. The locks keep the second one out, and [`Ownership::check`]
 //! notices the rest.
 
@@ -33,12 +33,12 @@ pub(super) struct OpenFile {
 }
 
 impl OpenFile {
-    /// The place of `file`, which is open.
+    /// Returns the place of `file`, which is open.
     ///
     /// # Errors
     /// As the operating system says.
     pub(super) fn of(file: &dyn DiskFile, path: &Path) -> Result<Self, JournalError> {
-        let id = file.id().map_err(JournalError::io("look at", path))?;
+        let id = file.id().map_err(JournalError::io("inspect", path))?;
         Ok(Self {
             path: path.to_owned(),
             id,
@@ -48,7 +48,7 @@ impl OpenFile {
     /// Checks that the path still names the file.
     ///
     /// # Errors
-    /// [`JournalError::Exchanged`]. Whatever else keeps the path from being looked at proves nothing.
+    /// [`JournalError::Exchanged`]. An error that keeps the path from being inspected proves nothing.
     pub(super) fn check(&self, disk: &dyn Disk) -> Result<(), JournalError> {
         let what = match disk.id_of(&self.path) {
             Ok(id) if id == self.id => return Ok(()),
@@ -88,7 +88,7 @@ impl Ownership {
         })
     }
 
-    /// Whether somebody has the journal in `dir`; makes nothing, and has the locks for no longer than it
+    /// Returns whether somebody has the journal in `dir`; makes nothing, and has the locks for no longer than it
     /// takes to ask.
     ///
     /// # Errors
@@ -124,7 +124,7 @@ impl Locked {
     }
 }
 
-/// Whether `file` is locked by us now.
+/// Returns whether `file` is locked by us now.
 ///
 /// # Errors
 /// As the operating system says.

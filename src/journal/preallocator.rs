@@ -33,7 +33,7 @@ impl Preallocator {
                 Work::Preallocate => self.prepare(&mut is_short),
                 Work::CheckFiles | Work::Stop => Ok(()),
             };
-            // Also behind the last commit: what was acknowledged by then must be where the next start looks.
+            // Also behind the last commit: what was acknowledged by then must be in the files that the next start reads.
             let done = done.and_then(|()| self.check_open_files());
             if done.is_err() || wanted == Work::Stop {
                 break done;
@@ -75,7 +75,7 @@ impl Preallocator {
         Ok(())
     }
 
-    /// Checks that what is written to is still what the journal's path names.
+    /// Checks that the open files are still those that the journal's paths name.
     fn check_open_files(&self) -> Result<(), JournalError> {
         self.ownership.check(&*self.disk)?;
         loop {

@@ -1,4 +1,4 @@
-//! How far the journal is durable, and who waits for it.
+//! The durable LSN, and the wake-ups of those who wait for it.
 
 use std::sync::Arc;
 use std::task::Waker;
@@ -20,8 +20,8 @@ pub struct CommitProgress {
 /// No wake-up is requested.
 const NOTHING: u64 = u64::MAX;
 
-/// A worker's one place to be woken at, however many of its requests wait. It is woken only for what
-/// it asked for: a worker that is at work looks for itself at the end of its turn.
+/// The wake-up of one worker, however many of its requests wait. A worker is woken only on
+/// request: one that is at work checks the progress itself at the end of its turn.
 pub struct CommitListener {
     waker: Mutex<Option<Waker>>,
     requested: AtomicU64,
@@ -37,12 +37,12 @@ impl Default for CommitListener {
 }
 
 impl CommitListener {
-    /// From now on `waker` is woken.
+    /// Sets the waker that is woken from now on.
     pub fn listen(&self, waker: &Waker) {
         *self.waker.lock() = Some(waker.clone());
     }
 
-    /// Asks to be woken, once, when `lsn` is durable, unless it is by now, or never will be.
+    /// Requests one wake-up for when `lsn` is durable. Returns true, and requests nothing, where that is decided already.
     #[must_use]
     pub fn request_wake(&self, progress: &CommitProgress, lsn: Lsn) -> bool {
         self.requested.store(lsn.0, Ordering::Relaxed);
@@ -59,7 +59,7 @@ impl CommitListener {
     fn wake_for(&self, durable: u64) {
         let requested = self.requested.load(Ordering::Relaxed);
         let is_wanted = requested <= durable && requested != NOTHING;
-        // Fails where the worker is awake by itself, and has asked for something else.
+        // Fails where the worker is awake by itself, and has requested another wake-up.
         let taken = is_wanted
             && self
                 .requested
@@ -72,7 +72,7 @@ impl CommitListener {
 }
 
 impl CommitProgress {
-    /// Everything up to `durable` is on the disk.
+    /// Creates the progress of a journal that is durable up to `durable`.
     #[must_use]
     pub fn starting_at(durable: Lsn) -> Self {
         Self {
@@ -81,13 +81,13 @@ impl CommitProgress {
         }
     }
 
-    /// The newest durable record.
+    /// Returns the newest durable record.
     #[must_use]
     pub fn durable(&self) -> Lsn {
         Lsn(self.durable.load(Ordering::Acquire))
     }
 
-    /// Whether `lsn` is durable; `None` while that is open.
+    /// Returns whether `lsn` is durable; `None` while that is open.
     #[must_use]
     pub fn reached(&self, lsn: Lsn) -> Option<Result<(), JournalFailed>> {
         if self.durable() >= lsn {
@@ -99,19 +99,19 @@ impl CommitProgress {
         }
     }
 
-    /// Adds a worker that is to be woken.
+    /// Adds the listener of a worker.
     pub fn subscribe(&self, listener: Arc<CommitListener>) {
         self.listeners.lock().push(listener);
     }
 
-    /// Everything up to `durable` is on the disk now. Only whoever holds the committer calls
+    /// Publishes that everything up to `durable` is on the disk. Only the holder of the committer calls
     /// this.
     pub fn publish(&self, durable: Lsn) {
         self.durable.store(durable.0, Ordering::Release);
         self.wake_all(durable.0);
     }
 
-    /// Nothing will become durable any more.
+    /// Publishes that nothing will become durable any more.
     pub fn fail(&self) {
         self.failed.store(true, Ordering::Release);
         self.wake_all(u64::MAX);
@@ -137,7 +137,7 @@ impl CommitProgress {
             listener.wake_for(durable);
         }
         // Taking the lock between the change and the notification keeps a thread that has just
-        // looked and not yet begun to wait from missing it.
+        // checked and not yet begun to wait from missing it.
         drop(self.blocked.lock());
         self.advanced.notify_all();
     }

@@ -9,7 +9,7 @@ use crate::types::Lsn;
 /// Bytes read from the disk at once.
 const WINDOW_BYTES: usize = 1024 * 1024;
 
-/// Where the frames of a segment end.
+/// The end of the frames of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SegmentEnd {
     /// The offset behind the last whole frame.
@@ -46,7 +46,7 @@ enum Step {
 }
 
 impl<'a> SegmentReader<'a> {
-    /// A reader that expects the record `next_lsn` first, or any when `None`.
+    /// Creates a reader that expects the record `next_lsn` first, or any when `None`.
     #[must_use]
     pub fn new(segment: &'a Segment, next_lsn: Option<Lsn>) -> Self {
         Self {
@@ -59,8 +59,8 @@ impl<'a> SegmentReader<'a> {
         }
     }
 
-    /// The first record of `segment`, as the header of its first batch says; `None` when there is none
-    /// that can be told. Reads next to nothing: what is wrong is found when the segment is read.
+    /// Returns the first record of `segment`, as the header of its first batch says; `None` when there is none,
+    /// or its header is damaged. Reads the header alone: damage is found when the segment is read.
     pub(super) fn first_lsn(segment: &Segment) -> Option<Lsn> {
         let mut head = [0; FRAME_HEADER_BYTES];
         let read = segment.file.read_at(&mut head, SEGMENT_HEADER_BYTES).ok()?;
@@ -68,7 +68,7 @@ impl<'a> SegmentReader<'a> {
         header.map(|header| header.first_lsn)
     }
 
-    /// A reader that goes on at `offset`, where an earlier one stood before the record `next_lsn`.
+    /// Creates a reader that goes on at `offset`, where an earlier one stood before the record `next_lsn`.
     #[must_use]
     pub(super) fn at(segment: &'a Segment, offset: u64, next_lsn: Option<Lsn>) -> Self {
         Self {
@@ -77,18 +77,18 @@ impl<'a> SegmentReader<'a> {
         }
     }
 
-    /// Where the next frame begins.
+    /// Returns where the next frame begins.
     pub(super) fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// The number that the next record will have, once it is known.
+    /// Returns the number that the next record will have, once it is known.
     #[must_use]
     pub fn next_lsn(&self) -> Option<Lsn> {
         self.next_lsn
     }
 
-    /// The next frame, or where the frames end.
+    /// Returns the next frame, or where the frames end.
     ///
     /// # Errors
     /// Damage, or the file cannot be read.
@@ -182,7 +182,7 @@ impl<'a> SegmentReader<'a> {
         }
     }
 
-    /// An end, if no whole header follows: a batch is written only when the one before is durable.
+    /// Returns an end, if no whole header follows: a batch is written only when the one before is durable.
     fn end(&mut self, torn: bool, missing: &str) -> Result<Step, JournalError> {
         if torn && self.find_frame_from(self.offset)?.is_some() {
             return Err(self.damage(missing));
@@ -190,7 +190,7 @@ impl<'a> SegmentReader<'a> {
         Ok(Step::End { torn })
     }
 
-    /// A segment has its whole length before it has its name. If it is shorter, somebody cut it. Then
+    /// Checks the length of the file. A segment has its whole length before it has its name; a shorter one was cut. Then
     /// nothing is lost only if the zeros that end the frames are still there.
     fn check_end_is_there(&mut self) -> Result<(), JournalError> {
         let head = self.bytes(self.offset, FRAME_HEADER_BYTES)?;
@@ -243,7 +243,7 @@ impl<'a> SegmentReader<'a> {
         Ok(self.bytes(offset, length as usize)?.len() < length as usize)
     }
 
-    /// `length` bytes from `offset` on, fewer where the file ends.
+    /// Returns `length` bytes from `offset` on, fewer where the file ends.
     fn bytes(&mut self, offset: u64, length: usize) -> Result<&[u8], JournalError> {
         let window_end = self.window_offset + self.window.len() as u64;
         if offset < self.window_offset || offset + length as u64 > window_end {
@@ -296,10 +296,10 @@ impl Frame<'_> {
             .map(drop)
     }
 
-    /// Hands records to `visit`, in order, until it answers `false`; whether it never did.
+    /// Hands records to `visit`, in order, until it returns `false`. Returns whether it never did.
     ///
     /// # Errors
-    /// As [`Self::visit`] says.
+    /// The errors of [`Self::visit`].
     pub(super) fn visit_while(
         &self,
         segment: &Segment,

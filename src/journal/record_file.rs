@@ -60,7 +60,7 @@ pub struct Frames<'a> {
 }
 
 impl<'a> Frames<'a> {
-    /// The way through `segment`, which must be such a file.
+    /// Creates the iterator over the frames of `segment`, which must be a whole record file.
     #[must_use]
     pub fn of(segment: &'a Segment) -> Self {
         Self {
@@ -69,7 +69,7 @@ impl<'a> Frames<'a> {
         }
     }
 
-    /// The next frame; `None` at the end.
+    /// Returns the next frame; `None` at the end.
     ///
     /// # Errors
     /// The file is damaged or ends too early.
@@ -103,7 +103,7 @@ pub struct RecordFileWriter<'a> {
     finished: bool,
 }
 
-/// What was not finished is no such file, and takes room.
+/// Removes an unfinished file, which is of no use and takes room.
 impl Drop for RecordFileWriter<'_> {
     fn drop(&mut self) {
         if !self.finished {
@@ -144,7 +144,7 @@ impl<'a> RecordFileWriter<'a> {
         Ok(writer)
     }
 
-    /// Adds a record.
+    /// Appends a record to the file.
     ///
     /// # Errors
     /// An error of the operating system.
@@ -158,7 +158,7 @@ impl<'a> RecordFileWriter<'a> {
         }
     }
 
-    /// Ends the file, makes it durable and gives it its name.
+    /// Ends the file, makes it durable, renames it to its name and makes that durable, too.
     ///
     /// # Errors
     /// An error of the operating system.
@@ -169,7 +169,7 @@ impl<'a> RecordFileWriter<'a> {
         disk.sync_dir(dir).map_err(JournalError::io("sync", dir))
     }
 
-    /// The same, but the name is durable only when the directory is synced: once for many files.
+    /// Ends the file, makes it durable and renames it. The name is durable only when the directory is synced: once for many files.
     ///
     /// # Errors
     /// An error of the operating system.

@@ -1,4 +1,4 @@
-//! The way out of a damaged journal: keep the intact beginning, set the rest aside.
+//! Repair of a damaged journal: it keeps the intact beginning and sets the rest aside.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -15,12 +15,12 @@ use crate::env::{Clock, Disk, Entropy, OpenMode};
 use crate::limits;
 use crate::types::Lsn;
 
-/// What a repair has done.
+/// The result of a repair.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Repaired {
     /// The last record that was kept.
     pub last_lsn: Lsn,
-    /// What is lost behind it.
+    /// The loss behind it.
     pub lost: Lost,
     /// The files, renamed, that hold what was not: a copy of the damaged one, the later ones, the
     /// snapshots and the files of sales.
@@ -34,7 +34,7 @@ pub struct Repaired {
 /// `None` when nothing is damaged.
 ///
 /// Records behind the damage are lost to the server, although clients may have been answered from
-/// them: whoever calls this has no better copy.
+/// them: only for a journal of which there is no better copy.
 ///
 /// # Errors
 /// An error of the operating system, or damage that cutting does not mend.
@@ -103,7 +103,7 @@ fn number_of(name: &OsStr) -> Option<u64> {
     segment::segment_number(name.to_str()?)
 }
 
-/// The LSN of the newest snapshot that can be read, 0 for none, and those of the newer ones.
+/// Returns the LSN of the newest snapshot that can be read, 0 for none, and those of the newer ones.
 fn newest_readable_snapshot(disk: &dyn Disk, dir: &Path) -> Result<(Lsn, Vec<Lsn>), JournalError> {
     let mut unreadable = Vec::new();
     for lsn in snapshot::list(disk, dir)?.into_iter().rev() {
@@ -116,7 +116,7 @@ fn newest_readable_snapshot(disk: &dyn Disk, dir: &Path) -> Result<(Lsn, Vec<Lsn
     Ok((Lsn::ZERO, unreadable))
 }
 
-/// The last record that a start from the snapshot at `base` would find.
+/// Returns the last record that a start from the snapshot at `base` would find.
 fn last_lsn(disk: &dyn Disk, dir: &Path, base: Lsn) -> Result<Lsn, JournalError> {
     opening::replay(disk, dir, base, None, &mut check_decodable).map(|replayed| replayed.last_lsn)
 }
@@ -170,7 +170,7 @@ fn begin_behind(
     file.sync_data().map_err(JournalError::io("sync", path))
 }
 
-/// A name beside `path` that no earlier repair has used.
+/// Returns a name beside `path` that no earlier repair has used.
 fn aside(disk: &dyn Disk, path: &Path) -> PathBuf {
     let named = |suffix: &str| {
         let mut name = path.as_os_str().to_owned();

@@ -20,7 +20,7 @@ pub struct SaleFile {
 }
 
 impl SaleFile {
-    /// Where it is.
+    /// Returns the path of the file.
     #[must_use]
     pub fn path(&self, dir: &Path) -> PathBuf {
         dir.join(format!("{:020}-{}.sale", self.closed_lsn.0, self.sale))
@@ -36,13 +36,13 @@ impl SaleFile {
         (file.path(Path::new("")).to_str() == Some(name)).then_some(file)
     }
 
-    /// Whether it is there.
+    /// Returns whether the file is there.
     #[must_use]
     pub fn exists(&self, disk: &dyn Disk, dir: &Path) -> bool {
         disk.open(&self.path(dir), OpenMode::Read).is_ok()
     }
 
-    /// Hands its records to `visit`, in order, as if each were the one that closed the sale.
+    /// Hands the file's records to `visit`, in order, as if each were the one that closed the sale.
     ///
     /// # Errors
     /// It is damaged or not there, or the visitor's own error.
@@ -55,7 +55,7 @@ impl SaleFile {
         record_file::read(disk, self.path(dir), self.closed_lsn, visit)
     }
 
-    /// The error that says that it is missing.
+    /// Returns the error that says that the file is missing.
     #[must_use]
     pub fn missing(&self, dir: &Path) -> JournalError {
         JournalError::Damaged {
@@ -66,7 +66,7 @@ impl SaleFile {
     }
 }
 
-/// The files of ended sales in `dir`, in the order in which the sales were closed.
+/// Returns the files of ended sales in `dir`, in the order in which the sales were closed.
 ///
 /// # Errors
 /// The directory cannot be read.
@@ -78,7 +78,7 @@ pub fn list(disk: &dyn Disk, dir: &Path) -> Result<BTreeSet<SaleFile>, JournalEr
         .collect())
 }
 
-/// The mark that says up to which closing record files of sales may be gone, because a database has what
+/// Returns the path of the mark that says up to which closing record files of sales may be gone, because a database has what
 /// they held.
 fn mark_path(dir: &Path, removed_until: Lsn) -> PathBuf {
     dir.join(format!("{:020}.sales-removed", removed_until.0))
@@ -90,7 +90,7 @@ fn marks(disk: &dyn Disk, dir: &Path) -> Result<BTreeSet<Lsn>, JournalError> {
     Ok(names.iter().filter_map(number).collect())
 }
 
-/// Sales that were closed by this record or an earlier one need not have their file any more; 0 when all
+/// Returns the last closing record of sales that need not have their file any more; 0 when all
 /// have to.
 ///
 /// # Errors
@@ -120,7 +120,7 @@ pub fn allow_missing(disk: &dyn Disk, dir: &Path, until: Lsn) -> Result<(), Jour
     sync()
 }
 
-/// Sees to it that the mark goes no further than `last`, durably: behind the end of a journal that was
+/// Lowers the mark to `last`, durably, if it is higher: behind the end of a journal that was
 /// cut, the numbers are used again, by sales whose files must be there.
 ///
 /// # Errors

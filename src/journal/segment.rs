@@ -17,7 +17,7 @@ const HEADER_FIELDS_BYTES: usize = 48;
 /// Zeros are written in pieces of this many bytes.
 const ZERO_BYTES: usize = 1024 * 1024;
 
-/// What the head of a segment or snapshot file says.
+/// The head of a segment, or of a record file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SegmentHeader {
     /// Its place in the order of segments, from 1; of a snapshot, the LSN that it stands for.
@@ -31,7 +31,7 @@ pub struct SegmentHeader {
 }
 
 impl SegmentHeader {
-    /// The header as it is written.
+    /// Returns the header as it is written.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(SEGMENT_HEADER_BYTES as usize);
@@ -49,7 +49,7 @@ impl SegmentHeader {
         bytes
     }
 
-    /// Reads a header.
+    /// Decodes a header and checks it.
     ///
     /// # Errors
     /// Says what is wrong with the bytes.
@@ -88,7 +88,7 @@ impl SegmentHeader {
 
 /// An open segment.
 pub struct Segment {
-    /// What its head says.
+    /// Its head.
     pub header: SegmentHeader,
     /// Where it is.
     pub path: PathBuf,
@@ -96,20 +96,20 @@ pub struct Segment {
     pub file: Box<dyn DiskFile>,
 }
 
-/// The path of segment `number` in `dir`.
+/// Returns the path of segment `number` in `dir`.
 #[must_use]
 pub fn segment_path(dir: &Path, number: u64) -> PathBuf {
     dir.join(format!("{number:020}.segment"))
 }
 
-/// The number of the segment that a file name stands for.
+/// Returns the number of the segment that a file name stands for.
 #[must_use]
 pub fn segment_number(name: &str) -> Option<u64> {
     let digits = name.strip_suffix(".segment")?;
     (digits.len() == 20).then(|| digits.parse().ok()).flatten()
 }
 
-/// The numbers of the segments in `dir`, in order.
+/// Returns the numbers of the segments in `dir`, in order.
 ///
 /// # Errors
 /// The directory cannot be read.
@@ -169,7 +169,7 @@ impl Segment {
         Ok(file)
     }
 
-    /// Locks the file until it is closed: whoever writes to it is the only one. Readers are not kept
+    /// Locks the file until it is closed, so that it has one writer. Readers are not kept
     /// from it.
     ///
     /// # Errors
@@ -233,7 +233,7 @@ impl Segment {
     }
 }
 
-/// The length of the file of segment `number`, whatever is in it.
+/// Returns the length of the file of segment `number`, whatever is in it.
 ///
 /// # Errors
 /// As the operating system says.
@@ -244,7 +244,7 @@ pub fn length_bytes(disk: &dyn Disk, dir: &Path, number: u64) -> Result<u64, Jou
     length.map_err(JournalError::io("measure", &path))
 }
 
-/// Makes durable what was written to the segments `numbers`, by whomever.
+/// Makes durable what any process has written to the segments `numbers`.
 ///
 /// # Errors
 /// As the operating system says.

@@ -1,4 +1,4 @@
-//! What a start does to the end of the journal that it found.
+//! Settling the end of a journal: a start makes certain that what it found is on the disk.
 
 use super::error::JournalError;
 use super::reader::SegmentEnd;
@@ -12,7 +12,7 @@ pub(super) struct FoundEnd {
 }
 
 impl FoundEnd {
-    /// Reads the frame before `end`. Whoever syncs the file does so afterwards.
+    /// Reads the frame before `end`. The caller syncs the file afterwards, not before.
     ///
     /// # Errors
     /// The file cannot be read.

@@ -1,4 +1,4 @@
-//! What appenders, committer and preallocator share: the queue, the next segment, and the room left.
+//! The state that appenders, committer and preallocator share: the queue, the next segment, and the room left.
 
 use std::sync::OnceLock;
 use std::thread::Thread;
@@ -18,9 +18,9 @@ use crate::sync::{AtomicBool, AtomicU64, Condvar, Mutex, Ordering};
 use crate::telemetry::Recorder;
 use crate::types::{Lsn, Timestamp};
 
-/// How long preallocator and committer wait before they look for room again.
+/// The time that preallocator and committer wait before they try again on a full disk.
 const FULL_RETRY: Duration = Duration::from_millis(200);
-/// How often it is checked that paths still name the files that are written to.
+/// The time between two checks that paths still name the files that are written to.
 const FILE_CHECK_EVERY: Duration = Duration::from_secs(1);
 
 pub(super) struct Shared {
@@ -59,12 +59,12 @@ struct Next {
     full: bool,
     /// There was no room to write to the current one.
     short: bool,
-    /// What was found at the start is not settled yet.
+    /// The end that the start has found is not settled yet.
     unsettled: bool,
     sealed_bytes: u64,
 }
 
-/// What the committer has done. Only whoever holds it writes.
+/// Figures of the committer's work. Only its holder writes them.
 #[derive(Default)]
 pub(super) struct Figures {
     pub(super) written_bytes: AtomicU64,
@@ -82,7 +82,7 @@ pub(super) struct BatchRange {
     pub(super) count: u32,
 }
 
-/// What the queue gave.
+/// The result of taking a batch from the queue.
 pub(super) enum Taken {
     Batch(BatchRange),
     Nothing,
@@ -142,7 +142,7 @@ impl Shared {
         }
     }
 
-    /// A buffer with room for a frame's header, so that the payload is never moved.
+    /// Creates a buffer with room for a frame's header, so that the payload is never moved.
     pub(super) fn empty_buffer() -> Vec<u8> {
         vec![0; FRAME_HEADER_BYTES]
     }
@@ -165,7 +165,7 @@ impl Shared {
         lsn
     }
 
-    /// Lets the committer's thread see to what waits.
+    /// Wakes the committer's thread.
     pub(super) fn wake_committer(&self) {
         if let Some(committer) = self.committer.get() {
             committer.unpark();
@@ -192,12 +192,12 @@ impl Shared {
         })
     }
 
-    /// Whether records wait to be committed.
+    /// Returns whether records wait to be committed.
     pub(super) fn has_pending(&self) -> bool {
         self.queue.lock().count > 0
     }
 
-    /// The last record that has a number, whether or not it is on the disk.
+    /// Returns the last record that has a number, whether or not it is on the disk.
     pub(super) fn appended(&self) -> Lsn {
         Lsn(self.queue.lock().next.0 - 1)
     }
@@ -218,8 +218,8 @@ impl Shared {
         self.accepting.load(Ordering::Acquire)
     }
 
-    /// Room for all that may be pending: a full queue behind a full batch, twice over for what
-    /// threads append that looked at the bound just before it was reached, and the frames' heads.
+    /// Returns the room that all pending records may need: a full queue behind a full batch, twice over for what
+    /// threads append that checked the bound just before it was reached, and the frames' heads.
     fn room_bytes_min(&self) -> u64 {
         4 * self.pending_bytes_max + 2 * FRAME_ALIGN_BYTES as u64
     }
@@ -258,7 +258,7 @@ impl Shared {
         self.next_changed.notify_all();
     }
 
-    /// Blocks until a segment is wanted, but not for long.
+    /// Blocks until there is work for the preallocator, at most for [`FILE_CHECK_EVERY`].
     pub(super) fn wait_for_work(&self) -> Work {
         let is_over =
             || self.committer_ended.load(Ordering::Acquire) || self.failure.get().is_some();
@@ -277,20 +277,20 @@ impl Shared {
         }
     }
 
-    /// From now on `segment` is written to.
+    /// Notes that `segment` is written to from now on.
     ///
     /// # Errors
-    /// It cannot be told which file it is.
+    /// The file cannot be inspected.
     pub(super) fn set_current(&self, segment: &Segment) -> Result<(), JournalError> {
         let place = OpenFile::of(&*segment.file, &segment.path)?;
         self.next.lock().current = Some(place);
         Ok(())
     }
 
-    /// Where the segments are that are written to now and next.
+    /// Returns the segments that are written to now and next, as open files.
     ///
     /// # Errors
-    /// It cannot be told which file the next one is.
+    /// The next segment's file cannot be inspected.
     pub(super) fn open_files(&self) -> Result<Vec<OpenFile>, JournalError> {
         let next = self.next.lock();
         let prepared = next.prepared.as_ref();
@@ -299,14 +299,14 @@ impl Shared {
         Ok(current.into_iter().chain(prepared.transpose()?).collect())
     }
 
-    /// Gives the lock on the prepared segment back.
+    /// Unlocks the prepared segment.
     pub(super) fn unlock_prepared(&self) {
         if let Some(segment) = &self.next.lock().prepared {
             let _ = segment.file.unlock();
         }
     }
 
-    /// Blocks until `bytes` have been sealed; the bytes sealed, or `None` once the
+    /// Blocks until `bytes` have been sealed. Returns the bytes sealed, or `None` once the
     /// journal closes or has failed.
     pub(super) fn wait_until_sealed(&self, bytes: u64, patience: Duration) -> Option<u64> {
         let mut next = self.next.lock();
@@ -330,7 +330,7 @@ impl Shared {
         self.next_changed.notify_all();
     }
 
-    /// There is no room for the next segment: waits a little. True when that is new.
+    /// Notes that there is no room for the next segment, and waits a little. Returns whether that is new.
     pub(super) fn wait_for_room(&self) -> bool {
         let mut next = self.next.lock();
         let new = !std::mem::replace(&mut next.full, true);
@@ -344,7 +344,7 @@ impl Shared {
         next.full || next.short
     }
 
-    /// Notes that there is, or again is, no room to write to the current segment; whether that is new.
+    /// Notes whether there is no room to write to the current segment. Returns whether that is new.
     pub(super) fn set_short(&self, short: bool) -> bool {
         let mut next = self.next.lock();
         let changed = std::mem::replace(&mut next.short, short) != short;
@@ -382,7 +382,7 @@ impl Shared {
         self.wake_committer();
     }
 
-    /// The committer writes nothing any more.
+    /// Notes that the committer writes nothing any more.
     pub(super) fn end_committer(&self) {
         {
             let _next = self.next.lock();
@@ -391,7 +391,7 @@ impl Shared {
         self.next_changed.notify_all();
     }
 
-    /// Stops confirming anything, for good, and tells the owner of the process, once.
+    /// Stops the journal for good and calls the owner of the process, once.
     pub(super) fn fail(&self, error: &JournalError) {
         {
             let next = self.next.lock();
@@ -417,7 +417,7 @@ impl Shared {
         self.failure.get().map(String::as_str)
     }
 
-    /// Notes that a batch is on the disk. Only whoever holds the committer calls this.
+    /// Records the figures of a batch that is on the disk. Only the holder of the committer calls this.
     pub(super) fn record_batch(&self, batch: &BatchRange, bytes: usize, took_ns: u64) {
         self.commit_time.record(took_ns / 1000);
         let figures = &self.figures;

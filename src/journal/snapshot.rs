@@ -11,13 +11,13 @@ use crate::env::{Disk, OpenMode};
 use crate::record::envelope::Entry;
 use crate::types::Lsn;
 
-/// Where the snapshot at `lsn` is.
+/// Returns the path of the snapshot at `lsn`.
 #[must_use]
 pub fn path_of(dir: &Path, lsn: Lsn) -> PathBuf {
     dir.join(format!("{:020}.snapshot", lsn.0))
 }
 
-/// The LSNs of the snapshots in `dir`, in order.
+/// Returns the LSNs of the snapshots in `dir`, in order.
 ///
 /// # Errors
 /// The directory cannot be read.
@@ -29,7 +29,7 @@ pub fn list(disk: &dyn Disk, dir: &Path) -> Result<Vec<Lsn>, JournalError> {
     Ok(lsns)
 }
 
-/// The LSN of the newest snapshot in `dir`.
+/// Returns the LSN of the newest snapshot in `dir`.
 ///
 /// # Errors
 /// The directory cannot be read.
@@ -37,10 +37,10 @@ pub fn newest(disk: &dyn Disk, dir: &Path) -> Result<Option<Lsn>, JournalError> 
     Ok(list(disk, dir)?.pop())
 }
 
-/// The length of the newest snapshot in `dir`, in bytes; 0 where there is none.
+/// Returns the length of the newest snapshot in `dir`, in bytes; 0 where there is none.
 ///
 /// # Errors
-/// It cannot be looked at.
+/// The directory or the file cannot be read.
 pub fn newest_bytes(disk: &dyn Disk, dir: &Path) -> Result<u64, JournalError> {
     let Some(lsn) = newest(disk, dir)? else {
         return Ok(0);

@@ -1,11 +1,11 @@
-//! A commit that does not come back.
+//! Detection of a commit that takes too long.
 
 use std::time::Duration;
 
 use crate::limits;
 use crate::sync::{AtomicU64, Ordering};
 
-/// Since when the commit that is on its way has been, and after how long that is worth a word.
+/// The start of the commit that is on its way, and the time after which it counts as stalled.
 pub(super) struct Stall {
     /// By the monotonic clock, in microseconds; 0 while there is none.
     began_us: AtomicU64,
@@ -23,23 +23,23 @@ impl Default for Stall {
 }
 
 impl Stall {
-    /// Counts as stalled what takes longer than this.
+    /// Sets the time after which a commit counts as stalled.
     pub(super) fn set_threshold(&self, threshold: Duration) {
         let threshold_us = u64::try_from(threshold.as_micros()).unwrap_or(u64::MAX);
         self.threshold_us.store(threshold_us, Ordering::Relaxed);
     }
 
-    /// A commit begins. Only whoever holds the committer calls this.
+    /// Notes that a commit begins. Only the holder of the committer calls this.
     pub(super) fn begin(&self, now_us: u64) {
         self.began_us.store(now_us.max(1), Ordering::Relaxed);
     }
 
-    /// It is over, or waits for room, which is another matter.
+    /// Notes that the commit is over, or waits for room, which is no stall.
     pub(super) fn end(&self) {
         self.began_us.store(0, Ordering::Relaxed);
     }
 
-    /// How long it has taken, if that is too long.
+    /// Returns how long the commit has taken, if that is too long.
     pub(super) fn stalled(&self, now_us: u64) -> Option<Duration> {
         let began_us = self.began_us.load(Ordering::Relaxed);
         let took_us = now_us.saturating_sub(began_us);

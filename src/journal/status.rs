@@ -1,4 +1,4 @@
-//! What an operator wants to know of a journal.
+//! Figures of a journal for operators.
 
 use super::shared::Shared;
 use crate::sync::Ordering;

@@ -12,7 +12,7 @@ use crate::env::{Disk, OpenMode};
 use crate::record::envelope::Entry;
 use crate::types::Lsn;
 
-/// A place in a journal, and the way on from there.
+/// A reader of a journal that is being written, with the place that it has come to.
 pub struct Tail {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
@@ -31,8 +31,8 @@ struct Cursor {
 }
 
 impl Tail {
-    /// A reader whose first record is the one after `after`; `None` when the journal no longer holds
-    /// that. What is behind `durable` is not looked at: it may be half written.
+    /// Returns a reader whose first record is the one after `after`; `None` when the journal no longer holds
+    /// that. Nothing behind `durable` is read: it may be half written.
     ///
     /// # Errors
     /// Damage, or the disk cannot be read.
@@ -74,7 +74,7 @@ impl Tail {
         }))
     }
 
-    /// The next record that will be read.
+    /// Returns the next record that will be read.
     #[must_use]
     pub fn next(&self) -> Lsn {
         self.next
@@ -101,7 +101,7 @@ impl Tail {
         Ok(())
     }
 
-    /// Reads on in the current segment; `false` when the visitor has had enough.
+    /// Reads on in the current segment. Returns `false` when the visitor has.
     fn read_segment(
         &mut self,
         until: Lsn,
@@ -115,7 +115,7 @@ impl Tail {
         if self.unsynced.last() != Some(&segment.header.number) {
             self.unsynced.push(segment.header.number);
         }
-        // What is behind the durable record may be half written, and must not even be looked at.
+        // What is behind the durable record may be half written, and must not even be read.
         let mut reader = SegmentReader::at(segment, *offset, *first);
         let next = &mut self.next;
         while *next <= until {
@@ -152,7 +152,7 @@ impl Tail {
         Ok(())
     }
 
-    /// Makes durable what was read, for a journal that does not sync by itself.
+    /// Syncs the segments that were read, for a journal that does not sync by itself.
     ///
     /// # Errors
     /// As the operating system says.
@@ -163,7 +163,7 @@ impl Tail {
     }
 }
 
-/// A checksum of a record's bytes: two journals that agree on it at one number agree, in all likelihood, on
+/// Returns a checksum of a record's bytes. Two journals that agree on it at one number agree, in all likelihood, on
 /// everything before it, because the time of the decision is part of it.
 #[must_use]
 pub fn fingerprint(entry: &Entry<'_>) -> u32 {

@@ -1,4 +1,4 @@
-//! Removing what is no longer needed: sealed segments that a snapshot covers and nobody is to read.
+//! Removal of sealed segments that a snapshot covers and no follower has to read.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use super::segment::{self, Segment};
 use crate::env::{Disk, OpenMode};
 use crate::types::{Lsn, Timestamp};
 
-/// The first record that the journal in `dir` still holds; `None` when it holds none.
+/// Returns the first record that the journal in `dir` still holds; `None` when it holds none.
 ///
 /// # Errors
 /// Damage, or the disk cannot be read.
@@ -27,8 +27,8 @@ fn first_lsn_of(disk: &dyn Disk, dir: &Path, number: u64) -> Result<Option<Lsn>,
 }
 
 /// Removes the oldest segments as long as all their records are before `covered`, which a snapshot must
-/// stand for, and older than `before`. How many that were. The record at `covered` itself stays: whoever
-/// has followed the journal so far can tell by it that this is the same journal.
+/// stand for, and older than `before`. Returns their number. The record at `covered` itself stays: a
+/// follower that has come so far can see by it that this is the same journal.
 ///
 /// # Errors
 /// An error of the operating system. What was removed until then is gone.
@@ -41,7 +41,7 @@ pub fn trim(
     trim_noting(disk, dir, covered, before, &mut |_| ())
 }
 
-/// As [`trim`]; tells `note` the bytes of each segment that is gone.
+/// Removes segments as [`trim`] does, and calls `note` with the length of each, in bytes.
 pub(super) fn trim_noting(
     disk: &dyn Disk,
     dir: &Path,
@@ -101,7 +101,7 @@ mod tests {
         opening.start(&replayed, &options, tools).expect("room")
     }
 
-    /// Fills several segments, all prepared at second 100; the last record.
+    /// Fills several segments, all prepared at second 100. Returns the last record.
     fn fill(journal: &Journal) -> Lsn {
         let record = Record::SaleClosed { sale: SaleId(1) };
         let mut last = Lsn::ZERO;

@@ -24,7 +24,7 @@ pub struct CommitWaiters {
 }
 
 impl CommitWaiters {
-    /// The waiters of the calling worker.
+    /// Creates the waiters of the calling worker.
     #[must_use]
     pub fn new(journal: Arc<Journal>) -> Rc<Self> {
         let listener = Arc::new(CommitListener::default());
@@ -37,7 +37,7 @@ impl CommitWaiters {
         })
     }
 
-    /// Whether [`Self::durable`] would suspend now.
+    /// Returns whether [`Self::durable`] would suspend now.
     #[must_use]
     pub fn must_wait(&self, lsn: Lsn) -> bool {
         self.journal.progress().reached(lsn).is_none()
@@ -50,7 +50,7 @@ impl CommitWaiters {
     ///
     /// # Errors
     /// The journal failed before, or what a start has found is not certain to be on the disk yet: an answer
-    /// that is given again would tell what the next power cut may take.
+    /// that is given again could rest on a record that the next power cut takes.
     pub fn durable(&self, lsn: Lsn) -> impl Future<Output = Result<(), JournalFailed>> + '_ {
         poll_fn(move |context| match self.journal.progress().reached(lsn) {
             Some(Ok(())) if !self.journal.is_certain() => Poll::Ready(Err(JournalFailed)),
@@ -65,7 +65,7 @@ impl CommitWaiters {
     /// Commits, and wakes the waiters, a whole batch at a time, for as long as it is polled. Without it
     /// nobody is woken: spawn it once per worker.
     pub async fn drive(self: Rc<Self>) {
-        // Ends with this future, whoever else still has the waiters.
+        // Ends with this future, also where another task still has the waiters.
         let mut hook = None;
         poll_fn(|context| {
             // A task's waker stays good for its whole life.
@@ -83,13 +83,13 @@ impl CommitWaiters {
         .await;
     }
 
-    /// Requests that wait at the moment.
+    /// Returns the number of requests that wait at the moment.
     #[must_use]
     pub fn len(&self) -> usize {
         self.waiting.borrow().len()
     }
 
-    /// Whether nobody waits.
+    /// Returns whether nobody waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.waiting.borrow().is_empty()
@@ -102,7 +102,7 @@ impl CommitWaiters {
             _ => waiting.len(),
         };
         waiting.insert(place, (lsn, context.waker().clone()));
-        // For all behind the first, `drive` has asked to be woken already, or is about to.
+        // For all behind the first, `drive` has requested a wake-up already, or is about to.
         if place == 0
             && let Some(driver) = self.driver.get()
         {

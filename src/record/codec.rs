@@ -268,12 +268,12 @@ fn decode_kind<'a>(kind: u8, input: &mut Input<'a>) -> Option<Record<'a>> {
     })
 }
 
-/// The lines that were checked as part of their record.
+/// Returns the lines that were checked as part of their record.
 pub(super) fn decode_lines(encoded: &[u8]) -> impl Iterator<Item = PurchasedLine> {
     encoded.chunks_exact(LINE_BYTES).map(decode_line)
 }
 
-/// The items that were checked as part of their record.
+/// Returns the items that were checked as part of their record.
 pub(super) fn decode_items(encoded: &[u8]) -> impl Iterator<Item = NewItem<'_>> {
     let mut input = Input(encoded);
     std::iter::from_fn(move || input.item())

@@ -1,8 +1,8 @@
 //! The envelope of a record: `length: u32 | kind: u8 | at: i64 | fields`, little-endian, `length` counting
 //! what follows it.
 //!
-//! The journal reads and writes envelopes and leaves kind and fields alone: [`Encode`] is what it takes, an
-//! [`Entry`] what it hands out. Whoever knows what records mean asks for [`Entry::record`].
+//! The journal reads and writes envelopes and leaves kind and fields alone: it takes an [`Encode`] and hands out an
+//! [`Entry`]. The parts above it decode an entry with [`Entry::record`].
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ const HEAD_BYTES: usize = LENGTH_BYTES + 1 + 8;
 
 /// A record that can be written into a journal.
 pub trait Encode {
-    /// The number that says how the fields are read.
+    /// Returns the number that says how the fields are read.
     fn kind(&self) -> u8;
 
     /// Appends the fields to `out`.
@@ -53,7 +53,7 @@ pub struct Undecodable;
 
 impl<'a> Entry<'a> {
     /// Takes the first envelope off `bytes`, as that of the record `lsn`; the rest follows it. `None` when the
-    /// bytes are no envelope. Kind and fields are not looked at.
+    /// bytes are no envelope. Kind and fields are not checked.
     #[must_use]
     pub fn split_first(lsn: Lsn, bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
         let head = bytes.first_chunk::<HEAD_BYTES>()?;
@@ -81,26 +81,26 @@ impl<'a> Entry<'a> {
         }
     }
 
-    /// The entry under another number: in a file that stands for one record of the journal, every record has
+    /// Returns the entry under another number: in a file that stands for one record of the journal, every record has
     /// that one's.
     #[must_use]
     pub fn numbered(self, lsn: Lsn) -> Self {
         Self { lsn, ..self }
     }
 
-    /// The number that says how the fields are read.
+    /// Returns the number that says how the fields are read.
     #[must_use]
     pub fn kind(&self) -> u8 {
         self.kind
     }
 
-    /// The fields, not checked.
+    /// Returns the fields, not checked.
     #[must_use]
     pub fn fields(&self) -> &'a [u8] {
         &self.bytes[HEAD_BYTES..]
     }
 
-    /// The whole envelope, as the journal has it.
+    /// Returns the whole envelope, as the journal has it.
     #[must_use]
     pub fn bytes(&self) -> &'a [u8] {
         self.bytes
@@ -124,7 +124,7 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// Without the fields: a code in a log could be spent by whoever reads the log.
+/// Prints no field: a code in a log could be spent by a reader of the log.
 impl fmt::Debug for Entry<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Entry")

@@ -34,7 +34,7 @@ pub enum Record<'a> {
         /// Its terms.
         terms: SaleTerms,
     },
-    /// A sale has ended for good; whatever was held is free.
+    /// A sale has ended for good, and all held units are free.
     SaleClosed {
         /// The sale.
         sale: SaleId,
@@ -70,7 +70,7 @@ pub enum Record<'a> {
         /// Until when the units are held; `None` when the sale knows no holds. The same for all
         /// items of a checkout.
         hold_until: Option<Timestamp>,
-        /// This is the first item, and the checkout exists from here on. Whoever follows the journal
+        /// This is the first item, and the checkout exists from here on. A follower
         /// without a state of its own needs to know.
         opens: bool,
         /// The idempotency key that came with it, and what was answered.
@@ -129,7 +129,7 @@ pub enum Record<'a> {
 }
 
 impl<'a> Record<'a> {
-    /// The records that announce `items` of `sale`, each of a bounded length.
+    /// Returns the records that announce `items` of `sale`, each of a bounded length.
     pub fn item_batches(
         sale: SaleId,
         items: &'a [NewItem<'a>],
@@ -142,7 +142,7 @@ impl<'a> Record<'a> {
         })
     }
 
-    /// What kind of record it is, in the plural.
+    /// Returns the name of the record's kind, in the plural.
     #[must_use]
     pub fn kind_name(&self) -> &'static str {
         match self {
@@ -159,7 +159,7 @@ impl<'a> Record<'a> {
     }
 }
 
-/// Only the kind: a code in a log could be spent by whoever reads the log.
+/// Prints the kind alone: a code in a log could be spent by a reader of the log.
 impl fmt::Debug for Record<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "one of the {}", self.kind_name())
@@ -179,7 +179,7 @@ pub struct CheckoutKey<'a> {
     pub held_until: Option<Timestamp>,
 }
 
-/// A sale's terms.
+/// The terms of a sale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SaleTerms {
     /// From when on it sells.
@@ -194,7 +194,7 @@ pub struct SaleTerms {
     pub catalogue: CatalogueKind,
 }
 
-/// Where a sale's items come from.
+/// The source of a sale's items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CatalogueKind {
     /// `item_count` items of stock 1, their names and pictures drawn from `seed`.
@@ -212,7 +212,7 @@ pub enum CatalogueKind {
 }
 
 impl CatalogueKind {
-    /// Number of items.
+    /// Returns the number of items.
     #[must_use]
     pub fn item_count(self) -> u32 {
         match self {
@@ -245,7 +245,7 @@ pub enum Lines<'a> {
 }
 
 impl<'a> Lines<'a> {
-    /// The lines in order.
+    /// Returns the lines in order.
     pub fn iter(self) -> impl Iterator<Item = PurchasedLine> + 'a {
         let (slice, encoded) = match self {
             Lines::Slice(slice) => (slice, &[][..]),
@@ -271,7 +271,7 @@ pub enum Items<'a> {
 }
 
 impl<'a> Items<'a> {
-    /// The items in order.
+    /// Returns the items in order.
     pub fn iter(self) -> impl Iterator<Item = NewItem<'a>> {
         let (slice, encoded) = match self {
             Items::Slice(slice) => (slice, &[][..]),

@@ -1,4 +1,4 @@
-//! Why there is no copy.
+//! The errors of copying a journal.
 
 use super::super::error::JournalError;
 

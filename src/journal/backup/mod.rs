@@ -1,7 +1,7 @@
 //! A copy of a journal that may be in use, made by reading alone: no lock, and nothing that the writer
 //! would have to wait for.
 //!
-//! What is copied, in this order, and why the copy is a journal that a start accepts as it is:
+//! These files are copied, in this order, so that the copy is a journal that a start accepts as it is:
 //!
 //! 1. **The newest snapshot.** It stands for a record that is durable, and is never changed.
 //! 2. **The segments**, listed behind the snapshot, so that the record of the snapshot is in one of them
@@ -15,7 +15,7 @@
 //! 4. **The mark** that says which of them a database has instead, cut at the end: read last, because a
 //!    file that vanished before it was copied was allowed to by the mark.
 //!
-//! What is being written looks torn, or damaged where the two meet in the middle: then it is looked at
+//! A batch that is being written looks torn, or damaged where the two meet in the middle: then it is read
 //! again. Real damage stays. A file that vanishes before it is opened was trimmed, behind a newer snapshot:
 //! then the list is made anew, and what is whole in the copy stays there.
 
@@ -36,7 +36,7 @@ use super::snapshot;
 use crate::env::{Disk, OpenMode};
 use crate::types::Lsn;
 
-/// How often the list of files is made anew before the copying gives up.
+/// Attempts to copy, each with a new list of files, before the copying gives up.
 const ATTEMPTS_MAX: u32 = 20;
 /// Bytes that are copied at once.
 pub(super) const PIECE_BYTES: usize = 1024 * 1024;
@@ -50,7 +50,7 @@ pub struct DirOnDisk<'a> {
     pub dir: &'a Path,
 }
 
-/// What a copy holds.
+/// The result of a copy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Copied {
     /// Its files.
@@ -66,7 +66,7 @@ pub struct Copied {
 }
 
 /// Copies the journal at `from`, which may be in use, to the directory at `to`, which must be there and
-/// empty. `pause` is called before a place is looked at once more where somebody writes, and should take
+/// empty. `pause` is called before a place is read once more where the writer may be, and should take
 /// some milliseconds. When this returns, the files are durable, and so are their names.
 ///
 /// # Errors
@@ -95,7 +95,7 @@ pub fn copy(
     }
 }
 
-/// What came of an attempt to copy snapshot and segments.
+/// The result of one attempt to copy snapshot and segments.
 enum Attempt {
     Done(Records),
     /// Something changed meanwhile, as the error says.
@@ -111,7 +111,7 @@ struct Records {
 }
 
 impl Records {
-    /// Both, where `later` follows.
+    /// Joins two runs of records, of which `later` follows.
     fn then(self, later: Self) -> Self {
         Self {
             first: self.first.or(later.first),
@@ -168,7 +168,7 @@ impl Copier<'_> {
         })
     }
 
-    /// Copies what a segment holds, and says whether it gets nothing any more, because `next` is used.
+    /// Copies a segment's frames. Also returns whether the segment is sealed: a batch was written to `next`.
     fn copy_segment(
         &mut self,
         mut copy: SegmentCopy,
@@ -178,7 +178,7 @@ impl Copier<'_> {
         copy.follow(self.pause)?;
         let is_sealed = next.map_or(Ok(false), |&next| self.is_used(next))?;
         if is_sealed {
-            // What was written between the look at this one and the look at the next one.
+            // Batches that were written between the reading of this segment and of the next one.
             copy.follow(self.pause)?;
         }
         let number = copy.number();
@@ -189,7 +189,7 @@ impl Copier<'_> {
         Ok((records, is_sealed))
     }
 
-    /// Whether a batch was written to the segment; one that is no longer there was not used.
+    /// Returns whether a batch was written to the segment; one that is no longer there was not used.
     fn is_used(&mut self, number: u64) -> Result<bool, JournalError> {
         match SegmentCopy::open(self.from, number, None)? {
             Some(mut segment) => segment.is_used(self.pause),
@@ -197,7 +197,7 @@ impl Copier<'_> {
         }
     }
 
-    /// What is missing between the snapshot and the segments: those that led here were trimmed, behind
+    /// Returns an error that names the record between snapshot and segments that is missing: its segment was trimmed, behind
     /// a newer snapshot.
     fn gap(&self, records: &Records) -> Option<JournalError> {
         let wanted = self.snapshot.unwrap_or(Lsn::ZERO).next();
@@ -305,12 +305,12 @@ impl Copier<'_> {
     }
 }
 
-/// The error for a file that was listed, and is no longer there.
+/// Returns the error for a file that was listed, and is no longer there.
 fn vanished(path: PathBuf) -> JournalError {
     JournalError::io("open", path)(ErrorKind::NotFound.into())
 }
 
-/// Where the copy of the file at `path` is.
+/// Returns the path of the copy of the file at `path`.
 fn copy_path(dir: &Path, path: &Path) -> PathBuf {
     dir.join(path.file_name().expect("a file of a journal has a name"))
 }

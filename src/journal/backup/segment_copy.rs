@@ -10,7 +10,7 @@ use super::{DirOnDisk, PIECE_BYTES, Records};
 use crate::env::{DiskFile, OpenMode};
 use crate::types::Lsn;
 
-/// How often a place is looked at once more that seems damaged, because somebody may be writing there.
+/// Reads of a place that seems damaged before it counts as damaged: a writer may be there.
 const READS_MAX: u32 = 100;
 /// Bytes after which the copy is synced, so that a disk that both share is never kept for long.
 const SYNC_BYTES: u64 = 4 * 1024 * 1024;
@@ -56,12 +56,12 @@ impl SegmentCopy {
         }
     }
 
-    /// Its number.
+    /// Returns the segment's number.
     pub(super) fn number(&self) -> u64 {
         self.source.header.number
     }
 
-    /// Makes the file of the copy.
+    /// Creates the file of the copy.
     pub(super) fn begin(&mut self, to: DirOnDisk<'_>) -> Result<(), JournalError> {
         let path = segment::segment_path(to.dir, self.source.header.number);
         let file = to
@@ -78,7 +78,7 @@ impl SegmentCopy {
         Ok(())
     }
 
-    /// Whether there is a whole frame at its beginning.
+    /// Returns whether there is a whole frame at its beginning.
     pub(super) fn is_used(&mut self, pause: &mut dyn FnMut()) -> Result<bool, JournalError> {
         retry_damage(pause, || {
             let is_whole = SegmentReader::new(&self.source, None).next_frame()?.is_ok();
@@ -86,7 +86,7 @@ impl SegmentCopy {
         })
     }
 
-    /// The error for a segment that has records where there should be none.
+    /// Returns the error for a segment that has records where there should be none.
     pub(super) fn not_expected(&self, next: Option<Lsn>) -> JournalError {
         let next = next.unwrap_or(Lsn(1));
         JournalError::Damaged {
@@ -96,12 +96,12 @@ impl SegmentCopy {
         }
     }
 
-    /// Copies the frames that are whole by now, and that were not yet.
+    /// Copies the frames that have become whole since the last call.
     pub(super) fn follow(&mut self, pause: &mut dyn FnMut()) -> Result<(), JournalError> {
         loop {
             let before = self.offset;
             let read = retry_damage(pause, || self.read_on());
-            // Whoever has come further has met with a writer, and not with damage.
+            // A read that has come further has met a writer, and not damage.
             if read.is_ok() || self.offset == before {
                 return read;
             }
@@ -150,23 +150,23 @@ impl SegmentCopy {
     }
 }
 
-/// Tries once more what meets with damage, because somebody may be writing there: a batch is there sooner
+/// Reads again where a read meets damage, because a writer may be at that place: its batch is whole sooner
 /// or later, and damage stays.
 fn retry_damage<T>(
     pause: &mut dyn FnMut(),
-    mut look: impl FnMut() -> Result<T, JournalError>,
+    mut read: impl FnMut() -> Result<T, JournalError>,
 ) -> Result<T, JournalError> {
     for _ in 1..READS_MAX {
-        match look() {
+        match read() {
             Err(JournalError::Damaged { .. }) => pause(),
-            seen => return seen,
+            result => return result,
         }
     }
-    look()
+    read()
 }
 
 impl Target {
-    /// Copies up to `until`, once that is at least `least` bytes.
+    /// Copies up to `until`, if at least `least` bytes are missing.
     fn copy(&mut self, source: &Segment, until: u64, least: u64) -> Result<(), JournalError> {
         if until - self.copied < least {
             return Ok(());

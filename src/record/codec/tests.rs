@@ -1,7 +1,7 @@
 use super::super::envelope::{Entry, encode};
 use super::*;
 
-/// The first record of `bytes`, with its time and what follows it.
+/// Returns the first record of `bytes`, with its time and what follows it.
 fn decode(bytes: &[u8]) -> Option<(Timestamp, Record<'_>, &[u8])> {
     let (entry, rest) = Entry::split_first(Lsn(1), bytes)?;
     Some((entry.at, entry.record().ok()?, rest))
