@@ -35,6 +35,14 @@ pub struct Buyer {
 }
 
 impl Buyer {
+    /// The newest record about the buyer, whose outcome may not have been told yet.
+    #[must_use]
+    pub fn last_lsn(&self) -> Lsn {
+        let open = self.open.as_ref().map(|open| open.lsn);
+        let closed = self.closed.last().map(|closed| closed.lsn);
+        open.max(closed).unwrap_or_default()
+    }
+
     fn heap_bytes(&self) -> usize {
         let lines = self.open.as_ref().filter(|open| open.lines.spilled());
         let lines = lines.map_or(0, |open| {

@@ -125,7 +125,7 @@ impl Engine {
         }
         if let Some(gone) = unavailability(sale, wanted) {
             drop(locked);
-            return Decision::immediate(self.refusal_of_stock(sale, wanted.item, gone));
+            return self.refusal_of_stock(sale, wanted.item, gone);
         }
         if let Err(unavailable) = self.admit() {
             return Decision::immediate(CheckoutOutcome::Unavailable(unavailable));
@@ -162,7 +162,7 @@ impl Engine {
                 drop(locked);
                 // Somebody took it since the look at the stock, and may have given it back.
                 let gone = unavailability(sale, wanted).unwrap_or(Availability::Held);
-                return Decision::immediate(self.refusal_of_stock(sale, wanted.item, gone));
+                return self.refusal_of_stock(sale, wanted.item, gone);
             }
             locked.shard.hold_more(wanted.quantity);
         }
@@ -253,15 +253,15 @@ impl Engine {
         sale: &Sale,
         item: ItemIndex,
         gone: Availability,
-    ) -> CheckoutOutcome {
+    ) -> Decision<CheckoutOutcome> {
         // Without holds, what is neither free nor sold is just being sold.
         if gone == Availability::SoldOut || !sale.has_holds() {
-            return CheckoutOutcome::ItemSoldOut;
+            return Decision::after(sale.sold_out_lsn(item), CheckoutOutcome::ItemSoldOut);
         }
         let until = sale.held_until(item).unwrap_or_default();
-        CheckoutOutcome::ItemHeld {
+        Decision::immediate(CheckoutOutcome::ItemHeld {
             retry_after_seconds: self.clock.steady().seconds_until(until).max(1),
-        }
+        })
     }
 
     /// Records a refusal, without anybody waiting for it.
@@ -344,11 +344,12 @@ fn refusal_of_buyer(
     }
     if sale.inventory.is_sold_to(wanted.item, reference.0) {
         let already = CheckoutOutcome::ItemAlreadyInCheckout { code: None };
-        return Some(Decision::immediate(already));
+        return Some(Decision::after(buyer.last_lsn(), already));
     }
     let chosen = open.map_or(0, OpenCheckout::units);
     let is_over = buyer.bought + chosen + wanted.quantity > limit;
-    is_over.then(|| Decision::immediate(CheckoutOutcome::UserLimitExceeded { limit }))
+    let exceeded = CheckoutOutcome::UserLimitExceeded { limit };
+    is_over.then(|| Decision::after(buyer.last_lsn(), exceeded))
 }
 
 /// Why the wanted units cannot be had; `None` where they can.

@@ -5,7 +5,7 @@ use crossbeam_utils::CachePadded;
 use super::stock::{Availability, Few, Pool, Single, Units};
 use crate::limits;
 use crate::sync::{AtomicU64, Ordering};
-use crate::types::ItemIndex;
+use crate::types::{ItemIndex, Lsn};
 
 /// Who takes: the buyer, for stock-1 items, and the thread's lane, for the shards.
 #[derive(Clone, Copy, Debug)]
@@ -62,6 +62,7 @@ enum ItemCounterRef<'a> {
 pub(super) struct Totals {
     pub(super) sold: AtomicU64,
     pub(super) held: AtomicU64,
+    last_sold_lsn: AtomicU64,
 }
 
 impl Inventory {
@@ -109,6 +110,30 @@ impl Inventory {
 
     pub(super) fn totals(&self, lane: usize) -> &Totals {
         &self.totals[lane % self.totals.len()]
+    }
+
+    /// Notes that units were sold by the record `lsn`. To be called under the buyer's lock, as the sale of the units.
+    pub fn note_sold(&self, lsn: Lsn, lane: usize) {
+        self.totals(lane)
+            .last_sold_lsn
+            .fetch_max(lsn.0, Ordering::AcqRel);
+    }
+
+    /// The newest record by which units were sold, as far as it was noted; 0 where none was since the start.
+    #[must_use]
+    pub fn last_sold_lsn(&self) -> Lsn {
+        let lanes = self.totals.iter();
+        let lsns = lanes.map(|totals| totals.last_sold_lsn.load(Ordering::Acquire));
+        Lsn(lsns.max().unwrap_or(0))
+    }
+
+    /// The buyer to whom the item was sold, where it has one unit.
+    #[must_use]
+    pub fn owner(&self, item: ItemIndex) -> Option<u32> {
+        match self.slot(item) {
+            ItemCounterRef::Single(single) => single.owner(),
+            ItemCounterRef::Few(_) | ItemCounterRef::Pool(_) => None,
+        }
     }
 
     /// Memory that the stock takes, in bytes.

@@ -43,6 +43,7 @@ mod replay;
 )]
 mod sale;
 mod snapshotting;
+mod sold_out;
 mod state;
 mod state_writer;
 mod support_queries;

@@ -118,6 +118,9 @@ impl Engine {
                 lines: Lines::Slice(&result.lines),
             },
         );
+        if result.lines.iter().any(|line| line.sold) {
+            sale.inventory.note_sold(lsn, taker.lane);
+        }
         let result = Arc::new(result);
         let end = CheckoutEnd::Processed {
             key: key.map(|key| key.as_str().into()),

@@ -6,6 +6,8 @@ use super::buyers::{Buyer, BuyerRef, Buyers, CheckoutEnd, ClosedCheckout, OpenCh
 use super::catalogue::Catalogue;
 use super::inventory::{Balance, Inventory, Taker};
 use super::outcome::StockFigures;
+use super::sold_out::SoldOut;
+use super::stock::Availability;
 use crate::record::SaleTerms;
 use crate::sync::{AtomicBool, AtomicI64, Ordering};
 use crate::types::{ItemIndex, Lsn, SaleId, Timestamp};
@@ -45,6 +47,7 @@ pub struct Sale {
     pub(super) catalogue: Catalogue,
     pub(super) inventory: Inventory,
     pub(super) buyers: Buyers,
+    sold_out: SoldOut,
     /// Nothing is decided any more; [`Self::closing`] follows at once.
     pub(super) closed: AtomicBool,
     pub(super) closing: OnceLock<Closing>,
@@ -74,12 +77,14 @@ impl Sale {
             Catalogue::Generated { item_count, .. } => Inventory::singles(*item_count),
             Catalogue::Explicit(items) => Inventory::of(items.stocks()),
         };
+        let item_count = catalogue.item_count();
         Self {
             id,
             terms,
             catalogue,
             inventory,
             buyers: Buyers::default(),
+            sold_out: SoldOut::new(item_count),
             closed: AtomicBool::new(false),
             closing: OnceLock::new(),
             next_expiry_us: AtomicI64::new(NEVER),
@@ -92,6 +97,7 @@ impl Sale {
         size_of::<Self>()
             + self.catalogue.heap_bytes()
             + self.inventory.heap_bytes()
+            + self.sold_out.heap_bytes()
             + self.buyers.heap_bytes()
     }
 
@@ -165,6 +171,27 @@ impl Sale {
             [one, other] if one.abs() < other.abs() => one,
             [_, other] => other,
         }
+    }
+
+    /// The record that must be acknowledged before anybody is told that `item` is sold out. No buyer's lock may be
+    /// held.
+    pub(super) fn sold_out_lsn(&self, item: ItemIndex) -> Lsn {
+        if let Some(lsn) = self.sold_out.lsn(item) {
+            return lsn;
+        }
+        // Before the locks, so that the last of the units that are gone is among those whose LSN was noted.
+        let is_gone = self.inventory.availability(item, 1) == Availability::SoldOut;
+        // Units are sold, and the LSN is noted, under the lock of the buyer. Behind these locks both is done for
+        // every unit that was gone before.
+        match self.inventory.owner(item) {
+            Some(owner) => drop(self.buyers.lock_buyer(BuyerRef(owner))),
+            None => self.buyers.lock_each().for_each(drop),
+        }
+        let lsn = self.inventory.last_sold_lsn();
+        if is_gone {
+            self.sold_out.note(item, lsn);
+        }
+        lsn
     }
 
     /// Units in all, sold and held.

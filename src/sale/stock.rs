@@ -95,6 +95,12 @@ impl Single {
         self.0.load(Ordering::Acquire) == Self::tag(owner)
     }
 
+    /// The buyer to whom it was sold.
+    pub fn owner(&self) -> Option<u32> {
+        let tag = self.0.load(Ordering::Acquire);
+        (tag != FREE && tag & HELD_BIT == 0).then(|| tag - 1)
+    }
+
     /// Who holds it.
     pub fn holder(&self) -> Option<u32> {
         let tag = self.0.load(Ordering::Acquire);

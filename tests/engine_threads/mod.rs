@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use flashsale::env::{Disk, ManualClock, RealDisk, SimulatedDisk, splitmix64};
@@ -29,9 +30,14 @@ struct Hall {
 
 impl Hall {
     fn new(disk: Arc<dyn Disk>, dir: &Path, hold_seconds: u32) -> Self {
+        Self::of(disk, dir, hold_seconds, &[("hot", STOCK), ("only", 1)])
+    }
+
+    /// A sale of these items with their stocks.
+    fn of(disk: Arc<dyn Disk>, dir: &Path, hold_seconds: u32, items: &[(&str, u64)]) -> Self {
         let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(10)));
         let engine = open_engine(&disk, dir, &clock, 1).expect("an empty disk is fine");
-        let item = |id, stock| NewItem {
+        let item = |&(id, stock)| NewItem {
             id,
             name: id,
             image_url: "",
@@ -42,7 +48,7 @@ impl Hall {
             ended_at: Timestamp::from_seconds(1_000_000),
             max_items_per_user: LIMIT,
             hold_seconds,
-            catalogue: NewCatalogue::Explicit(vec![item("hot", STOCK), item("only", 1)]),
+            catalogue: NewCatalogue::Explicit(items.iter().map(item).collect()),
         };
         let sale = engine.create_sale(&new).expect("it is allowed").outcome;
         Self {
@@ -252,4 +258,63 @@ fn one_key_takes_one_unit_however_often_it_comes_at_once() {
     });
     let figures = hall.finish(0);
     assert_eq!(figures.held, 100);
+}
+
+/// A power cut before that record is durable would make the unit free again, and whoever was refused would have been
+/// sent away for good from something that can still be had.
+#[test]
+fn sold_out_rests_on_the_record_of_the_last_sale() {
+    for (stock, hold_seconds) in [(1, 0), (1, 60), (3, 0), (3, 60)] {
+        let names: Vec<String> = (0..200).map(|number| format!("item {number}")).collect();
+        let items: Vec<_> = names.iter().map(|name| (name.as_str(), stock)).collect();
+        let disk: Arc<dyn Disk> = Arc::new(SimulatedDisk::new());
+        let hall = Hall::of(disk, Path::new("/journal"), hold_seconds, &items);
+        let last_sold: Vec<_> = names.iter().map(|_| AtomicU64::new(0)).collect();
+        let refused = std::sync::Mutex::new(Vec::new());
+        let bought = hall.run(|thread| {
+            let mut bought = 0;
+            for (number, name) in names.iter().enumerate() {
+                for attempt in 0..stock {
+                    let user = format!("user {thread} {number} {attempt}");
+                    let decision = hall.engine.checkout(&CheckoutRequest {
+                        user: UserId::new(&user).expect("an id"),
+                        item: ItemId::new(name).expect("an id"),
+                        quantity: 1,
+                        sale: None,
+                        key: None,
+                    });
+                    match decision.outcome {
+                        CheckoutOutcome::Accepted { code, .. } => {
+                            let mut decision = hall.engine.purchase(code, None);
+                            while matches!(decision.outcome, PurchaseOutcome::Unavailable(_)) {
+                                thread::yield_now();
+                                decision = hall.engine.purchase(code, None);
+                            }
+                            let lsn = decision.lsn.expect("it rests on a record").0;
+                            if let PurchaseOutcome::Processed { result, .. } = decision.outcome
+                                && result.lines[0].sold
+                            {
+                                last_sold[number].fetch_max(lsn, Ordering::AcqRel);
+                                bought += 1;
+                            }
+                        }
+                        CheckoutOutcome::ItemSoldOut => {
+                            let lsn = decision.lsn.expect("it rests on a record").0;
+                            refused.lock().expect("no panic").push((number, lsn));
+                        }
+                        _ => {}
+                    }
+                }
+            }
+            bought
+        });
+        for (number, lsn) in refused.into_inner().expect("no panic") {
+            let last = last_sold[number].load(Ordering::Acquire);
+            assert!(
+                lsn >= last,
+                "item {number}: refused by {lsn}, sold by {last}"
+            );
+        }
+        hall.finish(bought);
+    }
 }

@@ -15,6 +15,8 @@ mod outcome;
 #[allow(clippy::module_inception, reason = "named as in the server")]
 #[path = "../../src/sale/sale.rs"]
 mod sale;
+#[path = "../../src/sale/sold_out.rs"]
+mod sold_out;
 #[path = "../../src/sale/stock.rs"]
 pub mod stock;
 
