@@ -295,8 +295,9 @@ mod tests {
         let texts = paths
             .iter()
             .map(|path| std::fs::read_to_string(path).expect("text"));
-        let named = texts.filter(|text| text.contains("CONSTRAINT refused_attempts_reason_check"));
-        let newest = named.last().expect("a constraint");
+        let mut named =
+            texts.filter(|text| text.contains("CONSTRAINT refused_attempts_reason_check"));
+        let newest = named.next_back().expect("a constraint");
         let constraint = newest.split("CHECK (reason IN (").nth(1).expect("a list");
         let constraint = constraint.split(')').next().expect("an end");
         for reason in RefusedReason::ALL {
