@@ -73,7 +73,7 @@ impl Api {
                 }),
                 Handler::Wait(wait) => {
                     let mut body = body.map_err(drop);
-                    let call = RoutedRequest {
+                    let request = RoutedRequest {
                         api: self,
                         head: &head,
                         body: &mut body,
@@ -81,8 +81,8 @@ impl Api {
                         names,
                     };
                     match endpoint.access {
-                        Access::Admin => Box::pin(admin::answer(wait, call)).await,
-                        Access::Public | Access::Operators => wait(call).await,
+                        Access::Admin => Box::pin(admin::answer(wait, request)).await,
+                        Access::Public | Access::Operators => wait(request).await,
                     }
                 }
             },

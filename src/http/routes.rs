@@ -38,7 +38,7 @@ macro_rules! handler {
         Handler::Show($function)
     };
     (Wait $function:path) => {
-        Handler::Wait(|call| Box::pin($function(call)))
+        Handler::Wait(|request| Box::pin($function(request)))
     };
 }
 

@@ -14,8 +14,8 @@ use crate::telemetry::Outcome;
 use crate::types::{Malformed, Timestamp};
 
 /// The state of a checkout.
-pub(in crate::http) async fn show(call: RoutedRequest<'_>) -> Result<Answer, Problem> {
-    let (api, code) = (call.api, call.names[0]);
+pub(in crate::http) async fn show(request: RoutedRequest<'_>) -> Result<Answer, Problem> {
+    let (api, code) = (request.api, request.names[0]);
     let GivenCode(code) = decode(code)
         .and_then(|code| code.parse())
         .map_err(|Malformed(wrong)| Problem::validation(vec![("code".into(), wrong.into())]))?;

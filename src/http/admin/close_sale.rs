@@ -11,8 +11,8 @@ use crate::sale::Overview;
 use crate::telemetry::Outcome;
 
 /// Closes a sale for good, and answers when that is on the disk. A sale that was closed before stays closed.
-pub(in crate::http) async fn close(call: RoutedRequest<'_>) -> Result<Answer, Problem> {
-    let (api, id) = (call.api, call.names[0]);
+pub(in crate::http) async fn close(request: RoutedRequest<'_>) -> Result<Answer, Problem> {
+    let (api, id) = (request.api, request.names[0]);
     let sale = api.find_sale(sale_id(id)?).await?;
     if sale.closing().is_none() {
         super::check_available(&api.engine)?;

@@ -17,14 +17,14 @@ use crate::schedule::Rotation;
 use crate::telemetry::Outcome;
 
 /// Creates the sale that the body describes, and answers when it is on the disk.
-pub(in crate::http) async fn create(call: RoutedRequest<'_>) -> Result<Answer, Problem> {
+pub(in crate::http) async fn create(request: RoutedRequest<'_>) -> Result<Answer, Problem> {
     let RoutedRequest {
         api,
         head,
         body,
         peer,
         ..
-    } = call;
+    } = request;
     if !media_type(&head.headers).eq_ignore_ascii_case(b"application/json") {
         let wrong = ("content_type".into(), "must be application/json".into());
         return Err(Problem::validation(vec![wrong]));

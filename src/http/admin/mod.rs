@@ -55,12 +55,12 @@ impl Administration {
 /// Answers a request with `handler`, if it has the token.
 pub(super) async fn answer<'r>(
     handler: fn(RoutedRequest<'r>) -> HandlerFuture<'r>,
-    call: RoutedRequest<'r>,
+    request: RoutedRequest<'r>,
 ) -> Result<Answer, Problem> {
-    let now_us = call.api.engine.clock().monotonic_us();
-    let authenticator = &call.api.administration.authenticator;
-    authenticator.check(call.peer, &call.head.headers, now_us)?;
-    Ok(handler(call).await?.not_stored())
+    let now_us = request.api.engine.clock().monotonic_us();
+    let authenticator = &request.api.administration.authenticator;
+    authenticator.check(request.peer, &request.head.headers, now_us)?;
+    Ok(handler(request).await?.not_stored())
 }
 
 /// Suspends until everything is durable that was decided so far, and which the answer shows.

@@ -14,10 +14,10 @@ use crate::sale::{PurchaseView, Sale};
 use crate::types::{Malformed, UserId};
 
 /// The purchases of a sale, or of one user in it, in the order of their times.
-pub(in crate::http) async fn list(call: RoutedRequest<'_>) -> Result<Answer, Problem> {
-    let (api, id) = (call.api, call.names[0]);
+pub(in crate::http) async fn list(request: RoutedRequest<'_>) -> Result<Answer, Problem> {
+    let (api, id) = (request.api, request.names[0]);
     let sale = api.find_sale(sale_id(id)?).await?;
-    let mut parameters = Parameters::from_query(call.query());
+    let mut parameters = Parameters::from_query(request.query());
     let user: Option<BuyerId> = parameters.optional(Field::UserId);
     let limit = page_limit(&mut parameters);
     let after = parameters.chosen(Field::Cursor);
@@ -30,7 +30,7 @@ pub(in crate::http) async fn list(call: RoutedRequest<'_>) -> Result<Answer, Pro
     };
     let (body, next) = api.administration.blocking_pool.run(read).await?;
     super::all_durable(api).await?;
-    page(body, &call.head.uri, next)
+    page(body, &request.head.uri, next)
 }
 
 fn list_of(sale: &Sale, purchases: &[PurchaseView]) -> Vec<u8> {

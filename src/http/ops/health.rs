@@ -11,8 +11,8 @@ use crate::operations::Query;
 use crate::telemetry::Window;
 
 /// `GET /health`: the report of the server, with the latencies of a window of time; with `?pretty` indented for people.
-pub(in crate::http) async fn health(call: RoutedRequest<'_>) -> Result<Answer, Problem> {
-    let mut choices = QueryEnums::of(call.query());
+pub(in crate::http) async fn health(request: RoutedRequest<'_>) -> Result<Answer, Problem> {
+    let mut choices = QueryEnums::of(request.query());
     let window = choices.one_of("window", &Window::NAMES).unwrap_or_default();
     let is_pretty = choices.is_set("pretty");
     choices.check()?;
@@ -22,7 +22,7 @@ pub(in crate::http) async fn health(call: RoutedRequest<'_>) -> Result<Answer, P
         "health"
     };
     let query = Query::Common(query, window.name());
-    let body = call.api.observe_whole(query, move |view| {
+    let body = request.api.observe_whole(query, move |view| {
         if is_pretty {
             view.pretty_report(window)
         } else {
@@ -39,12 +39,12 @@ pub(in crate::http) fn livez(_: &RoutedRequest<'_>) -> Result<Answer, Problem> {
 }
 
 /// `GET /readyz`: whether the server takes requests. With `?verbose` every condition is listed.
-pub(in crate::http) fn readyz(call: &RoutedRequest<'_>) -> Result<Answer, Problem> {
-    let mut choices = QueryEnums::of(call.query());
+pub(in crate::http) fn readyz(request: &RoutedRequest<'_>) -> Result<Answer, Problem> {
+    let mut choices = QueryEnums::of(request.query());
     let verbose = choices.is_set("verbose");
     choices.check()?;
     // Nothing is served before recovery has ended.
-    let engine = &call.api.engine;
+    let engine = &request.api.engine;
     let (writable, draining) = (engine.is_writable(), engine.is_draining());
     let commits = !engine.is_stalled();
     let conditions = [

@@ -18,10 +18,10 @@ use crate::types::Timestamp;
 const LOG: HeaderValue = HeaderValue::from_static("text/csv; charset=utf-8");
 
 /// `GET /health/histogram`: the distributions that the query asks for.
-pub(in crate::http) async fn histogram(call: RoutedRequest<'_>) -> Result<Answer, Problem> {
-    let query = HistogramQuery::parse(call.query())?;
+pub(in crate::http) async fn histogram(request: RoutedRequest<'_>) -> Result<Answer, Problem> {
+    let query = HistogramQuery::parse(request.query())?;
     let shared = Query::Custom(format!("{query:?}"));
-    let body = call
+    let body = request
         .api
         .observe_whole(shared, move |view| query.render(view))
         .await?;

@@ -13,7 +13,7 @@ use crate::http::routes::RoutedRequest;
 pub(in crate::http) const TEXT: &str = include_str!("../openapi.json");
 
 /// `GET /openapi.json`: the description of the interface.
-pub(in crate::http) fn document(call: &RoutedRequest<'_>) -> Result<Answer, Problem> {
+pub(in crate::http) fn document(request: &RoutedRequest<'_>) -> Result<Answer, Problem> {
     static VERSION: LazyLock<String> = LazyLock::new(|| version(TEXT.as_bytes()));
     let file = BrowserFile {
         content_type: JSON,
@@ -21,5 +21,5 @@ pub(in crate::http) fn document(call: &RoutedRequest<'_>) -> Result<Answer, Prob
         body: Bytes::from_static(TEXT.as_bytes()),
         cache_control: REVALIDATED,
     };
-    file.into_answer(&call.head.headers)
+    file.into_answer(&request.head.headers)
 }

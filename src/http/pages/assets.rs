@@ -109,13 +109,13 @@ static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
 });
 
 /// `GET /assets/{name}`: an asset.
-pub(in crate::http) fn asset(call: &RoutedRequest<'_>) -> Result<Answer, Problem> {
-    file(call.names[0], call.query(), &call.head.headers)
+pub(in crate::http) fn asset(request: &RoutedRequest<'_>) -> Result<Answer, Problem> {
+    file(request.names[0], request.query(), &request.head.headers)
 }
 
 /// `GET /favicon.ico`: the icon.
-pub(in crate::http) fn favicon(call: &RoutedRequest<'_>) -> Result<Answer, Problem> {
-    file(ICON, call.query(), &call.head.headers)
+pub(in crate::http) fn favicon(request: &RoutedRequest<'_>) -> Result<Answer, Problem> {
+    file(ICON, request.query(), &request.head.headers)
 }
 
 fn file(name: &str, query: Option<&str>, headers: &HeaderMap) -> Result<Answer, Problem> {

@@ -21,19 +21,19 @@ pub(super) use self::assets::{asset, favicon};
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 
 /// `GET /`: the page of a sale.
-pub(super) fn sale_page(call: &RoutedRequest<'_>) -> Result<Answer, Problem> {
+pub(super) fn sale_page(request: &RoutedRequest<'_>) -> Result<Answer, Problem> {
     static FRAME: LazyLock<String> = LazyLock::new(|| linked(include_str!("page.html")));
-    let mut parameters = Parameters::from_query(call.query());
+    let mut parameters = Parameters::from_query(request.query());
     let asked = parameters.chosen(Field::SaleId);
     parameters.check()?;
-    let headers = &call.head.headers;
-    html(sale::fill(&FRAME, call.api, asked, headers), headers)
+    let headers = &request.head.headers;
+    html(sale::fill(&FRAME, request.api, asked, headers), headers)
 }
 
 /// `GET /ops`: the page of operations.
-pub(super) fn ops_page(call: &RoutedRequest<'_>) -> Result<Answer, Problem> {
+pub(super) fn ops_page(request: &RoutedRequest<'_>) -> Result<Answer, Problem> {
     static PAGE: LazyLock<String> = LazyLock::new(|| linked(include_str!("ops.html")));
-    html(PAGE.clone(), &call.head.headers)
+    html(PAGE.clone(), &request.head.headers)
 }
 
 fn html(text: String, headers: &HeaderMap) -> Result<Answer, Problem> {

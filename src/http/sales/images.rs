@@ -12,8 +12,8 @@ use crate::http::routes::RoutedRequest;
 const SVG: HeaderValue = HeaderValue::from_static("image/svg+xml");
 
 /// `GET /images/{name}.svg`: the picture of a name. Nothing of the name itself gets into the picture.
-pub(in crate::http) fn image(call: &RoutedRequest<'_>) -> Result<Answer, Problem> {
-    let [name, _] = call.names;
+pub(in crate::http) fn image(request: &RoutedRequest<'_>) -> Result<Answer, Problem> {
+    let [name, _] = request.names;
     let mut answer = Answer::shown(SVG, draw(name));
     answer
         .response

@@ -21,9 +21,9 @@ use crate::types::{ItemId, ItemIndex, Malformed, SaleId};
 const SCANNED_ITEMS_MAX: u32 = 10 * PAGE_ITEMS_MAX;
 
 /// `GET /sales/active`: the running sale that started last.
-pub(in crate::http) fn active_sale(call: &RoutedRequest<'_>) -> Result<Answer, Problem> {
+pub(in crate::http) fn active_sale(request: &RoutedRequest<'_>) -> Result<Answer, Problem> {
     let message = "No active sale";
-    let engine = &call.api.engine;
+    let engine = &request.api.engine;
     let sale = engine
         .active_sale()
         .ok_or_else(|| Problem::missing(Outcome::SaleNotFound, message))?;
@@ -32,9 +32,9 @@ pub(in crate::http) fn active_sale(call: &RoutedRequest<'_>) -> Result<Answer, P
 }
 
 /// `GET /sales/{id}`: one sale.
-pub(in crate::http) fn sale(call: &RoutedRequest<'_>) -> Result<Answer, Problem> {
-    let [id, _] = call.names;
-    let sale = call.api.engine.overview(sale_id(id)?);
+pub(in crate::http) fn sale(request: &RoutedRequest<'_>) -> Result<Answer, Problem> {
+    let [id, _] = request.names;
+    let sale = request.api.engine.overview(sale_id(id)?);
     sale.map(|sale| shown_sale(&sale))
         .ok_or_else(Problem::sale_not_found)
 }
@@ -46,8 +46,8 @@ fn shown_sale(sale: &Overview) -> Answer {
 }
 
 /// `GET /sales`: all sales, or those with one status, newest first.
-pub(in crate::http) fn sales(call: &RoutedRequest<'_>) -> Result<Answer, Problem> {
-    let mut parameters = Parameters::from_query(call.query());
+pub(in crate::http) fn sales(request: &RoutedRequest<'_>) -> Result<Answer, Problem> {
+    let mut parameters = Parameters::from_query(request.query());
     let status: Option<Status> = parameters.chosen(Field::Status);
     let limit = page_limit(&mut parameters);
     let before: Option<SaleId> = parameters.chosen(Field::Cursor);
@@ -55,7 +55,7 @@ pub(in crate::http) fn sales(call: &RoutedRequest<'_>) -> Result<Answer, Problem
 
     let status = status.map(|Status(status)| status);
     // One more, which shows whether there is a next page.
-    let mut sales = call
+    let mut sales = request
         .api
         .engine
         .overviews(before, status, limit as usize + 1);
@@ -68,7 +68,7 @@ pub(in crate::http) fn sales(call: &RoutedRequest<'_>) -> Result<Answer, Problem
     }
     body.push(b']');
     let next = sales.last().filter(|_| more);
-    page(body, &call.head.uri, next.map(|last| last.id.0))
+    page(body, &request.head.uri, next.map(|last| last.id.0))
 }
 
 /// A page of the items of a sale.
@@ -114,18 +114,18 @@ impl ItemsPage {
 }
 
 /// `GET /sales/{id}/items`: the items of a sale, in their order.
-pub(in crate::http) async fn sale_items(call: RoutedRequest<'_>) -> Result<Answer, Problem> {
-    let id = sale_id(call.names[0])?;
-    let items = ItemsPage::from_query(call.query())?;
-    let sale = call.api.find_sale(id).await?;
+pub(in crate::http) async fn sale_items(request: RoutedRequest<'_>) -> Result<Answer, Problem> {
+    let id = sale_id(request.names[0])?;
+    let items = ItemsPage::from_query(request.query())?;
+    let sale = request.api.find_sale(id).await?;
     let (list, next) = items.render(&sale);
-    page(list, &call.head.uri, next)
+    page(list, &request.head.uri, next)
 }
 
 /// `GET /sales/{id}/items/{item}`: one item of a sale, whose id is percent-encoded.
-pub(in crate::http) async fn sale_item(call: RoutedRequest<'_>) -> Result<Answer, Problem> {
-    let [sale, item] = call.names;
-    let sale = call.api.find_sale(sale_id(sale)?).await?;
+pub(in crate::http) async fn sale_item(request: RoutedRequest<'_>) -> Result<Answer, Problem> {
+    let [sale, item] = request.names;
+    let sale = request.api.find_sale(sale_id(sale)?).await?;
     let wrong = |Malformed(wrong)| Problem::validation(vec![("item_id".into(), wrong.into())]);
     let id = decode_segment(item).map_err(wrong)?;
     ItemId::new(&id).map_err(wrong)?;

@@ -23,10 +23,10 @@ use crate::http::routes::RoutedRequest;
 use crate::operations::{Query, View};
 
 /// `GET /metrics`: the figures of the whole process, in the format that the `Accept` header asks for.
-pub(in crate::http) async fn metrics(call: RoutedRequest<'_>) -> Result<Answer, Problem> {
-    let format = MetricsFormat::asked_by(&call.head.headers);
+pub(in crate::http) async fn metrics(request: RoutedRequest<'_>) -> Result<Answer, Problem> {
+    let format = MetricsFormat::asked_by(&request.head.headers);
     let query = Query::Common("metrics", format.media_type());
-    let text = call
+    let text = request
         .api
         .observe_whole(query, move |view| Some(expose(view, format)))
         .await?;
