@@ -1,4 +1,4 @@
-//! What the tests of administration share.
+//! Helpers of the tests of administration.
 
 use serde_json::{Value, json};
 

@@ -94,14 +94,14 @@ impl Answer {
         self.json()["error"].as_str().map(str::to_owned)
     }
 
-    /// The same answer, which must be a 200.
+    /// Asserts that the answer is a 200, and returns it.
     #[track_caller]
     pub fn ok(self) -> Self {
         assert_eq!(self.status, 200, "{}", self.text());
         self
     }
 
-    /// The same answer, which must be this error in the usual form.
+    /// Asserts that the answer is this error in the usual form, and returns it.
     #[track_caller]
     pub fn refused(self, status: u16, error: &str, word: &str) -> Self {
         let json = self.json();
@@ -120,7 +120,7 @@ impl Answer {
         self
     }
 
-    /// The same answer, which must complain about exactly these parameters.
+    /// Asserts that the answer is an error of exactly these parameters, and returns it.
     #[track_caller]
     pub fn invalid(self, fields: &[&str]) -> Self {
         let answer = self.refused(400, "validation_failed", "Validation failed");
@@ -136,17 +136,17 @@ impl Answer {
         answer
     }
 
-    /// The answer to this request must be one that the interface is said to give.
+    /// Asserts that the document describes this answer to the request.
     #[track_caller]
     fn check(&self, method: &str, target: &str) {
-        let told = document::Told {
+        let received = document::ReceivedAnswer {
             status: self.status,
             content_type: self.header("content-type"),
             headers: &self.headers,
             body: &self.body,
         };
-        let judged = document::judge(method, target, told);
-        assert_eq!(judged, Ok(()), "{method} {target}: {self:?}");
+        let validated = document::validate(method, target, received);
+        assert_eq!(validated, Ok(()), "{method} {target}: {self:?}");
     }
 
     fn closes(&self) -> bool {
@@ -303,7 +303,7 @@ impl Client {
         Ok(answer)
     }
 
-    /// The same, which must succeed.
+    /// Sends it, and asserts that it succeeds.
     #[track_caller]
     pub fn send(
         &mut self,

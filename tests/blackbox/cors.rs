@@ -29,7 +29,7 @@ const PRIVATE: [&str; 9] = [
 ];
 const EXPOSED: &str = "Link, Retry-After, Location, RateLimit, RateLimit-Policy";
 
-/// What the answer allows, and that it never allows credentials.
+/// Returns the origin that the answer allows, and asserts that it never allows credentials.
 fn allowed(answer: &Answer) -> Option<&str> {
     assert_eq!(answer.header("access-control-allow-credentials"), None);
     let origin = answer.header("access-control-allow-origin");

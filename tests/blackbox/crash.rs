@@ -45,7 +45,7 @@ impl Random {
     }
 }
 
-/// What the clients of one round share.
+/// The state that the clients of one round share.
 struct Round {
     number: u32,
     sale: String,

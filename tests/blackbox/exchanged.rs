@@ -88,7 +88,7 @@ fn a_server_whose_files_are_exchanged_stops() {
     }
 }
 
-/// Whoever stops the server right behind the exchange is told of it, too.
+/// A stop right behind the exchange reports it, too.
 #[test]
 fn a_server_does_not_end_well_whose_directory_is_gone() {
     let mut server = started();

@@ -12,7 +12,7 @@ fn server() -> Server {
     Server::start(&[("SALE_TOTAL_ITEMS", "10")])
 }
 
-/// What a drain promises, begun by `signal`.
+/// Checks the promises of a drain that `signal` begins.
 fn drains(signal: Signal) {
     let mut server = server();
     let code = server.client().choose("ada", &["ITM-1-0"]);

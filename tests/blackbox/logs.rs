@@ -1,4 +1,4 @@
-//! What the server writes down about itself: enough for operators, nothing about buyers, no secrets, and
+//! The log of the server: enough for operators, nothing about buyers, no secrets, and
 //! not more the more it is asked.
 
 use std::thread;
@@ -22,7 +22,7 @@ const PURCHASES_EACH: usize = 20;
 
 /// Text that must not be found, by what it is.
 struct Seen {
-    /// Whoever reads it could use it.
+    /// It must not be in the log, where any reader could use it.
     secrets: Vec<String>,
     /// Says who did what.
     private: Vec<String>,

@@ -1,4 +1,4 @@
-//! What a start says, in which order, and what one that fails leaves behind.
+//! The start of the server: its log in order, and the traces of one that fails.
 
 use std::fs;
 use std::net::TcpListener;

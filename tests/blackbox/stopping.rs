@@ -1,4 +1,4 @@
-//! What an end says, and who can hasten it.
+//! The end of the server: its log, and signals that hasten it.
 
 use rustix::process::Signal;
 

@@ -14,7 +14,7 @@ use crate::server::Server;
 
 const TOKEN: &str = "of-this-test-alone-0123456789abcdef";
 
-/// What the scripts expect: twelve items, of which a user may have two, and holds that do not run out.
+/// The settings that the scripts expect: twelve items, of which a user may have two, and holds that do not run out.
 const SETTINGS: [(&str, &str); 4] = [
     ("SALE_TOTAL_ITEMS", "12"),
     ("SALE_MAX_ITEMS_PER_USER", "2"),

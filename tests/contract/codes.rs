@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::contract::document::{errors_of, resolved};
 use crate::contract::routes::operations;
 
-/// What is no error.
+/// The outcomes that are not errors.
 const SUCCESSES: [Outcome; 5] = [
     Outcome::Ok,
     Outcome::Accepted,
@@ -19,7 +19,7 @@ const SUCCESSES: [Outcome; 5] = [
     Outcome::Created,
 ];
 
-/// What is answered before any path is looked at, and in JSON alone: errors with their statuses.
+/// Raw responses, which have no path and only JSON: errors with their statuses.
 fn refusals() -> BTreeMap<String, String> {
     let refused = |refusal| raw_response::with_body(b"", Some(refusal));
     let answers = [

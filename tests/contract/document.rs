@@ -68,42 +68,42 @@ pub fn resolved(value: &Value, pointer: String) -> (&Value, String) {
     )
 }
 
-/// An answer to be judged.
+/// An answer of the server.
 #[derive(Clone, Copy, Debug)]
-pub struct Told<'a> {
+pub struct ReceivedAnswer<'a> {
     pub status: u16,
     pub content_type: Option<&'a str>,
     pub headers: &'a [(String, String)],
     pub body: &'a [u8],
 }
 
-/// Says what is wrong with an answer to this request, as the document has it.
-pub fn judge(method: &str, target: &str, told: Told<'_>) -> Result<(), String> {
+/// Returns how the answer to this request differs from the document.
+pub fn validate(method: &str, target: &str, received: ReceivedAnswer<'_>) -> Result<(), String> {
     let path = target.split(['?', '#']).next().unwrap_or_default();
     let path = path
         .strip_prefix("/api/v1")
         .filter(|rest| rest.starts_with('/'))
         .unwrap_or(path);
     let Some((template, operations)) = path_item(path) else {
-        return error_is(told, "not_found");
+        return error_is(received, "not_found");
     };
     let described = match method {
         "HEAD" => "get".to_owned(),
         _ => method.to_ascii_lowercase(),
     };
     let Some(operation) = operations.get(&described) else {
-        return error_is(told, "method_not_allowed");
+        return error_is(received, "method_not_allowed");
     };
     let responses = format!("/paths/{}/{described}/responses", escaped(template));
-    let status = told.status.to_string();
+    let status = received.status.to_string();
     let Some(response) = operation["responses"].get(&status) else {
         return Err(format!(
             "{method} {template} is not said to answer {status}"
         ));
     };
     let (response, pointer) = resolved(response, format!("{responses}/{status}"));
-    check_headers(response, told)?;
-    check_content(method, response, &pointer, told)
+    check_headers(response, received)?;
+    check_content(method, response, &pointer, received)
 }
 
 /// The path of the document that `path` is one of: a plain one before one with parameters.
@@ -144,21 +144,21 @@ pub fn errors_of(response: &Value) -> BTreeSet<&str> {
     named.map(|(error, _)| error).collect()
 }
 
-fn error_is(told: Told<'_>, error: &str) -> Result<(), String> {
-    let body: Value = serde_json::from_slice(told.body).unwrap_or_default();
-    if told.body.is_empty() || body["error"] == error {
+fn error_is(received: ReceivedAnswer<'_>, error: &str) -> Result<(), String> {
+    let body: Value = serde_json::from_slice(received.body).unwrap_or_default();
+    if received.body.is_empty() || body["error"] == error {
         return Ok(());
     }
     Err(format!("{body} instead of {error}"))
 }
 
-fn check_headers(response: &Value, told: Told<'_>) -> Result<(), String> {
+fn check_headers(response: &Value, received: ReceivedAnswer<'_>) -> Result<(), String> {
     let Some(headers) = response["headers"].as_object() else {
         return Ok(());
     };
     for (name, header) in headers {
         let (header, _) = resolved(header, String::new());
-        let mut given = told.headers.iter();
+        let mut given = received.headers.iter();
         let given = given.find(|(given, _)| given.eq_ignore_ascii_case(name));
         let Some((_, value)) = given else {
             if header["required"] == true {
@@ -183,25 +183,25 @@ fn check_content(
     method: &str,
     response: &Value,
     pointer: &str,
-    told: Told<'_>,
+    received: ReceivedAnswer<'_>,
 ) -> Result<(), String> {
     let Some(content) = response["content"].as_object() else {
-        return match told.body {
+        return match received.body {
             [] => Ok(()),
             body => Err(format!("a body of {} bytes instead of none", body.len())),
         };
     };
-    let content_type = told.content_type.unwrap_or_default();
+    let content_type = received.content_type.unwrap_or_default();
     if !content.contains_key(content_type) {
         return Err(format!("{content_type:?} is not described at {pointer}"));
     }
     // The client reads what comes in pieces later.
     let name = |(name, _): &(String, String)| name.eq_ignore_ascii_case("transfer-encoding");
-    let is_whole = method != "HEAD" && !told.headers.iter().any(name);
+    let is_whole = method != "HEAD" && !received.headers.iter().any(name);
     if !is_whole || !content_type.ends_with("json") {
         return Ok(());
     }
-    let body: Value = serde_json::from_slice(told.body).map_err(|error| error.to_string())?;
+    let body: Value = serde_json::from_slice(received.body).map_err(|error| error.to_string())?;
     let pointer = format!("{pointer}/content/{}/schema", escaped(content_type));
     let schema = schema(&pointer);
     let errors: Vec<_> = schema

@@ -21,7 +21,7 @@ const SETTINGS: [(&str, &str); 4] = [
     ("LOG_LEVEL", "info"),
 ];
 
-/// What the server may answer 5xx with. Nothing of this is to be seen.
+/// The errors that the server may have with 5xx. None of them may be seen.
 const FAILURES: [Outcome; 5] = [
     Outcome::InternalError,
     Outcome::Overloaded,

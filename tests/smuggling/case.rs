@@ -11,7 +11,7 @@ pub const SMUGGLED: &str = "POST /checkout?user_id=<user>&id=ITM-1-1 HTTP/1.1\r\
 /// The answer to what is no request, or could be two.
 pub const MALFORMED: &[&str] = &["400 Bad Request: malformed_request"];
 
-/// What is sent on a new connection, and what must come of it.
+/// The bytes that are sent on a new connection, and the expected result.
 #[derive(Clone)]
 pub struct Case {
     name: String,
@@ -53,12 +53,12 @@ impl Case {
         }
     }
 
-    /// The same, but so many checkouts are executed.
+    /// Expects this number of executed checkouts.
     pub fn executing(self, executed: u64) -> Self {
         Self { executed, ..self }
     }
 
-    /// The same, but the client ends its side.
+    /// Lets the client end its side.
     pub fn finished(self) -> Self {
         Self {
             finishes: true,
@@ -149,7 +149,7 @@ pub fn try_all<C: Connection>(server: &Server, cases: &[Case], connect: impl Fn(
     );
 }
 
-/// The same on plain connections, to a server of their own.
+/// Tries all cases on plain connections to a server of their own.
 #[track_caller]
 pub fn try_plain(cases: &[Case]) {
     try_all(&server(), cases, connect);

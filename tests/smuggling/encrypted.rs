@@ -1,4 +1,4 @@
-//! The same over TLS.
+//! Ambiguous requests over TLS.
 
 use std::fs;
 use std::io;

@@ -1,4 +1,4 @@
-//! What is done over encrypted connections.
+//! Buying over TLS.
 
 use std::sync::Arc;
 

@@ -12,7 +12,7 @@ use rustls::{ClientConfig, ClientConnection, HandshakeKind, RootCertStore, Strea
 use crate::certificates::Authority;
 use crate::server::{PATIENCE, Place, Server};
 
-/// What these clients show to administration.
+/// The token of these clients.
 const TOKEN: &str = "correct-horse-battery-staple";
 
 /// A place whose server has a certificate of `authority` for `localhost`.
