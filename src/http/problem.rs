@@ -327,7 +327,7 @@ mod tests {
         let accept = "text/html, Application/Problem+JSON;q=0.9";
         headers.insert(ACCEPT, HeaderValue::from_static(accept));
         assert_eq!(ProblemFormat::asked_by(&headers), ProblemFormat::Rfc9457);
-        let expected = r#"{"type":"about:blank","title":"Not RouteMatch","status":404,"detail":"No such path","message":"No such path","error":"not_found"}"#;
+        let expected = r#"{"type":"about:blank","title":"Not Found","status":404,"detail":"No such path","message":"No such path","error":"not_found"}"#;
         assert_eq!(
             text(Problem::not_found(), ProblemFormat::Rfc9457).await,
             expected
