@@ -148,7 +148,7 @@ fn with_a_token_everybody_needs_it() {
     let metrics = client.get("/metrics").ok();
     assert!(metrics.text().contains("admin_sales"), "{}", metrics.text());
     let log = server.log();
-    assert!(log.contains("sale created as asked"), "{log}");
+    assert!(log.contains("sale created by an administrator"), "{log}");
     assert!(!log.contains(TOKEN), "the token is in the log");
 }
 
