@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::server::{RunningServer, ServerError};
+use super::server::{InspectedServer, ServerError};
 use crate::env::RealDisk;
 use crate::journal::{self, JournalError, Opening, Tail, sale_file, snapshot};
 use crate::reconcile::SinkError;
@@ -85,12 +85,12 @@ pub(super) struct Ledger {
 /// Who has the journal.
 enum User {
     Us(#[allow(dead_code, reason = "keeps the lock")] Opening),
-    Server(RunningServer, Option<Tail>),
+    Server(InspectedServer, Option<Tail>),
 }
 
 impl Ledger {
     /// Folds the journal in `dir`; when it is in use, up to what `server` says.
-    pub(super) fn open(dir: &Path, server: RunningServer) -> Result<Self, LedgerError> {
+    pub(super) fn open(dir: &Path, server: InspectedServer) -> Result<Self, LedgerError> {
         match Opening::lock_existing(Arc::new(RealDisk), dir) {
             Ok(opening) => Self::locked(dir, opening),
             Err(JournalError::InUse { .. }) => Self::in_use(dir, server),
@@ -113,11 +113,11 @@ impl Ledger {
         })
     }
 
-    fn in_use(dir: &Path, server: RunningServer) -> Result<Self, LedgerError> {
+    fn in_use(dir: &Path, server: InspectedServer) -> Result<Self, LedgerError> {
         from_newest(dir, || Self::from_snapshot(dir, server.clone()))
     }
 
-    fn from_snapshot(dir: &Path, server: RunningServer) -> Result<Self, LedgerError> {
+    fn from_snapshot(dir: &Path, server: InspectedServer) -> Result<Self, LedgerError> {
         let health = server.health();
         let health = health.map_err(|source| LedgerError::NoServer {
             dir: dir.to_owned(),
@@ -142,7 +142,7 @@ impl Ledger {
     }
 
     /// The server that writes the journal, if one does.
-    pub(super) fn server(&self) -> Option<&RunningServer> {
+    pub(super) fn server(&self) -> Option<&InspectedServer> {
         match &self.user {
             User::Us(_) => None,
             User::Server(server, _) => Some(server),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::ledger::{Ledger, LedgerError};
 use super::report::Report;
-use super::server::{RunningServer, ServerError, ShownItem, ShownSale, ShownStock};
+use super::server::{InspectedServer, ServerError, ShownItem, ShownSale, ShownStock};
 use crate::reconcile::Mismatches;
 use crate::sale::{Sale, State};
 use crate::types::{ItemIndex, SaleId, Timestamp};
@@ -37,7 +37,7 @@ struct Before {
 /// # Errors
 /// The output is gone; all else is part of the report.
 pub(super) fn compare(
-    server: &RunningServer,
+    server: &InspectedServer,
     ledger: &mut Ledger,
     report: &mut Report<'_>,
 ) -> io::Result<()> {
@@ -78,7 +78,7 @@ fn say_agreed(ledger: &Ledger, report: &mut Report<'_>, how: &str) -> io::Result
 
 /// Looks once: whether nothing moved, and what was different.
 fn look_once(
-    server: &RunningServer,
+    server: &InspectedServer,
     ledger: &mut Ledger,
 ) -> Result<(bool, Mismatches), LedgerError> {
     let before = server.health()?;
@@ -123,7 +123,7 @@ fn chosen(ledger: &Ledger) -> Result<BTreeMap<SaleId, Arc<Sale>>, LedgerError> {
 
 impl Shown {
     fn ask(
-        server: &RunningServer,
+        server: &InspectedServer,
         chosen: &BTreeMap<SaleId, Arc<Sale>>,
     ) -> Result<Self, ServerError> {
         let items = chosen.keys().map(|&sale| Ok((sale, server.items(sale)?)));

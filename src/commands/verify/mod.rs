@@ -23,7 +23,7 @@ use crate::env::RealDisk;
 use crate::sale::check_files;
 use ledger::Ledger;
 use report::Report;
-use server::RunningServer;
+use server::InspectedServer;
 
 /// Compares the journal in `dir` with everything that is configured, and with the memory of the server
 /// at `server` when that is using the journal. The exit code: 0 when all agrees, 1 when something does
@@ -48,7 +48,7 @@ pub fn verify(
 /// What the server cannot bring up to date will not agree for long, whatever was found now. And what it has
 /// although nobody told this command of it was not looked at.
 fn ask_about_sinks(
-    server: &RunningServer,
+    server: &InspectedServer,
     config: &Config,
     report: &mut Report<'_>,
 ) -> io::Result<()> {
@@ -87,7 +87,7 @@ async fn compare_all(
         Ok(tls) => tls,
         Err(error) => return report.unchecked(&error.to_string()),
     };
-    let mut ledger = match Ledger::open(dir, RunningServer::at(address, tls)) {
+    let mut ledger = match Ledger::open(dir, InspectedServer::at(address, tls)) {
         Ok(ledger) => ledger,
         Err(error) if error.is_difference() => {
             report.different(&error.to_string())?;

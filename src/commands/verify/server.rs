@@ -31,7 +31,7 @@ pub(super) struct ServerError {
 
 /// A server that is asked.
 #[derive(Clone)]
-pub(super) struct RunningServer {
+pub(super) struct InspectedServer {
     agent: Agent,
     scheme: &'static str,
     address: String,
@@ -110,7 +110,7 @@ impl Health {
     }
 }
 
-impl RunningServer {
+impl InspectedServer {
     /// The server at `address`, which encrypts if there is something to recognise it by.
     pub(super) fn at(address: SocketAddr, tls: Option<PinnedTls>) -> Self {
         Self {
@@ -218,7 +218,7 @@ mod tests {
 
     /// A server that answers one request after the other with these figures, and the last of them for
     /// ever.
-    fn answering(figures: &'static [(u64, u64)]) -> RunningServer {
+    fn answering(figures: &'static [(u64, u64)]) -> InspectedServer {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("it is bound");
         let last = figures.last().expect("an answer");
@@ -237,7 +237,7 @@ mod tests {
                 let _ = write!(stream, "{head}\r\ncontent-length: {length}\r\n\r\n{body}");
             }
         });
-        RunningServer::at(address, None)
+        InspectedServer::at(address, None)
     }
 
     #[test]
