@@ -15,7 +15,7 @@ use common::{cores, on_threads};
 /// So many units that no measurement comes to their end.
 const PLENTY: u64 = 1 << 60;
 
-/// What the shards compete with: every unit in one counter.
+/// One counter of all units, which the shards compete with.
 struct OneCounter(CachePadded<AtomicU64>);
 
 impl OneCounter {

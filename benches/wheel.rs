@@ -42,7 +42,7 @@ const TURN: usize = 10_000;
 /// little; so many last for a tenth of a hold.
 const TURNS: usize = 25;
 
-/// What is compared. Times are milliseconds since the contender was made, and values are numbers of
+/// A contender. Times are milliseconds since the contender was made, and values are numbers of
 /// timers that are unique among the pending ones.
 trait Timers {
     type Key: Copy;
@@ -206,7 +206,7 @@ struct Crowd<T: Timers> {
     random: u64,
 }
 
-/// What is timed in a turn.
+/// The timed parts of a turn.
 const PARTS: [&str; 3] = ["arm", "cancel", "expire"];
 
 /// How long some timers took, and how many they were.

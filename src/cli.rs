@@ -30,7 +30,7 @@ const EXIT_UNCHECKED: u8 = 2;
 /// How long a health check waits for the server.
 const HEALTHCHECK_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// What the help ends with.
+/// The end of the help text.
 const AFTER_HELP: &str = "\
 Exit codes:
   0   all is well; the server was told to stop, and has stopped in good order

@@ -183,7 +183,7 @@ pub const STREAM_SILENCE_SECONDS: u64 = 15;
 pub const STREAM_RATE_SECONDS: u64 = 5;
 /// Milliseconds after which a viewer whose connection was lost comes again, at least.
 pub const STREAM_RETRY_MS_MIN: u64 = 2_000;
-/// The same, at most: viewers are spread over the time between, so that they do not come all at once.
+/// Milliseconds after which such a viewer comes again, at most: viewers are spread over the time between.
 pub const STREAM_RETRY_MS_MAX: u64 = 4_000;
 /// Viewers that are woken at once. Then a worker looks after its other connections before it goes on.
 pub const STREAM_WOKEN_MAX: usize = 16;

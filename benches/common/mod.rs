@@ -1,4 +1,4 @@
-//! What the benches share: threads that start together, and an engine with a sale to buy from.
+//! Helpers that the benches share: threads that start together, and an engine with a sale to buy from.
 
 #![allow(dead_code, reason = "each bench uses a part of it")]
 

@@ -12,7 +12,7 @@ use flashsale::types::{Lsn, Timestamp};
 pub const DIR: &str = "/journal";
 const SEED: u32 = 7;
 
-/// What the bytes are given as.
+/// The form in which the bytes are given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// The file as it is.

@@ -1,4 +1,4 @@
-//! What the lines of the log go through: nobody who writes one waits for whoever reads it.
+//! The queue of log lines: nobody who writes one waits for whoever reads it.
 
 use std::io::{self, Write};
 use std::mem;

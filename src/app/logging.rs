@@ -15,7 +15,7 @@ use super::log_writer::LogWriter;
 use crate::config::{LogConfig, LogFormat};
 use crate::limits::LOG_FLUSH_MS;
 
-/// What the log goes through. Whoever ends the process must [`flush`] it.
+/// The writer of the log. The thread that ends the process must [`flush`] it.
 static WRITER: OnceLock<LogWriter> = OnceLock::new();
 
 /// Sees to it that the last lines are written when it is dropped.
@@ -79,7 +79,7 @@ mod tests {
 
     use super::*;
 
-    /// What is logged while the hook is this one, by a thread of that name which panics.
+    /// Returns the lines logged while the hook is this one, by a thread of that name which panics.
     fn logged_by(name: &str) -> String {
         let mut log = tempfile::tempfile().expect("a temporary file");
         let writer = Arc::new(log.try_clone().expect("the same file"));

@@ -61,7 +61,7 @@ impl Signals {
     }
 }
 
-/// What the server does when it hears a signal.
+/// The action of the server at a signal.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Meaning {
     /// Ends in good order.

@@ -1,4 +1,4 @@
-//! What the configuration says about the sinks, in the sinks' own terms.
+//! The options of the sinks, from the configuration.
 
 use crate::config::{DatabaseConfig, HostPort, RedisConfig, RedisPlace, SslMode};
 use crate::reconcile::postgres::{Encryption, PostgresOptions};

@@ -1,4 +1,4 @@
-//! What the service manager is told (`sd_notify`): when the server is ready, how the sale goes, that it
+//! Messages to the service manager (`sd_notify`): when the server is ready, how the sale goes, that it
 //! ends, and, where it keeps a watchdog, that the server still turns over.
 
 use std::sync::Arc;

@@ -48,7 +48,7 @@ pub enum BackupCommandError {
     Target {
         /// Where it was to be.
         dir: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// The output is gone.

@@ -23,7 +23,7 @@ pub enum MigrateError {
     Database {
         /// Where it is.
         address: String,
-        /// What is wrong with it.
+        /// The error.
         source: MigrationError,
     },
     /// Nothing would be taken back.
@@ -32,7 +32,7 @@ pub enum MigrateError {
     /// Tables would be dropped, and nobody has said that they may be.
     #[error("{0}")]
     NotConfirmed(String),
-    /// What the database has is not what the files say.
+    /// The database's migrations differ from the files.
     #[error("the database does not match the migrations")]
     Differs,
     /// The output, or the runtime.

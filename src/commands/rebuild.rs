@@ -27,7 +27,7 @@ pub enum RebuildError {
     Redis {
         /// Where it is.
         address: String,
-        /// What is wrong with it.
+        /// The error.
         source: SinkError,
     },
     /// No runtime, or the output is gone.

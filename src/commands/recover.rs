@@ -48,7 +48,7 @@ pub enum RecoverError {
     Postgres {
         /// Where it is.
         address: String,
-        /// What is wrong with it.
+        /// The error.
         source: Box<Self>,
     },
     /// The new journal.
@@ -65,7 +65,7 @@ pub enum RecoverError {
     Place {
         /// Where it was to be.
         dir: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// No runtime, or the output is gone.

@@ -1,4 +1,4 @@
-//! What the file, the environment and the flags say, before anything is checked.
+//! The settings of file, environment and flags, before they are checked.
 
 use std::fmt;
 use std::path::PathBuf;

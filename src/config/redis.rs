@@ -8,7 +8,7 @@ use crate::limits;
 /// The longest name of a master, in bytes.
 const MASTER_BYTES_MAX: usize = 255;
 
-/// What is configured of Redis; `None` when it is off.
+/// Checks the settings of Redis; returns `None` when it is off.
 pub(super) fn redis(check: &mut Check) -> Option<RedisConfig> {
     let (scheme_is_tls, host) = host(check);
     let tls = check.truth(keys::REDIS_TLS, false);
@@ -144,7 +144,7 @@ mod tests {
     use super::*;
     use crate::config::{Config, ConfigFile, ConfigSources, Overrides};
 
-    /// What is configured with these variables alone.
+    /// Loads the configuration of these variables alone.
     fn load(variables: &[(&str, &str)]) -> Result<Config, String> {
         let environment = |name: &str| {
             let found = variables.iter().find(|(variable, _)| *variable == name)?;

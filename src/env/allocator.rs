@@ -1,4 +1,4 @@
-//! What the allocator says about the memory that it has taken from the operating system.
+//! Figures of the allocator: the memory that it has taken from the operating system.
 //!
 //! The only module with code that the compiler cannot check: the allocator, a C library, tells its
 //! figures through pointers.

@@ -12,14 +12,14 @@ pub trait Clock: Send + Sync {
     /// The wall clock: what sale times are compared with. It may jump.
     fn now(&self) -> Timestamp;
 
-    /// What the wall clock said at the start, and what has passed since, also while the machine slept:
+    /// Returns the wall clock's time at the start plus the time since, also while the machine slept:
     /// for durations whose end is written down as a time. It does not jump, and never goes back.
     fn steady(&self) -> Timestamp;
 
     /// Nanoseconds since an arbitrary moment; never goes back. For durations.
     fn monotonic_ns(&self) -> u64;
 
-    /// The same in whole microseconds.
+    /// Returns the monotonic time in whole microseconds.
     fn monotonic_us(&self) -> u64 {
         self.monotonic_ns() / 1000
     }

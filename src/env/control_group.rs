@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What the control groups of this process say about its memory.
+/// The memory limit that the control groups of this process set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum MemoryLimit {
     /// The system does not say: `/proc` or the control groups' file system is missing.

@@ -160,7 +160,7 @@ pub fn read_file(disk: &dyn Disk, path: &Path, bytes_max: usize) -> io::Result<V
     Ok(bytes)
 }
 
-/// What is made is for its owner: whoever reads a code that is not used yet can spend it.
+/// Permissions of new directories, for their owner only: a reader of an unused code could spend it.
 const DIR_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
 

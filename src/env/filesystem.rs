@@ -10,7 +10,7 @@ use rustix::process::geteuid;
 
 use super::clock::wall_us;
 
-/// What is known of a directory and of what it lies on.
+/// Properties of a directory and of the file system below it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filesystem {
     /// The directory; where it is missing, the nearest one above it that is there.
@@ -23,7 +23,7 @@ pub struct Filesystem {
     pub is_own: bool,
     /// Its kind, such as `ext4`; `unknown` where the system does not say.
     pub kind: String,
-    /// What is free for this user, in bytes.
+    /// Bytes that are free for this user.
     pub free_bytes: u64,
     /// Files that may be made; `None` where that is not bounded.
     pub free_files: Option<u64>,
@@ -31,7 +31,7 @@ pub struct Filesystem {
     pub disk: Option<BlockDevice>,
 }
 
-/// What is known of a disk.
+/// Properties of a disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlockDevice {
     /// Its name, such as `nvme0n1`.

@@ -19,11 +19,11 @@ pub struct Machine {
     pub ephemeral_ports: Option<u64>,
     /// Memory of the machine that could be had without swapping, in bytes.
     pub available_bytes: u64,
-    /// What the control group of this process lets it have.
+    /// The memory limit of the process's control group.
     pub memory_limit: MemoryLimit,
     /// Processors that are there, whatever part of them may be used.
     pub processors: Option<u64>,
-    /// What the kernel reads the time from, such as `tsc`.
+    /// The clock source of the kernel, such as `tsc`.
     pub clock_source: Option<String>,
     /// Whether something keeps the clock right.
     pub is_clock_synchronised: Option<bool>,

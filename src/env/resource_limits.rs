@@ -1,4 +1,4 @@
-//! What the operating system lets this process take.
+//! Resource limits that the operating system sets to this process.
 
 use std::fmt;
 use std::io;

@@ -13,7 +13,7 @@ use std::task::Waker;
 
 use super::shared::Shared;
 
-/// What the thread of a worker has installed.
+/// The hook that a worker's thread has installed.
 struct Installed {
     journal: Arc<Shared>,
     /// Wakes the task that commits at the end of the turn.

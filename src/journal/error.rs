@@ -18,7 +18,7 @@ pub enum JournalError {
         action: &'static str,
         /// On which file or directory.
         path: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// Another process has the journal.
@@ -65,7 +65,7 @@ pub enum JournalError {
         path: PathBuf,
         /// Where the damage begins, in bytes from the file's start.
         offset: u64,
-        /// What is wrong there.
+        /// The flaw.
         what: String,
     },
     /// A record is intact and cannot be decoded. A visitor of records returns this, and who reads the file

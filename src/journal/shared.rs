@@ -90,7 +90,7 @@ pub(super) enum Taken {
     TooLarge,
 }
 
-/// What the preallocator does next.
+/// The next work of the preallocator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Work {
     /// Preallocates a segment.

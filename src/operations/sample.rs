@@ -156,7 +156,7 @@ pub(super) struct SampleInput<'a> {
     pub(super) rates: Vec<f64>,
     /// The journal's status.
     pub(super) journal: JournalStatus,
-    /// What the journal has written since the last sample.
+    /// The amounts that the journal has written since the last sample.
     pub(super) written: Written,
 }
 

@@ -125,7 +125,7 @@ struct Feeding<S> {
     gauge: Arc<SinkGauge>,
     applied: Applied,
     stopped: watch::Receiver<bool>,
-    /// Whoever waits for the first word.
+    /// The channel to the thread that waits for the first result.
     first: Option<mpsc::Sender<Result<(), SinkError>>>,
     /// What was logged last, so that it is not logged again with every attempt.
     said: String,
@@ -449,7 +449,7 @@ async fn working<T>(
     work.await
 }
 
-/// What the sink answers, unless that takes too long.
+/// Returns the sink's answer, or an error when it takes too long.
 async fn within<T>(
     patience: Duration,
     answer: impl Future<Output = Result<T, SinkError>>,

@@ -1,4 +1,4 @@
-//! What the log says while a sink catches up: that it began, how far it is every few seconds, and once
+//! Log lines while a sink catches up: that it began, how far it is every few seconds, and once
 //! that it is done.
 
 use std::sync::Arc;

@@ -289,7 +289,7 @@ fn decode_line(bytes: &[u8]) -> PurchasedLine {
     }
 }
 
-/// What is left to decode.
+/// The bytes that are left to decode.
 struct Input<'a>(&'a [u8]);
 
 impl<'a> Input<'a> {

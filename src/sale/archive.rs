@@ -26,7 +26,7 @@ pub enum NotLoaded {
     Unknown,
     /// Too many others are to be loaded.
     Overloaded,
-    /// What the sale consists of cannot be read at the moment.
+    /// The contents of the sale cannot be read at the moment.
     Unavailable,
 }
 

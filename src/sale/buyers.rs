@@ -323,13 +323,13 @@ impl BuyerShard {
         Some(open)
     }
 
-    /// The same, if its code is this one.
+    /// Takes out the buyer's open checkout, if its code is this one.
     pub fn take_open_if(&mut self, reference: BuyerRef, secret: u128) -> Option<OpenCheckout> {
         let open = self.buyer(reference).open.as_ref()?;
         (open.secret == secret).then(|| self.take_open(reference))?
     }
 
-    /// The same for a checkout whose hold has run out by `steady`, the first of them.
+    /// Takes out the first open checkout whose hold has run out by `steady`.
     pub fn take_expired(&mut self, steady: Timestamp) -> Option<(BuyerRef, OpenCheckout)> {
         let (_, reference) = self.timers.as_mut()?.pop_due(steady)?;
         let open = self.buyer(reference).open.take();

@@ -47,7 +47,7 @@ pub enum CreateError {
     Invalid {
         /// The field, as the HTTP interface names it.
         field: String,
-        /// What is allowed.
+        /// The allowed values.
         what: String,
     },
     /// As many sales are open, or being created, as may be.

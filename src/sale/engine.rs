@@ -108,8 +108,8 @@ impl Engine {
         self.registry.load().open().to_vec()
     }
 
-    /// What is known of the sales that have left memory. As long as it is looked at, none leaves; and
-    /// whoever looks for a sale asks [`Self::sale`] first.
+    /// Returns the summaries of the sales that have left memory. While the result is alive, no sale leaves memory;
+    /// to find a sale, call [`Self::sale`] first.
     #[must_use]
     pub fn ended(&self) -> impl Deref<Target = EndedSales> + '_ {
         self.ended.read()

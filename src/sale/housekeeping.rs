@@ -17,13 +17,13 @@ use crate::journal::{Journal, JournalError, snapshot};
 use crate::limits;
 use crate::types::{Lsn, Timestamp};
 
-/// What is kept, and for how long.
+/// The retention of ended sales in memory and of files.
 pub struct Housekeeping {
     /// How long a sale stays in memory after it was closed, in seconds.
     pub keep_ended_seconds: u32,
     /// The last record that all have who follow the journal: what is behind it is not removed.
     pub followed: Box<dyn Fn() -> Lsn + Send>,
-    /// What is removed; nothing without.
+    /// The retention of files; `None` keeps all.
     pub retention: Option<Retention>,
 }
 

@@ -346,7 +346,7 @@ impl Inventory {
         }
     }
 
-    /// What the items say, less what the totals do. Not those that are shown, which hide what cannot be.
+    /// Returns the sums over the items less the counted totals, not the shown totals, which are clamped.
     fn gap(&self, (sold, held): (u64, u64), item_count: u32) -> Gap {
         let mut sum = Units::default();
         for item in (0..item_count).map(ItemIndex) {

@@ -1,4 +1,4 @@
-//! What the engine can answer, as enums that know nothing of HTTP.
+//! Outcomes of the engine's operations, as enums that know nothing of HTTP.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What is shown of a sale without looking into it, wherever the sale is.
+//! Overviews of sales, in memory or not, that need none of their contents.
 
 use std::iter::Peekable;
 

@@ -63,14 +63,14 @@ impl SaleRegistry {
         with
     }
 
-    /// The same sales, for when one of them was closed.
+    /// Returns a registry of the same sales, after one of them was closed.
     pub(super) fn refreshed(&self) -> Self {
         let mut refreshed = self.clone();
         refreshed.refresh();
         refreshed
     }
 
-    /// The same without those of which `leaves` says so.
+    /// Returns a registry without the sales for which `leaves` returns true.
     pub(super) fn without(&self, leaves: impl Fn(&Sale) -> bool) -> Self {
         let mut without = self.clone();
         without.sales.retain(|sale| !leaves(sale));

@@ -14,7 +14,7 @@ use crate::journal::{JournalError, Opening, Replayed};
 use crate::record::{CatalogueKind, Entry, Items, Record, SaleTerms};
 use crate::types::{ItemIndex, Lsn, SaleId};
 
-/// What the records so far have led to.
+/// The state that the records so far have led to.
 #[derive(Default)]
 pub struct State {
     registry: SaleRegistry,

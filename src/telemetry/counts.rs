@@ -114,7 +114,7 @@ impl Counts {
         }
     }
 
-    /// The same as a histogram of the HDR library.
+    /// Converts the counts into a histogram of the HDR library.
     #[must_use]
     pub fn to_histogram(&self) -> Histogram<u64> {
         let histogram = Histogram::new_with_bounds(1, VALUE_MAX, SIGNIFICANT_DIGITS);

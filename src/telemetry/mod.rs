@@ -1,4 +1,4 @@
-//! What the server knows about itself: latency by route, outcome and stage, connections, and whether the
+//! Figures that the server keeps about itself: latency by route, outcome and stage, connections, and whether the
 //! sinks answer. Every worker writes to its own part; whoever reads merges them.
 //!
 //! **Invariant:** who counts does not wait, allocates nothing but room for an outcome that hardly ever

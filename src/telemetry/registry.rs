@@ -233,7 +233,7 @@ impl TelemetryRegistry {
         sum
     }
 
-    /// Those who watch a sale now, at all workers.
+    /// Returns the number of subscribers of sales, at all workers.
     #[must_use]
     pub fn viewers(&self) -> u64 {
         let workers = self.workers.lock();

@@ -1,4 +1,4 @@
-//! What is counted apart.
+//! The series: distributions that are counted apart.
 
 use super::{Class, Outcome, Route, Stage};
 

@@ -124,7 +124,7 @@ impl Default for SinkGauge {
     }
 }
 
-/// What is known of one sink at one moment.
+/// Figures of one sink at one moment.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct SinkFigures {
     /// Whether it answers.

@@ -49,7 +49,7 @@ pub fn micros(ns: u64) -> f64 {
     ((ns + unit / 2) / unit * unit) as f64 / 1e3
 }
 
-/// The same, rounded up: what nothing takes longer than.
+/// Converts to microseconds, rounded up: a bound that no value exceeds.
 #[must_use]
 pub fn micros_at_most(ns: u64) -> f64 {
     let digits = ns.checked_ilog10().unwrap_or(0) + 1;

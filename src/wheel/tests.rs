@@ -217,7 +217,7 @@ fn little_memory() {
     assert!(wheel.levels.capacity() * size_of::<WheelLevel>() <= 2048);
 }
 
-/// What is done to the wheel and to the map beside it.
+/// One operation on the wheel and on the map beside it.
 #[derive(Clone, Debug)]
 enum WheelStep {
     /// Arm so far from now.

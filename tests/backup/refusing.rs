@@ -1,4 +1,4 @@
-//! What is not copied, and what is said then.
+//! Journals that a backup refuses to copy, with its errors.
 
 use std::path::Path;
 use std::sync::Arc;

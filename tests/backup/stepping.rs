@@ -137,7 +137,7 @@ impl DiskFile for SteppedFile {
     }
 }
 
-/// What the journal does in between.
+/// An action of the journal between two steps of a backup.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Action {
     Sell,

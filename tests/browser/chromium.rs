@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use crate::browser::page::{Look, Page};
 use crate::browser::wire::Wire;
 
-/// What the browser is called, in the order in which it is looked for.
+/// Names of the browser, in the order in which they are tried.
 const NAMES: [&str; 4] = [
     "chromium",
     "chromium-browser",
@@ -90,7 +90,7 @@ impl Browser {
         self.open_in(&context, look, format!("http://{addr}"), path, false)
     }
 
-    /// The same by a name, `shop.test`: without TLS that is no secure context, as 127.0.0.1 is.
+    /// Opens the page by a name, `shop.test`: without TLS that is no secure context, as 127.0.0.1 is.
     pub fn open_by_name(&self, look: Look, addr: SocketAddr, path: &str) -> Page {
         let context =
             self.call("Target.createBrowserContext", json!({}))["browserContextId"].take();

@@ -111,7 +111,7 @@ fn picture_of_a_sale_in_progress() {
     page.screenshot(&root.join("docs/images/sale.png"));
 }
 
-/// What the other tests rely on: nothing that goes wrong in a page goes unseen.
+/// Every error in a page is noticed, which the other tests rely on.
 #[test]
 fn what_goes_wrong_in_a_page_is_seen() {
     let server = Server::start(&[]);

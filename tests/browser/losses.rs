@@ -8,7 +8,7 @@ use crate::server::Server;
 
 const PURCHASE: &str = "*/purchase?*";
 const CHECKOUT: &str = "*/checkout?*";
-/// What the page waits for comes sooner.
+/// A script that shortens the waits of the page.
 const HURRY: &str = "const wait = setTimeout; window.setTimeout = (run, ms) => wait(run, ms / 20)";
 
 /// A page whose purchase of the first item is done, but its answer lost, and no other one comes through.

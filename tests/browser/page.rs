@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::browser::wire::{Event, Wire};
 use crate::server::{PATIENCE, wait_for};
 
-/// What the page is shown on.
+/// The screen on which the page is shown.
 #[derive(Clone, Copy, Debug)]
 pub struct Look {
     pub width: u32,
@@ -44,7 +44,7 @@ impl Look {
         Self::DESKTOP.dark(),
     ];
 
-    /// The same in the dark.
+    /// Returns this look with a dark color scheme.
     pub const fn dark(self) -> Self {
         Self { dark: true, ..self }
     }
@@ -260,7 +260,7 @@ impl Page {
         self.lose(pattern, ask, || ());
     }
 
-    /// The same, and holds back what the page then asks at such an address.
+    /// Runs `ask`, and holds back the requests of the page at matching addresses.
     #[track_caller]
     pub fn lose_answers(&self, pattern: &str, ask: impl FnOnce()) {
         self.lose(pattern, ask, || self.hold_back(&[pattern]));
@@ -396,7 +396,7 @@ impl Drop for Page {
     }
 }
 
-/// What the log has besides requests that failed, which are looked at by themselves.
+/// Returns the complaint of a log entry, except for failed requests, which are checked apart.
 fn complaint_of_log(entry: &Value) -> Option<String> {
     let is_bad = entry["level"] == "error" || entry["level"] == "warning";
     (is_bad && entry["source"] != "network").then(|| format!("log: {entry}"))

@@ -1,4 +1,4 @@
-//! What the server refuses, the page explains.
+//! The page explains every refusal of the server.
 
 use serde_json::json;
 

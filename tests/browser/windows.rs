@@ -9,7 +9,7 @@ use crate::browser::page::{Look, Page};
 use crate::server::{Server, wait_for};
 
 const WINDOWS: usize = 7;
-/// What the page waits for comes sooner.
+/// A script that shortens the waits of the page.
 const HURRY: &str =
     "const each = setInterval; window.setInterval = (run, ms) => each(run, ms / 20)";
 

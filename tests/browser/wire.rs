@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::server::PATIENCE;
 
-/// What the browser said without having been asked.
+/// An event that the browser sent by itself.
 #[derive(Clone, Debug)]
 pub struct Event {
     session: String,

@@ -1,4 +1,4 @@
-//! What the tests of the engine share: opening one, and writing a state down as text.
+//! Helpers that the tests of the engine share: opening one, and writing a state down as text.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -53,7 +53,7 @@ pub fn dump(state: &State) -> Vec<String> {
     text(&mut |visit| state.visit_records(visit))
 }
 
-/// The same, with archived sales as their files have them: equal wherever the sales are.
+/// Writes a state down as text, with archived sales from their files: equal wherever the sales are.
 pub fn dump_whole(disk: &dyn Disk, dir: &Path, state: &State) -> Vec<String> {
     text(&mut |visit| {
         for ended in state.ended().oldest_first() {

@@ -17,7 +17,7 @@ fn two_hundred_thousand_items_come_while_others_sell() {
     others_go_on_while(200_000);
 }
 
-/// The same with as many as a sale may have, which takes several times as long.
+/// Creates sales with the most items that a sale may have, which takes several times as long.
 #[test]
 #[ignore = "takes half a minute"]
 fn a_million_items_come_while_others_sell() {

@@ -1,4 +1,4 @@
-//! What the server says about its memory and its descriptors, against what this process does.
+//! Figures of memory and descriptors, compared with what this process does.
 
 use std::fs::File;
 use std::hint::black_box;

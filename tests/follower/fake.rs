@@ -9,7 +9,7 @@ use flashsale::reconcile::{CatchUpProgress, RecordSource, Sink, SinkBatch, SinkE
 use flashsale::record::{Entry, Undecodable};
 use flashsale::types::Lsn;
 
-/// What the sink does with the next call instead of what it should.
+/// The fault of the sink at its next call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// It is away: nothing is applied.

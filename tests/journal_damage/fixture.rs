@@ -85,7 +85,7 @@ pub fn open(disk: &SimulatedDisk, failures: &Arc<AtomicU32>) -> Result<Journal, 
     )
 }
 
-/// The same by another clock.
+/// Opens a journal with the given clock.
 pub fn open_at(
     disk: &SimulatedDisk,
     failures: &Arc<AtomicU32>,

@@ -1,4 +1,4 @@
-//! What the housekeeper meets with on a disk: what ends the journal, and what may pass.
+//! Faults that the housekeeper meets on a disk: some end the journal, and some may pass.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

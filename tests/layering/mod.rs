@@ -114,7 +114,7 @@ fn collect(root: &Path, dir: &Path, sources: &mut Vec<Source>) {
     }
 }
 
-/// What is wrong with the sources, one line for each breach.
+/// Returns the breaches in the sources, one line for each.
 fn check(sources: &[Source]) -> Vec<String> {
     let mut broken = Vec::new();
     let mut exempt = Vec::new();

@@ -23,7 +23,7 @@ const START: Timestamp = Timestamp(0);
 const LATER: Timestamp = Timestamp(1_000_000);
 const SECRET: u128 = 7;
 
-/// What the journal is told.
+/// A record that the journal gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Said {
     /// By ada, or by somebody under another lock.

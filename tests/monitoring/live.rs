@@ -108,7 +108,7 @@ fn fill(prometheus: &Prometheus, dashboards: &[Dashboard]) {
     }
 }
 
-/// What is marked in all panels of a dashboard, and what can be chosen above them.
+/// Checks the annotations and variables of a dashboard.
 fn check_surroundings(prometheus: &Prometheus, dashboard: &Dashboard) {
     for expression in dashboard.annotations() {
         let series = prometheus.query(&filled_in(expression));

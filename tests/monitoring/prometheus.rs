@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::monitoring::dashboard::{MONITORING, files_in, name_of};
 use crate::server::{PATIENCE, Server, wait_for};
 
-/// What is quicker in a test, in prometheus.yml.
+/// Intervals of prometheus.yml with the shorter ones of a test.
 const QUICKER: [(&str, &str); 4] = [
     ("scrape_interval: 5s", "scrape_interval: 1s"),
     ("scrape_timeout: 4s", "scrape_timeout: 1s"),
@@ -73,7 +73,7 @@ impl Prometheus {
         fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
     }
 
-    /// What the API says to `path`; otherwise its error.
+    /// Returns the API's answer to `path`, or its error.
     pub fn get(&self, path: &str, parameters: &[(&str, &str)]) -> Result<Value, String> {
         let request = self.agent.get(format!("{}/{path}", self.url));
         let request = request.query_pairs(parameters.iter().copied());

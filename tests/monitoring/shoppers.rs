@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::client::Client;
 use crate::server::Server;
 
-/// What is asked for besides.
+/// Pages that shoppers request besides.
 const PAGES: [&str; 7] = [
     "/",
     "/sales",

@@ -47,7 +47,7 @@ impl Collector {
         Self { addr, received }
     }
 
-    /// What is to be configured.
+    /// Returns the endpoint to configure.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.addr)
     }

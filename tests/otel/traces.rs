@@ -1,4 +1,4 @@
-//! What is in the traces, and that nothing about them harms the sale.
+//! Contents of the traces, and sales that go on whatever happens to them.
 
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;

@@ -1,4 +1,4 @@
-//! What is found without sinks.
+//! Findings on a machine without sinks.
 
 use std::fs;
 use std::net::TcpListener;

@@ -98,7 +98,7 @@ impl Place {
         RecordSource::new(Arc::clone(&self.journal), false)
     }
 
-    /// What the records up to `until` lead to.
+    /// Folds the records up to `until` into a projection.
     pub fn fold(&self, until: Lsn) -> (Watermark, Projection) {
         let (mut watermark, mut projection) = (Watermark::ZERO, Projection::default());
         self.visit(&mut |entry| {
@@ -178,7 +178,7 @@ pub struct Following {
 }
 
 impl Following {
-    /// What the server would show.
+    /// Returns the figures that the server would show.
     pub fn figures(&self) -> SinkFigures {
         self.gauge.figures(Lsn::ZERO, self.clock.now())
     }

@@ -77,7 +77,7 @@ impl World {
         self.restart_at(wall, gently)
     }
 
-    /// The same when the wall clock says `wall` by then.
+    /// Restarts when the wall clock says `wall`.
     pub fn restart_at(self, wall: Timestamp, gently: bool) -> Self {
         let Self {
             disk,
@@ -165,7 +165,7 @@ impl World {
         created.outcome.id()
     }
 
-    /// What the journal holds, as words: kind and sale.
+    /// Returns the journal's records as words: kind and sale.
     pub fn records(&self) -> Vec<String> {
         self.engine.journal().flush().expect("the disk works");
         let mut words = Vec::new();

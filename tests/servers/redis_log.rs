@@ -23,7 +23,7 @@ pub fn path(server: &RedisServer) -> PathBuf {
     file.expect("a log").path()
 }
 
-/// What is in it.
+/// Reads the log.
 pub fn read(server: &RedisServer) -> Vec<u8> {
     fs::read(path(server)).expect("a log")
 }

@@ -1,4 +1,4 @@
-//! Whoever is killed comes back to what everybody else holds.
+//! A killed process comes back to the state that the others have.
 
 use std::thread;
 use std::time::Duration;

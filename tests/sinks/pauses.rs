@@ -7,7 +7,7 @@ use crate::sinks::judge::{
     all_is_well, figure, figures, metric, settle, wait_until_down, wait_until_up,
 };
 
-/// What the server's memory may grow by while it keeps nothing for a sink. Generous.
+/// Bytes by which the server's memory may grow while it keeps nothing for a sink. Generous.
 const GROWTH_BYTES_MAX: u64 = 64 << 20;
 
 fn resident_bytes(server: &Server) -> u64 {
@@ -15,7 +15,7 @@ fn resident_bytes(server: &Server) -> u64 {
     health["memory"]["alloc"].as_u64().expect("bytes")
 }
 
-/// What the names of a sink's metrics begin with.
+/// Returns the prefix of a sink's metrics.
 fn metric_prefix(sink: &str) -> &str {
     if sink == "database" { "db" } else { sink }
 }

@@ -17,7 +17,7 @@ use crate::soak::shopper::Report;
 /// Codes of each sale that are asked about again and again.
 const SETTLED_PER_SALE: usize = 4;
 
-/// What is known of a sale that is over, from answers alone.
+/// A sale that is over, as answers alone describe it.
 pub struct Audited {
     pub shown: Shown,
     /// Who has bought each item.

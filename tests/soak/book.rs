@@ -1,4 +1,4 @@
-//! What the journal says, record by record.
+//! The records of the journal, one by one.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::soak::auditor::Audited;
 
-/// What the journal says of a sale.
+/// The records of one sale.
 struct Page {
     from: Timestamp,
     until: Timestamp,
@@ -148,7 +148,7 @@ impl Page {
     }
 }
 
-/// What is between the quotes that `text` begins with, and what follows.
+/// Splits `text`, which begins with a quoted part, into that part and the rest.
 fn quoted(text: &str) -> (&str, &str) {
     let text = text.strip_prefix('"').expect("a quote");
     let (inside, rest) = text.split_once('"').expect("its end");

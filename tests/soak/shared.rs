@@ -1,4 +1,4 @@
-//! What the threads of a run share: where the server is, and what they learned of it.
+//! State that the threads of a run share: where the server is, and what they learned of it.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -23,7 +23,7 @@ pub struct Settled {
     pub with_key: (u16, String),
 }
 
-/// What the threads of a run share.
+/// State that the threads of a run share.
 pub struct Shared {
     /// `None` while there is no server.
     pub address: Mutex<Option<SocketAddr>>,

@@ -29,7 +29,7 @@ pub fn open(dir: &Path) -> (Engine, Arc<ManualClock>) {
     open_with(dir, 256 * 1024)
 }
 
-/// The same with new segments of this length.
+/// Opens an engine on a journal whose new segments have this length.
 pub fn open_with(dir: &Path, segment_bytes: u64) -> (Engine, Arc<ManualClock>) {
     let clock = Arc::new(ManualClock::at(Timestamp(
         SystemClock::new().now().0 - 60_000_000,
@@ -224,7 +224,7 @@ pub fn follow(dir: &Path, postgres: &Postgres) {
     close(&engine);
 }
 
-/// The same for a journal that is open.
+/// Follows a journal that is open.
 pub fn follow_journal(journal: &Arc<Journal>, postgres: &Postgres) {
     let options = options(postgres, DATABASE);
     follow_with(journal, move || PostgresSink::new(options));
@@ -279,7 +279,7 @@ pub fn place(postgres: &Postgres) -> Place {
     )
 }
 
-/// The same as settings of the environment.
+/// Returns the options of the database as settings of the environment.
 pub fn settings(postgres: &Postgres) -> Vec<(&'static str, String)> {
     vec![
         ("DB_HOST", postgres.host().into()),
@@ -300,7 +300,7 @@ pub fn verify(place: &Place, arguments: &[&str]) -> (i32, String) {
     verify_with(place, arguments, &[])
 }
 
-/// The same with other settings.
+/// Runs `verify` with the given settings.
 pub fn verify_with(place: &Place, arguments: &[&str], settings: &[(&str, &str)]) -> (i32, String) {
     let all: Vec<_> = ["verify"].iter().chain(arguments).copied().collect();
     let mut command = place.command(&all);

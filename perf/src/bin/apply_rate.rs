@@ -194,7 +194,7 @@ fn follow(
     Ok(rate)
 }
 
-/// The same rows, from files of the server into the emptied tables.
+/// Copies the rows from files of the server into the emptied tables.
 fn copy(journal: &Journal, postgres: &Postgres, database: &str) -> f64 {
     let data = postgres.query(database, "SHOW data_directory");
     let file = |table: &str| format!("'{data}/{table}.copy' (FORMAT binary)");

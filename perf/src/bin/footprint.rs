@@ -1,4 +1,4 @@
-//! What the server's memory holds: an idle connection, one over which a sale is watched, and a user with
+//! Memory of the server for an idle connection, one over which a sale is watched, and a user with
 //! an open checkout of one item.
 //! Runs the real server on a journal of its own, and asks the kernel for its anonymous memory before
 //! and after. The engine alone, without sockets, is measured beside it, in this process. Exit code 1
@@ -311,7 +311,7 @@ fn name(user: u32) -> String {
     format!("user-{user:07}")
 }
 
-/// The same, by calls of the engine in this process.
+/// Measures the bytes per user by calls of the engine in this process.
 fn engine_bytes_per_user(users: u32) -> Result<f64> {
     let dir = tempfile::tempdir()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());

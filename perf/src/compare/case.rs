@@ -1,4 +1,4 @@
-//! What is compared: the rows of the table, and the bars that they are held to.
+//! Cases of a comparison: the rows of the table, and the bars that they are held to.
 
 use std::fmt;
 
@@ -16,12 +16,12 @@ pub enum Medium {
     Tmpfs,
 }
 
-/// What the two sides of a comparison are.
+/// The two sides of a comparison.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Beside {
     /// The servers beside bare hyper, each as fast as it can.
     BareHyper,
-    /// The same with Postgres and Redis following; a record counts once both have it.
+    /// The server with Postgres and Redis, beside bare hyper; a record counts once both have it.
     BareHyperWithSinks,
     /// The servers beside bare hyper, all at half the rate that the first server can do.
     BareHyperAtHalfRate,
@@ -114,7 +114,7 @@ pub struct Case {
     pub name: &'static str,
     /// As it is shown.
     pub title: &'static str,
-    /// What is asked of everyone.
+    /// The workload of all sides.
     pub workload: Workload,
     /// Where the journal lies.
     pub medium: Medium,
@@ -126,7 +126,7 @@ pub struct Case {
     pub connections: usize,
     /// With what it is compared.
     pub beside: Beside,
-    /// What the ratios have to be.
+    /// The bars of the ratios.
     pub bars: Bars,
 }
 
@@ -215,7 +215,7 @@ pub fn select(patterns: &[String]) -> Result<Vec<&'static Case>> {
 pub struct Side {
     /// As it is shown.
     pub label: String,
-    /// What is started.
+    /// The program to start.
     pub contestant: Contestant,
     /// Connections to it.
     pub connections: usize,

@@ -1,4 +1,4 @@
-//! What the turns of a row say: ratios of each side to the one beside it, and whether the bars are met.
+//! Findings of a row's turns: ratios of each side to the one beside it, and whether the bars are met.
 
 use serde::{Serialize, Serializer};
 
@@ -13,7 +13,7 @@ use super::turn::Turn;
 pub struct Ratio {
     /// Of each round, to the turn beside it in the same round.
     pub spread: Spread,
-    /// What the median has to be.
+    /// The bar of the median.
     #[serde(serialize_with = "shown")]
     pub bar: Bar,
     /// Whether it is; `None` where nothing is asked of it.
@@ -72,7 +72,7 @@ pub fn findings(case: &Case, sides: &[Side], rounds: &[Round]) -> Vec<Finding> {
         .collect()
 }
 
-/// What is only there for comparison is held to nothing, nor is a second build beside the first.
+/// Returns the pairs of sides to judge: sides that are there only for comparison have no bar, nor has a second build.
 fn pairs(case: &Case, sides: &[Side]) -> Vec<Pair> {
     let mut pairs: Vec<Pair> = Vec::new();
     for (place, side) in sides.iter().enumerate() {

@@ -38,7 +38,7 @@ pub struct Report {
     pub measured: Vec<Measured>,
 }
 
-/// The same for machines.
+/// The report for machines.
 #[derive(Serialize)]
 struct Raw<'a> {
     host: &'a Host,

@@ -31,7 +31,7 @@ pub struct Sinks {
     redis: RedisServer,
 }
 
-/// What is missing on this machine, if anything.
+/// Returns the program that is missing on this machine, if any.
 #[must_use]
 pub fn missing() -> Option<&'static str> {
     // Debian keeps the server's programs outside of PATH.

@@ -19,7 +19,7 @@ const WARM_UP: Duration = Duration::from_millis(500);
 const WARM_UP_CHECKOUTS: u32 = 50_000;
 /// Checkouts for a turn of purchases, as a multiple of what the warm-up's rate asks for.
 const CHECKOUTS_RESERVE: f64 = 1.5;
-/// What the names of the users that a server knows beforehand begin with.
+/// The prefix of the users that a server knows beforehand.
 pub const KNOWN_USERS: &str = "known-";
 /// Arrivals of an open loop that may wait for a connection.
 const QUEUE_MAX: usize = 100_000;
@@ -52,7 +52,7 @@ pub struct Turn {
     pub latency_us: Latency,
     /// Resident memory at the end.
     pub resident_mebibytes: f64,
-    /// What the server says of its journal, since its start.
+    /// The server's figures of its journal, since its start.
     pub journal: Option<JournalFigures>,
 }
 

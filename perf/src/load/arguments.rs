@@ -22,7 +22,7 @@ const GOAL_MS_MAX: f64 = 600_000.0;
 /// Purchases a second that checkouts are prepared for in a closed loop.
 const PREPARED_PER_SECOND: u64 = 20_000;
 
-/// What is printed.
+/// The format of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// A summary
@@ -60,7 +60,7 @@ pub struct Arguments {
     /// A ready-made plan; every flag that is given goes before it
     #[arg(long, value_enum)]
     profile: Option<Profile>,
-    /// What is asked for [default: checkout]
+    /// The workload [default: checkout]
     #[arg(long, value_enum)]
     workload: Option<Workload>,
     /// Arrivals a second, whether or not the server keeps up; without it each connection asks again as
@@ -146,7 +146,7 @@ pub struct Arguments {
     /// corrected.hlog, too
     #[arg(long)]
     pub(super) output: Option<PathBuf>,
-    /// What is printed
+    /// The format of the output
     #[arg(long, value_enum, default_value = "human")]
     pub(super) format: Format,
     /// No line of progress

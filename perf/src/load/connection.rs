@@ -27,7 +27,7 @@ pub(super) struct Pending {
     pub(super) journey_planned: u64,
 }
 
-/// What the bytes that have come amount to.
+/// The meaning of the bytes received so far.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Received {
     /// Not yet a whole response.

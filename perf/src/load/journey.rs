@@ -65,7 +65,7 @@ impl Journey {
         }
     }
 
-    /// What is asked for next.
+    /// Returns the kind of the next request.
     pub(super) fn kind(&self) -> Option<Kind> {
         self.step().map(Step::kind)
     }
@@ -134,12 +134,12 @@ impl Script {
         }
     }
 
-    /// The same with checkouts to purchase.
+    /// Returns this journey with checkouts to purchase.
     pub(super) fn with_prepared(self, prepared: Vec<CheckoutCode>) -> Self {
         Self { prepared, ..self }
     }
 
-    /// The same, which only checks `count` items out and collects the codes.
+    /// Returns this journey as one that only checks `count` items out and collects the codes.
     pub(super) fn preparing(self, count: u64) -> Self {
         let preparing = Some((count, Vec::with_capacity(count as usize)));
         Self { preparing, ..self }

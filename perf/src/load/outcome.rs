@@ -24,11 +24,11 @@ pub struct Outcome {
     pub elapsed: Duration,
     /// What was seen.
     pub record: Record,
-    /// The same, second by second.
+    /// Outcomes second by second.
     pub seconds: Vec<Second>,
-    /// What the generator cost.
+    /// The CPU time of the generator.
     pub client_cpu: Cpu,
-    /// What the run cost the server, where it is on this machine.
+    /// The CPU time of the server, where it is on this machine.
     pub server_cpu: Option<Cpu>,
     /// The server's memory at the end, in kibibytes.
     pub server_resident_kib: Option<u64>,

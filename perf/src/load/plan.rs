@@ -55,7 +55,7 @@ pub enum Mode {
     },
 }
 
-/// What is asked for. An arrival is a *journey* of one request or several, each of which follows the
+/// The workload. An arrival is a *journey* of one request or several, each of which follows the
 /// answer to the one before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
@@ -155,7 +155,7 @@ pub struct Plan {
     /// How long an answer may take; then its outcome is unknown.
     #[serde(rename = "timeout_seconds", serialize_with = "as_seconds")]
     pub timeout: Duration,
-    /// What the ids of the users begin with, so that runs do not meet.
+    /// The prefix of the users' ids, so that runs do not meet.
     pub prefix: String,
     /// Users of [`Workload::ManyUsers`].
     pub users: u32,
@@ -176,7 +176,7 @@ pub struct Plan {
     /// Share of requests, in percent, that may end in an error or without an answer; more make a run
     /// invalid.
     pub error_percent_max: f64,
-    /// What the latencies must not exceed.
+    /// Bounds of the latencies.
     pub goals: Goals,
     /// The server's process, where it is on this machine.
     pub server_pid: Option<u32>,

@@ -1,4 +1,4 @@
-//! What the generator was told was sold: its own record, for the audit.
+//! The receipt: units that the generator was told it bought, for the audit.
 
 use flashsale::types::{CheckoutCode, GeneratedItemId};
 use memchr::memmem;

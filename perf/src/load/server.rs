@@ -141,7 +141,7 @@ impl Drop for Server {
     }
 }
 
-/// What the process says, read to the end so that it never has to wait for a reader.
+/// Reads the output of the process to its end, so that the process never waits for a reader.
 fn lines_of(child: &mut Child) -> Receiver<String> {
     let (sender, receiver) = channel();
     if let Some(stderr) = child.stderr.take() {

@@ -199,7 +199,7 @@ struct Reply {
 }
 
 impl Reply {
-    /// What the JSON of a page says.
+    /// Parses the JSON of a page.
     fn parse<T: DeserializeOwned>(&self, path: &str) -> Result<T, LoadError> {
         let asked = format!("GET {path}");
         if self.status != 200 {

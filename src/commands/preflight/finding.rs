@@ -108,7 +108,7 @@ impl Findings {
         writeln!(out, "\n{ok} ok, {warn} to look at, {fail} failed")
     }
 
-    /// The same as one JSON document.
+    /// Writes all findings as one JSON document.
     pub(super) fn write_json(&self, questions: &[&str], out: &mut dyn Write) -> io::Result<()> {
         let build = crate::telemetry::BuildInfo::CURRENT;
         let document = Document {

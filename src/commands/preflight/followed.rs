@@ -20,7 +20,7 @@ pub(super) enum Followed<'a> {
     Unknown(String),
 }
 
-/// What the start of a server would make of a sink.
+/// The judgement that a server would make of a sink at its start.
 pub(super) enum Fit {
     /// It is this many records behind.
     Behind(u64),

@@ -1,4 +1,4 @@
-//! What the system lets the server have: files, connections, memory, processors.
+//! Limits that the system sets to the server: files, connections, memory, processors.
 
 use std::thread;
 

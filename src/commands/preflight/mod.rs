@@ -27,7 +27,7 @@ use crate::telemetry::BuildInfo;
 /// A backup that is older than this is told, in seconds.
 const BACKUP_AGE_SECONDS_MAX: u64 = 26 * 3600;
 
-/// What is left for people.
+/// Questions that only people can answer.
 const QUESTIONS: &[&str] = &[
     "Was a load test run against this machine, with twice the buyers that are expected (make load-test)?",
     "Were its figures within the goals, and are they written down?",
@@ -39,7 +39,7 @@ const QUESTIONS: &[&str] = &[
     "Who watches the sale, and who may stop it?",
 ];
 
-/// What is asked for besides the configuration.
+/// Options of the command besides the configuration.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PreflightOptions<'a> {
     /// Where backups are kept, as directories.

@@ -178,7 +178,7 @@ fn check_redis(redis: &RedisConfig, findings: &mut Findings) {
     }
 }
 
-/// What is wrong with a password, without a word of it.
+/// Returns the weakness of a password, without a word of it.
 fn weakness(password: Option<&Secret>, user: &str, is_local: bool) -> Option<&'static str> {
     let password = password.map(Secret::get);
     let Some(password) = password.as_ref().map(ExposeSecret::expose_secret) else {

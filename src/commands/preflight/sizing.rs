@@ -13,7 +13,7 @@ const CHECKOUTS_A_UNIT: u64 = 10;
 const CONNECTION_BYTES: u64 = 12 * 1024;
 /// What one user with an open checkout takes, in memory.
 const USER_BYTES: u64 = 230;
-/// What the server takes before anybody has come, in memory.
+/// Memory of a server without connections and sales.
 const BASE_BYTES: u64 = 64 << 20;
 
 /// The journal of one sale that is wanted by many, in bytes.
@@ -22,7 +22,7 @@ pub(super) fn sale_bytes(config: &Config) -> u64 {
     units * (CHECKOUTS_A_UNIT * CHECKOUT_BYTES.end() + PURCHASE_BYTES_MAX)
 }
 
-/// What the journal takes before anything was sold: two segments, and as much again for a snapshot.
+/// Bytes of a journal before anything is sold: two segments, and as much again for a snapshot.
 pub(super) fn journal_bytes_min(config: &Config) -> u64 {
     3 * config.journal.segment_bytes
 }

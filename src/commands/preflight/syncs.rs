@@ -12,7 +12,7 @@ use crate::types::Durability;
 
 /// How long is measured, in microseconds.
 const MEASURED_US: u64 = 2_000_000;
-/// What is written and synced each time, in bytes: a small batch.
+/// Bytes that each probe writes and syncs: a small batch.
 const PIECE_BYTES: usize = 512;
 /// The length of the probe, in bytes.
 const PROBE_BYTES: usize = 1 << 20;

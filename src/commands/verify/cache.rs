@@ -131,7 +131,7 @@ impl<'a> Expected<'a> {
     }
 }
 
-/// What the journal's records lead to, and the fingerprint of the last one, if the journal still holds it;
+/// The projection that the journal's records lead to, and the fingerprint of the last record, if the journal has it;
 /// `None` when it no longer holds what leads there. Archived sales that had expired when `found` was read are
 /// left out.
 fn project(

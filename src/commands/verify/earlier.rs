@@ -1,4 +1,4 @@
-//! What the journal no longer holds: a snapshot stands for it, and Postgres has the records.
+//! Comparison of records that the journal no longer has: a snapshot stands for them, and Postgres has them.
 
 use super::ledger::Ledger;
 use crate::journal::JournalError;
@@ -30,7 +30,7 @@ impl<'a> Earlier<'a> {
         })
     }
 
-    /// What the snapshot stands for.
+    /// Returns the last LSN that the snapshot stands for.
     pub(super) fn snapshot_lsn(&self) -> Lsn {
         self.snapshot_lsn
     }
@@ -124,7 +124,7 @@ fn dump(
     Ok(records)
 }
 
-/// What is in the one sorted list and not in the other, in words that hold no code.
+/// Returns the entries of one sorted list that the other lacks, in words without codes.
 fn only_in<'a>(ones: &'a [Vec<u8>], others: &'a [Vec<u8>]) -> impl Iterator<Item = String> + 'a {
     let absent = |one: &&Vec<u8>| others.binary_search(one).is_err();
     ones.iter().filter(absent).map(|bytes| describe(bytes))

@@ -73,7 +73,7 @@ pub(super) struct Ledger {
     pub(super) state: State,
     /// The last record that was folded.
     pub(super) at: Lsn,
-    /// What the state's snapshot stands for; 0 for none.
+    /// The last LSN that the state's snapshot stands for; 0 for none.
     pub(super) snapshot: Lsn,
     /// The first record that the journal still holds.
     pub(super) first: Lsn,

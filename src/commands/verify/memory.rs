@@ -19,7 +19,7 @@ const PAUSE: Duration = Duration::from_millis(300);
 /// Sales that are compared item by item: those that are open, and the newest.
 const SALES_BY_ITEM_MAX: usize = 24;
 
-/// What the server showed, one question after the other.
+/// Answers of the server, to one request after the other.
 struct Shown {
     sales: Vec<ShownSale>,
     stock: BTreeMap<String, ShownStock>,
@@ -185,7 +185,7 @@ fn compare_sales(
     }
 }
 
-/// The same for the stock of those in memory, and for the items of those that were chosen.
+/// Compares the stock of sales in memory, and the items of the chosen sales.
 fn compare_chosen(
     state: &State,
     chosen: &BTreeMap<SaleId, Arc<Sale>>,

@@ -45,8 +45,8 @@ pub fn verify(
     report.end()
 }
 
-/// What the server cannot bring up to date will not agree for long, whatever was found now. And what it has
-/// although nobody told this command of it was not looked at.
+/// Reports sinks that the server cannot bring up to date, which soon differ whatever was found, and sinks that it has
+/// although this command was not configured with them.
 fn ask_about_sinks(
     server: &InspectedServer,
     config: &Config,

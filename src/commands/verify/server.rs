@@ -37,7 +37,7 @@ pub(super) struct InspectedServer {
     address: String,
 }
 
-/// What is needed of `/health`.
+/// The part of `/health` that the command reads.
 #[derive(Debug, Deserialize)]
 pub(super) struct Health {
     journal: JournalFigures,
@@ -162,7 +162,7 @@ impl InspectedServer {
         Ok(all)
     }
 
-    /// What is at `path`, and the path of the page after it.
+    /// Gets the document at `path`, and the path of the page after it.
     fn get<T: DeserializeOwned>(&self, path: &str) -> Result<(T, Option<String>), ServerError> {
         let url = format!("{}://{}{path}", self.scheme, self.address);
         let mut answer = self

@@ -17,7 +17,7 @@ const SALES_PER_PARTITION: u32 = 1000;
 pub struct PostgresBatch {
     records: usize,
     rows: [Rows; Table::ALL.len()],
-    /// What is open behind the last record.
+    /// The sales that are open behind the last record.
     pub(super) open_sales: OpenSales,
     /// Whose announced items, if there are any, belong to no sale.
     pub(super) abandoned: Option<SaleId>,

@@ -1,4 +1,4 @@
-//! What the database says about where it is.
+//! The position of the database in the journal.
 
 use std::collections::BTreeMap;
 

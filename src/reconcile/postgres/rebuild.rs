@@ -35,7 +35,7 @@ pub(super) struct RecordParts {
     rows: Vec<AnyRow>,
     /// Items of a generated catalogue that were as they should be.
     generated: i64,
-    /// What is wrong with one of them.
+    /// The flaw of one of the rows.
     flaw: Option<&'static str>,
 }
 

@@ -44,7 +44,7 @@ impl PostgresReader {
         PostgresRecords::begin(self.connection, None).await
     }
 
-    /// The same, but only the records of `sale` that were not refused attempts.
+    /// Creates a reader of the records of `sale`, without refused attempts.
     ///
     /// # Errors
     /// It does not answer, or has no watermark.

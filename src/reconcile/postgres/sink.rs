@@ -21,7 +21,7 @@ pub struct PostgresSink {
     /// `None` until it has been opened, and while what became of a batch is unknown.
     applier: Option<Applier>,
     readers: Option<Readers>,
-    /// What is open behind the watermark that was seen or made last.
+    /// The sales that are open behind the last watermark seen or made.
     open_sales: OpenSales,
     /// That the schema is up to date was said.
     told_of_schema: bool,

@@ -25,7 +25,7 @@ pub struct PostgresSurvey {
     pub denied: Vec<String>,
     /// How far it has followed a journal; `None` without tables.
     pub watermark: Option<Watermark>,
-    /// What the database takes, in bytes.
+    /// The size of the database, in bytes.
     pub bytes: i64,
 }
 

@@ -8,7 +8,7 @@ pub(super) enum Table {
     Pools,
     Checkouts,
     CheckoutItems,
-    /// The same table, for rows with an idempotency key: the others need not say that they have none.
+    /// The table `checkout_items`, for rows with an idempotency key: other rows leave these columns out.
     KeyedCheckoutItems,
     ExpiredCheckouts,
     Purchases,

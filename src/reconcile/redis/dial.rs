@@ -20,7 +20,7 @@ use crate::reconcile::SinkError;
 
 /// How to connect to servers of one kind.
 pub(super) struct RedisDial<'a> {
-    /// What the log calls them.
+    /// The kind of server in log lines.
     kind: &'static str,
     user: Option<&'a str>,
     password: Option<&'a Secret>,

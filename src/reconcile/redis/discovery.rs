@@ -40,7 +40,7 @@ impl Node {
     }
 }
 
-/// What the contacts say.
+/// The answers of the contacts.
 pub(super) struct Answers {
     /// The nodes that they name, with how many do; those that more of them name come first.
     pub(super) nodes: Vec<(Node, usize)>,
@@ -212,7 +212,7 @@ async fn within<T>(
 #[derive(Default)]
 struct ContactFailures {
     told: Vec<String>,
-    /// The same without addresses.
+    /// The failures without addresses.
     shown: Vec<String>,
     may_pass: bool,
 }

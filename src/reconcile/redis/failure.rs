@@ -4,12 +4,12 @@ use redis::{ErrorKind, RedisError, ServerErrorKind};
 
 use crate::reconcile::SinkError;
 
-/// What is said where a call finds a key that somebody else has made.
+/// Returns the error of a call that finds a key of another program.
 pub(super) fn wrong_type(key: &str, wanted: &str) -> SinkError {
     SinkError::Refused(format!("the key {key} is there and is no {wanted}"))
 }
 
-/// What is said where the stream of events cannot be told on.
+/// Returns the error of a stream of events that cannot be continued.
 pub(super) fn events_ahead(key: &str) -> SinkError {
     SinkError::Refused(format!(
         "the stream {key} was given ids that are no records of this journal yet: somebody else has \
@@ -17,7 +17,7 @@ pub(super) fn events_ahead(key: &str) -> SinkError {
     ))
 }
 
-/// What is said where a call found out that it could not end.
+/// Returns the error of a call that was denied a command.
 pub(super) fn denied(command: &str) -> SinkError {
     SinkError::Refused(format!(
         "the user may not use {command}, which is needed, see docs/redis.md"

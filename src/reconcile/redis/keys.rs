@@ -9,10 +9,10 @@ pub(super) const WATERMARK: &str = "{flashsale}:watermark";
 pub(super) const SALES: &str = "{flashsale}:sales";
 /// What was sold, in order.
 pub(super) const EVENTS: &str = "{flashsale}:events";
-/// What the keys of a sale begin with, before its number.
+/// The prefix of a sale's keys, before its number.
 pub(super) const SALE_PREFIX: &str = "{flashsale}:sale:";
 
-/// What the fields of the watermark begin with that have the sold units of a sale, before its number;
+/// The prefix of the watermark's fields with the sold units of a sale, before its number;
 /// `projection.lua` writes them.
 pub(super) const SUM_PREFIX: &str = "sold:";
 

@@ -18,10 +18,10 @@ pub(super) struct Link {
     node: Option<Node>,
 }
 
-/// What the token begins with that stays behind where a person had the projection emptied.
+/// The prefix of the token that remains where an operator had the projection emptied.
 pub(super) const REQUESTED: &str = "requested-";
 
-/// What the key of the watermark says.
+/// The contents of the watermark's key.
 #[derive(Debug, Default)]
 pub(super) struct ProjectionState {
     pub(super) watermark: Watermark,
@@ -172,7 +172,7 @@ impl ProjectionState {
         command
     }
 
-    /// What the answer says.
+    /// Returns the state that the answer describes.
     pub(super) fn of((lsn, fingerprint, rebuilding, writing): StateFields) -> Self {
         ProjectionState {
             watermark: Watermark {

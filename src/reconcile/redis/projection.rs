@@ -107,7 +107,7 @@ impl Projection {
         Ok(())
     }
 
-    /// What is in `found` otherwise than here, in words, at most `max` of them. Sales that had expired
+    /// Returns the differences of `found` from this projection, in words, at most `max` of them. Sales that had expired
     /// when `found` was read are left out.
     #[must_use]
     pub fn differences(&self, found: &Self, max: usize) -> Vec<String> {

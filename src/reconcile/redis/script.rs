@@ -45,7 +45,7 @@ impl ScriptCall {
         }
     }
 
-    /// The same as a script.
+    /// Returns the text of the function as a script.
     fn text(self) -> String {
         format!("{BODY}\nreturn {}(KEYS, ARGV)\n", self.name())
     }

@@ -70,7 +70,7 @@ impl StoredSnapshot {
         })
     }
 
-    /// What is to be written of a frame of the snapshot or of the file of an archived sale.
+    /// Reads the next frame of the snapshot or of an archived sale's file, and returns what to write of it.
     ///
     /// # Errors
     /// The frame is damaged.

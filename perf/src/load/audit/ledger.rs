@@ -1,4 +1,4 @@
-//! What the journal says was sold, added up without the help of the engine that decided it.
+//! The units sold by the journal, added up without the help of the engine that decided it.
 
 use std::collections::HashMap;
 use std::path::Path;

@@ -70,15 +70,15 @@ pub struct Report {
     pub unknown: Vec<UnknownAnswer>,
     /// Latencies of each kind of request, of each class of answers, of all, and of whole journeys.
     pub latency: Vec<Latency>,
-    /// What the generator itself was late with its requests.
+    /// Delays of the generator's own requests.
     pub lateness_us: Percentiles,
     /// Second by second.
     pub seconds: Vec<SecondRow>,
     /// The 99th percentile in windows of some seconds.
     pub windows_p99_us: Windows,
-    /// What the generator cost.
+    /// The CPU time of the generator.
     pub client_cpu: Cpu,
-    /// What the run cost the server.
+    /// The CPU time of the server.
     pub server_cpu: Option<Cpu>,
     /// The server's memory at the end, in kibibytes.
     pub server_resident_kib: Option<u64>,
@@ -125,7 +125,7 @@ pub struct Totals {
     pub cut_short: u64,
     /// Requests that the generator sent late.
     pub late: u64,
-    /// The same in percent of those sent.
+    /// Late requests in percent of those sent.
     pub late_percent: f64,
     /// Connections opened again.
     pub reconnected: u64,

@@ -33,7 +33,7 @@ pub struct MigrationStatus {
     pub name: String,
     /// When it was applied, in UTC; `None` when it is still to come.
     pub applied_at: Option<String>,
-    /// What is wrong with it.
+    /// The error.
     pub problem: Option<&'static str>,
 }
 

@@ -172,7 +172,7 @@ async fn ask(
     found.collect()
 }
 
-/// What the statements in `sql` make, as far as it is named in them. A name behind `%I.` is that of a view of the
+/// Returns the objects that the statements in `sql` create by name. A name behind `%I.` is that of a view of the
 /// seed.
 fn made_by(sql: &str) -> Vec<CreatedObject> {
     let lines = sql

@@ -1,4 +1,4 @@
-//! What the database remembers of its migrations, in the table `migrations`.
+//! The table `migrations`, in which the database keeps the migrations that were applied.
 
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row};
@@ -44,7 +44,7 @@ impl AppliedMigration {
     }
 }
 
-/// What the database has, by name; `None` when the table is not there or has no checksums.
+/// Reads the applied migrations by name; `None` when the table is missing or has no checksums.
 pub(super) async fn read(client: &Client) -> Result<Option<Vec<AppliedMigration>>, MigrationError> {
     if !has_column(client, "checksum").await? {
         return Ok(None);
