@@ -6,6 +6,7 @@
 mod map;
 mod reexports;
 mod scan;
+mod wording;
 
 use std::fs;
 use std::path::Path;
