@@ -270,7 +270,7 @@ fn check_id(text: &str) -> Result<&str, Malformed> {
     Ok(text)
 }
 
-/// Whether `text` contains a control character.
+/// Returns whether `text` contains a control character.
 #[must_use]
 pub fn has_control(text: &str) -> bool {
     // All bytes are looked at, several at a time, and decoded only where they are not ASCII.

@@ -141,7 +141,7 @@ fn group_of(groups: &str, version: Version) -> Option<&str> {
     })
 }
 
-/// Whether a list with commas has `name`.
+/// Returns whether a list with commas has `name`.
 fn names(list: &str, name: &str) -> bool {
     list.split(',').any(|it| it == name)
 }

@@ -169,7 +169,7 @@ const FILE_MODE: u32 = 0o600;
 pub struct RealDisk;
 
 impl RealDisk {
-    /// Whether there is nothing at `path`, or a directory without anything in it.
+    /// Returns whether there is nothing at `path`, or a directory without anything in it.
     ///
     /// # Errors
     /// As the operating system says.
@@ -181,7 +181,7 @@ impl RealDisk {
         }
     }
 
-    /// Whether nobody but its owner may read or write the file at `path`.
+    /// Returns whether nobody but its owner may read or write the file at `path`.
     ///
     /// # Errors
     /// As the operating system says.
@@ -320,7 +320,7 @@ fn check_regular(file: &File) -> io::Result<()> {
     }
 }
 
-/// What it is, if it is no regular file.
+/// Returns the kind of an entry that is no regular file.
 fn irregular_kind(kind: fs::FileType) -> Option<&'static str> {
     match kind {
         kind if kind.is_file() => None,

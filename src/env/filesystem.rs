@@ -132,7 +132,7 @@ fn block_device(number: &str) -> Option<BlockDevice> {
     })
 }
 
-/// Whether another file system begins at `path`, so that nothing can be renamed to it.
+/// Returns whether another file system begins at `path`, so that nothing can be renamed to it.
 ///
 /// # Errors
 /// As the operating system says.
@@ -202,7 +202,7 @@ fn named(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
-/// Whether `path` is a directory with segments in it.
+/// Returns whether `path` is a directory with segments in it.
 fn holds_segments(path: &Path) -> io::Result<bool> {
     use io::ErrorKind::{NotADirectory, NotFound};
     let entries = match fs::read_dir(path) {

@@ -86,7 +86,7 @@ fn count_of_list(list: &str) -> Option<u64> {
     list.split(',').map(count).sum()
 }
 
-/// What systemd says, where it runs: it asks the kernel, whoever keeps the clock.
+/// Returns systemd's answer, where it runs: it asks the kernel, whatever program keeps the clock.
 fn is_clock_synchronised() -> Option<bool> {
     let output = Command::new("timedatectl")
         .args(["show", "--property=NTPSynchronized", "--value"])

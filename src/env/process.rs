@@ -113,7 +113,7 @@ fn started_at() -> Option<Timestamp> {
     })
 }
 
-/// When the process was started, in clock ticks after the boot: the 22nd field of `/proc/self/stat`. The
+/// Returns when the process was started, in clock ticks after the boot: the 22nd field of `/proc/self/stat`. The
 /// second one is a name in parentheses, which may contain anything.
 fn start_ticks(stat: &str) -> Option<u64> {
     let (_, behind_name) = stat.rsplit_once(')')?;

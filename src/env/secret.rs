@@ -22,16 +22,16 @@ struct SecretState {
 
 struct Values {
     current: SecretString,
-    /// What was replaced last: a server may not know the new one yet.
+    /// The secret that was replaced last: a server may not know the new one yet.
     previous: Option<SecretString>,
-    /// What was said last to be wrong with the file, so that it is not said again with every attempt.
+    /// The last logged error of the file, so that it is not logged again with every attempt.
     told: String,
 }
 
 /// The file of a secret.
 #[derive(Clone)]
 pub struct SecretFile {
-    /// What names the file to the operator, such as `DB_PASSWORD_FILE`.
+    /// The setting that names the file, such as `DB_PASSWORD_FILE`.
     pub name: &'static str,
     /// Where it is.
     pub path: PathBuf,

@@ -30,7 +30,7 @@ pub enum NotLoaded {
     Unavailable,
 }
 
-/// Where the records of a sale are whose file was removed.
+/// A source of the records of a sale whose file was removed.
 pub trait SaleSource: Send {
     /// Hands the records that lead to the sale to `visit`, in order.
     ///
@@ -101,7 +101,7 @@ impl Archive {
         loaded.await.unwrap_or(Err(NotLoaded::Unavailable))
     }
 
-    /// How many sales are kept for the next who asks.
+    /// Returns the number of loaded sales that are kept in memory.
     #[must_use]
     pub fn kept(&self) -> usize {
         self.shelf.lock().kept.len()
@@ -118,7 +118,7 @@ fn add_waiting(waiting: &mut Vec<Waiting>, sender: Waiting) {
     waiting.push(sender);
 }
 
-/// What was loaded, and who waits.
+/// The loaded sales, and the requests that wait for others.
 #[derive(Default)]
 struct Shelf {
     /// The one that was asked for last comes last.
@@ -129,7 +129,7 @@ struct Shelf {
 struct Kept {
     sale: Arc<Sale>,
     bytes: usize,
-    /// When it was asked for last, by the steady clock.
+    /// The time of its last request, by the steady clock.
     asked_at: Timestamp,
 }
 

@@ -75,19 +75,19 @@ impl OpenCheckout {
         self.lines.iter().map(|(_, quantity)| quantity).sum()
     }
 
-    /// Whether this item is in it.
+    /// Returns whether this item is in it.
     #[must_use]
     pub fn contains(&self, item: ItemIndex) -> bool {
         self.lines.iter().any(|(chosen, _)| *chosen == item)
     }
 
-    /// Until when its units are held.
+    /// Returns until when its units are held.
     #[must_use]
     pub fn hold_until(&self) -> Option<Timestamp> {
         self.hold.as_ref().map(|hold| hold.until)
     }
 
-    /// Whether its hold has run out. The steady clock is looked at only where something is held.
+    /// Returns whether its hold has run out. The steady clock is looked at only where something is held.
     #[must_use]
     pub fn is_expired(&self, clock: &dyn Clock) -> bool {
         self.hold_until()
@@ -126,13 +126,13 @@ impl ClosedCheckout {
     }
 }
 
-/// How a checkout ended.
+/// The end of a checkout.
 pub enum CheckoutEnd {
     /// It was purchased, whatever was sold of it.
     Processed {
         /// The idempotency key that came with the purchase.
         key: Option<Box<str>>,
-        /// What was answered.
+        /// The answer.
         result: Arc<PurchaseResult>,
     },
     /// Its hold ran out.
@@ -273,7 +273,7 @@ impl BuyerShard {
         &mut self.pieces[number / PIECE_BUYERS][number % PIECE_BUYERS]
     }
 
-    /// What was answered to a checkout of this buyer that came with this key.
+    /// Returns the checkout that this buyer made with this key, with its answer.
     #[must_use]
     pub fn keyed_checkout(&self, reference: BuyerRef, key: &str) -> Option<&KeyedCheckout> {
         self.keys.find(reference.0 / BUYER_SHARDS as u32, key)
@@ -338,7 +338,7 @@ impl BuyerShard {
         Some((reference, open))
     }
 
-    /// When a hold runs out; not later than the first one does.
+    /// Returns when a hold runs out; not later than the first one does.
     #[must_use]
     pub fn next_expiry(&self) -> Option<Timestamp> {
         self.timers.as_ref()?.next_due()
@@ -415,7 +415,7 @@ impl Buyers {
         self.shards[index].lock()
     }
 
-    /// When a hold can run out next in each shard where there is one, with the shard's number, the
+    /// Returns when a hold can run out next in each shard where there is one, with the shard's number, the
     /// first on top.
     pub fn expiries(&self) -> BinaryHeap<Reverse<(Timestamp, usize)>> {
         let expiry = |(index, shard): (usize, MutexGuard<'_, BuyerShard>)| {

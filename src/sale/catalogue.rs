@@ -1,4 +1,4 @@
-//! What a sale sells: a generated catalogue, which needs no memory, or an explicit one.
+//! The catalogue of a sale: a generated one, which needs no memory, or an explicit one.
 
 use std::hash::BuildHasher;
 use std::sync::LazyLock;

@@ -14,10 +14,10 @@ use super::stock::Availability;
 use crate::record::{CheckoutKey, Record};
 use crate::types::{IdempotencyKey, ItemId, ItemIndex, Lsn, SaleId, Timestamp, UserId};
 
-/// What a client asks for.
+/// A request to put an item into a checkout.
 #[derive(Clone, Copy, Debug)]
 pub struct CheckoutRequest<'a> {
-    /// Who asks.
+    /// The user.
     pub user: UserId<'a>,
     /// For which item.
     pub item: ItemId<'a>,
@@ -246,7 +246,7 @@ impl Engine {
         }
     }
 
-    /// What to answer where too few units are free. Nobody's lock may be held: it looks at another
+    /// Returns the refusal where too few units are free. Nobody's lock may be held: it looks at another
     /// buyer's.
     fn refusal_of_stock(
         &self,

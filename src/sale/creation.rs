@@ -19,13 +19,13 @@ pub struct NewSale<'a> {
     pub ended_at: Timestamp,
     /// Units that one user may buy.
     pub max_items_per_user: u32,
-    /// How long a checkout holds its units; 0 for not at all.
+    /// Seconds that a checkout holds its units; 0 for not at all.
     pub hold_seconds: u32,
-    /// What it sells.
+    /// Its catalogue.
     pub catalogue: NewCatalogue<'a>,
 }
 
-/// What a new sale sells.
+/// The catalogue of a new sale.
 #[derive(Clone, Debug)]
 pub enum NewCatalogue<'a> {
     /// Items of stock 1 with names and pictures drawn from a seed.

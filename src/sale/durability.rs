@@ -9,13 +9,13 @@ use crate::telemetry::JournalStatus;
 use crate::types::Lsn;
 
 impl Engine {
-    /// Whether the journal takes records. It does not while its disk is full, and after it has failed.
+    /// Returns whether the journal takes records. It does not while its disk is full, and after it has failed.
     #[must_use]
     pub fn is_writable(&self) -> bool {
         self.journal.is_writable()
     }
 
-    /// Whether a commit takes so long that the server does not count as ready.
+    /// Returns whether a commit takes so long that the server does not count as ready.
     #[must_use]
     pub fn is_stalled(&self) -> bool {
         self.journal.stalled().is_some()
@@ -66,7 +66,7 @@ impl WorkerCommits {
         Self(CommitWaiters::new(engine.journal().clone()))
     }
 
-    /// Whether [`Self::durable`] would suspend now.
+    /// Returns whether [`Self::durable`] would suspend now.
     #[must_use]
     pub fn must_wait(&self, lsn: Lsn) -> bool {
         self.0.must_wait(lsn)

@@ -5,14 +5,14 @@ use crate::journal::sale_file::SaleFile;
 use crate::record::{CatalogueKind, Record, SaleTerms};
 use crate::types::{GeneratedItemId, SaleId, Timestamp};
 
-/// What stays in memory of a sale: its contents are in its file.
+/// The summary of an ended sale that stays in memory; the contents are in the sale's file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EndedSale {
     /// Its number.
     pub id: SaleId,
     /// Its terms.
     pub terms: SaleTerms,
-    /// How it came to its end.
+    /// Its closing.
     pub closing: Closing,
     /// Units that it began with.
     pub total: u64,
@@ -21,7 +21,7 @@ pub struct EndedSale {
 }
 
 impl EndedSale {
-    /// What stays of `sale`; `None` while it is not closed.
+    /// Returns the summary of `sale`; `None` while it is not closed.
     #[must_use]
     pub fn of(sale: &Sale) -> Option<Self> {
         let figures = sale.figures();
@@ -34,7 +34,7 @@ impl EndedSale {
         })
     }
 
-    /// What a snapshot says; `None` for all other records.
+    /// Returns the summary that a snapshot's record holds; `None` for all other records.
     #[must_use]
     pub fn from_record(record: &Record<'_>) -> Option<Self> {
         let Record::SaleArchived {
@@ -61,7 +61,7 @@ impl EndedSale {
         })
     }
 
-    /// What a snapshot says of it.
+    /// Returns the record of this summary in a snapshot.
     #[must_use]
     pub fn record(&self) -> Record<'static> {
         Record::SaleArchived {
@@ -74,7 +74,7 @@ impl EndedSale {
         }
     }
 
-    /// When it sold for the last time: the end that its terms say, or an earlier one.
+    /// Returns when it sold for the last time: the end that its terms say, or an earlier one.
     #[must_use]
     pub fn ended_at(&self) -> Timestamp {
         shown_end(&self.terms, &self.closing)
@@ -89,7 +89,7 @@ impl EndedSale {
         }
     }
 
-    /// Whether it had an item with this id, as far as that can be known here: what was listed is only in
+    /// Returns whether it had an item with this id, as far as that can be known here: what was listed is only in
     /// the file.
     fn may_have(&self, item: &str) -> bool {
         match (GeneratedItemId::parse(item), self.terms.catalogue) {
@@ -116,18 +116,18 @@ impl EndedSales {
         Some(&self.sales[place])
     }
 
-    /// How many there are.
+    /// Returns the number of ended sales.
     #[must_use]
     pub fn count(&self) -> usize {
         self.sales.len()
     }
 
-    /// All of them, the one with the highest number first.
+    /// Returns all ended sales, the one with the highest number first.
     pub fn newest_first(&self) -> impl Iterator<Item = &EndedSale> {
         self.sales.iter().rev()
     }
 
-    /// Those before `id`, the one with the highest number first.
+    /// Returns the ended sales before `id`, the one with the highest number first.
     pub fn newest_before(&self, id: SaleId) -> impl Iterator<Item = &EndedSale> {
         let end = self.sales.partition_point(|sale| sale.id < id);
         self.sales[..end].iter().rev()

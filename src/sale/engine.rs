@@ -17,7 +17,7 @@ use crate::env::{Clock, Entropy};
 use crate::journal::{Journal, NotAdmitted};
 use crate::types::{SaleId, Timestamp};
 
-/// How an engine works.
+/// Options of an engine.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct EngineOptions {
     /// Refused checkout attempts are recorded too.
@@ -132,7 +132,7 @@ impl Engine {
         self.draining.store(true, Ordering::Release);
     }
 
-    /// Whether the engine is shutting down.
+    /// Returns whether the engine is shutting down.
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)
@@ -151,7 +151,7 @@ impl Engine {
         self.believed_ahead_us.store(ahead_us, Ordering::Relaxed);
     }
 
-    /// Whether the wall clock is believed. Otherwise nothing is done by it that cannot be undone.
+    /// Returns whether the wall clock is believed. Otherwise nothing is done by it that cannot be undone.
     #[must_use]
     pub fn is_clock_believed(&self) -> bool {
         let believed_us = self.believed_ahead_us.load(Ordering::Relaxed);
@@ -159,13 +159,13 @@ impl Engine {
         believed_us != IN_DOUBT && (ahead_us - believed_us).abs() < CLOCK_ERROR_US_MAX
     }
 
-    /// How often sales have come or gone.
+    /// Returns how often sales have come or gone.
     #[must_use]
     pub fn changes(&self) -> u64 {
         self.changes.load(Ordering::Acquire)
     }
 
-    /// Whether something may be decided that must be recorded.
+    /// Admits a decision that must be recorded, or refuses it.
     pub(super) fn admit(&self) -> Result<(), Unavailable> {
         if self.is_draining() {
             return Err(Unavailable::Draining);

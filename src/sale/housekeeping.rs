@@ -19,7 +19,7 @@ use crate::types::{Lsn, Timestamp};
 
 /// The retention of ended sales in memory and of files.
 pub struct Housekeeping {
-    /// How long a sale stays in memory after it was closed, in seconds.
+    /// Seconds that a sale stays in memory after it was closed.
     pub keep_ended_seconds: u32,
     /// The last record that all have who follow the journal: what is behind it is not removed.
     pub followed: Box<dyn Fn() -> Lsn + Send>,
@@ -27,10 +27,10 @@ pub struct Housekeeping {
     pub retention: Option<Retention>,
 }
 
-/// Which files may go.
+/// The times after which files are removed.
 #[derive(Clone, Copy, Debug)]
 pub struct Retention {
-    /// How long a segment stays in any case, in seconds.
+    /// Seconds that a segment stays in any case.
     pub segment_seconds: u32,
     /// How long the file of an ended sale stays, in seconds; `None` for ever, because nobody else has
     /// what is in it.
@@ -119,7 +119,7 @@ impl Keeper<'_> {
         Ok(())
     }
 
-    /// Whether there may be more.
+    /// Takes ended sales out of memory, and returns whether more may follow.
     fn put_sales_away(&mut self) -> Result<bool, JournalError> {
         let keep_seconds = self.housekeeping.keep_ended_seconds;
         let left = self.engine.put_ended_away(keep_seconds)?;

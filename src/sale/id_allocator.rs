@@ -1,10 +1,10 @@
-//! Which number a new sale gets.
+//! Allocation of the numbers of new sales.
 
 use std::collections::BTreeSet;
 
 use crate::types::SaleId;
 
-/// The numbers that are neither a sale's nor quite free.
+/// Allocates the numbers of new sales: keeps the numbers that no sale has and that are not quite free.
 #[derive(Default)]
 pub(super) struct IdAllocator {
     /// Of sales that are being created.
@@ -15,7 +15,7 @@ pub(super) struct IdAllocator {
 }
 
 impl IdAllocator {
-    /// Where the creation of the sales `free` was cut off.
+    /// Creates an allocator where the creation of the sales `free` was cut off.
     pub(super) fn with_free(free: impl Iterator<Item = SaleId>) -> Self {
         Self {
             reserved: BTreeSet::new(),

@@ -7,7 +7,7 @@ use crate::limits;
 use crate::sync::{AtomicU64, Ordering};
 use crate::types::{ItemIndex, Lsn};
 
-/// Who takes: the buyer, for stock-1 items, and the thread's lane, for the shards.
+/// The taker of units: the buyer, for stock-1 items, and the thread's lane, for the shards.
 #[derive(Clone, Copy, Debug)]
 pub struct Taker {
     /// The buyer's number in the sale.
@@ -152,7 +152,7 @@ impl Inventory {
         items + size_of_val(&*self.totals)
     }
 
-    /// Whether the item has one unit only.
+    /// Returns whether the item has one unit only.
     #[must_use]
     pub fn is_single(&self, item: ItemIndex) -> bool {
         matches!(self.slot(item), ItemCounterRef::Single(_))
@@ -225,7 +225,7 @@ impl Inventory {
             .fetch_sub(units, Ordering::AcqRel);
     }
 
-    /// Whether `quantity` units can be had.
+    /// Returns whether `quantity` units can be had.
     #[must_use]
     pub fn availability(&self, item: ItemIndex, quantity: u32) -> Availability {
         match self.slot(item) {
@@ -239,7 +239,7 @@ impl Inventory {
         }
     }
 
-    /// Whether the item has one unit and it was sold to `buyer`.
+    /// Returns whether the item has one unit and it was sold to `buyer`.
     #[must_use]
     pub fn is_sold_to(&self, item: ItemIndex, buyer: u32) -> bool {
         matches!(self.slot(item), ItemCounterRef::Single(single) if single.is_sold_to(buyer))
@@ -254,7 +254,7 @@ impl Inventory {
         }
     }
 
-    /// Where an item's units are.
+    /// Returns the numbers of an item's free, held and sold units.
     #[must_use]
     pub fn units(&self, item: ItemIndex) -> Units {
         match self.slot(item) {
@@ -286,7 +286,7 @@ impl Inventory {
         (sum(|totals| &totals.sold), sum(|totals| &totals.held))
     }
 
-    /// Where all units are, from the totals.
+    /// Returns the numbers of all free, held and sold units, from the totals.
     #[must_use]
     pub fn totals_now(&self) -> Units {
         let (sold, held) = self.counted();
@@ -308,7 +308,7 @@ impl Inventory {
         self.total
     }
 
-    /// Whether `free + held + sold == stock` for every item and for the sale as a whole. Exact only
+    /// Checks that `free + held + sold == stock` for every item and for the sale as a whole. Exact only
     /// while nobody takes or gives back.
     ///
     /// # Errors
@@ -385,7 +385,7 @@ impl std::fmt::Display for Gap {
     }
 }
 
-/// Whether the units of a sale add up, as far as that can be seen while it sells.
+/// The result of counting a sale's units while it sells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Balance {
     /// They do.

@@ -1,4 +1,4 @@
-//! How the items of a new sale get into the journal: in pieces, each of them durable before the next,
+//! Batches in which the items of a new sale get into the journal, each of them durable before the next,
 //! so that buyers of other sales hardly notice a million of them.
 
 use std::thread;

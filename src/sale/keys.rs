@@ -77,7 +77,7 @@ impl CheckoutKeys {
         self.by_buyer.allocation_size() + kept.sum::<usize>()
     }
 
-    /// What was answered to this key of a buyer.
+    /// Returns the checkout that a buyer made with this key.
     #[must_use]
     pub fn find(&self, buyer: u32, key: &str) -> Option<&KeyedCheckout> {
         self.of(buyer).iter().find(|keyed| *keyed.key == *key)

@@ -1,4 +1,4 @@
-//! What ends: holds that run out, and sales.
+//! The life of holds and sales up to their end: expires holds and closes sales.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -86,7 +86,7 @@ impl Engine {
         released
     }
 
-    /// When the next hold can run out, in any open sale that has not ended, by the steady clock.
+    /// Returns when the next hold can run out, in any open sale that has not ended, by the steady clock.
     #[must_use]
     pub fn next_expiry(&self) -> Option<Timestamp> {
         let sales = self.selling();

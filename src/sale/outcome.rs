@@ -11,7 +11,7 @@ use crate::types::{CheckoutCode, Lsn, SaleId, Timestamp};
 #[derive(Clone, Debug)]
 #[must_use = "an outcome may be told only when its record is durable"]
 pub struct Decision<T> {
-    /// What was decided.
+    /// The outcome.
     pub outcome: T,
     /// The last record that the outcome rests on; `None` when it rests on nothing new.
     pub lsn: Option<Lsn>,
@@ -149,7 +149,7 @@ pub struct PurchaseResult {
 }
 
 impl PurchaseResult {
-    /// Whether any line was sold.
+    /// Returns whether any line was sold.
     #[must_use]
     pub fn any_sold(&self) -> bool {
         self.lines.iter().any(|line| line.sold)
@@ -185,7 +185,7 @@ pub enum PurchaseOutcome {
 }
 
 impl PurchaseOutcome {
-    /// Whether the outcome names items of the sale.
+    /// Returns whether the outcome names items of the sale.
     #[must_use]
     pub fn names_items(&self) -> bool {
         matches!(self, Self::Processed { .. } | Self::AlreadyProcessed { .. })

@@ -17,7 +17,7 @@ pub struct Overview {
     pub started_at: Timestamp,
     /// From when on it sells no more.
     pub ended_at: Timestamp,
-    /// Where it is in its life.
+    /// The sale's status.
     pub status: SaleStatus,
     /// Units that it began with.
     pub total: u64,
@@ -25,7 +25,7 @@ pub struct Overview {
     pub sold: u64,
     /// Units that one user may buy.
     pub max_items_per_user: u32,
-    /// How long a checkout holds its units; 0 means that it holds none.
+    /// Seconds that a checkout holds its units; 0 means that it holds none.
     pub hold_seconds: u32,
 }
 

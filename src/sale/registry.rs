@@ -18,7 +18,7 @@ pub(super) struct SaleRegistry {
     last_id: u32,
 }
 
-/// What an item id means.
+/// The item that an id stands for.
 pub(super) enum ItemMatch<'a> {
     Item(&'a Arc<Sale>, ItemIndex),
     NotActive(SaleId),

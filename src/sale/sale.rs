@@ -12,14 +12,14 @@ use crate::record::SaleTerms;
 use crate::sync::{AtomicBool, AtomicI64, Ordering};
 use crate::types::{ItemIndex, Lsn, SaleId, Timestamp};
 
-/// Where a sale is in its life.
+/// The status of a sale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SaleStatus {
-    /// It has not begun.
+    /// The sale has not begun.
     Scheduled,
-    /// It sells.
+    /// The sale sells.
     Active,
-    /// It sells no more.
+    /// The sale sells no more.
     Ended,
 }
 
@@ -55,16 +55,16 @@ pub struct Sale {
     next_expiry_us: AtomicI64,
 }
 
-/// How a sale came to its end.
+/// The closing of a sale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Closing {
-    /// When.
+    /// The time.
     pub at: Timestamp,
     /// The record that says so.
     pub lsn: Lsn,
 }
 
-/// When a sale with these terms sold for the last time: not before it began, where it never did.
+/// Returns when a sale with these terms sold for the last time: not before it began, where it never did.
 pub(super) fn shown_end(terms: &SaleTerms, closing: &Closing) -> Timestamp {
     closing.at.min(terms.ended_at).max(terms.started_at)
 }
@@ -107,13 +107,13 @@ impl Sale {
         self.id
     }
 
-    /// From when on it sells.
+    /// Returns from when on it sells.
     #[must_use]
     pub fn started_at(&self) -> Timestamp {
         self.terms.started_at
     }
 
-    /// From when on it sells no more: the end that its terms say, or an earlier one.
+    /// Returns from when on it sells no more: the end that its terms say, or an earlier one.
     #[must_use]
     pub fn ended_at(&self) -> Timestamp {
         let closing = self.closing.get();
@@ -128,7 +128,7 @@ impl Sale {
         &self.terms
     }
 
-    /// Where it is in its life.
+    /// The sale's status.
     #[must_use]
     pub fn status(&self, now: Timestamp) -> SaleStatus {
         if self.is_closed() || now >= self.terms.ended_at {
@@ -140,13 +140,13 @@ impl Sale {
         }
     }
 
-    /// Whether it was closed, by its end or before it.
+    /// Returns whether it was closed, by its end or before it.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
     }
 
-    /// When and with which record it was closed.
+    /// Returns when and with which record it was closed.
     #[must_use]
     pub fn closing(&self) -> Option<Closing> {
         self.closing.get().copied()
@@ -249,20 +249,20 @@ impl Sale {
         self.catalogue.write_name(index, out);
     }
 
-    /// Whether checkouts of this sale hold what they contain.
+    /// Returns whether checkouts of this sale hold what they contain.
     #[must_use]
     pub fn has_holds(&self) -> bool {
         self.terms.hold_seconds > 0
     }
 
-    /// When the next hold can run out, by the steady clock.
+    /// Returns when the next hold can run out, by the steady clock.
     #[must_use]
     pub fn next_expiry(&self) -> Option<Timestamp> {
         let next_us = self.next_expiry_us.load(Ordering::Acquire);
         (next_us != NEVER).then_some(Timestamp(next_us))
     }
 
-    /// Until when an item that is not free can be held, by the steady clock.
+    /// Returns until when an item that is not free can be held, by the steady clock.
     pub(super) fn held_until(&self, item: ItemIndex) -> Option<Timestamp> {
         let holder = self.inventory.holder(item).map(BuyerRef);
         let until = holder.and_then(|holder| {
@@ -297,7 +297,7 @@ impl Sale {
         self.next_expiry_us.store(NEVER, Ordering::Release);
     }
 
-    /// Whether every unit is free, held or sold, and none twice. Exact only while nobody buys.
+    /// Checks that every unit is free, held or sold, and none twice. Exact only while nobody buys.
     ///
     /// # Errors
     /// Names what does not add up.

@@ -29,7 +29,7 @@ pub struct Recovered {
     pub state: State,
     /// The LSN of the snapshot that it began with, 0 for none.
     pub snapshot_lsn: Lsn,
-    /// What was replayed behind it.
+    /// The records replayed behind the snapshot.
     pub replayed: Replayed,
 }
 

@@ -90,7 +90,7 @@ impl Single {
         );
     }
 
-    /// Whether it was sold to `owner`.
+    /// Returns whether it was sold to `owner`.
     pub fn is_sold_to(&self, owner: u32) -> bool {
         self.0.load(Ordering::Acquire) == Self::tag(owner)
     }
@@ -107,7 +107,7 @@ impl Single {
         (tag & HELD_BIT != 0).then(|| (tag & !HELD_BIT) - 1)
     }
 
-    /// Where the unit is.
+    /// Returns the number of free, held and sold units.
     pub fn units(&self) -> Units {
         match self.0.load(Ordering::Acquire) {
             FREE => Units {
@@ -152,7 +152,7 @@ impl Few {
         (word / one) & COUNT_MAX
     }
 
-    /// Where the units are.
+    /// Returns the numbers of free, held and sold units.
     pub fn units(&self) -> Units {
         let word = self.0.load(Ordering::Acquire);
         Units {
@@ -216,7 +216,7 @@ impl Few {
         self.give(quantity, ONE_FREE);
     }
 
-    /// Whether `quantity` units can be had.
+    /// Returns whether `quantity` units can be had.
     pub fn availability(&self, quantity: u64) -> Availability {
         let Units { free, held, .. } = self.units();
         if free >= quantity {
@@ -384,7 +384,7 @@ impl Pool {
         self.exhausted.store(false, Ordering::Release);
     }
 
-    /// Whether `quantity` units can be had. Anything but [`Availability::Free`] means that at one
+    /// Returns whether `quantity` units can be had. Anything but [`Availability::Free`] means that at one
     /// moment of the call fewer were free; [`Availability::SoldOut`], that it stays so.
     pub fn availability(&self, quantity: u64) -> Availability {
         let exhausted = self.exhausted.load(Ordering::Acquire);
@@ -405,7 +405,7 @@ impl Pool {
         }
     }
 
-    /// Where the units are. While others take, the figures may be of slightly different moments.
+    /// Returns the numbers of free, held and sold units. While others take, they may be of slightly different moments.
     pub fn units(&self) -> Units {
         let reserve = self.reserve.lock();
         Units {

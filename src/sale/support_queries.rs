@@ -1,4 +1,4 @@
-//! What support needs to answer a buyer: what became of a checkout, and what was purchased when.
+//! Queries of support about buyers: the state of a checkout, and the purchases in order.
 
 use std::collections::BinaryHeap;
 use std::fmt;
@@ -17,11 +17,11 @@ pub struct CheckoutView {
     pub code: CheckoutCode,
     /// Whose it is.
     pub user: Box<str>,
-    /// What became of it.
+    /// Its state.
     pub state: CheckoutState,
 }
 
-/// What became of a checkout.
+/// The state of a checkout.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CheckoutState {
     /// It was not purchased, and did not expire.
@@ -35,14 +35,14 @@ pub enum CheckoutState {
     },
     /// It was purchased.
     Purchased {
-        /// When.
+        /// The time.
         at: Timestamp,
-        /// What was answered.
+        /// The answer.
         result: Arc<PurchaseResult>,
     },
     /// Its hold ran out. What it held is not kept.
     Expired {
-        /// When.
+        /// The time.
         at: Timestamp,
     },
 }
@@ -52,13 +52,13 @@ pub enum CheckoutState {
 pub struct PurchaseView {
     /// The code of the checkout that was purchased.
     pub code: CheckoutCode,
-    /// Who purchased it.
+    /// The buyer.
     pub user: Box<str>,
-    /// When.
+    /// The time.
     pub at: Timestamp,
     /// Whether an idempotency key came with it.
     pub has_key: bool,
-    /// What was answered.
+    /// The answer.
     pub result: Arc<PurchaseResult>,
 }
 
@@ -110,7 +110,7 @@ impl FromStr for PurchaseMark {
     }
 }
 
-/// Where a purchase is to be found: as a buyer's finished checkouts only become more, it stays there.
+/// The place of a purchase: as a buyer's finished checkouts only become more, it stays there.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct PurchasePlace {
     mark: PurchaseMark,

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-/// What this binary was built from.
+/// The sources and compiler that this binary was built from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct BuildInfo {
     /// The version of the package.

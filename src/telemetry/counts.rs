@@ -1,4 +1,4 @@
-//! What was counted, as one distribution.
+//! The counts of one distribution.
 
 use hdrhistogram::Histogram;
 
@@ -25,7 +25,7 @@ impl Counts {
         self.sum
     }
 
-    /// Whether nothing was counted.
+    /// Returns whether nothing was counted.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.buckets.iter().all(|&count| count == 0)
@@ -99,7 +99,7 @@ impl Counts {
         self.sum = self.sum.wrapping_add(sum);
     }
 
-    /// What was counted since `earlier`.
+    /// Returns the counts since `earlier`.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         if earlier.buckets.is_empty() {

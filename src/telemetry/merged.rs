@@ -1,4 +1,4 @@
-//! What all threads counted, together.
+//! The sums of all threads' counts.
 
 use super::{Counts, Group, LatencySummary, Outcome, Route, Series, Stage};
 
@@ -30,7 +30,7 @@ impl Merged {
         &mut self.0[series.index()]
     }
 
-    /// What was counted since `earlier`.
+    /// Returns the counts since `earlier`.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         let series = self.0.iter().zip(&earlier.0);

@@ -36,7 +36,7 @@ impl Recorder {
         add(&self.sum, value);
     }
 
-    /// Whether nothing was counted yet. Most recorders stay like that, and whoever reads them all should
+    /// Returns whether nothing was counted yet. Most recorders stay like that, and whoever reads them all should
     /// not have to look into every bucket.
     fn is_empty(&self) -> bool {
         self.sum.load(Relaxed) == 0 && self.buckets[0].load(Relaxed) == 0
@@ -62,7 +62,7 @@ impl Recorder {
         counts.add_buckets(buckets, sum);
     }
 
-    /// What was counted so far.
+    /// Returns the counts so far.
     #[must_use]
     pub fn read(&self) -> Counts {
         let mut counts = Counts::default();

@@ -26,7 +26,7 @@ struct Peers {
     uncounted: u64,
 }
 
-/// What was refused since the line before.
+/// Connections refused since the line before.
 #[derive(Debug, PartialEq, Eq)]
 struct Refused {
     /// The peer that was refused most often.

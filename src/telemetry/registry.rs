@@ -143,7 +143,7 @@ impl WorkerTelemetry {
     }
 }
 
-/// What one worker has to do.
+/// Figures of one worker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WorkerFigures {
     /// Connections that are open now.
@@ -195,7 +195,7 @@ impl TelemetryRegistry {
         worker
     }
 
-    /// What all workers counted, and what the sinks took, together.
+    /// Returns the sum of all workers' counts and of the sinks' durations.
     #[must_use]
     pub fn merged(&self) -> Merged {
         let mut merged = Merged::default();

@@ -7,12 +7,12 @@ use super::{Class, Outcome, Route, Stage};
 pub enum Series {
     /// Requests to a route with one outcome, from their head to their answer.
     Request(Route, Outcome),
-    /// What one stage takes.
+    /// Durations of one stage.
     Stage(Stage),
 }
 
 impl Series {
-    /// How many there are.
+    /// The number of series.
     pub const COUNT: usize = REQUESTS + Stage::ALL.len();
 
     /// A number below [`Self::COUNT`].
@@ -42,7 +42,7 @@ impl Series {
         }
     }
 
-    /// Whether it belongs to the way of those who buy, where nothing may be allocated: there is room for
+    /// Returns whether it belongs to the way of those who buy, where nothing may be allocated: there is room for
     /// it from the start.
     pub(super) fn is_hot(self) -> bool {
         use Outcome::{

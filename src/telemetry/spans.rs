@@ -31,7 +31,7 @@ pub fn sample(ratio: f64, seed: u64) {
     BELOW.store((ratio * u64::MAX as f64) as u64, Relaxed);
 }
 
-/// Whether anybody takes spans.
+/// Returns whether anybody takes spans.
 #[must_use]
 pub fn are_taken() -> bool {
     BELOW.load(Relaxed) > 0
@@ -53,7 +53,7 @@ pub fn is_sampled() -> bool {
 /// Something that is over.
 #[derive(Debug)]
 pub struct Finished {
-    /// What it was, in few words, of which there are few.
+    /// The span's name, of which there are few.
     pub name: String,
     /// Whether somebody outside had asked for it.
     pub kind: SpanKind,
@@ -63,7 +63,7 @@ pub struct Finished {
     pub took_ns: u64,
     /// Whether it failed by our fault.
     pub failed: bool,
-    /// What else is known of it. Nothing that tells who asked, and for what.
+    /// Further attributes, none of which tells who asked, and for what.
     pub attributes: Vec<KeyValue>,
 }
 

@@ -5,9 +5,9 @@ use super::Counts;
 /// A distribution of latencies in a few figures; times in microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
 pub struct LatencySummary {
-    /// How many there are.
+    /// The number of values.
     pub count: u64,
-    /// Their mean, in microseconds.
+    /// The mean, in microseconds.
     pub mean: f64,
     /// Half of them took at most this long, in microseconds.
     pub p50: f64,

@@ -43,7 +43,7 @@ impl WheelLevel {
         led_by_earliest: 0,
     };
 
-    /// When the first slot begins that is not empty, `now` being in this level's current slot.
+    /// Returns when the first slot begins that is not empty, `now` being in this level's current slot.
     pub fn first_start(&self, now: Tick, level: usize) -> Option<Tick> {
         if self.occupied == 0 {
             return None;

@@ -59,7 +59,7 @@ impl<T> Wheel<T> {
         self.entries.armed()
     }
 
-    /// Whether no timer is armed.
+    /// Returns whether no timer is armed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -113,7 +113,7 @@ impl<T> Wheel<T> {
         None
     }
 
-    /// When [`Wheel::pop_due`] will have the first timer: never later than the earliest deadline,
+    /// Returns when [`Wheel::pop_due`] will have the first timer: never later than the earliest deadline,
     /// rounded up to the millisecond. It may be earlier when timers were cancelled; otherwise it is
     /// exact, or past when the timer is due already.
     #[must_use]

@@ -23,7 +23,7 @@ impl Tick {
         Self::from_millis(now.0.div_euclid(TICK_US))
     }
 
-    /// When this tick begins.
+    /// Returns when this tick begins.
     pub fn timestamp(self) -> Timestamp {
         Timestamp((self.0.cast_signed() - EPOCH).saturating_mul(TICK_US))
     }
