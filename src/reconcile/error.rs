@@ -28,14 +28,14 @@ pub enum SinkError {
     Refused(String),
     /// As [`Self::Refused`] where it lasts, otherwise as [`Self::Unavailable`]; but what a person has to
     /// know names roles or paths, or is in somebody else's words.
-    #[error("{told}")]
-    Withheld {
-        /// For the log and the terminal.
-        told: String,
-        /// For everybody.
-        shown: String,
+    #[error("{internal}")]
+    Redacted {
+        /// The text for the log and the terminal.
+        internal: String,
+        /// The text for everybody.
+        public: String,
         /// Whether a person has to decide.
-        lasts: bool,
+        permanent: bool,
     },
     /// The journal cannot be read.
     #[error(transparent)]
@@ -47,7 +47,7 @@ impl SinkError {
     #[must_use]
     pub fn shown(&self) -> String {
         match self {
-            Self::Withheld { shown, .. } => shown.clone(),
+            Self::Redacted { public, .. } => public.clone(),
             // It names files of this machine.
             Self::Journal(_) => "the journal cannot be read: the log says why".to_owned(),
             other => other.to_string(),
@@ -59,7 +59,7 @@ impl SinkError {
     pub fn lasts(&self) -> bool {
         match self {
             Self::Refused(_) | Self::Diverged(_) | Self::Behind(_) => true,
-            Self::Withheld { lasts, .. } => *lasts,
+            Self::Redacted { permanent, .. } => *permanent,
             Self::Unavailable(_) | Self::Moved | Self::Journal(_) => false,
         }
     }
@@ -68,10 +68,10 @@ impl SinkError {
     /// for the log alone.
     #[must_use]
     pub fn authorities(path: &Path, what: &str) -> Self {
-        Self::Withheld {
-            told: format!("{}: {what}", path.display()),
-            shown: "sslrootcert cannot be used: the log says why".to_owned(),
-            lasts: true,
+        Self::Redacted {
+            internal: format!("{}: {what}", path.display()),
+            public: "sslrootcert cannot be used: the log says why".to_owned(),
+            permanent: true,
         }
     }
 

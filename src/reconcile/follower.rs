@@ -243,7 +243,7 @@ impl<S: Sink> Feeding<S> {
                 return Err(SinkError::Diverged(format!(
                     "{error}: it follows another journal, or this one has lost records or is an older state \
                      (a restored backup){}",
-                    self.sink.way_out()
+                    self.sink.remedy()
                 )));
             }
             Located::StartsOver => {

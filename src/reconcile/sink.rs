@@ -43,7 +43,7 @@ pub trait Sink {
 
     /// What helps where it holds records of another journal, or of a newer state of this one; empty where
     /// that is said elsewhere.
-    fn way_out(&self) -> &'static str {
+    fn remedy(&self) -> &'static str {
         ""
     }
 

@@ -29,7 +29,7 @@ fn failure(options: PostgresOptions) -> String {
     match &error {
         SinkError::Unavailable(_) | SinkError::Refused(_) => {}
         // What is for the log and the terminal alone.
-        SinkError::Withheld { shown, .. } => assert!(!shown.contains('/'), "{shown}"),
+        SinkError::Redacted { public: shown, .. } => assert!(!shown.contains('/'), "{shown}"),
         other => panic!("{other:?}"),
     }
     error.to_string()

@@ -87,10 +87,10 @@ fn explain_tls(error: &rustls::Error) -> SinkError {
 fn explain_database(error: &DbError) -> SinkError {
     let code = error.code();
     let hidden = |why: &str| format!("{why} ({})", code.code());
-    let said = |why: &str, lasts| SinkError::Withheld {
-        told: format!("{why} ({}: {})", code.code(), error.message()),
-        shown: hidden(why),
-        lasts,
+    let said = |why: &str, lasts| SinkError::Redacted {
+        internal: format!("{why} ({}: {})", code.code(), error.message()),
+        public: hidden(why),
+        permanent: lasts,
     };
     let passing = |why: &str| said(why, false);
     let lasting = |why: &str| said(why, true);

@@ -189,10 +189,10 @@ async fn ask_sentinel(
             failure::of_command("SENTINEL GET-MASTER-ADDR-BY-NAME", &error)
         }
     })?;
-    let (host, port) = named.ok_or_else(|| SinkError::Withheld {
-        told: format!("it knows no master named {}", sentinels.master),
-        shown: "it knows no master of the configured name".into(),
-        lasts: true,
+    let (host, port) = named.ok_or_else(|| SinkError::Redacted {
+        internal: format!("it knows no master named {}", sentinels.master),
+        public: "it knows no master of the configured name".into(),
+        permanent: true,
     })?;
     Ok(Node {
         address: ServerAddress { host, port },
@@ -228,10 +228,10 @@ impl ContactFailures {
     }
 
     fn into_error(self) -> SinkError {
-        SinkError::Withheld {
-            told: self.told.join("; "),
-            shown: self.shown.join("; "),
-            lasts: !self.may_pass,
+        SinkError::Redacted {
+            internal: self.told.join("; "),
+            public: self.shown.join("; "),
+            permanent: !self.may_pass,
         }
     }
 }

@@ -42,13 +42,13 @@ impl NodeWatch {
                 Ok(node) => node.as_ref().map(|node| node.address.to_string()),
                 Err(_) => std::future::pending().await,
             };
-            SinkError::Withheld {
-                told: format!(
+            SinkError::Redacted {
+                internal: format!(
                     "the keys are at another node now, {}",
                     told.unwrap_or_default()
                 ),
-                shown: "the keys are at another node now".into(),
-                lasts: false,
+                public: "the keys are at another node now".into(),
+                permanent: false,
             }
         }
     }

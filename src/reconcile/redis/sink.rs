@@ -267,7 +267,7 @@ impl Sink for RedisSink {
         }
     }
 
-    fn way_out(&self) -> &'static str {
+    fn remedy(&self) -> &'static str {
         ". `flashsale rebuild redis --yes` empties it, and the server fills it again"
     }
 

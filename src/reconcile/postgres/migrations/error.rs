@@ -100,41 +100,41 @@ impl From<MigrationError> for SinkError {
         match error {
             MigrationError::Database(error) => error,
             MigrationError::Locked(_) => Self::Unavailable(error.to_string()),
-            MigrationError::NoSchema(_) => Self::Withheld {
-                told: error.to_string(),
-                shown: "the database's schema is not there for this user: the log says what to do".into(),
-                lasts: true,
+            MigrationError::NoSchema(_) => Self::Redacted {
+                internal: error.to_string(),
+                public: "the database's schema is not there for this user: the log says what to do".into(),
+                permanent: true,
             },
-            MigrationError::Occupied { .. } => Self::Withheld {
-                told: error.to_string(),
-                shown: "the database's schema has tables of somebody else, of names that are needed: the log \
+            MigrationError::Occupied { .. } => Self::Redacted {
+                internal: error.to_string(),
+                public: "the database's schema has tables of somebody else, of names that are needed: the log \
                         says which, and what to do"
                     .into(),
-                lasts: true,
+                permanent: true,
             },
             MigrationError::Failed {
                 ref file, ref code, ..
-            } => Self::Withheld {
-                told: error.to_string(),
-                shown: format!("{file} could not be applied ({code}): the log says why"),
-                lasts: true,
+            } => Self::Redacted {
+                internal: error.to_string(),
+                public: format!("{file} could not be applied ({code}): the log says why"),
+                permanent: true,
             },
-            MigrationError::Files(told) => Self::Withheld {
-                told,
-                shown: "the migrations are not those of this database, or not as they should be; the log \
+            MigrationError::Files(told) => Self::Redacted {
+                internal: told,
+                public: "the migrations are not those of this database, or not as they should be; the log \
                         says what is wrong"
                     .into(),
-                lasts: true,
+                permanent: true,
             },
             MigrationError::NotOurs {
                 ref pending, more, ..
-            } => Self::Withheld {
-                told: error.to_string(),
-                shown: format!(
+            } => Self::Redacted {
+                internal: error.to_string(),
+                public: format!(
                     "{}: run `flashsale migrate up` as the schema's owner, whom the log names",
                     not_ours(pending, more)
                 ),
-                lasts: true,
+                permanent: true,
             },
         }
     }
