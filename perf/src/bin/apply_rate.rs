@@ -17,7 +17,7 @@ use clap::Parser;
 use flashsale::env::{Clock, OsEntropy, RealDisk, SystemClock};
 use flashsale::journal::{Durability, Journal, Opening, Options, Tools};
 use flashsale::reconcile::postgres::{Encryption, PostgresOptions, PostgresSink, migrations};
-use flashsale::reconcile::{Follower, FollowerTools, Source};
+use flashsale::reconcile::{Follower, FollowerTools, RecordSource};
 use flashsale::record::{CatalogueKind, Lines, Record, SaleTerms};
 use flashsale::telemetry::SinkGauge;
 use flashsale::types::{ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};
@@ -181,7 +181,7 @@ fn follow(
         entropy: Arc::new(OsEntropy),
         gauge: Arc::new(SinkGauge::default()),
     };
-    let source = Source::new(Arc::clone(journal), false);
+    let source = RecordSource::new(Arc::clone(journal), false);
     let follower = Follower::start(move || PostgresSink::new(options), source, tools)?;
     follower.first_word(PATIENCE).ok_or("no word")??;
     let started = Instant::now();

@@ -10,7 +10,7 @@ use flashsale::env::{ManualClock, SeededEntropy, SimulatedDisk, SystemClock};
 use flashsale::journal::{Durability, Journal, Opening, Options, Tools};
 use flashsale::limits;
 use flashsale::reconcile::redis::{RedisOptions, RedisServers, RedisSink, ServerAddress};
-use flashsale::reconcile::{Follower, FollowerTools, Source};
+use flashsale::reconcile::{Follower, FollowerTools, RecordSource};
 use flashsale::record::{CatalogueKind, Lines, NewItem, Record, SaleTerms};
 use flashsale::telemetry::SinkGauge;
 use flashsale::types::{ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};
@@ -87,7 +87,8 @@ fn measure(mix: Mix, records: usize) {
     };
     let make = move || RedisSink::new(options, Arc::new(SeededEntropy::new(3)));
     let started = Instant::now();
-    let follower = Follower::start(make, Source::new(journal, false), tools).expect("a thread");
+    let follower =
+        Follower::start(make, RecordSource::new(journal, false), tools).expect("a thread");
     while follower.applied().get() < last {
         thread::sleep(Duration::from_millis(1));
     }
