@@ -4,12 +4,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme};
+use rustls::crypto::ring;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, Error};
 
 use crate::config::ServerConfig;
+use crate::env::{CertificateRule, Presented, RuleVerifier};
 use crate::runtime::{TlsError, read_certificates};
 
 /// Speaks TLS to a server that has exactly one certificate.
@@ -30,10 +30,8 @@ impl PinnedTls {
 
     fn to(cert: &Path) -> Result<Self, TlsError> {
         let provider = Arc::new(ring::default_provider());
-        let verifier = Pinned {
-            certificate: read_certificates(cert)?.swap_remove(0),
-            provider: Arc::clone(&provider),
-        };
+        let pinned = Pinned(read_certificates(cert)?.swap_remove(0));
+        let verifier = RuleVerifier::new(pinned, Arc::clone(&provider));
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .expect("the provider knows the protocol")
@@ -56,55 +54,19 @@ impl PinnedTls {
     }
 }
 
-/// Trusts one certificate, and whoever proves to have its key.
+/// Trusts one certificate.
 #[derive(Debug)]
-struct Pinned {
-    certificate: CertificateDer<'static>,
-    provider: Arc<CryptoProvider>,
-}
+struct Pinned(CertificateDer<'static>);
 
-impl ServerCertVerifier for Pinned {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        match *end_entity == self.certificate {
-            true => Ok(ServerCertVerified::assertion()),
+impl CertificateRule for Pinned {
+    fn check(&self, presented: &Presented<'_>) -> Result<(), Error> {
+        match *presented.end_entity == self.0 {
+            true => Ok(()),
             false => Err(Error::General(
                 "the server shows another certificate than the one in server.tls_cert; if that was \
                  replaced, the server has to read it again"
                     .into(),
             )),
         }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, cert, dss, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, cert, dss, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
     }
 }

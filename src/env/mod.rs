@@ -5,6 +5,8 @@
 
 mod allocator;
 #[forbid(unsafe_code)]
+mod certificate_rule;
+#[forbid(unsafe_code)]
 mod clock;
 #[forbid(unsafe_code)]
 mod control_group;
@@ -26,6 +28,7 @@ mod secret;
 mod simulated_disk;
 
 pub use allocator::AllocatorFigures;
+pub use certificate_rule::{CertificateRule, Presented, RuleVerifier};
 #[cfg(feature = "otel")]
 pub use clock::system_time;
 pub use clock::{Clock, ManualClock, SystemClock, within};

@@ -1,5 +1,7 @@
 //! Holds the records that a sink gives back against the journal's, number by number.
 
+use std::mem::discriminant;
+
 use super::postgres::Rebuilt;
 use super::watermark::Watermark;
 use crate::journal::{JournalError, Tail, fingerprint};
@@ -177,117 +179,10 @@ fn difference(ours: &Entry<'_>, record: &Record<'_>, theirs: &Rebuilt) -> Option
 }
 
 fn differing_fields(ours: &Record<'_>, theirs: &Record<'_>) -> Vec<&'static str> {
-    match (ours, theirs) {
-        (
-            Record::Checkout {
-                sale,
-                secret,
-                user,
-                item,
-                quantity,
-                hold_until,
-                opens,
-                key,
-            },
-            Record::Checkout {
-                sale: sale_2,
-                secret: secret_2,
-                user: user_2,
-                item: item_2,
-                quantity: quantity_2,
-                hold_until: hold_until_2,
-                opens: opens_2,
-                key: key_2,
-            },
-        ) => named([
-            (sale != sale_2, "sale"),
-            (secret != secret_2, "code"),
-            (user != user_2, "user"),
-            (item != item_2, "item"),
-            (quantity != quantity_2, "quantity"),
-            (hold_until != hold_until_2, "the end of its hold"),
-            (opens != opens_2, "whether it opens the checkout"),
-            (key != key_2, "idempotency key"),
-        ]),
-        (
-            Record::Purchase {
-                sale,
-                secret,
-                user,
-                key,
-                lines,
-            },
-            Record::Purchase {
-                sale: sale_2,
-                secret: secret_2,
-                user: user_2,
-                key: key_2,
-                lines: lines_2,
-            },
-        ) => named([
-            (sale != sale_2, "sale"),
-            (secret != secret_2, "code"),
-            (user != user_2, "user"),
-            (key != key_2, "idempotency key"),
-            (lines != lines_2, "results"),
-        ]),
-        (
-            Record::Expired { sale, secret, user },
-            Record::Expired {
-                sale: sale_2,
-                secret: secret_2,
-                user: user_2,
-            },
-        ) => named([
-            (sale != sale_2, "sale"),
-            (secret != secret_2, "code"),
-            (user != user_2, "user"),
-        ]),
-        (
-            Record::SaleItems { sale, first, items },
-            Record::SaleItems {
-                sale: sale_2,
-                first: first_2,
-                items: items_2,
-            },
-        ) => named([
-            (sale != sale_2, "sale"),
-            (first != first_2, "the first item's place"),
-            (items != items_2, "items"),
-        ]),
-        (
-            Record::SaleCreated { sale, terms },
-            Record::SaleCreated {
-                sale: sale_2,
-                terms: terms_2,
-            },
-        ) => named([(sale != sale_2, "sale"), (terms != terms_2, "terms")]),
-        (
-            Record::Refused {
-                sale,
-                user,
-                item,
-                reason,
-            },
-            Record::Refused {
-                sale: sale_2,
-                user: user_2,
-                item: item_2,
-                reason: reason_2,
-            },
-        ) => named([
-            (sale != sale_2, "sale"),
-            (user != user_2, "user"),
-            (item != item_2, "item"),
-            (reason != reason_2, "reason"),
-        ]),
-        _ if ours == theirs => Vec::new(),
-        (Record::SaleClosed { .. }, Record::SaleClosed { .. }) => vec!["sale"],
-        _ => vec!["its kind"],
+    if discriminant(ours) != discriminant(theirs) {
+        return vec!["its kind"];
     }
-}
-
-fn named<const N: usize>(fields: [(bool, &'static str); N]) -> Vec<&'static str> {
-    let differing = fields.into_iter().filter(|(differs, _)| *differs);
-    differing.map(|(_, name)| name).collect()
+    let fields = ours.fields().into_iter().zip(theirs.fields());
+    let differing = fields.filter(|((_, ours), (_, theirs))| ours != theirs);
+    differing.map(|((name, _), _)| name).collect()
 }

@@ -4,11 +4,13 @@
 pub mod envelope;
 
 mod codec;
+mod fields;
 mod refused_reason;
 
 use std::fmt;
 
 pub use envelope::{Encode, Entry, Undecodable};
+pub use fields::Field;
 pub use refused_reason::RefusedReason;
 
 use crate::limits::ITEMS_PER_RECORD_MAX;

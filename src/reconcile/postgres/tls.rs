@@ -4,17 +4,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
-};
+use rustls::{CertificateError, ClientConfig, Error, RootCertStore};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::options::{Encryption, PostgresOptions};
-use crate::env::{RealDisk, read_file};
+use crate::env::{CertificateRule, Presented, RealDisk, RuleVerifier, read_file};
 use crate::limits;
 use crate::reconcile::SinkError;
 
@@ -28,14 +26,17 @@ pub(super) fn connector(options: &PostgresOptions) -> Result<Option<MakeRustlsCo
     }
     let provider = Arc::new(ring::default_provider());
     let verifier: Arc<dyn ServerCertVerifier> = match options.encryption {
-        Encryption::Off | Encryption::Unverified => Arc::new(Lenient {
-            authority: None,
-            provider: Arc::clone(&provider),
-        }),
-        Encryption::Authority => Arc::new(Lenient {
-            authority: Some(verifier(options, &provider)?),
-            provider: Arc::clone(&provider),
-        }),
+        Encryption::Off | Encryption::Unverified => {
+            let rule = AnyName { authority: None };
+            Arc::new(RuleVerifier::new(rule, Arc::clone(&provider)))
+        }
+        Encryption::Authority => {
+            let authority = Some(verifier(options, &provider)?);
+            Arc::new(RuleVerifier::new(
+                AnyName { authority },
+                Arc::clone(&provider),
+            ))
+        }
         Encryption::Host => verifier(options, &provider)?,
     };
     let config = ClientConfig::builder_with_provider(provider)
@@ -89,64 +90,29 @@ fn roots_of_system() -> Result<RootCertStore, SinkError> {
     Ok(roots)
 }
 
-/// Trusts any certificate, or any that the authority has signed; the name does not matter. That the
-/// server has the certificate's key is checked all the same.
+/// Trusts any certificate, or any that the authority has signed; the name does not matter.
 #[derive(Debug)]
-struct Lenient {
+struct AnyName {
     authority: Option<Arc<WebPkiServerVerifier>>,
-    provider: Arc<CryptoProvider>,
 }
 
-impl ServerCertVerifier for Lenient {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
+impl CertificateRule for AnyName {
+    fn check(&self, presented: &Presented<'_>) -> Result<(), Error> {
         let Some(authority) = &self.authority else {
-            return Ok(ServerCertVerified::assertion());
+            return Ok(());
         };
-        // The name is looked at last, when the signatures have been found good.
+        // The name is checked last, when the signatures have been found good.
         match authority.verify_server_cert(
-            end_entity,
-            intermediates,
-            server_name,
-            ocsp_response,
-            now,
+            presented.end_entity,
+            presented.intermediates,
+            presented.server_name,
+            presented.ocsp_response,
+            presented.now,
         ) {
             Err(Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-            )) => Ok(ServerCertVerified::assertion()),
-            verified => verified,
+            )) => Ok(()),
+            verified => verified.map(drop),
         }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, cert, dss, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, cert, dss, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
     }
 }

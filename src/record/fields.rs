@@ -1,0 +1,129 @@
+//! The fields of a record by name, for comparing two records field by field.
+
+use super::{CheckoutKey, Items, Lines, Record, RefusedReason, SaleTerms};
+use crate::types::Timestamp;
+
+/// The value of one field.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Field<'a> {
+    /// A number or an id.
+    Number(u128),
+    /// The number of a sale that may be unknown.
+    Sale(Option<u32>),
+    /// A text.
+    Text(&'a str),
+    /// A text that may be missing.
+    OptionalText(Option<&'a str>),
+    /// A time that may be missing.
+    Time(Option<Timestamp>),
+    /// A yes or no.
+    Flag(bool),
+    /// The idempotency key of a checkout, with its answer.
+    Key(Option<CheckoutKey<'a>>),
+    /// The lines of a purchase.
+    Lines(Lines<'a>),
+    /// The items of a sale.
+    Items(Items<'a>),
+    /// The terms of a sale.
+    Terms(SaleTerms),
+    /// The reason of a refusal.
+    Reason(RefusedReason),
+}
+
+impl<'a> Record<'a> {
+    /// Returns every field with its name for people. Records of one kind have the same names in the same order.
+    #[must_use]
+    pub fn fields(&self) -> Vec<(&'static str, Field<'a>)> {
+        use Field::{Flag, Key, Number, OptionalText, Reason, Sale, Terms, Text, Time};
+        let number = |number: u32| Number(number.into());
+        match *self {
+            Record::SaleItems { sale, first, items } => vec![
+                ("sale", number(sale.0)),
+                ("the first item's place", number(first.0)),
+                ("items", Field::Items(items)),
+            ],
+            Record::SaleCreated { sale, terms } => {
+                vec![("sale", number(sale.0)), ("terms", Terms(terms))]
+            }
+            Record::SaleClosed { sale } => vec![("sale", number(sale.0))],
+            Record::SaleArchived {
+                sale,
+                terms,
+                closed_at,
+                closed_lsn,
+                total,
+                sold,
+            } => vec![
+                ("sale", number(sale.0)),
+                ("terms", Terms(terms)),
+                ("the time of its closing", Time(Some(closed_at))),
+                ("the record that closed it", Number(closed_lsn.0.into())),
+                ("its stock", Number(total.into())),
+                ("units sold", Number(sold.into())),
+            ],
+            Record::Checkout {
+                sale,
+                secret,
+                user,
+                item,
+                quantity,
+                hold_until,
+                opens,
+                key,
+            } => vec![
+                ("sale", number(sale.0)),
+                ("code", Number(secret)),
+                ("user", Text(user)),
+                ("item", number(item.0)),
+                ("quantity", number(quantity)),
+                ("the end of its hold", Time(hold_until)),
+                ("whether it opens the checkout", Flag(opens)),
+                ("idempotency key", Key(key)),
+            ],
+            Record::KeptKey {
+                sale,
+                secret,
+                user,
+                item,
+                quantity,
+                key,
+            } => vec![
+                ("sale", number(sale.0)),
+                ("code", Number(secret)),
+                ("user", Text(user)),
+                ("item", number(item.0)),
+                ("quantity", number(quantity)),
+                ("idempotency key", Key(Some(key))),
+            ],
+            Record::Purchase {
+                sale,
+                secret,
+                user,
+                key,
+                lines,
+            } => vec![
+                ("sale", number(sale.0)),
+                ("code", Number(secret)),
+                ("user", Text(user)),
+                ("idempotency key", OptionalText(key)),
+                ("results", Field::Lines(lines)),
+            ],
+            Record::Expired { sale, secret, user } => vec![
+                ("sale", number(sale.0)),
+                ("code", Number(secret)),
+                ("user", Text(user)),
+            ],
+            Record::Refused {
+                sale,
+                user,
+                item,
+                reason,
+            } => vec![
+                ("sale", Sale(sale.map(|sale| sale.0))),
+                ("user", Text(user)),
+                ("item", Text(item)),
+                ("reason", Reason(reason)),
+            ],
+        }
+    }
+}
