@@ -1,18 +1,16 @@
 //! The command line: what a person can ask of the binary.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::io::Write;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use rustls::StreamOwned;
 
 use crate::app;
 use crate::app::listener_options::listener_options;
 use crate::commands::backup::{BackupCommandError, back_up};
-use crate::commands::client_tls::PinnedTls;
+use crate::commands::healthcheck::healthcheck;
 use crate::commands::journal::{ReportError, inspect, repair, verify};
 use crate::commands::migrate as migrations;
 use crate::commands::preflight::{PreflightOptions, preflight};
@@ -27,9 +25,6 @@ const EXIT_CONFIG: u8 = 78;
 /// Exit code when it could not be found out whether something is wrong.
 const EXIT_UNCHECKED: u8 = 2;
 
-/// How long a health check waits for the server.
-const HEALTHCHECK_TIMEOUT: Duration = Duration::from_secs(3);
-
 /// The end of the help text.
 const AFTER_HELP: &str = "\
 Exit codes:
@@ -42,7 +37,7 @@ Exit codes:
 Signals: TERM, INT and QUIT end the server in good order, a second one without waiting for connections.
 HUP reads the TLS certificate and the files of secrets again.
 
-Secrets may come from files: ADMIN_TOKEN_FILE, DB_PASSWORD_FILE, REDIS_PASSWORD_FILE.";
+Secrets may come from files: ADMIN_TOKEN_FILE, DB_PASSWORD_FILE, REDIS_PASSWORD_FILE, REDIS_SENTINEL_PASSWORD_FILE.";
 
 /// Sells exactly the stock, durably, to everybody at once.
 #[derive(Debug, Parser)]
@@ -237,10 +232,7 @@ fn dispatch(command: Option<Command>, config: &Config) -> ExitCode {
             );
             checked.map_or(ExitCode::FAILURE, ExitCode::from)
         }
-        Some(Command::Healthcheck) => match PinnedTls::configured(&config.server) {
-            Ok(tls) => healthcheck(config.server.local_address(), tls.as_ref()),
-            Err(error) => complain(&error, ExitCode::FAILURE),
-        },
+        Some(Command::Healthcheck) => healthcheck(&config.server),
         Some(Command::Verify { dir, server }) => {
             verify_all(config, &dir_or(dir), server.as_deref())
         }
@@ -333,39 +325,4 @@ fn print<E: std::fmt::Display>(
             ExitCode::FAILURE
         }
     }
-}
-
-/// Asks `/readyz` of the server that listens where the configuration says.
-fn healthcheck(address: SocketAddr, tls: Option<&PinnedTls>) -> ExitCode {
-    match ask_ready(address, tls) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => {
-            eprintln!("{address}: not ready");
-            ExitCode::FAILURE
-        }
-        Err(error) => {
-            eprintln!("{address}: {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn ask_ready(address: SocketAddr, tls: Option<&PinnedTls>) -> std::io::Result<bool> {
-    let stream = TcpStream::connect_timeout(&address, HEALTHCHECK_TIMEOUT)?;
-    stream.set_read_timeout(Some(HEALTHCHECK_TIMEOUT))?;
-    stream.set_write_timeout(Some(HEALTHCHECK_TIMEOUT))?;
-    match tls {
-        None => ask_ready_over(stream),
-        Some(tls) => {
-            let connection = tls.connection().map_err(std::io::Error::other)?;
-            ask_ready_over(StreamOwned::new(connection, stream))
-        }
-    }
-}
-
-fn ask_ready_over(mut stream: impl Read + Write) -> std::io::Result<bool> {
-    stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-    let mut status = [0; 12];
-    stream.read_exact(&mut status)?;
-    Ok(&status == b"HTTP/1.1 200")
 }

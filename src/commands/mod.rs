@@ -2,6 +2,7 @@
 
 pub mod backup;
 pub mod client_tls;
+pub mod healthcheck;
 pub mod journal;
 pub mod migrate;
 pub mod preflight;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{Read, Write};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use rustls::{ClientConnection, StreamOwned};
@@ -14,22 +15,67 @@ use ureq::{Agent, Error};
 
 use crate::commands::client_tls::PinnedTls;
 
-/// A client that encrypts, if there is something to recognise the server by.
-pub(super) fn agent(tls: Option<PinnedTls>, timeout: Duration) -> Agent {
-    let config = Agent::config_builder()
-        .timeout_global(Some(timeout))
-        .max_redirects(0)
-        .proxy(None)
-        .build();
-    let connector = TcpConnector::default().chain(ServerEncryption(tls));
-    Agent::with_parts(config, connector, DefaultResolver::default())
+/// The longest answer that is read, in bytes: a page of the longest items.
+const ANSWER_BYTES_MAX: u64 = 16 << 20;
+
+/// A client for one server, which encrypts if there is a certificate to recognise the server by.
+#[derive(Clone)]
+pub(super) struct ServerClient {
+    agent: Agent,
+    scheme: &'static str,
+    address: SocketAddr,
 }
 
-/// How the address of such a server begins.
-pub(super) fn scheme(tls: Option<&PinnedTls>) -> &'static str {
-    match tls {
-        Some(_) => "https",
-        None => "http",
+/// An answer of the server, whatever its status.
+pub(super) struct Reply {
+    pub(super) status: u16,
+    /// The header `Link`.
+    pub(super) link: Option<String>,
+    pub(super) body: Vec<u8>,
+}
+
+impl ServerClient {
+    /// A client for the server at `address`. A request takes no longer than `timeout`.
+    pub(super) fn new(address: SocketAddr, tls: Option<PinnedTls>, timeout: Duration) -> Self {
+        let config = Agent::config_builder()
+            .timeout_global(Some(timeout))
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .proxy(None)
+            .build();
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let connector = TcpConnector::default().chain(ServerEncryption(tls));
+        Self {
+            agent: Agent::with_parts(config, connector, DefaultResolver::default()),
+            scheme,
+            address,
+        }
+    }
+
+    /// The address of the server.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Asks for `path`.
+    ///
+    /// # Errors
+    /// There was no whole answer in time, or it is too long.
+    pub(super) fn get(&self, path: &str) -> Result<Reply, Error> {
+        let url = format!("{}://{}{path}", self.scheme, self.address);
+        let mut answer = self.agent.get(&url).call()?;
+        let link = answer
+            .headers()
+            .get("link")
+            .and_then(|link| link.to_str().ok());
+        let link = link.map(str::to_owned);
+        let body = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX);
+        let body = body.read_to_vec()?;
+        Ok(Reply {
+            status: answer.status().as_u16(),
+            link,
+            body,
+        })
     }
 }
 

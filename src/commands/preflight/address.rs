@@ -8,13 +8,11 @@ use serde_json::Value;
 
 use super::finding::Findings;
 use crate::commands::client_tls::PinnedTls;
-use crate::commands::server_client;
+use crate::commands::server_client::ServerClient;
 use crate::config::Config;
 use crate::types::Lsn;
 
 const TIMEOUT: Duration = Duration::from_secs(3);
-/// The longest answer that is read, in bytes.
-const ANSWER_BYTES_MAX: u64 = 16 << 20;
 
 /// Who has the address.
 #[derive(Clone, Copy, Debug)]
@@ -146,12 +144,7 @@ fn monitoring(config: &Config, findings: &mut Findings) {
 
 fn get(config: &Config, path: &str) -> Option<(u16, Vec<u8>)> {
     let tls = PinnedTls::configured(&config.server).ok()?;
-    let scheme = server_client::scheme(tls.as_ref());
-    let url = format!("{scheme}://{}{path}", config.server.local_address());
-    let request = server_client::agent(tls, TIMEOUT).get(&url).config();
-    let request = request.http_status_as_error(false).build();
-    let mut answer = request.call().ok()?;
-    let status = answer.status().as_u16();
-    let body = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX);
-    Some((status, body.read_to_vec().ok()?))
+    let client = ServerClient::new(config.server.local_address(), tls, TIMEOUT);
+    let reply = client.get(path).ok()?;
+    Some((reply.status, reply.body))
 }

@@ -291,7 +291,7 @@ fn other_server(error: LedgerError, ledger: &Ledger) -> LedgerError {
         (LedgerError::Journal(source @ JournalError::Io { .. }), User::Server(server, _)) => {
             LedgerError::OtherServer {
                 dir: ledger.dir.clone(),
-                address: server.address().to_owned(),
+                address: server.address().to_string(),
                 source,
             }
         }

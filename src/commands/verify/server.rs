@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use ureq::Agent;
 
 use crate::commands::client_tls::PinnedTls;
-use crate::commands::server_client;
+use crate::commands::server_client::ServerClient;
 use crate::limits::PAGE_ITEMS_MAX;
 use crate::types::{Lsn, SaleId};
 
@@ -18,24 +17,18 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const SETTLE_POLL: Duration = Duration::from_millis(20);
 /// The server's disk has ten seconds for what memory shows.
 const SETTLE_POLLS_MAX: usize = 500;
-/// Longest answer that is read: a page of the longest items.
-const ANSWER_BYTES_MAX: u64 = 16 << 20;
 
 /// The server did not answer, or not as this version does.
 #[derive(Debug, thiserror::Error)]
 #[error("the server at {address}: {what}")]
 pub(super) struct ServerError {
-    address: String,
+    address: SocketAddr,
     what: String,
 }
 
 /// A server that is asked.
 #[derive(Clone)]
-pub(super) struct InspectedServer {
-    agent: Agent,
-    scheme: &'static str,
-    address: String,
-}
+pub(super) struct InspectedServer(ServerClient);
 
 /// The part of `/health` that the command reads.
 #[derive(Debug, Deserialize)]
@@ -113,15 +106,11 @@ impl Health {
 impl InspectedServer {
     /// The server at `address`, which encrypts if there is something to recognise it by.
     pub(super) fn at(address: SocketAddr, tls: Option<PinnedTls>) -> Self {
-        Self {
-            scheme: server_client::scheme(tls.as_ref()),
-            agent: server_client::agent(tls, TIMEOUT),
-            address: address.to_string(),
-        }
+        Self(ServerClient::new(address, tls, TIMEOUT))
     }
 
-    pub(super) fn address(&self) -> &str {
-        &self.address
+    pub(super) fn address(&self) -> SocketAddr {
+        self.0.address()
     }
 
     pub(super) fn health(&self) -> Result<Health, ServerError> {
@@ -162,29 +151,21 @@ impl InspectedServer {
         Ok(all)
     }
 
-    /// Gets the document at `path`, and the path of the page after it.
+    /// Returns what is at `path`, and the path of the page after it.
     fn get<T: DeserializeOwned>(&self, path: &str) -> Result<(T, Option<String>), ServerError> {
-        let url = format!("{}://{}{path}", self.scheme, self.address);
-        let mut answer = self
-            .agent
-            .get(&url)
-            .call()
-            .map_err(|error| self.error(error))?;
-        let link = answer
-            .headers()
-            .get("link")
-            .and_then(|link| link.to_str().ok());
-        let next = link.and_then(|link| next_page(path, link));
-        let body = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX);
-        let body = body.read_to_vec().map_err(|error| self.error(error))?;
-        let shown = serde_json::from_slice(&body)
+        let reply = self.0.get(path).map_err(|error| self.error(error))?;
+        if reply.status != 200 {
+            return Err(self.error(format!("{path}: http status: {}", reply.status)));
+        }
+        let next = reply.link.and_then(|link| next_page(path, &link));
+        let shown = serde_json::from_slice(&reply.body)
             .map_err(|_| self.error(format!("{path} is not what flashsale answers")))?;
         Ok((shown, next))
     }
 
     fn error(&self, what: impl ToString) -> ServerError {
         ServerError {
-            address: self.address.clone(),
+            address: self.address(),
             what: what.to_string(),
         }
     }
