@@ -38,7 +38,7 @@ impl Notifier {
         }
         let watchdog = sd_notify::watchdog_enabled();
         let pause = pause(watchdog);
-        tell(&[
+        notify(&[
             NotifyState::Ready,
             NotifyState::Status(&status(&server.engine)),
         ]);
@@ -55,7 +55,7 @@ impl Notifier {
 
     /// Says that the server ends.
     pub(super) fn stopping() {
-        tell(&[NotifyState::Stopping, NotifyState::Status("draining")]);
+        notify(&[NotifyState::Stopping, NotifyState::Status("draining")]);
     }
 
     /// Ends the thread; returns when it has ended.
@@ -85,16 +85,16 @@ fn pause(watchdog: Option<Duration>) -> Duration {
 fn report(server: &WatchedServer, watch: Option<&mut Watch>) {
     // Workers that have drained do not turn over any more, and the end has a deadline of its own.
     if server.shutdown.has_begun() {
-        tell(&[NotifyState::Watchdog]);
+        notify(&[NotifyState::Watchdog]);
         return;
     }
     let status = status(&server.engine);
-    match watch.map(|watch| watch.look(signs(server))) {
-        None => tell(&[NotifyState::Status(&status)]),
-        Some(Ok(())) => tell(&[NotifyState::Watchdog, NotifyState::Status(&status)]),
+    match watch.map(|watch| watch.check(signs(server))) {
+        None => notify(&[NotifyState::Status(&status)]),
+        Some(Ok(())) => notify(&[NotifyState::Watchdog, NotifyState::Status(&status)]),
         Some(Err(still)) => {
             tracing::error!("{still}: the service manager is not told that all is well");
-            tell(&[NotifyState::Status(&still.to_string())]);
+            notify(&[NotifyState::Status(&still.to_string())]);
         }
     }
 }
@@ -129,7 +129,7 @@ fn status(engine: &Engine) -> String {
 }
 
 /// That the service manager cannot be told is no reason not to sell.
-fn tell(states: &[NotifyState<'_>]) {
+fn notify(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         tracing::warn!("the service manager cannot be told: {error}");
     }

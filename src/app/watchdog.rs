@@ -64,7 +64,7 @@ impl Watch {
 
     /// # Errors
     /// Says what has not moved since the last look, or, in the case of the journal, for too long.
-    pub(super) fn look(&mut self, now: ServerProgress) -> Result<(), Still> {
+    pub(super) fn check(&mut self, now: ServerProgress) -> Result<(), Still> {
         let Some(last) = self.last.replace(now.clone()) else {
             return Ok(());
         };
@@ -111,36 +111,36 @@ mod tests {
     fn an_idle_server_turns_over() {
         let mut watch = Watch::new(PAUSE);
         for look in 0..1_000 {
-            assert_eq!(watch.look(signs([look, look], 5, false)), Ok(()));
+            assert_eq!(watch.check(signs([look, look], 5, false)), Ok(()));
         }
     }
 
     #[test]
     fn a_worker_that_stands_still_is_noticed_while_the_journal_goes_on() {
         let mut watch = Watch::new(PAUSE);
-        assert_eq!(watch.look(signs([1, 1], 5, true)), Ok(()));
+        assert_eq!(watch.check(signs([1, 1], 5, true)), Ok(()));
         assert_eq!(
-            watch.look(signs([2, 1], 6, true)),
+            watch.check(signs([2, 1], 6, true)),
             Err(Still::Worker(1)),
             "others sell"
         );
-        assert_eq!(watch.look(signs([3, 2], 7, true)), Ok(()), "it goes on");
-        let still = watch.look(signs([3, 3], 7, false));
+        assert_eq!(watch.check(signs([3, 2], 7, true)), Ok(()), "it goes on");
+        let still = watch.check(signs([3, 3], 7, false));
         assert_eq!(still, Err(Still::Worker(0)), "nobody sells");
     }
 
     #[test]
     fn a_slow_disk_is_no_reason_and_a_dead_one_is() {
         let mut watch = Watch::new(PAUSE);
-        assert_eq!(watch.look(signs([1, 1], 5, false)), Ok(()));
+        assert_eq!(watch.check(signs([1, 1], 5, false)), Ok(()));
         // One worker waits for the disk, the other has no buyers.
         let looks = JOURNAL_STILL_SECONDS / PAUSE.as_secs();
         for look in 0..looks {
-            assert_eq!(watch.look(signs([1, look], 5, true)), Ok(()), "{look}");
+            assert_eq!(watch.check(signs([1, look], 5, true)), Ok(()), "{look}");
         }
-        let still = watch.look(signs([1, looks], 5, true));
+        let still = watch.check(signs([1, looks], 5, true));
         assert_eq!(still, Err(Still::Journal));
-        assert_eq!(watch.look(signs([2, 100], 6, true)), Ok(()), "it is back");
+        assert_eq!(watch.check(signs([2, 100], 6, true)), Ok(()), "it is back");
     }
 
     #[test]
@@ -150,18 +150,18 @@ mod tests {
             disk_full: true,
             ..signs
         };
-        assert_eq!(watch.look(full(signs([1, 1], 5, true))), Ok(()));
+        assert_eq!(watch.check(full(signs([1, 1], 5, true))), Ok(()));
         // One worker waits for the last write that there was room for.
         let looks = 2 * JOURNAL_STILL_SECONDS / PAUSE.as_secs();
         for look in 0..looks {
             assert_eq!(
-                watch.look(full(signs([1, look], 5, true))),
+                watch.check(full(signs([1, look], 5, true))),
                 Ok(()),
                 "{look}"
             );
         }
-        assert_eq!(watch.look(full(signs([2, looks], 5, false))), Ok(()));
-        let still = watch.look(full(signs([2, 100], 5, false)));
+        assert_eq!(watch.check(full(signs([2, looks], 5, false))), Ok(()));
+        let still = watch.check(full(signs([2, 100], 5, false)));
         assert_eq!(still, Err(Still::Worker(0)), "nothing is written");
     }
 }

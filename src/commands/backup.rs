@@ -90,7 +90,7 @@ pub fn back_up(dir: &Path, to: &Path, out: &mut dyn Write) -> Result<(), BackupC
     if made.is_err() {
         let _ = RealDisk.remove_dir_all(&aside);
     }
-    made?.say(dir, to, out)?;
+    made?.print(dir, to, out)?;
     Ok(())
 }
 
@@ -171,7 +171,7 @@ struct FinishedBackup {
 }
 
 impl FinishedBackup {
-    fn say(&self, dir: &Path, to: &Path, out: &mut dyn Write) -> io::Result<()> {
+    fn print(&self, dir: &Path, to: &Path, out: &mut dyn Write) -> io::Result<()> {
         let Copied {
             files,
             bytes,

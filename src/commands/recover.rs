@@ -115,7 +115,7 @@ pub fn recover(config: &Config, dir: &Path, out: &mut dyn Write) -> Result<(), R
     });
     recovered
         .map_err(|error| error.of(&options))?
-        .say(dir, out)?;
+        .print(dir, out)?;
     Ok(())
 }
 
@@ -350,7 +350,7 @@ struct RecoveryReport {
 }
 
 impl RecoveryReport {
-    fn say(&self, dir: &Path, out: &mut dyn Write) -> io::Result<()> {
+    fn print(&self, dir: &Path, out: &mut dyn Write) -> io::Result<()> {
         let Self { sales, last, at } = self;
         writeln!(
             out,

@@ -187,11 +187,11 @@ impl<S: Sink> Feeding<S> {
         }
         // One that does not answer may do so in the next moment.
         if error.lasts() {
-            self.tell_first(Err(error));
+            self.send_first_word(Err(error));
         }
     }
 
-    fn tell_first(&mut self, word: Result<(), SinkError>) {
+    fn send_first_word(&mut self, word: Result<(), SinkError>) {
         if let Some(first) = self.first.take() {
             let _ = first.send(word);
         }
@@ -269,7 +269,7 @@ impl<S: Sink> Feeding<S> {
             }
         };
         self.is_at(watermark);
-        self.tell_first(Ok(()));
+        self.send_first_word(Ok(()));
         let asked_us = self.clock.monotonic_us();
         Ok(FollowerPosition {
             watermark,
@@ -325,7 +325,7 @@ impl<S: Sink> Feeding<S> {
                 }
                 continue;
             }
-            self.ask(position).await?;
+            self.check_watermark(position).await?;
             tokio::select! {
                 () = sleep(self.sink.pace()) => {}
                 _ = self.stopped.changed() => {}
@@ -386,7 +386,7 @@ impl<S: Sink> Feeding<S> {
     }
 
     /// Asks an idle sink now and then where it is.
-    async fn ask(&mut self, position: &mut FollowerPosition) -> Result<(), SinkError> {
+    async fn check_watermark(&mut self, position: &mut FollowerPosition) -> Result<(), SinkError> {
         let now_us = self.clock.monotonic_us();
         if now_us - position.asked_us < limits::SINK_ASK_MS * 1000 {
             return Ok(());

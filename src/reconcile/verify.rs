@@ -123,11 +123,14 @@ impl Matching {
         };
         match different {
             None => self.agreed += 1,
-            Some(what) => self.findings.add(|| say(ours.lsn, Some(&record), &what)),
+            Some(what) => self
+                .findings
+                .add(|| describe(ours.lsn, Some(&record), &what)),
         }
         if ours.lsn == self.watermark.lsn && fingerprint(ours) != self.watermark.fingerprint {
             let what = "the fingerprint of its watermark is that of another journal's record";
-            self.findings.add(|| say(ours.lsn, Some(&record), what));
+            self.findings
+                .add(|| describe(ours.lsn, Some(&record), what));
         }
         Ok(())
     }
@@ -149,12 +152,13 @@ impl Matching {
             let bytes = theirs.record.as_deref().unwrap_or_default();
             let entry = Entry::whole(theirs.lsn, bytes).ok();
             let record = entry.and_then(|entry| entry.record().ok());
-            self.findings.add(|| say(theirs.lsn, record.as_ref(), what));
+            self.findings
+                .add(|| describe(theirs.lsn, record.as_ref(), what));
         }
     }
 }
 
-fn say(lsn: Lsn, record: Option<&Record<'_>>, what: &str) -> String {
+fn describe(lsn: Lsn, record: Option<&Record<'_>>, what: &str) -> String {
     match record {
         Some(record) => format!("record {lsn}, {record:?}: {what}"),
         None => format!("record {lsn}: {what}"),

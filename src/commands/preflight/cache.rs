@@ -10,7 +10,7 @@ const CHECK: &str = "redis";
 const VERSION_MIN: (u32, u32) = (6, 2);
 
 pub(super) async fn check(options: &RedisOptions, journal: &Followed<'_>, findings: &mut Findings) {
-    let survey = match RedisSurvey::ask(options).await {
+    let survey = match RedisSurvey::read(options).await {
         Ok(survey) => survey,
         Err(error) => {
             let advice = advice(&options.servers);

@@ -15,7 +15,7 @@ pub(super) async fn check(
     journal: &Followed<'_>,
     findings: &mut Findings,
 ) {
-    let survey = match PostgresSurvey::ask(options).await {
+    let survey = match PostgresSurvey::read(options).await {
         Ok(survey) => survey,
         Err(error) => {
             let advice = match error.lasts() {

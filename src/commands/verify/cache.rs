@@ -39,28 +39,28 @@ pub(super) async fn compare(
     ledger: &mut Ledger,
     report: &mut Report<'_>,
 ) -> io::Result<()> {
-    match look(options, ledger).await {
-        Ok(compared) => say(&compared, ledger, report),
+    match compare_with_retry(options, ledger).await {
+        Ok(compared) => print(&compared, ledger, report),
         Err(error) => report.broken_off(&format!("Redis at {}", options.address()), &error),
     }
 }
 
 /// Looks again where the snapshots of a running server are ahead of Redis for a moment.
-async fn look(
+async fn compare_with_retry(
     options: &RedisOptions,
     ledger: &mut Ledger,
 ) -> Result<CacheComparison, CompareError> {
     for _ in 1..ATTEMPTS_MAX {
-        let compared = look_once(options, ledger).await?;
+        let compared = compare_once(options, ledger).await?;
         if !matches!(compared, CacheComparison::TooOld(_)) || ledger.server().is_none() {
             return Ok(compared);
         }
         thread::sleep(PAUSE);
     }
-    look_once(options, ledger).await
+    compare_once(options, ledger).await
 }
 
-async fn look_once(
+async fn compare_once(
     options: &RedisOptions,
     ledger: &mut Ledger,
 ) -> Result<CacheComparison, CompareError> {
@@ -185,10 +185,10 @@ fn project(
     Ok(Some((expected.sales, last)))
 }
 
-fn say(compared: &CacheComparison, ledger: &Ledger, report: &mut Report<'_>) -> io::Result<()> {
+fn print(compared: &CacheComparison, ledger: &Ledger, report: &mut Report<'_>) -> io::Result<()> {
     let (watermark, durable, sales, differences) = match compared {
         CacheComparison::Empty if ledger.at == Lsn::ZERO => {
-            return report.say("Redis: empty, as the journal");
+            return report.note("Redis: empty, as the journal");
         }
         CacheComparison::Empty => {
             return report.unchecked("Redis: it holds nothing that is whole; a server fills it");
@@ -209,7 +209,7 @@ fn say(compared: &CacheComparison, ledger: &Ledger, report: &mut Report<'_>) -> 
         report.different(&format!("Redis: {difference}"))?;
     }
     if differences.is_empty() {
-        report.say(&format!(
+        report.note(&format!(
             "Redis: {sales} sales as the journal has them up to its watermark, {watermark}; what \
              expired there is not missed"
         ))?;

@@ -36,21 +36,21 @@ pub(super) async fn compare(
     ledger: &mut Ledger,
     report: &mut Report<'_>,
 ) -> io::Result<()> {
-    match look(options, ledger).await {
-        Ok(compared) => say(&compared, ledger, report),
+    match compare_with_retry(options, ledger).await {
+        Ok(compared) => print(&compared, ledger, report),
         Err(error) => report.broken_off(&format!("Postgres at {}", options.address()), &error),
     }
 }
 
 /// Looks again where the server has written a newer snapshot and removed what it stands for meanwhile.
-async fn look(
+async fn compare_with_retry(
     options: &PostgresOptions,
     ledger: &mut Ledger,
 ) -> Result<DatabaseComparison, CompareError> {
     for _ in 1..ATTEMPTS_MAX {
-        let compared = look_once(options, ledger).await;
+        let compared = compare_once(options, ledger).await;
         let has_moved =
-            ledger.server().is_some() && ledger.look_for_first().map_err(LedgerError::from)?;
+            ledger.server().is_some() && ledger.find_first().map_err(LedgerError::from)?;
         let is_overtaken = match &compared {
             Ok(compared) => matches!(compared.earlier, Some(Err(_))) && ledger.server().is_some(),
             Err(CompareError::Ledger(_)) => has_moved,
@@ -61,10 +61,10 @@ async fn look(
         }
         thread::sleep(PAUSE);
     }
-    look_once(options, ledger).await
+    compare_once(options, ledger).await
 }
 
-async fn look_once(
+async fn compare_once(
     options: &PostgresOptions,
     ledger: &mut Ledger,
 ) -> Result<DatabaseComparison, CompareError> {
@@ -129,7 +129,11 @@ fn finish_earlier(
     Ok(Ok((lsn, earlier.finish()?)))
 }
 
-fn say(compared: &DatabaseComparison, ledger: &Ledger, report: &mut Report<'_>) -> io::Result<()> {
+fn print(
+    compared: &DatabaseComparison,
+    ledger: &Ledger,
+    report: &mut Report<'_>,
+) -> io::Result<()> {
     let DatabaseComparison {
         watermark,
         durable,
@@ -142,7 +146,7 @@ fn say(compared: &DatabaseComparison, ledger: &Ledger, report: &mut Report<'_>) 
     report.findings("Postgres", findings)?;
     match earlier {
         None => {}
-        Some(Ok((lsn, findings))) if findings.count == 0 => report.say(&format!(
+        Some(Ok((lsn, findings))) if findings.count == 0 => report.note(&format!(
             "Postgres: its records up to {lsn} lead to the state of the snapshot there; the journal \
              begins at record {first}"
         ))?,
@@ -155,13 +159,13 @@ fn say(compared: &DatabaseComparison, ledger: &Ledger, report: &mut Report<'_>) 
         report.different(&format!("Postgres: {breach}"))?;
     }
     if findings.count == 0 {
-        report.say(&format!(
+        report.note(&format!(
             "Postgres: {agreed} records are the journal's, field by field, up to its watermark, \
              {watermark}"
         ))?;
     }
     if breaches.is_empty() {
-        report.say(
+        report.note(
             "Postgres: nothing oversold, nobody over the limit, every purchase has its checkout, the \
              pools are the sums of what was sold",
         )?;

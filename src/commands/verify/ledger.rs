@@ -184,7 +184,7 @@ impl Ledger {
     }
 
     /// Looks for the first record that the journal still holds now; whether it is another one.
-    pub(super) fn look_for_first(&mut self) -> Result<bool, JournalError> {
+    pub(super) fn find_first(&mut self) -> Result<bool, JournalError> {
         let first = journal::first_lsn(&RealDisk, &self.dir)?.unwrap_or(Lsn(1));
         let before = std::mem::replace(&mut self.first, first);
         Ok(before != first)

@@ -46,9 +46,9 @@ pub(super) fn compare(
         if look > 0 {
             thread::sleep(PAUSE);
         }
-        match look_once(server, ledger) {
+        match compare_once(server, ledger) {
             Ok((true, findings)) if findings.count == 0 => {
-                return say_agreed(ledger, report, "nothing moved meanwhile");
+                return print_agreement(ledger, report, "nothing moved meanwhile");
             }
             // What was taken and not yet recorded looks different for a moment.
             Ok(found) => last = Some(found),
@@ -58,7 +58,7 @@ pub(super) fn compare(
     }
     match last {
         Some((_, findings)) if findings.count > 0 => report.findings("memory", &findings),
-        _ => say_agreed(
+        _ => print_agreement(
             ledger,
             report,
             "it kept moving, so every figure was held between the journal's before and after",
@@ -66,10 +66,10 @@ pub(super) fn compare(
     }
 }
 
-fn say_agreed(ledger: &Ledger, report: &mut Report<'_>, how: &str) -> io::Result<()> {
+fn print_agreement(ledger: &Ledger, report: &mut Report<'_>, how: &str) -> io::Result<()> {
     let sales = ledger.state.sales().len() + ledger.state.ended().count();
     let by_item = sales.min(SALES_BY_ITEM_MAX);
-    report.say(&format!(
+    report.note(&format!(
         "memory: {sales} sales, {by_item} of them item by item, as the journal has them up to record \
          {} ({how})",
         ledger.at
@@ -77,7 +77,7 @@ fn say_agreed(ledger: &Ledger, report: &mut Report<'_>, how: &str) -> io::Result
 }
 
 /// Looks once: whether nothing moved, and what was different.
-fn look_once(
+fn compare_once(
     server: &InspectedServer,
     ledger: &mut Ledger,
 ) -> Result<(bool, Mismatches), LedgerError> {
@@ -85,7 +85,7 @@ fn look_once(
     ledger.advance(before.durable())?;
     let chosen = chosen(ledger)?;
     let sold_before = Before::of(&ledger.state, &chosen);
-    let shown = Shown::ask(server, &chosen)?;
+    let shown = Shown::read(server, &chosen)?;
     let after = server.settled()?;
     ledger.advance(after.durable())?;
     let still = after.is_still_as(&before);
@@ -122,7 +122,7 @@ fn chosen(ledger: &Ledger) -> Result<BTreeMap<SaleId, Arc<Sale>>, LedgerError> {
 }
 
 impl Shown {
-    fn ask(
+    fn read(
         server: &InspectedServer,
         chosen: &BTreeMap<SaleId, Arc<Sale>>,
     ) -> Result<Self, ServerError> {

@@ -47,7 +47,7 @@ pub fn verify(
 
 /// Reports sinks that the server cannot bring up to date, which soon differ whatever was found, and sinks that it has
 /// although this command was not configured with them.
-fn ask_about_sinks(
+fn check_sinks(
     server: &InspectedServer,
     config: &Config,
     report: &mut Report<'_>,
@@ -105,23 +105,23 @@ async fn compare_all(
         None if server.is_some() => report.unchecked(
             "memory: nobody uses this journal, so the server at the given address is another's",
         )?,
-        None => report.say("memory: no server runs on this journal")?,
+        None => report.note("memory: no server runs on this journal")?,
     }
     match &config.database {
         Some(database) => {
             let options = sinks::postgres_options(database);
             database::compare(&options, &mut ledger, report).await?;
         }
-        None => report.say("Postgres: not configured")?,
+        None => report.note("Postgres: not configured")?,
     }
     match &config.redis {
         Some(redis) => {
             cache::compare(&sinks::redis_options(redis), &mut ledger, report).await?;
         }
-        None => report.say("Redis: not configured")?,
+        None => report.note("Redis: not configured")?,
     }
     match ledger.server() {
-        Some(server) => ask_about_sinks(server, config, report),
+        Some(server) => check_sinks(server, config, report),
         None => Ok(()),
     }
 }

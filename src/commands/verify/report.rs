@@ -32,7 +32,7 @@ impl<'a> Report<'a> {
     }
 
     /// Something is so, or worth knowing.
-    pub(super) fn say(&mut self, line: &str) -> io::Result<()> {
+    pub(super) fn note(&mut self, line: &str) -> io::Result<()> {
         writeln!(self.out, "{line}")
     }
 
@@ -59,8 +59,8 @@ impl<'a> Report<'a> {
     pub(super) fn lag(&mut self, whom: &str, records: u64, is_running: bool) -> io::Result<()> {
         match (records, is_running) {
             (0, _) => Ok(()),
-            (_, true) => self.say(&format!("{whom}: {records} records behind the journal")),
-            (_, false) => self.say(&format!(
+            (_, true) => self.note(&format!("{whom}: {records} records behind the journal")),
+            (_, false) => self.note(&format!(
                 "{whom}: {records} records behind the journal; the next start goes on from there"
             )),
         }

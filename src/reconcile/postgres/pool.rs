@@ -42,7 +42,7 @@ impl Readers {
     /// Where the database is.
     ///
     /// # Errors
-    /// No connection is free, or none can be made; or as [`PostgresPosition::ask`].
+    /// No connection is free, or none can be made; or as [`PostgresPosition::read`].
     pub(super) async fn position(&self) -> Result<PostgresPosition, SinkError> {
         let client = self.pool.get().await.map_err(|error| match error {
             PoolError::Backend(error) => explain(&error),
@@ -54,7 +54,7 @@ impl Readers {
                 SinkError::Unavailable("the pool of connections is closed".into())
             }
         })?;
-        PostgresPosition::ask(&client, &self.settings).await
+        PostgresPosition::read(&client, &self.settings).await
     }
 }
 

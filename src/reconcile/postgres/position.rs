@@ -30,7 +30,7 @@ impl PostgresPosition {
     ///
     /// # Errors
     /// It does not answer, cannot be written, or has no watermark.
-    pub(super) async fn ask(client: &Client, settings: &str) -> Result<Self, SinkError> {
+    pub(super) async fn read(client: &Client, settings: &str) -> Result<Self, SinkError> {
         let messages = client.simple_query(&format!("{settings} {ASK}")).await;
         let messages = messages.map_err(|error| explain(&error))?;
         let row = messages.iter().find_map(|message| match message {

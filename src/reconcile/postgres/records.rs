@@ -111,7 +111,7 @@ impl PostgresRecords {
     /// The database does not answer, or its tables are not those of the schema.
     pub async fn next_chunk(&mut self) -> Result<Vec<Rebuilt>, SinkError> {
         if matches!(self.rows, RecordRows::NotAsked) {
-            let asked = self.ask().await.map_err(|error| explain(&error))?;
+            let asked = self.query().await.map_err(|error| explain(&error))?;
             self.rows = RecordRows::Coming(Box::pin(asked));
         }
         let (mut chunk, mut bytes) = (Vec::new(), 0);
@@ -133,7 +133,7 @@ impl PostgresRecords {
         Ok(chunk)
     }
 
-    async fn ask(&self) -> Result<RowStream, tokio_postgres::Error> {
+    async fn query(&self) -> Result<RowStream, tokio_postgres::Error> {
         let client = self.connection.client();
         let none: [(&(dyn ToSql + Sync), Type); 0] = [];
         match self.sale {

@@ -41,7 +41,7 @@ impl PostgresSink {
     }
 
     /// Says once, and then again where there was something to do, that the schema is up to date.
-    fn tell_of(&mut self, schema: &BroughtUp) {
+    fn log_schema(&mut self, schema: &BroughtUp) {
         if !self.told_of_schema || schema.applied > 0 {
             let BroughtUp { count, applied } = *schema;
             tracing::info!(count, applied, "Postgres: migrations are up to date");
@@ -49,7 +49,7 @@ impl PostgresSink {
         self.told_of_schema = true;
     }
 
-    fn take(&mut self, position: PostgresPosition) -> Watermark {
+    fn adopt(&mut self, position: PostgresPosition) -> Watermark {
         self.open_sales = position.open_sales;
         position.watermark
     }
@@ -90,17 +90,17 @@ impl Sink for PostgresSink {
         let dial = PostgresDial::new(&self.options)?;
         let connection = dial.connect(Purpose::Apply).await?;
         let schema = migrations::bring_up(&connection, &self.options).await?;
-        self.tell_of(&schema);
-        let position = PostgresPosition::ask(connection.client(), connection.settings()).await?;
+        self.log_schema(&schema);
+        let position = PostgresPosition::read(connection.client(), connection.settings()).await?;
         self.applier = Some(Applier::new(connection));
         self.readers = Some(Readers::new(dial)?);
-        Ok(self.take(position))
+        Ok(self.adopt(position))
     }
 
     async fn watermark(&mut self) -> Result<Watermark, SinkError> {
         let readers = self.readers.as_ref().ok_or_else(not_connected)?;
         let position = readers.position().await?;
-        Ok(self.take(position))
+        Ok(self.adopt(position))
     }
 
     async fn start_over(

@@ -65,7 +65,7 @@ impl PostgresSurvey {
     ///
     /// # Errors
     /// It cannot be reached, or lets nobody in.
-    pub async fn ask(options: &PostgresOptions) -> Result<Self, SinkError> {
+    pub async fn read(options: &PostgresOptions) -> Result<Self, SinkError> {
         let connection = PostgresDial::new(options)?.connect(Purpose::Read).await?;
         let client = connection.client();
         connection.begin().await?;

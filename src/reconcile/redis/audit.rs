@@ -91,7 +91,7 @@ impl RedisSink {
         );
         let mut mark = redis::cmd("HSET");
         mark.arg(WATERMARK).arg("writing").arg("sums");
-        link.ask::<()>(&mark).await?;
+        link.run::<()>(&mark).await?;
         Ok(Watermark::ZERO)
     }
 }
@@ -100,7 +100,7 @@ impl RedisSink {
 async fn find_fault(link: &mut Link) -> Result<Option<(SaleId, String)>, SinkError> {
     let mut list = redis::cmd("ZRANGE");
     list.arg(SALES).arg(0).arg(-1);
-    let sales: Vec<u32> = link.ask(&list).await?;
+    let sales: Vec<u32> = link.run(&list).await?;
     let recorded = read_recorded(link).await?;
     let mut unlisted = recorded.keys().filter(|sale| !sales.contains(sale));
     if let Some(&sale) = unlisted.next() {
@@ -128,7 +128,7 @@ async fn find_fault(link: &mut Link) -> Result<Option<(SaleId, String)>, SinkErr
 async fn read_recorded(link: &mut Link) -> Result<BTreeMap<u32, u64>, SinkError> {
     let mut command = redis::cmd("HGETALL");
     command.arg(WATERMARK);
-    let fields: Vec<(String, String)> = link.ask(&command).await?;
+    let fields: Vec<(String, String)> = link.run(&command).await?;
     let recorded = fields.iter().filter_map(|(name, units)| {
         let sale = name.strip_prefix(SUM_PREFIX)?;
         Some((sale.parse().ok()?, units.parse().ok()?))
@@ -149,7 +149,7 @@ async fn read_totals(
         pipe.cmd("HMGET").arg(keys.terms).arg(&fields);
         pipe.cmd("BITCOUNT").arg(keys.sold_items);
     }
-    let answers: Vec<redis::Value> = link.ask_all(&pipe).await?;
+    let answers: Vec<redis::Value> = link.run_all(&pipe).await?;
     let mut all = Vec::with_capacity(sales.len());
     for (sale, answers) in sales.iter().zip(answers.chunks(2)) {
         let answers = redis::Value::Array(answers.to_vec());
@@ -224,8 +224,8 @@ async fn add_hashes(link: &mut Link, sales: &[u32], sums: &mut [Sums]) -> Result
 async fn has_expired(link: &mut Link, sale: SaleId) -> Result<bool, SinkError> {
     let mut score = redis::cmd("ZSCORE");
     score.arg(SALES).arg(sale.0);
-    let expires_at: Option<f64> = link.ask(&score).await?;
-    let (seconds, _): (i64, i64) = link.ask(&redis::cmd("TIME")).await?;
+    let expires_at: Option<f64> = link.run(&score).await?;
+    let (seconds, _): (i64, i64) = link.run(&redis::cmd("TIME")).await?;
     Ok(expires_at.is_none_or(|at| at <= seconds as f64))
 }
 

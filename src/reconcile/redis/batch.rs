@@ -70,7 +70,7 @@ impl EventKind {
 
 impl RedisBatch {
     /// For records of the journal.
-    pub(super) fn telling() -> Self {
+    pub(super) fn with_events() -> Self {
         Self {
             tells: true,
             ..Self::silent()
@@ -98,7 +98,7 @@ impl RedisBatch {
         Some(self.sales.entry(sale).or_default())
     }
 
-    fn tell(&mut self, entry: &Entry<'_>, sale: SaleId, kind: EventKind) {
+    fn add_event(&mut self, entry: &Entry<'_>, sale: SaleId, kind: EventKind) {
         if self.tells {
             let (lsn, at) = (entry.lsn, entry.at);
             self.events.push(Event {
@@ -152,7 +152,7 @@ impl RedisBatch {
             None => drop(changes.users.insert(user.to_owned(), units)),
         }
         let (user, code) = (user.to_owned(), CheckoutCode { sale, secret });
-        self.tell(entry, sale, EventKind::Purchased { user, code, lines });
+        self.add_event(entry, sale, EventKind::Purchased { user, code, lines });
         Some(())
     }
 
@@ -171,11 +171,11 @@ impl RedisBatch {
                     // What an attempt left that never became a sale.
                     changes.announced = None;
                 }
-                self.tell(entry, sale, EventKind::Created);
+                self.add_event(entry, sale, EventKind::Created);
             }
             Record::SaleClosed { sale } => {
                 self.changes(sale, 1)?.closed = Some(entry.at);
-                self.tell(entry, sale, EventKind::Closed);
+                self.add_event(entry, sale, EventKind::Closed);
             }
             Record::Purchase {
                 sale,
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn purchases_are_folded_and_what_sold_nothing_is_not_told() {
-        let mut batch = RedisBatch::telling();
+        let mut batch = RedisBatch::with_events();
         assert!(push(&mut batch, 1, &[line(0, true), line(1, false)]));
         assert!(push(&mut batch, 2, &[line(0, true), line(4, true)]));
         assert!(push(&mut batch, 3, &[line(0, false)]));
@@ -250,12 +250,12 @@ mod tests {
     #[test]
     fn a_batch_is_full_before_it_takes_too_long() {
         let lines = [line(0, true)];
-        let mut batch = RedisBatch::telling();
+        let mut batch = RedisBatch::with_events();
         let taken = (1..).take_while(|&lsn| push(&mut batch, lsn, &lines));
         let taken = taken.count();
         assert!(taken > 500 && 3 * taken <= REDIS_EFFECTS_MAX);
         let longest: Vec<_> = (0..1000).map(|item| line(item, true)).collect();
         assert!(!push(&mut batch, 1, &longest));
-        assert!(push(&mut RedisBatch::telling(), 1, &longest));
+        assert!(push(&mut RedisBatch::with_events(), 1, &longest));
     }
 }

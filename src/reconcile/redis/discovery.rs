@@ -57,7 +57,7 @@ pub(super) async fn connect(
     if let RedisServers::Single(server) = &options.servers {
         return Ok((RedisDial::server(options).connect(server).await?, None));
     }
-    let mut answers = ask_contacts(options).await;
+    let mut answers = query_contacts(options).await;
     for (node, _) in answers.nodes {
         match open(options, &node).await {
             Ok(connection) => return Ok((connection, Some(node))),
@@ -111,14 +111,14 @@ async fn check_role(connection: &mut MultiplexedConnection) -> Result<(), SinkEr
 }
 
 /// Asks all contacts, until more than half of them agree.
-pub(super) async fn ask_contacts(options: &RedisOptions) -> Answers {
+pub(super) async fn query_contacts(options: &RedisOptions) -> Answers {
     let (kind, contacts) = options.servers.contacts();
     let mut asked: FuturesUnordered<_> = contacts
         .iter()
         .map(|contact| async move {
             (
                 contact,
-                within(REDIS_CONTACT_SECONDS, ask(options, contact)).await,
+                within(REDIS_CONTACT_SECONDS, query_contact(options, contact)).await,
             )
         })
         .collect();
@@ -159,14 +159,14 @@ impl Answers {
 }
 
 /// Asks one contact which node has the keys.
-async fn ask(options: &RedisOptions, contact: &ServerAddress) -> Result<Node, SinkError> {
+async fn query_contact(options: &RedisOptions, contact: &ServerAddress) -> Result<Node, SinkError> {
     match &options.servers {
-        RedisServers::Sentinel(sentinels) => ask_sentinel(options, sentinels, contact).await,
-        _ => slots::ask(options, contact).await,
+        RedisServers::Sentinel(sentinels) => query_sentinel(options, sentinels, contact).await,
+        _ => slots::query(options, contact).await,
     }
 }
 
-async fn ask_sentinel(
+async fn query_sentinel(
     options: &RedisOptions,
     sentinels: &SentinelOptions,
     contact: &ServerAddress,

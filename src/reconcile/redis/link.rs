@@ -89,13 +89,13 @@ impl Link {
     }
 
     /// One command that must work.
-    pub(super) async fn ask<T: FromRedisValue>(&mut self, command: &Cmd) -> Result<T, SinkError> {
+    pub(super) async fn run<T: FromRedisValue>(&mut self, command: &Cmd) -> Result<T, SinkError> {
         let answer = self.query(command).await;
         answer.map_err(|error| failure::of(&error))
     }
 
     /// Several commands that must all work, sent together.
-    pub(super) async fn ask_all<T: FromRedisValue>(
+    pub(super) async fn run_all<T: FromRedisValue>(
         &mut self,
         commands: &Pipeline,
     ) -> Result<T, SinkError> {
@@ -105,7 +105,7 @@ impl Link {
 
     /// Several commands that must all work, between which Redis runs no other. `MULTI` is written out, because the
     /// client's own transactions count wrong when Redis refuses that very command.
-    pub(super) async fn ask_at_once<T: FromRedisValue>(
+    pub(super) async fn run_transaction<T: FromRedisValue>(
         &mut self,
         commands: &[Cmd],
     ) -> Result<T, SinkError> {
@@ -115,7 +115,7 @@ impl Link {
             transaction.add_command(command.clone()).ignore();
         }
         transaction.cmd("EXEC");
-        let (answers,) = self.ask_all(&transaction).await?;
+        let (answers,) = self.run_all(&transaction).await?;
         Ok(answers)
     }
 
@@ -154,7 +154,7 @@ impl Link {
 
     /// How far the projection is.
     pub(super) async fn state(&mut self) -> Result<ProjectionState, SinkError> {
-        self.ask(&ProjectionState::question())
+        self.run(&ProjectionState::question())
             .await
             .map(ProjectionState::of)
     }

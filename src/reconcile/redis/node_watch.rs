@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-use super::discovery::{Node, ask_contacts, open};
+use super::discovery::{Node, open, query_contacts};
 use super::options::RedisOptions;
 use crate::limits::REDIS_WATCH_SECONDS;
 use crate::reconcile::SinkError;
@@ -63,7 +63,7 @@ impl Drop for NodeWatch {
 /// Another node that more than half of the contacts name, and that has the keys.
 async fn find_successor(options: &RedisOptions, node: &Node) -> Option<Node> {
     let (_, contacts) = options.servers.contacts();
-    let answers = ask_contacts(options).await;
+    let answers = query_contacts(options).await;
     let (named, votes) = answers.nodes.into_iter().next()?;
     if votes <= contacts.len() / 2 || named.is_same(node) {
         return None;

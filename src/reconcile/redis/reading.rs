@@ -52,7 +52,7 @@ pub async fn read(options: &RedisOptions) -> Result<Option<Reading>, SinkError> 
     let mut list = redis::cmd("ZRANGE");
     list.arg(SALES).arg(0).arg(-1).arg("WITHSCORES");
     let listing = [ProjectionState::question(), list];
-    let (state, sales): (StateFields, Vec<(u32, String)>) = link.ask_at_once(&listing).await?;
+    let (state, sales): (StateFields, Vec<(u32, String)>) = link.run_transaction(&listing).await?;
     let mut reading = Reading {
         watermark: ProjectionState::of(state).trusted(),
         projection: Projection::default(),
@@ -78,7 +78,7 @@ pub async fn read(options: &RedisOptions) -> Result<Option<Reading>, SinkError> 
         }
     }
     // Read last: what has expired meanwhile has expired before this.
-    let (seconds, _): (i64, i64) = link.ask(&redis::cmd("TIME")).await?;
+    let (seconds, _): (i64, i64) = link.run(&redis::cmd("TIME")).await?;
     reading.projection.read_at = Some(Timestamp::from_seconds(seconds));
     Ok(Some(reading))
 }
@@ -139,7 +139,7 @@ async fn read_at_once(
         BTreeMap<String, u64>,
     );
     let (state, terms, sold_items, items, remaining, bought): Answers =
-        link.ask_at_once(&all).await?;
+        link.run_transaction(&all).await?;
     let contents = Contents {
         terms,
         sold_items: places_of(&sold_items, 0).collect(),
@@ -205,7 +205,7 @@ async fn hash<T: FromRedisValue>(
             .arg(cursor)
             .arg("COUNT")
             .arg(REDIS_READ_MAX);
-        let (next, piece): (u64, Vec<(String, T)>) = link.ask(&command).await?;
+        let (next, piece): (u64, Vec<(String, T)>) = link.run(&command).await?;
         found.extend(piece);
         cursor = next;
         if cursor == 0 {
@@ -224,7 +224,7 @@ async fn bits(link: &mut Link, key: &str) -> Result<BTreeSet<u32>, SinkError> {
             .arg(key)
             .arg(offset)
             .arg(offset + REDIS_READ_MAX - 1);
-        let piece: Vec<u8> = link.ask(&command).await?;
+        let piece: Vec<u8> = link.run(&command).await?;
         set.extend(places_of(&piece, offset));
         if piece.len() < REDIS_READ_MAX {
             return Ok(set);

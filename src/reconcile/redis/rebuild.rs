@@ -169,7 +169,7 @@ impl RedisSink {
 
 /// What Redis takes for the time; by it keys expire.
 async fn now(link: &mut Link) -> Result<Timestamp, SinkError> {
-    let (seconds, _): (i64, i64) = link.ask(&redis::cmd("TIME")).await?;
+    let (seconds, _): (i64, i64) = link.run(&redis::cmd("TIME")).await?;
     Ok(Timestamp::from_seconds(seconds))
 }
 
@@ -196,7 +196,7 @@ async fn check_events(link: &mut Link, source: &RecordSource) -> Result<(), Sink
     }
     let mut command = redis::cmd("XREVRANGE");
     command.arg(EVENTS).arg("+").arg("-").arg("COUNT").arg(1);
-    let newest: StreamRangeReply = link.ask(&command).await?;
+    let newest: StreamRangeReply = link.run(&command).await?;
     let Some(event) = newest.ids.first() else {
         return Ok(());
     };
@@ -219,12 +219,12 @@ async fn check_events(link: &mut Link, source: &RecordSource) -> Result<(), Sink
 async fn last_event(link: &mut Link) -> Result<Lsn, SinkError> {
     let mut exists = redis::cmd("EXISTS");
     exists.arg(EVENTS);
-    if !link.ask::<bool>(&exists).await? {
+    if !link.run::<bool>(&exists).await? {
         return Ok(Lsn::ZERO);
     }
     let mut command = redis::cmd("XINFO");
     command.arg("STREAM").arg(EVENTS);
-    let about: BTreeMap<String, Value> = link.ask(&command).await?;
+    let about: BTreeMap<String, Value> = link.run(&command).await?;
     let id = about.get("last-generated-id").cloned();
     let id = id.and_then(|id| redis::from_redis_value::<String>(id).ok());
     let number = id.and_then(|id| id.split('-').next()?.parse().ok());

@@ -151,7 +151,7 @@ async fn load_library(connection: &mut MultiplexedConnection) -> RedisResult<()>
     load.arg("LOAD").arg(code);
     match load.query_async::<()>(connection).await {
         // Another server has been faster.
-        Err(error) if says(&error, "already exists") => {}
+        Err(error) if mentions(&error, "already exists") => {}
         loaded => loaded?,
     }
     probe(connection).await
@@ -169,9 +169,9 @@ async fn probe(connection: &mut MultiplexedConnection) -> RedisResult<()> {
 
 /// Whether the server is older than functions, or this user may not use them.
 fn is_without_functions(error: &RedisError) -> bool {
-    says(error, "unknown command") || error.kind() == ErrorKind::Server(ServerErrorKind::NoPerm)
+    mentions(error, "unknown command") || error.kind() == ErrorKind::Server(ServerErrorKind::NoPerm)
 }
 
-fn says(error: &RedisError, part: &str) -> bool {
+fn mentions(error: &RedisError, part: &str) -> bool {
     error.detail().is_some_and(|detail| detail.contains(part))
 }

@@ -181,7 +181,7 @@ impl RedisSink {
                 .arg("kind")
                 .arg("ended_at");
             let (kind, ended_at): (Option<String>, Option<String>) =
-                self.link()?.ask(&command).await?;
+                self.link()?.run(&command).await?;
             if let (Some(kind), Some(ended_at)) = (kind, ended_at) {
                 let known = Known {
                     kind: SaleKind::parse(&kind),
@@ -209,7 +209,7 @@ impl RedisSink {
             }
             let mut command = redis::cmd("HMGET");
             command.arg(SaleKeys::of(sale).items).arg(&unknown);
-            let ids: Vec<Option<String>> = self.link()?.ask(&command).await?;
+            let ids: Vec<Option<String>> = self.link()?.run(&command).await?;
             let found = unknown.into_iter().zip(ids);
             let found = found.filter_map(|(item, id)| Some(((sale, item), id?)));
             resolved.ids.extend(found);
@@ -312,7 +312,7 @@ impl Sink for RedisSink {
     }
 
     fn batch(&self) -> RedisBatch {
-        RedisBatch::telling()
+        RedisBatch::with_events()
     }
 
     async fn apply(

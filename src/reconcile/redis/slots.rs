@@ -15,7 +15,7 @@ const SLOT: u16 = 8930;
 ///
 /// # Errors
 /// It cannot be reached, is in no cluster, or knows no node that has them.
-pub(super) async fn ask(
+pub(super) async fn query(
     options: &RedisOptions,
     contact: &ServerAddress,
 ) -> Result<Node, SinkError> {

@@ -34,7 +34,7 @@ impl RedisSurvey {
     ///
     /// # Errors
     /// It cannot be reached, or lets nobody in.
-    pub async fn ask(options: &RedisOptions) -> Result<Self, SinkError> {
+    pub async fn read(options: &RedisOptions) -> Result<Self, SinkError> {
         let mut link = Link::open(options).await?;
         let watermark = link.state().await?.trusted();
         // A user may be kept from it; then less is known.

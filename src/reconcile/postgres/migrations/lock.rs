@@ -17,7 +17,7 @@ const AGAIN: Duration = Duration::from_millis(50);
 ///
 /// # Errors
 /// Somebody has it for longer than `patience`, or the database does not answer.
-pub(super) async fn take(client: &Client, patience: Duration) -> Result<(), MigrationError> {
+pub(super) async fn acquire(client: &Client, patience: Duration) -> Result<(), MigrationError> {
     let taken = timeout(patience, async {
         while !is_taken(client).await? {
             sleep(AGAIN).await;

@@ -69,7 +69,7 @@ pub async fn down(options: &PostgresOptions, steps: usize) -> Result<Vec<String>
     let mut undone = Vec::new();
     while undone.len() < steps {
         connection.begin().await?;
-        lock::take(client, patience).await?;
+        lock::acquire(client, patience).await?;
         let applied = applied_count(client, &files).await?;
         let Some(migration) = files.all()[..applied].last() else {
             connection.rollback().await?;
@@ -181,7 +181,7 @@ async fn apply_pending(
     let mut done = Vec::new();
     loop {
         connection.begin().await?;
-        lock::take(client, patience).await?;
+        lock::acquire(client, patience).await?;
         // Counted each time: between two transactions others may migrate, too.
         let applied = if done.is_empty() {
             prepare(client, schema, files).await?

@@ -97,7 +97,7 @@ pub(super) async fn check(
         .flat_map(|it| made_by(&it.up))
         .filter(is_new)
         .collect();
-    let found = ask(client, schema, &wanted).await;
+    let found = query(client, schema, &wanted).await;
     let mut found = found.map_err(|error| MigrationError::database(&error))?;
     if applied == 0 && !found.is_empty() {
         let row = client.query_typed_one(IS_BY_HAND, &[]).await;
@@ -137,7 +137,7 @@ impl FoundObjects {
     }
 }
 
-async fn ask(
+async fn query(
     client: &Client,
     schema: &str,
     wanted: &[CreatedObject],

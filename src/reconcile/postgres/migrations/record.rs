@@ -49,14 +49,14 @@ pub(super) async fn read(client: &Client) -> Result<Option<Vec<AppliedMigration>
     if !has_column(client, "checksum").await? {
         return Ok(None);
     }
-    ask(client, APPLIED).await.map(Some)
+    query(client, APPLIED).await.map(Some)
 }
 
 /// As [`read`], whatever form the table has.
 pub(super) async fn read_any(client: &Client) -> Result<Vec<AppliedMigration>, MigrationError> {
     match read(client).await? {
         Some(applied) => Ok(applied),
-        None if has_column(client, "name").await? => ask(client, APPLIED_UNCHECKED).await,
+        None if has_column(client, "name").await? => query(client, APPLIED_UNCHECKED).await,
         None => Ok(Vec::new()),
     }
 }
@@ -70,7 +70,7 @@ async fn has_column(client: &Client, column: &str) -> Result<bool, MigrationErro
     answer.map_err(|error| MigrationError::database(&error))
 }
 
-async fn ask(client: &Client, question: &str) -> Result<Vec<AppliedMigration>, MigrationError> {
+async fn query(client: &Client, question: &str) -> Result<Vec<AppliedMigration>, MigrationError> {
     let rows = client.query_typed(question, &[]).await;
     let applied = rows.and_then(|rows| rows.iter().map(AppliedMigration::of).collect());
     applied.map_err(|error| MigrationError::database(&error))
