@@ -120,3 +120,22 @@ fn what_is_cut_off_twice_is_not_filled_for_ever() {
     following.wait_for(last);
     wait_until_equal(&place.fold(last), &options);
 }
+
+#[test]
+fn a_key_of_another_type_is_called_that_also_by_the_check_of_sums() {
+    let (server, place) = (RedisServer::start(), Place::new());
+    let options = options(&server);
+    let following = place.follow(&options);
+    let mut story = Story::new(5);
+    following.wait_for(story.tell(&place.journal, 300));
+    let key = format!("{{flashsale}}:sale:{}", story.last_sale());
+    server.command(&["DEL", &key]);
+    server.command(&["LPUSH", &key, "somebody's"]);
+    // Whether it is met with by a batch or by the check behind the next connect.
+    server.command(&["CLIENT", "KILL", "TYPE", "normal"]);
+    let last = story.tell(&place.journal, 300);
+    following.wait_for_reason("of the wrong type");
+    run(reset(&options)).expect("there");
+    following.wait_for(last);
+    wait_until_equal(&place.fold(last), &options);
+}

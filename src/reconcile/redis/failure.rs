@@ -38,8 +38,16 @@ pub(super) fn is_rejection(error: &RedisError) -> bool {
         || matches!(error.code(), Some("WRONGPASS" | "NOAUTH"))
 }
 
-/// Why Redis did not do what it was asked.
+/// Why Redis did not do what it was asked. Of several commands that were sent together, the first that failed counts.
 pub(super) fn of(error: &RedisError) -> SinkError {
+    let errors = error.clone().into_server_errors();
+    match errors.as_deref().and_then(<[_]>::first) {
+        Some((_, first)) => of_one(&first.clone().into()),
+        None => of_one(error),
+    }
+}
+
+fn of_one(error: &RedisError) -> SinkError {
     match error.kind() {
         ErrorKind::Io => of_io(error),
         ErrorKind::AuthenticationFailed => refused("the password was rejected"),
@@ -89,7 +97,7 @@ fn of_server(kind: ServerErrorKind, error: &RedisError) -> SinkError {
         ServerErrorKind::Moved | ServerErrorKind::Ask | ServerErrorKind::TryAgain => {
             unavailable("another node of the cluster has the keys")
         }
-        _ if detail.contains("WRONGTYPE") => refused("a key is of the wrong type"),
+        _ if detail.contains("WRONGTYPE") => wrong_type_somewhere(),
         // From inside of a script, where there is no code for it.
         _ if detail.contains("can't run this command")
             || detail.contains("can't access at least") =>
@@ -112,12 +120,19 @@ fn of_code(code: &str) -> SinkError {
         "MISCONF" => unavailable("it cannot save its data and takes no more"),
         "NOAUTH" => refused("it wants a password"),
         "WRONGPASS" => refused("the password was rejected"),
-        "WRONGTYPE" => refused("a key is of the wrong type"),
+        "WRONGTYPE" => wrong_type_somewhere(),
         "NOREPLICAS" => unavailable("it lacks replicas and takes no more"),
         "BUSY" => unavailable("it is busy with somebody's script"),
         "DENIED" => refused("it answers only to its own machine"),
         _ => unavailable("it answered with an error"),
     }
+}
+
+fn wrong_type_somewhere() -> SinkError {
+    refused(
+        "a key of ours is of the wrong type: somebody else has written there. `flashsale rebuild redis --yes` \
+         makes all of them anew",
+    )
 }
 
 fn may_not() -> SinkError {
