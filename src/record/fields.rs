@@ -5,7 +5,7 @@ use crate::types::Timestamp;
 
 /// The value of one field.
 #[derive(Clone, Copy, PartialEq)]
-pub enum Field<'a> {
+pub enum FieldValue<'a> {
     /// A number or an id.
     Number(u128),
     /// The number of a sale that may be unknown.
@@ -33,14 +33,14 @@ pub enum Field<'a> {
 impl<'a> Record<'a> {
     /// Returns every field with its name for people. Records of one kind have the same names in the same order.
     #[must_use]
-    pub fn fields(&self) -> Vec<(&'static str, Field<'a>)> {
-        use Field::{Flag, Key, Number, OptionalText, Reason, Sale, Terms, Text, Time};
+    pub fn fields(&self) -> Vec<(&'static str, FieldValue<'a>)> {
+        use FieldValue::{Flag, Key, Number, OptionalText, Reason, Sale, Terms, Text, Time};
         let number = |number: u32| Number(number.into());
         match *self {
             Record::SaleItems { sale, first, items } => vec![
                 ("sale", number(sale.0)),
                 ("the first item's place", number(first.0)),
-                ("items", Field::Items(items)),
+                ("items", FieldValue::Items(items)),
             ],
             Record::SaleCreated { sale, terms } => {
                 vec![("sale", number(sale.0)), ("terms", Terms(terms))]
@@ -106,7 +106,7 @@ impl<'a> Record<'a> {
                 ("code", Number(secret)),
                 ("user", Text(user)),
                 ("idempotency key", OptionalText(key)),
-                ("results", Field::Lines(lines)),
+                ("results", FieldValue::Lines(lines)),
             ],
             Record::Expired { sale, secret, user } => vec![
                 ("sale", number(sale.0)),

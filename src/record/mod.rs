@@ -10,7 +10,7 @@ mod refused_reason;
 use std::fmt;
 
 pub use envelope::{Encode, Entry, Undecodable};
-pub use fields::Field;
+pub use fields::FieldValue;
 pub use refused_reason::RefusedReason;
 
 use crate::limits::ITEMS_PER_RECORD_MAX;

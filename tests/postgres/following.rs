@@ -72,7 +72,7 @@ impl Following {
 
     fn refusal(&self) -> String {
         match self.follower.first_word(PATIENCE).expect("a word") {
-            Err(SinkError::Refused(why) | SinkError::Diverged(why)) => why,
+            Err(SinkError::Refused(why) | SinkError::Diverged(why) | SinkError::Behind(why)) => why,
             other => panic!("{other:?}"),
         }
     }

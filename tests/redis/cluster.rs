@@ -7,7 +7,7 @@ use crate::redis::fixture::{
     Place, address, at, compare_events, run, sink, wait_for, wait_until_equal,
 };
 use crate::redis::story::Story;
-use crate::redis_group::{Cluster, PASSWORD, cut_off, let_in};
+use crate::redis_group::{Cluster, PASSWORD, cut_off, let_in, wait_until_filled};
 use crate::redis_server::{Answer, RedisServer};
 
 /// The slot of `{flashsale}`.
@@ -33,6 +33,7 @@ fn a_dead_node_of_a_cluster_costs_nothing_and_what_it_had_alone_comes_back() {
 
     let first = cluster.master_of(SLOT, None);
     story.tell(&place.journal, 500);
+    wait_until_filled(&cluster.nodes[cluster.replica_of(first)]);
     cluster.nodes[first].kill_9();
     story.tell(&place.journal, 1000);
     let second = cluster.master_of(SLOT, Some(first));

@@ -52,6 +52,14 @@ pub fn cut_off(server: &RedisServer, user: &str) {
     server.command(&["CLIENT", "KILL", "USER", user]);
 }
 
+/// Waits until a replica has a part of what its master has: one that has nothing when it takes over has to be filled
+/// again.
+pub fn wait_until_filled(replica: &RedisServer) {
+    wait_for("the replica to be filled", || {
+        (replica.command(&["DBSIZE"]).number() > 0).then_some(())
+    });
+}
+
 /// Lets `user` in again.
 pub fn let_in(server: &RedisServer, user: &str) {
     let answer = server.command(&["ACL", "SETUSER", user, "on"]);

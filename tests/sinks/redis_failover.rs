@@ -2,7 +2,7 @@
 
 use crate::load::Load;
 use crate::places::{place_with, postgres};
-use crate::redis_group::{Cluster, Guarded, MASTER, PASSWORD};
+use crate::redis_group::{Cluster, Guarded, MASTER, PASSWORD, wait_until_filled};
 use crate::redis_server::RedisServer;
 use crate::server::{Place, Server};
 use crate::sinks::judge::{agree_running, all_is_well, figure, settle, wait_until_up};
@@ -38,6 +38,7 @@ fn a_killed_master_behind_sentinels_loses_no_purchase() {
     wait_until_up(&server, "redis");
     load.wait_for_more(50);
     let old = group.master();
+    wait_until_filled(&group.servers[1 - old]);
     group.servers[old].kill_9();
     load.wait_for_more(50);
     group.wait_for_failover(old);
@@ -66,6 +67,7 @@ fn a_killed_node_of_a_cluster_loses_no_purchase() {
     wait_until_up(&server, "redis");
     load.wait_for_more(50);
     let old = cluster.master_of(SLOT, None);
+    wait_until_filled(&cluster.nodes[cluster.replica_of(old)]);
     cluster.nodes[old].kill_9();
     load.wait_for_more(50);
     cluster.master_of(SLOT, Some(old));
