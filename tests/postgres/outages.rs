@@ -7,7 +7,7 @@ use flashsale::record::Entry;
 use flashsale::record::envelope::encode;
 
 use crate::postgres::driver::{Driver, checkout, generated, options};
-use crate::postgres_server::{DATABASE, PASSWORD, Postgres};
+use crate::postgres_server::{DATABASE, PASSWORD, Postgres, wait_for};
 use crate::proxy::{AtCommit, Proxy};
 
 fn through(postgres: &Postgres, proxy: &Proxy) -> Driver {
@@ -43,7 +43,11 @@ fn an_unanswered_commit_is_settled_by_the_database() {
         // It is not used again as it is.
         let why = unavailable(driver.apply(&records));
         assert_eq!(why, "not connected");
-        driver.reopen().expect("a database");
+        // What has arrived may still be on its way into the log of the database.
+        wait_for("the commit that has arrived", || {
+            driver.reopen().expect("a database");
+            (!arrives || driver.watermark != before).then_some(())
+        });
         assert_eq!(driver.watermark != before, arrives);
         if !arrives {
             driver.apply(&records).expect("a database");
