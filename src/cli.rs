@@ -91,7 +91,7 @@ enum Command {
     /// Empty a projection, for the server to fill it again from its journal
     #[command(subcommand)]
     Rebuild(RebuildCommand),
-    /// Look at a journal, check it, or cut it at its first damage
+    /// Look at a journal, check it, copy it, or cut it at its first damage
     #[command(subcommand)]
     Journal(JournalCommand),
     /// Bring the schema of the Postgres database up to date, or take it back

@@ -62,7 +62,10 @@ fn certificate(config: &Config, findings: &mut Findings) {
                 "clients would not trust the server",
             ),
         },
-        Ok(_) => findings.ok(CHECK, "none: who wants TLS needs a proxy in front"),
+        Ok(_) => findings.ok(
+            CHECK,
+            "none: for TLS set server.tls_cert and server.tls_key, or put a proxy in front",
+        ),
         Err(error) => findings.fail(
             CHECK,
             error.to_string(),
