@@ -17,14 +17,11 @@ use super::cors;
 use super::payload::Payload;
 use super::peer::Peer;
 use super::problem::{Problem, ProblemFormat};
-use super::routes::{self, Access, Handler, RouteMatch, RoutedRequest};
+use super::routes::{self, Access, Decide, Handler, RouteMatch, RoutedRequest};
 use super::stopwatch::Stopwatch;
 use crate::sale::Engine;
 use crate::telemetry::{Route, Stage};
 use crate::types::Lsn;
-
-/// The function of a [`Handler::Decide`].
-type Decide = fn(&Engine, &Parts, &[u8], &mut Stopwatch<'_>) -> Result<Decided, Problem>;
 
 impl Api {
     /// Answers a request of `peer`. The body of the answer may be a stream, whose events the caller sends behind the

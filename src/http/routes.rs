@@ -115,12 +115,15 @@ pub(super) enum Access {
 #[derive(Clone, Copy)]
 pub(super) enum Handler {
     /// Decides without suspending. The request is dropped before the answer waits for the disk.
-    Decide(fn(&Engine, &Parts, &[u8], &mut Stopwatch<'_>) -> Result<Decided, Problem>),
+    Decide(Decide),
     /// Answers without suspending.
     Show(fn(&RoutedRequest<'_>) -> Result<Answer, Problem>),
     /// Answers in a future of its own. It is boxed, so that the futures of all other requests need no room for it.
     Wait(for<'r> fn(RoutedRequest<'r>) -> HandlerFuture<'r>),
 }
+
+/// The function of a [`Handler::Decide`].
+pub(super) type Decide = fn(&Engine, &Parts, &[u8], &mut Stopwatch<'_>) -> Result<Decided, Problem>;
 
 /// The future of a [`Handler::Wait`].
 pub(super) type HandlerFuture<'r> = Pin<Box<dyn Future<Output = Result<Answer, Problem>> + 'r>>;
