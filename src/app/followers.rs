@@ -109,17 +109,16 @@ impl Followers {
                 continue;
             }
             match first_word {
-                Some(Err(source @ SinkError::Diverged(_))) => {
-                    let address = address.clone();
-                    return Err(AppError::Diverged { address, source });
-                }
                 Some(Err(source @ SinkError::Behind(_))) => tracing::error!(
                     address,
                     "Postgres cannot be followed: {address}: {source}. The sale goes on without it"
                 ),
                 Some(Err(source)) => {
                     let address = address.clone();
-                    return Err(AppError::Database { address, source });
+                    return Err(match source {
+                        SinkError::Diverged(_) => AppError::Diverged { address, source },
+                        _ => AppError::Database { address, source },
+                    });
                 }
                 None => tracing::warn!(
                     address,

@@ -38,7 +38,7 @@ impl SoldOut {
         let first = self
             .base
             .compare_exchange(0, lsn.0, Ordering::AcqRel, Ordering::Acquire);
-        let base = first.map_or_else(|base| base, |_| lsn.0);
+        let base = first.err().unwrap_or(lsn.0);
         // A smaller one is noted as the first: to wait for more than is needed is no mistake.
         let offset = lsn.0.saturating_sub(base) + 1;
         if let Ok(offset) = u32::try_from(offset) {
