@@ -26,7 +26,7 @@
 //! | [`sale`] | stock, buyers, checkouts, purchases, recovery | journal, leaves |
 //! | [`schedule`] | what happens by the clock | sale, leaves |
 //! | [`live`] | feeds: the states of sales as they change | sale, leaves |
-//! | [`operations`] | figures of the whole server, for those who look | sale, schedule, live, leaves |
+//! | [`operations`] | figures of the whole server, for operators | sale, schedule, live, leaves |
 //! | [`http`] | requests to engine calls, outcomes to answers | sale, schedule, live, operations, leaves |
 //! | [`runtime`] | a pinned runtime per core, connections, drain | http, leaves |
 //! | [`reconcile`] | Postgres and Redis, brought behind the journal | journal, leaves |

@@ -1,4 +1,4 @@
-//! The queue of log lines: nobody who writes one waits for whoever reads it.
+//! The queue of log lines: a thread that logs never waits for a slow reader of the log.
 
 use std::io::{self, Write};
 use std::mem;

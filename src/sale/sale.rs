@@ -179,7 +179,7 @@ impl Sale {
         if let Some(lsn) = self.sold_out.lsn(item) {
             return lsn;
         }
-        // Before the locks, so that the last of the units that are gone is among those whose LSN was noted.
+        // Read before the locks: the LSN of each unit that is gone by now is noted behind them.
         let is_gone = self.inventory.availability(item, 1) == Availability::SoldOut;
         // Units are sold, and the LSN is noted, under the lock of the buyer. Behind these locks both is done for
         // every unit that was gone before.

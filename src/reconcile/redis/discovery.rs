@@ -79,7 +79,7 @@ pub(super) async fn open(
         let mut connection = RedisDial::node(options).connect(&node.address).await?;
         match &options.servers {
             RedisServers::Sentinel(_) => check_role(&mut connection).await?,
-            // Whoever does not have the keys says so. Only this tells of a master that was cut off.
+            // A node without the keys refuses. No other question is refused by a master that was cut off.
             _ => {
                 let asked: RedisResult<Value> = ProjectionState::question()
                     .query_async(&mut connection)

@@ -61,7 +61,7 @@ fn find_master(ranges: &Value, contact: &ServerAddress) -> Result<Node, SinkErro
     };
     let text = |value: &Value| redis::from_redis_value_ref::<Option<String>>(value).ok()?;
     let host = match text(host).as_deref() {
-        // An endpoint that is unknown is that of whoever was asked.
+        // A node that does not know its endpoint is reached where it was asked.
         None | Some("") => contact.host.clone(),
         // It is to be known by a name, and has none.
         Some("?") => {
