@@ -2,10 +2,10 @@
 //!
 //! [`load`] asks a server for checkouts and purchases, in a closed loop or at a rate that is planned
 //! ahead, and says how long the answers took and whether the books are right afterwards. [`compare`] has
-//! the server and [`bare`] hyper answer the same in turns.
+//! the server and the other [`contestants`], such as bare hyper, answer the same in turns.
 
 #![forbid(unsafe_code)]
 
-pub mod bare;
 pub mod compare;
+pub mod contestants;
 pub mod load;

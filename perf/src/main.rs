@@ -5,7 +5,8 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use flashsale_perf::{bare, compare, load};
+use flashsale_perf::contestants::bare;
+use flashsale_perf::{compare, load};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

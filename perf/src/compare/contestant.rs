@@ -12,7 +12,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::process::{self, Process};
-use crate::bare;
+use crate::contestants::bare;
 
 /// Items of every sale: far more than a turn sells.
 pub const SALE_ITEMS: u32 = 1_000_000;

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use crate::bare::raise_open_files_limit;
+use crate::contestants::workers::raise_open_files_limit;
 use case::{Beside, Case, Medium, Side};
 use contestant::{Contestants, find_server};
 use host::{Host, file_system};

@@ -1,0 +1,101 @@
+//! The floor: hyper with the server's own runtime set-up and options, answering a constant. Whatever
+//! the server costs beyond this is its own doing.
+
+use std::process::ExitCode;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::{Request, Response, body::Incoming};
+
+use super::workers::{self, Answer, Handler, Listen};
+
+/// What an answer to a checkout has, for whoever looks at it.
+const CODE: &str = r#""code":"CHK-1-00000000000000000000000000000000""#;
+/// What an answer to a purchase has.
+const RECEIPT: &str = r#""purchased_items":[{"id":"ITM-1-0","sold":true}],"total_purchased":1"#;
+
+/// The length of the body of an accepted checkout.
+pub const CHECKOUT_BYTES: u32 = 99;
+
+/// Answers every request with the same 200.
+#[derive(clap::Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    listen: Listen,
+    /// Length of the answer's body; as long as that of an accepted checkout by default
+    #[arg(long, default_value_t = CHECKOUT_BYTES, value_parser = clap::value_parser!(u32).range(1..=65536))]
+    body_bytes: u32,
+}
+
+/// Serves until SIGTERM; says where, on standard output.
+#[must_use]
+pub fn command(arguments: &Arguments) -> ExitCode {
+    let body = Bytes::from(body(arguments.body_bytes as usize));
+    workers::command("bare hyper", arguments.listen, async move || {
+        Ok(Constant(body.clone()))
+    })
+}
+
+/// The same answer to every request.
+struct Constant(Bytes);
+
+impl Handler for Constant {
+    async fn answer(&self, _: Request<Incoming>) -> Answer {
+        ok(self.0.clone())
+    }
+}
+
+/// Returns a 200 with `body` as JSON.
+#[must_use]
+pub fn ok(body: Bytes) -> Answer {
+    let mut response = Response::new(Full::new(body));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// An answer to every request, of exactly `length` bytes: JSON with a code and a receipt, as far as
+/// there is room for them.
+#[must_use]
+pub fn body(length: usize) -> String {
+    let mut text = String::from("{");
+    for part in [CODE, RECEIPT] {
+        if text.len() + part.len() + r#","":""}"#.len() <= length {
+            text.push_str(part);
+            text.push(',');
+        }
+    }
+    let padding = length.saturating_sub(text.len() + r#""":""}"#.len());
+    text.push_str(&format!(r#""":"{}"}}"#, "0".repeat(padding)));
+    text.truncate(length);
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_body_is_as_long_as_asked_for() {
+        for length in [1, 40, 56, 99, 125, 500] {
+            assert_eq!(body(length).len(), length);
+        }
+    }
+
+    #[test]
+    fn the_body_is_what_there_is_room_for() {
+        let json =
+            |length| -> serde_json::Value { serde_json::from_str(&body(length)).expect("JSON") };
+        let (short, long) = (json(56), json(125));
+        assert!(
+            short["code"]
+                .as_str()
+                .is_some_and(|code| code.starts_with("CHK-1-"))
+        );
+        assert_eq!(short["total_purchased"], serde_json::Value::Null);
+        assert_eq!(long["code"], short["code"]);
+        assert_eq!(long["total_purchased"], 1);
+    }
+}

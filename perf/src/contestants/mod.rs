@@ -1,0 +1,5 @@
+//! What the server is measured against: other programs that answer the same requests, each a subcommand of
+//! `flashsale-perf` with the server's own runtime set-up ([`workers`]).
+
+pub mod bare;
+pub mod workers;
