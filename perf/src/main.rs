@@ -5,7 +5,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use flashsale_perf::contestants::bare;
+use flashsale_perf::contestants::{bare, floor};
 use flashsale_perf::{compare, load};
 
 #[global_allocator]
@@ -21,10 +21,12 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serves a constant with bare hyper: the floor
+    /// Serves a constant with bare hyper
     Bare(bare::Arguments),
     /// Measures the server beside bare hyper, and nginx where it is installed
     Compare(compare::Arguments),
+    /// Serves a constant once a record is on the disk: the floor of a durable answer
+    Floor(floor::Arguments),
     /// Puts load on a server, and proves its books afterwards
     Load(Box<load::Arguments>),
 }
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Bare(arguments) => bare::command(&arguments),
         Command::Compare(arguments) => compare::command(&arguments),
+        Command::Floor(arguments) => floor::command(&arguments),
         Command::Load(arguments) => load::command(&arguments),
     }
 }

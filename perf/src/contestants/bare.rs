@@ -1,5 +1,5 @@
-//! The floor: hyper with the server's own runtime set-up and options, answering a constant. Whatever
-//! the server costs beyond this is its own doing.
+//! Bare hyper: the server's own runtime set-up and options, answering a constant. Whatever the server costs beyond this
+//! is its own doing.
 
 use std::process::ExitCode;
 

@@ -2,4 +2,5 @@
 //! `flashsale-perf` with the server's own runtime set-up ([`workers`]).
 
 pub mod bare;
+pub mod floor;
 pub mod workers;
