@@ -5,7 +5,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use flashsale_perf::contestants::{bare, floor};
+use flashsale_perf::contestants::{bare, floor, postgres_row, redis_lua};
 use flashsale_perf::{compare, load};
 
 #[global_allocator]
@@ -27,6 +27,10 @@ enum Command {
     Compare(compare::Arguments),
     /// Serves a constant once a record is on the disk: the floor of a durable answer
     Floor(floor::Arguments),
+    /// Sells by rows in Postgres
+    PostgresRow(Box<postgres_row::Arguments>),
+    /// Sells by a function in Redis
+    RedisLua(Box<redis_lua::Arguments>),
     /// Puts load on a server, and proves its books afterwards
     Load(Box<load::Arguments>),
 }
@@ -36,6 +40,8 @@ fn main() -> ExitCode {
         Command::Bare(arguments) => bare::command(&arguments),
         Command::Compare(arguments) => compare::command(&arguments),
         Command::Floor(arguments) => floor::command(&arguments),
+        Command::PostgresRow(arguments) => postgres_row::command(&arguments),
+        Command::RedisLua(arguments) => redis_lua::command(&arguments),
         Command::Load(arguments) => load::command(&arguments),
     }
 }

@@ -3,4 +3,7 @@
 
 pub mod bare;
 pub mod floor;
+mod front;
+pub mod postgres_row;
+pub mod redis_lua;
 pub mod workers;
