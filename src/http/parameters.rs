@@ -74,6 +74,8 @@ const CONTENT_TYPES: Malformed =
 pub(super) struct Parameters<'a> {
     values: [Option<Cow<'a, str>>; FIELD_COUNT],
     errors: Vec<FieldError>,
+    /// Whether a part of the request could not be read. What seems to be left out may be in it.
+    is_partly_unread: bool,
 }
 
 impl<'a> Parameters<'a> {
@@ -106,7 +108,7 @@ impl<'a> Parameters<'a> {
         } else if essence.eq_ignore_ascii_case(b"application/json") {
             self.add_json(body);
         } else {
-            self.wrong_as("content_type", CONTENT_TYPES.0);
+            self.unreadable("content_type", CONTENT_TYPES.0);
         }
     }
 
@@ -134,13 +136,13 @@ impl<'a> Parameters<'a> {
         match name.map(|name| Field::named(&name)) {
             Ok(Some(field)) => self.add(field, value()),
             Ok(None) => {}
-            Err(wrong) => self.wrong_as(place, wrong.0),
+            Err(wrong) => self.unreadable(place, wrong.0),
         }
     }
 
     fn add_json(&mut self, body: &[u8]) {
         let Ok(JsonMembers::<serde_json::Value>(members)) = serde_json::from_slice(body) else {
-            return self.wrong_as("body", why_no_object(body));
+            return self.unreadable("body", why_no_object(body));
         };
         let mut known = Vec::new();
         for (name, value) in members {
@@ -217,6 +219,19 @@ impl<'a> Parameters<'a> {
         }
     }
 
+    /// Adds an error of a part of the request that cannot be read. Nothing counts as left out any more.
+    fn unreadable(&mut self, place: &'static str, wrong: impl Into<Cow<'static, str>>) {
+        self.wrong_as(place, wrong);
+        self.is_partly_unread = true;
+    }
+
+    /// Adds an error of a field that is left out.
+    fn left_out(&mut self, field: Field) {
+        if !self.is_partly_unread {
+            self.wrong(field, REQUIRED.0);
+        }
+    }
+
     fn text(&self, field: Field) -> Option<&str> {
         self.values[field as usize].as_deref()
     }
@@ -250,21 +265,28 @@ impl<'a> Parameters<'a> {
         T: FromStr<Err = Malformed>,
     {
         if self.text(field).is_none() {
-            self.wrong(field, REQUIRED.0);
+            self.left_out(field);
         }
         self.optional(field)
     }
 
     /// Returns `user_id` and the item's id, which are both required.
     pub(super) fn buyer_and_item(&mut self) -> Result<(UserId<'_>, ItemId<'_>), Problem> {
-        let check = |text: Option<&str>, is_right: fn(&str) -> Result<(), Malformed>| {
-            text.ok_or(REQUIRED).and_then(is_right).err()
-        };
-        let wrong_user = check(self.text(Field::UserId), |text| UserId::new(text).map(drop));
-        let wrong_item = check(self.text(Field::Item), |text| ItemId::new(text).map(drop));
-        for (field, wrong) in [(Field::UserId, wrong_user), (Field::Item, wrong_item)] {
-            if let Some(Malformed(wrong)) = wrong {
-                self.wrong(field, wrong);
+        let checked = [
+            (
+                Field::UserId,
+                self.text(Field::UserId).map(|text| UserId::new(text).err()),
+            ),
+            (
+                Field::Item,
+                self.text(Field::Item).map(|text| ItemId::new(text).err()),
+            ),
+        ];
+        for (field, wrong) in checked {
+            match wrong {
+                None => self.left_out(field),
+                Some(Some(Malformed(wrong))) => self.wrong(field, wrong),
+                Some(None) => {}
             }
         }
         self.check()?;
@@ -391,12 +413,37 @@ mod tests {
             ids(with_body("", JSON, br#"{"user_id":"a","id":"b","id":"b"}"#)),
             Err(item)
         );
-        let nothing = named(&["body", "user_id", "id", "item_id"]);
-        assert_eq!(ids(with_body("", JSON, b"[1]")), Err(nothing.clone()));
-        assert_eq!(ids(with_body("", JSON, b"{} x")), Err(nothing));
         assert_eq!(
             ids(with_body("user_id=a&id=b", "text/plain", b"x")),
             Err(named(&["content_type"]))
+        );
+    }
+
+    #[test]
+    fn what_may_be_in_a_part_that_cannot_be_read_is_not_missing() {
+        for (content_type, body, part) in [
+            (JSON, &b"[1]"[..], "body"),
+            (JSON, b"{} x", "body"),
+            (JSON, b"{\"user_id\":\"a\"", "body"),
+            ("text/plain", b"user_id=a&id=b", "content_type"),
+            (FORM, b"user_id=a&%zz=b", "body"),
+        ] {
+            let wrong = |query| ids(with_body(query, content_type, body));
+            assert_eq!(wrong(""), Err(named(&[part])), "{content_type} {body:?}");
+            // What is wrong beside it is said, too.
+            assert_eq!(
+                wrong("id=%zz"),
+                Err(named(&["id", "item_id", part])),
+                "{content_type} {body:?}"
+            );
+            let mut parameters = with_body("", content_type, body);
+            assert_eq!(parameters.required::<Whole>(Field::Code), None);
+            let problem = parameters.check().expect_err("the part cannot be read");
+            assert_eq!(problem.fields(), [part], "{content_type} {body:?}");
+        }
+        assert_eq!(
+            ids(Parameters::from_query(Some("user_id=a&%ff=b"))),
+            Err(named(&["query"]))
         );
     }
 
