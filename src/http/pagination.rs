@@ -9,7 +9,7 @@ use super::answer::{Answer, JSON};
 use super::encoding::decode;
 use super::parameters::{Field, Parameters};
 use super::problem::Problem;
-use super::values::Whole;
+use super::values::{Whole, not_up_to};
 use crate::limits::{PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX};
 
 /// Reads how many entries a page may have.
@@ -19,7 +19,7 @@ pub(super) fn page_limit(parameters: &mut Parameters<'_>) -> u32 {
         .unwrap_or(Whole(PAGE_ITEMS_DEFAULT))
         .0;
     if !(1..=PAGE_ITEMS_MAX).contains(&limit) {
-        parameters.wrong(Field::Limit, format!("must be 1 to {PAGE_ITEMS_MAX}"));
+        parameters.wrong(Field::Limit, not_up_to(PAGE_ITEMS_MAX));
     }
     limit
 }

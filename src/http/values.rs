@@ -32,6 +32,14 @@ impl FromStr for Whole {
     }
 }
 
+/// Returns the error of a number that is not from 1 to `max`.
+pub(super) fn not_up_to(max: u32) -> String {
+    match max {
+        1 => "must be 1".to_owned(),
+        _ => format!("must be 1 to {max}"),
+    }
+}
+
 /// The code of a checkout as a client sent it; `None` where no checkout can have it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct GivenCode(pub(super) Option<CheckoutCode>);
@@ -49,5 +57,16 @@ impl FromStr for GivenCode {
             return Err(CONTROL);
         }
         Ok(Self(text.parse().ok()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_of_one_value_is_that_value() {
+        assert_eq!(not_up_to(1), "must be 1");
+        assert_eq!(not_up_to(2), "must be 1 to 2");
     }
 }

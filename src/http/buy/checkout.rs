@@ -11,7 +11,7 @@ use crate::http::json::{self, write_code, write_number, write_time};
 use crate::http::parameters::{Field, Parameters};
 use crate::http::problem::Problem;
 use crate::http::stopwatch::Stopwatch;
-use crate::http::values::Whole;
+use crate::http::values::{Whole, not_up_to};
 use crate::limits::ITEMS_PER_USER_MAX;
 use crate::sale::{CheckoutOutcome, CheckoutRequest, Decision, Engine, Sale};
 use crate::telemetry::{Outcome, Stage};
@@ -75,10 +75,7 @@ pub(in crate::http) fn decide(
     let quantity = parameters.optional(Field::Quantity).unwrap_or(Whole(1)).0;
     // No sale allows more.
     if !(1..=ITEMS_PER_USER_MAX).contains(&quantity) {
-        parameters.wrong(
-            Field::Quantity,
-            format!("must be 1 to {ITEMS_PER_USER_MAX}"),
-        );
+        parameters.wrong(Field::Quantity, not_up_to(ITEMS_PER_USER_MAX));
     }
     let sale = parameters.optional(Field::SaleId);
     let key = idempotency::key(&head.headers, &mut parameters);
@@ -126,8 +123,7 @@ impl TryFrom<CheckoutOutcome> for Answer {
             }
             CheckoutOutcome::ItemNotFound => Problem::item_not_found(),
             CheckoutOutcome::QuantityNotAllowed { max } => {
-                let wrong = format!("must be 1 to {max}");
-                Problem::validation(vec![("quantity".into(), wrong.into())])
+                Problem::validation(vec![("quantity".into(), not_up_to(max).into())])
             }
             CheckoutOutcome::SaleNotActive => Problem::sale_not_active(),
             CheckoutOutcome::UserLimitExceeded { limit } => {
