@@ -18,7 +18,7 @@ pub(super) fn whole(number: f64) -> Option<u64> {
     (exact.contains(&number) && number.fract() == 0.0).then_some(number as u64)
 }
 
-/// A whole number in decimal digits.
+/// A whole number in decimal digits, without leading zeros, as the numbers of sales and items are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Whole(pub(super) u32);
 
@@ -26,9 +26,14 @@ impl FromStr for Whole {
     type Err = Malformed;
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
-        let digits = text.bytes().all(|b| b.is_ascii_digit());
-        let number = digits.then(|| text.parse().ok()).flatten();
-        number.map(Self).ok_or(Malformed("must be a whole number"))
+        let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        if !digits || text.len() > 1 && text.starts_with('0') {
+            return Err(Malformed(
+                "must be a whole number without sign and leading zeros, such as 2",
+            ));
+        }
+        let number = text.parse().map(Self);
+        number.map_err(|_| Malformed("is too large a number"))
     }
 }
 
@@ -63,6 +68,19 @@ impl FromStr for GivenCode {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_is_written_in_one_way() {
+        assert_eq!("0".parse(), Ok(Whole(0)));
+        assert_eq!("10".parse(), Ok(Whole(10)));
+        assert_eq!("4294967295".parse(), Ok(Whole(u32::MAX)));
+        for wrong in ["", "01", "00", "+1", "-1", "1.0", " 1", "\u{661}"] {
+            let error = wrong.parse::<Whole>().expect_err(wrong);
+            assert!(error.0.contains("leading zeros"), "{wrong}: {error}");
+        }
+        let too_large = Malformed("is too large a number");
+        assert_eq!("4294967296".parse::<Whole>(), Err(too_large));
+    }
 
     #[test]
     fn a_range_of_one_value_is_that_value() {
