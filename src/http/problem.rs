@@ -267,6 +267,13 @@ impl Problem {
     pub(super) fn fields(&self) -> Vec<&str> {
         self.errors.iter().map(|(name, _)| &**name).collect()
     }
+
+    /// The errors of the wrong parameters, by name.
+    pub(super) fn errors(&self) -> serde_json::Value {
+        let errors = self.errors.iter();
+        let errors = errors.map(|(name, wrong)| (name.clone().into_owned(), wrong.clone().into()));
+        serde_json::Value::Object(errors.collect())
+    }
 }
 
 impl From<Unavailable> for Problem {

@@ -10,6 +10,9 @@ use crate::limits;
 use crate::record::{CatalogueKind, NewItem, Record, SaleTerms};
 use crate::types::{GENERATED_ITEM_PREFIX, ItemId, SaleId, Timestamp, has_control};
 
+/// The error of an id that an item before it has.
+pub const REPEATED_ITEM_ID: &str = "is the id of another item of this sale";
+
 /// A sale that somebody wants.
 #[derive(Clone, Debug)]
 pub struct NewSale<'a> {
@@ -183,17 +186,9 @@ fn collect(items: &[NewItem<'_>]) -> Result<ExplicitItems, CreateError> {
     let mut collected = ExplicitItems::default();
     for (index, item) in items.iter().enumerate() {
         let field = |name: &str| format!("items[{index}].{name}");
-        ItemId::new(item.id).map_err(|wrong| invalid(field("id"), wrong.to_string()))?;
-        if item.id.starts_with(GENERATED_ITEM_PREFIX) {
-            return Err(invalid(
-                field("id"),
-                "must not begin with ITM-, as generated ids do",
-            ));
-        }
-        check_text(item.name, limits::ITEM_NAME_BYTES_MAX)
-            .map_err(|what| invalid(field("name"), what))?;
-        check_text(item.image_url, limits::IMAGE_URL_BYTES_MAX)
-            .map_err(|what| invalid(field("image_url"), what))?;
+        check_item_id(item.id).map_err(|what| invalid(field("id"), what))?;
+        check_item_name(item.name).map_err(|what| invalid(field("name"), what))?;
+        check_image_url(item.image_url).map_err(|what| invalid(field("image_url"), what))?;
         if !(1..=limits::ITEM_STOCK_MAX).contains(&item.stock) {
             return Err(invalid(
                 field("stock"),
@@ -201,19 +196,44 @@ fn collect(items: &[NewItem<'_>]) -> Result<ExplicitItems, CreateError> {
             ));
         }
         if !collected.push(item) {
-            return Err(invalid(
-                field("id"),
-                "is the id of another item of this sale",
-            ));
+            return Err(invalid(field("id"), REPEATED_ITEM_ID));
         }
     }
     collected.shrink();
     Ok(collected)
 }
 
-fn check_text(text: &str, bytes_max: usize) -> Result<(), String> {
-    if text.len() > bytes_max {
-        return Err(format!("must be at most {bytes_max} bytes"));
+/// Checks the id of a listed item. Whether another item has it is not known here.
+///
+/// # Errors
+/// Says what is allowed.
+pub fn check_item_id(id: &str) -> Result<(), String> {
+    ItemId::new(id).map_err(|wrong| wrong.to_string())?;
+    if id.starts_with(GENERATED_ITEM_PREFIX) {
+        return Err("must not begin with ITM-, as generated ids do".into());
+    }
+    Ok(())
+}
+
+/// Checks the name of a listed item.
+///
+/// # Errors
+/// Says what is allowed.
+pub fn check_item_name(name: &str) -> Result<(), String> {
+    check_text(name, 1, limits::ITEM_NAME_BYTES_MAX)
+}
+
+/// Checks the address of a listed item's picture.
+///
+/// # Errors
+/// Says what is allowed.
+pub fn check_image_url(address: &str) -> Result<(), String> {
+    check_text(address, 0, limits::IMAGE_URL_BYTES_MAX)
+}
+
+fn check_text(text: &str, bytes_min: usize, bytes_max: usize) -> Result<(), String> {
+    if !(bytes_min..=bytes_max).contains(&text.len()) {
+        return Err(format!("must be {bytes_min} to {bytes_max} bytes"));
     }
     if has_control(text) {
         return Err("must not contain control characters".into());

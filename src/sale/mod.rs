@@ -56,7 +56,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub use crate::record::{CatalogueKind, NewItem, SaleTerms};
 pub use archive::{Archive, NotLoaded, SaleSource, VisitEntry};
 pub use checkout::CheckoutRequest;
-pub use creation::{CreateError, NewCatalogue, NewSale};
+pub use creation::{
+    CreateError, NewCatalogue, NewSale, REPEATED_ITEM_ID, check_image_url, check_item_id,
+    check_item_name,
+};
 pub use durability::WorkerCommits;
 pub use ended_sale::{EndedSale, EndedSales};
 pub use engine::{Engine, EngineOptions};

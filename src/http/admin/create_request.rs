@@ -1,6 +1,12 @@
 //! The body of `POST /admin/sales`: the sale to create.
 
 use std::borrow::Cow;
+use std::hash::BuildHasher;
+
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+
+use simd_json::ErrorType;
 
 use super::json_document::{FieldErrors, ObjectFields, ObjectPath, kind_of};
 use crate::generated;
@@ -10,7 +16,10 @@ use crate::limits::{
     HOLD_SECONDS_MAX, ITEM_STOCK_MAX, ITEMS_PER_USER_MAX, SALE_AHEAD_SECONDS_MAX, SALE_ITEMS_MAX,
     SALE_LATE_SECONDS_MAX, SALE_SECONDS_MAX,
 };
-use crate::sale::{NewCatalogue, NewItem, NewSale};
+use crate::sale::{
+    NewCatalogue, NewItem, NewSale, REPEATED_ITEM_ID, check_image_url, check_item_id,
+    check_item_name,
+};
 use crate::schedule::{ADDED_SEED, Rotation};
 use crate::types::{ItemIndex, Timestamp};
 
@@ -62,10 +71,7 @@ impl<'a> CreateRequest<'a> {
         let start = json.len() - without_byte_order_mark(json).len();
         let json = &mut json[start..];
         let tape = simd_json::to_tape(json).map_err(|error| {
-            let wrong = format!(
-                "is no JSON at byte {}; must be a JSON object",
-                error.index()
-            );
+            let wrong = why_no_json(&error, start);
             Problem::validation(vec![("body".into(), wrong.into())])
         })?;
         let mut errors = FieldErrors::default();
@@ -113,17 +119,40 @@ impl<'a> CreateRequest<'a> {
     }
 }
 
+/// Returns the error of a body that is no JSON, whose first `skipped` bytes the parser has not seen.
+fn why_no_json(error: &simd_json::Error, skipped: usize) -> String {
+    let at = skipped + error.index();
+    let what = match error.error() {
+        // Inside of a string the parser counts from the string's begin, or not at all.
+        ErrorType::InvalidEscape
+        | ErrorType::InvalidUnicodeEscape
+        | ErrorType::InvalidUnicodeCodepoint => {
+            ": a string has an escape that is none, or half of a surrogate pair".to_owned()
+        }
+        ErrorType::InvalidUtf8 => ": it is not UTF-8".to_owned(),
+        _ if error.character().is_none() => {
+            ": it is cut off, or a string has a control character".to_owned()
+        }
+        _ => format!(" at byte {at}"),
+    };
+    format!("is no JSON{what}; must be a JSON object")
+}
+
 impl<'a> RequestedItem<'a> {
-    fn read(item: &mut ObjectFields<'_, '_, 'a, 4>, index: ItemIndex, seed: u64) -> Option<Self> {
-        let (id, image_url) = (item.text("id"), item.text("image_url"));
-        let name = item.required("name", ObjectFields::text);
+    /// Reads an item. What has an error is left empty.
+    fn read(item: &mut ObjectFields<'_, '_, 'a, 4>, index: ItemIndex, seed: u64) -> Self {
+        let id = item.checked_text("id", check_item_id);
+        let image_url = item.checked_text("image_url", check_image_url);
+        let name = item.required("name", |item, name| {
+            item.checked_text(name, check_item_name)
+        });
         let stock = item.required("stock", |item, name| item.whole(name, 1..=ITEM_STOCK_MAX));
-        Some(Self {
+        Self {
             id: id.map_or_else(|| format!("item-{}", index.0 + 1).into(), Cow::Borrowed),
-            name: name?,
+            name: name.unwrap_or_default(),
             image_url: image_url.map_or_else(|| drawn_image(seed, index).into(), Cow::Borrowed),
-            stock: stock?,
-        })
+            stock: stock.unwrap_or_default(),
+        }
     }
 
     fn item(&self) -> NewItem<'_> {
@@ -157,14 +186,32 @@ fn period(
     } else if started_at > now.plus_seconds(SALE_AHEAD_SECONDS_MAX) {
         top.wrong("started_at", "must not lie more than a year ahead");
     }
-    if ended_at <= started_at {
-        top.wrong("ended_at", "must be after started_at");
-    } else if ended_at > started_at.plus_seconds(SALE_SECONDS_MAX) {
-        top.wrong("ended_at", "must be at most a year after started_at");
-    } else if ended_at <= now {
-        top.wrong("ended_at", "must be in the future");
-    }
+    check_end(top, ended_at, started_at, now);
     (started_at, ended_at)
+}
+
+/// Checks the end of a sale. Beside a start that is wrong, an end is wrong when no start would suit it.
+fn check_end(
+    top: &mut Top<'_, '_, '_>,
+    ended_at: Timestamp,
+    started_at: Timestamp,
+    now: Timestamp,
+) {
+    let mut starts = (started_at, started_at);
+    if top.has_error("started_at") {
+        if top.value("ended_at").is_none() {
+            return;
+        }
+        starts = (now, now.plus_seconds(SALE_AHEAD_SECONDS_MAX));
+    }
+    let (first_start, last_start) = starts;
+    if ended_at <= now {
+        top.wrong("ended_at", "must be in the future");
+    } else if ended_at <= first_start {
+        top.wrong("ended_at", "must be after started_at");
+    } else if ended_at > last_start.plus_seconds(SALE_SECONDS_MAX) {
+        top.wrong("ended_at", "must be at most a year after started_at");
+    }
 }
 
 /// Reads the goods: a number of generated items, or a list of items.
@@ -198,18 +245,50 @@ fn listed<'a>(top: &mut Top<'_, '_, 'a>, seed: u64) -> Option<Vec<RequestedItem<
         return None;
     };
     let mut items = Vec::with_capacity(list.len());
+    let mut ids = ItemIds::default();
     for (index, value) in (0..).zip(&list) {
         let errors = top.errors();
         if errors.is_full() {
             return None;
         }
         let place = ObjectPath::Item(index as usize);
-        let item = ObjectFields::of(value, &ITEM_NAMES, place, errors);
-        items.extend(
-            item.and_then(|mut item| RequestedItem::read(&mut item, ItemIndex(index), seed)),
-        );
+        let Some(mut fields) = ObjectFields::of(value, &ITEM_NAMES, place, errors) else {
+            continue;
+        };
+        let item = RequestedItem::read(&mut fields, ItemIndex(index), seed);
+        if !fields.has_error("id") && !ids.insert(&items, &item.id) {
+            fields.wrong("id", REPEATED_ITEM_ID);
+        }
+        items.push(item);
     }
     Some(items)
+}
+
+/// The ids of the items that were read: positions in their list, by the hash of the id, so that a million of them need
+/// little memory.
+#[derive(Default)]
+struct ItemIds {
+    hasher: foldhash::fast::RandomState,
+    positions: HashTable<u32>,
+}
+
+impl ItemIds {
+    /// Adds the id of the item that comes behind `items`; `false` when one of these has it.
+    fn insert(&mut self, items: &[RequestedItem<'_>], id: &str) -> bool {
+        let hash = |id: &str| self.hasher.hash_one(id);
+        let entry = self.positions.entry(
+            hash(id),
+            |&position| items[position as usize].id == id,
+            |&position| hash(&items[position as usize].id),
+        );
+        match entry {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(entry) => {
+                entry.insert(items.len() as u32);
+                true
+            }
+        }
+    }
 }
 
 #[cfg(test)]

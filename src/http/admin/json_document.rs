@@ -34,6 +34,14 @@ impl FieldErrors {
         }
     }
 
+    /// Whether one is of the field that `name` returns.
+    fn is_of(&self, name: impl FnOnce() -> String) -> bool {
+        !self.0.is_empty() && {
+            let name = name();
+            self.0.iter().any(|(noted, _)| *noted == name)
+        }
+    }
+
     /// Whether no more errors are added.
     pub(super) fn is_full(&self) -> bool {
         self.0.len() >= ADMIN_ERRORS_MAX
@@ -128,6 +136,11 @@ impl<'c, 't, 'input, const N: usize> ObjectFields<'c, 't, 'input, N> {
         self.errors.add(self.place.field(name), wrong);
     }
 
+    /// Whether a field has an error.
+    pub(super) fn has_error(&self, name: &str) -> bool {
+        self.errors.is_of(|| self.place.field(name))
+    }
+
     /// The errors of the document.
     pub(super) fn errors(&mut self) -> &mut FieldErrors {
         self.errors
@@ -161,6 +174,22 @@ impl<'c, 't, 'input, const N: usize> ObjectFields<'c, 't, 'input, N> {
             self.wrong(name, format!("is {}, must be a string", kind_of(&value)));
         }
         text
+    }
+
+    /// Reads a string that `check` finds nothing wrong with.
+    pub(super) fn checked_text(
+        &mut self,
+        name: &str,
+        check: fn(&str) -> Result<(), String>,
+    ) -> Option<&'input str> {
+        let text = self.text(name)?;
+        match check(text) {
+            Ok(()) => Some(text),
+            Err(wrong) => {
+                self.wrong(name, wrong);
+                None
+            }
+        }
     }
 
     /// Reads a time.

@@ -45,7 +45,7 @@ fn what_is_left_out_is_filled_in() {
 
 #[test]
 fn listed_items_get_ids_and_pictures() {
-    let json = r#"{"items":[{"name":"A \u00fc","stock":3},{"id":"b","name":"","image_url":"x","stock":1}],"seed":9}"#;
+    let json = r#"{"items":[{"name":"A \u00fc","stock":3},{"id":"b","name":"B","image_url":"x","stock":1}],"seed":9}"#;
     let mut json = json.as_bytes().to_vec();
     let request = CreateRequest::parse(&mut json, &DEFAULTS, NOW).expect("a sale");
     let NewCatalogue::Explicit(items) = request.sale().catalogue else {
@@ -56,7 +56,7 @@ fn listed_items_get_ids_and_pictures() {
     let shown = items.iter().map(|item| (item.id, item.name, item.stock));
     assert_eq!(
         shown.collect::<Vec<_>>(),
-        [("item-1", "A ü", 3), ("b", "", 1)]
+        [("item-1", "A ü", 3), ("b", "B", 1)]
     );
     assert_eq!(items[1].image_url, "x");
 }
@@ -153,6 +153,102 @@ fn a_sale_begins_soon_and_ends_later() {
         period("-9999-01-01T00:00:00Z", "9999-01-01T00:00:00Z"),
         ["started_at", "ended_at"]
     );
+}
+
+/// Returns the error of each wrong field.
+fn errors_of(json: &[u8]) -> serde_json::Value {
+    let mut bytes = json.to_vec();
+    let problem = CreateRequest::parse(&mut bytes, &DEFAULTS, NOW).expect_err("it is wrong");
+    problem.errors()
+}
+
+#[test]
+fn a_wrong_start_hides_no_wrong_end_and_blames_no_right_one() {
+    let errors = |start: &str, end: &str| {
+        let times = format!(r#"{{"total_items":1,"started_at":"{start}"{end}}}"#);
+        let mut errors = errors_of(times.as_bytes());
+        assert!(errors["started_at"].is_string(), "{times}");
+        errors["ended_at"].take()
+    };
+    for start in ["soon", "2020-01-01T00:00:00Z", "2030-01-01T00:00:00Z"] {
+        let past = errors(start, r#","ended_at":"2026-11-23T10:00:00Z""#);
+        assert_eq!(past, "must be in the future", "{start}");
+        let late = errors(start, r#","ended_at":"2028-11-24T10:00:00Z""#);
+        assert_eq!(late, "must be at most a year after started_at", "{start}");
+        for right in [
+            "",
+            r#","ended_at":"2026-11-23T10:00:01Z""#,
+            r#","ended_at":"2028-11-22T10:00:00Z""#,
+        ] {
+            assert!(errors(start, right).is_null(), "{start} {right}");
+        }
+    }
+}
+
+#[test]
+fn faults_of_items_are_all_named_at_once() {
+    let long = "x".repeat(257);
+    let json = format!(
+        r#"{{"items":[
+            {{"id":"a","name":"A","stock":1}},
+            {{"id":"a","name":"","stock":0}},
+            {{"id":"a","stock":1,"image_url":"\n"}},
+            {{"id":"ITM-1-1","name":"{long}","stock":1}},
+            {{"id":5,"name":"B","stock":1}},
+            {{"id":"item-5","name":"B","stock":1}},
+            {{"id":"item-8","name":"B","stock":1}},
+            {{"name":"B","stock":1}},
+            {{"id":"","name":"\u0085","stock":1}},
+            []
+        ],"started_at":"soon","ended_at":"2026-11-23T10:00:00Z","hold_seconds":-1}}"#
+    );
+    let expected = serde_json::json!({
+        "started_at": "must be a time as RFC 3339 writes it, such as 2026-11-23T10:00:00Z",
+        "ended_at": "must be in the future",
+        "hold_seconds": "must be a whole number, 0 to 86400",
+        "items[1].id": "is the id of another item of this sale",
+        "items[1].name": "must be 1 to 256 bytes",
+        "items[1].stock": "must be a whole number, 1 to 4294967296",
+        "items[2].id": "is the id of another item of this sale",
+        "items[2].name": "is required",
+        "items[2].image_url": "must not contain control characters",
+        "items[3].id": "must not begin with ITM-, as generated ids do",
+        "items[3].name": "must be 1 to 256 bytes",
+        "items[4].id": "is a number, must be a string",
+        // The eighth is `item-8` where it names no other.
+        "items[7].id": "is the id of another item of this sale",
+        "items[8].id": "must be 1 to 128 bytes",
+        "items[8].name": "must not contain control characters",
+        "items[9]": "is an array, must be an object",
+    });
+    assert_eq!(errors_of(json.as_bytes()), expected);
+}
+
+#[test]
+fn a_body_that_is_no_json_is_not_wrong_at_a_byte_where_nothing_is() {
+    let wrong = |json: &[u8]| {
+        let errors = errors_of(json);
+        let text = errors["body"].as_str().expect("an error of the body");
+        let text = text.strip_prefix("is no JSON");
+        let text = text.and_then(|text| text.strip_suffix("; must be a JSON object"));
+        text.unwrap_or_else(|| panic!("{errors}")).to_owned()
+    };
+    let escape = ": a string has an escape that is none, or half of a surrogate pair";
+    for text in [r"\ud800", r"\udc00", r"\ud800\u0041", r"\u12g4", r"\x"] {
+        // Far enough behind the begin for the parser, which reads 32 bytes at a time.
+        for before in ["", &*"a".repeat(100)] {
+            let json = format!(r#"{{"items":[{{"name":"{before}{text}"}}]}}"#);
+            assert_eq!(wrong(json.as_bytes()), escape, "{json}");
+        }
+    }
+    assert_eq!(wrong(b"{\"total_items\":\"\xff\"}"), ": it is not UTF-8");
+    let cut_off = ": it is cut off, or a string has a control character";
+    for json in ["", "{\"total_items", "{\"a\nb\":1}"] {
+        assert_eq!(wrong(json.as_bytes()), cut_off, "{json}");
+    }
+    assert_eq!(wrong(b"{\"total_items\":1} x"), " at byte 16");
+    assert_eq!(wrong(b"{\"total_items\":x}"), " at byte 15");
+    assert_eq!(wrong(b"\xef\xbb\xbf{\"total_items\":x}"), " at byte 18");
 }
 
 /// JSON that comes close to a sale, or not.
