@@ -10,9 +10,7 @@ use super::view::View;
 use crate::env::ProcessFigures;
 use crate::sale::Sale;
 use crate::telemetry::JournalStatus;
-use crate::telemetry::{
-    Counts, Group, Merged, SinkFigures, SinkStatus, Window, micros, micros_at_most, seconds,
-};
+use crate::telemetry::{Counts, Group, Merged, SinkFigures, SinkStatus, Window, micros, seconds};
 use crate::types::Timestamp;
 
 /// A distribution as `[bucket, count]`: bucket `b` has the latencies from `2^(b/4)` microseconds up to
@@ -231,7 +229,7 @@ impl Percentiles {
             p90,
             p99,
             p999,
-            max: micros_at_most(counts.max()),
+            max: micros(counts.max()),
         }
     }
 }
@@ -273,15 +271,7 @@ fn spectrum(counts: &Counts) -> Vec<(f64, f64)> {
     let points = SPECTRUM.into_iter().zip(values);
     let meaningful = points.filter(|((_, needed), _)| count >= *needed);
     meaningful
-        .map(|((quantile, _), ns)| {
-            let is_longest = quantile >= 1.0;
-            let us = if is_longest {
-                micros_at_most(ns)
-            } else {
-                micros(ns)
-            };
-            (quantile, us)
-        })
+        .map(|((quantile, _), ns)| (quantile, micros(ns)))
         .collect()
 }
 

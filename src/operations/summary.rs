@@ -3,9 +3,7 @@
 use serde::Serialize;
 
 use super::view::View;
-use crate::telemetry::{
-    Group, Merged, SinkFigures, SinkId, SinkStatus, Windowed, micros, micros_at_most, seconds,
-};
+use crate::telemetry::{Group, Merged, SinkFigures, SinkId, SinkStatus, Windowed, micros, seconds};
 
 /// The summary of the whole report, in front of its details.
 #[derive(Serialize)]
@@ -142,7 +140,7 @@ impl Waits {
             per_second: (rate * 10.0).round() / 10.0,
             p50,
             p99,
-            max: micros_at_most(counts.max()),
+            max: micros(counts.max()),
         }
     }
 }

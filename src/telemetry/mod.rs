@@ -36,4 +36,4 @@ pub use refused_connections::RefusedConnections;
 pub use registry::{ConnectionFigures, TelemetryRegistry, WorkerFigures, WorkerTelemetry};
 pub use series::Series;
 pub use sinks::{SinkFigures, SinkGauge, SinkId, SinkStatus, Sinks};
-pub use summary::{LatencySummary, micros, micros_at_most, seconds};
+pub use summary::{LatencySummary, micros, seconds};

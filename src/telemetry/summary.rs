@@ -36,25 +36,15 @@ impl From<&Counts> for LatencySummary {
             p99,
             p999,
             p9999,
-            max: micros_at_most(counts.max()),
+            max: micros(counts.max()),
         }
     }
 }
 
-/// Nanoseconds in microseconds: three digits, so that the figures are no longer than what is known.
+/// Converts nanoseconds to microseconds, with all digits: a figure is the same wherever it is shown.
 #[must_use]
 pub fn micros(ns: u64) -> f64 {
-    let digits = ns.checked_ilog10().unwrap_or(0) + 1;
-    let unit = 10_u64.pow(digits.saturating_sub(3));
-    ((ns + unit / 2) / unit * unit) as f64 / 1e3
-}
-
-/// Converts to microseconds, rounded up: a bound that no value exceeds.
-#[must_use]
-pub fn micros_at_most(ns: u64) -> f64 {
-    let digits = ns.checked_ilog10().unwrap_or(0) + 1;
-    let unit = 10_u64.pow(digits.saturating_sub(3));
-    (ns.div_ceil(unit) * unit) as f64 / 1e3
+    ns as f64 / 1e3
 }
 
 /// Microseconds in seconds, to the millisecond.
@@ -73,26 +63,24 @@ mod tests {
         let recorder = Recorder::default();
         (1..=1000).for_each(|us| recorder.record(us * 1000));
         let summary = LatencySummary::from(&recorder.read());
-        assert_eq!((summary.count, summary.mean), (1000, 501.0));
+        assert_eq!((summary.count, summary.mean), (1000, 500.5));
         assert!((500.0..=504.0).contains(&summary.p50), "{summary:?}");
         assert!((1000.0..=1010.0).contains(&summary.max), "{summary:?}");
     }
 
     #[test]
-    fn short_times_keep_their_digits() {
-        assert_eq!(micros(0), 0.0);
-        assert_eq!(micros(7), 0.007);
-        assert_eq!(micros(840), 0.84);
-        assert_eq!(micros(123_456), 123.0);
-        assert_eq!(micros(999_999), 1000.0);
-    }
-
-    #[test]
-    fn nothing_takes_longer_than_the_longest() {
-        assert_eq!(micros_at_most(0), 0.0);
-        assert_eq!(micros_at_most(840), 0.84);
-        assert_eq!(micros_at_most(1_023_999), 1030.0);
-        assert_eq!(micros(1_023_999), 1020.0);
+    fn no_figure_lies_above_the_longest_and_all_are_those_of_the_histogram() {
+        let recorder = Recorder::default();
+        for ns in [1_000, 840_000, 3_849_000] {
+            recorder.record(ns);
+        }
+        let counts = recorder.read();
+        let summary = LatencySummary::from(&counts);
+        let histogram = counts.to_histogram();
+        assert_eq!(summary.max, histogram.max() as f64 / 1e3);
+        assert_eq!(summary.max, 3850.239);
+        assert_eq!([summary.p9999, summary.p99], [summary.max; 2]);
+        assert_eq!(summary.p50, histogram.value_at_quantile(0.5) as f64 / 1e3);
     }
 
     #[test]
