@@ -94,11 +94,11 @@ impl Api {
         answer.response
     }
 
-    /// Counts errors of the server for the log, which has a line of them now and then; errors of clients are logged
+    /// Counts failures of the server for the log, which has a line of them now and then; errors of clients are logged
     /// at the level `debug`. Nothing that a client sent is logged.
     fn log(&self, label: Route, answer: &Answer) {
         let (outcome, status) = (answer.outcome, answer.response.status());
-        if status.is_server_error() {
+        if outcome.is_failure_of(label) {
             let errors = self.telemetry.errors();
             errors.answered(label, outcome, status.as_u16());
         } else if status.is_client_error() {

@@ -119,7 +119,7 @@ impl AnswerLatencies {
         let waits = |group| Waits::of(counts, group, passed);
         let failed = counts
             .requests()
-            .filter(|(_, outcome, _)| outcome.is_failure())
+            .filter(|(route, outcome, _)| outcome.is_failure_of(*route))
             .map(|(_, _, counts)| counts.count());
         Self {
             checkouts: waits(Group::Checkouts),

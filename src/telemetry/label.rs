@@ -245,18 +245,26 @@ impl From<RefusedReason> for Outcome {
     }
 }
 
+impl Route {
+    /// Returns whether probes ask this, for which a 503 is what they want to know.
+    const fn is_probe(self) -> bool {
+        matches!(self, Self::Livez | Self::Readyz | Self::Health)
+    }
+}
+
 impl Outcome {
-    /// Returns whether the server is at fault (5xx).
+    /// Returns whether the server is at fault (5xx) where it answers a request to `route` so. The 503 of a probe is no
+    /// fault: nobody was turned away.
     #[must_use]
-    pub const fn is_failure(self) -> bool {
-        matches!(
-            self,
+    pub const fn is_failure_of(self, route: Route) -> bool {
+        match self {
             Self::Overloaded
-                | Self::Draining
-                | Self::JournalUnavailable
-                | Self::ArchiveUnavailable
-                | Self::InternalError
-        )
+            | Self::Draining
+            | Self::JournalUnavailable
+            | Self::ArchiveUnavailable => !route.is_probe(),
+            Self::InternalError => true,
+            _ => false,
+        }
     }
 }
 
@@ -286,5 +294,23 @@ mod tests {
             };
             assert_eq!(Outcome::from(reason).as_str(), expected);
         }
+    }
+
+    #[test]
+    fn a_probe_that_hears_503_is_no_buyer_who_was_turned_away() {
+        for outcome in [
+            Outcome::JournalUnavailable,
+            Outcome::Draining,
+            Outcome::Overloaded,
+        ] {
+            for probe in [Route::Readyz, Route::Health, Route::Livez] {
+                assert!(!outcome.is_failure_of(probe), "{probe:?} {outcome:?}");
+            }
+            for other in [Route::Checkout, Route::SalesActive, Route::Metrics] {
+                assert!(outcome.is_failure_of(other), "{other:?} {outcome:?}");
+            }
+        }
+        assert!(Outcome::InternalError.is_failure_of(Route::Health));
+        assert!(!Outcome::ItemSoldOut.is_failure_of(Route::Checkout));
     }
 }

@@ -138,6 +138,8 @@ fn a_full_disk_refuses_and_then_goes_on() {
     client
         .get("/readyz")
         .refused(503, "journal_unavailable", "");
+    // The log counts buyers who were turned away: a probe is none.
+    server.wait_for_log("\"last_route\":\"purchase\"");
     client.get("/livez").ok();
     client.get("/sales/active").ok();
     let journal = client.get("/health").ok().json()["journal"].clone();
