@@ -1,6 +1,7 @@
 // What the scripts share: the server, its sale, buying and looking, and what counts as a failure.
 //
 //   BASE_URL   the server (http://127.0.0.1:8080)
+//   SALE       number of the sale, which must be one of generated items (the active one that started last)
 //   RATE       iterations a second, a whole number
 //   DURATION   of the test, in seconds
 //   P99_MS     longest 99th percentile of accepted requests, in milliseconds (500)
@@ -70,14 +71,25 @@ export function options(scenarios) {
   };
 }
 
-// Begins a test: the sale that is open. The result of `setup`, for every virtual user.
+// Begins a test: the sale that is asked for. The result of `setup`, for every virtual user.
 export function openSale() {
-  const response = http.get(`${baseUrl}/sales/active`);
-  if (response.status !== 200) {
-    fail(`no sale is open at ${baseUrl}: ${response.status} ${response.body}`);
+  const asked = __ENV.SALE ? `sale ${__ENV.SALE}` : 'a sale';
+  const response = shopGet(`/sales/${encodeURIComponent(__ENV.SALE || 'active')}`);
+  if (response.status !== 200 || !response.json('active')) {
+    fail(`${asked} is not open at ${baseUrl}: ${response.status} ${response.body}`);
   }
   const { id, total_items } = response.json();
+  const [first] = shopGet(`/sales/${id}/items?limit=1`).json();
+  if (first.id !== `ITM-${id}-0`) {
+    fail(`sale ${id} has items of its own, such as ${first.id}: these scripts buy generated items `
+      + `(ITM-${id}-0 and so on); name a sale that was created with total_items in SALE`);
+  }
   return { id, items: total_items };
+}
+
+// Asks what the sale is. A refusal is no failed request of the test.
+function shopGet(path) {
+  return http.get(`${baseUrl}${path}`, { responseCallback: http.expectedStatuses({ min: 200, max: 599 }) });
 }
 
 // A user who has not been here before.

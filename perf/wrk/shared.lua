@@ -14,6 +14,25 @@ function init(args)
    sale, items, prefix = args[1] or "1", tonumber(args[2] or "10000"), args[3] or "wrk"
    math.randomseed(thread_id + 1)
    if begin then begin() end
+   if thread_id == 0 and not only_looks then check_sale() end
+end
+
+-- Ends the run where the sale is not there or not one of generated items, the only ones that these scripts can
+-- name: all answers would be "not found". wrk itself cannot ask before it begins; where there is no curl, nobody does.
+function check_sale()
+   local host = wrk.host:find(":", 1, true) and "[" .. wrk.host .. "]" or wrk.host
+   local port = wrk.port and ":" .. wrk.port or ""
+   local url = wrk.scheme .. "://" .. host .. port .. "/sales/" .. sale .. "/items?limit=1"
+   local pipe = io.popen("curl --silent --insecure --max-time 10 --globoff --write-out ' %{http_code}' '"
+      .. url:gsub("'", "") .. "' 2>/dev/null")
+   local said = pipe:read("*a")
+   pipe:close()
+   local body, status = said:match("^(.*) (%d+)$")
+   if not body or status == "000" or body:find('"id":"ITM-' .. sale .. '-0"', 1, true) then return end
+   local why = status == "200" and "has items of its own, not generated ones (ITM-" .. sale .. "-0 and so on)"
+      or "is not there (" .. status .. ")"
+   io.stderr:write("sale " .. sale .. " " .. why .. ": name one that was created with total_items behind \"--\"\n")
+   os.exit(1)
 end
 
 -- A checkout of an item at random.

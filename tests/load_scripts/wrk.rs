@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::process::Command;
 
+use crate::admin::{create, household};
 use crate::load_scripts::tool::{run, script};
 use crate::server::{Server, wait_for};
 
@@ -109,4 +110,23 @@ fn one_user_gets_no_more_than_the_limit() {
 #[test]
 fn everybody_may_look() {
     Counts::of(&server(10), "active", 10).only(&["200 ok"]);
+}
+
+#[test]
+fn a_sale_of_listed_items_is_told_before_the_run() {
+    let server = server(10);
+    let listed = create(&mut server.client(), &household());
+    let why = format!("sale {listed} has items of its own");
+    for (sale, why) in [(&*listed, &*why), ("99", "sale 99 is not there (404)")] {
+        for name in ["checkout", "buy", "sold_out", "one_user"] {
+            let mut wrk = Command::new("wrk");
+            wrk.args(["-t1", "-c2", "-d1s", "-s"])
+                .arg(script(&format!("wrk/{name}.lua")))
+                .arg(format!("http://{}", server.addr()))
+                .args(["--", sale, "3", "early"]);
+            let (output, said) = run(&mut wrk);
+            assert_eq!(output.status.code(), Some(1), "{said}");
+            assert!(said.contains(why), "{said}");
+        }
+    }
 }
