@@ -206,6 +206,35 @@ fn it_fits_a_phone_and_a_desk_by_day_and_by_night() {
     load.stop();
 }
 
+#[test]
+fn labels_of_plots_cover_no_line_and_no_other_label() {
+    let server = Server::start(&[]);
+    let browser = Browser::start();
+    let page = browser.open(Look::DESKTOP, server.addr(), "/ops");
+    let found = page.evaluate(
+        "(async () => {
+            const {Labels} = await import('/assets/ops-labels.js');
+            const rising = [[0, 100], [50, 60], [100, 55]];
+            const high = [[0, 40], [100, 40]];
+            const labels = new Labels([rising, high], 0, 200);
+            const full = new Labels([[[0, 0], [100, 60]]], 0, 60);
+            return [
+                // Nothing is there.
+                labels.place(40, 100, 25),
+                // The label before, and the lines on both sides of it.
+                labels.place(40, 100, 30),
+                // The upper line.
+                labels.place(0, 30, 42),
+                // It stays within the plot.
+                labels.place(300, 400, -20),
+                // The line is at every height: the labels cover it, and not each other.
+                ...[1, 2, 3].map(() => full.place(0, 100, 30)),
+            ];
+        })()",
+    );
+    assert_eq!(found, json!([25, 82, 29, 10, 30, 17, 43]));
+}
+
 /// What `script` makes of modules of the page; it has `history` and `forecast`, and `second(at, sale)`.
 fn computed(page: &Page, script: &str) -> Value {
     page.evaluate(&format!(

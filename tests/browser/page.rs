@@ -94,6 +94,11 @@ impl Page {
             "Emulation.setDeviceMetricsOverride",
             json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}),
         );
+        // What is touched has more room around it.
+        page.call(
+            "Emulation.setTouchEmulationEnabled",
+            json!({"enabled": width < 600}),
+        );
         let scheme = if dark { "dark" } else { "light" };
         let features = json!([{"name": "prefers-color-scheme", "value": scheme}]);
         page.call("Emulation.setEmulatedMedia", json!({"features": features}));
@@ -305,10 +310,11 @@ impl Page {
         fs::write(path, picture).expect("the picture can be written");
     }
 
-    /// How many pixels wider the page is than what it is shown on.
+    /// How many pixels wider the page is than what it is shown on. A phone makes `innerWidth` as large as the page.
     pub fn overflow(&self) -> i64 {
-        let script = "document.documentElement.scrollWidth - window.innerWidth";
-        self.evaluate(script).as_i64().expect("a number").max(0)
+        let width = self.evaluate("document.documentElement.scrollWidth");
+        let width = width.as_i64().expect("a number");
+        (width - i64::from(self.look.width)).max(0)
     }
 
     /// What has gone wrong in the page.

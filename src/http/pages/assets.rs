@@ -46,6 +46,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("ops-history.js", JAVASCRIPT, include_str!("ops-history.js")),
     ("ops-choice.js", JAVASCRIPT, include_str!("ops-choice.js")),
     ("ops-class.js", JAVASCRIPT, include_str!("ops-class.js")),
+    ("ops-labels.js", JAVASCRIPT, include_str!("ops-labels.js")),
     ("ops-scale.js", JAVASCRIPT, include_str!("ops-scale.js")),
     ("ops-theme.js", JAVASCRIPT, include_str!("ops-theme.js")),
     ("ops-canvas.js", JAVASCRIPT, include_str!("ops-canvas.js")),

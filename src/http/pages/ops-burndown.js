@@ -57,7 +57,8 @@ export class Burndown extends Plot {
     const x = this.frame.x(view.endMs);
     const { box } = this.frame;
     this.surface.rule(x, box.top, x, box.bottom, this.surface.theme.line);
-    this.surface.text("now", x + 4, box.top + 9);
+    // Above the plot, where no line is.
+    this.surface.text("now", x, box.top - 2, { align: "center" });
   }
 
   /** The way down from here at the present rate. */

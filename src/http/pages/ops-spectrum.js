@@ -2,6 +2,7 @@
 
 import { CLASSES } from "./ops-class.js";
 import { decade, latency, quantileName } from "./ops-format.js";
+import { Labels } from "./ops-labels.js";
 import { decades, decadesAround, linear, logarithmic, nines } from "./ops-scale.js";
 import { Plot } from "./ops-plot.js";
 
@@ -17,7 +18,6 @@ const LAST_STEP = 0.5;
 const NINES_MIN = 3;
 const NEAR_PX = 40;
 const LABEL_GAP_PX = 6;
-const LABEL_HEIGHT_PX = 13;
 /** So much above the slowest there is room for what is said of it. */
 const HEADROOM = 1.6;
 
@@ -35,8 +35,8 @@ export class Spectrum extends Plot {
     this.y = logarithmic(fromUs, toUs, box.bottom, box.top);
     surface.scaleLines(box, this.y, decades(fromUs, toUs).map((us) => [us, decade(us)]));
     this.#quantiles(box, width);
-    this.labelled = [];
     this.places = curves.map(([name, curve]) => this.#curve(name, curve));
+    this.#slowest(box);
     this.note.textContent = points.length === 0 ? "no answer to a buyer yet" : `${SINCE}; ${HIDES}`;
     this.publish({
       points: points.length,
@@ -71,24 +71,24 @@ export class Spectrum extends Plot {
       y: this.y(us),
     }));
     surface.line(places.map(({ x, y }) => [x, y]), colour, { width: 2 });
-    for (const { x, y, quantile, us } of places) {
+    for (const { x, y, quantile } of places) {
       surface.dot(x, y, colour, quantile < 1 ? 2.5 : 4);
-      if (quantile < 1) continue;
-      surface.dot(x, y, surface.theme.surface, 2.25);
-      const right = Math.min(x + 5, surface.width);
-      surface.text(`max ${latency(us)}`, right, this.#freeHeight(Math.max(y - 9, 10)), { align: "right", halo: true });
+      if (quantile === 1) surface.dot(x, y, surface.theme.surface, 2.25);
     }
     return places;
   }
 
-  /** The height for a label, which makes way where another one is: upwards, unless the top is near. */
-  #freeHeight(y) {
-    const isTaken = (height) => this.labelled.some((other) => Math.abs(other - height) < LABEL_HEIGHT_PX);
-    const step = y > 3 * LABEL_HEIGHT_PX ? -LABEL_HEIGHT_PX : LABEL_HEIGHT_PX;
-    let free = y;
-    while (isTaken(free)) free += step;
-    this.labelled.push(free);
-    return free;
+  /** Says of each curve how long its slowest answer took, once all curves are drawn. */
+  #slowest({ bottom }) {
+    const { surface } = this;
+    const lines = this.places.map((places) => places.map(({ x, y }) => [x, y]));
+    const labels = new Labels(lines, 0, bottom);
+    for (const { x, y, us } of this.places.flat().filter(({ quantile }) => quantile === 1)) {
+      const text = `max ${latency(us)}`;
+      const right = Math.min(x + 5, surface.width);
+      const height = labels.place(right - surface.widthOf(text), right, y - 9);
+      surface.text(text, right, height, { align: "right", halo: true });
+    }
   }
 
   look(x) {
