@@ -148,9 +148,11 @@ fn memory(config: &Config, machine: &Machine, findings: &mut Findings) {
     };
     let wanted = sizing::memory_bytes(config, CONNECTIONS_WANTED);
     let found = format!(
-        "{} MiB, {whose}; {CONNECTIONS_WANTED} connections and ten users for each unit take {} MiB",
+        "{} MiB, {whose}; {CONNECTIONS_WANTED} connections and ten users for each unit take {} MiB, the creation of a sale of \
+         a million listed items up to {} MiB more while it lasts",
         there >> 20,
-        wanted >> 20
+        wanted >> 20,
+        limits::ADMIN_MEMORY_BYTES >> 20
     );
     if there < wanted {
         let advice = "give it more (MemoryMax= of the systemd unit, --memory of the container), or sell fewer \

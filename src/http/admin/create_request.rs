@@ -5,6 +5,7 @@ use std::hash::BuildHasher;
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
+use memchr::memchr_iter;
 
 use simd_json::ErrorType;
 
@@ -13,8 +14,8 @@ use crate::generated;
 use crate::http::encoding::without_byte_order_mark;
 use crate::http::problem::Problem;
 use crate::limits::{
-    HOLD_SECONDS_MAX, ITEM_STOCK_MAX, ITEMS_PER_USER_MAX, SALE_AHEAD_SECONDS_MAX, SALE_ITEMS_MAX,
-    SALE_LATE_SECONDS_MAX, SALE_SECONDS_MAX,
+    ADMIN_SEPARATORS_MAX, HOLD_SECONDS_MAX, ITEM_STOCK_MAX, ITEMS_PER_USER_MAX,
+    SALE_AHEAD_SECONDS_MAX, SALE_ITEMS_MAX, SALE_LATE_SECONDS_MAX, SALE_SECONDS_MAX,
 };
 use crate::sale::{
     NewCatalogue, NewItem, NewSale, REPEATED_ITEM_ID, check_image_url, check_item_id,
@@ -70,6 +71,11 @@ impl<'a> CreateRequest<'a> {
     ) -> Result<Self, Problem> {
         let start = json.len() - without_byte_order_mark(json).len();
         let json = &mut json[start..];
+        let separators = |separator| memchr_iter(separator, json).count();
+        if separators(b',') + separators(b':') > ADMIN_SEPARATORS_MAX {
+            let wrong = format!("has more values than a sale of {SALE_ITEMS_MAX} items needs");
+            return Err(Problem::validation(vec![("body".into(), wrong.into())]));
+        }
         let tape = simd_json::to_tape(json).map_err(|error| {
             let wrong = why_no_json(&error, start);
             Problem::validation(vec![("body".into(), wrong.into())])

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::limits::ADMIN_ERRORS_MAX;
+use crate::limits::{ADMIN_ERRORS_MAX, ADMIN_SEPARATORS_MAX};
 
 const DEFAULTS: Rotation = Rotation {
     interval_seconds: 600,
@@ -249,6 +249,19 @@ fn a_body_that_is_no_json_is_not_wrong_at_a_byte_where_nothing_is() {
     assert_eq!(wrong(b"{\"total_items\":1} x"), " at byte 16");
     assert_eq!(wrong(b"{\"total_items\":x}"), " at byte 15");
     assert_eq!(wrong(b"\xef\xbb\xbf{\"total_items\":x}"), " at byte 18");
+}
+
+/// The parser would take 5 GB for a list of digits in the longest body.
+#[test]
+fn more_values_than_a_sale_needs_are_refused_before_they_take_memory() {
+    let list = |values: usize| format!("{{\"items\":[{}1]}}", "1,".repeat(values - 1));
+    let errors = errors_of(list(ADMIN_SEPARATORS_MAX + 1).as_bytes());
+    assert_eq!(
+        errors["body"],
+        "has more values than a sale of 1000000 items needs"
+    );
+    let errors = errors_of(list(ADMIN_ERRORS_MAX).as_bytes());
+    assert_eq!(errors["items[0]"], "is a number, must be an object");
 }
 
 /// JSON that comes close to a sale, or not.
