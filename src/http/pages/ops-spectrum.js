@@ -83,11 +83,11 @@ export class Spectrum extends Plot {
     const { surface } = this;
     const lines = this.places.map((places) => places.map(({ x, y }) => [x, y]));
     const labels = new Labels(lines, 0, bottom);
-    for (const { x, y, us } of this.places.flat().filter(({ quantile }) => quantile === 1)) {
+    for (const { name, x, y, us } of this.places.flat().filter(({ quantile }) => quantile === 1)) {
       const text = `max ${latency(us)}`;
       const right = Math.min(x + 5, surface.width);
       const height = labels.place(right - surface.widthOf(text), right, y - 9);
-      surface.text(text, right, height, { align: "right", halo: true });
+      surface.text(text, right, height, { colour: surface.theme[name], align: "right", halo: true });
     }
   }
 
