@@ -1,8 +1,8 @@
 //! The options of the sinks, from the configuration.
 
-use crate::config::{DatabaseConfig, HostPort, RedisConfig, RedisPlace, SslMode};
+use crate::config::{DatabaseConfig, RedisConfig, RedisPlace, SslMode};
 use crate::reconcile::postgres::{Encryption, PostgresOptions};
-use crate::reconcile::redis::{RedisOptions, RedisServers, SentinelOptions, ServerAddress};
+use crate::reconcile::redis::{RedisOptions, RedisServers, SentinelOptions};
 
 /// The Postgres sink that is configured.
 #[must_use]
@@ -30,33 +30,24 @@ pub fn postgres_options(config: &DatabaseConfig) -> PostgresOptions {
 pub fn redis_options(config: &RedisConfig) -> RedisOptions {
     RedisOptions {
         servers: match &config.place {
-            RedisPlace::Server(server) => RedisServers::Single(address(server)),
+            RedisPlace::Server(server) => RedisServers::Single(server.clone()),
             RedisPlace::Sentinels {
                 sentinels,
                 master,
                 user,
                 password,
             } => RedisServers::Sentinel(SentinelOptions {
-                sentinels: sentinels.iter().map(address).collect(),
+                sentinels: sentinels.clone(),
                 master: master.clone(),
                 user: user.clone(),
                 password: password.clone(),
             }),
-            RedisPlace::Cluster(nodes) => {
-                RedisServers::Cluster(nodes.iter().map(address).collect())
-            }
+            RedisPlace::Cluster(nodes) => RedisServers::Cluster(nodes.clone()),
         },
         user: config.user.clone(),
         password: config.password.clone(),
         db: config.db,
         tls: config.tls,
         authorities: config.sslrootcert.clone(),
-    }
-}
-
-fn address(server: &HostPort) -> ServerAddress {
-    ServerAddress {
-        host: server.host.clone(),
-        port: server.port,
     }
 }

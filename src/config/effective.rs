@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use super::keys::{self, Key};
 use super::{
-    Config, DatabaseConfig, HostPort, JournalConfig, LogFormat, RedisConfig, RedisPlace,
-    SaleConfig, ServerConfig, SslMode,
+    Config, DatabaseConfig, JournalConfig, LogFormat, RedisConfig, RedisPlace, SaleConfig,
+    ServerConfig, SslMode,
 };
 use crate::env::Secret;
-use crate::types::Durability;
+use crate::types::{Durability, ServerAddress};
 
 /// `key=value` for every key that has an effect, in the order of the shipped file.
 pub(super) fn lines(config: &Config) -> Vec<String> {
@@ -109,7 +109,7 @@ fn redis_lines(redis: &RedisConfig) -> Vec<String> {
     lines
 }
 
-fn list(servers: &[HostPort]) -> String {
+fn list(servers: &[ServerAddress]) -> String {
     let servers: Vec<_> = servers.iter().map(ToString::to_string).collect();
     servers.join(",")
 }

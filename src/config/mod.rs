@@ -13,7 +13,6 @@ mod raw;
 mod redis;
 mod validate;
 
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
@@ -29,7 +28,7 @@ pub use raw::{IgnoredVariable, SettingSource};
 pub use validate::is_token;
 
 use crate::env::Secret;
-use crate::types::Durability;
+use crate::types::{Durability, ServerAddress};
 
 /// Where a configuration is read from, the weakest source first.
 pub struct ConfigSources<'a> {
@@ -176,11 +175,11 @@ pub struct RedisConfig {
 #[derive(Clone, Debug)]
 pub enum RedisPlace {
     /// One server.
-    Server(HostPort),
+    Server(ServerAddress),
     /// A master with replicas, and sentinels that know which of them is the master.
     Sentinels {
         /// The sentinels, at least one.
-        sentinels: Vec<HostPort>,
+        sentinels: Vec<ServerAddress>,
         /// The name that they have for the master.
         master: String,
         /// User name at the sentinels, where they know any.
@@ -189,37 +188,17 @@ pub enum RedisPlace {
         password: Option<Secret>,
     },
     /// Nodes of a cluster, at least one.
-    Cluster(Vec<HostPort>),
-}
-
-/// Where a server listens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HostPort {
-    /// Host name or address, never empty.
-    pub host: String,
-    /// Port, never 0.
-    pub port: u16,
+    Cluster(Vec<ServerAddress>),
 }
 
 impl RedisPlace {
     /// The servers that are configured.
     #[must_use]
-    pub fn servers(&self) -> &[HostPort] {
+    pub fn servers(&self) -> &[ServerAddress] {
         match self {
             Self::Server(server) => std::slice::from_ref(server),
             Self::Sentinels { sentinels, .. } => sentinels,
             Self::Cluster(nodes) => nodes,
-        }
-    }
-}
-
-impl fmt::Display for HostPort {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { host, port } = self;
-        if host.contains(':') {
-            write!(f, "[{host}]:{port}")
-        } else {
-            write!(f, "{host}:{port}")
         }
     }
 }

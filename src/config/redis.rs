@@ -2,8 +2,9 @@
 
 use super::keys::{self, Key};
 use super::validate::{Check, HOST_ALLOWED, IDENTIFIER_BYTES_MAX, is_host};
-use super::{HostPort, RedisConfig, RedisPlace};
+use super::{RedisConfig, RedisPlace};
 use crate::limits;
+use crate::types::ServerAddress;
 
 /// The longest name of a master, in bytes.
 const MASTER_BYTES_MAX: usize = 255;
@@ -16,7 +17,7 @@ pub(super) fn redis(check: &mut Check) -> Option<RedisConfig> {
     let db = check.integer(keys::REDIS_DB, 0, 0..=u16::MAX);
     let sentinels = sentinels(check);
     let nodes = servers(check, keys::REDIS_CLUSTER_NODES, "redis-1:6379");
-    let server = (!host.is_empty()).then(|| RedisPlace::Server(HostPort { host, port }));
+    let server = (!host.is_empty()).then(|| RedisPlace::Server(ServerAddress { host, port }));
     let cluster = (!nodes.is_empty()).then_some(RedisPlace::Cluster(nodes));
     if cluster.is_some() && db != 0 {
         let allowed = format!(
@@ -109,7 +110,7 @@ fn sentinels(check: &mut Check) -> Option<RedisPlace> {
 }
 
 /// A list of servers; empty when it is not given.
-fn servers(check: &mut Check, key: Key, example: &str) -> Vec<HostPort> {
+fn servers(check: &mut Check, key: Key, example: &str) -> Vec<ServerAddress> {
     let allowed = format!(
         "empty (off), or a list of up to {} of host:port, such as {example} or [::1]:6379, with commas between \
          them in a variable; without redis:// or rediss:// (redis.tls is for TLS)",
@@ -123,7 +124,7 @@ fn servers(check: &mut Check, key: Key, example: &str) -> Vec<HostPort> {
 }
 
 /// A host with its port. An IPv6 address is in brackets, because it has colons itself.
-fn server(text: &str) -> Option<HostPort> {
+fn server(text: &str) -> Option<ServerAddress> {
     let (host, port) = text.rsplit_once(':')?;
     let address = host
         .strip_prefix('[')
@@ -133,7 +134,7 @@ fn server(text: &str) -> Option<HostPort> {
         None => !host.is_empty() && !host.contains(':') && is_host(host),
     };
     let port: u16 = port.parse().ok()?;
-    (is_allowed && port > 0).then(|| HostPort {
+    (is_allowed && port > 0).then(|| ServerAddress {
         host: address.unwrap_or(host).to_owned(),
         port,
     })

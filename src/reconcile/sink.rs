@@ -9,15 +9,6 @@ use super::watermark::Watermark;
 use crate::record::{Entry, Undecodable};
 use crate::types::Lsn;
 
-/// `host:port`, with brackets around an IPv6 address.
-pub(super) fn host_and_port(host: &str, port: u16) -> String {
-    if host.contains(':') {
-        format!("[{host}]:{port}")
-    } else {
-        format!("{host}:{port}")
-    }
-}
-
 /// Records on their way into a sink, in the sink's own form.
 pub trait SinkBatch {
     /// Adds the next record; `false` when it must come first in a batch of its own, and this one be

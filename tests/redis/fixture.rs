@@ -10,13 +10,11 @@ use flashsale::journal::segment::SegmentHeader;
 use flashsale::journal::{
     self, Durability, Journal, JournalError, Opening, Options, Tools, snapshot,
 };
-use flashsale::reconcile::redis::{
-    Projection, RedisOptions, RedisServers, RedisSink, ServerAddress, read,
-};
+use flashsale::reconcile::redis::{Projection, RedisOptions, RedisServers, RedisSink, read};
 use flashsale::reconcile::{Follower, FollowerTools, RecordSource, SinkError, Watermark};
 use flashsale::record::{Entry, Record};
 use flashsale::telemetry::{SinkFigures, SinkGauge};
-use flashsale::types::{Lsn, Timestamp};
+use flashsale::types::{Lsn, ServerAddress, Timestamp};
 
 use crate::redis::watched::Watched;
 use crate::redis_server::RedisServer;

@@ -4,7 +4,8 @@ use std::fs;
 
 use flashsale::env::{Secret, SecretFile};
 use flashsale::reconcile::Sink;
-use flashsale::reconcile::redis::{RedisOptions, RedisServers, SentinelOptions, ServerAddress};
+use flashsale::reconcile::redis::{RedisOptions, RedisServers, SentinelOptions};
+use flashsale::types::ServerAddress;
 
 use crate::certificates::Authority;
 use crate::redis::fixture::{Place, address, at, run, sink, wait_until_equal};

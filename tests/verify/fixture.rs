@@ -6,7 +6,7 @@ use std::sync::Arc;
 use flashsale::env::{Clock, ManualClock, OsEntropy, RealDisk, SystemClock};
 use flashsale::journal::{Durability, Journal, Opening, Options, Tools};
 use flashsale::reconcile::postgres::{Encryption, PostgresOptions, PostgresSink};
-use flashsale::reconcile::redis::{RedisOptions, RedisServers, RedisSink, ServerAddress};
+use flashsale::reconcile::redis::{RedisOptions, RedisServers, RedisSink};
 use flashsale::reconcile::{Follower, FollowerTools, RecordSource, Sink};
 use flashsale::record::{CatalogueKind, Items, NewItem, Record, SaleTerms};
 use flashsale::sale::{
@@ -14,7 +14,7 @@ use flashsale::sale::{
 };
 use flashsale::telemetry::SinkGauge;
 use flashsale::types::{
-    CheckoutCode, IdempotencyKey, ItemId, ItemIndex, SaleId, Timestamp, UserId,
+    CheckoutCode, IdempotencyKey, ItemId, ItemIndex, SaleId, ServerAddress, Timestamp, UserId,
 };
 
 use crate::postgres_server::{DATABASE, PASSWORD, Postgres, USER};

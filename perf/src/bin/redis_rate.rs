@@ -9,11 +9,11 @@ use clap::Parser;
 use flashsale::env::{ManualClock, SeededEntropy, SimulatedDisk, SystemClock};
 use flashsale::journal::{Durability, Journal, Opening, Options, Tools};
 use flashsale::limits;
-use flashsale::reconcile::redis::{RedisOptions, RedisServers, RedisSink, ServerAddress};
+use flashsale::reconcile::redis::{RedisOptions, RedisServers, RedisSink};
 use flashsale::reconcile::{Follower, FollowerTools, RecordSource};
 use flashsale::record::{CatalogueKind, Lines, NewItem, Record, SaleTerms};
 use flashsale::telemetry::SinkGauge;
-use flashsale::types::{ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};
+use flashsale::types::{ItemIndex, Lsn, PurchasedLine, SaleId, ServerAddress, Timestamp};
 
 #[allow(dead_code, reason = "a part of it is used")]
 #[path = "../../../tests/servers/redis.rs"]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::env::Secret;
-use crate::reconcile::sink::host_and_port;
+use crate::types::ServerAddress;
 
 /// A database to follow the journal.
 #[derive(Clone, Debug)]
@@ -33,11 +33,12 @@ impl PostgresOptions {
     /// Where the database is: `host:port`, or the path of its Unix socket. Holds no secret.
     #[must_use]
     pub fn address(&self) -> String {
-        let Self { host, port, .. } = self;
+        let (host, port) = (&self.host, self.port);
         if self.is_local() {
             format!("{}/.s.PGSQL.{port}", host.trim_end_matches('/'))
         } else {
-            host_and_port(host, *port)
+            let host = host.clone();
+            ServerAddress { host, port }.to_string()
         }
     }
 

@@ -13,10 +13,11 @@ use rustls::pki_types::pem::PemObject;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::failure;
-use super::options::{RedisOptions, SentinelOptions, ServerAddress};
+use super::options::{RedisOptions, SentinelOptions};
 use crate::env::{RealDisk, Secret, read_file};
 use crate::limits;
 use crate::reconcile::SinkError;
+use crate::types::ServerAddress;
 
 /// How to connect to servers of one kind.
 pub(super) struct RedisDial<'a> {

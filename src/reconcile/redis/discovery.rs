@@ -16,12 +16,12 @@ use redis::{Cmd, RedisResult, Value};
 use tokio::time::timeout;
 
 use super::dial::RedisDial;
-use super::failure;
 use super::link::ProjectionState;
-use super::options::{RedisOptions, RedisServers, SentinelOptions, ServerAddress};
-use super::slots;
+use super::options::{RedisOptions, RedisServers, SentinelOptions};
+use super::{failure, slots};
 use crate::limits::{REDIS_CONTACT_SECONDS, REDIS_NODE_SECONDS};
 use crate::reconcile::SinkError;
+use crate::types::ServerAddress;
 
 /// A node that has the keys, as a contact names it.
 #[derive(Clone, Debug)]

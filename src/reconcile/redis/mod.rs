@@ -34,7 +34,7 @@ mod survey;
 mod wire;
 
 pub use batch::RedisBatch;
-pub use options::{RedisOptions, RedisServers, SentinelOptions, ServerAddress};
+pub use options::{RedisOptions, RedisServers, SentinelOptions};
 pub use projection::{ProjectedItems, Projection, SaleProjection};
 pub use reading::{Reading, read};
 pub use rebuild::reset;

@@ -1,10 +1,9 @@
 //! Where Redis is, and how to get in.
 
-use std::fmt;
 use std::path::PathBuf;
 
 use crate::env::Secret;
-use crate::reconcile::sink::host_and_port;
+use crate::types::ServerAddress;
 
 /// A Redis, which may be one server or several. Its `Debug` hides the passwords.
 #[derive(Clone, Debug)]
@@ -58,21 +57,6 @@ pub struct SentinelOptions {
     pub user: Option<String>,
     /// Password at the sentinels, if there is one.
     pub password: Option<Secret>,
-}
-
-/// Host and port of a server. Displayed as `host:port`, with brackets around an IPv6 address.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServerAddress {
-    /// Host name or address.
-    pub host: String,
-    /// Port.
-    pub port: u16,
-}
-
-impl fmt::Display for ServerAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&host_and_port(&self.host, self.port))
-    }
 }
 
 impl RedisOptions {

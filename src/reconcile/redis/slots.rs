@@ -5,8 +5,9 @@ use redis::{RedisResult, Value};
 use super::dial::RedisDial;
 use super::discovery::Node;
 use super::failure;
-use super::options::{RedisOptions, ServerAddress};
+use super::options::RedisOptions;
 use crate::reconcile::SinkError;
+use crate::types::ServerAddress;
 
 /// The slot of all keys: what `CLUSTER KEYSLOT '{flashsale}'` says.
 const SLOT: u16 = 8930;
