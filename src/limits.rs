@@ -59,6 +59,8 @@ pub const PENDING_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Threads that may append to a journal at the same time. Each may overshoot
 /// [`PENDING_BYTES_MAX`] by one record.
 pub const APPENDERS_MAX: usize = 272;
+/// The longest time that the journal is kept unless it is kept for ever, in hours (ten years).
+pub const RETAIN_HOURS_MAX: u64 = 10 * 366 * 24;
 /// Smallest segment, in bytes.
 pub const SEGMENT_BYTES_MIN: u64 = 4 * 1024 * 1024;
 /// Largest segment, in bytes.

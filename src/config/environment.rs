@@ -54,13 +54,16 @@ pub(super) fn read_into(raw: &mut RawConfig, environment: Environment<'_>) {
 /// For a service named `redis`, Kubernetes sets `REDIS_PORT=tcp://10.0.0.11:6379` in every container of the
 /// namespace. Docker does the same for a linked container named `db`, and adds `DB_NAME=/flashsale/db`.
 fn is_foreign(key: Key, text: &str, environment: Environment<'_>) -> bool {
-    match key {
-        keys::SERVER_PORT | keys::DATABASE_PORT | keys::REDIS_PORT => is_service_address(text),
-        keys::DATABASE_DBNAME => {
-            let port = environment(keys::DATABASE_PORT.variable);
-            text.starts_with('/') && port.is_some_and(|port| is_service_address(&port))
-        }
-        _ => false,
+    let ports = [
+        keys::SERVER_PORT.key,
+        keys::DATABASE_PORT.key,
+        keys::REDIS_PORT.key,
+    ];
+    if key == keys::DATABASE_DBNAME.key {
+        let port = environment(keys::DATABASE_PORT.key.variable);
+        text.starts_with('/') && port.is_some_and(|port| is_service_address(&port))
+    } else {
+        ports.contains(&key) && is_service_address(text)
     }
 }
 
@@ -167,7 +170,7 @@ mod tests {
         );
         // Nobody but the operator sets the name of a host.
         assert_eq!(raw.settings.len(), 1);
-        assert_eq!(raw.settings[0].key, keys::REDIS_HOST);
+        assert_eq!(raw.settings[0].key, keys::REDIS_HOST.key);
     }
 
     #[test]

@@ -162,17 +162,20 @@ mod tests {
 
     #[test]
     fn a_secret_and_a_url_are_hidden() {
-        assert_eq!(shown(keys::DATABASE_PASSWORD, "1".to_owned()), "(hidden)");
         assert_eq!(
-            shown(keys::DATABASE_HOST, "u:pw@host".to_owned()),
+            shown(keys::DATABASE_PASSWORD.key, "1".to_owned()),
             "(hidden)"
         );
-        assert_eq!(shown(keys::DATABASE_HOST, "host".to_owned()), "host");
+        assert_eq!(
+            shown(keys::DATABASE_HOST.key, "u:pw@host".to_owned()),
+            "(hidden)"
+        );
+        assert_eq!(shown(keys::DATABASE_HOST.key, "host".to_owned()), "host");
     }
 
     #[test]
     fn a_long_value_is_cut_between_characters() {
-        let cut = shown(keys::LOG_LEVEL, "é".repeat(100));
+        let cut = shown(keys::LOG_LEVEL.key, "é".repeat(100));
         assert_eq!(cut, format!("{}…", "é".repeat(SHOWN_CHARS_MAX)));
     }
 

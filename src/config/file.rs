@@ -174,11 +174,19 @@ mod tests {
         let raw = parse(r#"{"server": {"port": 1, "host": "x"}, "redis": {}}"#);
         assert!(raw.problems.is_empty());
         assert_eq!(
-            raw.of(keys::SERVER_PORT).next().unwrap().given.as_integer(),
+            raw.of(keys::SERVER_PORT.key)
+                .next()
+                .unwrap()
+                .given
+                .as_integer(),
             Some(1)
         );
         assert_eq!(
-            raw.of(keys::SERVER_HOST).next().unwrap().given.as_text(),
+            raw.of(keys::SERVER_HOST.key)
+                .next()
+                .unwrap()
+                .given
+                .as_text(),
             Some("x")
         );
         assert_eq!(raw.settings[0].source, SettingSource::File("c.json".into()));

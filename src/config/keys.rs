@@ -1,6 +1,15 @@
-//! Every key the server knows: its place in the file and its name in the environment.
+//! The table of the keys: of each its place in the file, its name in the environment, and its values.
 
-/// One key of the configuration.
+use std::net::{IpAddr, Ipv4Addr};
+
+use super::raw::Given;
+use super::rules::{self, IDENTIFIER_BYTES_MAX, MASTER_BYTES_MAX, TEXT_BYTES_MAX};
+use super::values::{Choice, Integer, Parsed, SecretText, Text, Truth, Values};
+use super::{LogFormat, SslMode};
+use crate::limits;
+use crate::types::{Durability, ServerAddress};
+
+/// The names of one key of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Key {
     /// `section.name`, as in the file.
@@ -15,28 +24,6 @@ pub(super) struct Key {
 }
 
 impl Key {
-    const fn open(path: &'static str, variable: &'static str, file_variable: &'static str) -> Self {
-        Self {
-            path,
-            variable,
-            file_variable,
-            secret: false,
-        }
-    }
-
-    const fn secret(
-        path: &'static str,
-        variable: &'static str,
-        file_variable: &'static str,
-    ) -> Self {
-        Self {
-            path,
-            variable,
-            file_variable,
-            secret: true,
-        }
-    }
-
     /// The part of the path before the dot.
     pub(super) fn section(self) -> &'static str {
         self.path
@@ -51,62 +38,158 @@ impl Key {
     }
 }
 
-/// Defines a constant for each key and the list of them all, so that the two cannot differ.
+/// One row of the table: a key, and the values that it may have.
+pub(super) struct Row<V> {
+    pub(super) key: Key,
+    pub(super) values: V,
+}
+
+/// Defines a constant for each row and the list of all keys, so that the two cannot differ.
 macro_rules! keys {
-    ($($name:ident = $kind:ident($path:literal, $variable:literal);)*) => {
-        $(pub(super) const $name: Key = Key::$kind($path, $variable, concat!($variable, "_FILE"));)*
+    ($($name:ident: $kind:ty = $path:literal, $variable:literal, $values:expr;)*) => {
+        $(pub(super) const $name: Row<$kind> = Row {
+            key: Key {
+                path: $path,
+                variable: $variable,
+                file_variable: concat!($variable, "_FILE"),
+                secret: <$kind as Values>::SECRET,
+            },
+            values: $values,
+        };)*
 
         /// All keys, in the order of the shipped file.
-        pub(super) const ALL: &[Key] = &[$($name),*];
+        pub(super) const ALL: &[Key] = &[$($name.key),*];
+
+        /// What the documents say of each key: its default as it is shown, and what is allowed.
+        #[cfg(test)]
+        pub(super) fn documented() -> Vec<(Key, String, String)> {
+            vec![$({
+                let values = &$name.values;
+                ($name.key, values.show(&values.default()), values.allowed())
+            }),*]
+        }
     };
 }
 
 keys! {
-    SERVER_HOST = open("server.host", "SERVER_HOST");
-    SERVER_PORT = open("server.port", "SERVER_PORT");
-    SERVER_WORKERS = open("server.workers", "SERVER_WORKERS");
-    SERVER_TLS_CERT = open("server.tls_cert", "SERVER_TLS_CERT");
-    SERVER_TLS_KEY = open("server.tls_key", "SERVER_TLS_KEY");
-    SERVER_CONNECTIONS_PER_PEER =
-        open("server.connections_per_peer", "SERVER_CONNECTIONS_PER_PEER");
-    SERVER_IDLE_SECONDS = open("server.idle_seconds", "SERVER_IDLE_SECONDS");
-    SERVER_CORS_ORIGINS = open("server.cors_origins", "SERVER_CORS_ORIGINS");
-    DATABASE_HOST = open("database.host", "DB_HOST");
-    DATABASE_PORT = open("database.port", "DB_PORT");
-    DATABASE_USER = open("database.user", "DB_USER");
-    DATABASE_PASSWORD = secret("database.password", "DB_PASSWORD");
-    DATABASE_DBNAME = open("database.dbname", "DB_NAME");
-    DATABASE_SCHEMA = open("database.schema", "DB_SCHEMA");
-    DATABASE_SSLMODE = open("database.sslmode", "DB_SSLMODE");
-    DATABASE_SSLROOTCERT = open("database.sslrootcert", "DB_SSLROOTCERT");
-    DATABASE_MIGRATIONS_PATH = open("database.migrations_path", "DB_MIGRATIONS_PATH");
-    REDIS_HOST = open("redis.host", "REDIS_HOST");
-    REDIS_PORT = open("redis.port", "REDIS_PORT");
-    REDIS_USER = open("redis.user", "REDIS_USER");
-    REDIS_PASSWORD = secret("redis.password", "REDIS_PASSWORD");
-    REDIS_DB = open("redis.db", "REDIS_DB");
-    REDIS_TLS = open("redis.tls", "REDIS_TLS");
-    REDIS_SSLROOTCERT = open("redis.sslrootcert", "REDIS_SSLROOTCERT");
-    REDIS_SENTINELS = open("redis.sentinels", "REDIS_SENTINELS");
-    REDIS_SENTINEL_MASTER = open("redis.sentinel_master", "REDIS_SENTINEL_MASTER");
-    REDIS_SENTINEL_USER = open("redis.sentinel_user", "REDIS_SENTINEL_USER");
-    REDIS_SENTINEL_PASSWORD = secret("redis.sentinel_password", "REDIS_SENTINEL_PASSWORD");
-    REDIS_CLUSTER_NODES = open("redis.cluster_nodes", "REDIS_CLUSTER_NODES");
-    JOURNAL_DIR = open("journal.dir", "JOURNAL_DIR");
-    JOURNAL_DURABILITY = open("journal.durability", "JOURNAL_DURABILITY");
-    JOURNAL_RETAIN_HOURS = open("journal.retain_hours", "JOURNAL_RETAIN_HOURS");
-    JOURNAL_REFUSED_ATTEMPTS = open("journal.refused_attempts", "JOURNAL_REFUSED_ATTEMPTS");
-    JOURNAL_SEGMENT_MEBIBYTES = open("journal.segment_mebibytes", "JOURNAL_SEGMENT_MEBIBYTES");
-    JOURNAL_STALL_SECONDS = open("journal.stall_seconds", "JOURNAL_STALL_SECONDS");
-    SALE_TOTAL_ITEMS = open("sale.total_items", "SALE_TOTAL_ITEMS");
-    SALE_INTERVAL_SECONDS = open("sale.interval_seconds", "SALE_INTERVAL_SECONDS");
-    SALE_MAX_ITEMS_PER_USER = open("sale.max_items_per_user", "SALE_MAX_ITEMS_PER_USER");
-    SALE_HOLD_SECONDS = open("sale.hold_seconds", "SALE_HOLD_SECONDS");
-    SALE_KEEP_ENDED_SECONDS = open("sale.keep_ended_seconds", "SALE_KEEP_ENDED_SECONDS");
-    SALE_SEED = open("sale.seed", "SALE_SEED");
-    ADMIN_TOKEN = secret("admin.token", "ADMIN_TOKEN");
-    LOG_LEVEL = open("log.level", "LOG_LEVEL");
-    LOG_FORMAT = open("log.format", "LOG_FORMAT");
+    SERVER_HOST: Parsed<IpAddr> = "server.host", "SERVER_HOST", Parsed {
+        default: || IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        allowed: || "an IP address or \"localhost\"".to_owned(),
+        parse: |given| given.as_text().and_then(rules::address),
+        show: ToString::to_string,
+    };
+    SERVER_PORT: Integer<u16> = "server.port", "SERVER_PORT", Integer::new(8080, 0, u16::MAX);
+    SERVER_WORKERS: Integer<usize> = "server.workers", "SERVER_WORKERS",
+        Integer::new(0, 0, limits::WORKERS_MAX);
+    SERVER_TLS_CERT: Text = "server.tls_cert", "SERVER_TLS_CERT", Text::up_to(TEXT_BYTES_MAX);
+    SERVER_TLS_KEY: Text = "server.tls_key", "SERVER_TLS_KEY", Text::up_to(TEXT_BYTES_MAX);
+    SERVER_CONNECTIONS_PER_PEER: Integer<u32> =
+        "server.connections_per_peer", "SERVER_CONNECTIONS_PER_PEER",
+        Integer::new(limits::CONNECTIONS_PER_PEER_DEFAULT, 0, limits::CONNECTIONS_PER_PEER_MAX);
+    SERVER_IDLE_SECONDS: Integer<u32> = "server.idle_seconds", "SERVER_IDLE_SECONDS",
+        Integer::new(limits::IDLE_SECONDS_DEFAULT, 1, limits::IDLE_SECONDS_MAX);
+    SERVER_CORS_ORIGINS: Parsed<Vec<String>> = "server.cors_origins", "SERVER_CORS_ORIGINS", Parsed {
+        default: || vec!["*".to_owned()],
+        allowed: rules::origins_allowed,
+        parse: rules::origins,
+        show: |origins| origins.join(","),
+    };
+
+    DATABASE_HOST: Parsed<String> = "database.host", "DB_HOST", Parsed {
+        default: String::new,
+        allowed: rules::database_host_allowed,
+        parse: |given| text(given, rules::is_database_host),
+        show: String::clone,
+    };
+    DATABASE_PORT: Integer<u16> = "database.port", "DB_PORT", Integer::new(5432, 1, u16::MAX);
+    DATABASE_USER: Text = "database.user", "DB_USER", Text::new("postgres", IDENTIFIER_BYTES_MAX);
+    DATABASE_PASSWORD: SecretText = "database.password", "DB_PASSWORD", rules::PASSWORD;
+    DATABASE_DBNAME: Text = "database.dbname", "DB_NAME", Text::new("flashsale", IDENTIFIER_BYTES_MAX);
+    DATABASE_SCHEMA: Parsed<String> = "database.schema", "DB_SCHEMA", Parsed {
+        default: || "public".to_owned(),
+        allowed: rules::schema_allowed,
+        parse: |given| text(given, rules::is_schema),
+        show: String::clone,
+    };
+    DATABASE_SSLMODE: Choice<SslMode> = "database.sslmode", "DB_SSLMODE", Choice(&SslMode::NAMES);
+    DATABASE_SSLROOTCERT: Text = "database.sslrootcert", "DB_SSLROOTCERT", Text::up_to(TEXT_BYTES_MAX);
+    DATABASE_MIGRATIONS_PATH: Text = "database.migrations_path", "DB_MIGRATIONS_PATH",
+        Text::new("migrations", TEXT_BYTES_MAX);
+
+    REDIS_HOST: Parsed<(bool, String)> = "redis.host", "REDIS_HOST", Parsed {
+        default: Default::default,
+        allowed: rules::redis_host_allowed,
+        parse: rules::redis_host,
+        show: |(_, host)| host.clone(),
+    };
+    REDIS_PORT: Integer<u16> = "redis.port", "REDIS_PORT", Integer::new(6379, 1, u16::MAX);
+    REDIS_USER: Text = "redis.user", "REDIS_USER", Text::up_to(IDENTIFIER_BYTES_MAX);
+    REDIS_PASSWORD: SecretText = "redis.password", "REDIS_PASSWORD", rules::PASSWORD;
+    REDIS_DB: Integer<u16> = "redis.db", "REDIS_DB", Integer::new(0, 0, u16::MAX);
+    REDIS_TLS: Truth = "redis.tls", "REDIS_TLS", Truth { default: false };
+    REDIS_SSLROOTCERT: Text = "redis.sslrootcert", "REDIS_SSLROOTCERT", Text::up_to(TEXT_BYTES_MAX);
+    REDIS_SENTINELS: Parsed<Vec<ServerAddress>> = "redis.sentinels", "REDIS_SENTINELS", Parsed {
+        default: Vec::new,
+        allowed: || rules::servers_allowed("sentinel-1:26379"),
+        parse: rules::servers,
+        show: list,
+    };
+    REDIS_SENTINEL_MASTER: Text = "redis.sentinel_master", "REDIS_SENTINEL_MASTER",
+        Text::up_to(MASTER_BYTES_MAX);
+    REDIS_SENTINEL_USER: Text = "redis.sentinel_user", "REDIS_SENTINEL_USER",
+        Text::up_to(IDENTIFIER_BYTES_MAX);
+    REDIS_SENTINEL_PASSWORD: SecretText = "redis.sentinel_password", "REDIS_SENTINEL_PASSWORD",
+        rules::PASSWORD;
+    REDIS_CLUSTER_NODES: Parsed<Vec<ServerAddress>> = "redis.cluster_nodes", "REDIS_CLUSTER_NODES", Parsed {
+        default: Vec::new,
+        allowed: || rules::servers_allowed("redis-1:6379"),
+        parse: rules::servers,
+        show: list,
+    };
+
+    JOURNAL_DIR: Text = "journal.dir", "JOURNAL_DIR", Text::new("data/journal", TEXT_BYTES_MAX);
+    JOURNAL_DURABILITY: Choice<Durability> = "journal.durability", "JOURNAL_DURABILITY",
+        Choice(&Durability::NAMES);
+    JOURNAL_RETAIN_HOURS: Integer<u64> = "journal.retain_hours", "JOURNAL_RETAIN_HOURS",
+        Integer::new(0, 0, limits::RETAIN_HOURS_MAX);
+    JOURNAL_REFUSED_ATTEMPTS: Truth = "journal.refused_attempts", "JOURNAL_REFUSED_ATTEMPTS",
+        Truth { default: false };
+    JOURNAL_SEGMENT_MEBIBYTES: Integer<u64> = "journal.segment_mebibytes", "JOURNAL_SEGMENT_MEBIBYTES",
+        Integer::new(64, limits::SEGMENT_BYTES_MIN >> 20, limits::SEGMENT_BYTES_MAX >> 20);
+    JOURNAL_STALL_SECONDS: Integer<u32> = "journal.stall_seconds", "JOURNAL_STALL_SECONDS",
+        Integer::new(limits::STALL_SECONDS_DEFAULT, 1, limits::STALL_SECONDS_MAX);
+
+    SALE_TOTAL_ITEMS: Integer<u32> = "sale.total_items", "SALE_TOTAL_ITEMS",
+        Integer::new(10_000, 1, limits::SALE_ITEMS_MAX);
+    SALE_INTERVAL_SECONDS: Integer<u32> = "sale.interval_seconds", "SALE_INTERVAL_SECONDS",
+        Integer::new(3600, 1, limits::SALE_SECONDS_MAX);
+    SALE_MAX_ITEMS_PER_USER: Integer<u32> = "sale.max_items_per_user", "SALE_MAX_ITEMS_PER_USER",
+        Integer::new(10, 1, limits::ITEMS_PER_USER_MAX);
+    SALE_HOLD_SECONDS: Integer<u32> = "sale.hold_seconds", "SALE_HOLD_SECONDS",
+        Integer::new(0, 0, limits::HOLD_SECONDS_MAX);
+    SALE_KEEP_ENDED_SECONDS: Integer<u32> = "sale.keep_ended_seconds", "SALE_KEEP_ENDED_SECONDS",
+        Integer::new(600, 0, limits::KEEP_ENDED_SECONDS_MAX);
+    SALE_SEED: Integer<u64> = "sale.seed", "SALE_SEED", Integer::new(0, 0, u64::MAX);
+
+    ADMIN_TOKEN: SecretText = "admin.token", "ADMIN_TOKEN", rules::TOKEN;
+
+    LOG_LEVEL: Parsed<String> = "log.level", "LOG_LEVEL", Parsed {
+        default: || "info".to_owned(),
+        allowed: rules::log_level_allowed,
+        parse: |given| text(given, rules::is_log_level),
+        show: String::clone,
+    };
+    LOG_FORMAT: Choice<LogFormat> = "log.format", "LOG_FORMAT", Choice(&LogFormat::NAMES);
+}
+
+fn text(given: &Given, is_allowed: fn(&str) -> bool) -> Option<String> {
+    let text = given.as_text().filter(|text| is_allowed(text))?;
+    Some(text.to_owned())
+}
+
+fn list(servers: &Vec<ServerAddress>) -> String {
+    let servers: Vec<_> = servers.iter().map(ToString::to_string).collect();
+    servers.join(",")
 }
 
 #[cfg(test)]
@@ -125,10 +208,10 @@ mod tests {
 
     #[test]
     fn a_key_is_found_by_its_section_and_name_only() {
-        assert_eq!(Key::find("redis", "db"), Some(REDIS_DB));
+        assert_eq!(Key::find("redis", "db"), Some(REDIS_DB.key));
         assert_eq!(Key::find("redis", "dbname"), None);
         assert_eq!(Key::find("", "redis.db"), None);
-        assert_eq!(REDIS_DB.section(), "redis");
+        assert_eq!(REDIS_DB.key.section(), "redis");
     }
 
     #[test]

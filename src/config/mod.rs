@@ -11,7 +11,9 @@ mod keys;
 mod overrides;
 mod raw;
 mod redis;
+mod rules;
 mod validate;
+mod values;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -25,7 +27,7 @@ pub use error::{ConfigError, ConfigProblem};
 pub use file::ConfigFile;
 pub use overrides::Overrides;
 pub use raw::{IgnoredVariable, SettingSource};
-pub use validate::is_token;
+pub use rules::is_token;
 
 use crate::env::Secret;
 use crate::types::{Durability, ServerAddress};
@@ -59,6 +61,8 @@ pub struct Config {
     pub log: LogConfig,
     /// Environment variables that look like settings and are none.
     pub ignored: Vec<IgnoredVariable>,
+    /// The same values as text that may be shown.
+    effective: effective::Effective,
 }
 
 /// The HTTP server.
@@ -289,7 +293,7 @@ impl Config {
     /// whether they are set.
     #[must_use]
     pub fn describe(&self) -> String {
-        effective::lines(self).join(" ")
+        self.effective.lines().join(" ")
     }
 
     /// Twelve hex digits that are equal for equal configurations, wherever their values came from and

@@ -50,34 +50,46 @@ impl Overrides {
     /// A setting for each flag that was given.
     pub(super) fn settings(&self) -> Vec<Setting> {
         let flags = [
-            text(keys::SERVER_HOST, "--host", self.host.as_ref()),
-            text(keys::SERVER_PORT, "--port", self.port),
-            text(keys::SERVER_WORKERS, "--workers", self.workers),
+            text(keys::SERVER_HOST.key, "--host", self.host.as_ref()),
+            text(keys::SERVER_PORT.key, "--port", self.port),
+            text(keys::SERVER_WORKERS.key, "--workers", self.workers),
             text(
-                keys::JOURNAL_DIR,
+                keys::JOURNAL_DIR.key,
                 "--journal-dir",
                 self.journal_dir.as_ref(),
             ),
             text(
-                keys::JOURNAL_DURABILITY,
+                keys::JOURNAL_DURABILITY.key,
                 "--durability",
                 self.durability.as_ref(),
             ),
-            text(keys::SALE_TOTAL_ITEMS, "--total-items", self.total_items),
             text(
-                keys::SALE_INTERVAL_SECONDS,
+                keys::SALE_TOTAL_ITEMS.key,
+                "--total-items",
+                self.total_items,
+            ),
+            text(
+                keys::SALE_INTERVAL_SECONDS.key,
                 "--interval-seconds",
                 self.interval_seconds,
             ),
             text(
-                keys::SALE_MAX_ITEMS_PER_USER,
+                keys::SALE_MAX_ITEMS_PER_USER.key,
                 "--max-items-per-user",
                 self.max_items_per_user,
             ),
-            text(keys::SALE_HOLD_SECONDS, "--hold-seconds", self.hold_seconds),
-            text(keys::SALE_SEED, "--seed", self.seed),
-            text(keys::LOG_LEVEL, "--log-level", self.log_level.as_ref()),
-            text(keys::LOG_FORMAT, "--log-format", self.log_format.as_ref()),
+            text(
+                keys::SALE_HOLD_SECONDS.key,
+                "--hold-seconds",
+                self.hold_seconds,
+            ),
+            text(keys::SALE_SEED.key, "--seed", self.seed),
+            text(keys::LOG_LEVEL.key, "--log-level", self.log_level.as_ref()),
+            text(
+                keys::LOG_FORMAT.key,
+                "--log-format",
+                self.log_format.as_ref(),
+            ),
         ];
         flags.into_iter().flatten().collect()
     }

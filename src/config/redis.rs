@@ -1,47 +1,67 @@
 //! Where Redis is: one server, a master that sentinels know, or a cluster.
 
 use super::keys::{self, Key};
-use super::validate::{Check, HOST_ALLOWED, IDENTIFIER_BYTES_MAX, is_host};
+use super::validate::Check;
 use super::{RedisConfig, RedisPlace};
-use crate::limits;
 use crate::types::ServerAddress;
 
-/// The longest name of a master, in bytes.
-const MASTER_BYTES_MAX: usize = 255;
+/// The keys of a single server.
+const SERVER_KEYS: &[Key] = &[keys::REDIS_HOST.key, keys::REDIS_PORT.key];
+/// The keys of sentinels.
+const SENTINEL_KEYS: &[Key] = &[
+    keys::REDIS_SENTINELS.key,
+    keys::REDIS_SENTINEL_MASTER.key,
+    keys::REDIS_SENTINEL_USER.key,
+    keys::REDIS_SENTINEL_PASSWORD.key,
+];
+/// The key of a cluster.
+const CLUSTER_KEYS: &[Key] = &[keys::REDIS_CLUSTER_NODES.key];
 
 /// Checks the settings of Redis; returns `None` when it is off.
 pub(super) fn redis(check: &mut Check) -> Option<RedisConfig> {
-    let (scheme_is_tls, host) = host(check);
-    let tls = check.truth(keys::REDIS_TLS, false);
-    let port = check.integer(keys::REDIS_PORT, 6379, 1..=u16::MAX);
-    let db = check.integer(keys::REDIS_DB, 0, 0..=u16::MAX);
+    let (scheme_is_tls, host) = check.read(keys::REDIS_HOST);
+    let port = check.read(keys::REDIS_PORT);
     let sentinels = sentinels(check);
-    let nodes = servers(check, keys::REDIS_CLUSTER_NODES, "redis-1:6379");
+    let nodes = check.read(keys::REDIS_CLUSTER_NODES);
+    let user = check.optional_text(keys::REDIS_USER);
+    let password = check.secret(keys::REDIS_PASSWORD);
+    let db = check.read(keys::REDIS_DB);
+    let tls = check.read(keys::REDIS_TLS) || scheme_is_tls;
+    let sslrootcert = check.optional_path(keys::REDIS_SSLROOTCERT);
     let server = (!host.is_empty()).then(|| RedisPlace::Server(ServerAddress { host, port }));
     let cluster = (!nodes.is_empty()).then_some(RedisPlace::Cluster(nodes));
     if cluster.is_some() && db != 0 {
         let allowed = format!(
             "0 with {}: a cluster has no other database",
-            keys::REDIS_CLUSTER_NODES.path
+            keys::REDIS_CLUSTER_NODES.key.path
         );
-        check.refuse(keys::REDIS_DB, allowed);
+        check.refuse(keys::REDIS_DB.key, allowed);
     }
     let places = [
-        (keys::REDIS_HOST, server),
-        (keys::REDIS_SENTINELS, sentinels),
-        (keys::REDIS_CLUSTER_NODES, cluster),
+        (keys::REDIS_HOST.key, server),
+        (keys::REDIS_SENTINELS.key, sentinels),
+        (keys::REDIS_CLUSTER_NODES.key, cluster),
     ];
-    let place = only_one(check, places);
-    let user = check.optional_text(keys::REDIS_USER, IDENTIFIER_BYTES_MAX);
-    let password = check.password(keys::REDIS_PASSWORD);
-    let sslrootcert = check.optional_path(keys::REDIS_SSLROOTCERT);
     // Only now, so that the values of a sink that is off are checked too.
+    let Some(place) = only_one(check, places) else {
+        check.effective.switch_off("redis");
+        return None;
+    };
+    let unused = match place {
+        RedisPlace::Server(_) => [SENTINEL_KEYS, CLUSTER_KEYS],
+        RedisPlace::Sentinels { .. } => [SERVER_KEYS, CLUSTER_KEYS],
+        RedisPlace::Cluster(_) => [SERVER_KEYS, SENTINEL_KEYS],
+    };
+    for keys in unused {
+        check.effective.leave_out(keys);
+    }
+    check.effective.set(keys::REDIS_TLS.key, tls.to_string());
     Some(RedisConfig {
-        place: place?,
+        place,
         user,
         password,
         db,
-        tls: tls || scheme_is_tls,
+        tls,
         sslrootcert,
     })
 }
@@ -66,77 +86,32 @@ fn only_one(check: &mut Check, places: [(Key, Option<RedisPlace>); 3]) -> Option
     chosen.map(|(_, place)| place)
 }
 
-/// The host, and whether `rediss://` before it asks for encryption.
-fn host(check: &mut Check) -> (bool, String) {
-    let allowed = format!(
-        "empty (off), or {HOST_ALLOWED}; before it may stand redis:// or, for TLS, rediss://"
-    );
-    check.value(keys::REDIS_HOST, Default::default(), &allowed, |given| {
-        let text = given.as_text()?;
-        let tls = text.strip_prefix("rediss://");
-        let host = tls.or(text.strip_prefix("redis://")).unwrap_or(text);
-        let is_whole = is_host(host) && !(host.is_empty() && host != text);
-        is_whole.then(|| (tls.is_some(), host.to_owned()))
-    })
-}
-
 /// The sentinels with what belongs to them; `None` where there are none.
 fn sentinels(check: &mut Check) -> Option<RedisPlace> {
-    let sentinels = servers(check, keys::REDIS_SENTINELS, "sentinel-1:26379");
-    let master = check.optional_text(keys::REDIS_SENTINEL_MASTER, MASTER_BYTES_MAX);
-    let user = check.optional_text(keys::REDIS_SENTINEL_USER, IDENTIFIER_BYTES_MAX);
-    let password = check.password(keys::REDIS_SENTINEL_PASSWORD);
+    let sentinels = check.read(keys::REDIS_SENTINELS);
+    let master = check.optional_text(keys::REDIS_SENTINEL_MASTER);
+    let user = check.optional_text(keys::REDIS_SENTINEL_USER);
+    let password = check.secret(keys::REDIS_SENTINEL_PASSWORD);
     if sentinels.is_empty() {
         for (key, is_given) in [
-            (keys::REDIS_SENTINEL_MASTER, master.is_some()),
-            (keys::REDIS_SENTINEL_USER, user.is_some()),
-            (keys::REDIS_SENTINEL_PASSWORD, password.is_some()),
+            (keys::REDIS_SENTINEL_MASTER.key, master.is_some()),
+            (keys::REDIS_SENTINEL_USER.key, user.is_some()),
+            (keys::REDIS_SENTINEL_PASSWORD.key, password.is_some()),
         ] {
             if is_given {
-                check.lacks(key, keys::REDIS_SENTINELS);
+                check.lacks(key, keys::REDIS_SENTINELS.key);
             }
         }
         return None;
     }
     if master.is_none() {
-        check.lacks(keys::REDIS_SENTINELS, keys::REDIS_SENTINEL_MASTER);
+        check.lacks(keys::REDIS_SENTINELS.key, keys::REDIS_SENTINEL_MASTER.key);
     }
     Some(RedisPlace::Sentinels {
         sentinels,
         master: master.unwrap_or_default(),
         user,
         password,
-    })
-}
-
-/// A list of servers; empty when it is not given.
-fn servers(check: &mut Check, key: Key, example: &str) -> Vec<ServerAddress> {
-    let allowed = format!(
-        "empty (off), or a list of up to {} of host:port, such as {example} or [::1]:6379, with commas between \
-         them in a variable; without redis:// or rediss:// (redis.tls is for TLS)",
-        limits::REDIS_CONTACTS_MAX
-    );
-    check.value(key, Vec::new(), &allowed, |given| {
-        let texts = given.as_texts()?;
-        let servers = texts.into_iter().map(server).collect::<Option<Vec<_>>>()?;
-        (servers.len() <= limits::REDIS_CONTACTS_MAX).then_some(servers)
-    })
-}
-
-/// A host with its port. An IPv6 address is in brackets, because it has colons itself.
-fn server(text: &str) -> Option<ServerAddress> {
-    let (host, port) = text.rsplit_once(':')?;
-    let address = host
-        .strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'));
-    let is_allowed = match address {
-        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
-        None => !host.is_empty() && !host.contains(':') && is_host(host),
-    };
-    let port: u16 = port.parse().ok()?;
-    (is_allowed && port > 0).then(|| ServerAddress {
-        host: address.unwrap_or(host).to_owned(),
-        port,
     })
 }
 
