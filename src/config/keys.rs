@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::raw::Given;
 use super::rules::{self, IDENTIFIER_BYTES_MAX, MASTER_BYTES_MAX, TEXT_BYTES_MAX};
-use super::values::{Choice, Integer, Parsed, SecretText, Text, Truth, Values};
+use super::values::{AllowedValues, Choice, Integer, Parsed, SecretText, Text, Truth};
 use super::{LogFormat, SslMode};
 use crate::limits;
 use crate::types::{Durability, ServerAddress};
@@ -52,7 +52,7 @@ macro_rules! keys {
                 path: $path,
                 variable: $variable,
                 file_variable: concat!($variable, "_FILE"),
-                secret: <$kind as Values>::SECRET,
+                secret: <$kind as AllowedValues>::SECRET,
             },
             values: $values,
         };)*
@@ -60,7 +60,7 @@ macro_rules! keys {
         /// All keys, in the order of the shipped file.
         pub(super) const ALL: &[Key] = &[$($name.key),*];
 
-        /// What the documents say of each key: its default as it is shown, and what is allowed.
+        /// Returns each key with its default as it is shown and the words for what is allowed, for the documents.
         #[cfg(test)]
         pub(super) fn documented() -> Vec<(Key, String, String)> {
             vec![$({

@@ -61,7 +61,7 @@ pub struct Config {
     pub log: LogConfig,
     /// Environment variables that look like settings and are none.
     pub ignored: Vec<IgnoredVariable>,
-    /// The same values as text that may be shown.
+    /// The values of all keys as text that may be shown.
     effective: effective::Effective,
 }
 

@@ -1,4 +1,4 @@
-//! What the values of certain keys must look like, and the words for it.
+//! The rules for the values of certain keys, and the words for them.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;

@@ -10,7 +10,7 @@ use super::error::{ConfigError, ConfigProblem};
 use super::keys::{self, Key, Row};
 use super::raw::RawConfig;
 use super::redis::redis;
-use super::values::{SecretText, Text, Values};
+use super::values::{AllowedValues, SecretText, Text};
 use super::{
     AdminConfig, Config, DatabaseConfig, JournalConfig, LogConfig, SaleConfig, ServerConfig,
     TlsFiles,
@@ -136,7 +136,7 @@ pub(super) struct Check {
 impl Check {
     /// The strongest value of a key. Weaker ones are checked as well: a mistake in the file must not wait
     /// for the day on which the variable that covers it goes away.
-    pub(super) fn read<V: Values>(&mut self, row: Row<V>) -> V::Value {
+    pub(super) fn read<V: AllowedValues>(&mut self, row: Row<V>) -> V::Value {
         let Row { key, values } = row;
         let mut value = values.default();
         for setting in self.raw.of(key) {

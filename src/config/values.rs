@@ -8,22 +8,22 @@ use super::raw::Given;
 use super::rules::is_printable;
 
 /// The values that one key may have.
-pub(super) trait Values {
+pub(super) trait AllowedValues {
     type Value;
 
     /// Whether a value is never shown.
     const SECRET: bool = false;
 
-    /// The value of a key that is not set.
+    /// Returns the value of a key that is not set.
     fn default(&self) -> Self::Value;
 
-    /// The value that was given, if it is allowed.
+    /// Returns the value that was given, if it is allowed.
     fn parse(&self, given: &Given) -> Option<Self::Value>;
 
-    /// What is allowed, for an error to end with after "must be ".
+    /// Returns the words for what is allowed, which stand behind "must be " in an error.
     fn allowed(&self) -> String;
 
-    /// A value in the unit of its key, as the log and the documents show it.
+    /// Returns a value in the unit of its key, as the log and the documents show it.
     fn show(&self, value: &Self::Value) -> String;
 }
 
@@ -40,7 +40,7 @@ impl<T> Integer<T> {
     }
 }
 
-impl<T> Values for Integer<T>
+impl<T> AllowedValues for Integer<T>
 where
     T: TryFrom<u64> + PartialOrd + Display + Copy,
 {
@@ -69,7 +69,7 @@ pub(super) struct Truth {
     pub(super) default: bool,
 }
 
-impl Values for Truth {
+impl AllowedValues for Truth {
     type Value = bool;
 
     fn default(&self) -> bool {
@@ -92,7 +92,7 @@ impl Values for Truth {
 /// One of a few names; the first is the default.
 pub(super) struct Choice<T: 'static>(pub(super) &'static [(&'static str, T)]);
 
-impl<T: Copy + PartialEq> Values for Choice<T> {
+impl<T: Copy + PartialEq> AllowedValues for Choice<T> {
     type Value = T;
 
     fn default(&self) -> T {
@@ -143,7 +143,7 @@ impl Text {
     }
 }
 
-impl Values for Text {
+impl AllowedValues for Text {
     type Value = String;
 
     fn default(&self) -> String {
@@ -176,7 +176,7 @@ pub(super) struct SecretText {
     pub(super) is_allowed: fn(&str) -> bool,
 }
 
-impl Values for SecretText {
+impl AllowedValues for SecretText {
     type Value = Option<SecretString>;
 
     const SECRET: bool = true;
@@ -201,7 +201,7 @@ impl Values for SecretText {
     }
 }
 
-/// Values of a form of their own.
+/// AllowedValues of a form of their own.
 pub(super) struct Parsed<T> {
     pub(super) default: fn() -> T,
     pub(super) allowed: fn() -> String,
@@ -209,7 +209,7 @@ pub(super) struct Parsed<T> {
     pub(super) show: fn(&T) -> String,
 }
 
-impl<T> Values for Parsed<T> {
+impl<T> AllowedValues for Parsed<T> {
     type Value = T;
 
     fn default(&self) -> T {

@@ -12,6 +12,7 @@ use std::fmt;
 pub use envelope::{Encode, Entry, Undecodable};
 pub use fields::FieldValue;
 pub use refused_reason::RefusedReason;
+pub(crate) use refused_reason::refused_reasons;
 
 use crate::limits::ITEMS_PER_RECORD_MAX;
 use crate::types::{ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};

@@ -1,6 +1,6 @@
 //! The labels of figures: a fixed set, to which no client can add one.
 
-use crate::record::RefusedReason;
+use crate::record::{RefusedReason, refused_reasons};
 
 /// Defines an enum whose variants have one text each.
 macro_rules! labels {
@@ -85,71 +85,77 @@ labels! {
     }
 }
 
-labels! {
-    /// The outcome of a request. The label of an error is also the `error` of its answer.
-    Outcome {
-        /// Something was shown.
-        Ok = "ok",
-        /// An item was put into a checkout.
-        Accepted = "accepted",
-        /// At least one line of a checkout was sold.
-        Sold = "sold",
-        /// An earlier answer was given again under its idempotency key.
-        Replayed = "replayed",
-        /// A parameter is missing or malformed.
-        ValidationFailed = "validation_failed",
-        /// No sale has such an item.
-        ItemNotFound = RefusedReason::ItemNotFound.as_str(),
-        /// The sale has not begun or is over.
-        SaleNotActive = RefusedReason::SaleNotActive.as_str(),
-        /// The user would get more units than the sale allows.
-        UserLimitExceeded = RefusedReason::UserLimitExceeded.as_str(),
-        /// The user chose or bought the item already.
-        ItemAlreadyInCheckout = RefusedReason::ItemAlreadyInCheckout.as_str(),
-        /// Too few units are left, for good.
-        ItemSoldOut = RefusedReason::ItemSoldOut.as_str(),
-        /// Too few units are free, for now.
-        ItemHeld = RefusedReason::ItemHeld.as_str(),
-        /// No checkout has this code.
-        CheckoutNotFound = "checkout_not_found",
-        /// Every item of the checkout was gone.
-        AllItemsSold = "all_items_sold",
-        /// An idempotency key came with another item or quantity before.
-        IdempotencyKeyReused = RefusedReason::IdempotencyKeyReused.as_str(),
-        /// The hold ran out before the purchase.
-        CheckoutExpired = "checkout_expired",
-        /// The code was used before.
-        AlreadyProcessed = "already_processed",
-        /// No sale has this id, or none is open.
-        SaleNotFound = "sale_not_found",
-        /// A sale was created.
-        Created = "created",
-        /// As many sales are open as may be.
-        TooManySales = "too_many_sales",
-        /// The token of administration is missing or wrong.
-        Unauthorized = "unauthorized",
-        /// The peer was wrong about the token too often.
-        TooManyFailures = "too_many_failures",
-        /// No such path.
-        NotFound = "not_found",
-        /// The path does not take this method.
-        MethodNotAllowed = "method_not_allowed",
-        /// The body is over its bound.
-        PayloadTooLarge = "payload_too_large",
-        /// The body has a content encoding.
-        UnsupportedMediaType = "unsupported_media_type",
-        /// Too many records wait for the disk.
-        Overloaded = "overloaded",
-        /// The server is shutting down.
-        Draining = "draining",
-        /// The journal takes no records.
-        JournalUnavailable = "journal_unavailable",
-        /// An ended sale cannot be loaded.
-        ArchiveUnavailable = "archive_unavailable",
-        /// The server cannot explain its own state.
-        InternalError = "internal_error",
-    }
+/// Defines [`Outcome`] with the refused reasons among its labels.
+macro_rules! outcomes {
+    (
+        labelled_alike { $($(#[$meaning:meta])* $reason:ident = $number:literal, $name:literal;)* }
+        labelled_otherwise { $($(#[$other_meaning:meta])* $other:ident = $other_number:literal, $other_name:literal, $label:ident;)* }
+    ) => {
+        labels! {
+            /// The outcome of a request. The label of an error is also the `error` of its answer.
+            Outcome {
+                /// Something was shown.
+                Ok = "ok",
+                /// An item was put into a checkout.
+                Accepted = "accepted",
+                /// At least one line of a checkout was sold.
+                Sold = "sold",
+                /// An earlier answer was given again under its idempotency key.
+                Replayed = "replayed",
+                /// A parameter is missing or malformed.
+                ValidationFailed = "validation_failed",
+                $($(#[$meaning])* $reason = $name,)*
+                /// No checkout has this code.
+                CheckoutNotFound = "checkout_not_found",
+                /// Every item of the checkout was gone.
+                AllItemsSold = "all_items_sold",
+                /// The hold ran out before the purchase.
+                CheckoutExpired = "checkout_expired",
+                /// The code was used before.
+                AlreadyProcessed = "already_processed",
+                /// No sale has this id, or none is open.
+                SaleNotFound = "sale_not_found",
+                /// A sale was created.
+                Created = "created",
+                /// As many sales are open as may be.
+                TooManySales = "too_many_sales",
+                /// The token of administration is missing or wrong.
+                Unauthorized = "unauthorized",
+                /// The peer was wrong about the token too often.
+                TooManyFailures = "too_many_failures",
+                /// No such path.
+                NotFound = "not_found",
+                /// The path does not take this method.
+                MethodNotAllowed = "method_not_allowed",
+                /// The body is over its bound.
+                PayloadTooLarge = "payload_too_large",
+                /// The body has a content encoding.
+                UnsupportedMediaType = "unsupported_media_type",
+                /// Too many records wait for the disk.
+                Overloaded = "overloaded",
+                /// The server is shutting down.
+                Draining = "draining",
+                /// The journal takes no records.
+                JournalUnavailable = "journal_unavailable",
+                /// An ended sale cannot be loaded.
+                ArchiveUnavailable = "archive_unavailable",
+                /// The server cannot explain its own state.
+                InternalError = "internal_error",
+            }
+        }
+
+        impl From<RefusedReason> for Outcome {
+            fn from(reason: RefusedReason) -> Self {
+                match reason {
+                    $(RefusedReason::$reason => Self::$reason,)*
+                    $(RefusedReason::$other => Self::$label,)*
+                }
+            }
+        }
+    };
 }
+
+refused_reasons!(outcomes);
 
 labels! {
     /// A part of the way from a request to its answer, or from a record to a sink.
@@ -226,21 +232,6 @@ impl Group {
             (Class::Repeated, _) => Self::Repeated,
             (Class::Refused, _) => Self::Refused,
             (Class::Shown, _) => Self::Shown,
-        }
-    }
-}
-
-impl From<RefusedReason> for Outcome {
-    fn from(reason: RefusedReason) -> Self {
-        match reason {
-            RefusedReason::ItemNotFound => Self::ItemNotFound,
-            RefusedReason::QuantityNotAllowed => Self::ValidationFailed,
-            RefusedReason::SaleNotActive => Self::SaleNotActive,
-            RefusedReason::UserLimitExceeded => Self::UserLimitExceeded,
-            RefusedReason::ItemAlreadyInCheckout => Self::ItemAlreadyInCheckout,
-            RefusedReason::ItemSoldOut => Self::ItemSoldOut,
-            RefusedReason::ItemHeld => Self::ItemHeld,
-            RefusedReason::IdempotencyKeyReused => Self::IdempotencyKeyReused,
         }
     }
 }

@@ -192,7 +192,6 @@ mod tests {
         let retry_after_seconds = 1;
         let refusals = [
             CheckoutOutcome::ItemNotFound,
-            CheckoutOutcome::QuantityNotAllowed { max: 1 },
             CheckoutOutcome::SaleNotActive,
             CheckoutOutcome::UserLimitExceeded { limit: 1 },
             CheckoutOutcome::ItemAlreadyInCheckout { code: None },
@@ -201,6 +200,7 @@ mod tests {
                 retry_after_seconds,
             },
             CheckoutOutcome::IdempotencyKeyReused,
+            CheckoutOutcome::QuantityNotAllowed { max: 1 },
         ];
         let reasons = refusals.map(|refusal| {
             let reason = refusal.refused_reason().expect("a refusal");
