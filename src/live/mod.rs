@@ -139,12 +139,10 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::env::{Clock, ManualClock, OsEntropy, SimulatedDisk};
-    use crate::journal::{Durability, Opening, Options, Tools};
+    use crate::env::ManualClock;
     use crate::limits::{STREAM_SILENCE_SECONDS, STREAM_TICK_MS};
-    use crate::sale::{
-        CheckoutOutcome, CheckoutRequest, EngineOptions, NewCatalogue, NewSale, Recovered,
-    };
+    use crate::sale::test_engine::engine_with_a_sale;
+    use crate::sale::{CheckoutOutcome, CheckoutRequest};
     use crate::types::{ItemId, UserId};
 
     /// An engine with one sale of ten items, from second 100 to 200, on a manual clock.
@@ -157,38 +155,7 @@ mod tests {
 
     impl Scene {
         fn new() -> Self {
-            let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(100)));
-            let disk = Arc::new(SimulatedDisk::new());
-            let opening = Opening::lock(disk, "journal".as_ref()).expect("an empty disk");
-            let recovered = Recovered::from_journal(&opening).expect("an empty journal");
-            let options = Options {
-                durability: Durability::Fsync,
-                segment_bytes: 4 << 20,
-            };
-            let tools = Tools {
-                clock: Arc::clone(&clock) as Arc<dyn Clock>,
-                entropy: Arc::new(OsEntropy),
-                fail_stop: Box::new(|error| panic!("{error}")),
-            };
-            let journal = opening.start(&recovered.replayed, &options, tools);
-            let engine = Arc::new(Engine::new(
-                recovered.state,
-                Arc::new(journal.expect("the disk works")),
-                Arc::clone(&clock) as Arc<dyn Clock>,
-                Arc::new(OsEntropy),
-                EngineOptions::default(),
-            ));
-            let created = engine.create_sale(&NewSale {
-                started_at: Timestamp::from_seconds(100),
-                ended_at: Timestamp::from_seconds(200),
-                max_items_per_user: 10,
-                hold_seconds: 0,
-                catalogue: NewCatalogue::Generated {
-                    item_count: 10,
-                    seed: 0,
-                },
-            });
-            let sale = created.expect("a sale").outcome;
+            let (engine, clock, sale) = engine_with_a_sale();
             Self {
                 clock,
                 feeds: Feeds::new(Arc::clone(&engine)),

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::backoff::Backoff;
+use super::deadline::within;
 use super::error::SinkError;
 use super::progress::CatchUpProgress;
 use super::sink::{Sink, SinkBatch};
@@ -421,7 +422,7 @@ impl<S: Sink> Feeding<S> {
     }
 }
 
-/// As [`within`], for a batch: an answer may take long, but meanwhile the sink counts as down.
+/// Returns the sink's answer to a batch, which may take long; meanwhile the sink counts as down.
 async fn patiently<T>(
     answer: impl Future<Output = Result<T, SinkError>>,
     gauge: &SinkGauge,
@@ -447,18 +448,4 @@ async fn working<T>(
     }
     gauge.down(reason);
     work.await
-}
-
-/// Returns the sink's answer, or an error when it takes too long.
-async fn within<T>(
-    patience: Duration,
-    answer: impl Future<Output = Result<T, SinkError>>,
-) -> Result<T, SinkError> {
-    match timeout(patience, answer).await {
-        Ok(answer) => answer,
-        Err(_) => Err(SinkError::Unavailable(format!(
-            "no answer within {} s",
-            patience.as_secs()
-        ))),
-    }
 }

@@ -13,6 +13,7 @@
 pub mod postgres;
 
 mod backoff;
+mod deadline;
 mod error;
 mod follower;
 mod progress;

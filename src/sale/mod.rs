@@ -48,6 +48,8 @@ mod state;
 mod state_writer;
 mod support_queries;
 #[cfg(test)]
+pub(crate) mod test_engine;
+#[cfg(test)]
 mod tests;
 
 use std::cell::Cell;

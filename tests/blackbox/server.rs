@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use crate::client::Client;
 
 /// How long anything may take before the test gives up. Nothing is expected to take it.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Settings of every server, unless a test says otherwise. The sale lasts a year, so that no test
 /// runs across its end by accident.

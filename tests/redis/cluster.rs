@@ -3,12 +3,11 @@
 use flashsale::reconcile::Sink;
 use flashsale::reconcile::redis::{RedisOptions, RedisServers};
 
-use crate::redis::fixture::{
-    Place, address, at, compare_events, run, sink, wait_for, wait_until_equal,
-};
+use crate::redis::fixture::{Place, address, at, compare_events, run, sink, wait_until_equal};
 use crate::redis::story::Story;
 use crate::redis_group::{Cluster, PASSWORD, cut_off, let_in, wait_until_filled};
 use crate::redis_server::{Answer, RedisServer};
+use crate::server::wait_for;
 
 /// The slot of `{flashsale}`.
 const SLOT: i64 = 8930;

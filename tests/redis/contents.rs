@@ -9,9 +9,10 @@ use flashsale::record::{CatalogueKind, Lines, NewItem, Record, SaleTerms};
 use flashsale::types::{ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};
 use proptest::prelude::*;
 
-use crate::redis::fixture::{Place, options, run, sink, wait_for, wait_until_equal};
+use crate::redis::fixture::{Place, options, run, sink, wait_until_equal};
 use crate::redis::story::Story;
 use crate::redis_server::RedisServer;
+use crate::server::wait_for;
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 8, failure_persistence: None, ..Default::default() })]

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use flashsale::env::{Clock, Disk, ManualClock, SeededEntropy, SimulatedDisk, SystemClock};
 use flashsale::journal::record_file::RecordFileWriter;
@@ -18,8 +17,7 @@ use flashsale::types::{Lsn, ServerAddress, Timestamp};
 
 use crate::redis::watched::Watched;
 use crate::redis_server::RedisServer;
-
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::server::{PATIENCE, wait_for};
 
 /// The options of a server that lets anybody in.
 pub fn options(server: &RedisServer) -> RedisOptions {
@@ -210,18 +208,6 @@ impl Drop for Following {
         if let Some(follower) = self.follower.take() {
             follower.stop();
         }
-    }
-}
-
-/// Polls `look` until it gives something.
-pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(Instant::now() < deadline, "waited too long for {what}");
-        std::thread::sleep(Duration::from_millis(10));
     }
 }
 

@@ -4,9 +4,10 @@ use flashsale::reconcile::redis::reset;
 use flashsale::record::{CatalogueKind, Lines, Record, SaleTerms};
 use flashsale::types::{ItemIndex, PurchasedLine, SaleId, Timestamp};
 
-use crate::redis::fixture::{Place, options, run, wait_for, wait_until_equal};
+use crate::redis::fixture::{Place, options, run, wait_until_equal};
 use crate::redis::story::{BEGIN_SECONDS, Story};
 use crate::redis_server::RedisServer;
+use crate::server::wait_for;
 
 const EVENTS: &str = "{flashsale}:events";
 const WATERMARK: &str = "{flashsale}:watermark";

@@ -3,10 +3,11 @@
 
 use flashsale::reconcile::redis::{RedisOptions, RedisServers, SentinelOptions};
 
-use crate::redis::fixture::{Place, address, at, compare_events, wait_for, wait_until_equal};
+use crate::redis::fixture::{Place, address, at, compare_events, wait_until_equal};
 use crate::redis::story::Story;
 use crate::redis_group::{Guarded, MASTER, PASSWORD, cut_off};
 use crate::redis_server::{Answer, RedisServer};
+use crate::server::wait_for;
 
 fn options(group: &Guarded) -> RedisOptions {
     let sentinels = group.sentinels.iter().map(address).collect();

@@ -4,10 +4,11 @@
 use flashsale::reconcile::redis::read;
 use flashsale::types::Lsn;
 
-use crate::redis::fixture::{Place, options, run, wait_for, wait_until_equal};
+use crate::redis::fixture::{Place, options, run, wait_until_equal};
 use crate::redis::story::Story;
 use crate::redis_log::{self, LOGGED};
 use crate::redis_server::RedisServer;
+use crate::server::wait_for;
 
 const WATERMARK: &str = "{flashsale}:watermark";
 

@@ -1,13 +1,9 @@
 //! Several real Redis servers that belong together: a master with a replica and sentinels, or a cluster.
 
 use std::process::Command;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use crate::redis_server::{Answer, RedisServer};
-
-/// How long anything may take before the test gives up. Nothing is expected to take it.
-const PATIENCE: Duration = Duration::from_secs(120);
+use crate::server::wait_for;
 
 /// Users that replicas and sentinels are, so that a test can cut them off from a server and leave others in.
 const USERS: [&str; 3] = [
@@ -21,18 +17,6 @@ pub const PASSWORD: &str = "shop";
 
 /// The name that the sentinels have for the master.
 pub const MASTER: &str = "mymaster";
-
-/// Waits until `look` finds something.
-fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(Instant::now() < deadline, "waited too long for {what}");
-        thread::sleep(Duration::from_millis(20));
-    }
-}
 
 /// Settings of a server that others replicate, or that replicates others.
 fn replicated(settings: &[&str]) -> RedisServer {

@@ -75,7 +75,11 @@ pub(super) fn check(config: &Config, findings: &mut Findings) -> Holder {
 fn running(config: &Config, findings: &mut Findings) -> Option<AnsweringServer> {
     const CHECK: &str = "address";
     let address = config.server.local_address();
-    let Some(health) = health(config) else {
+    let answering = client(config).and_then(|client| {
+        let health = health(&client)?;
+        Some((client, health))
+    });
+    let Some((client, health)) = answering else {
         findings.fail(
             CHECK,
             format!("{address} is taken, and not by a flashsale server that answers"),
@@ -83,7 +87,7 @@ fn running(config: &Config, findings: &mut Findings) -> Option<AnsweringServer> 
         );
         return None;
     };
-    match get(config, "/readyz") {
+    match get(&client, "/readyz") {
         Some((200, _)) => findings.ok(
             CHECK,
             format!("{address}: a server runs there, and is ready"),
@@ -95,20 +99,20 @@ fn running(config: &Config, findings: &mut Findings) -> Option<AnsweringServer> 
         ),
     }
     fingerprint(config, &health, findings);
-    monitoring(config, findings);
+    monitoring(&client, findings);
     Some(AnsweringServer::of(&health))
 }
 
 /// What a server of ours says of itself.
-fn health(config: &Config) -> Option<Value> {
-    let (_, body) = get(config, "/health")?;
+fn health(client: &ServerClient) -> Option<Value> {
+    let (_, body) = get(client, "/health")?;
     let health: Value = serde_json::from_slice(&body).ok()?;
     health["journal"].is_object().then_some(health)
 }
 
 /// The last durable record of the server that runs there, as of now.
 pub(super) fn durable(config: &Config) -> Option<Lsn> {
-    let health = health(config)?;
+    let health = health(&client(config)?)?;
     health["journal"]["durable_lsn"].as_u64().map(Lsn)
 }
 
@@ -128,9 +132,9 @@ fn fingerprint(config: &Config, health: &Value, findings: &mut Findings) {
     }
 }
 
-fn monitoring(config: &Config, findings: &mut Findings) {
+fn monitoring(client: &ServerClient, findings: &mut Findings) {
     const CHECK: &str = "monitoring";
-    match get(config, "/metrics") {
+    match get(client, "/metrics") {
         Some((200, body)) if body.windows(10).any(|it| it == b"flashsale_") => {
             findings.ok(CHECK, "/metrics answers");
         }
@@ -142,9 +146,14 @@ fn monitoring(config: &Config, findings: &mut Findings) {
     }
 }
 
-fn get(config: &Config, path: &str) -> Option<(u16, Vec<u8>)> {
+/// The client for the server that is configured; `None` where its certificate cannot be read.
+fn client(config: &Config) -> Option<ServerClient> {
     let tls = PinnedTls::configured(&config.server).ok()?;
-    let client = ServerClient::new(config.server.local_address(), tls, TIMEOUT);
+    let address = config.server.local_address();
+    Some(ServerClient::new(address, tls, TIMEOUT))
+}
+
+fn get(client: &ServerClient, path: &str) -> Option<(u16, Vec<u8>)> {
     let reply = client.get(path).ok()?;
     Some((reply.status, reply.body))
 }

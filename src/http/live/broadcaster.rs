@@ -163,47 +163,8 @@ mod tests {
     use tokio::task::LocalSet;
 
     use super::*;
-    use crate::env::{Clock, ManualClock, OsEntropy, SimulatedDisk};
-    use crate::journal::{Durability, Opening, Options, Tools};
-    use crate::sale::{Engine, EngineOptions, NewCatalogue, NewSale, Recovered};
+    use crate::sale::test_engine::engine_with_a_sale;
     use crate::telemetry::TelemetryRegistry;
-    use crate::types::Timestamp;
-
-    /// Creates an engine on a simulated disk, with one sale.
-    fn engine() -> (Arc<Engine>, Arc<Sale>) {
-        let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(Timestamp::from_seconds(100)));
-        let opening = Opening::lock(Arc::new(SimulatedDisk::new()), "journal".as_ref());
-        let opening = opening.expect("an empty disk");
-        let recovered = Recovered::from_journal(&opening).expect("an empty journal");
-        let options = Options {
-            durability: Durability::Fsync,
-            segment_bytes: 4 << 20,
-        };
-        let tools = Tools {
-            clock: Arc::clone(&clock),
-            entropy: Arc::new(OsEntropy),
-            fail_stop: Box::new(|error| panic!("{error}")),
-        };
-        let journal = opening.start(&recovered.replayed, &options, tools);
-        let engine = Arc::new(Engine::new(
-            recovered.state,
-            Arc::new(journal.expect("the disk works")),
-            clock,
-            Arc::new(OsEntropy),
-            EngineOptions::default(),
-        ));
-        let created = engine.create_sale(&NewSale {
-            started_at: Timestamp::from_seconds(100),
-            ended_at: Timestamp::from_seconds(200),
-            max_items_per_user: 10,
-            hold_seconds: 0,
-            catalogue: NewCatalogue::Generated {
-                item_count: 10,
-                seed: 0,
-            },
-        });
-        (engine, created.expect("a sale").outcome)
-    }
 
     fn update(number: u64, heartbeats: u64, is_last: bool) -> Update {
         Update {
@@ -222,7 +183,7 @@ mod tests {
     #[tokio::test]
     async fn a_subscriber_gets_only_the_newest_update() {
         let in_worker = async {
-            let (engine, sale) = engine();
+            let (engine, _, sale) = engine_with_a_sale();
             let telemetry = TelemetryRegistry::new().add_worker();
             let broadcaster = Broadcaster::new(Feeds::new(engine), telemetry, 1);
             let mut subscriber = broadcaster.subscribe(Topic::Sale(&sale)).expect("room");
@@ -247,7 +208,7 @@ mod tests {
     #[tokio::test]
     async fn subscribers_are_bounded_and_their_slots_are_reused() {
         let in_worker = async {
-            let (engine, sale) = engine();
+            let (engine, _, sale) = engine_with_a_sale();
             let registry = TelemetryRegistry::new();
             let broadcaster = Broadcaster::new(Feeds::new(engine), registry.add_worker(), 2);
             let (first, second) = (
@@ -270,7 +231,7 @@ mod tests {
     #[tokio::test]
     async fn all_streams_can_be_closed() {
         let in_worker = async {
-            let (engine, sale) = engine();
+            let (engine, _, sale) = engine_with_a_sale();
             let broadcaster =
                 Broadcaster::new(Feeds::new(engine), TelemetryRegistry::new().add_worker(), 1);
             let mut subscriber = broadcaster.subscribe(Topic::Sale(&sale)).expect("room");

@@ -6,14 +6,12 @@
 //! it is the master, because the others may learn of a failover later than we ask.
 
 use std::cmp::Reverse;
-use std::future::Future;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, RedisResult, Value};
-use tokio::time::timeout;
 
 use super::dial::RedisDial;
 use super::link::ProjectionState;
@@ -21,6 +19,7 @@ use super::options::{RedisOptions, RedisServers, SentinelOptions};
 use super::{failure, slots};
 use crate::limits::{REDIS_CONTACT_SECONDS, REDIS_NODE_SECONDS};
 use crate::reconcile::SinkError;
+use crate::reconcile::deadline::within;
 use crate::types::ServerAddress;
 
 /// A node that has the keys, as a contact names it.
@@ -75,7 +74,7 @@ pub(super) async fn open(
     options: &RedisOptions,
     node: &Node,
 ) -> Result<MultiplexedConnection, SinkError> {
-    within(REDIS_NODE_SECONDS, async {
+    within(Duration::from_secs(REDIS_NODE_SECONDS), async {
         let mut connection = RedisDial::node(options).connect(&node.address).await?;
         match &options.servers {
             RedisServers::Sentinel(_) => check_role(&mut connection).await?,
@@ -113,12 +112,13 @@ async fn check_role(connection: &mut MultiplexedConnection) -> Result<(), SinkEr
 /// Asks all contacts, until more than half of them agree.
 pub(super) async fn query_contacts(options: &RedisOptions) -> Answers {
     let (kind, contacts) = options.servers.contacts();
+    let patience = Duration::from_secs(REDIS_CONTACT_SECONDS);
     let mut asked: FuturesUnordered<_> = contacts
         .iter()
         .map(|contact| async move {
             (
                 contact,
-                within(REDIS_CONTACT_SECONDS, query_contact(options, contact)).await,
+                within(patience, query_contact(options, contact)).await,
             )
         })
         .collect();
@@ -198,14 +198,6 @@ async fn query_sentinel(
         address: ServerAddress { host, port },
         id: None,
     })
-}
-
-async fn within<T>(
-    seconds: u64,
-    answer: impl Future<Output = Result<T, SinkError>>,
-) -> Result<T, SinkError> {
-    let answer = timeout(Duration::from_secs(seconds), answer).await;
-    answer.unwrap_or_else(|_| Err(SinkError::Unavailable("no answer in time".into())))
 }
 
 /// What went wrong with several servers.
