@@ -153,7 +153,7 @@ fn with_a_token_everybody_needs_it() {
 }
 
 #[test]
-fn whoever_fails_too_often_has_to_wait() {
+fn a_peer_that_fails_too_often_has_to_wait() {
     let (server, mut client) = guarded();
     for attempt in 0..AUTHENTICATION_FAILURES_MAX {
         let wrong = bearer(&format!("not-the-token-{attempt}"));

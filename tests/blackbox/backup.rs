@@ -144,7 +144,7 @@ fn exists(path: &Path) -> bool {
 }
 
 #[test]
-fn what_is_in_the_way_of_a_backup_is_named_and_nothing_is_left() {
+fn a_backup_that_cannot_be_made_names_the_obstacle_and_leaves_nothing() {
     let place = Server::start(&[]).stop();
     fs::create_dir(place.path().join("full")).expect("a directory");
     fs::write(place.path().join("full/file"), "mine").expect("a file");

@@ -194,7 +194,7 @@ fn a_code_may_be_unknown() {
 }
 
 #[test]
-fn who_purchases_first_gets_it() {
+fn the_first_purchaser_gets_it() {
     let (_server, mut client) = shop();
     let ada = client.choose("ada", &["ITM-1-0"]);
     let bob = client.choose("bob", &["ITM-1-0"]);

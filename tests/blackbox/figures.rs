@@ -129,7 +129,7 @@ fn the_summary_keeps_checkouts_and_purchases_apart_and_says_what_is_wrong() {
 }
 
 #[test]
-fn what_is_answered_again_makes_nothing_look_quicker() {
+fn repeated_answers_do_not_lower_the_latencies_of_confirmed_ones() {
     let server = Server::start(&[]);
     let mut client = server.client();
     let code = client.choose("ada", &["ITM-1-0"]);
@@ -306,7 +306,7 @@ fn what_is_not_known_is_refused_by_name() {
 }
 
 #[test]
-fn those_who_watch_are_told_every_second_and_what_was_before() {
+fn viewers_of_operations_get_the_samples_before_and_one_every_second() {
     let (server, mut client) = busy();
     let head = client.get("/ops/stream").ok();
     assert_eq!(head.header("content-type"), Some("text/event-stream"));

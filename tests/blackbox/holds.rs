@@ -26,7 +26,7 @@ fn choose_when_free(client: &mut Client, user: &str, item: &str) -> String {
 }
 
 #[test]
-fn what_is_held_is_for_nobody_else() {
+fn held_units_are_for_nobody_else() {
     let (mut server, mut client) = shop("3600");
     let ada = client.choose("ada", &["ITM-1-0", "ITM-1-1"]);
     let answer = client.checkout("bob", "ITM-1-0");

@@ -143,7 +143,7 @@ fn damage_stops_the_start_until_it_is_repaired() {
 }
 
 #[test]
-fn no_journal_is_no_error() {
+fn inspecting_a_directory_without_a_journal_is_no_error() {
     let place = Place::new(&[]);
     std::fs::create_dir(place.journal_dir()).expect("a directory");
     let inspected = place.report(&["journal", "inspect"]);

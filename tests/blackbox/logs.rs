@@ -192,7 +192,7 @@ fn the_first_line_says_what_runs_and_how_it_is_configured() {
 }
 
 #[test]
-fn not_even_the_most_talkative_log_tells_secrets() {
+fn no_secret_is_in_the_log_at_its_most_verbose_level() {
     let mut server = Server::start_in(place("debug"));
     let seen = busy(&server);
     assert!(server.terminate().success());

@@ -146,7 +146,7 @@ fn an_item_may_be_on_sale_twice() {
 }
 
 #[test]
-fn what_a_list_leaves_out_is_filled_in() {
+fn items_without_id_or_picture_get_them() {
     let (_server, mut client) = shop();
     let items = json!([{"name": "A", "stock": 2}, {"id": "b", "name": "B", "stock": 1}]);
     let id = create(&mut client, &json!({"items": items}));

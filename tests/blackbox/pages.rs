@@ -59,7 +59,7 @@ fn all_that_a_page_consists_of_is_here_and_kept_for_ever() {
 }
 
 #[test]
-fn what_a_browser_has_is_not_sent_again() {
+fn cached_assets_are_not_sent_again() {
     let (_server, mut client) = shop();
     for path in ["/", "/ops", "/assets/base.css", "/favicon.ico"] {
         let first = client.get(path).ok();
@@ -88,7 +88,7 @@ fn what_a_browser_has_is_not_sent_again() {
 }
 
 #[test]
-fn another_version_is_not_kept() {
+fn an_asset_of_another_version_is_not_cached() {
     let (_server, mut client) = shop();
     let asset = client.get("/assets/page.js?v=0000000000000000").ok();
     assert_eq!(asset.header("cache-control"), Some("no-cache"));

@@ -231,7 +231,7 @@ fn a_content_encoding_that_is_not_understood_is_415() {
 }
 
 #[test]
-fn what_is_malformed_is_said_before_what_is_unknown() {
+fn malformed_parameters_are_reported_before_unknown_ones() {
     let (_server, mut client) = shop();
     let code = client.choose("ada", &["ITM-1-0"]);
     client

@@ -135,7 +135,7 @@ fn items_come_in_pages() {
 }
 
 #[test]
-fn what_is_sold_is_not_available() {
+fn sold_units_are_not_available() {
     let (_server, mut client) = shop();
     let code = client.choose("ada", &["ITM-1-0", "ITM-1-2"]);
     // A checkout alone takes nothing.

@@ -57,7 +57,7 @@ fn a_second_signal_does_not_wait_for_connections() {
 /// They wait in the kernel when the server is told to end, more of them than are accepted in one go, and the
 /// worker has so much to do that it hears of the end before it has looked at them all.
 #[test]
-fn whoever_is_connected_when_the_end_begins_is_answered() {
+fn connections_that_are_open_when_the_drain_begins_are_answered() {
     let mut server = Server::start(&[("SERVER_WORKERS", "1")]);
     let request = b"GET /livez HTTP/1.1\r\nhost: a\r\n\r\n";
     let mut busy: Vec<_> = (0..100).map(|_| server.client()).collect();

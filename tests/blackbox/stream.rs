@@ -296,7 +296,7 @@ fn a_connection_that_cannot_go_on_is_closed() {
 }
 
 #[test]
-fn what_cannot_be_watched_is_refused() {
+fn a_stream_of_an_unknown_sale_is_refused() {
     let server = server();
     let mut client = server.client();
     for path in [

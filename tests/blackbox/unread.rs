@@ -83,7 +83,7 @@ fn it_sells_and_answers_and_ends() {
 }
 
 #[test]
-fn who_reads_again_learns_how_much_was_lost_and_how_it_ended() {
+fn a_reader_that_comes_back_learns_how_many_lines_were_lost_and_how_it_ended() {
     let mut server = Unread::start();
     drop(server.fill());
     let log = server.log.take().expect("not taken yet");

@@ -222,7 +222,7 @@ fn all_items_can_be_reached_by_pages() {
 }
 
 #[test]
-fn whoever_comes_late_is_shown_what_is_left() {
+fn a_late_visitor_is_shown_what_is_left() {
     let server = Server::start(&[("SALE_TOTAL_ITEMS", "61")]);
     let mut client = server.client();
     for rival in 0..6 {

@@ -65,7 +65,7 @@ fn the_end_of_a_chosen_sale_leads_to_the_one_that_is_on() {
 }
 
 #[test]
-fn who_comes_early_for_a_sale_is_shown_it_when_it_begins() {
+fn an_early_visitor_is_shown_the_sale_when_it_begins() {
     let server = Server::start(&[]);
     let browser = Browser::start();
     let mut client = server.client();

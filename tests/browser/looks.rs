@@ -113,7 +113,7 @@ fn picture_of_a_sale_in_progress() {
 
 /// Every error in a page is noticed, which the other tests rely on.
 #[test]
-fn what_goes_wrong_in_a_page_is_seen() {
+fn errors_of_a_page_are_seen() {
     let server = Server::start(&[]);
     let browser = Browser::start();
     let mut page = browser.open(Look::DESKTOP, server.addr(), "/");

@@ -20,7 +20,7 @@ fn hurried_page(browser: &Browser, server: &Server) -> Page {
 }
 
 #[test]
-fn what_is_gone_without_holds_is_sold() {
+fn units_that_are_gone_without_holds_are_sold() {
     let server = Server::start(&[("SALE_TOTAL_ITEMS", "61")]);
     let browser = Browser::start();
     let page = hurried_page(&browser, &server);
@@ -36,7 +36,7 @@ fn what_is_gone_without_holds_is_sold() {
 }
 
 #[test]
-fn what_comes_back_does_not_make_others_look_gone() {
+fn units_that_come_back_do_not_make_others_look_gone() {
     let server = Server::start(&[("SALE_TOTAL_ITEMS", "61"), ("SALE_HOLD_SECONDS", "10")]);
     let browser = Browser::start();
     let page = hurried_page(&browser, &server);

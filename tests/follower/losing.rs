@@ -14,7 +14,7 @@ use crate::follower::fixture::{World, dir, wait_until};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[test]
-fn what_is_lost_while_busy_is_filled_again() {
+fn keys_lost_while_busy_are_filled_again() {
     let world = World::new();
     world.append(100, 1);
     let follower = world.follow();
@@ -29,7 +29,7 @@ fn what_is_lost_while_busy_is_filled_again() {
 }
 
 #[test]
-fn what_is_lost_while_idle_is_noticed() {
+fn keys_lost_while_idle_are_noticed() {
     let world = World::new();
     world.append(100, 1);
     let follower = world.follow();
@@ -111,7 +111,7 @@ fn another_journal_is_refused_at_once() {
 }
 
 #[test]
-fn that_a_sink_does_not_answer_yet_is_not_its_first_word() {
+fn no_answer_yet_is_not_the_first_word_of_a_sink() {
     let world = World::new();
     world.append(20, 1);
     let follower = world.follow();

@@ -454,7 +454,7 @@ fn entry(bytes: &[u8]) -> Entry<'_> {
 }
 
 #[test]
-fn nothing_happens_to_an_archived_sale_and_only_a_snapshot_archives() {
+fn an_archived_sale_takes_no_records_and_only_a_snapshot_archives() {
     let (disk, clock) = (SimulatedDisk::new(), clock());
     let engine = three_ended(&disk, &clock);
     put_away(&engine);

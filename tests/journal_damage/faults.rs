@@ -142,7 +142,7 @@ fn a_full_disk_does_not_matter_while_the_segment_has_room() {
 
 /// Or what would make room is never looked for.
 #[test]
-fn whoever_waits_for_sealed_bytes_is_let_go_while_the_disk_is_full() {
+fn waiters_for_sealed_bytes_are_released_while_the_disk_is_full() {
     let disk = SimulatedDisk::new();
     disk.set_capacity_bytes(Some(SEGMENT_BYTES + 100));
     let journal = open(&disk, &Arc::default()).expect("there is room for one segment");

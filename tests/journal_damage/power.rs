@@ -35,6 +35,6 @@ fn cut_power_repeatedly(seed: u64) {
 }
 
 #[test]
-fn what_was_confirmed_survives_every_power_cut() {
+fn confirmed_records_survive_every_power_cut() {
     (0..30).for_each(cut_power_repeatedly);
 }

@@ -57,7 +57,7 @@ fn a_full_copy_on_write_disk_refuses_and_goes_on_by_itself() {
 }
 
 #[test]
-fn what_finds_no_room_until_the_end_is_not_called_written() {
+fn a_record_without_room_until_the_end_is_not_reported_as_written() {
     let (disk, journal, failures) = copying(3);
     disk.set_capacity_bytes(Some(0));
     let lost = append(&journal, 4);

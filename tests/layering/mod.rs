@@ -316,7 +316,7 @@ fn test_modules_are_exempt_wherever_they_live() {
 }
 
 #[test]
-fn what_no_source_may_hold_is_found() {
+fn forbidden_code_in_a_source_is_found() {
     let refused = [
         ("sale/mod.rs", "fn f() { g(dbg!(1)); }".to_owned()),
         ("sale/mod.rs", "// TODO: later".to_owned()),

@@ -59,7 +59,7 @@ fn checkouts_are_all_accepted() {
 }
 
 #[test]
-fn what_is_bought_is_what_is_sold() {
+fn bought_units_equal_sold_units() {
     let server = server(1_000_000);
     let counts = Counts::of(&server, "buy", 1_000_000);
     // Two may want the same item, and the later of them gets none.

@@ -100,7 +100,7 @@ fn workers_and_threads_are_woken_together() {
 }
 
 #[test]
-fn a_failure_reaches_who_waits() {
+fn a_failure_reaches_every_waiter() {
     check(3, || {
         let fails = |progress: &CommitProgress| {
             progress.publish(Lsn(1));

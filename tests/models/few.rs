@@ -29,7 +29,7 @@ fn exactly_the_stock_is_sold() {
 }
 
 #[test]
-fn what_is_given_back_can_be_had() {
+fn units_given_back_can_be_had() {
     check(3, || {
         let few = Arc::new(Few::new(2));
         assert!(few.hold(2));

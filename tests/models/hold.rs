@@ -204,7 +204,7 @@ fn all_three_race() {
 }
 
 #[test]
-fn what_was_given_back_can_be_had_at_once() {
+fn units_given_back_can_be_had_at_once() {
     check(3, || {
         let hall = Hall::new();
         let expiring = {

@@ -165,7 +165,7 @@ fn holds_come_and_go_while_others_buy() {
 }
 
 #[test]
-fn what_is_unsold_is_never_called_sold_out() {
+fn unsold_units_are_never_reported_as_sold_out() {
     check(3, || {
         let pool = Arc::new(Pool::new(2, 2));
         let holder = {

@@ -200,7 +200,7 @@ fn all_files_in_the_order_of_their_names_make_the_schema() {
 
 /// While the watermark says that rows are there, nobody writes them again.
 #[test]
-fn whoever_drops_a_table_resets_the_watermark() {
+fn dropping_a_table_resets_the_watermark() {
     let place = Place::new();
     for steps in 4..=6 {
         place.report(&["up"]);
@@ -417,7 +417,7 @@ fn the_table_of_the_earlier_service_is_taken_over() {
 }
 
 #[test]
-fn what_cannot_be_migrated_is_said_clearly() {
+fn a_database_that_cannot_be_migrated_is_reported_with_the_reason() {
     let place = Place::new();
     let mut command = place.command(&["up"]);
     let output = command.env_remove("DB_HOST").output().expect("it runs");

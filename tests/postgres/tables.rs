@@ -190,7 +190,7 @@ fn pools_count_what_is_sold_of_listed_items() {
 }
 
 #[test]
-fn what_never_became_a_sale_is_set_aside() {
+fn items_that_never_became_a_sale_are_set_aside() {
     let (postgres, mut driver) = start();
     const ITEMS: &[NewItem<'static>] = &[item("a", 5), item("b", 6)];
     let records = [

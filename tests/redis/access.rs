@@ -64,7 +64,7 @@ fn passwords_and_users_are_checked() {
 }
 
 #[test]
-fn nobody_there_is_said_to_be_so() {
+fn a_server_that_is_not_there_is_reported_as_refused_or_not_found() {
     let mut server = RedisServer::start();
     let mut options = options(&server);
     server.kill_9();

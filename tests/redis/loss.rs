@@ -194,7 +194,7 @@ fn what_somebody_began_to_fill_is_filled_again() {
 }
 
 #[test]
-fn what_cannot_be_whole_is_refused_and_not_filled_for_ever() {
+fn a_projection_that_cannot_be_whole_is_refused_and_not_filled_for_ever() {
     let (server, place) = (RedisServer::start(), Place::new());
     let close = Record::SaleClosed { sale: SaleId(1) };
     let last = place.journal.append(Timestamp(0), &close);

@@ -70,7 +70,7 @@ fn a_command_that_is_not_allowed_costs_nothing_of_what_is_there() {
 }
 
 #[test]
-fn what_is_cut_off_twice_is_not_filled_for_ever() {
+fn a_rebuild_that_is_cut_off_twice_is_not_started_for_ever() {
     let settings = ["proto-max-bulk-len 1mb"];
     let (server, place) = (RedisServer::start_with(&settings), Place::new());
     let options = options(&server);

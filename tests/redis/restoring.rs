@@ -122,7 +122,7 @@ fn a_sale_that_would_have_expired_is_not_written() {
 }
 
 #[test]
-fn that_it_is_filled_again_is_said_however_long_it_takes() {
+fn filling_redis_again_is_reported_however_long_it_takes() {
     let server = Arc::new(RedisServer::start());
     let pauses = AtomicBool::new(true);
     let place = {

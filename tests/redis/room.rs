@@ -6,25 +6,18 @@ use crate::redis_server::RedisServer;
 
 #[test]
 fn a_full_redis_is_down_until_there_is_room() {
-    let (server, place) = (RedisServer::start(), Place::new());
-    let options = options(&server);
-    let following = place.follow(&options);
-    let mut story = Story::new(1);
-    following.wait_for(story.tell(&place.journal, 500));
-    server.command(&["CONFIG", "SET", "maxmemory", "1"]);
-    let last = story.tell(&place.journal, 500);
-    following.wait_for_reason("out of memory");
-    server.command(&["CONFIG", "SET", "maxmemory", "0"]);
-    following.wait_for(last);
-    wait_until_equal(&place.fold(last), &options);
-    assert_eq!(following.figures().rebuilds, 0);
+    check_full_redis(&RedisServer::start());
 }
 
 #[test]
 fn a_full_redis_is_down_where_scripts_stand_in_for_functions_too() {
     let settings = ["rename-command FCALL \"\"", "rename-command FUNCTION \"\""];
-    let (server, place) = (RedisServer::start_with(&settings), Place::new());
-    let options = options(&server);
+    check_full_redis(&RedisServer::start_with(&settings));
+}
+
+fn check_full_redis(server: &RedisServer) {
+    let place = Place::new();
+    let options = options(server);
     let following = place.follow(&options);
     let mut story = Story::new(1);
     following.wait_for(story.tell(&place.journal, 500));

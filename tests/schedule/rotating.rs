@@ -45,7 +45,7 @@ fn the_next_sale_is_there_before_its_first_second() {
 }
 
 #[test]
-fn looking_again_does_nothing_twice() {
+fn running_due_actions_again_does_nothing_twice() {
     let mut world = World::start(10, rotation(10, 0));
     for _ in 0..40 {
         world.clock.advance_us(250_000);
@@ -138,7 +138,7 @@ fn a_sale_that_was_closed_early_is_not_opened_again() {
 }
 
 #[test]
-fn nor_one_of_which_only_a_snapshot_knows() {
+fn a_sale_closed_early_that_only_a_snapshot_knows_is_not_opened_again() {
     let world = World::start(10, rotation(3600, 0));
     assert!(world.engine.close_sale(SaleId(1)).flatten().is_some());
     world.snapshot();
@@ -154,7 +154,7 @@ fn nor_one_of_which_only_a_snapshot_knows() {
 }
 
 #[test]
-fn nor_one_that_has_left_memory_before_its_end() {
+fn a_sale_closed_early_that_has_left_memory_is_not_opened_again() {
     let mut world = World::start(10, rotation(3600, 0));
     let closed = world.engine.close_sale(SaleId(1)).flatten();
     let journal = world.engine.journal();

@@ -83,7 +83,7 @@ fn kept_out(mut place: Place, settings: &[(&str, &str)], sink: &str, why: &str) 
 }
 
 #[test]
-fn whom_the_database_keeps_out_sells_and_keeps_secrets() {
+fn a_server_that_the_database_keeps_out_sells_and_logs_no_secret() {
     let postgres = postgres();
     let mut place = place_with(&postgres);
     let mut bought = Bought::default();
@@ -130,7 +130,7 @@ fn only_the_database_with_the_right_certificate_is_trusted() {
 }
 
 #[test]
-fn whom_redis_keeps_out_sells_and_keeps_secrets() {
+fn a_server_that_redis_keeps_out_sells_and_logs_no_secret() {
     let (postgres, redis) = (postgres(), redis(&[]));
     let mut place = place_with_both(&postgres, &redis);
     let mut bought = Bought::default();
@@ -205,7 +205,7 @@ fn where_the_authorities_are_is_for_the_log_alone() {
 }
 
 #[test]
-fn what_the_database_itself_says_is_for_the_log_alone() {
+fn messages_of_the_database_are_for_the_log_alone() {
     let postgres = postgres();
     let server = server_with(&postgres);
     let mut bought = Load::purchases(&server, 20);

@@ -89,7 +89,7 @@ fn a_plain_length_is_what_it_says() {
 
 /// What exceeds a body is the next request, and is judged as such.
 #[test]
-fn what_exceeds_a_body_is_the_next_request() {
+fn bytes_behind_a_body_are_the_next_request() {
     let exceeding = |rest: &str| checkout("Content-Length: 5\r\n", &format!("x=abc{rest}"));
     try_plain(&[
         Case::open("a request", exceeding("<smuggled>"), &["200 OK", "200 OK"]).executing(2),

@@ -27,7 +27,7 @@ const REFUSED: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn what_is_no_line_is_refused() {
+fn an_invalid_header_line_is_refused() {
     let case = |(name, lines): &(&str, &str)| Case::refused(name, checkout(lines, "<smuggled>"));
     try_plain(&REFUSED.iter().map(case).collect::<Vec<_>>());
 }

@@ -150,7 +150,7 @@ fn a_body_that_is_too_large_is_not_waited_for() {
 }
 
 #[test]
-fn what_breaks_off_is_not_executed() {
+fn a_request_that_breaks_off_is_not_executed() {
     let whole = checkout("Content-Length: 5\r\n", "x=abc");
     let broken = &["400 Bad Request: validation_failed"];
     try_plain(&[

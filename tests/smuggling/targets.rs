@@ -14,7 +14,7 @@ fn refused(name: &str, line: &str) -> Case {
 }
 
 #[test]
-fn what_is_no_first_line_is_refused() {
+fn an_invalid_request_line_is_refused() {
     try_plain(&[
         refused("HTTP/1.2", "GET /livez HTTP/1.2"),
         refused("HTTP/2.0", "GET /livez HTTP/2.0"),

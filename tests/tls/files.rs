@@ -131,7 +131,7 @@ fn a_certificate_out_of_its_dates_is_shown_and_told_of() {
 }
 
 #[test]
-fn it_does_not_replace_one_that_is_valid() {
+fn an_outdated_certificate_does_not_replace_a_valid_one() {
     let server = Server::start_in(place(&Authority::new()));
     put_dated(server.place(), 2000, 2001);
     server.signal(Signal::HUP);

@@ -59,7 +59,7 @@ fn worker<F: Future<Output = ()>>(work: impl FnOnce() -> F) {
 }
 
 #[test]
-fn everybody_who_waits_is_answered() {
+fn every_waiter_is_answered() {
     const TASKS: usize = 8;
     const RECORDS: usize = 1_500;
     let journal = quick_journal();
@@ -104,7 +104,7 @@ fn everybody_who_waits_is_answered() {
 }
 
 #[test]
-fn what_a_worker_leaves_behind_is_committed() {
+fn records_that_a_worker_leaves_behind_are_committed() {
     let journal = quick_journal();
     for _ in 0..200 {
         let left = thread::scope(|scope| {

@@ -18,7 +18,7 @@ fn followed() -> (RedisServer, Place) {
 }
 
 #[test]
-fn what_was_changed_in_redis_is_found() {
+fn changes_by_hand_in_redis_are_found() {
     let (redis, place) = followed();
     let said = agrees(&place, &[]);
     assert!(

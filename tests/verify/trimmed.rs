@@ -63,7 +63,7 @@ fn refused() -> record::Record<'static> {
 }
 
 #[test]
-fn what_was_trimmed_is_compared_with_the_snapshot() {
+fn trimmed_records_are_compared_by_the_snapshot() {
     let postgres = Postgres::start_with(&["fsync=off"]);
     let place = place(&postgres);
     let first = trimmed(&place, &postgres);
