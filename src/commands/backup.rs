@@ -13,7 +13,7 @@ use crate::journal::{JournalError, Opening};
 use crate::sale::{CheckedFiles, Recovered, check_files};
 use crate::types::Timestamp;
 
-/// How long a place is left alone in which somebody seems to be writing.
+/// The pause before a place is looked at again in which somebody seems to be writing.
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// Why there is no backup. Nothing is left behind then.
@@ -40,13 +40,13 @@ pub enum BackupCommandError {
     /// The journal, or its copy.
     #[error("{0}; no backup was made")]
     Copy(#[from] backup::CopyError),
-    /// What was copied does not hold.
+    /// The copy does not pass the check of a start.
     #[error("the copy does not pass the check of a start, and was removed: {0}")]
     Unfit(JournalError),
     /// The copy cannot be put in its place.
     #[error("cannot put the backup into {}: {source}; no backup was made", dir.display())]
     Target {
-        /// Where it was to be.
+        /// The directory that it was to be in.
         dir: PathBuf,
         /// The error of the operating system.
         source: io::Error,
@@ -57,7 +57,7 @@ pub enum BackupCommandError {
 }
 
 impl BackupCommandError {
-    /// Whether the reader of the report has gone.
+    /// Returns whether the reader of the report has gone.
     #[must_use]
     pub fn is_broken_pipe(&self) -> bool {
         matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
@@ -99,7 +99,7 @@ fn target(to: &Path) -> impl FnOnce(io::Error) -> BackupCommandError {
     move |source| BackupCommandError::Target { dir, source }
 }
 
-/// Where the copy is written until it is whole.
+/// Returns the directory that the copy is written to until it is whole.
 fn aside(to: &Path) -> io::Result<PathBuf> {
     let invalid = || io::Error::new(io::ErrorKind::InvalidInput, "the path has no last part");
     let mut name = to.file_name().ok_or_else(invalid)?.to_owned();
@@ -153,7 +153,7 @@ fn place(dir: &Path) -> DirOnDisk<'_> {
     }
 }
 
-/// What a backup that was killed has left. Nobody works on it: its lock is ours.
+/// Removes what a backup that was killed has left. Nobody works on it: its lock is ours.
 fn remove_leftovers(aside: &Path) -> io::Result<()> {
     let names = RealDisk.list(aside)?;
     let mut leftovers = names.iter().filter(|name| *name != "lock");

@@ -1,4 +1,4 @@
-//! How our own server is recognised: by the configured certificate itself, whoever has signed it and
+//! TLS to our own server, which is recognised by the configured certificate itself, whoever has signed it and
 //! whatever name is in it.
 
 use std::path::Path;

@@ -7,7 +7,7 @@ use super::client_tls::PinnedTls;
 use super::server_client::ServerClient;
 use crate::config::ServerConfig;
 
-/// How long the check waits for the server.
+/// The time that the check waits for the server.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Asks `/readyz` of the server that listens where the configuration says. Prints why it is not ready.

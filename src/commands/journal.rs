@@ -1,4 +1,4 @@
-//! What `flashsale journal …` prints.
+//! `flashsale journal …`: checks a journal and prints what is in it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
@@ -25,7 +25,7 @@ pub enum ReportError {
 }
 
 impl ReportError {
-    /// Whether the reader of the report has gone.
+    /// Returns whether the reader of the report has gone.
     #[must_use]
     pub fn is_broken_pipe(&self) -> bool {
         matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
@@ -128,7 +128,7 @@ pub fn verify(dir: &Path, out: &mut dyn Write) -> Result<(), ReportError> {
     Ok(write_files(out, &files)?)
 }
 
-/// What was proved by reading the files of ended sales.
+/// Prints what was proved by reading the files of ended sales.
 pub(super) fn write_files(out: &mut dyn Write, files: &CheckedFiles) -> io::Result<()> {
     let CheckedFiles { intact, removed } = files;
     if *intact > 0 {
@@ -146,7 +146,7 @@ pub(super) fn write_files(out: &mut dyn Write, files: &CheckedFiles) -> io::Resu
     Ok(())
 }
 
-/// What was proved by folding a journal up to `last` without an error.
+/// Prints what was proved by folding a journal up to `last` without an error.
 pub(super) fn write_state(
     out: &mut dyn Write,
     snapshot_lsn: Lsn,

@@ -1,4 +1,4 @@
-//! What `flashsale migrate …` does and prints.
+//! `flashsale migrate …`: applies or lists the migrations and prints the result.
 
 use std::io::{self, Write};
 
@@ -21,7 +21,7 @@ pub enum MigrateError {
     /// The database.
     #[error("Postgres at {address}: {source}")]
     Database {
-        /// Where it is.
+        /// The address of the database.
         address: String,
         /// The error.
         source: MigrationError,
@@ -52,7 +52,7 @@ impl MigrateError {
         }
     }
 
-    /// Whether the reader of the report has gone.
+    /// Returns whether the reader of the report has gone.
     #[must_use]
     pub fn is_broken_pipe(&self) -> bool {
         matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)

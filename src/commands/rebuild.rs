@@ -25,7 +25,7 @@ pub enum RebuildError {
     /// Redis.
     #[error("Redis at {address}: {source}")]
     Redis {
-        /// Where it is.
+        /// The address of Redis.
         address: String,
         /// The error.
         source: SinkError,
@@ -36,7 +36,7 @@ pub enum RebuildError {
 }
 
 impl RebuildError {
-    /// Whether the reader of the report has gone.
+    /// Returns whether the reader of the report has gone.
     #[must_use]
     pub fn is_broken_pipe(&self) -> bool {
         matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::BrokenPipe)

@@ -49,7 +49,7 @@ pub(super) fn read_into(raw: &mut RawConfig, environment: Environment<'_>) {
     }
 }
 
-/// Whether Kubernetes or Docker has set the variable of `key`, and not the operator.
+/// Returns whether Kubernetes or Docker has set the variable of `key`, and not the operator.
 ///
 /// For a service named `redis`, Kubernetes sets `REDIS_PORT=tcp://10.0.0.11:6379` in every container of the
 /// namespace. Docker does the same for a linked container named `db`, and adds `DB_NAME=/flashsale/db`.
@@ -67,7 +67,7 @@ fn is_foreign(key: Key, text: &str, environment: Environment<'_>) -> bool {
     }
 }
 
-/// Whether `text` is a protocol, an address and a port, as in `tcp://10.0.0.11:6379`.
+/// Returns whether `text` is a protocol, an address and a port, as in `tcp://10.0.0.11:6379`.
 fn is_service_address(text: &str) -> bool {
     text.split_once("://").is_some_and(|(protocol, address)| {
         ["tcp", "udp", "sctp"].contains(&protocol) && address.parse::<SocketAddr>().is_ok()
@@ -195,7 +195,7 @@ mod tests {
         assert_eq!(process_environment("FLASHSALE_NO_SUCH_VARIABLE"), None);
     }
 
-    /// What becomes of a file with this in it, and of a token beside it.
+    /// Returns the token that is read from a file with this in it and a variable beside it.
     fn token_of(content: &[u8], token: Option<&str>) -> Result<String, String> {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let path = dir.path().join("token");

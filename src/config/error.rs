@@ -1,4 +1,4 @@
-//! What can be wrong with a configuration, said so that the reader can put it right.
+//! The problems of a configuration, with words that tell the reader how to mend them.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -47,7 +47,7 @@ pub enum ConfigProblem {
     File {
         /// The file.
         path: PathBuf,
-        /// What went wrong.
+        /// The words for the fault.
         reason: String,
     },
     /// The file holds a section or key that the server does not know.
@@ -75,7 +75,7 @@ pub enum ConfigProblem {
     SecretFile {
         /// The variable that names the file.
         variable: &'static str,
-        /// What went wrong, without what the file holds.
+        /// The words for the fault, without the content of the file.
         reason: String,
     },
     /// A value of the wrong type, or one that cannot work.
@@ -87,7 +87,7 @@ pub enum ConfigProblem {
         key: &'static str,
         /// The value as given, or `(hidden)`.
         value: String,
-        /// What would be accepted.
+        /// The words for what would be accepted.
         allowed: String,
     },
 }

@@ -75,7 +75,7 @@ fn refused(path: &Path, reason: String) -> ConfigProblem {
     }
 }
 
-/// What stands at the top level of the file under a name.
+/// A value at the top level of the file.
 #[derive(serde::Deserialize)]
 #[serde(untagged)]
 enum Section {
@@ -132,7 +132,7 @@ fn section_into(path: &Path, section: &str, members: JsonMembers<Value>, raw: &m
     }
 }
 
-/// What a section is instead of an object; its value may hold a secret.
+/// Returns the kind of what stands in place of a section; its value may hold a secret.
 fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
@@ -143,7 +143,7 @@ fn kind(value: &Value) -> &'static str {
     }
 }
 
-/// What serde says, except about types, where it would quote the value.
+/// Returns the message of serde, except about types, where it would quote the value.
 fn reason(error: &serde_json::Error) -> String {
     if error.is_data() {
         "must be a JSON object of sections".to_owned()

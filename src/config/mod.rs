@@ -32,7 +32,7 @@ pub use rules::is_token;
 use crate::env::Secret;
 use crate::types::{Durability, ServerAddress};
 
-/// Where a configuration is read from, the weakest source first.
+/// The sources of a configuration, the weakest first.
 pub struct ConfigSources<'a> {
     /// The file.
     pub file: ConfigFile,
@@ -74,7 +74,7 @@ pub struct ServerConfig {
     pub port: u16,
     /// Number of worker threads; `None` is one per core.
     pub workers: Option<NonZeroUsize>,
-    /// What connections are encrypted with; `None` when they are not.
+    /// The certificate that connections are encrypted with; `None` when they are not.
     pub tls: Option<TlsFiles>,
     /// Connections that one peer may have open; `None` for as many as it likes.
     pub connections_per_peer: Option<NonZeroU32>,
@@ -94,13 +94,13 @@ pub struct TlsFiles {
 }
 
 impl ServerConfig {
-    /// Where to listen.
+    /// Returns the address to listen on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         SocketAddr::new(self.host, self.port)
     }
 
-    /// Where to reach the server from the same machine.
+    /// Returns the address of the server for clients on the same machine.
     #[must_use]
     pub fn local_address(&self) -> SocketAddr {
         let ip = match self.host {
@@ -135,7 +135,7 @@ pub struct DatabaseConfig {
     pub migrations_path: PathBuf,
 }
 
-/// How a connection to Postgres is encrypted, as libpq names it.
+/// The encryption of a connection to Postgres, as libpq names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SslMode {
     /// Not at all.
@@ -168,7 +168,7 @@ pub struct RedisConfig {
     pub password: Option<Secret>,
     /// Number of the logical database; 0 with a cluster.
     pub db: u16,
-    /// Whether connections are encrypted, to servers with a trusted certificate for their host.
+    /// Connections are encrypted, to servers with a trusted certificate for their host.
     pub tls: bool,
     /// File of the authorities that may sign the servers' certificates, in PEM; `None` for those that
     /// the system trusts.
@@ -212,15 +212,15 @@ impl RedisPlace {
 pub struct JournalConfig {
     /// Its directory.
     pub dir: PathBuf,
-    /// When a record counts as durable.
+    /// The moment at which a record counts as durable.
     pub durability: Durability,
-    /// How long what the sinks have applied is kept; `None` is for ever.
+    /// The time that segments are kept which the sinks have applied; `None` is for ever.
     pub retain: Option<Duration>,
-    /// Whether attempts that were refused are recorded too.
+    /// Refused attempts are recorded, too.
     pub refused_attempts: bool,
     /// Size of a segment, in bytes.
     pub segment_bytes: u64,
-    /// How long a commit may take before it is reported and the server is not ready.
+    /// The time that a commit may take before it is reported and the server is not ready.
     pub stall: Duration,
 }
 
@@ -237,9 +237,9 @@ pub struct SaleConfig {
     pub interval: Duration,
     /// Items that one user may buy in a sale.
     pub max_items_per_user: u32,
-    /// How long a checkout keeps its item; `None` when it keeps none.
+    /// The time that a checkout reserves its items; `None` when it reserves none.
     pub hold: Option<Duration>,
-    /// How long a sale stays in memory after its end.
+    /// The time that a sale stays in memory after its end.
     pub keep_ended: Duration,
     /// Seed of the generated items.
     pub seed: u64,
@@ -257,11 +257,11 @@ pub struct AdminConfig {
 pub struct LogConfig {
     /// A level or a filter directive.
     pub level: String,
-    /// How a line looks.
+    /// The format of a line.
     pub format: LogFormat,
 }
 
-/// How a line of the log looks.
+/// The format of a line of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
     /// For people.

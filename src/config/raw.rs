@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::error::ConfigProblem;
 use super::keys::Key;
 
-/// Where a setting came from.
+/// The source of a setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SettingSource {
     /// A key in the file at this path.

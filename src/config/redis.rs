@@ -1,4 +1,4 @@
-//! Where Redis is: one server, a master that sentinels know, or a cluster.
+//! The keys of Redis, which is one server, a master that sentinels know, or a cluster.
 
 use super::keys::{self, Key};
 use super::validate::Check;

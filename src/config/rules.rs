@@ -109,7 +109,7 @@ pub(super) fn redis_host_allowed() -> String {
     format!("empty (off), or {HOST_ALLOWED}; before it may stand redis:// or, for TLS, rediss://")
 }
 
-/// Whether `rediss://` before a host asks for encryption, and the host.
+/// Returns whether `rediss://` before a host asks for encryption, and the host.
 pub(super) fn redis_host(given: &Given) -> Option<(bool, String)> {
     let text = given.as_text()?;
     let tls = text.strip_prefix("rediss://");

@@ -11,7 +11,7 @@ use super::rules::is_printable;
 pub(super) trait AllowedValues {
     type Value;
 
-    /// Whether a value is never shown.
+    /// A value is never shown.
     const SECRET: bool = false;
 
     /// Returns the value of a key that is not set.

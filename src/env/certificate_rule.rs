@@ -8,7 +8,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, Error, SignatureScheme};
 
-/// What a server shows of itself, and for whom it was taken.
+/// The certificates that a server presents, and the name that was connected to.
 #[derive(Clone, Copy, Debug)]
 pub struct Presented<'a> {
     /// The server's own certificate.
@@ -28,7 +28,7 @@ pub trait CertificateRule: Debug + Send + Sync {
     /// Checks what a server presents.
     ///
     /// # Errors
-    /// It is not the right one.
+    /// The certificate is not the right one.
     fn check(&self, presented: &Presented<'_>) -> Result<(), Error>;
 }
 

@@ -25,8 +25,8 @@ pub trait Clock: Send + Sync {
     }
 }
 
-/// What `answer` comes to, unless that takes longer than `patience`. To be awaited inside of a runtime that
-/// has timers.
+/// Returns the output of `answer`; `None` when it takes longer than `patience`. Must be awaited inside of a runtime
+/// that has timers.
 pub async fn within<T>(patience: Duration, answer: impl Future<Output = T>) -> Option<T> {
     tokio::time::timeout(patience, answer).await.ok()
 }

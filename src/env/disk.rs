@@ -8,7 +8,7 @@ use std::path::Path;
 use rustix::fs::{IFlags, OFlags, ioctl_getflags, ioctl_setflags};
 use rustix::io::Errno;
 
-/// How a file is opened.
+/// The way in which a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpenMode {
     /// An existing file, to read.
@@ -17,7 +17,7 @@ pub enum OpenMode {
     ReadWrite,
     /// A new file; one of the same name is emptied.
     Create,
-    /// As [`Self::Create`]. What is written to it will be overwritten in place: a file system that puts every
+    /// A new file, as with [`Self::Create`], whose bytes will be overwritten in place: a file system that puts every
     /// write elsewhere is asked not to, so that overwriting takes no further room.
     CreateInPlace,
 }
@@ -27,7 +27,7 @@ pub enum OpenMode {
 pub struct FileId {
     /// The file system that it is on.
     pub device: u64,
-    /// Its number there.
+    /// The number of its inode there.
     pub inode: u64,
 }
 
@@ -340,7 +340,7 @@ fn id(metadata: &fs::Metadata) -> FileId {
     }
 }
 
-/// Where the entry of `path` is.
+/// Returns the directory that the entry of `path` is in.
 fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if parent != Path::new("") => parent,
@@ -397,7 +397,8 @@ impl DiskFile for File {
     }
 }
 
-/// What file systems say that lock only files which are open for writing, or no directories.
+/// Returns whether the error is that of a file system that locks only files which are open for writing, or no
+/// directories.
 fn is_unsupported(error: &io::Error) -> bool {
     let unsupported = [Errno::BADF, Errno::INVAL, Errno::ISDIR, Errno::OPNOTSUPP];
     Errno::from_io_error(error).is_some_and(|error| unsupported.contains(&error))

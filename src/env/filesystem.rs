@@ -15,13 +15,13 @@ use super::clock::wall_us;
 pub struct Filesystem {
     /// The directory; where it is missing, the nearest one above it that is there.
     pub dir: PathBuf,
-    /// Whether the directory itself is there.
+    /// The directory itself exists.
     pub exists: bool,
-    /// Whether this process may write to it.
+    /// This process may write to the directory.
     pub is_writable: bool,
-    /// Whether it belongs to this process's user.
+    /// The directory belongs to this process's user.
     pub is_own: bool,
-    /// Its kind, such as `ext4`; `unknown` where the system does not say.
+    /// The kind of the file system, such as `ext4`; `unknown` where the system does not say.
     pub kind: String,
     /// Bytes that are free for this user.
     pub free_bytes: u64,
@@ -34,11 +34,11 @@ pub struct Filesystem {
 /// Properties of a disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlockDevice {
-    /// Its name, such as `nvme0n1`.
+    /// The name of the device, such as `nvme0n1`.
     pub name: String,
-    /// Whether writes may wait in a cache that loses power, until they are flushed.
+    /// Writes may wait in a cache that loses power, until they are flushed.
     pub has_volatile_cache: bool,
-    /// Whether single writes can pass that cache.
+    /// Single writes can pass that cache.
     pub forces_unit_access: bool,
 }
 

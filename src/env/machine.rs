@@ -8,7 +8,7 @@ use rustix::system::{sysinfo, uname};
 
 use super::control_group::MemoryLimit;
 
-/// What bounds a server on this machine. What the system does not say is `None`.
+/// The bounds of a server on this machine. A bound that the system does not name is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Machine {
     /// The kernel's release, such as `6.1.0-18-amd64`.
@@ -25,7 +25,7 @@ pub struct Machine {
     pub processors: Option<u64>,
     /// The clock source of the kernel, such as `tsc`.
     pub clock_source: Option<String>,
-    /// Whether something keeps the clock right.
+    /// Something keeps the clock right.
     pub is_clock_synchronised: Option<bool>,
 }
 
@@ -55,7 +55,7 @@ fn text(path: &str) -> Option<String> {
     Some(text.trim().to_owned())
 }
 
-/// What `/proc/meminfo` says could be had without swapping.
+/// Returns the memory that could be had without swapping, from `/proc/meminfo`, in bytes.
 fn available_bytes(meminfo: &str) -> Option<u64> {
     let line = meminfo
         .lines()
@@ -70,14 +70,14 @@ fn free_bytes() -> u64 {
     (info.freeram + info.bufferram) * u64::from(info.mem_unit)
 }
 
-/// How many numbers are in `32768 60999`.
+/// Returns how many numbers a range such as `32768 60999` has.
 fn count_of_range(range: &str) -> Option<u64> {
     let mut ends = range.split_ascii_whitespace();
     let (first, last): (u64, u64) = (ends.next()?.parse().ok()?, ends.next()?.parse().ok()?);
     (last + 1).checked_sub(first)
 }
 
-/// How many numbers are in `0-3,8`.
+/// Returns how many numbers a list such as `0-3,8` has.
 fn count_of_list(list: &str) -> Option<u64> {
     let count = |part: &str| match part.split_once('-') {
         Some((first, last)) => count_of_range(&format!("{first} {last}")),

@@ -33,9 +33,9 @@ struct Values {
 pub struct SecretFile {
     /// The setting that names the file, such as `DB_PASSWORD_FILE`.
     pub name: &'static str,
-    /// Where it is.
+    /// The path of the file.
     pub path: PathBuf,
-    /// Whether a text can be this secret.
+    /// Returns whether a text can be this secret.
     pub is_allowed: fn(&str) -> bool,
 }
 
@@ -123,8 +123,8 @@ impl Secret {
         })
     }
 
-    /// What may be right when a server has rejected the secret: what is in the file now, and what was replaced
-    /// last. Says in the log what is wrong with the file, once.
+    /// Returns what may be right when a server has rejected the secret: what is in the file now, and what was replaced
+    /// last. Logs an error of the file once.
     #[must_use]
     pub fn others(&self) -> Vec<SecretString> {
         let read = self.0.file.as_ref().map(SecretFile::read_allowed);

@@ -10,7 +10,7 @@ const DOUBLINGS: usize = 29;
 /// Buckets of one doubling.
 const PER_DOUBLING: usize = 128;
 
-/// How many buckets there are.
+/// The number of buckets.
 pub const BUCKETS: usize = (DOUBLINGS + 1) * PER_DOUBLING;
 /// The largest value that is told apart: 68.7 s in nanoseconds. Larger ones count as this one.
 pub const VALUE_MAX: u64 = (1 << (DOUBLINGS + 7)) - 1;

@@ -4,7 +4,7 @@ use hdrhistogram::Histogram;
 
 use super::bucket::{self, BUCKETS, SIGNIFICANT_DIGITS, VALUE_MAX};
 
-/// How many values fell into each bucket. Latencies are in nanoseconds.
+/// Counts of the values that fell into each bucket. Latencies are in nanoseconds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Empty as long as nothing was counted.
@@ -13,7 +13,7 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// How many values there are.
+    /// Returns how many values there are.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.buckets.iter().sum()

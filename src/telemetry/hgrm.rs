@@ -12,7 +12,7 @@ const UNIT_NS: f64 = 1e3;
 /// Writes a histogram of nanoseconds; its values come out in microseconds.
 ///
 /// # Errors
-/// What `out` says.
+/// Returns the errors of `out`.
 pub fn write(histogram: &Histogram<u64>, out: &mut dyn Write) -> io::Result<()> {
     writeln!(
         out,

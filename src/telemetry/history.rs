@@ -56,7 +56,7 @@ impl Window {
 pub struct Windowed {
     /// The counts.
     pub counts: Merged,
-    /// When the window begins, by the monotonic clock, in microseconds.
+    /// The beginning of the window by the monotonic clock, in microseconds.
     pub since_us: u64,
 }
 

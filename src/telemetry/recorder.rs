@@ -42,7 +42,7 @@ impl Recorder {
         self.sum.load(Relaxed) == 0 && self.buckets[0].load(Relaxed) == 0
     }
 
-    /// How many values were counted so far.
+    /// Returns how many values were counted so far.
     #[must_use]
     pub fn count(&self) -> u64 {
         if self.is_empty() {

@@ -150,7 +150,7 @@ pub struct WorkerFigures {
     pub connections: u64,
     /// Requests answered since the start.
     pub requests: u64,
-    /// How long it did not wait for something to do, since the start, in microseconds.
+    /// The time since the start in which it did not wait for something to do, in microseconds.
     pub busy_us: u64,
 }
 

@@ -1,4 +1,4 @@
-//! Whether Postgres and Redis answer, and how far behind the journal they are, as whoever feeds them
+//! The state of Postgres and Redis: whether they answer, and how far behind the journal they are, as their followers
 //! last saw it.
 
 use std::sync::Arc;
@@ -9,15 +9,15 @@ use parking_lot::Mutex;
 use super::{Recorder, Stage};
 use crate::types::{Lsn, Timestamp};
 
-/// Whether a sink answers.
+/// The state of a sink.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum SinkStatus {
     /// Not configured.
     Disabled,
-    /// It answers, and takes what it is given.
+    /// The sink answers, and takes what it is given.
     Up,
-    /// It is configured and does not. The sale goes on.
+    /// The sink is configured and does not answer. The sale goes on.
     Down,
 }
 
@@ -95,13 +95,13 @@ pub struct SinkGauge {
     up: AtomicBool,
     /// [`UNKNOWN`] until the sink has said it.
     applied: AtomicU64,
-    /// When the oldest record that is not applied was decided; 0 while there is none.
+    /// The time at which the oldest record was decided that is not applied; 0 while there is none.
     oldest_waiting_us: AtomicI64,
     batches: AtomicU64,
     failures: AtomicU64,
     rebuilds: AtomicU64,
     reason: Mutex<String>,
-    /// How long the sink took for a batch, in nanoseconds. Written by its feeder only.
+    /// The time that the sink took for a batch, in nanoseconds. Written by its follower only.
     pub(super) apply: Recorder,
 }
 
@@ -127,7 +127,7 @@ impl Default for SinkGauge {
 /// Figures of one sink at one moment.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct SinkFigures {
-    /// Whether it answers.
+    /// The state of the sink.
     pub status: SinkStatus,
     /// Why it does not; empty when it does.
     pub reason: String,
@@ -141,7 +141,7 @@ pub struct SinkFigures {
     pub batches: u64,
     /// Failed attempts since the start.
     pub failures: u64,
-    /// How often it had to be filled again from nothing since the start.
+    /// Times since the start that it had to be filled again from nothing.
     pub rebuilds: u64,
 }
 
@@ -152,7 +152,7 @@ impl SinkGauge {
         "not connected yet".clone_into(&mut self.reason.lock());
     }
 
-    /// Whether there is such a sink.
+    /// Returns whether the sink is configured.
     #[must_use]
     pub fn is_configured(&self) -> bool {
         self.configured.load(Relaxed)
@@ -198,13 +198,13 @@ impl SinkGauge {
         self.rebuilds.fetch_add(1, Relaxed);
     }
 
-    /// When the oldest record that the sink does not have was decided.
+    /// Notes when the oldest record was decided that the sink does not have; `None` when it has all.
     pub fn waiting_since(&self, oldest: Option<Timestamp>) {
         self.oldest_waiting_us
             .store(oldest.map_or(0, |oldest| oldest.0), Relaxed);
     }
 
-    /// Whether the sink answers.
+    /// Returns the state of the sink.
     #[must_use]
     pub fn status(&self) -> SinkStatus {
         match (self.configured.load(Relaxed), self.up.load(Relaxed)) {

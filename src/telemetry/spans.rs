@@ -17,7 +17,7 @@ use crate::types::Timestamp;
 const SCOPE: &str = "flashsale";
 /// One in so many numbers that are drawn means a span; 0: nobody takes any.
 static BELOW: AtomicU64 = AtomicU64::new(0);
-/// Where the next thread begins to draw.
+/// The seed of the next thread that begins to draw.
 static SEED: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
@@ -55,13 +55,13 @@ pub fn is_sampled() -> bool {
 pub struct Finished {
     /// The span's name, of which there are few.
     pub name: String,
-    /// Whether somebody outside had asked for it.
+    /// The kind: whether a client had asked for the work.
     pub kind: SpanKind,
-    /// When it ended.
+    /// The time at which the span ended.
     pub ended_at: Timestamp,
-    /// How long it took, in nanoseconds.
+    /// The duration of the span, in nanoseconds.
     pub took_ns: u64,
-    /// Whether it failed by our fault.
+    /// The work failed, and the server is at fault.
     pub failed: bool,
     /// Further attributes, none of which tells who asked, and for what.
     pub attributes: Vec<KeyValue>,

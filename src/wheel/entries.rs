@@ -14,7 +14,7 @@ const NONE: u32 = u32::MAX;
 
 /// A place for one timer.
 pub(super) struct WheelEntry<T> {
-    /// When it is to fire, as it was armed.
+    /// The time at which it is to fire, as it was armed.
     pub deadline: Timestamp,
     /// The neighbours in its ring; of a free entry, `next` is the next free one.
     pub previous: u32,
@@ -22,11 +22,11 @@ pub(super) struct WheelEntry<T> {
     content: Content<T>,
 }
 
-/// What an entry holds, with the generation of that timer or of the next one.
+/// The content of an entry, with the generation of its timer or of the next one.
 enum Content<T> {
     Armed {
         generation: u8,
-        /// Where its ring is.
+        /// The level that its ring is on.
         level: u8,
         value: T,
     },

@@ -25,7 +25,7 @@ pub(super) fn lowest_reaching(now: Tick, tick: Tick) -> usize {
     level + usize::from(slots_between(now, tick, level) == SLOTS)
 }
 
-/// How many slots further `tick` is than `now` on `level`.
+/// Returns how many slots further `tick` is than `now` on `level`.
 pub(super) fn slots_between(now: Tick, tick: Tick, level: usize) -> u64 {
     let width_bits = level as u32 * WIDER_BITS;
     (tick.0 >> width_bits) - (now.0 >> width_bits)

@@ -138,7 +138,7 @@ impl<T> Wheel<T> {
         starts.min_by_key(|&(start, number)| (start, Reverse(number)))
     }
 
-    /// Where a timer for `tick` belongs: in the lowest level that reaches it, unless a higher one has
+    /// Returns the level for a timer at `tick`: the lowest one that reaches it, unless a higher one has
     /// timers for the same time. They came first.
     fn level_for(&self, tick: Tick) -> usize {
         let lowest = lowest_reaching(self.now, tick);

@@ -1,4 +1,4 @@
-//! What came back: a response, cut out of the bytes of a connection, and what it means.
+//! The answer to a request: a response, cut out of the bytes of a connection, and what it means.
 
 use flashsale::telemetry::Outcome;
 use memchr::memmem;
@@ -7,7 +7,7 @@ use serde::Serialize;
 /// Most headers that a response may have.
 const HEADERS_MAX: usize = 32;
 
-/// What a request was.
+/// The kind of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
@@ -23,7 +23,7 @@ impl Kind {
     /// All of them.
     pub const ALL: [Kind; 3] = [Kind::Checkout, Kind::Purchase, Kind::Get];
 
-    /// As it is shown.
+    /// Returns the name that is shown.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -34,11 +34,11 @@ impl Kind {
     }
 }
 
-/// What an answer counts as.
+/// The class of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Class {
-    /// What was asked for.
+    /// The request did what was asked for.
     Ok,
     /// A refusal that the interface describes.
     Refused,
@@ -50,7 +50,7 @@ impl Class {
     /// All of them.
     pub const ALL: [Class; 3] = [Class::Ok, Class::Refused, Class::Error];
 
-    /// As it is shown.
+    /// Returns the name that is shown.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -72,13 +72,13 @@ pub(super) enum Malformed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Response {
     pub(super) status: u16,
-    /// Where the body begins and ends.
+    /// The range of the body.
     pub(super) body: (usize, usize),
-    /// Whether the server closes the connection after it.
+    /// The server closes the connection after it.
     pub(super) close: bool,
 }
 
-/// How long the response is whose head is whole.
+/// Parses the response at the beginning of `bytes`; `None` while its head is not whole.
 pub(super) fn parse(bytes: &[u8]) -> Result<Option<Response>, Malformed> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
     let mut head = httparse::Response::new(&mut headers);
@@ -114,7 +114,7 @@ pub(super) fn string_after<'a>(body: &'a [u8], name: &[u8]) -> Option<&'a [u8]> 
     Some(&rest[..memchr::memchr(b'"', rest)?])
 }
 
-/// What an answer says, if the interface knows it.
+/// Returns the outcome of an answer, if the interface knows it.
 pub(super) fn outcome(kind: Kind, status: u16, body: &[u8]) -> Option<Outcome> {
     let outcome = match (kind, status) {
         (Kind::Checkout, 200) => Outcome::Accepted,
@@ -148,7 +148,7 @@ pub(super) fn status_of(kind: Kind, outcome: Outcome) -> Option<u16> {
     })
 }
 
-/// What an outcome counts as; one that is not known is an error.
+/// Returns the class of an outcome; one that is not known is an error.
 pub(super) fn class(outcome: Option<Outcome>) -> Class {
     match outcome {
         Some(Outcome::Accepted | Outcome::Sold | Outcome::Ok) => Class::Ok,

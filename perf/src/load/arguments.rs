@@ -31,7 +31,7 @@ pub enum Format {
     Json,
 }
 
-/// What `--help` ends with.
+/// The text that `--help` ends with.
 const EXIT_CODES: &str = "Exit codes:
   0  the run is valid, the books are right, and the goals are met
   1  there was no run: the server does not answer, or the plan cannot be carried out

@@ -14,7 +14,7 @@ use super::recorder::Moments;
 const INPUT_BYTES: usize = 16 * 1024;
 /// Longest response.
 const INPUT_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// How long the first connections may take.
+/// The time that the first connections may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A request on its way.
@@ -23,7 +23,7 @@ pub(super) struct Pending {
     pub(super) kind: Kind,
     pub(super) moments: Moments,
     pub(super) journey: Journey,
-    /// When the journey was due.
+    /// The time at which the journey was due.
     pub(super) journey_planned: u64,
 }
 
@@ -95,7 +95,7 @@ impl Connection {
         &self.socket
     }
 
-    /// Whether the attempt to connect has succeeded.
+    /// Returns whether the attempt to connect has succeeded.
     pub(super) fn connected(&mut self) -> io::Result<()> {
         if let Some(error) = self.socket.take_error()? {
             return Err(error);
@@ -139,7 +139,7 @@ impl Connection {
                 Ok(0) => return Received::Closed,
                 Ok(count) => {
                     self.filled += count;
-                    let received = self.look();
+                    let received = self.parse_received();
                     // Less than there was room for: nothing is left, unless it is the end.
                     if received != Received::Part || (count < room && !ended) {
                         return received;
@@ -152,7 +152,7 @@ impl Connection {
         }
     }
 
-    fn look(&self) -> Received {
+    fn parse_received(&self) -> Received {
         match answer::parse(&self.input[..self.filled]) {
             Ok(None) => Received::Part,
             Ok(Some(response)) if response.body.1 > self.filled => Received::Part,

@@ -29,7 +29,7 @@ pub(super) fn choose(plan: &Plan, sale: Sale, shop: Shop) -> Result<Vec<u32>, Lo
     Ok(free)
 }
 
-/// How many free items are looked for, at most.
+/// Most free items that are looked for.
 fn wanted(plan: &Plan) -> Option<u64> {
     match plan.workload {
         Workload::Checkout | Workload::Buy => Some(plan.journeys_max()),
@@ -40,7 +40,7 @@ fn wanted(plan: &Plan) -> Option<u64> {
     }
 }
 
-/// How many there must be, so that the plan can be carried out.
+/// Returns how many there must be, so that the plan can be carried out.
 fn needed(plan: &Plan) -> u64 {
     let needed = match (plan.workload, plan.mode) {
         (Workload::Buy, Mode::Open { .. }) => plan.planned().unwrap_or(0.0) as u64,

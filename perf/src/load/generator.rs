@@ -25,17 +25,17 @@ use super::recorder::{Loss, Moments, Recorder};
 use super::schedule::Schedule;
 use super::second::Second;
 
-/// How often connections are looked after, in nanoseconds.
+/// The time from one check of the connections to the next, in nanoseconds.
 const TICK_NS: u64 = 50_000_000;
 /// Most events that one wait gives.
 const EVENTS_MAX: usize = 256;
 
-/// What a thread leaves behind.
+/// The result of a thread.
 pub(super) struct Left {
     pub(super) record: Record,
     /// The codes of a preparing script.
     pub(super) codes: Vec<CheckoutCode>,
-    /// When the last answer came, in nanoseconds.
+    /// The time of the last answer, in nanoseconds.
     pub(super) last_answer_ns: u64,
     /// Connections that have ended well. They are closed with this, when nothing is measured any more.
     _connections: Vec<Option<Connection>>,
@@ -48,11 +48,11 @@ pub(super) struct Generator {
     epoll: OwnedFd,
     /// `None`: closed, to be opened again.
     connections: Vec<Option<Connection>>,
-    /// Those without a request, the one that has been free for longest first.
+    /// The connections without a request, the one that has been free for longest first.
     free: VecDeque<usize>,
     /// `None` in a closed loop.
     schedule: Option<Schedule>,
-    /// When the next arrival is due.
+    /// The time at which the next arrival is due.
     next_due: Option<u64>,
     /// Arrivals that wait for a connection, with the moments at which they were due.
     queue: VecDeque<u64>,
@@ -407,7 +407,7 @@ impl Generator {
         }
     }
 
-    /// Whether any connection is open.
+    /// Returns whether any connection is open.
     fn has_connection(&self) -> bool {
         let mut connections = self.connections.iter().flatten();
         connections.any(|connection| !connection.connecting)

@@ -29,16 +29,16 @@ fn as_ms<S: Serializer>(goal: &Option<Duration>, serializer: S) -> Result<S::Ok,
 /// A goal, and what came of it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Goal {
-    /// What was to hold.
+    /// The goal in words.
     pub goal: String,
-    /// Whether it did.
+    /// The goal was met.
     pub met: bool,
     /// The figure, in words.
     pub figure: String,
 }
 
 impl Goals {
-    /// What came of each goal in a run. Answers that succeed are held to it, and refusals, too, where the
+    /// Returns the result of each goal in a run. Answers that succeed are held to it, and refusals, too, where the
     /// workload is about them: apart from each other, because refusals are the faster ones. An error and a
     /// request without an answer took longer than any goal.
     #[must_use]
@@ -79,7 +79,7 @@ fn judged_classes(workload: Workload) -> &'static [Class] {
     }
 }
 
-/// Whether the answers of one class met a goal, and the figure; `None` where no such answer was to come.
+/// Returns whether the answers of one class met a goal, and the figure; `None` where no such answer was to come.
 fn part(
     outcome: &Outcome,
     wanted: Class,

@@ -109,7 +109,7 @@ pub(super) struct Script {
     /// While checkouts are prepared: how many more, and the codes so far.
     preparing: Option<(u64, Vec<CheckoutCode>)>,
     prefix: String,
-    /// What every request ends with.
+    /// The bytes that every request ends with.
     tail: String,
     next_number: u64,
     lanes: u64,
@@ -194,7 +194,7 @@ impl Script {
                 Journey::new(user, &[Step::Checkout(self.any_item())])
             }
             Workload::Active => Journey::new(number, &[Step::Active]),
-            Workload::Browse => Journey::new(number, &[self.look()]),
+            Workload::Browse => Journey::new(number, &[self.browse()]),
             Workload::Realistic => self.realistic(number),
         })
     }
@@ -212,7 +212,7 @@ impl Script {
             1..7 => (1, self.lots.u32(1..=2)),
             _ => (self.lots.u32(1..=3), 0),
         };
-        (0..looks).for_each(|_| push(self.look()));
+        (0..looks).for_each(|_| push(self.browse()));
         (0..items).for_each(|_| push(Step::Checkout(self.popular_item())));
         if items > 0 {
             push(Step::Purchase);
@@ -220,7 +220,7 @@ impl Script {
         Journey::new(user, &steps[..length])
     }
 
-    fn look(&mut self) -> Step {
+    fn browse(&mut self) -> Step {
         match self.lots.u32(..4) {
             0 | 1 => Step::Active,
             2 => Step::Sale,

@@ -33,7 +33,7 @@ impl Default for Latencies {
 }
 
 impl Latencies {
-    /// How many answers there are.
+    /// Returns how many answers there are.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.service_ns.len()
@@ -101,14 +101,14 @@ impl Answers {
         })
     }
 
-    /// How many answers have this outcome.
+    /// Returns how many answers have this outcome.
     #[must_use]
     pub fn count(&self, kind: Kind, outcome: Outcome) -> u64 {
         let cell = &self.cells[kind as usize][outcome as usize];
         cell.as_ref().map_or(0, |latencies| latencies.count())
     }
 
-    /// How many answers `wanted` is true for.
+    /// Returns how many answers `wanted` is true for.
     pub(super) fn count_where(&self, wanted: impl Fn(Kind, Option<Outcome>) -> bool) -> u64 {
         let those = self
             .iter()

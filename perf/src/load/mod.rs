@@ -61,7 +61,7 @@ use shop::Shop;
 
 /// From the moment at which all connections are open to the first request.
 const HEAD_START: Duration = Duration::from_millis(20);
-/// How long the preparation of checkouts may take.
+/// The time that the preparation of checkouts may take.
 const PREPARATION: Duration = Duration::from_secs(300);
 
 /// Why there is no outcome.

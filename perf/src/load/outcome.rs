@@ -1,4 +1,4 @@
-//! What came of a run, and whether it may be believed.
+//! The result of a run, and whether it may be believed.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -11,18 +11,18 @@ use super::plan::{Plan, Sale, Workload};
 use super::record::{NotSent, Record};
 use super::second::Second;
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// What was to be done.
+    /// The plan of the run.
     pub plan: Plan,
     /// The sale that was asked for, as it was before everything.
     pub sale: Sale,
-    /// When the run began.
+    /// The beginning of the run.
     pub started_at: SystemTime,
     /// From there to the last answer.
     pub elapsed: Duration,
-    /// What was seen.
+    /// The counts and latencies.
     pub record: Record,
     /// Outcomes second by second.
     pub seconds: Vec<Second>,
@@ -57,10 +57,10 @@ pub enum Invalid {
     Gone(String),
 }
 
-/// How many of how many, and what is allowed.
+/// A share, and what is allowed of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Share {
-    /// How many.
+    /// The number.
     pub count: u64,
     /// Of how many.
     pub of: u64,

@@ -1,4 +1,4 @@
-//! What a run is to do.
+//! The plan of a run.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::goals::Goals;
 /// Journeys a second that a closed loop has free items for: more than one machine can do.
 const CLOSED_PER_SECOND: f64 = 50_000.0;
 
-/// How arrivals are spread over time.
+/// The distribution of arrivals over time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Arrivals {
@@ -23,7 +23,7 @@ pub enum Arrivals {
     Poisson,
 }
 
-/// How the rate of arrivals moves over the run.
+/// The course of the rate of arrivals over the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Shape {
@@ -35,19 +35,19 @@ pub enum Shape {
     Spike,
 }
 
-/// When the next request is sent.
+/// The pacing of requests.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "loop")]
 pub enum Mode {
     /// Each connection asks again as soon as it has its answer.
     Closed,
-    /// Whether or not the server keeps up.
+    /// At a rate, whether or not the server keeps up.
     Open {
         /// Arrivals a second, at the peak of the shape. Each is one [`Workload`] journey.
         rate: f64,
-        /// How they are spread.
+        /// The distribution of the arrivals.
         arrivals: Arrivals,
-        /// How the rate moves.
+        /// The course of the rate.
         shape: Shape,
         /// Arrivals that may wait for a free connection; those beyond it are not sent, which makes
         /// the run invalid.
@@ -83,7 +83,7 @@ pub enum Workload {
 }
 
 impl Workload {
-    /// Whether a refusal or an answer that succeeds is what this workload is about.
+    /// Returns whether a refusal or an answer that succeeds is what this workload is about.
     #[must_use]
     pub fn expects(self, outcome: Outcome) -> bool {
         use Outcome as O;
@@ -106,7 +106,7 @@ impl Workload {
         }
     }
 
-    /// What a run can use up.
+    /// Returns what a run can use up.
     #[must_use]
     pub fn supply(self) -> &'static str {
         match self {
@@ -139,7 +139,7 @@ pub struct Sale {
 pub struct Plan {
     /// The server.
     pub address: SocketAddr,
-    /// When requests are sent.
+    /// The pacing of requests.
     pub mode: Mode,
     /// Which requests are sent.
     pub workload: Workload,
@@ -149,10 +149,10 @@ pub struct Plan {
     pub connections: usize,
     /// Threads that send.
     pub threads: usize,
-    /// How long requests are sent.
+    /// The time for which requests are sent.
     #[serde(rename = "duration_seconds", serialize_with = "as_seconds")]
     pub duration: Duration,
-    /// How long an answer may take; then its outcome is unknown.
+    /// The time that an answer may take; then its outcome is unknown.
     #[serde(rename = "timeout_seconds", serialize_with = "as_seconds")]
     pub timeout: Duration,
     /// The prefix of the users' ids, so that runs do not meet.
@@ -182,7 +182,7 @@ pub struct Plan {
     pub server_pid: Option<u32>,
     /// Seconds of the windows whose 99th percentiles are reported.
     pub window_seconds: usize,
-    /// Whether a line of progress is shown on standard error.
+    /// A line of progress is shown on standard error.
     pub progress: bool,
 }
 
@@ -219,7 +219,7 @@ impl Plan {
         }
     }
 
-    /// How many journeys are planned; `None` in a closed loop.
+    /// Returns how many journeys are planned; `None` in a closed loop.
     #[must_use]
     pub fn planned(&self) -> Option<f64> {
         let Mode::Open { rate, shape, .. } = self.mode else {
@@ -231,7 +231,7 @@ impl Plan {
         ))
     }
 
-    /// How many journeys may be begun at most: arrivals by chance may be some more than planned.
+    /// Returns how many journeys may be begun at most: arrivals by chance may be some more than planned.
     #[must_use]
     pub fn journeys_max(&self) -> u64 {
         match self.planned() {

@@ -19,7 +19,7 @@ pub enum Profile {
     Realistic,
 }
 
-/// What a profile sets.
+/// The settings of a profile.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Settings {
     pub(super) workload: Workload,
@@ -42,7 +42,7 @@ const PLAIN: Settings = Settings {
 };
 
 impl Settings {
-    /// What a profile sets, or what holds without one.
+    /// Returns the settings of a profile, or those without one.
     pub(super) fn of(profile: Option<Profile>) -> Self {
         let crowd = |rate, seconds, connections| Settings {
             workload: Workload::Buy,

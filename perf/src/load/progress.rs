@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use super::plan::Plan;
 use super::second::Second;
 
-/// Where progress is shown.
+/// The output that progress is shown on.
 pub(super) struct Progress {
     /// `None`: nowhere.
     overwriting: Option<bool>,

@@ -12,7 +12,7 @@ pub struct Receipt {
     pub code: CheckoutCode,
     /// Its first line among all lines.
     first: u32,
-    /// How many lines it has.
+    /// Returns how many lines it has.
     count: u32,
 }
 
@@ -21,7 +21,7 @@ pub struct Receipt {
 pub struct Line {
     /// The item's place in the sale.
     pub item: u32,
-    /// Whether it was sold.
+    /// The line was sold.
     pub sold: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What a run has seen: counts and latencies, one record a thread, put together at the end.
+//! The record of a run: counts and latencies, one record a thread, put together at the end.
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
@@ -19,7 +19,7 @@ pub struct Unknown {
     pub status: u16,
     /// The beginning of the body.
     pub body: String,
-    /// How often this status came.
+    /// The number of answers with this status.
     pub count: u64,
 }
 
@@ -28,9 +28,9 @@ pub struct Unknown {
 pub struct Lost {
     /// The connection ended first.
     pub disconnected: u64,
-    /// It took longer than the plan's timeout, or the run's end.
+    /// The answer took longer than the plan's timeout, or the run's end.
     pub timed_out: u64,
-    /// What came back was no response with a length.
+    /// The answer was no response with a length.
     pub malformed: u64,
 }
 
@@ -62,7 +62,7 @@ impl NotSent {
         self.by_cause().iter().map(|(count, _)| count).sum()
     }
 
-    /// How many have each cause, and the cause in words.
+    /// Returns how many have each cause, and the cause in words.
     #[must_use]
     pub fn by_cause(self) -> [(u64, &'static str); 4] {
         [
@@ -87,7 +87,7 @@ impl NotSent {
     }
 }
 
-/// What was seen.
+/// The counts and latencies of one thread or of a run.
 #[derive(Clone, Debug)]
 pub struct Record {
     /// The answers, with their latencies.
@@ -118,7 +118,7 @@ pub struct Record {
     pub reconnected: u64,
     /// Attempts to connect that failed.
     pub connect_failed: u64,
-    /// What was sold, according to the answers.
+    /// The units that were sold, according to the answers.
     pub receipts: Receipts,
 }
 

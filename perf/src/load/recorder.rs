@@ -18,11 +18,11 @@ const UNKNOWN_BYTES: usize = 200;
 /// Moments of a request, in nanoseconds from the beginning of the run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Moments {
-    /// When it was due.
+    /// The time at which it was due.
     pub(super) planned: u64,
     /// Since when its connection could have taken it.
     pub(super) free_since: u64,
-    /// When it was sent.
+    /// The time at which it was sent.
     pub(super) sent: u64,
 }
 
@@ -34,7 +34,7 @@ pub(super) enum Loss {
     Malformed,
 }
 
-/// What one thread sees.
+/// Records the answers that one thread gets.
 #[derive(Debug)]
 pub(super) struct Recorder {
     pub(super) record: Record,

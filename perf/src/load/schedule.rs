@@ -1,5 +1,5 @@
-//! When the arrivals of an open loop are due. All of it follows from the plan and a seed, whatever the
-//! server does.
+//! The schedule of an open loop: the times at which its arrivals are due. All of it follows from the plan and a seed,
+//! whatever the server does.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ const SPIKE_SHARE: f64 = 0.2;
 /// The rate after the spike, as a share of the full one.
 const SPIKE_REST: f64 = 0.1;
 
-/// How many arrivals are expected in the first `at` seconds of a run of `seconds`.
+/// Returns how many arrivals are expected in the first `at` seconds of a run of `seconds`.
 pub(super) fn expected_until(shape: Shape, rate: f64, seconds: f64, at: f64) -> f64 {
     match shape {
         Shape::Steady => rate * at,

@@ -2,7 +2,7 @@
 
 use hdrhistogram::Histogram;
 
-/// What one thread or all of them did in one second of the run.
+/// The counts of one thread or of all of them in one second of the run.
 #[derive(Clone, Debug)]
 pub struct Second {
     /// Its number, from 0.

@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-/// How long the server may take to listen, and to end.
+/// The time that the server may take to listen, and to end.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How often a server that ends is looked at.
+/// The pause between two checks of a server that ends.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// What every server is run with, over what the environment says. All records are kept, because the
+/// The settings of every server, over those of the environment. All records are kept, because the
 /// audit wants to see each of them.
 const SETTINGS: [(&str, &str); 8] = [
     ("SERVER_HOST", "127.0.0.1"),
@@ -87,7 +87,7 @@ impl Server {
         Ok(server)
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -108,7 +108,7 @@ impl Server {
     /// Asks it to end and waits until it has. The journal stays until this is dropped.
     ///
     /// # Errors
-    /// It ended with an error, or does not end.
+    /// The server ended with an error, or does not end.
     pub fn stop(&mut self) -> io::Result<()> {
         let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw);
         if let Some(pid) = pid

@@ -14,7 +14,7 @@ use super::plan::Sale;
 
 /// Items of a page, when free ones are looked for: as many as the server gives.
 const PAGE_ITEMS: u32 = flashsale::limits::PAGE_ITEMS_MAX;
-/// How long the server may take for one of these.
+/// The time that the server may take for one of these requests.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A sale as the server shows it.
@@ -208,7 +208,7 @@ impl Reply {
         serde_json::from_slice(&self.body).map_err(|error| LoadError::Odd(asked, error.to_string()))
     }
 
-    /// Where the next page begins, according to its link.
+    /// Returns where the next page begins, according to the link of the answer.
     fn next_cursor(&self) -> Option<u32> {
         let mut lines = self.head.lines();
         let is_link = |name: &str| name.eq_ignore_ascii_case("link");

@@ -14,10 +14,10 @@ use crate::types::Lsn;
 
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Who has the address.
+/// The holder of the address.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Holder {
-    /// It can be taken; or nobody on this machine can.
+    /// The address can be taken; or nobody on this machine can.
     Nobody,
     /// A server of ours, as it describes itself.
     Server(AnsweringServer),
@@ -28,7 +28,7 @@ pub(super) enum Holder {
 /// A server that runs, as it describes itself.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AnsweringServer {
-    /// How long its syncs take, at p50 and p99, in microseconds; `None` before the first.
+    /// The time that its syncs take, at p50 and p99, in microseconds; `None` before the first.
     pub(super) sync_us: Option<(u64, u64)>,
 }
 
@@ -42,7 +42,7 @@ impl AnsweringServer {
     }
 }
 
-/// Looks who is at the address, and asks a server of ours.
+/// Finds out who has the address, and checks a server of ours there.
 pub(super) fn check(config: &Config, findings: &mut Findings) -> Holder {
     const CHECK: &str = "address";
     let address = config.server.address();
@@ -71,7 +71,7 @@ pub(super) fn check(config: &Config, findings: &mut Findings) -> Holder {
     }
 }
 
-/// Asks whoever listens there.
+/// Checks the server that listens there; `None` where it is none of ours.
 fn running(config: &Config, findings: &mut Findings) -> Option<AnsweringServer> {
     const CHECK: &str = "address";
     let address = config.server.local_address();
@@ -103,14 +103,14 @@ fn running(config: &Config, findings: &mut Findings) -> Option<AnsweringServer> 
     Some(AnsweringServer::of(&health))
 }
 
-/// What a server of ours says of itself.
+/// Returns the `/health` of a server of ours.
 fn health(client: &ServerClient) -> Option<Value> {
     let (_, body) = get(client, "/health")?;
     let health: Value = serde_json::from_slice(&body).ok()?;
     health["journal"].is_object().then_some(health)
 }
 
-/// The last durable record of the server that runs there, as of now.
+/// Returns the last durable record of the server that runs there, as of now.
 pub(super) fn durable(config: &Config) -> Option<Lsn> {
     let health = health(&client(config)?)?;
     health["journal"]["durable_lsn"].as_u64().map(Lsn)

@@ -64,7 +64,7 @@ pub(super) async fn check(options: &RedisOptions, journal: &Followed<'_>, findin
     watermark(&survey, journal, findings);
 }
 
-/// What to do about a Redis that cannot be reached, or lets nobody in.
+/// Returns the advice about a Redis that cannot be reached, or lets nobody in.
 fn advice(servers: &RedisServers) -> &'static str {
     match servers {
         RedisServers::Single(_) => {

@@ -29,7 +29,7 @@ const NETWORK: &[&str] = &[
 const COPY_ON_WRITE: [&str; 4] = ["btrfs", "zfs", "bcachefs", "nilfs2"];
 /// Files below which segments and files of sales may no longer be made.
 const FREE_FILES_MIN: u64 = 10_000;
-/// How long the room is to last, in hours.
+/// The time that the room must last, in hours.
 const HOURS_MIN: u64 = 24;
 
 pub(super) fn check(config: &Config, findings: &mut Findings) {
@@ -164,7 +164,7 @@ pub(super) fn in_use(config: &Config) -> Option<String> {
 /// The last record of the journal, 0 where there is none yet. Nobody may be writing to it.
 ///
 /// # Errors
-/// It cannot be read.
+/// The journal cannot be read.
 pub(super) fn last_lsn(config: &Config) -> Result<Lsn, JournalError> {
     let dir = &config.journal.dir;
     let after = match snapshot::newest(&RealDisk, dir) {

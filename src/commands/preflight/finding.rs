@@ -1,10 +1,10 @@
-//! What a check has found, and what is to be done.
+//! The findings of the checks, each with what to do about it.
 
 use std::io::{self, Write};
 
 use serde::Serialize;
 
-/// How bad it is.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Level {
@@ -17,16 +17,16 @@ pub(super) enum Level {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Finding {
     level: Level,
-    /// What was looked at, in one word or two.
+    /// The part that was checked, in one word or two.
     check: &'static str,
-    /// What was found.
+    /// The words for what was found.
     found: String,
-    /// What to do; nothing where all is well.
+    /// The words for what to do; `None` where all is well.
     #[serde(rename = "do", skip_serializing_if = "Option::is_none")]
     advice: Option<String>,
 }
 
-/// All that was found, in the order of looking.
+/// All findings, in the order of the checks.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     all: Vec<Finding>,
@@ -40,7 +40,7 @@ struct Document<'a> {
     warn: usize,
     fail: usize,
     findings: &'a [Finding],
-    /// What no machine can check.
+    /// Questions for the operator, which no machine can answer.
     questions: &'a [&'a str],
 }
 

@@ -10,23 +10,23 @@ use crate::types::Lsn;
 
 /// The journal, as far as it can be told what is in it.
 pub(super) enum Followed<'a> {
-    /// A server writes to it, and is asked where it ends.
+    /// A server writes to the journal, and is asked where it ends.
     Written(&'a Config),
-    /// Nobody does, and it ends at this record.
+    /// Nobody writes to the journal, and it ends at this record.
     Resting(RecordSource, Lsn),
-    /// It holds no record, or is not there yet.
+    /// The journal holds no record, or is not there yet.
     Empty,
-    /// Nobody can tell.
+    /// The journal cannot be read.
     Unknown(String),
 }
 
 /// The judgement that a server would make of a sink at its start.
 pub(super) enum Fit {
-    /// It is this many records behind.
+    /// The sink is this many records behind.
     Behind(u64),
-    /// It holds what is not of this journal, or needs what is no longer in it, as this says.
+    /// The sink holds what is not of this journal, or needs what is no longer in it, as the error says.
     Not(SinkError),
-    /// It cannot be compared.
+    /// The sink cannot be compared.
     Unknown(String),
 }
 

@@ -42,7 +42,7 @@ const QUESTIONS: &[&str] = &[
 /// Options of the command besides the configuration.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PreflightOptions<'a> {
-    /// Where backups are kept, as directories.
+    /// The directory of the backups, which are directories themselves.
     pub backups: Option<&'a Path>,
     /// One JSON document in place of lines.
     pub json: bool,

@@ -197,7 +197,7 @@ fn weakness(password: Option<&Secret>, user: &str, is_local: bool) -> Option<&'s
     }
 }
 
-/// Whether a host is this machine, or a socket on it.
+/// Returns whether a host is this machine, or a socket on it.
 fn is_local(host: &str) -> bool {
     let is_loopback = |ip: IpAddr| ip.is_loopback();
     host == "localhost" || host.starts_with('/') || host.parse().is_ok_and(is_loopback)

@@ -1,17 +1,17 @@
-//! What a sale takes, in bytes. The numbers are measured: `docs/decisions/0016-backups.md`.
+//! The disk and memory that a sale takes, in bytes. The numbers are measured: `docs/decisions/0016-backups.md`.
 
 use crate::config::Config;
 use crate::limits;
 
-/// What one checkout adds to the journal where many come at once, and each for itself.
+/// Journal bytes of one checkout: where many come at once, and where each comes by itself.
 const CHECKOUT_BYTES: std::ops::RangeInclusive<u64> = 70..=128;
-/// What one purchase adds, where each comes for itself.
+/// Journal bytes of one purchase, where each comes by itself.
 const PURCHASE_BYTES_MAX: u64 = 128;
 /// Checkouts for each unit that is sold, where most do not purchase or come too late.
 const CHECKOUTS_A_UNIT: u64 = 10;
-/// What one connection takes, in memory.
+/// Memory of one connection.
 const CONNECTION_BYTES: u64 = 12 * 1024;
-/// What one user with an open checkout takes, in memory.
+/// Memory of one user with an open checkout.
 const USER_BYTES: u64 = 230;
 /// Memory of a server without connections and sales.
 const BASE_BYTES: u64 = 64 << 20;

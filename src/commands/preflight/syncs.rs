@@ -1,4 +1,4 @@
-//! Whether a sync is one, and what it costs.
+//! The check of the disk: whether a sync reaches it, and how long that takes.
 
 use std::io;
 use std::path::Path;
@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::env::{BlockDevice, Clock, Disk, Filesystem, OpenMode, RealDisk, SystemClock};
 use crate::types::Durability;
 
-/// How long is measured, in microseconds.
+/// The duration of the measurement, in microseconds.
 const MEASURED_US: u64 = 2_000_000;
 /// Bytes that each probe writes and syncs: a small batch.
 const PIECE_BYTES: usize = 512;
@@ -18,10 +18,10 @@ const PIECE_BYTES: usize = 512;
 const PROBE_BYTES: usize = 1 << 20;
 /// No disk that keeps what it was given answers faster, in microseconds.
 const HONEST_US_MIN: u64 = 10;
-/// A commit that takes longer is told, in microseconds.
+/// A commit that takes longer gets a warning, in microseconds.
 const SLOW_US: u64 = 20_000;
 
-/// How long syncs took, in microseconds, the shortest first.
+/// The durations of syncs, in microseconds, the shortest first.
 struct Syncs(Vec<u64>);
 
 impl Syncs {

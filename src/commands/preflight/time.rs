@@ -1,4 +1,4 @@
-//! Whether the clock is one that sales can begin and end by.
+//! The check of the clock that sales begin and end by.
 
 use super::finding::Findings;
 use crate::env::{Clock, Machine, SystemClock};
@@ -10,9 +10,9 @@ const GOOD_SOURCES: &[&str] = &[
     "arch_sys_counter",
     "hyperv_clocksource_tsc_page",
 ];
-/// How far the wall clock may go another way than the steady one, in parts of a million.
+/// Most that the wall clock may deviate from the steady one, in parts of a million.
 const DRIFT_PPM_MAX: u64 = 1_000;
-/// What reading both clocks may make of it, in microseconds.
+/// Deviation that reading one clock after the other may cause, in microseconds.
 const READING_US: u64 = 1_000;
 
 /// Wall clock and steady clock, read at one moment.
@@ -33,7 +33,7 @@ impl Drift {
         }
     }
 
-    /// What has passed, and how far the clocks went apart meanwhile, in microseconds.
+    /// Returns the time that has passed, and how far the clocks went apart meanwhile, in microseconds.
     fn end(&self) -> (u64, u64) {
         let (wall_us, steady_us) = (self.clock.now().0, self.clock.monotonic_us());
         let passed_us = steady_us - self.steady_us;

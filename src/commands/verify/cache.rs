@@ -13,11 +13,11 @@ use crate::reconcile::{Mismatches, Watermark};
 use crate::sale::EndedSale;
 use crate::types::{Lsn, SaleId};
 
-/// How often Redis is read while the snapshots of a running server are ahead of it.
+/// Attempts to read Redis while the snapshots of a running server are ahead of it.
 const ATTEMPTS_MAX: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(300);
 
-/// What came of it.
+/// The result of the comparison.
 enum CacheComparison {
     Empty,
     /// The journal no longer holds what leads to this.
@@ -97,7 +97,7 @@ async fn compare_once(
 /// Sales as the journal has them, each up to the record at which it was read in Redis.
 struct Expected<'a> {
     found: &'a Reading,
-    /// What was read at each record.
+    /// The sales that were read at each record.
     at: BTreeMap<Lsn, Vec<SaleId>>,
     sales: Projection,
 }

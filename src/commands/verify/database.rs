@@ -11,11 +11,11 @@ use crate::reconcile::postgres::{PostgresOptions, PostgresReader};
 use crate::reconcile::{Comparison, Mismatches, Watermark};
 use crate::types::Lsn;
 
-/// How often the database is read while the server removes what is compared, or is ahead of it.
+/// Attempts to read the database while the server removes what is compared, or is ahead of it.
 const ATTEMPTS_MAX: u32 = 4;
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// What came of it.
+/// The result of the comparison.
 struct DatabaseComparison {
     watermark: Watermark,
     durable: Lsn,

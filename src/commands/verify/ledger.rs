@@ -12,7 +12,7 @@ use crate::record::Entry;
 use crate::sale::{EndedSale, Recovered, Sale, State, load_ended};
 use crate::types::Lsn;
 
-/// How often a journal that is in use is opened, should its server overtake us.
+/// Attempts to open a journal that is in use, should its server overtake us.
 const OPENINGS_MAX: usize = 2;
 
 /// Why there is nothing to hold anything against.
@@ -47,7 +47,7 @@ pub(super) enum LedgerError {
 }
 
 impl LedgerError {
-    /// Whether the journal is known to be wrong; otherwise it could not be looked at.
+    /// Returns whether the journal is known to be wrong; otherwise it could not be read.
     pub(super) fn is_difference(&self) -> bool {
         matches!(
             self,
@@ -77,12 +77,12 @@ pub(super) struct Ledger {
     pub(super) snapshot: Lsn,
     /// The first record that the journal still holds.
     pub(super) first: Lsn,
-    /// How far it may be read.
+    /// The last record that may be read.
     durable: Lsn,
     user: User,
 }
 
-/// Who has the journal.
+/// The process that holds the journal's lock.
 enum User {
     Us(#[allow(dead_code, reason = "keeps the lock")] Opening),
     Server(InspectedServer, Option<Tail>),
@@ -149,7 +149,7 @@ impl Ledger {
         }
     }
 
-    /// How far the journal may be read now.
+    /// Returns the last record that may be read now.
     pub(super) fn durable(&mut self) -> Result<Lsn, LedgerError> {
         if let User::Server(server, _) = &self.user {
             self.durable = server.health()?.durable();
@@ -230,7 +230,7 @@ impl Ledger {
     }
 }
 
-/// What `open` makes of the newest snapshot and the records behind it. Should it fail while a newer
+/// Returns what `open` makes of the newest snapshot and the records behind it. Should it fail while a newer
 /// snapshot comes, the server may have removed the older one, and the records before the newer one, under
 /// its hands: then once more.
 fn from_newest<T>(

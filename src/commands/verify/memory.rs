@@ -13,7 +13,7 @@ use crate::reconcile::Mismatches;
 use crate::sale::{Sale, State};
 use crate::types::{ItemIndex, SaleId, Timestamp};
 
-/// How often it is looked at while it moves, or seems to be different.
+/// Attempts to read a sale's memory while it moves, or seems to be different.
 const LOOKS_MAX: usize = 5;
 const PAUSE: Duration = Duration::from_millis(300);
 /// Sales that are compared item by item: those that are open, and the newest.

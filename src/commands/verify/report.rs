@@ -1,4 +1,4 @@
-//! What `flashsale verify` says, a line at a time, and what it comes to.
+//! The report of `flashsale verify`, a line at a time, and its exit code.
 
 use std::io::{self, Write};
 

@@ -1,4 +1,4 @@
-//! What a running server shows of its memory.
+//! A running server and what it shows of its memory.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -86,18 +86,18 @@ impl Health {
         down.map(|(name, it)| (&**name, &*it.reason))
     }
 
-    /// Whether the server has the sink of that name.
+    /// Returns whether the server has the sink of that name.
     pub(super) fn follows(&self, name: &str) -> bool {
         let sink = self.reconcile.get(name);
         sink.is_some_and(|it| it.status != "DISABLED")
     }
 
-    /// Whether the journal on the disk has everything that memory shows.
+    /// Returns whether the journal on the disk has everything that memory shows.
     fn is_settled(&self) -> bool {
         self.journal.durable_lsn == self.journal.appended_lsn
     }
 
-    /// Whether nothing was decided between `before` and this, and nothing was on its way to the disk.
+    /// Returns whether nothing was decided between `before` and this, and nothing was on its way to the disk.
     pub(super) fn is_still_as(&self, before: &Self) -> bool {
         before.is_settled() && self.is_settled() && before.durable() == self.durable()
     }
@@ -117,7 +117,7 @@ impl InspectedServer {
         self.get("/health").map(|(health, _)| health)
     }
 
-    /// As [`Self::health`], once everything is durable that memory shows now.
+    /// Returns the server's health once everything is durable that memory shows now.
     pub(super) fn settled(&self) -> Result<Health, ServerError> {
         let mut health = self.health()?;
         let shown = Lsn(health.journal.appended_lsn);

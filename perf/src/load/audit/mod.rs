@@ -1,4 +1,4 @@
-//! Whether the books are right: sold = answered = journal, and nobody over the limit.
+//! The audit of a run: whether the books are right, sold = answered = journal, and nobody over the limit.
 //!
 //! Three parties are compared: what buyers were told, which the generator wrote down; what the server
 //! says is sold; and what the journal holds. A purchase whose answer was lost may have happened or not,
@@ -18,9 +18,9 @@ use ledger::Ledger;
 /// One thing that was compared.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// What must hold.
+    /// The equation that must hold.
     pub claim: &'static str,
-    /// Whether it does.
+    /// The equation holds.
     pub holds: bool,
     /// The figures.
     pub figures: String,
@@ -29,9 +29,9 @@ pub struct Check {
 /// The result of an audit.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Audit {
-    /// What was compared.
+    /// The comparisons.
     pub checks: Vec<Check>,
-    /// What could not be, and why.
+    /// The comparisons that could not be made, and why.
     pub left_out: Vec<String>,
 }
 
@@ -52,7 +52,7 @@ impl Audit {
         audit
     }
 
-    /// Whether everything holds that was compared.
+    /// Returns whether everything holds that was compared.
     #[must_use]
     pub fn passed(&self) -> bool {
         self.checks.iter().all(|check| check.holds)

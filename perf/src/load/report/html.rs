@@ -44,7 +44,7 @@ fn header(report: &Report, title: &str) -> String {
     )
 }
 
-/// Whether the figures below may be believed, before any of them.
+/// Writes whether the figures below may be believed, before any of them.
 fn verdicts(report: &Report) -> String {
     format!(
         "<div class=\"verdicts\">{}{}{}</div>",

@@ -38,23 +38,23 @@ const VERSION: u32 = 2;
 pub struct Report {
     /// The version of this form.
     pub version: u32,
-    /// When the run began, RFC 3339.
+    /// The beginning of the run, RFC 3339.
     pub started_at: String,
     /// From there to the last answer.
     pub elapsed_seconds: f64,
-    /// Whether the figures say something about the server.
+    /// The figures say something about the server.
     pub valid: bool,
     /// Why they do not.
     pub invalid: Vec<String>,
-    /// Whether the books are right.
+    /// The books are right.
     pub audit_passed: bool,
-    /// What was compared for that.
+    /// The comparisons of the audit.
     pub audit: Audit,
-    /// What was to be done.
+    /// The plan of the run.
     pub plan: Plan,
     /// The sale, as it was before everything.
     pub sale: Sale,
-    /// Where.
+    /// The address of the server.
     pub host: Host,
     /// Counts of the whole run.
     pub totals: Totals,
@@ -62,7 +62,7 @@ pub struct Report {
     pub ended_early: Option<String>,
     /// Goals for the latencies, and what came of them.
     pub goals: Vec<Goal>,
-    /// Whether all of them were met.
+    /// All goals were met.
     pub goals_met: bool,
     /// Answers by outcome, with their latencies.
     pub outcomes: Vec<OutcomeRow>,
@@ -85,7 +85,7 @@ pub struct Report {
     /// All latencies, for the curves.
     #[serde(skip)]
     all: Latencies,
-    /// Those of each outcome, for the files.
+    /// The latencies of each outcome, for the files.
     #[serde(skip)]
     answers: Answers,
     #[serde(skip)]
@@ -218,7 +218,7 @@ impl Report {
         })
     }
 
-    /// Whether arrivals were planned ahead, so that there are corrected latencies.
+    /// Returns whether arrivals were planned ahead, so that there are corrected latencies.
     fn is_open(&self) -> bool {
         matches!(self.plan.mode, Mode::Open { .. })
     }

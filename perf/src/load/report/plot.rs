@@ -73,7 +73,7 @@ impl Axis {
         }
     }
 
-    /// Where a value is, from 0 to 1.
+    /// Returns the place of a value on the axis, from 0 to 1.
     fn place(&self, value: f64) -> f64 {
         let place = if self.logarithmic {
             let (from, to) = (self.from.ln(), self.to.ln());

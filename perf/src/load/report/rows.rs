@@ -13,7 +13,7 @@ use super::super::second::Second;
 /// Percentiles in microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Percentiles {
-    /// How many values there are.
+    /// The number of values.
     pub count: u64,
     /// Their mean.
     pub mean: f64,
@@ -85,7 +85,7 @@ fn corrected(latencies: &Latencies, mode: Mode) -> Option<Percentiles> {
     matches!(mode, Mode::Open { .. }).then(|| Percentiles::of(&latencies.corrected_ns))
 }
 
-/// Those of each kind of request, of each class of answers, of all, and of whole journeys.
+/// Returns the rows of each kind of request, of each class of answers, of all, and of whole journeys.
 pub(super) fn latencies(record: &Record, all: &Latencies, mode: Mode) -> Vec<Latency> {
     let kinds = Kind::ALL
         .into_iter()
@@ -109,18 +109,18 @@ pub(super) fn latencies(record: &Record, all: &Latencies, mode: Mode) -> Vec<Lat
     rows
 }
 
-/// How often an answer came, and how long it took.
+/// The number of answers of one kind, and their latencies.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct OutcomeRow {
     /// The request.
     pub kind: Kind,
     /// The status; nothing for answers that the interface does not describe, which may have any.
     pub status: Option<u16>,
-    /// What it said.
+    /// The outcome that the answer named.
     pub outcome: &'static str,
-    /// What that counts as.
+    /// The class of the answer.
     pub class: Class,
-    /// How often.
+    /// The number of these answers.
     pub count: u64,
     /// From the planned moment to the answer; not in a closed loop.
     pub corrected_us: Option<Percentiles>,
@@ -148,7 +148,7 @@ pub struct UnknownAnswer {
     pub kind: Kind,
     /// The status.
     pub status: u16,
-    /// How often this status came with it.
+    /// The number of these answers with each status.
     pub count: u64,
     /// The beginning of one body.
     pub body: String,

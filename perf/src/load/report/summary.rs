@@ -42,7 +42,7 @@ pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     write_audit(report, out)
 }
 
-/// What was done, in a few words.
+/// Describes the run in a few words.
 pub(super) fn title(plan: &Plan) -> String {
     let name = |value: serde_json::Value| value.as_str().unwrap_or_default().to_owned();
     let workload = name(serde_json::json!(plan.workload));
@@ -63,7 +63,7 @@ pub(super) fn title(plan: &Plan) -> String {
     }
 }
 
-/// What must be read before any figure.
+/// Writes what must be read before any figure.
 fn write_verdict(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     for check in report.audit.checks.iter().filter(|check| !check.holds) {
         writeln!(
