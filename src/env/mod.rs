@@ -21,6 +21,8 @@ mod machine;
 #[forbid(unsafe_code)]
 mod process;
 #[forbid(unsafe_code)]
+mod resolver;
+#[forbid(unsafe_code)]
 mod resource_limits;
 #[forbid(unsafe_code)]
 mod secret;
@@ -38,6 +40,7 @@ pub use entropy::{DRAWN_BYTES, Entropy, OsEntropy, SeededEntropy, splitmix64};
 pub use filesystem::{BlockDevice, Filesystem, is_mount_point, newest_journal_below};
 pub use machine::Machine;
 pub use process::{ProcessFigures, thread_cpu_us};
+pub use resolver::resolve;
 pub use resource_limits::{ResourceLimits, WithLimit};
 pub use secret::{Secret, SecretFile};
 pub use simulated_disk::SimulatedDisk;

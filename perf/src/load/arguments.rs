@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum, value_parser};
+use flashsale::env::resolve;
 
 use super::LoadError;
 use super::goals::Goals;
@@ -45,8 +46,8 @@ The first of 4, 3 and 5 that applies is told.";
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXIT_CODES)]
 pub struct Arguments {
-    /// The server
-    #[arg(long, default_value = "127.0.0.1:8080", conflicts_with = "spawn")]
+    /// The server, by address or name, which is resolved once
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8080", value_parser = resolve, conflicts_with = "spawn")]
     address: SocketAddr,
     /// Start a server for this run, with a journal that is thrown away afterwards
     #[arg(long)]
@@ -325,6 +326,12 @@ mod tests {
     }
 
     #[test]
+    fn the_server_may_be_given_by_its_name() {
+        let plan = plan_of("--address localhost:8080").expect("a plan");
+        assert_eq!(plan.address, ([127, 0, 0, 1], 8080).into());
+    }
+
+    #[test]
     fn what_is_wrong_is_named_with_what_is_allowed() {
         for (flags, expected) in [
             ("--rate 0", "--rate is 0; it must be 0.01 to 10000000"),
@@ -351,6 +358,14 @@ mod tests {
             ("--workload nothing", "possible values: checkout, buy"),
             ("--spawn --journal x", "cannot be used with"),
             ("--sale 1", "--items"),
+            (
+                "--address localhost",
+                "invalid value 'localhost' for '--address <HOST:PORT>': \"localhost\": invalid socket address",
+            ),
+            (
+                "--address a..b:80",
+                "'--address <HOST:PORT>': \"a..b:80\": ",
+            ),
         ] {
             let error = plan_of(flags).expect_err(flags);
             assert!(error.contains(expected), "{flags}: {error}");
