@@ -16,7 +16,9 @@ use crate::commands::migrate as migrations;
 use crate::commands::preflight::{PreflightOptions, preflight};
 use crate::commands::rebuild::{RebuildError, rebuild_redis};
 use crate::commands::recover::{RecoverError, recover};
-use crate::config::{Config, ConfigFile, ConfigSources, Overrides, process_environment};
+use crate::config::{
+    Config, ConfigFile, ConfigSources, Overrides, SecretsNeeded, process_environment,
+};
 use crate::telemetry::BuildInfo;
 
 /// Exit code of a wrong configuration (`EX_CONFIG`).
@@ -203,10 +205,25 @@ pub fn run() -> ExitCode {
         file: ConfigFile::from_flag(cli.config),
         environment: &process_environment,
         overrides: cli.overrides,
+        secrets: secrets_needed(cli.command.as_ref()),
     };
     match Config::load(&sources) {
         Ok(config) => dispatch(cli.command, &config),
         Err(error) => complain(&error, ExitCode::from(EXIT_CONFIG)),
+    }
+}
+
+/// What the command has a use for: the server for all secrets, and who checks its configuration as well.
+fn secrets_needed(command: Option<&Command>) -> SecretsNeeded {
+    match command {
+        None | Some(Command::Serve { .. } | Command::Preflight { .. }) => SecretsNeeded::All,
+        Some(
+            Command::Verify { .. }
+            | Command::Recover { .. }
+            | Command::Rebuild(_)
+            | Command::Migrate(_),
+        ) => SecretsNeeded::OfSinks,
+        Some(Command::Journal(_) | Command::Healthcheck) => SecretsNeeded::None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use flashsale::config::{Config, ConfigFile, ConfigSources, Overrides};
+use flashsale::config::{Config, ConfigFile, ConfigSources, Overrides, SecretsNeeded};
 use tempfile::NamedTempFile;
 
 /// Reads `bytes` as a configuration file; what is wrong is said, and what is right can be shown.
@@ -13,6 +13,7 @@ pub fn take(bytes: &[u8]) {
         file: ConfigFile::Required(file.path().to_owned()),
         environment: &|_| None,
         overrides: Overrides::default(),
+        secrets: SecretsNeeded::All,
     };
     match Config::load(&sources) {
         Ok(config) => drop((config.describe(), config.fingerprint())),

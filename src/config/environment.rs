@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use super::SecretsNeeded;
 use super::error::ConfigProblem;
 use super::keys::{self, Key};
 use super::raw::{Given, IgnoredVariable, RawConfig, Setting, SettingSource};
@@ -19,10 +20,11 @@ pub fn process_environment(variable: &str) -> Option<String> {
     std::env::var_os(variable).map(|value| value.to_string_lossy().into_owned())
 }
 
-/// Adds a setting for each variable that is set, and for each secret that a variable names the file of.
-pub(super) fn read_into(raw: &mut RawConfig, environment: Environment<'_>) {
+/// Adds a setting for each variable that is set, and for each secret that is needed and that a variable names the file
+/// of.
+pub(super) fn read_into(raw: &mut RawConfig, environment: Environment<'_>, secrets: SecretsNeeded) {
     let environment = |variable: &str| environment(variable).filter(|value| !value.is_empty());
-    for &key in keys::ALL {
+    for &key in keys::ALL.iter().filter(|&&key| secrets.includes(key)) {
         let given = environment(key.variable);
         if let Some(value) = given
             .clone()
@@ -120,7 +122,7 @@ mod tests {
 
     fn raw(environment: Environment<'_>) -> RawConfig {
         let mut raw = RawConfig::default();
-        read_into(&mut raw, environment);
+        read_into(&mut raw, environment, SecretsNeeded::All);
         raw
     }
 

@@ -40,6 +40,30 @@ pub struct ConfigSources<'a> {
     pub environment: Environment<'a>,
     /// The flags.
     pub overrides: Overrides,
+    /// The secrets that are read.
+    pub secrets: SecretsNeeded,
+}
+
+/// The secrets that a command needs. Others are neither read nor checked: whoever verifies a journal may have no right
+/// to the file of a password, or none that is in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretsNeeded {
+    /// All that are configured.
+    All,
+    /// The passwords of the sinks.
+    OfSinks,
+    /// None.
+    None,
+}
+
+impl SecretsNeeded {
+    fn includes(self, key: keys::Key) -> bool {
+        match self {
+            Self::All => true,
+            Self::OfSinks => key != keys::ADMIN_TOKEN,
+            Self::None => !key.secret,
+        }
+    }
 }
 
 /// A configuration in which every value is possible.
@@ -284,8 +308,10 @@ impl Config {
     pub fn load(sources: &ConfigSources<'_>) -> Result<Self, ConfigError> {
         let mut raw = raw::RawConfig::default();
         sources.file.read_into(&mut raw);
-        environment::read_into(&mut raw, sources.environment);
+        environment::read_into(&mut raw, sources.environment, sources.secrets);
         raw.settings.extend(sources.overrides.settings());
+        let settings = &mut raw.settings;
+        settings.retain(|setting| sources.secrets.includes(setting.key));
         validate::validate(raw)
     }
 

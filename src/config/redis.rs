@@ -118,7 +118,7 @@ fn sentinels(check: &mut Check) -> Option<RedisPlace> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Config, ConfigFile, ConfigSources, Overrides};
+    use crate::config::{Config, ConfigFile, ConfigSources, Overrides, SecretsNeeded};
 
     /// Loads the configuration of these variables alone.
     fn load(variables: &[(&str, &str)]) -> Result<Config, String> {
@@ -130,6 +130,7 @@ mod tests {
             file: ConfigFile::IfPresent("no-such-file.json".into()),
             environment: &environment,
             overrides: Overrides::default(),
+            secrets: SecretsNeeded::All,
         };
         Config::load(&sources).map_err(|error| error.to_string())
     }

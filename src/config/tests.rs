@@ -35,6 +35,7 @@ fn load(
         file: ConfigFile::Required(path),
         environment: &environment,
         overrides,
+        secrets: SecretsNeeded::All,
     })
 }
 

@@ -68,6 +68,32 @@ fn a_file_that_does_not_do_stops_the_start() {
     assert!(said.contains("No such file"), "{said}");
 }
 
+#[test]
+fn a_token_that_cannot_be_read_stops_no_command_that_has_no_use_for_it() {
+    let mut place = Server::start(&[]).stop();
+    for content in [None, Some("\n"), Some("short"), Some("\u{fffd}")] {
+        let file = place.path().join("token");
+        let _ = fs::remove_file(&file);
+        if let Some(content) = content {
+            fs::write(&file, content).expect("our own");
+        }
+        let file = file.to_str().expect("UTF-8").to_owned();
+        place.set("ADMIN_TOKEN_FILE", &file);
+        place.set("DB_PASSWORD_FILE", &file);
+        for command in [&["journal", "verify"][..], &["journal", "inspect"]] {
+            place.report(command);
+        }
+        let (code, said) = place.failure(&["healthcheck"]);
+        assert_eq!(code, Some(1), "nobody listens: {said}");
+        place.set("DB_PASSWORD_FILE", "");
+        place.report(&["verify"]);
+        for command in ["serve", "preflight"] {
+            let (code, said) = place.failure(&[command]);
+            assert_eq!(code, Some(78), "{command}: {said}");
+        }
+    }
+}
+
 /// The status of administration for whoever shows `token`.
 fn status(server: &Server, token: &str) -> u16 {
     let bearer = ("Authorization", &*format!("Bearer {token}"));
