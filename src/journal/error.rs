@@ -1,7 +1,7 @@
 //! Errors of the journal. Each names the file, the place and the remedy.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
@@ -18,6 +18,20 @@ pub enum JournalError {
         action: &'static str,
         /// On which file or directory.
         path: PathBuf,
+        /// The error of the operating system.
+        source: io::Error,
+    },
+    /// The disk has no room for another segment.
+    #[error(
+        "journal: there is no room for {}, which takes {bytes} bytes: {source}. Make room, set another journal.dir, or \
+         make journal.segment_mebibytes smaller",
+        path.display()
+    )]
+    NoRoom {
+        /// The segment.
+        path: PathBuf,
+        /// The length of a segment.
+        bytes: u64,
         /// The error of the operating system.
         source: io::Error,
     },
@@ -93,6 +107,22 @@ impl JournalError {
         }
     }
 
+    /// Makes [`JournalError::NoRoom`] of the error with which the disk has refused the segment at `path`, if it was full.
+    #[must_use]
+    pub(super) fn of_segment(self, path: &Path, bytes: u64) -> Self {
+        use io::ErrorKind::{QuotaExceeded, StorageFull};
+        match self {
+            Self::Io { source, .. } if matches!(source.kind(), StorageFull | QuotaExceeded) => {
+                Self::NoRoom {
+                    path: path.to_owned(),
+                    bytes,
+                    source,
+                }
+            }
+            other => other,
+        }
+    }
+
     /// Returns whether a sync has failed for another reason than a shortage. What it was to make durable may be
     /// lost although a second sync would succeed, so nothing may be built on it.
     #[must_use]
@@ -122,7 +152,7 @@ impl JournalError {
     #[must_use]
     pub fn is_shortage(&self) -> bool {
         use io::ErrorKind::{OutOfMemory, QuotaExceeded, StorageFull};
-        let Self::Io { source, .. } = self else {
+        let (Self::Io { source, .. } | Self::NoRoom { source, .. }) = self else {
             return false;
         };
         let no_files = [Errno::MFILE, Errno::NFILE].map(Errno::raw_os_error);

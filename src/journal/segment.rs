@@ -149,7 +149,7 @@ impl Segment {
             Err(error) => {
                 // The room it took is needed; that it cannot be given back is no second error.
                 let _ = disk.remove(&temporary);
-                Err(error)
+                Err(error.of_segment(&path, header.length_bytes))
             }
         }
     }

@@ -109,6 +109,24 @@ fn user(number: usize) -> String {
 }
 
 #[test]
+fn a_start_on_too_small_a_disk_says_what_it_takes_and_which_setting_makes_it_less() {
+    let place = Place::new(&[("JOURNAL_SEGMENT_MEBIBYTES", "8")]);
+    let Some(_disk) = SmallDisk::mount(&place.journal_dir(), 4) else {
+        eprintln!("SKIPPED: file systems cannot be mounted here (it takes root)");
+        return;
+    };
+    let (code, said) = place.failure(&["serve"]);
+    assert_eq!(code, Some(1), "{said}");
+    let what =
+        "there is no room for journal/00000000000000000001.segment, which takes 8388608 bytes";
+    assert!(said.contains(what), "{said}");
+    assert!(
+        said.contains("make journal.segment_mebibytes smaller"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_full_disk_refuses_and_then_goes_on() {
     let place = Place::new(&[("SALE_TOTAL_ITEMS", "100000")]);
     let Some(disk) = SmallDisk::mount(&place.journal_dir(), 9) else {
