@@ -183,7 +183,8 @@ fn drive(
     })
 }
 
-/// The seconds of all threads, added up, until the last thread has ended.
+/// The seconds of all threads, added up, until the last thread has ended; without a rest of a second in which nothing
+/// happened.
 fn gather(receiver: &Receiver<Second>, plan: &Plan) -> Vec<Second> {
     let progress = Progress::of(plan);
     let mut seconds: Vec<(Second, usize)> = Vec::new();
@@ -194,11 +195,12 @@ fn gather(receiver: &Receiver<Second>, plan: &Plan) -> Vec<Second> {
         let (second, parts) = &mut seconds[part.number];
         second.merge(&part);
         *parts += 1;
-        if *parts == plan.threads {
+        if *parts == plan.threads && !second.is_empty_rest() {
             progress.show(second);
         }
     }
     progress.end();
+    seconds.pop_if(|(second, _)| second.is_empty_rest());
     seconds.into_iter().map(|(second, _)| second).collect()
 }
 
@@ -224,4 +226,36 @@ fn prepare_checkouts(
         script.with_prepared(codes)
     };
     Ok(scripts.into_iter().zip(prepared).map(with_codes).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The requests sent in each second of a run of two threads, which end within the third.
+    fn sent(last: [u64; 2]) -> Vec<u64> {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        for last in last {
+            for (number, sent) in [5, 0, last].into_iter().enumerate() {
+                let mut second = Second::new(number);
+                (second.sent, second.is_partial) = (sent, number == 2);
+                sender.send(second).expect("somebody listens");
+            }
+        }
+        drop(sender);
+        let address = ([127, 0, 0, 1], 1).into();
+        let plan = Plan {
+            threads: 2,
+            progress: false,
+            ..Plan::new(address, Duration::from_secs(2))
+        };
+        let seconds = gather(&receiver, &plan);
+        seconds.iter().map(|second| second.sent).collect()
+    }
+
+    #[test]
+    fn a_rest_of_a_second_in_which_nothing_happened_is_no_row() {
+        assert_eq!(sent([0, 0]), [10, 0]);
+        assert_eq!(sent([0, 1]), [10, 0, 1]);
+    }
 }

@@ -144,6 +144,7 @@ impl Recorder {
 
     /// The end of the run.
     pub(super) fn finish(mut self) -> Record {
+        self.second.is_partial = true;
         self.end_second(0);
         self.record
     }
@@ -213,6 +214,8 @@ mod tests {
             .collect();
         assert_eq!(numbers, [(0, 1), (1, 0), (2, 0), (3, 0)]);
         assert_eq!(seconds[3].classes[Class::Error as usize], 1);
+        let partial: Vec<_> = seconds.iter().map(|second| second.is_partial).collect();
+        assert_eq!(partial, [false, false, false, true]);
         assert_eq!(record.lost.total(), 1);
     }
 }

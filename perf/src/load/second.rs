@@ -17,6 +17,8 @@ pub struct Second {
     pub classes: [u64; 3],
     /// Requests that wait for an answer at its end.
     pub in_flight: u64,
+    /// Whether the run ended within it.
+    pub is_partial: bool,
     /// Corrected latencies of the answers, by [kind](super::Kind), in microseconds.
     pub latency_us: [Histogram<u32>; 3],
 }
@@ -32,6 +34,7 @@ impl Second {
             sent: 0,
             classes: [0; 3],
             in_flight: 0,
+            is_partial: false,
             latency_us: std::array::from_fn(|_| histogram()),
         }
     }
@@ -42,12 +45,19 @@ impl Second {
         self.begun += other.begun;
         self.sent += other.sent;
         self.in_flight += other.in_flight;
+        self.is_partial |= other.is_partial;
         for (mine, theirs) in self.classes.iter_mut().zip(other.classes) {
             *mine += theirs;
         }
         for (mine, theirs) in self.latency_us.iter_mut().zip(&other.latency_us) {
             mine.add(theirs).expect("a histogram that grows");
         }
+    }
+
+    /// Whether it is a rest of a second in which nothing was due, sent or answered.
+    pub(super) fn is_empty_rest(&self) -> bool {
+        let counts = [self.planned, self.begun, self.sent, self.in_flight];
+        self.is_partial && counts.iter().chain(&self.classes).all(|&count| count == 0)
     }
 
     /// The latencies of all kinds of requests.
