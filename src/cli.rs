@@ -173,7 +173,7 @@ enum JournalCommand {
     /// restore it, stop the server, put it in the place of journal.dir, and start. Takes no lock and only
     /// reads; what is unfinished has a name that ends with .copying.
     Backup {
-        /// Where the copy is to be: a directory that is empty or missing
+        /// Where the copy is to be: a directory that is empty or missing, in one that is there
         #[arg(long, value_name = "DIR")]
         to: PathBuf,
         /// The journal's directory [default: as configured]

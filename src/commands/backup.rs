@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::journal::{write_files, write_state};
-use crate::env::{Clock, Disk, RealDisk, SystemClock, is_mount_point};
+use crate::env::{Clock, Disk, RealDisk, SystemClock, is_mount_point, target_dir};
 use crate::journal::backup::{self, Copied, DirOnDisk};
 use crate::journal::{JournalError, Opening};
 use crate::sale::{CheckedFiles, Recovered, check_files};
@@ -26,6 +26,19 @@ pub enum BackupCommandError {
         .0.display()
     )]
     InTheWay(PathBuf),
+    /// The backup would be a part of what it is a copy of.
+    #[error(
+        "{} is inside of the journal's directory, {}: a backup there is lost together with the journal; give \
+         another place with --to",
+        to.display(),
+        dir.display()
+    )]
+    Inside {
+        /// Where it was to be.
+        to: PathBuf,
+        /// The journal's directory.
+        dir: PathBuf,
+    },
     /// A file system begins where the backup is to be.
     #[error(
         "{} is a mount point, and a backup is written beside its place and then renamed: give a directory \
@@ -65,11 +78,13 @@ impl BackupCommandError {
 }
 
 /// Copies the journal in `dir`, which a server may be using, to `to`, checks the copy, and says what it
-/// holds. It is written next to `to` and renamed when it is whole and checked.
+/// holds. It is written next to `to` and renamed when it is whole and checked. The directory that is to hold `to`
+/// must be there: it may be a disk that is not mounted.
 ///
 /// # Errors
 /// See [`BackupCommandError`].
 pub fn back_up(dir: &Path, to: &Path, out: &mut dyn Write) -> Result<(), BackupCommandError> {
+    let made_in = &*target_dir(to).map_err(target(to))?;
     if !RealDisk.is_free(to).map_err(target(to))? {
         return Err(BackupCommandError::InTheWay(to.to_owned()));
     }
@@ -81,12 +96,16 @@ pub fn back_up(dir: &Path, to: &Path, out: &mut dyn Write) -> Result<(), BackupC
         .list(dir)
         .map_err(JournalError::io("list", dir))
         .map_err(backup::CopyError::from)?;
-    let aside = aside(to).map_err(target(to))?;
+    if made_in.starts_with(target_dir(dir).map_err(target(to))?) {
+        let (to, dir) = (to.to_owned(), dir.to_owned());
+        return Err(BackupCommandError::Inside { to, dir });
+    }
+    let aside = aside(made_in).map_err(target(to))?;
     let opening = match Opening::lock(Arc::new(RealDisk), &aside) {
         Err(JournalError::InUse { .. }) => Err(BackupCommandError::InUse(to.to_owned())),
         locked => locked.map_err(|error| backup::CopyError::from(error).into()),
     }?;
-    let made = make(dir, to, &aside, &opening);
+    let made = make(dir, made_in, &aside, &opening);
     if made.is_err() {
         let _ = RealDisk.remove_dir_all(&aside);
     }

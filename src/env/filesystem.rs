@@ -152,6 +152,33 @@ pub fn is_mount_point(path: &Path) -> io::Result<bool> {
     Ok(mount_of(&mounts, &path).is_some_and(|mount| path == Path::new(&mount.point)))
 }
 
+/// A directory that is to be made, or to be replaced by a rename, where the path leads to through symbolic links.
+///
+/// # Errors
+/// The directory that is to hold it is missing, or as the operating system says.
+pub fn target_dir(path: &Path) -> io::Result<PathBuf> {
+    match fs::canonicalize(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        found => return found,
+    }
+    let absolute = std::path::absolute(path)?;
+    let (Some(parent), Some(name)) = (absolute.parent(), absolute.file_name()) else {
+        let what = "the path has no last part";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+    };
+    if fs::symlink_metadata(&absolute).is_ok() {
+        let what = "it is a symbolic link to something that is not there";
+        return Err(io::Error::new(io::ErrorKind::NotFound, what));
+    }
+    match fs::canonicalize(parent) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let what = format!("there is no directory {}: make it first", parent.display());
+            Err(io::Error::new(io::ErrorKind::NotFound, what))
+        }
+        parent => Ok(parent?.join(name)),
+    }
+}
+
 /// The newest of the journals in the directories below `parent`, and how many seconds ago that directory
 /// was changed; `None` when there is none.
 ///
@@ -241,6 +268,36 @@ broken
         let is = |path: &Path| is_mount_point(path).expect("it can be looked at");
         assert!(is(Path::new("/")) && is(Path::new("/proc")));
         assert!(!is(dir.path()) && !is(&dir.path().join("missing")));
+    }
+
+    #[test]
+    fn a_directory_to_be_made_is_where_its_links_lead_to() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let root = dir.path().canonicalize().expect("it is there");
+        let link = |to: &str, name: &str| {
+            std::os::unix::fs::symlink(root.join(to), root.join(name)).expect("a link");
+        };
+        fs::create_dir(root.join("real")).expect("a directory");
+        link("real", "link");
+        link("nothing", "dangling");
+        for (given, leads_to) in [
+            ("real", "real"),
+            ("link", "real"),
+            ("new", "new"),
+            ("link/new", "real/new"),
+            ("real/../new", "new"),
+        ] {
+            let found = target_dir(&root.join(given)).expect(given);
+            assert_eq!(found, root.join(leads_to), "{given}");
+        }
+        for (given, why) in [
+            ("missing/new", "missing: make it first"),
+            ("dangling", "symbolic link"),
+            ("dangling/new", "dangling: make it first"),
+        ] {
+            let error = target_dir(&root.join(given)).expect_err(given);
+            assert!(error.to_string().contains(why), "{given}: {error}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Backups of a server that sells, and a server that goes on from each of them.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
@@ -167,6 +168,52 @@ fn a_backup_that_cannot_be_made_names_the_obstacle_and_leaves_nothing() {
     let said = place.report(&["journal", "backup", "--to", "new"]);
     assert!(said.contains("copied journal to new"), "{said}");
     assert!(!exists(&place.path().join("new/rest")) && !exists(&place.path().join("new.copying")));
+}
+
+#[test]
+fn a_backup_is_refused_inside_of_the_journal_and_below_a_directory_that_is_missing() {
+    let place = Server::start(&[]).stop();
+    let before = fs::read_dir(place.journal_dir())
+        .expect("a journal")
+        .count();
+    let link = place.path().join("link");
+    symlink(place.journal_dir(), &link).expect("a link");
+    for inside in ["journal/today", "link/today", "elsewhere/../journal/today"] {
+        let _ = fs::create_dir(place.path().join("elsewhere"));
+        fails(
+            &place,
+            inside,
+            "journal",
+            "inside of the journal's directory, journal",
+        );
+    }
+    assert_eq!(
+        fs::read_dir(place.journal_dir())
+            .expect("a journal")
+            .count(),
+        before
+    );
+    fails(
+        &place,
+        "disk/backups/today",
+        "journal",
+        "disk/backups: make it first",
+    );
+    assert!(!exists(&place.path().join("disk")));
+    symlink("nothing", place.path().join("dangling")).expect("a link");
+    fails(&place, "dangling", "journal", "symbolic link");
+}
+
+#[test]
+fn a_backup_goes_where_a_link_leads_to() {
+    let place = Server::start(&[]).stop();
+    fs::create_dir(place.path().join("disk")).expect("a directory");
+    symlink("disk", place.path().join("link")).expect("a link");
+    place.report(&["journal", "backup", "--to", "link"]);
+    place.report(&["journal", "verify", "--dir", "disk"]);
+    assert!(place.path().join("link").is_symlink());
+    assert!(!exists(&place.path().join("link.copying")));
+    assert!(!exists(&place.path().join("disk.copying")));
 }
 
 /// A file system in memory, unmounted with this.

@@ -151,6 +151,7 @@ fn a_backup_that_may_not_be_read_is_not_taken_for_none() {
         return;
     }
     let mut place = Server::start(&[]).stop();
+    fs::create_dir(place.path().join("backups")).expect("a directory");
     place.report(&["journal", "backup", "--to", "backups/today"]);
     for path in [place.path().to_owned(), place.path().join("backups")] {
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("our own");
