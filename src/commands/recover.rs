@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::verify::apply;
 use crate::app::sinks;
 use crate::config::Config;
-use crate::env::{Clock, Disk, Entropy, OsEntropy, RealDisk, SystemClock};
+use crate::env::{Clock, Disk, Entropy, OsEntropy, RealDisk, SystemClock, behind_links};
 use crate::journal::{
     Durability, Journal, JournalError, JournalFailed, Opening, Options, Tools, check_decodable,
     fingerprint,
@@ -102,6 +102,7 @@ pub fn recover(config: &Config, dir: &Path, out: &mut dyn Write) -> Result<(), R
         .database
         .as_ref()
         .ok_or(RecoverError::NotConfigured)?;
+    let made_at = &*behind_links(dir).map_err(place(dir))?;
     if !RealDisk.is_free(dir).map_err(place(dir))? && !holds_no_record(dir)? {
         return Err(RecoverError::InTheWay(dir.to_owned()));
     }
@@ -111,7 +112,12 @@ pub fn recover(config: &Config, dir: &Path, out: &mut dyn Write) -> Result<(), R
     let options = sinks::postgres_options(database);
     let recovered = runtime.block_on(async {
         let reader = PostgresReader::connect(&options).await?;
-        write_aside(reader.records().await?, config.journal.segment_bytes, dir).await
+        write_aside(
+            reader.records().await?,
+            config.journal.segment_bytes,
+            made_at,
+        )
+        .await
     });
     recovered
         .map_err(|error| error.of(&options))?

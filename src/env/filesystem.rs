@@ -152,6 +152,17 @@ pub fn is_mount_point(path: &Path) -> io::Result<bool> {
     Ok(mount_of(&mounts, &path).is_some_and(|mount| path == Path::new(&mount.point)))
 }
 
+/// Where `path` leads to through symbolic links; the path itself where nothing is there.
+///
+/// # Errors
+/// As the operating system says.
+pub fn behind_links(path: &Path) -> io::Result<PathBuf> {
+    match fs::canonicalize(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(path.to_owned()),
+        found => found,
+    }
+}
+
 /// A directory that is to be made, or to be replaced by a rename, where the path leads to through symbolic links.
 ///
 /// # Errors

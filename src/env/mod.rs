@@ -37,7 +37,9 @@ pub use clock::{Clock, ManualClock, SystemClock, within};
 pub use control_group::MemoryLimit;
 pub use disk::{Disk, DiskFile, FileId, OpenMode, RealDisk, read_file};
 pub use entropy::{DRAWN_BYTES, Entropy, OsEntropy, SeededEntropy, splitmix64};
-pub use filesystem::{BlockDevice, Filesystem, is_mount_point, newest_journal_below, target_dir};
+pub use filesystem::{
+    BlockDevice, Filesystem, behind_links, is_mount_point, newest_journal_below, target_dir,
+};
 pub use machine::Machine;
 pub use process::{ProcessFigures, thread_cpu_us};
 pub use resolver::resolve;

@@ -1,6 +1,7 @@
 //! A journal that is lost is built again from the database, and everything goes on.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 
 use crate::load::Load;
 use crate::places::{place_with_both, postgres, redis};
@@ -14,13 +15,16 @@ fn a_lost_journal_comes_back_from_the_database() {
     let mut bought = Load::purchases(&server, 150);
     settle(&server);
     let place = server.crash();
+    // The disk was lost, and another one is where the journal is expected.
     fs::remove_dir_all(place.journal_dir()).expect("our own directory");
+    fs::create_dir(place.path().join("disk")).expect("a directory");
+    symlink("disk", place.journal_dir()).expect("a link");
     let (code, said) = place.failure(&["serve"]);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("flashsale recover --from postgres"), "{said}");
-    // What that start has left holds no record, and so is not in the way.
     let report = place.report(&["recover", "--from", "postgres"]);
     assert!(report.contains("written and checked"), "{report}");
+    assert!(place.journal_dir().is_symlink());
     place.report(&["journal", "verify"]);
     let (_, said) = place.failure(&["recover", "--from", "postgres"]);
     assert!(said.contains("is not empty"), "{said}");
