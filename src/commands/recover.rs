@@ -126,9 +126,10 @@ pub fn recover(config: &Config, dir: &Path, out: &mut dyn Write) -> Result<(), R
 }
 
 /// Whether `dir` is a journal to which nothing was ever written, as a start leaves it that found its
-/// journal lost and was refused.
+/// journal lost and was refused. It may have been ended while it prepared a segment.
 fn holds_no_record(dir: &Path) -> Result<bool, RecoverError> {
-    let is_journal = |name: &String| name == "lock" || name.ends_with(".segment");
+    let ends = [".segment", ".preparing"];
+    let is_journal = |name: &String| name == "lock" || ends.iter().any(|end| name.ends_with(end));
     if !RealDisk
         .list(dir)
         .map_err(place(dir))?

@@ -22,6 +22,10 @@ fn a_lost_journal_comes_back_from_the_database() {
     let (code, said) = place.failure(&["serve"]);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("flashsale recover --from postgres"), "{said}");
+    // What that start has left holds no record, and so is not in the way; nor is the segment that it may have been
+    // preparing.
+    let preparing = place.journal_dir().join("00000000000000000002.preparing");
+    fs::write(preparing, [0; 4096]).expect("room");
     let report = place.report(&["recover", "--from", "postgres"]);
     assert!(report.contains("written and checked"), "{report}");
     assert!(place.journal_dir().is_symlink());
