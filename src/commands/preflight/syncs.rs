@@ -1,5 +1,6 @@
-//! The check of the disk: whether a sync reaches it, and how long that takes.
+//! Whether a sync is one, and what it costs.
 
+use std::fmt;
 use std::io;
 use std::path::Path;
 
@@ -7,27 +8,88 @@ use super::address::{AnsweringServer, Holder};
 use super::directory;
 use super::finding::Findings;
 use crate::config::Config;
-use crate::env::{BlockDevice, Clock, Disk, Filesystem, OpenMode, RealDisk, SystemClock};
+use crate::env::{BlockDevice, Clock, Disk, DiskFile, Filesystem, OpenMode, RealDisk, SystemClock};
 use crate::types::Durability;
 
-/// The duration of the measurement, in microseconds.
-const MEASURED_US: u64 = 2_000_000;
+/// How often is measured; odd, so that one of them is the median.
+const SAMPLES: usize = 5;
+/// How long each sample takes, in microseconds.
+const SAMPLE_US: u64 = 400_000;
 /// Bytes that each probe writes and syncs: a small batch.
 const PIECE_BYTES: usize = 512;
 /// The length of the probe, in bytes.
 const PROBE_BYTES: usize = 1 << 20;
 /// No disk that keeps what it was given answers faster, in microseconds.
 const HONEST_US_MIN: u64 = 10;
-/// A commit that takes longer gets a warning, in microseconds.
+/// A commit that takes longer is told, in microseconds.
 const SLOW_US: u64 = 20_000;
 
-/// The durations of syncs, in microseconds, the shortest first.
-struct Syncs(Vec<u64>);
+/// How long syncs took, in microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct SyncTimes {
+    p50_us: u64,
+    p99_us: u64,
+}
 
-impl Syncs {
-    fn quantile(&self, parts: usize, of: usize) -> u64 {
-        let last = self.0.len().saturating_sub(1);
-        self.0.get(last * parts / of).copied().unwrap_or(0)
+impl SyncTimes {
+    /// The quantiles of single syncs.
+    fn of(mut syncs_us: Vec<u64>) -> Self {
+        syncs_us.sort_unstable();
+        let last = syncs_us.len().saturating_sub(1);
+        let quantile = |percent: usize| syncs_us.get(last * percent / 100).copied().unwrap_or(0);
+        Self {
+            p50_us: quantile(50),
+            p99_us: quantile(99),
+        }
+    }
+
+    fn commits_a_second(self) -> u64 {
+        1_000_000 / self.p50_us.max(1)
+    }
+}
+
+/// What was found out about syncs: the median of several samples, and the slowest of them. A single one may
+/// have met a moment in which somebody else has used the disk, or in which nobody has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Measured {
+    median: SyncTimes,
+    /// `None` of a server that runs, which says what was over all of its time.
+    worst: Option<SyncTimes>,
+}
+
+impl Measured {
+    fn of(mut samples: [SyncTimes; SAMPLES]) -> Self {
+        samples.sort_unstable();
+        Self {
+            median: samples[SAMPLES / 2],
+            worst: samples.last().copied(),
+        }
+    }
+
+    /// The time that buyers must reckon with.
+    fn slowest_us(&self) -> u64 {
+        self.worst.map_or(0, |it| it.p99_us).max(self.median.p99_us)
+    }
+}
+
+impl fmt::Display for Measured {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let SyncTimes { p50_us, p99_us } = self.median;
+        let a_second = self.median.commits_a_second();
+        write!(
+            f,
+            "p50 {p50_us} µs, p99 {p99_us} µs: {a_second} commits a second, each of any number of buyers"
+        )?;
+        let Some(worst) = self.worst else {
+            return Ok(());
+        };
+        write!(
+            f,
+            " (the median of {SAMPLES} samples; the slowest: p50 {} µs, p99 {} µs, {} a second)",
+            worst.p50_us,
+            worst.p99_us,
+            worst.commits_a_second()
+        )
     }
 }
 
@@ -54,12 +116,16 @@ pub(super) fn check(config: &Config, holder: Holder, findings: &mut Findings) {
             findings.warn(CHECK, format!("not measured, {why}"), advice);
             return cache(filesystem.disk.as_ref(), findings);
         }
-        (None, Holder::Server(AnsweringServer { sync_us })) => Ok(sync_us),
-        (None, _) => measure(&filesystem.dir)
-            .map(|syncs| Some((syncs.quantile(50, 100), syncs.quantile(99, 100)))),
+        (None, Holder::Server(AnsweringServer { sync_us })) => {
+            Ok(sync_us.map(|(p50_us, p99_us)| Measured {
+                median: SyncTimes { p50_us, p99_us },
+                worst: None,
+            }))
+        }
+        (None, _) => measure(&filesystem.dir).map(Some),
     };
     match measured {
-        Ok(Some((p50_us, p99_us))) => judge(p50_us, p99_us, findings),
+        Ok(Some(measured)) => judge(&measured, findings),
         Ok(None) => findings.ok(CHECK, "the running server has not synced yet"),
         Err(error) => {
             let found = format!("a file cannot be written and synced there: {error}");
@@ -70,20 +136,19 @@ pub(super) fn check(config: &Config, holder: Holder, findings: &mut Findings) {
     cache(filesystem.disk.as_ref(), findings);
 }
 
-fn judge(p50_us: u64, p99_us: u64, findings: &mut Findings) {
+fn judge(measured: &Measured, findings: &mut Findings) {
     const CHECK: &str = "sync";
-    let found = format!("p50 {p50_us} µs, p99 {p99_us} µs");
+    let SyncTimes { p50_us, p99_us } = measured.median;
     if p50_us < HONEST_US_MIN {
         return findings.fail(
             CHECK,
-            format!("{found}: no disk is so fast, nothing is really written"),
+            format!("p50 {p50_us} µs, p99 {p99_us} µs: no disk is so fast, nothing is really written"),
             "set journal.dir to a directory on a disk, and see that syncs are not switched off below it \
              (nobarrier, cache=unsafe, eatmydata)",
         );
     }
-    let a_second = 1_000_000 / p50_us;
-    let found = format!("{found}: {a_second} commits a second, each of any number of buyers");
-    if p99_us > SLOW_US {
+    let found = measured.to_string();
+    if measured.slowest_us() > SLOW_US {
         let advice = "buyers wait for it: a disk of its own for the journal, with a cache that keeps \
                       its power, is faster";
         findings.warn(CHECK, found, advice);
@@ -92,28 +157,34 @@ fn judge(p50_us: u64, p99_us: u64, findings: &mut Findings) {
     }
 }
 
-/// Writes and syncs small pieces for a while, in a file that has no name any more, so that nothing is left
-/// behind whatever happens.
-fn measure(dir: &Path) -> io::Result<Syncs> {
+/// Writes and syncs small pieces several times for a while, in a file that has no name any more, so that nothing is
+/// left behind whatever happens.
+fn measure(dir: &Path) -> io::Result<Measured> {
     let clock = SystemClock::new();
     let path = dir.join(format!(".preflight-{}", std::process::id()));
     let file = RealDisk.open(&path, OpenMode::Create)?;
     RealDisk.remove(&path)?;
     file.write_at(&vec![0; PROBE_BYTES], 0)?;
     file.sync_data()?;
-    let (mut taken, mut offset) = (Vec::new(), 0);
+    let mut samples = [SyncTimes::of(Vec::new()); SAMPLES];
+    for sample in &mut samples {
+        *sample = SyncTimes::of(take_sample(&*file, &clock)?);
+    }
+    Ok(Measured::of(samples))
+}
+
+/// How long each sync took, in microseconds.
+fn take_sample(file: &dyn DiskFile, clock: &SystemClock) -> io::Result<Vec<u64>> {
+    let (mut syncs_us, mut offset) = (Vec::new(), 0);
     let began_us = clock.monotonic_us();
-    loop {
+    while clock.monotonic_us() - began_us < SAMPLE_US {
         let before_ns = clock.monotonic_ns();
         file.write_at(&[7; PIECE_BYTES], offset as u64)?;
         file.sync_data()?;
-        taken.push((clock.monotonic_ns() - before_ns) / 1000);
+        syncs_us.push((clock.monotonic_ns() - before_ns) / 1000);
         offset = (offset + PIECE_BYTES) % PROBE_BYTES;
-        if clock.monotonic_us() - began_us >= MEASURED_US {
-            taken.sort_unstable();
-            return Ok(Syncs(taken));
-        }
     }
+    Ok(syncs_us)
 }
 
 fn cache(disk: Option<&BlockDevice>, findings: &mut Findings) {
@@ -129,4 +200,37 @@ fn cache(disk: Option<&BlockDevice>, findings: &mut Findings) {
         (true, false) => format!("{name} has one; a sync empties it"),
     };
     findings.ok(CHECK, found);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn times(p50_us: u64, p99_us: u64) -> SyncTimes {
+        SyncTimes { p50_us, p99_us }
+    }
+
+    #[test]
+    fn one_sample_of_a_disk_that_was_busy_decides_nothing_and_is_shown() {
+        let measured = Measured::of([
+            times(500, 900),
+            times(9000, 30_000),
+            times(400, 800),
+            times(450, 700),
+            times(480, 850),
+        ]);
+        assert_eq!(
+            measured.to_string(),
+            "p50 480 µs, p99 850 µs: 2083 commits a second, each of any number of buyers (the median of 5 samples; \
+             the slowest: p50 9000 µs, p99 30000 µs, 111 a second)"
+        );
+        assert_eq!(measured.slowest_us(), 30_000);
+    }
+
+    #[test]
+    fn quantiles_are_of_all_syncs() {
+        let syncs_us = (1..=101).rev().collect();
+        assert_eq!(SyncTimes::of(syncs_us), times(51, 100));
+        assert_eq!(SyncTimes::of(Vec::new()), times(0, 0));
+    }
 }
