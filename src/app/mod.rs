@@ -17,6 +17,7 @@ mod start;
 mod startup_phases;
 mod stop;
 mod systemd;
+mod trace_endpoint;
 mod watchdog;
 
 use std::process::ExitCode;
@@ -101,6 +102,8 @@ fn start(
         "flashsale: {}",
         config.describe()
     );
+    #[cfg(not(feature = "otel"))]
+    trace_endpoint::warn_without_traces();
     for ignored in &config.ignored {
         tracing::warn!(
             variable = ignored.variable,

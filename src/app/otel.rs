@@ -13,16 +13,12 @@ use opentelemetry_otlp::{
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 
+use super::trace_endpoint::{self, variable};
 use crate::env::{Clock, Entropy, OsEntropy};
 use crate::limits;
 use crate::telemetry::BuildInfo;
 use crate::telemetry::spans::{self, Finished, SpanKind};
 
-/// Each of them says where traces go.
-const ENDPOINTS: [&str; 2] = [
-    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-    "OTEL_EXPORTER_OTLP_ENDPOINT",
-];
 /// The part of the requests that have a span, unless something else is configured.
 const RATIO: f64 = 0.001;
 
@@ -34,12 +30,7 @@ pub(super) struct Traces {
 impl Traces {
     /// Begins, if the environment says to whom. What is wrong there is no reason not to sell.
     pub(super) fn start() -> Option<Self> {
-        let is_set = |name: &str| variable(name).is_some();
-        let is_off =
-            variable("OTEL_SDK_DISABLED").is_some_and(|it| it.eq_ignore_ascii_case("true"));
-        if is_off || !ENDPOINTS.into_iter().any(is_set) {
-            return None;
-        }
+        trace_endpoint::configured()?;
         let ratio = ratio();
         match provider() {
             Ok(provider) => {
@@ -79,10 +70,6 @@ pub(super) fn started(name: &str, clock: &dyn Clock, since_us: u64) {
         };
         finished.hand_on();
     }
-}
-
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 /// The part of the requests that have a span.

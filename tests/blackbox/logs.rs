@@ -245,3 +245,33 @@ fn ten_thousand_refusals_give_a_handful_of_lines_that_stand_for_all() {
     // One for every second that it took, and what was left at the end.
     assert!((1..100).contains(&told.len()), "{} lines", told.len());
 }
+
+#[test]
+fn a_build_without_traces_warns_whoever_waits_for_them() {
+    if cfg!(feature = "otel") {
+        eprintln!("SKIPPED: this build exports traces");
+        return;
+    }
+    let settings = |disabled| {
+        [
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318"),
+            ("OTEL_SDK_DISABLED", disabled),
+        ]
+    };
+    let server = Server::start(&settings(""));
+    let log = server.log();
+    let mut lines = log.lines().filter(|line| line.contains("OTEL_"));
+    let line = lines.next().expect("a warning");
+    assert!(
+        line.contains("OTEL_EXPORTER_OTLP_ENDPOINT is set, but this build"),
+        "{line}"
+    );
+    assert!(
+        line.contains("--features otel") && line.contains("WARN"),
+        "{line}"
+    );
+    assert_eq!(lines.next(), None);
+    for silent in [Server::start(&settings("true")), Server::start(&[])] {
+        assert!(!silent.log().contains("OTEL_"), "{}", silent.log());
+    }
+}
