@@ -18,6 +18,10 @@ use crate::limits::LOG_FLUSH_MS;
 /// The writer of the log. The thread that ends the process must [`flush`] it.
 static WRITER: OnceLock<LogWriter> = OnceLock::new();
 
+/// Parts whose lines do not say which sink they are of. Our own lines say what has come of it. A level for them in
+/// `log.level` goes before this.
+const NAMELESS: &str = "deadpool=off,tokio_postgres=off";
+
 /// Sees to it that the last lines are written when it is dropped.
 pub(super) struct Logging(());
 
@@ -29,12 +33,8 @@ impl Drop for Logging {
 
 /// Starts logging to standard error. A second call in one process changes nothing.
 pub(super) fn start(config: &LogConfig) -> Logging {
-    let filter = EnvFilter::try_new(&config.level).unwrap_or_else(|error| {
-        eprintln!("log.level {:?}: {error}; using info", config.level);
-        EnvFilter::new("info")
-    });
     let builder = fmt()
-        .with_env_filter(filter)
+        .with_env_filter(filter(&config.level))
         .with_writer(writer())
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false);
@@ -44,6 +44,14 @@ pub(super) fn start(config: &LogConfig) -> Logging {
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
     Logging(())
+}
+
+/// Returns the filter for `level`.
+fn filter(level: &str) -> EnvFilter {
+    EnvFilter::try_new(format!("{NAMELESS},{level}")).unwrap_or_else(|error| {
+        eprintln!("log.level {level:?}: {error}; using info");
+        EnvFilter::new(format!("{NAMELESS},info"))
+    })
 }
 
 /// Writes what is still to be written. To be called before the process is ended in any other way than by
@@ -100,6 +108,29 @@ mod tests {
         log.rewind().expect("a file");
         log.read_to_string(&mut text).expect("UTF-8");
         text
+    }
+
+    #[test]
+    fn lines_of_the_clients_that_name_no_sink_are_left_out_unless_they_are_asked_for() {
+        let logged = |level: &str| {
+            let mut log = tempfile::tempfile().expect("a temporary file");
+            let writer = Arc::new(log.try_clone().expect("the same file"));
+            let subscriber = fmt().with_env_filter(filter(level)).with_writer(writer);
+            tracing::subscriber::with_default(subscriber.finish(), || {
+                tracing::warn!(target: "deadpool.postgres", "Connection could not be recycled");
+                tracing::info!(target: "tokio_postgres::connection", "WARNING: something");
+                tracing::info!(target: "flashsale::reconcile", "Postgres is connected");
+            });
+            let mut text = String::new();
+            log.rewind().expect("a file");
+            log.read_to_string(&mut text).expect("UTF-8");
+            text
+        };
+        let usual = logged("info");
+        assert_eq!(usual.lines().count(), 1, "{usual}");
+        assert!(usual.contains("Postgres is connected"), "{usual}");
+        let all = logged("info,deadpool=warn,tokio_postgres=info");
+        assert_eq!(all.lines().count(), 3, "{all}");
     }
 
     #[test]

@@ -205,6 +205,28 @@ fn where_the_authorities_are_is_for_the_log_alone() {
 }
 
 #[test]
+fn a_notice_of_the_database_is_logged_with_its_name() {
+    let postgres = postgres();
+    let server = server_with(&postgres);
+    settle(&server);
+    postgres.query(
+        DATABASE,
+        "CREATE FUNCTION warn() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             RAISE WARNING 'mind the gap';
+             RETURN NEW;
+         END $$;
+         CREATE TRIGGER warn BEFORE UPDATE ON watermark FOR EACH STATEMENT EXECUTE FUNCTION warn()",
+    );
+    let bought = Load::purchases(&server, 5);
+    server.wait_for_log("Postgres says: WARNING: mind the gap");
+    let log = server.log();
+    let nameless = |line: &&str| line.contains("mind the gap") && !line.contains("Postgres");
+    assert_eq!(log.lines().find(nameless), None);
+    postgres.query(DATABASE, "DROP FUNCTION warn CASCADE");
+    all_is_well(server, &postgres, &bought);
+}
+
+#[test]
 fn messages_of_the_database_are_for_the_log_alone() {
     let postgres = postgres();
     let server = server_with(&postgres);

@@ -1,14 +1,15 @@
 //! One connection to the database, from the first packet to transactions that bring their settings with them.
 
+use std::future::poll_fn;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_postgres::config::SslMode;
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{DbError, SqlState};
 use tokio_postgres::tls::TlsStream;
-use tokio_postgres::{Client, Config, Error, NoTls, Socket};
+use tokio_postgres::{AsyncMessage, Client, Config, Error, NoTls, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::failure::explain;
@@ -175,14 +176,19 @@ pub(super) struct DrivenClient {
 }
 
 impl DrivenClient {
-    fn drive<T>((client, connection): (Client, tokio_postgres::Connection<Socket, T>)) -> Self
+    fn drive<T>((client, mut connection): (Client, tokio_postgres::Connection<Socket, T>)) -> Self
     where
         T: TlsStream + Unpin + Send + 'static,
     {
         let encoding = connection.parameter("server_encoding").map(str::to_owned);
         let task = tokio::spawn(async move {
             // Whoever waits for an answer hears of the failure, too.
-            let _ = connection.await;
+            while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await
+            {
+                if let AsyncMessage::Notice(notice) = message {
+                    log_notice(&notice);
+                }
+            }
         });
         Self {
             client,
@@ -190,6 +196,12 @@ impl DrivenClient {
             encoding,
         }
     }
+}
+
+/// Logs what the database says without being asked, with its name: the library's own line has none.
+fn log_notice(notice: &DbError) {
+    let (severity, said) = (notice.severity(), notice.message());
+    tracing::info!("Postgres says: {severity}: {said}");
 }
 
 /// A connection that is cut when it is dropped, whatever it is doing: what it had begun is undone by
