@@ -62,6 +62,34 @@ fn postgres_is_described() {
 }
 
 #[test]
+fn another_server_at_the_port_of_a_sink_is_told_from_one_that_is_down() {
+    let (postgres, redis) = (Postgres::start_with(&["fsync=off"]), RedisServer::start());
+    let server = Server::start(&[]);
+    let http = server.addr().port();
+    let mut place = with_postgres(&postgres);
+    place.set("DB_HOST", "127.0.0.1");
+    place.set("REDIS_HOST", "127.0.0.1");
+    for (database, password, cache) in [
+        (redis.port(), "", postgres.port()),
+        (http, "", http),
+        (http, "some-pa55word", postgres.port()),
+    ] {
+        place.set("DB_PORT", &database.to_string());
+        place.set("REDIS_PORT", &cache.to_string());
+        place.set("REDIS_PASSWORD", password);
+        let report = preflight(&place, &[]);
+        report.has("fail", "postgres", "with the PostgreSQL protocol");
+        report.has("fail", "redis", "with the Redis protocol");
+        if database == http {
+            report.has("fail", "postgres", "it answers, but not");
+        }
+        if cache == http {
+            report.has("fail", "redis", "it answers, but not");
+        }
+    }
+}
+
+#[test]
 fn a_user_that_may_what_a_server_must_is_fit() {
     const PASSWORDS: [(&str, &str); 3] = [
         ("DB_OWNER_PASSWORD", "owner-pa55word"),

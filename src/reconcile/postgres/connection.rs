@@ -12,7 +12,7 @@ use tokio_postgres::tls::TlsStream;
 use tokio_postgres::{AsyncMessage, Client, Config, Error, NoTls, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::failure::explain;
+use super::failure::{explain, explain_connecting, no_answer};
 use super::options::{PostgresOptions, quoted};
 use super::tls;
 use crate::env::Secret;
@@ -115,12 +115,9 @@ impl PostgresDial {
     /// # Errors
     /// Nobody answers in time, or not as hoped; or the database cannot hold our texts.
     pub(super) async fn connect(&self, purpose: Purpose) -> Result<Connection, SinkError> {
-        let slow = |_| {
-            let seconds = CONNECT.as_secs();
-            SinkError::Unavailable(format!("no connection within {seconds} s"))
-        };
+        let slow = |_| no_answer(CONNECT.as_secs());
         let connected = timeout(CONNECT, self.raw()).await.map_err(slow)?;
-        let raw = connected.map_err(|error| explain(&error))?;
+        let raw = connected.map_err(|error| explain_connecting(&error))?;
         match raw.encoding.as_deref() {
             // The latter takes bytes as they come.
             None | Some("UTF8" | "SQL_ASCII") => {}

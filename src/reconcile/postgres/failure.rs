@@ -12,6 +12,13 @@ use crate::reconcile::SinkError;
 /// What pgbouncer says of a transaction in statement mode.
 const STATEMENT_MODE: &str = "not allowed in statement pooling mode";
 
+/// A connection was closed while it was opened.
+const SILENT: &str = "the connection was lost before there was an answer with the PostgreSQL protocol: another server may \
+                      listen there, or a proxy without one behind it";
+/// Bytes came that are no message.
+const FOREIGN: &str =
+    "it answers, but not with the PostgreSQL protocol: another server listens there";
+
 /// The error as whoever runs the server should read it. Of the database's own words only the code and
 /// the first sentence are kept, the latter for the log alone, because it may name files and roles: details
 /// and hints show values of rows.
@@ -37,6 +44,46 @@ pub(super) fn explain(error: &Error) -> SinkError {
         }
         _ => SinkError::Unavailable(why),
     }
+}
+
+/// As [`explain`], for an error of a connection that is being opened: what listens there may be no PostgreSQL.
+pub(super) fn explain_connecting(error: &Error) -> SinkError {
+    let source = error.source();
+    match source.and_then(|source| source.downcast_ref::<io::Error>()) {
+        _ if error.is_closed() => unavailable(SILENT),
+        // What the library makes of bytes that are no message has these kinds.
+        Some(io)
+            if io
+                .get_ref()
+                .is_none_or(|inner| !inner.is::<rustls::Error>()) =>
+        {
+            match io.kind() {
+                io::ErrorKind::ConnectionReset
+                | io::ErrorKind::ConnectionAborted
+                | io::ErrorKind::BrokenPipe
+                | io::ErrorKind::UnexpectedEof => unavailable(SILENT),
+                io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => unavailable(FOREIGN),
+                io::ErrorKind::Other if io.to_string() == "bytes remaining on stream" => {
+                    unavailable(FOREIGN)
+                }
+                _ => explain(error),
+            }
+        }
+        None if error
+            .to_string()
+            .starts_with("unexpected message from server") =>
+        {
+            unavailable(FOREIGN)
+        }
+        _ => explain(error),
+    }
+}
+
+/// The error of a server that does not answer for so many seconds while a connection is opened.
+pub(super) fn no_answer(seconds: u64) -> SinkError {
+    SinkError::Unavailable(format!(
+        "no answer with the PostgreSQL protocol within {seconds} s"
+    ))
 }
 
 fn unavailable(why: &str) -> SinkError {

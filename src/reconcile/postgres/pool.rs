@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio_postgres::{Config, Error};
 
 use super::connection::{PostgresDial, Purpose};
-use super::failure::explain;
+use super::failure::{explain_connecting, no_answer};
 use super::position::PostgresPosition;
 use crate::limits;
 use crate::reconcile::SinkError;
@@ -45,11 +45,8 @@ impl Readers {
     /// No connection is free, or none can be made; or as [`PostgresPosition::read`].
     pub(super) async fn position(&self) -> Result<PostgresPosition, SinkError> {
         let client = self.pool.get().await.map_err(|error| match error {
-            PoolError::Backend(error) => explain(&error),
-            PoolError::Timeout(_) => SinkError::Unavailable(format!(
-                "no connection within {} s",
-                limits::DATABASE_CONNECT_SECONDS
-            )),
+            PoolError::Backend(error) => explain_connecting(&error),
+            PoolError::Timeout(_) => no_answer(limits::DATABASE_CONNECT_SECONDS),
             PoolError::Closed | PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_) => {
                 SinkError::Unavailable("the pool of connections is closed".into())
             }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use redis::aio::MultiplexedConnection;
 use redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo, RedisConnectionInfo,
-    RedisError, TlsCertificates,
+    RedisError, RedisResult, TlsCertificates, Value,
 };
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -103,13 +103,21 @@ impl<'a> RedisDial<'a> {
             .set_response_timeout(Some(Duration::from_secs(limits::REDIS_ANSWER_SECONDS)));
         let client = self.client(server, password).map_err(Unopened::Failed)?;
         let connected = client.get_multiplexed_async_connection_with_config(&config);
-        connected.await.map_err(|error| {
+        let mut connection = connected.await.map_err(|error| {
             if failure::is_rejection(&error) {
                 Unopened::Rejected(error)
             } else {
-                Unopened::Failed(failure::of(&error))
+                Unopened::Failed(failure::of_connecting(&error))
             }
-        })
+        })?;
+        // Without a password nothing was asked yet. Any answer of Redis will do, and the next command says more.
+        let asked: RedisResult<Value> = redis::cmd("PING").query_async(&mut connection).await;
+        match asked {
+            Err(error) if failure::is_no_answer(&error) => {
+                Err(Unopened::Failed(failure::of_connecting(&error)))
+            }
+            _ => Ok(connection),
+        }
     }
 
     /// # Errors

@@ -38,6 +38,28 @@ pub(super) fn is_rejection(error: &RedisError) -> bool {
         || matches!(error.code(), Some("WRONGPASS" | "NOAUTH"))
 }
 
+/// Whether the error says that no answer of Redis has come, not even one that refuses.
+pub(super) fn is_no_answer(error: &RedisError) -> bool {
+    use ErrorKind::{Io, Parse, UnexpectedReturnType};
+    matches!(error.kind(), Io | Parse | UnexpectedReturnType)
+}
+
+/// Why a connection was not opened: what listens there may be no Redis.
+pub(super) fn of_connecting(error: &RedisError) -> SinkError {
+    match error.kind() {
+        ErrorKind::Parse | ErrorKind::UnexpectedReturnType => {
+            unavailable("it answers, but not with the Redis protocol: another server listens there")
+        }
+        ErrorKind::Io if error.is_connection_dropped() && !error.is_connection_refusal() => {
+            unavailable(
+                "the connection was closed before there was an answer with the Redis protocol: another server may \
+                 listen there, or a proxy without one behind it",
+            )
+        }
+        _ => of(error),
+    }
+}
+
 /// Why Redis did not do what it was asked. Of several commands that were sent together, the first that failed counts.
 pub(super) fn of(error: &RedisError) -> SinkError {
     let errors = error.clone().into_server_errors();
