@@ -1,6 +1,6 @@
 .PHONY: build run test fmt lint doc bench compare fuzz fuzz-api \
 	load-test load-test-light load-test-medium load-test-heavy load-test-stress realistic-test soak run-monitoring \
-	docker-build docker-run docker-stop docker-logs sbom check-image
+	docker-build docker-run docker-stop docker-logs needs-compose sbom check-image
 
 # A container's build cannot ask git for the revision.
 revision = $(shell git describe --always --dirty --abbrev=12 --exclude='*' 2>/dev/null)
@@ -21,17 +21,21 @@ load-test-light load-test-medium load-test-heavy load-test-stress: load-test-%:
 	./scripts/load-testing/run $* $(ARGS)
 realistic-test: ; ./scripts/load-testing/run realistic $(ARGS)
 soak: ; ./scripts/load-testing/soak $(ARGS)
-run-monitoring: .env ; docker compose --env-file .env -f monitoring/compose.yaml up -d
-docker-build: .env ; $(compose) build
+run-monitoring: needs-compose .env ; docker compose --env-file .env -f monitoring/compose.yaml up -d
+docker-build: needs-compose .env ; $(compose) build
 # The server that runs is replaced last: `up` alone would stop it before the schema is looked at.
-docker-run: .env
+docker-run: needs-compose .env
 	$(compose) build
 	$(compose) up --detach --wait postgres redis
 	$(compose) run --rm --no-deps roles
 	$(compose) run --rm --no-deps migrate
 	$(compose) up --detach --wait
-docker-stop: .env ; $(compose) --profile monitoring down
-docker-logs: .env ; $(compose) logs --follow
+docker-stop: needs-compose .env ; $(compose) --profile monitoring down
+docker-logs: needs-compose .env ; $(compose) logs --follow
+# Says what is missing, and not which word of the command line is unknown.
+needs-compose:
+	@command -v docker >/dev/null || { echo "there is no docker here: install Docker Engine with its plugin compose" >&2; exit 1; }
+	@docker compose version >/dev/null 2>&1 || { echo "docker here has no plugin compose: install it (docker-compose-plugin of Docker's packages, docker-compose-v2 or docker-compose of the distribution's)" >&2; exit 1; }
 .env: ; ./scripts/make-env
 sbom: ; ./scripts/sbom
 check-image: ; ./scripts/check-image

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::Command;
 
 use serde_json::Value;
@@ -198,7 +198,9 @@ fn there_is_no_default_for_a_secret_and_make_env_has_them_all() {
 #[test]
 fn the_server_is_replaced_when_all_before_it_has_succeeded() {
     let makefile = read("Makefile");
-    let (_, recipe) = makefile.split_once("docker-run: .env\n").expect("a target");
+    let (_, recipe) = makefile
+        .split_once("docker-run: needs-compose .env\n")
+        .expect("a target");
     let lines = recipe.lines().take_while(|line| line.starts_with('\t'));
     let steps: Vec<_> = lines
         .map(|it| it.trim_start_matches("\t$(compose) "))
@@ -211,6 +213,28 @@ fn the_server_is_replaced_when_all_before_it_has_succeeded() {
         "up --detach --wait",
     ];
     assert_eq!(steps, expected);
+}
+
+#[test]
+fn a_docker_without_compose_is_told_in_a_sentence() {
+    let tools = tempfile::tempdir().expect("a temporary directory");
+    let docker = tools.path().join("docker");
+    let stub = "#!/bin/sh\necho \"docker: 'compose' is not a docker command\" >&2\nexit 1\n";
+    fs::write(&docker, stub).expect("our own");
+    fs::set_permissions(&docker, fs::Permissions::from_mode(0o755)).expect("our own");
+    let path = format!("{}:/usr/bin:/bin", tools.path().display());
+    for target in ["run-monitoring", "docker-run"] {
+        let mut make = Command::new("make");
+        make.arg(target).env("PATH", &path);
+        let output = make.current_dir(repository()).output().expect("make");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "{said}");
+        assert!(
+            said.contains("docker here has no plugin compose: install it"),
+            "{said}"
+        );
+        assert!(!said.contains("not a docker command"), "{said}");
+    }
 }
 
 #[test]
