@@ -280,12 +280,21 @@ fn a_dry_run_does_nothing_and_a_wrong_word_is_named() {
     let machine = Machine::new();
     let said = machine.script(&["--dry-run", "--binary", BINARY]);
     assert!(said.contains("would run: install"), "{said}");
+    for file in ["bin/flashsale", "001_watermark.up.sql", "/flashsale.env"] {
+        let lines = said.lines().filter(|line| line.contains(file));
+        assert_eq!(lines.count(), 1, "{file} is said once: {said}");
+    }
     assert!(machine.files().is_empty(), "nothing was written");
     for (arguments, why) in [
         (&["--prefix", "usr"][..], "must be an absolute path"),
         (&["--prefix", "/usr/|a"], "only letters, digits"),
         (&["--binary"], "takes a path"),
         (&["--binary", "/none"], "there is no program"),
+        (
+            &["--binary", "/bin/ls"],
+            "/ls is not flashsale: it calls itself \"ls ",
+        ),
+        (&["--dry-run", "--binary", "/bin/ls"], "is not flashsale"),
         (&["--upgrade"], "--upgrade is not known"),
         (&["--dry-run", "--uninstall"], "nothing is installed"),
     ] {
