@@ -34,6 +34,24 @@ pub(super) struct Reply {
     pub(super) body: Vec<u8>,
 }
 
+/// Why there was no whole answer.
+#[derive(Debug)]
+pub(super) struct RequestError(Error);
+
+/// Shows the error itself: the libraries put words before it that say less, such as "unexpected error" before what our own
+/// check of the certificate says.
+impl fmt::Display for RequestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Error::Io(error) = &self.0 else {
+            return self.0.fmt(f);
+        };
+        match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+            Some(rustls::Error::General(said)) => f.write_str(said),
+            _ => error.fmt(f),
+        }
+    }
+}
+
 impl ServerClient {
     /// A client for the server at `address`. A request takes no longer than `timeout`.
     pub(super) fn new(address: SocketAddr, tls: Option<PinnedTls>, timeout: Duration) -> Self {
@@ -61,7 +79,11 @@ impl ServerClient {
     ///
     /// # Errors
     /// There was no whole answer in time, or it is too long.
-    pub(super) fn get(&self, path: &str) -> Result<Reply, Error> {
+    pub(super) fn get(&self, path: &str) -> Result<Reply, RequestError> {
+        self.try_get(path).map_err(RequestError)
+    }
+
+    fn try_get(&self, path: &str) -> Result<Reply, Error> {
         let url = format!("{}://{}{path}", self.scheme, self.address);
         let mut answer = self.agent.get(&url).call()?;
         let link = answer
