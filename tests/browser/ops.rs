@@ -114,7 +114,7 @@ fn an_outage_of_the_database_is_seen_and_so_is_its_end() {
     wait_for_data(&page, "#light-database", "state", "bad");
     page.wait_for(AN_OUTAGE);
     page.wait_for_text("#light-database", "DOWN");
-    page.wait_for_text("#verdict", "Postgres is down");
+    page.wait_for_text("#verdict", "Postgres has been down for ");
     page.wait_for_text("#sink-database .story", "down since");
     // The sale goes on, and adds up.
     wait_for_data(&page, "#light-stock", "state", "good");

@@ -61,8 +61,10 @@ function sinkProblems({ last, known }, sink) {
   const name = SINKS[sink];
   if (state?.status === "DOWN") {
     const since = downFor(outages(known, sink).at(-1));
-    const waiting = state.lag_records > 0 ? `; ${counted(state.lag_records, "record")} wait in the journal` : "";
-    const words = `${name} is down${since}${state.reason ? `: ${state.reason}` : ""}${waiting}. The sale goes on`;
+    const wait = state.lag_records === 1 ? "waits" : "wait";
+    const waiting = state.lag_records > 0 ? `; ${counted(state.lag_records, "record")} ${wait} in the journal` : "";
+    const down = since ? `has been down${since}` : "is down";
+    const words = `${name} ${down}${state.reason ? `: ${state.reason}` : ""}${waiting}. The sale goes on`;
     return [{ about: sink, state: "warn", words }];
   }
   if (state?.status === "UP" && state.lag_seconds > LAG_SECONDS) {
