@@ -11,7 +11,7 @@ use crate::env::{Clock, Disk, RealDisk, SystemClock, is_mount_point, target_dir}
 use crate::journal::backup::{self, Copied, DirOnDisk};
 use crate::journal::{JournalError, Opening};
 use crate::sale::{CheckedFiles, Recovered, check_files};
-use crate::types::Timestamp;
+use crate::types::{Timestamp, counted};
 
 /// The pause before a place is looked at again in which somebody seems to be writing.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -202,9 +202,10 @@ impl FinishedBackup {
         let mebibytes = bytes as f64 / f64::from(1 << 20);
         writeln!(
             out,
-            "copied {} to {}: {files} files, {bytes} bytes in {copy_seconds:.2} s, {:.0} MiB/s",
+            "copied {} to {}: {}, {bytes} bytes in {copy_seconds:.2} s, {:.0} MiB/s",
             dir.display(),
             to.display(),
+            counted(files as u64, "file", "files"),
             mebibytes / copy_seconds.max(1e-6)
         )?;
         match first_lsn {
@@ -230,7 +231,8 @@ impl FinishedBackup {
         let sales = state.sales().len() + state.ended().count();
         writeln!(
             out,
-            "checked in {check_seconds:.2} s: {sales} sales, up to record {last_lsn}"
+            "checked in {check_seconds:.2} s: {}, up to record {last_lsn}",
+            counted(sales as u64, "sale", "sales")
         )
     }
 }

@@ -11,7 +11,7 @@ use crate::journal::segment::{self, Segment};
 use crate::journal::{self, JournalError, Lost, Opening, SegmentReader, snapshot};
 use crate::record::{Entry, Record};
 use crate::sale::{CheckedFiles, Recovered, State, check_files, missing_files, rewrite_files};
-use crate::types::Lsn;
+use crate::types::{Lsn, counted, noun};
 
 /// Why a report broke off.
 #[derive(Debug, thiserror::Error)]
@@ -56,24 +56,25 @@ pub fn inspect(dir: &Path, records: bool, out: &mut dyn Write) -> Result<(), Rep
         inspect_segment(&disk, dir, number, out)?;
     }
     let before_first = journal::first_lsn(&disk, dir)?.map_or(Lsn::ZERO, |first| Lsn(first.0 - 1));
-    let mut counts: BTreeMap<&'static str, u64> = BTreeMap::new();
+    let mut counts: BTreeMap<[&'static str; 2], u64> = BTreeMap::new();
     let mut broken = Ok(());
     let replayed = journal::replay(&disk, dir, before_first, None, &mut |entry| {
         let record = entry.record()?;
-        *counts.entry(record.kind_name()).or_default() += 1;
+        *counts.entry(record.kind_names()).or_default() += 1;
         if records && broken.is_ok() {
             broken = write_record(out, &entry, &record);
         }
         Ok(())
     })?;
     broken?;
-    for (kind, count) in counts {
-        writeln!(out, "{count:>10} {kind}")?;
+    for ([one, many], count) in counts {
+        writeln!(out, "{count:>10} {}", noun(count, one, many))?;
     }
+    let (count, last) = (replayed.records, replayed.last_lsn);
     writeln!(
         out,
-        "{:>10} records, the last is {}",
-        replayed.records, replayed.last_lsn
+        "{count:>10} {}, the last is {last}",
+        noun(count, "record", "records")
     )?;
     if replayed.torn {
         writeln!(out, "the last batch is incomplete; a start cuts it off")?;
@@ -106,7 +107,8 @@ fn inspect_segment(
     let (used, length) = (end.offset, segment.header.length_bytes);
     writeln!(
         out,
-        "segment {number}: {records}, {batches} batches, {used} of {length} bytes"
+        "segment {number}: {records}, {}, {used} of {length} bytes",
+        counted(batches, "batch", "batches")
     )?;
     Ok(())
 }
@@ -134,13 +136,23 @@ pub(super) fn write_files(out: &mut dyn Write, files: &CheckedFiles) -> io::Resu
     if *intact > 0 {
         writeln!(
             out,
-            "{intact} files of ended sales: intact, and as the journal says"
+            "{}: intact, and as the journal says",
+            counted(
+                *intact as u64,
+                "file of an ended sale",
+                "files of ended sales"
+            )
         )?;
     }
     if *removed > 0 {
         writeln!(
             out,
-            "{removed} files of ended sales were removed: the database has what was in them"
+            "{}",
+            counted(
+                *removed as u64,
+                "file of an ended sale was removed: the database has what was in it",
+                "files of ended sales were removed: the database has what was in them"
+            )
         )?;
     }
     Ok(())
@@ -162,7 +174,8 @@ pub(super) fn write_state(
     let records = last.0 - snapshot_lsn.0;
     writeln!(
         out,
-        "{records} records replayed, the last is {last}: intact, in order"
+        "{} replayed, the last is {last}: intact, in order",
+        counted(records, "record", "records")
     )?;
     for sale in state.sales() {
         let figures = sale.figures();
@@ -170,8 +183,9 @@ pub(super) fn write_state(
         let free = figures.free();
         writeln!(
             out,
-            "sale {}: {total} units = {sold} sold + {held} held + {free} free",
-            sale.id()
+            "sale {}: {} = {sold} sold + {held} held + {free} free",
+            sale.id(),
+            counted(total, "unit", "units")
         )?;
     }
     let archived = state.ended().count();
@@ -182,7 +196,9 @@ pub(super) fn write_state(
         });
         writeln!(
             out,
-            "{archived} archived sales: {total} units = {sold} sold + {} free",
+            "{}: {} = {sold} sold + {} free",
+            counted(archived as u64, "archived sale", "archived sales"),
+            counted(total, "unit", "units"),
             total - sold
         )?;
     }
@@ -266,15 +282,15 @@ fn write_record(out: &mut dyn Write, entry: &Entry<'_>, record: &Record<'_>) -> 
         Record::SaleItems { sale, first, items } => {
             writeln!(
                 out,
-                "sale {sale}: {} items from {}",
-                items.iter().count(),
+                "sale {sale}: {} from {}",
+                counted(items.iter().count() as u64, "item", "items"),
                 first.0
             )
         }
         Record::SaleCreated { sale, terms } => {
             let (from, until) = (terms.started_at, terms.ended_at);
-            let count = terms.catalogue.item_count();
-            writeln!(out, "sale {sale} created: {count} items, {from} to {until}")
+            let items = counted(terms.catalogue.item_count().into(), "item", "items");
+            writeln!(out, "sale {sale} created: {items}, {from} to {until}")
         }
         Record::SaleClosed { sale } => writeln!(out, "sale {sale} closed"),
         Record::SaleArchived { sale, .. } => writeln!(out, "sale {sale} archived"),

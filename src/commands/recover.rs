@@ -18,7 +18,7 @@ use crate::reconcile::postgres::{PostgresOptions, PostgresReader, PostgresRecord
 use crate::reconcile::{SinkError, Watermark};
 use crate::record::{Entry, Record};
 use crate::sale::State;
-use crate::types::{Lsn, Timestamp};
+use crate::types::{Lsn, Timestamp, counted};
 
 /// Ranges of missing records that are named.
 const GAPS_TOLD_MAX: usize = 10;
@@ -327,8 +327,8 @@ impl Writing {
                 false => format!("{first} to {last}"),
             });
             return Err(RecoverError::Unfit(format!(
-                "{} records are missing, the first is {first}: {}",
-                self.missing,
+                "{} missing, the first is {first}: {}",
+                counted(self.missing, "record is", "records are"),
                 ranges.collect::<Vec<_>>().join(", ")
             )));
         }
@@ -361,8 +361,10 @@ impl RecoveryReport {
         let Self { sales, last, at } = self;
         writeln!(
             out,
-            "{}: {last} records of {sales} sales written and checked; the last is {last}, of {at}",
-            dir.display()
+            "{}: {} of {} written and checked; the last is {last}, of {at}",
+            dir.display(),
+            counted(last.0, "record", "records"),
+            counted(*sales as u64, "sale", "sales")
         )?;
         writeln!(
             out,

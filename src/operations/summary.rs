@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::view::View;
 use crate::telemetry::{Group, Merged, SinkFigures, SinkId, SinkStatus, Windowed, micros, seconds};
+use crate::types::counted;
 
 /// The summary of the whole report, in front of its details.
 #[derive(Serialize)]
@@ -106,8 +107,8 @@ fn problems(view: &View, recent: &AnswerLatencies, sinks: &[(SinkId, SinkFigures
         }
     }
     if recent.failed > 0 {
-        let failed = recent.failed;
-        problems.push(format!("{failed} answers of the last 10 s were 5xx"));
+        let failed = counted(recent.failed, "answer", "answers");
+        problems.push(format!("5xx in the last 10 s: {failed}"));
     }
     problems
 }

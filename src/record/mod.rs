@@ -145,19 +145,19 @@ impl<'a> Record<'a> {
         })
     }
 
-    /// Returns the name of the record's kind, in the plural.
+    /// Returns what a record of this kind is called, and what many of them are.
     #[must_use]
-    pub fn kind_name(&self) -> &'static str {
+    pub fn kind_names(&self) -> [&'static str; 2] {
         match self {
-            Record::SaleItems { .. } => "lists of items",
-            Record::SaleCreated { .. } => "sales created",
-            Record::SaleClosed { .. } => "sales closed",
-            Record::SaleArchived { .. } => "sales archived",
-            Record::Checkout { .. } => "checkouts",
-            Record::KeptKey { .. } => "keys of checkouts",
-            Record::Purchase { .. } => "purchases",
-            Record::Expired { .. } => "checkouts expired",
-            Record::Refused { .. } => "refused attempts",
+            Record::SaleItems { .. } => ["list of items", "lists of items"],
+            Record::SaleCreated { .. } => ["sale created", "sales created"],
+            Record::SaleClosed { .. } => ["sale closed", "sales closed"],
+            Record::SaleArchived { .. } => ["sale archived", "sales archived"],
+            Record::Checkout { .. } => ["checkout", "checkouts"],
+            Record::KeptKey { .. } => ["key of a checkout", "keys of checkouts"],
+            Record::Purchase { .. } => ["purchase", "purchases"],
+            Record::Expired { .. } => ["checkout expired", "checkouts expired"],
+            Record::Refused { .. } => ["refused attempt", "refused attempts"],
         }
     }
 }
@@ -165,7 +165,8 @@ impl<'a> Record<'a> {
 /// Prints the kind alone: a code in a log could be spent by a reader of the log.
 impl fmt::Debug for Record<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "one of the {}", self.kind_name())
+        let [_, many] = self.kind_names();
+        write!(f, "one of the {many}")
     }
 }
 

@@ -50,7 +50,7 @@ fn a_sound_journal_is_reported() {
     let (place, codes) = sold();
     let inspected = place.report(&["journal", "inspect"]);
     for count in [
-        "1 sales created",
+        "1 sale created",
         "30 checkouts",
         "30 purchases",
         "61 records",

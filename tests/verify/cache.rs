@@ -71,7 +71,7 @@ fn a_redis_that_is_behind_empty_or_away_is_told() {
     close(&engine);
     let said = agrees(&place, &[]);
     assert!(
-        said.contains("Redis: 1 records behind the journal"),
+        said.contains("Redis: 1 record behind the journal"),
         "{said}"
     );
 

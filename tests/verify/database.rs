@@ -205,7 +205,7 @@ fn being_behind_is_no_difference() {
     choose(&engine, SaleId(3), "later", "ITM-3-2").expect("it is free");
     close(&engine);
     let said = agrees(&place, &[]);
-    let lag = "Postgres: 1 records behind the journal; the next start goes on from there";
+    let lag = "Postgres: 1 record behind the journal; the next start goes on from there";
     assert!(said.contains(lag), "{said}");
 }
 

@@ -94,7 +94,7 @@ fn long_lists_of_items_are_no_faster_than_the_disk() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{}: {said}", output.status);
     let said = String::from_utf8_lossy(&output.stdout);
-    assert!(said.starts_with("again: 501 records of 1 sales"), "{said}");
+    assert!(said.starts_with("again: 501 records of 1 sale"), "{said}");
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn a_gap_is_named_and_nothing_is_left() {
         ),
         (
             "DELETE FROM refused_attempts WHERE lsn = (SELECT min(lsn) FROM refused_attempts)",
-            "1 records are missing",
+            "1 record is missing",
         ),
         (
             "UPDATE refused_attempts SET lsn = -5 WHERE lsn = (SELECT min(lsn) FROM refused_attempts)",

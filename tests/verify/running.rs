@@ -25,7 +25,7 @@ fn an_idle_server_is_compared_exactly() {
         said.contains("2500 units = 20 sold + 1 held + 2479 free"),
         "{said}"
     );
-    let memory = "memory: 1 sales, 1 of them item by item, as the journal has them up to record 42";
+    let memory = "memory: 1 sale, 1 item by item, as in the journal up to record 42";
     assert!(
         said.contains(memory) && said.contains("nothing moved"),
         "{said}"

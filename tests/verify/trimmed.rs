@@ -118,7 +118,7 @@ fn redis_is_compared_with_the_snapshot_and_what_came_after() {
     let (code, said) = verify_with(&place, &[], &redis_too);
     assert_eq!(code, 0, "{said}");
     assert!(
-        said.contains("Redis: 1 records behind the journal"),
+        said.contains("Redis: 1 record behind the journal"),
         "{said}"
     );
     redis.command(&["HINCRBY", "{flashsale}:sale:1:bought", "user-0", "1"]);

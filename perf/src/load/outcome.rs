@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use flashsale::telemetry::Outcome as Label;
+use flashsale::types::counted;
 
 use super::answer::{Class, Kind, class};
 use super::cpu::Cpu;
@@ -100,7 +101,8 @@ impl fmt::Display for Invalid {
                 let total = causes.total();
                 write!(
                     f,
-                    "{total} arrivals were not sent: {}",
+                    "{} not sent: {}",
+                    counted(total, "arrival was", "arrivals were"),
                     causes_in_words.join(", ")
                 )
             }
@@ -128,7 +130,12 @@ impl fmt::Display for Invalid {
                 let (id, last) = (sale.id, sale.total_items.saturating_sub(1));
                 write!(
                     f,
-                    "{count} checkouts were of items that are not there (item_not_found): sale {id} must have ITM-{id}-0 to ITM-{id}-{last}, which --sale and --items say where they are given"
+                    "{} not there (item_not_found): sale {id} must have ITM-{id}-0 to ITM-{id}-{last}, which --sale and --items say where they are given",
+                    counted(
+                        *count,
+                        "checkout was of an item that is",
+                        "checkouts were of items that are"
+                    )
                 )
             }
             Self::Gone(why) => write!(f, "the server was gone at the end: {why}"),

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use crate::config::Config;
 use crate::env::{Filesystem, RealDisk};
 use crate::journal::{self, JournalError, snapshot};
-use crate::types::{Durability, Lsn};
+use crate::types::{Durability, Lsn, counted};
 
 use super::finding::Findings;
 use super::sizing;
@@ -126,13 +126,14 @@ fn room(config: &Config, filesystem: &Filesystem, findings: &mut Findings) {
         findings.fail(CHECK, found, advice);
     } else if hours < HOURS_MIN {
         let found = format!(
-            "{free} MiB are free: {hours} hours of sales that take up to {a_sale} MiB each"
+            "{free} MiB are free: {} of sales that take up to {a_sale} MiB each",
+            counted(hours, "hour", "hours")
         );
         findings.warn(CHECK, found, advice);
     } else {
         let found = format!(
-            "{free} MiB are free: {} days of sales that take up to {a_sale} MiB each",
-            hours / 24
+            "{free} MiB are free: {} of sales that take up to {a_sale} MiB each",
+            counted(hours / 24, "day", "days")
         );
         findings.ok(CHECK, found);
     }
@@ -142,7 +143,10 @@ fn room(config: &Config, filesystem: &Filesystem, findings: &mut Findings) {
     {
         findings.warn(
             CHECK,
-            format!("only {files} files can be made: each ended sale takes one"),
+            format!(
+                "only {} can be made: each ended sale takes one",
+                counted(files, "file", "files")
+            ),
             "make room for files (df -i), or another file system",
         );
     }

@@ -23,6 +23,7 @@ use crate::app::sinks::{postgres_options, redis_options};
 use crate::config::Config;
 use crate::env::{Machine, newest_journal_below};
 use crate::telemetry::BuildInfo;
+use crate::types::counted;
 
 /// A backup that is older than this is told, in seconds.
 const BACKUP_AGE_SECONDS_MAX: u64 = 26 * 3600;
@@ -132,8 +133,8 @@ fn backups(parent: Option<&Path>, findings: &mut Findings) {
     };
     match newest_journal_below(parent) {
         Ok(Some((path, seconds))) => {
-            let hours = seconds / 3600;
-            let found = format!("the newest, {}, is {hours} hours old", path.display());
+            let age = counted(seconds / 3600, "hour", "hours");
+            let found = format!("the newest, {}, is {age} old", path.display());
             if seconds > BACKUP_AGE_SECONDS_MAX {
                 findings.warn(CHECK, found, ADVICE);
             } else {

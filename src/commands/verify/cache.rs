@@ -11,7 +11,7 @@ use crate::journal::{JournalError, fingerprint};
 use crate::reconcile::redis::{Projection, Reading, RedisOptions, expires_at, read};
 use crate::reconcile::{Mismatches, Watermark};
 use crate::sale::EndedSale;
-use crate::types::{Lsn, SaleId};
+use crate::types::{Lsn, SaleId, counted};
 
 /// Attempts to read Redis while the snapshots of a running server are ahead of it.
 const ATTEMPTS_MAX: u32 = 10;
@@ -210,8 +210,12 @@ fn print(compared: &CacheComparison, ledger: &Ledger, report: &mut Report<'_>) -
     }
     if differences.is_empty() {
         report.note(&format!(
-            "Redis: {sales} sales as the journal has them up to its watermark, {watermark}; what \
-             expired there is not missed"
+            "Redis: {} up to its watermark, {watermark}; what expired there is not missed",
+            counted(
+                *sales as u64,
+                "sale as the journal has it",
+                "sales as the journal has them"
+            )
         ))?;
     }
     report.lag(

@@ -9,7 +9,7 @@ use super::ledger::{CompareError, Ledger, LedgerError};
 use super::report::Report;
 use crate::reconcile::postgres::{PostgresOptions, PostgresReader};
 use crate::reconcile::{Comparison, Mismatches, Watermark};
-use crate::types::Lsn;
+use crate::types::{Lsn, counted};
 
 /// Attempts to read the database while the server removes what is compared, or is ahead of it.
 const ATTEMPTS_MAX: u32 = 4;
@@ -160,8 +160,8 @@ fn print(
     }
     if findings.count == 0 {
         report.note(&format!(
-            "Postgres: {agreed} records are the journal's, field by field, up to its watermark, \
-             {watermark}"
+            "Postgres: {} the journal's, field by field, up to its watermark, {watermark}",
+            counted(*agreed, "record is", "records are")
         ))?;
     }
     if breaches.is_empty() {

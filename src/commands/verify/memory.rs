@@ -11,7 +11,7 @@ use super::report::Report;
 use super::server::{InspectedServer, ServerError, ShownItem, ShownSale, ShownStock};
 use crate::reconcile::Mismatches;
 use crate::sale::{Sale, State};
-use crate::types::{ItemIndex, SaleId, Timestamp};
+use crate::types::{ItemIndex, SaleId, Timestamp, counted};
 
 /// Attempts to read a sale's memory while it moves, or seems to be different.
 const LOOKS_MAX: usize = 5;
@@ -70,8 +70,8 @@ fn print_agreement(ledger: &Ledger, report: &mut Report<'_>, how: &str) -> io::R
     let sales = ledger.state.sales().len() + ledger.state.ended().count();
     let by_item = sales.min(SALES_BY_ITEM_MAX);
     report.note(&format!(
-        "memory: {sales} sales, {by_item} of them item by item, as the journal has them up to record \
-         {} ({how})",
+        "memory: {}, {by_item} item by item, as in the journal up to record {} ({how})",
+        counted(sales as u64, "sale", "sales"),
         ledger.at
     ))
 }
@@ -174,7 +174,8 @@ fn compare_sales(
         if shown_sale.total_items != sale.total {
             findings.add(|| {
                 let (shown, ours) = (shown_sale.total_items, sale.total);
-                format!("sale {id}: {shown} units, the journal has {ours}")
+                let shown = counted(shown.into(), "unit", "units");
+                format!("sale {id}: {shown}, the journal has {ours}")
             });
         }
         let bounds = (known.map_or(0, |(sold, _)| *sold), sale.sold);
@@ -237,7 +238,8 @@ fn compare_items(
     let id = sale.id();
     if shown.len() != sale.item_count() as usize {
         let (shown, ours) = (shown.len(), sale.item_count());
-        findings.add(|| format!("sale {id}: {shown} items, the journal has {ours}"));
+        let shown = counted(shown as u64, "item", "items");
+        findings.add(|| format!("sale {id}: {shown}, the journal has {ours}"));
         return;
     }
     for (index, (item, least)) in (0..).zip(shown.iter().zip(sold_before)) {

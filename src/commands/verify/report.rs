@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use super::ledger::CompareError;
 use crate::reconcile::Mismatches;
+use crate::types::counted;
 
 /// Exit code when something is not as it must be.
 const EXIT_DIFFERENT: u8 = 1;
@@ -57,11 +58,12 @@ impl<'a> Report<'a> {
 
     /// How far `whom` is behind the journal, which is no difference.
     pub(super) fn lag(&mut self, whom: &str, records: u64, is_running: bool) -> io::Result<()> {
+        let behind = counted(records, "record", "records");
         match (records, is_running) {
             (0, _) => Ok(()),
-            (_, true) => self.note(&format!("{whom}: {records} records behind the journal")),
+            (_, true) => self.note(&format!("{whom}: {behind} behind the journal")),
             (_, false) => self.note(&format!(
-                "{whom}: {records} records behind the journal; the next start goes on from there"
+                "{whom}: {behind} behind the journal; the next start goes on from there"
             )),
         }
     }

@@ -11,6 +11,8 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use flashsale::types::counted;
+
 use super::outcome::Outcome;
 use super::receipt::Line;
 use ledger::Ledger;
@@ -187,15 +189,19 @@ impl Audit {
             "no more was sold than there is, and no code twice",
             holds,
             format!(
-                "{sold} of {total} sold, {oversold} items oversold, {} codes used twice",
-                ledger.used_twice
+                "{sold} of {total} sold, {} oversold, {} used twice",
+                counted(oversold as u64, "item", "items"),
+                counted(ledger.used_twice, "code", "codes")
             ),
         );
         let (limit, over, (users, most)) = (ledger.limit, ledger.over_limit(), ledger.users());
         self.check(
             "nobody is over the limit",
             over == 0,
-            format!("{users} users, at most {most} of {limit} units each, {over} over"),
+            format!(
+                "{}, at most {most} of {limit} units each, {over} over",
+                counted(users as u64, "user", "users")
+            ),
         );
     }
 }

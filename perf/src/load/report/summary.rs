@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use flashsale::types::counted;
+
 use super::super::plan::{Mode, Plan};
 use super::rows::Percentiles;
 use super::{Cpu, Report};
@@ -157,7 +159,8 @@ fn write_latencies(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         let late_us = report.plan.late.as_micros();
         writeln!(
             out,
-            "{late} requests ({percent:.3} %) sent more than {late_us} us late by the generator"
+            "{} ({percent:.3} %) sent more than {late_us} us late by the generator",
+            counted(late, "request", "requests")
         )
     } else {
         writeln!(
