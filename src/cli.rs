@@ -213,7 +213,7 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// What the command has a use for: the server for all secrets, and who checks its configuration as well.
+/// Returns the secrets that the command uses: all of them for the server, and for the check of its configuration.
 fn secrets_needed(command: Option<&Command>) -> SecretsNeeded {
     match command {
         None | Some(Command::Serve { .. } | Command::Preflight { .. }) => SecretsNeeded::All,

@@ -23,13 +23,13 @@ impl Lsn {
     }
 }
 
-/// A count with its noun, which is given for one and for many: `1 file`, `2 files`.
+/// Returns a count with its noun, which is given for one and for many: `1 file`, `2 files`.
 #[must_use]
 pub fn counted(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", noun(count, one, many))
 }
 
-/// The noun for `count` of something, which is given for one and for many.
+/// Returns the noun for `count` of something, which is given for one and for many.
 #[must_use]
 pub fn noun<'a>(count: u64, one: &'a str, many: &'a str) -> &'a str {
     if count == 1 { one } else { many }

@@ -18,8 +18,8 @@ use crate::limits::LOG_FLUSH_MS;
 /// The writer of the log. The thread that ends the process must [`flush`] it.
 static WRITER: OnceLock<LogWriter> = OnceLock::new();
 
-/// Parts whose lines do not say which sink they are of. Our own lines say what has come of it. A level for them in
-/// `log.level` goes before this.
+/// The filter of libraries whose lines do not name the sink: our own lines say what has come of it. A level for them in
+/// `log.level` wins over this.
 const NAMELESS: &str = "deadpool=off,tokio_postgres=off";
 
 /// Sees to it that the last lines are written when it is dropped.

@@ -1,17 +1,17 @@
 //! The environment variables that say where traces go. They are those of OpenTelemetry's standard.
 
-/// Each of them names the collector.
+/// The variables that name the collector.
 const ENDPOINTS: [&str; 2] = [
     "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
     "OTEL_EXPORTER_OTLP_ENDPOINT",
 ];
 
-/// The value of `name`; `None` when it is unset or empty.
+/// Returns the value of `name`; `None` when it is unset or empty.
 pub(super) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// The variable that names a collector; `None` when none does, or when traces are switched off.
+/// Returns the variable that names a collector; `None` when none does, or when traces are switched off.
 pub(super) fn configured() -> Option<&'static str> {
     let is_off = variable("OTEL_SDK_DISABLED").is_some_and(|it| it.eq_ignore_ascii_case("true"));
     let mut endpoints = ENDPOINTS.into_iter().filter(|_| !is_off);

@@ -205,7 +205,7 @@ impl FinishedBackup {
             "copied {} to {}: {}, {bytes} bytes in {copy_seconds:.2} s, {:.0} MiB/s",
             dir.display(),
             to.display(),
-            counted(files as u64, "file", "files"),
+            counted(files, "file", "files"),
             mebibytes / copy_seconds.max(1e-6)
         )?;
         match first_lsn {

@@ -152,7 +152,7 @@ pub fn is_mount_point(path: &Path) -> io::Result<bool> {
     Ok(mount_of(&mounts, &path).is_some_and(|mount| path == Path::new(&mount.point)))
 }
 
-/// Where `path` leads to through symbolic links; the path itself where nothing is there.
+/// Returns where `path` leads to through symbolic links, or the path itself where nothing is there.
 ///
 /// # Errors
 /// As the operating system says.
@@ -163,7 +163,8 @@ pub fn behind_links(path: &Path) -> io::Result<PathBuf> {
     }
 }
 
-/// A directory that is to be made, or to be replaced by a rename, where the path leads to through symbolic links.
+/// Returns where `path` leads to through symbolic links, for a directory that is to be made there, or to be replaced by
+/// a rename.
 ///
 /// # Errors
 /// The directory that is to hold it is missing, or as the operating system says.

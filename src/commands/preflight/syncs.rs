@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::env::{BlockDevice, Clock, Disk, DiskFile, Filesystem, OpenMode, RealDisk, SystemClock};
 use crate::types::Durability;
 
-/// How often is measured; odd, so that one of them is the median.
+/// The number of samples: odd, so that one of them is the median.
 const SAMPLES: usize = 5;
 /// How long each sample takes, in microseconds.
 const SAMPLE_US: u64 = 400_000;
@@ -32,7 +32,7 @@ struct SyncTimes {
 }
 
 impl SyncTimes {
-    /// The quantiles of single syncs.
+    /// Returns the quantiles of these syncs.
     fn of(mut syncs_us: Vec<u64>) -> Self {
         syncs_us.sort_unstable();
         let last = syncs_us.len().saturating_sub(1);
@@ -48,16 +48,16 @@ impl SyncTimes {
     }
 }
 
-/// What was found out about syncs: the median of several samples, and the slowest of them. A single one may
-/// have met a moment in which somebody else has used the disk, or in which nobody has.
+/// The median of several samples of syncs, and the slowest of them. A single sample may have met a moment in which
+/// somebody else used the disk, or in which nobody did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Measured {
+struct SyncSamples {
     median: SyncTimes,
-    /// `None` of a server that runs, which says what was over all of its time.
+    /// `None` for a server that runs: its figures are of all of its time.
     worst: Option<SyncTimes>,
 }
 
-impl Measured {
+impl SyncSamples {
     fn of(mut samples: [SyncTimes; SAMPLES]) -> Self {
         samples.sort_unstable();
         Self {
@@ -66,13 +66,13 @@ impl Measured {
         }
     }
 
-    /// The time that buyers must reckon with.
+    /// Returns the 99th percentile that buyers may meet.
     fn slowest_us(&self) -> u64 {
         self.worst.map_or(0, |it| it.p99_us).max(self.median.p99_us)
     }
 }
 
-impl fmt::Display for Measured {
+impl fmt::Display for SyncSamples {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let SyncTimes { p50_us, p99_us } = self.median;
         let a_second = self.median.commits_a_second();
@@ -117,7 +117,7 @@ pub(super) fn check(config: &Config, holder: Holder, findings: &mut Findings) {
             return cache(filesystem.disk.as_ref(), findings);
         }
         (None, Holder::Server(AnsweringServer { sync_us })) => {
-            Ok(sync_us.map(|(p50_us, p99_us)| Measured {
+            Ok(sync_us.map(|(p50_us, p99_us)| SyncSamples {
                 median: SyncTimes { p50_us, p99_us },
                 worst: None,
             }))
@@ -136,7 +136,7 @@ pub(super) fn check(config: &Config, holder: Holder, findings: &mut Findings) {
     cache(filesystem.disk.as_ref(), findings);
 }
 
-fn judge(measured: &Measured, findings: &mut Findings) {
+fn judge(measured: &SyncSamples, findings: &mut Findings) {
     const CHECK: &str = "sync";
     let SyncTimes { p50_us, p99_us } = measured.median;
     if p50_us < HONEST_US_MIN {
@@ -159,7 +159,7 @@ fn judge(measured: &Measured, findings: &mut Findings) {
 
 /// Writes and syncs small pieces several times for a while, in a file that has no name any more, so that nothing is
 /// left behind whatever happens.
-fn measure(dir: &Path) -> io::Result<Measured> {
+fn measure(dir: &Path) -> io::Result<SyncSamples> {
     let clock = SystemClock::new();
     let path = dir.join(format!(".preflight-{}", std::process::id()));
     let file = RealDisk.open(&path, OpenMode::Create)?;
@@ -170,7 +170,7 @@ fn measure(dir: &Path) -> io::Result<Measured> {
     for sample in &mut samples {
         *sample = SyncTimes::of(take_sample(&*file, &clock)?);
     }
-    Ok(Measured::of(samples))
+    Ok(SyncSamples::of(samples))
 }
 
 /// How long each sync took, in microseconds.
@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn one_sample_of_a_disk_that_was_busy_decides_nothing_and_is_shown() {
-        let measured = Measured::of([
+        let measured = SyncSamples::of([
             times(500, 900),
             times(9000, 30_000),
             times(400, 800),

@@ -174,7 +174,7 @@ fn compare_sales(
         if shown_sale.total_items != sale.total {
             findings.add(|| {
                 let (shown, ours) = (shown_sale.total_items, sale.total);
-                let shown = counted(shown.into(), "unit", "units");
+                let shown = counted(shown, "unit", "units");
                 format!("sale {id}: {shown}, the journal has {ours}")
             });
         }

@@ -12,10 +12,10 @@ use crate::reconcile::SinkError;
 /// What pgbouncer says of a transaction in statement mode.
 const STATEMENT_MODE: &str = "not allowed in statement pooling mode";
 
-/// A connection was closed while it was opened.
+/// The text for a connection that was closed while it was opened.
 const SILENT: &str = "the connection was lost before there was an answer with the PostgreSQL protocol: another server may \
                       listen there, or a proxy without one behind it";
-/// Bytes came that are no message.
+/// The text for bytes that are no message.
 const FOREIGN: &str =
     "it answers, but not with the PostgreSQL protocol: another server listens there";
 
@@ -46,7 +46,7 @@ pub(super) fn explain(error: &Error) -> SinkError {
     }
 }
 
-/// As [`explain`], for an error of a connection that is being opened: what listens there may be no PostgreSQL.
+/// Explains an error of a connection that is being opened, as [`explain`] does; the server there may be no PostgreSQL.
 pub(super) fn explain_connecting(error: &Error) -> SinkError {
     let source = error.source();
     match source.and_then(|source| source.downcast_ref::<io::Error>()) {
@@ -79,7 +79,7 @@ pub(super) fn explain_connecting(error: &Error) -> SinkError {
     }
 }
 
-/// The error of a server that does not answer for so many seconds while a connection is opened.
+/// Returns the error of a server that does not answer for so many seconds while a connection is opened.
 pub(super) fn no_answer(seconds: u64) -> SinkError {
     SinkError::Unavailable(format!(
         "no answer with the PostgreSQL protocol within {seconds} s"

@@ -38,13 +38,13 @@ pub(super) fn is_rejection(error: &RedisError) -> bool {
         || matches!(error.code(), Some("WRONGPASS" | "NOAUTH"))
 }
 
-/// Whether the error says that no answer of Redis has come, not even one that refuses.
+/// Returns whether no answer of Redis has come, not even one that refuses.
 pub(super) fn is_no_answer(error: &RedisError) -> bool {
     use ErrorKind::{Io, Parse, UnexpectedReturnType};
     matches!(error.kind(), Io | Parse | UnexpectedReturnType)
 }
 
-/// Why a connection was not opened: what listens there may be no Redis.
+/// Explains why a connection was not opened; the server there may be no Redis.
 pub(super) fn of_connecting(error: &RedisError) -> SinkError {
     match error.kind() {
         ErrorKind::Parse | ErrorKind::UnexpectedReturnType => {
