@@ -60,7 +60,7 @@ impl SecretsNeeded {
     fn includes(self, key: keys::Key) -> bool {
         match self {
             Self::All => true,
-            Self::OfSinks => key != keys::ADMIN_TOKEN,
+            Self::OfSinks => key != keys::ADMIN_TOKEN.key,
             Self::None => !key.secret,
         }
     }
