@@ -5,7 +5,7 @@ use std::path::Path;
 
 use secrecy::SecretString;
 
-use crate::config::{Config, is_token};
+use crate::config::{Config, is_token, token_allowed};
 use crate::env::{Disk, Entropy, OpenMode, OsEntropy, RealDisk, Secret, SecretFile};
 
 /// The file, in the journal's directory.
@@ -34,8 +34,9 @@ pub(super) fn load_drawn(token: &Secret, config: &Config) {
     match read_or_draw(&file, &config.journal.dir) {
         Ok(found) => token.accept(found),
         Err(why) => tracing::error!(
-            "{why}. /admin is closed, because its token is in no other place: write 16 to 256 visible ASCII \
-             characters into the file and send SIGHUP, or remove it and start again, or set admin.token"
+            "{why}. /admin is closed, because its token is in no other place: write {} into the file and \
+             send SIGHUP, or remove it and start again, or set admin.token",
+            token_allowed()
         ),
     }
 }
@@ -45,6 +46,7 @@ fn drawn_file(config: &Config) -> SecretFile {
         name: FILE,
         path: config.journal.dir.join(FILE),
         is_allowed: is_token,
+        allowed: token_allowed,
     }
 }
 

@@ -109,6 +109,7 @@ fn from_file(
         path: path.into(),
         // Checked with all other values.
         is_allowed: |_| true,
+        allowed: String::new,
     };
     let secret = file.read()?;
     Ok(Some((file.path, secret)))

@@ -27,7 +27,7 @@ pub use error::{ConfigError, ConfigProblem};
 pub use file::ConfigFile;
 pub use overrides::Overrides;
 pub use raw::{IgnoredVariable, SettingSource};
-pub use rules::is_token;
+pub use rules::{is_token, token_allowed};
 
 use crate::env::Secret;
 use crate::types::{Durability, ServerAddress};

@@ -35,12 +35,16 @@ pub(super) const PASSWORD: SecretText = SecretText {
 
 /// A token of administration.
 pub(super) const TOKEN: SecretText = SecretText {
-    allowed: || {
-        let (min, max) = TOKEN_BYTES.into_inner();
-        format!("empty, or {min} to {max} visible ASCII characters")
-    },
+    allowed: || format!("empty, or {}", token_allowed()),
     is_allowed: is_token,
 };
+
+/// Describes the tokens of administration that are allowed.
+#[must_use]
+pub fn token_allowed() -> String {
+    let (min, max) = TOKEN_BYTES.into_inner();
+    format!("{min} to {max} visible ASCII characters")
+}
 
 /// Returns whether a token of administration may be `text`, or none when it is empty.
 #[must_use]

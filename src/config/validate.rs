@@ -163,7 +163,7 @@ impl Check {
 
     /// A secret; `None` when it is empty. One from a file can be read again.
     pub(super) fn secret(&mut self, row: Row<SecretText>) -> Option<Secret> {
-        let (key, is_allowed) = (row.key, row.values.is_allowed);
+        let (key, is_allowed, allowed) = (row.key, row.values.is_allowed, row.values.allowed);
         let secret = self.read(row)?;
         let strongest = self.raw.of(key).last();
         Some(match strongest.and_then(|setting| setting.file.clone()) {
@@ -173,6 +173,7 @@ impl Check {
                     name: key.file_variable,
                     path,
                     is_allowed,
+                    allowed,
                 };
                 Secret::of_file(secret, file)
             }

@@ -37,6 +37,8 @@ pub struct SecretFile {
     pub path: PathBuf,
     /// Returns whether a text can be this secret.
     pub is_allowed: fn(&str) -> bool,
+    /// Describes the texts that are allowed, behind "must be".
+    pub allowed: fn() -> String,
 }
 
 impl SecretFile {
@@ -70,8 +72,12 @@ impl SecretFile {
         if (self.is_allowed)(&secret) {
             Ok(secret.into())
         } else {
-            let path = self.path.display();
-            Err(format!("{path}: the text in it cannot be this secret"))
+            let (path, allowed) = (self.path.display(), (self.allowed)());
+            // A file that is there is never for no secret.
+            let allowed = allowed.trim_start_matches("empty, or ");
+            Err(format!(
+                "{path}: the text in it cannot be this secret, which must be {allowed}"
+            ))
         }
     }
 }
@@ -242,6 +248,7 @@ mod tests {
                 name: "DB_PASSWORD_FILE",
                 path: path.clone(),
                 is_allowed: |text| !text.contains('\t'),
+                allowed: || "text without tabs".to_owned(),
             };
             let secret = Secret::of_file(file.read().expect("it is there").into(), file);
             Self {
@@ -282,7 +289,13 @@ mod tests {
     #[test]
     fn a_file_that_is_wrong_keeps_the_old_secret_and_shows_nothing_of_the_new_one() {
         let fixture = Fixture::new();
-        for (text, why) in [("", "is empty"), ("seco\tnd", "cannot be this secret")] {
+        for (text, why) in [
+            ("", "is empty"),
+            (
+                "seco\tnd",
+                "password: the text in it cannot be this secret, which must be text without tabs; the",
+            ),
+        ] {
             fixture.write(text);
             let said = fixture.secret.read_again().expect("a file");
             let said = said.expect_err(why);

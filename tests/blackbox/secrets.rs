@@ -124,7 +124,11 @@ fn a_token_that_is_replaced_needs_no_restart() {
     // What cannot be a token, or is not there, keeps the one that is in force.
     fs::write(&file, "short").expect("our own");
     server.signal(Signal::HUP);
-    server.wait_for_log("the text in it cannot be this secret; the secret stays as it was");
+    server.wait_for_log(&format!(
+        "SIGHUP: ADMIN_TOKEN_FILE: {}: the text in it cannot be this secret, which must be 16 to 256 visible ASCII \
+         characters; the secret stays as it was",
+        file.display()
+    ));
     fs::remove_file(&file).expect("our own");
     server.signal(Signal::HUP);
     server.wait_for_log("No such file");
@@ -156,7 +160,8 @@ fn a_drawn_token_is_exchanged_without_a_restart() {
     let breaks: [(Break, &str); 4] = [
         (
             |file| fs::write(file, "short").expect("our own"),
-            "cannot be this secret",
+            "admin.token: the text in it cannot be this secret, which must be 16 to 256 visible ASCII characters; the \
+             secret stays as it was",
         ),
         (
             |file| fs::write(file, "\n").expect("our own"),

@@ -144,6 +144,7 @@ fn sentinels_have_users_and_passwords_of_their_own() {
         name: "REDIS_SENTINEL_PASSWORD_FILE",
         path: path.clone(),
         is_allowed: |_| true,
+        allowed: String::new,
     };
     sentinels.password = Some(Secret::of_file("wrong-password".into(), file));
     assert!(refusal(&with(&options, &sentinels)).ends_with(rejected));
