@@ -132,7 +132,7 @@ keys! {
         default: Vec::new,
         allowed: || rules::servers_allowed("sentinel-1:26379"),
         parse: rules::servers,
-        show: list,
+        show: |servers| list(servers),
     };
     REDIS_SENTINEL_MASTER: Text = "redis.sentinel_master", "REDIS_SENTINEL_MASTER",
         Text::up_to(MASTER_BYTES_MAX);
@@ -144,7 +144,7 @@ keys! {
         default: Vec::new,
         allowed: || rules::servers_allowed("redis-1:6379"),
         parse: rules::servers,
-        show: list,
+        show: |servers| list(servers),
     };
 
     JOURNAL_DIR: Text = "journal.dir", "JOURNAL_DIR", Text::new("data/journal", TEXT_BYTES_MAX);
@@ -187,7 +187,7 @@ fn text(given: &Given, is_allowed: fn(&str) -> bool) -> Option<String> {
     Some(text.to_owned())
 }
 
-fn list(servers: &Vec<ServerAddress>) -> String {
+fn list(servers: &[ServerAddress]) -> String {
     let servers: Vec<_> = servers.iter().map(ToString::to_string).collect();
     servers.join(",")
 }
