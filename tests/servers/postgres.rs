@@ -89,6 +89,11 @@ impl Postgres {
         self.port
     }
 
+    /// The process that is the parent of all others of the server.
+    pub fn id(&self) -> u32 {
+        self.server.as_ref().expect("the server runs").id()
+    }
+
     /// The directory of its Unix socket, where no password is asked for.
     pub fn socket_dir(&self) -> &Path {
         self.dir.path()
@@ -198,9 +203,8 @@ impl Postgres {
     }
 
     fn processes(&self) -> Vec<u32> {
-        let id = self.server.as_ref().expect("the server runs").id();
-        let mut all = vec![id];
-        all.extend(children_of(id));
+        let mut all = vec![self.id()];
+        all.extend(children_of(self.id()));
         all
     }
 
@@ -249,7 +253,7 @@ impl Postgres {
     }
 
     fn signal(&self, signal: Signal) {
-        send(self.server.as_ref().expect("the server runs").id(), signal);
+        send(self.id(), signal);
     }
 
     fn wait(&mut self) -> ExitStatus {

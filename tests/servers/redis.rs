@@ -127,6 +127,10 @@ impl RedisServer {
         self.port
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Starts a sentinel: `settings` are lines as in `sentinel.conf`.
     pub fn start_sentinel(settings: &[String]) -> Self {
         let mut lines = vec![SENTINEL.to_owned()];
@@ -179,7 +183,7 @@ impl RedisServer {
     }
 
     fn signal(&self, name: &str) {
-        let id = self.child.id().to_string();
+        let id = self.id().to_string();
         let status = Command::new("kill").args(["-s", name, &id]).status();
         assert!(status.expect("kill runs").success());
     }

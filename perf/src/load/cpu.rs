@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 
+use rustix::param::clock_ticks_per_second;
 use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 
@@ -13,7 +14,26 @@ pub fn own_ns() -> u64 {
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
-/// CPU time of all threads of a process and its children that run now, in nanoseconds.
+/// CPU time of several processes as [`process_ns`] counts it; `None` without any, or where one is not there.
+#[must_use]
+pub fn processes_ns(pids: impl Iterator<Item = u32>) -> Option<u64> {
+    sum(pids.map(|pid| process_ns(pid).ok()))
+}
+
+/// Resident memory of several processes and their children, in kibibytes; `None` without any, or where one is not
+/// there.
+#[must_use]
+pub fn all_resident_kib(pids: impl Iterator<Item = u32>) -> Option<u64> {
+    sum(pids.map(resident_kib))
+}
+
+fn sum(mut figures: impl Iterator<Item = Option<u64>>) -> Option<u64> {
+    let first = figures.next()??;
+    figures.try_fold(first, |sum, figure| Some(sum + figure?))
+}
+
+/// CPU time of all threads of a process and its children, in nanoseconds. Of children that have ended it is known in
+/// steps of a clock tick.
 ///
 /// # Errors
 /// There is no such process, or it is another user's.
@@ -30,9 +50,20 @@ pub fn process_ns(pid: u32) -> io::Result<u64> {
             .and_then(|ns| ns.parse::<u64>().ok())
             .unwrap_or(0);
     }
-    // So may a child.
+    // So may a child. Then its time is in that of those that have ended.
     let children = children(pid).into_iter();
-    Ok(sum + children.filter_map(|it| process_ns(it).ok()).sum::<u64>())
+    let running: u64 = children.filter_map(|it| process_ns(it).ok()).sum();
+    Ok(sum + running + ended_children_ns(pid).unwrap_or(0))
+}
+
+/// CPU time of the children that a process has seen to their end, in nanoseconds.
+fn ended_children_ns(pid: u32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // Behind the name, which may have any characters, the third field follows; these two are the 16th and 17th.
+    let (_, fields) = stat.rsplit_once(") ")?;
+    let mut ticks = fields.split(' ').skip(13).map(|it| it.parse::<u64>().ok());
+    let ticks = ticks.next()?? + ticks.next()??;
+    Some(ticks * 1_000_000_000 / clock_ticks_per_second())
 }
 
 /// Memory of a process and its children that is resident, in kibibytes.
@@ -92,5 +123,25 @@ mod tests {
         assert!(resident_kib(std::process::id()).is_some_and(|kib| kib > 100));
         assert!(process_ns(std::process::id()).is_ok());
         assert!(process_ns(u32::MAX).is_err());
+    }
+
+    #[test]
+    fn several_processes_are_added_up_and_none_may_be_missing() {
+        let own = std::process::id();
+        let [one, two] = [1, 2].map(|count| processes_ns(vec![own; count].into_iter()));
+        assert!(two > one && one > Some(0));
+        assert_eq!(processes_ns([own, u32::MAX].into_iter()), None);
+        assert_eq!(processes_ns(std::iter::empty()), None);
+        assert!(all_resident_kib([own].into_iter()) > Some(100));
+    }
+
+    #[test]
+    fn the_time_of_a_child_stays_when_it_has_ended() {
+        let before = ended_children_ns(std::process::id()).expect("this process");
+        let mut shell = std::process::Command::new("sh");
+        let busy = "i=0; while [ $i -lt 200000 ]; do i=$((i + 1)); done";
+        let status = shell.args(["-c", busy]).status().expect("sh runs");
+        assert!(status.success());
+        assert!(ended_children_ns(std::process::id()) > Some(before));
     }
 }

@@ -108,6 +108,8 @@ pub(super) struct Script {
     prepared: Vec<CheckoutCode>,
     /// While checkouts are prepared: how many more, and the codes so far.
     preparing: Option<(u64, Vec<CheckoutCode>)>,
+    /// The item of every checkout, where it is a listed one.
+    listed_item: Option<String>,
     prefix: String,
     /// The bytes that every request ends with.
     tail: String,
@@ -126,6 +128,7 @@ impl Script {
             free: Arc::clone(free),
             prepared: Vec::new(),
             preparing: None,
+            listed_item: plan.listed_item.clone(),
             prefix: plan.prefix.clone(),
             tail: tail(plan.address),
             next_number: lane as u64,
@@ -253,10 +256,11 @@ impl Script {
         let _ = match (journey.step(), journey.checkout) {
             (Some(Step::Checkout(item)), _) => {
                 let (prefix, user) = (&self.prefix, journey.user);
-                write!(
-                    out,
-                    "POST /checkout?user_id={prefix}{user}&id=ITM-{sale}-{item}"
-                )
+                let _ = write!(out, "POST /checkout?user_id={prefix}{user}&id=");
+                match &self.listed_item {
+                    Some(id) => write!(out, "{id}"),
+                    None => write!(out, "ITM-{sale}-{item}"),
+                }
             }
             (Some(Step::Purchase), Some((code, _))) => write!(out, "POST /purchase?code={code}"),
             (Some(Step::Sale), _) => write!(out, "GET /sales/{sale}"),

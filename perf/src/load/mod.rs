@@ -116,7 +116,7 @@ pub fn run(plan: &Plan) -> Result<Outcome, LoadError> {
         .then(|| shop.sale(sale.id))
         .transpose()?;
     let started_at = SystemTime::now();
-    let server_cpu = || plan.server_pid.and_then(|pid| cpu::process_ns(pid).ok());
+    let server_cpu = || cpu::processes_ns(plan.pids());
     let (mut own_before, mut server_before) = (0, None);
     // To open thousands of connections costs the server as much as a good part of a short run.
     let begun = || (own_before, server_before) = (cpu::own_ns(), server_cpu());
@@ -143,7 +143,7 @@ pub fn run(plan: &Plan) -> Result<Outcome, LoadError> {
         elapsed: Duration::from_nanos(last_answer_ns),
         client_cpu: Cpu::of(own_after - own_before, answered, last_answer_ns),
         server_cpu: server_ns.map(|ns| Cpu::of(ns, answered, last_answer_ns)),
-        server_resident_kib: plan.server_pid.and_then(cpu::resident_kib),
+        server_resident_kib: cpu::all_resident_kib(plan.pids()),
         items_sold: sold_before
             .zip(sold_after.unwrap_or_default())
             .map(|(before, after)| (before.items_sold, after.items_sold)),

@@ -11,7 +11,7 @@ use super::answer::{Class, class};
 use super::goals::Goals;
 
 /// Journeys a second that a closed loop has free items for: more than one machine can do.
-const CLOSED_PER_SECOND: f64 = 50_000.0;
+const CLOSED_PER_SECOND: f64 = 100_000.0;
 
 /// The distribution of arrivals over time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
@@ -145,6 +145,9 @@ pub struct Plan {
     pub workload: Workload,
     /// The sale; `None` for the one that `GET /sales/active` names.
     pub sale: Option<Sale>,
+    /// The listed item that all checkouts ask for; `None` for generated ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listed_item: Option<String>,
     /// Connections, over all threads.
     pub connections: usize,
     /// Threads that send.
@@ -180,6 +183,9 @@ pub struct Plan {
     pub goals: Goals,
     /// The server's process, where it is on this machine.
     pub server_pid: Option<u32>,
+    /// Other processes that work for the server, such as its database.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub other_pids: Vec<u32>,
     /// Seconds of the windows whose 99th percentiles are reported.
     pub window_seconds: usize,
     /// A line of progress is shown on standard error.
@@ -199,6 +205,7 @@ impl Plan {
             mode: Mode::Closed,
             workload: Workload::Checkout,
             sale: None,
+            listed_item: None,
             connections: 64,
             threads: std::thread::available_parallelism().map_or(1, |cores| cores.get().min(2)),
             duration,
@@ -214,9 +221,16 @@ impl Plan {
             error_percent_max: 1.0,
             goals: Goals::default(),
             server_pid: None,
+            other_pids: Vec::new(),
             window_seconds: 5,
             progress: false,
         }
+    }
+
+    /// Returns all processes of the server.
+    pub(super) fn pids(&self) -> impl Iterator<Item = u32> {
+        let others = self.other_pids.iter().copied();
+        self.server_pid.into_iter().chain(others)
     }
 
     /// Returns how many journeys are planned; `None` in a closed loop.
