@@ -4,7 +4,7 @@ use std::fmt;
 
 use anyhow::{Result, bail};
 
-use super::contestant::{Contestant, Contestants};
+use super::contestant::{AppendFsync, Contestant, Contestants};
 use crate::load::Workload;
 
 /// Where a server's journal lies.
@@ -16,9 +16,13 @@ pub enum Medium {
     Tmpfs,
 }
 
-/// The two sides of a comparison.
+/// The sides of a comparison.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Beside {
+    /// The servers beside the usual designs, and those beside the floor and bare hyper.
+    UsualDesigns,
+    /// The servers beside the floor and bare hyper.
+    Floor,
     /// The servers beside bare hyper, each as fast as it can.
     BareHyper,
     /// The server with Postgres and Redis, beside bare hyper; a record counts once both have it.
@@ -107,6 +111,14 @@ const fn throughput(cpu_max: f64, rate_min: f64) -> Bars {
 
 const FLAT: Bars = bars(Bar::at_most(1.1), Bar::NONE, Bar::NONE);
 
+/// Returns the bars beside bare hyper, as far as a disk lets.
+const fn bars_on_disk(connections: usize) -> Bars {
+    match connections {
+        ..=64 => throughput(1.60, 0.65),
+        _ => throughput(1.45, 0.75),
+    }
+}
+
 /// A row.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Case {
@@ -122,6 +134,8 @@ pub struct Case {
     pub durability: &'static str,
     /// `SALE_HOLD_SECONDS`.
     pub hold_seconds: u32,
+    /// Whether everybody wants the same item, of which there are many units.
+    pub is_hot: bool,
     /// Connections, where they are not what is compared.
     pub connections: usize,
     /// With what it is compared.
@@ -146,9 +160,18 @@ const fn case(
         medium,
         durability,
         hold_seconds,
+        is_hot: false,
         connections,
         beside,
         bars,
+    }
+}
+
+/// Returns a row in which everybody wants the same item.
+const fn hot(case: Case) -> Case {
+    Case {
+        is_hot: true,
+        ..case
     }
 }
 
@@ -156,33 +179,49 @@ const DISK: (Medium, &str, u32) = (Medium::Disk, "fsync", 0);
 const TMPFS: (Medium, &str, u32) = (Medium::Tmpfs, "fsync", 0);
 const OS: (Medium, &str, u32) = (Medium::Disk, "os", 0);
 /// A checkout holds its item for so long that no hold runs out meanwhile.
+const HELD_DISK: (Medium, &str, u32) = (Medium::Disk, "fsync", 600);
 const HELD: (Medium, &str, u32) = (Medium::Tmpfs, "fsync", 600);
 
 /// All rows, in the order in which they are measured.
 #[rustfmt::skip]
-pub const CASES: [Case; 17] = {
-    use Beside::{BareHyper, BareHyperAtHalfRate, BareHyperWithSinks, FewerConnections, FewerUsers};
+pub const CASES: [Case; 29] = {
+    use Beside::{BareHyper, BareHyperAtHalfRate, BareHyperWithSinks, FewerConnections, FewerUsers, Floor, UsualDesigns};
     use Workload::{Active, Buy, Checkout, ManyUsers, Purchase, SoldOut};
+    const REFUSED: Bars = throughput(1.08, 0.95);
+    const IN_MEMORY: Bars = throughput(1.20, 0.90);
+    const FLOOR: Bars = throughput(1.15, 0.90);
     [
-        case("sold-out-64", "sold-out refusal", SoldOut, DISK, 64, BareHyper, throughput(1.10, 0.95)),
-        case("active-64", "GET /sales/active", Active, DISK, 64, BareHyper, throughput(1.10, 0.95)),
-        case("checkout-disk-256", "checkout, fsync, disk", Checkout, DISK, 256, BareHyper, throughput(1.25, 0.85)),
-        case("purchase-disk-256", "purchase, fsync, disk", Purchase, DISK, 256, BareHyper, throughput(1.25, 0.85)),
-        case("checkout-disk-64", "checkout, fsync, disk", Checkout, DISK, 64, BareHyper, throughput(1.40, 0.65)),
-        case("purchase-disk-64", "purchase, fsync, disk", Purchase, DISK, 64, BareHyper, throughput(1.40, 0.65)),
-        case("checkout-tmpfs-64", "checkout, fsync, tmpfs", Checkout, TMPFS, 64, BareHyper, throughput(1.20, 0.90)),
-        case("purchase-tmpfs-64", "purchase, fsync, tmpfs", Purchase, TMPFS, 64, BareHyper, throughput(1.20, 0.90)),
-        case("checkout-os-64", "checkout, durability os", Checkout, OS, 64, BareHyper, throughput(1.15, 0.92)),
-        case("purchase-os-64", "purchase, durability os", Purchase, OS, 64, BareHyper, throughput(1.15, 0.92)),
+        case("usual-checkout-64", "checkout with a hold", Checkout, HELD_DISK, 64, UsualDesigns, Bars::NONE),
+        case("usual-checkout-256", "checkout with a hold", Checkout, HELD_DISK, 256, UsualDesigns, Bars::NONE),
+        case("usual-buy-64", "checkout with a hold and purchase", Buy, HELD_DISK, 64, UsualDesigns, Bars::NONE),
+        case("usual-buy-256", "checkout with a hold and purchase", Buy, HELD_DISK, 256, UsualDesigns, Bars::NONE),
+        hot(case("usual-hot-64", "checkout with a hold, one hot item", Checkout, HELD_DISK, 64, UsualDesigns, Bars::NONE)),
+        hot(case("usual-hot-256", "checkout with a hold, one hot item", Checkout, HELD_DISK, 256, UsualDesigns, Bars::NONE)),
+        case("checkout-disk-64", "checkout, fsync, disk", Checkout, DISK, 64, Floor, FLOOR),
+        case("checkout-disk-256", "checkout, fsync, disk", Checkout, DISK, 256, Floor, FLOOR),
+        case("purchase-disk-64", "purchase, fsync, disk", Purchase, DISK, 64, Floor, FLOOR),
+        case("purchase-disk-256", "purchase, fsync, disk", Purchase, DISK, 256, Floor, FLOOR),
+        case("sold-out-64", "sold-out refusal", SoldOut, DISK, 64, BareHyper, REFUSED),
+        case("sold-out-256", "sold-out refusal", SoldOut, DISK, 256, BareHyper, REFUSED),
+        case("active-64", "GET /sales/active", Active, DISK, 64, BareHyper, REFUSED),
+        case("active-256", "GET /sales/active", Active, DISK, 256, BareHyper, REFUSED),
+        case("checkout-tmpfs-64", "checkout, fsync, tmpfs", Checkout, TMPFS, 64, BareHyper, IN_MEMORY),
+        case("checkout-tmpfs-256", "checkout, fsync, tmpfs", Checkout, TMPFS, 256, BareHyper, IN_MEMORY),
+        case("purchase-tmpfs-64", "purchase, fsync, tmpfs", Purchase, TMPFS, 64, BareHyper, IN_MEMORY),
+        case("purchase-tmpfs-256", "purchase, fsync, tmpfs", Purchase, TMPFS, 256, BareHyper, IN_MEMORY),
+        case("checkout-os-64", "checkout, durability os", Checkout, OS, 64, BareHyper, IN_MEMORY),
+        case("checkout-os-256", "checkout, durability os", Checkout, OS, 256, BareHyper, IN_MEMORY),
+        case("purchase-os-64", "purchase, durability os", Purchase, OS, 64, BareHyper, IN_MEMORY),
+        case("purchase-os-256", "purchase, durability os", Purchase, OS, 256, BareHyper, IN_MEMORY),
         case("sinks-256", "checkout, Postgres and Redis keeping up", Checkout, DISK, 256, BareHyperWithSinks,
-            bars(Bar::NONE, Bar::at_least(0.5), Bar::NONE)),
+            bars(Bar::NONE, Bar::at_least(0.55), Bar::NONE)),
         case("tail-64", "checkout, fsync, disk, at half the maximal rate", Checkout, DISK, 64, BareHyperAtHalfRate,
             bars(Bar::NONE, Bar::NONE, Bar::at_most(1.0))),
         case("flat-users-known", "refusal of known users", ManyUsers, DISK, 64, FewerUsers(1_000, 1_000_000), FLAT),
         case("flat-users-new", "checkout of new users, durability os", Checkout, OS, 64, FewerUsers(1_000, 1_000_000), FLAT),
         case("flat-connections", "sold-out refusal", SoldOut, DISK, 0, FewerConnections(10, 10_000), FLAT),
-        case("buy-held-64", "checkout and purchase with holds, fsync, tmpfs", Buy, HELD, 64, BareHyper, throughput(1.20, 0.90)),
-        case("buy-tmpfs-64", "the same without holds", Buy, TMPFS, 64, BareHyper, throughput(1.20, 0.90)),
+        case("buy-held-64", "checkout and purchase with holds, fsync, tmpfs", Buy, HELD, 64, BareHyper, IN_MEMORY),
+        case("buy-tmpfs-64", "the same without holds", Buy, TMPFS, 64, BareHyper, IN_MEMORY),
     ]
 };
 
@@ -221,8 +260,8 @@ pub struct Side {
     pub connections: usize,
     /// Users that it knows before the measurement; 0 for none.
     pub users: u32,
-    /// The place of the side that it is compared with.
-    pub beside: Option<usize>,
+    /// The places of the sides that it is compared with, each an earlier one.
+    pub beside: Vec<usize>,
 }
 
 impl Case {
@@ -232,15 +271,31 @@ impl Case {
         self.beside == Beside::BareHyperAtHalfRate
     }
 
-    /// Who takes part.
+    /// Returns the bars of a server beside `other`.
+    #[must_use]
+    pub fn bars_beside(&self, other: &Contestant) -> Bars {
+        match (self.beside, other) {
+            (Beside::UsualDesigns, Contestant::RedisLua(AppendFsync::Always)) => {
+                throughput(0.42, if self.connections > 64 { 2.0 } else { 2.2 })
+            }
+            (Beside::UsualDesigns, Contestant::PostgresRow) => {
+                throughput(0.10, if self.is_hot { 20.0 } else { 10.0 })
+            }
+            (Beside::UsualDesigns, _) => Bars::NONE,
+            (Beside::Floor, Contestant::BareHyper) => bars_on_disk(self.connections),
+            _ => self.bars,
+        }
+    }
+
+    /// Returns who takes part. Where one is to be compared with guests of which none is there, nobody is compared.
     #[must_use]
     pub fn sides(&self, contestants: &Contestants) -> Vec<Side> {
-        let side = |contestant: &Contestant, beside| Side {
+        let side = |contestant: &Contestant, beside: &[usize]| Side {
             label: contestant.label().to_owned(),
             contestant: contestant.clone(),
             connections: self.connections,
             users: 0,
-            beside,
+            beside: beside.to_owned(),
         };
         let with = |mut side: Side, what: String, connections, users| {
             side.label = format!("{}, {what}", side.label);
@@ -248,25 +303,45 @@ impl Case {
             side
         };
         let bare = &Contestant::BareHyper;
+        let servers = contestants.servers();
         match self.beside {
+            Beside::UsualDesigns => {
+                let constant = std::iter::once(bare).chain(contestants.floor());
+                let constant: Vec<_> = constant.map(|it| side(it, &[])).collect();
+                let constants: Vec<_> = (0..constant.len()).collect();
+                let usual = contestants.usual_designs();
+                let usual: Vec<_> = usual.map(|it| side(it, &constants)).collect();
+                let places = constant.len()..constant.len() + usual.len();
+                let places: Vec<_> = places.collect();
+                let servers = servers.map(|server| side(server, &places));
+                constant.into_iter().chain(usual).chain(servers).collect()
+            }
+            Beside::Floor => {
+                let floor: Vec<_> = contestants.floor().map(|it| side(it, &[0])).collect();
+                // Beside the floor first.
+                let places: Vec<_> = (0..=floor.len()).rev().collect();
+                let servers = servers.map(|server| side(server, &places));
+                let first = std::iter::once(side(bare, &[])).chain(floor);
+                first.chain(servers).collect()
+            }
             Beside::BareHyper => {
-                let others = contestants.servers().chain(contestants.nginx());
-                let others = others.map(|contestant| side(contestant, Some(0)));
-                std::iter::once(side(bare, None)).chain(others).collect()
+                let others = servers.chain(contestants.nginx());
+                let others = others.map(|contestant| side(contestant, &[0]));
+                std::iter::once(side(bare, &[])).chain(others).collect()
             }
             Beside::BareHyperAtHalfRate | Beside::BareHyperWithSinks => {
-                let servers = contestants.servers().map(|server| side(server, Some(0)));
-                std::iter::once(side(bare, None)).chain(servers).collect()
+                let servers = servers.map(|server| side(server, &[0]));
+                std::iter::once(side(bare, &[])).chain(servers).collect()
             }
-            Beside::FewerUsers(few, many) => pairs(contestants.servers(), |contestant, beside| {
-                let users = if beside.is_some() { many } else { few };
+            Beside::FewerUsers(few, many) => pairs(servers, |contestant, beside| {
+                let users = if beside.is_empty() { few } else { many };
                 let what = format!("{users} users");
                 with(side(contestant, beside), what, self.connections, users)
             }),
             Beside::FewerConnections(few, many) => {
-                let all = std::iter::once(bare).chain(contestants.servers());
+                let all = std::iter::once(bare).chain(servers);
                 pairs(all, |contestant, beside| {
-                    let connections = if beside.is_some() { many } else { few };
+                    let connections = if beside.is_empty() { few } else { many };
                     let what = format!("{connections} connections");
                     with(side(contestant, beside), what, connections, 0)
                 })
@@ -278,15 +353,18 @@ impl Case {
 /// Everyone twice, the second time beside the first.
 fn pairs<'a>(
     contestants: impl Iterator<Item = &'a Contestant>,
-    side: impl Fn(&Contestant, Option<usize>) -> Side,
+    side: impl Fn(&Contestant, &[usize]) -> Side,
 ) -> Vec<Side> {
     let both = contestants.enumerate();
-    both.flat_map(|(place, contestant)| [side(contestant, None), side(contestant, Some(place * 2))])
+    both.flat_map(|(place, contestant)| [side(contestant, &[]), side(contestant, &[place * 2])])
         .collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::ValueEnum;
+
+    use super::super::contestant::Guest;
     use super::*;
 
     #[test]
@@ -297,7 +375,10 @@ mod tests {
             cases.iter().map(|case| case.name).collect()
         };
         assert_eq!(names(&[]).len(), CASES.len());
-        assert_eq!(names(&["sold", "active"]), ["sold-out-64", "active-64"]);
+        assert_eq!(
+            names(&["sold", "active-64"]),
+            ["sold-out-64", "sold-out-256", "active-64"]
+        );
         assert_eq!(names(&["flat"]).len(), 3);
         let error = select(&["sold".into(), "nothing".into()]).expect_err("no such row");
         let text = error.to_string();
@@ -317,35 +398,63 @@ mod tests {
     }
 
     #[test]
-    fn every_side_but_a_base_is_compared_with_an_earlier_one() {
-        let contestants = Contestants::new("a".into(), Some("b".into()), Some("nginx".into()));
+    fn every_side_but_a_base_is_compared_with_earlier_ones() {
+        let (a, b) = ("a".into(), Some("b".into()));
+        let contestants = Contestants::new(a, b, Some("nginx".into()), Guest::value_variants());
         for case in &CASES {
             let sides = case.sides(&contestants);
             for (place, side) in sides.iter().enumerate() {
-                assert!(
-                    side.beside.is_none_or(|beside| beside < place),
-                    "{}",
-                    case.name
-                );
+                let is_earlier = |&beside: &usize| beside < place;
+                assert!(side.beside.iter().all(is_earlier), "{}", case.name);
             }
-            assert!(
-                sides.iter().any(|side| side.beside.is_some()),
-                "{}",
-                case.name
-            );
+            let is_compared = |side: &Side| !side.beside.is_empty();
+            assert!(sides.iter().any(is_compared), "{}", case.name);
         }
-        let labels = |case: usize| -> Vec<_> {
-            let sides = CASES[case].sides(&contestants);
+        let labels = |name: &str| -> Vec<_> {
+            let case = select(&[name.to_owned()]).expect("there is such a row")[0];
+            let sides = case.sides(&contestants);
             sides.into_iter().map(|side| side.label).collect()
         };
         assert_eq!(
-            labels(0),
+            labels("sold-out-64"),
             ["bare hyper", "flashsale", "flashsale B", "nginx"]
         );
-        let users = labels(13);
+        let users = labels("flat-users-new");
         assert_eq!(
             users[..2],
             ["flashsale, 1000 users", "flashsale, 1000000 users"]
+        );
+    }
+
+    #[test]
+    fn guests_take_part_where_they_are_wanted_and_in_their_rows() {
+        let sides = |name: &str, guests: &[Guest]| -> Vec<_> {
+            let contestants = Contestants::new("a".into(), None, None, guests);
+            let case = select(&[name.to_owned()]).expect("there is such a row")[0];
+            let sides = case.sides(&contestants);
+            sides.into_iter().map(|it| (it.label, it.beside)).collect()
+        };
+        let side = |label: &str, beside: &[usize]| (label.to_owned(), beside.to_owned());
+        assert_eq!(
+            sides("usual-checkout-64", &[Guest::Floor, Guest::PostgresRow]),
+            [
+                side("bare hyper", &[]),
+                side("floor", &[]),
+                side("postgres-row", &[0, 1]),
+                side("flashsale", &[2])
+            ]
+        );
+        assert_eq!(
+            sides("checkout-disk-64", &[Guest::Floor, Guest::PostgresRow]),
+            [
+                side("bare hyper", &[]),
+                side("floor", &[0]),
+                side("flashsale", &[1, 0])
+            ]
+        );
+        assert_eq!(
+            sides("checkout-disk-64", &[]),
+            [side("bare hyper", &[]), side("flashsale", &[0])]
         );
     }
 }

@@ -1,27 +1,36 @@
-//! Who takes part: bare hyper, the server, a second build of it, nginx; how each is started, and when
-//! it is ready.
+//! Who takes part: bare hyper, the server, a second build of it, the floor, the usual designs, nginx.
 
-use std::fs;
-use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::thread::available_parallelism;
 
 use anyhow::{Context, Result, bail};
-use serde_json::Value;
-use tempfile::TempDir;
+use clap::ValueEnum;
 
-use super::process::{self, Process};
-use crate::contestants::bare;
+use super::databases::{has_postgres, has_redis};
 
 /// Items of every sale: far more than a turn sells.
 pub const SALE_ITEMS: u32 = 1_000_000;
+
+/// When a Redis syncs its log: `appendfsync`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AppendFsync {
+    /// Once a second, so that an answer may be lost.
+    Everysec,
+    /// Before every answer.
+    Always,
+}
 
 /// A kind of process that answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Contestant {
     /// This binary's own `bare`.
     BareHyper,
+    /// This binary's own `floor`.
+    Floor,
+    /// This binary's own `redis-lua`.
+    RedisLua(AppendFsync),
+    /// This binary's own `postgres-row`.
+    PostgresRow,
     /// The server.
     Server {
         /// As it is shown.
@@ -37,209 +46,116 @@ pub enum Contestant {
 }
 
 impl Contestant {
-    /// As it is shown.
+    /// Returns its name as it is shown.
     #[must_use]
     pub fn label(&self) -> &'static str {
         match self {
             Contestant::BareHyper => "bare hyper",
+            Contestant::Floor => "floor",
+            Contestant::RedisLua(AppendFsync::Everysec) => "redis-lua, everysec",
+            Contestant::RedisLua(AppendFsync::Always) => "redis-lua, always",
+            Contestant::PostgresRow => "postgres-row",
             Contestant::Server { label, .. } => label,
             Contestant::Nginx { .. } => "nginx",
         }
     }
 
-    /// Whether it sells.
+    /// Returns whether it is a build of the server.
     #[must_use]
     pub fn is_server(&self) -> bool {
         matches!(self, Contestant::Server { .. })
     }
+
+    /// Returns whether it is one of the usual designs.
+    #[must_use]
+    pub fn is_usual_design(&self) -> bool {
+        matches!(self, Contestant::RedisLua(_) | Contestant::PostgresRow)
+    }
+
+    /// Returns whether it sells, and does not give everybody the same answer.
+    #[must_use]
+    pub fn is_shop(&self) -> bool {
+        self.is_server() || self.is_usual_design()
+    }
+
+    /// Returns the program that it needs and that is missing on this machine, if any.
+    #[must_use]
+    pub fn missing(&self) -> Option<&'static str> {
+        match self {
+            Contestant::RedisLua(_) if !has_redis() => Some("redis-server"),
+            Contestant::PostgresRow if !has_postgres() => Some("postgresql"),
+            _ => None,
+        }
+    }
+}
+
+/// One who takes part beside the server and bare hyper, where it is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Guest {
+    /// Bare hyper with the least that a durable answer needs
+    Floor,
+    /// A function in Redis, whose log is synced once a second
+    RedisLuaEverysec,
+    /// A function in Redis, whose log is synced before every answer
+    RedisLuaAlways,
+    /// Rows in Postgres
+    PostgresRow,
+    /// nginx with a constant
+    Nginx,
 }
 
 /// All who can take part.
 #[derive(Clone, Debug)]
 pub struct Contestants {
     servers: Vec<Contestant>,
-    nginx: Option<Contestant>,
+    guests: Vec<Contestant>,
 }
 
 impl Contestants {
-    /// The server, a second build of it, and nginx where it is installed, by their binaries.
+    /// The server and a second build of it, by their binaries, and `guests`: nginx only where it is installed.
     #[must_use]
-    pub fn new(server: PathBuf, server_b: Option<PathBuf>, nginx: Option<PathBuf>) -> Self {
+    pub fn new(
+        server: PathBuf,
+        server_b: Option<PathBuf>,
+        nginx: Option<PathBuf>,
+        guests: &[Guest],
+    ) -> Self {
         let labelled = |(label, path)| Contestant::Server { label, path };
         let b = server_b.map(|path| ("flashsale B", path));
         let servers = std::iter::once(("flashsale", server)).chain(b);
+        let guest = |guest: &Guest| match guest {
+            Guest::Floor => Some(Contestant::Floor),
+            Guest::RedisLuaEverysec => Some(Contestant::RedisLua(AppendFsync::Everysec)),
+            Guest::RedisLuaAlways => Some(Contestant::RedisLua(AppendFsync::Always)),
+            Guest::PostgresRow => Some(Contestant::PostgresRow),
+            Guest::Nginx => nginx.clone().map(|path| Contestant::Nginx { path }),
+        };
         Self {
             servers: servers.map(labelled).collect(),
-            nginx: nginx.map(|path| Contestant::Nginx { path }),
+            guests: guests.iter().filter_map(guest).collect(),
         }
     }
 
-    /// The server, and its second build.
+    /// Returns the server, and its second build.
     pub fn servers(&self) -> impl Iterator<Item = &Contestant> {
         self.servers.iter()
     }
 
-    /// nginx, where it is installed.
+    /// Returns nginx, where it is installed and wanted.
     pub fn nginx(&self) -> impl Iterator<Item = &Contestant> {
-        self.nginx.iter()
-    }
-}
-
-/// A contestant that answers.
-pub struct Running {
-    /// Where it listens.
-    pub address: SocketAddr,
-    /// What it uses.
-    pub process: Process,
-    /// Holds its files; goes after the process.
-    _dir: TempDir,
-}
-
-impl Running {
-    /// Starts a server in `dir`, with `settings` of its environment.
-    ///
-    /// # Errors
-    /// It does not start; says what it wrote.
-    pub fn server(path: &Path, dir: TempDir, settings: &[(&str, String)]) -> Result<Self> {
-        let mut command = process::command(path);
-        command
-            .arg("serve")
-            .current_dir(dir.path())
-            .env_clear()
-            .env("SERVER_HOST", "127.0.0.1")
-            .env("SERVER_PORT", "0")
-            .env("SERVER_CONNECTIONS_PER_PEER", "0")
-            .env("LOG_FORMAT", "json")
-            .env("JOURNAL_DIR", journal_dir(dir.path()))
-            .env("SALE_TOTAL_ITEMS", SALE_ITEMS.to_string())
-            // No sale begins or ends while this runs.
-            .env(
-                "SALE_INTERVAL_SECONDS",
-                super::prefill::INTERVAL_SECONDS.to_string(),
-            )
-            .envs(settings.iter().map(|(key, value)| (key, value)));
-        let mut process = Process::start("flashsale", &mut command, dir.path().join("log"))?;
-        let address = process.wait_for(|log| log.lines().find_map(listening_address))?;
-        // It writes the next segment beforehand, which would take the disk from the first turn.
-        process.wait_for(|_| next_segment_is_ready(&journal_dir(dir.path())).then_some(()))?;
-        Ok(Self {
-            address,
-            process,
-            _dir: dir,
-        })
+        let is_nginx = |it: &&Contestant| matches!(it, Contestant::Nginx { .. });
+        self.guests.iter().filter(is_nginx)
     }
 
-    /// Starts bare hyper with answers of `body_bytes`.
-    ///
-    /// # Errors
-    /// It does not start; says what it wrote.
-    pub fn bare_hyper(body_bytes: usize) -> Result<Self> {
-        let dir = tempfile::tempdir()?;
-        let mut command = process::command(&std::env::current_exe()?);
-        command.args(["bare", "--address", "127.0.0.1:0"]);
-        command.args(["--body-bytes", &body_bytes.to_string()]);
-        let mut process = Process::start("bare hyper", &mut command, dir.path().join("log"))?;
-        let address = process.wait_for(|output| {
-            let line = output.strip_suffix('\n')?;
-            line.strip_prefix("bare hyper on http://")?.parse().ok()
-        })?;
-        Ok(Self {
-            address,
-            process,
-            _dir: dir,
-        })
+    /// Returns the floor, where it is wanted.
+    pub fn floor(&self) -> impl Iterator<Item = &Contestant> {
+        self.guests.iter().filter(|it| **it == Contestant::Floor)
     }
 
-    /// Starts nginx with answers of `body_bytes`.
-    ///
-    /// # Errors
-    /// It does not start; says what it wrote.
-    pub fn nginx(path: &Path, body_bytes: usize) -> Result<Self> {
-        let dir = tempfile::tempdir()?;
-        // It cannot be asked to choose a port. Whoever takes this one in between is noticed below.
-        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-        let workers = available_parallelism().map_or(1, usize::from);
-        let config = dir.path().join("nginx.conf");
-        fs::write(&config, nginx_config(address, workers, body_bytes))?;
-        let mut command = process::command(path);
-        command.arg("-p").arg(dir.path()).arg("-c").arg(&config);
-        command.args(["-e", "stderr"]);
-        let mut process = Process::start("nginx", &mut command, dir.path().join("log"))?;
-        process.wait_for(|_| TcpStream::connect(address).ok())?;
-        Ok(Self {
-            address,
-            process,
-            _dir: dir,
-        })
+    /// Returns the usual designs that are wanted.
+    pub fn usual_designs(&self) -> impl Iterator<Item = &Contestant> {
+        self.guests.iter().filter(|it| it.is_usual_design())
     }
-
-    /// The body of an answer, whatever its status.
-    ///
-    /// # Errors
-    /// There is none.
-    pub fn ask(&self, method: &str, path: &str) -> Result<String> {
-        let url = format!("http://{}{path}", self.address);
-        let request = ureq::http::Request::builder()
-            .method(method)
-            .uri(&url)
-            .body(())?;
-        let configured = ureq::agent()
-            .configure_request(request)
-            .http_status_as_error(false);
-        let answer = ureq::run(configured.build());
-        let text = answer.and_then(|mut answer| answer.body_mut().read_to_string());
-        text.with_context(|| format!("{method} {url}"))
-    }
-
-    /// What `GET /health` says.
-    ///
-    /// # Errors
-    /// It does not answer.
-    pub fn health(&self) -> Result<Value> {
-        Ok(serde_json::from_str(&self.ask("GET", "/health")?)?)
-    }
-}
-
-/// The journal of a server in `dir`.
-#[must_use]
-pub fn journal_dir(dir: &Path) -> PathBuf {
-    dir.join("journal")
-}
-
-/// Besides the segment that is written there is another one, and none in the making.
-fn next_segment_is_ready(journal: &Path) -> bool {
-    let names = fs::read_dir(journal).into_iter().flatten().flatten();
-    let names: Vec<_> = names.map(|it| it.path()).collect();
-    let end_with = |end: &str| {
-        names
-            .iter()
-            .filter(|it| it.extension() == Some(end.as_ref()))
-            .count()
-    };
-    end_with("segment") > 1 && end_with("preparing") == 0
-}
-
-fn listening_address(line: &str) -> Option<SocketAddr> {
-    let entry: Value = serde_json::from_str(line).ok()?;
-    let rest = entry["message"]
-        .as_str()?
-        .strip_prefix("listening on http://")?;
-    rest.split(' ').next()?.parse().ok()
-}
-
-fn nginx_config(address: SocketAddr, workers: usize, body_bytes: usize) -> String {
-    let body = bare::body(body_bytes);
-    format!(
-        "daemon off; worker_processes {workers}; worker_cpu_affinity auto; pid nginx.pid;
-        error_log stderr error; worker_rlimit_nofile 20000;
-        events {{ worker_connections 16384; }}
-        http {{
-            access_log off; default_type application/json; keepalive_requests 1000000000;
-            client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi;
-            uwsgi_temp_path uwsgi; scgi_temp_path scgi;
-            server {{ listen {address} reuseport backlog=4096; location / {{ return 200 '{body}'; }} }}
-        }}\n"
-    )
 }
 
 /// The server's binary: the one that is named, or the one beside this binary, which is built first

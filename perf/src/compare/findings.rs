@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
-use super::case::{Bar, Bars, Case, Side};
+use super::case::{Bar, Bars, Beside, Case, Side};
 use super::contestant::Contestant;
 use super::round::Round;
 use super::statistics::Spread;
@@ -20,6 +20,27 @@ pub struct Ratio {
     pub is_met: Option<bool>,
 }
 
+/// A table of the page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Table {
+    /// Beside the usual designs.
+    UsualDesigns,
+    /// Beside the floor.
+    Floor,
+    /// Beside bare hyper, or itself.
+    BareHyper,
+}
+
+impl Table {
+    fn of(case: &Case) -> Self {
+        match case.beside {
+            Beside::UsualDesigns => Self::UsualDesigns,
+            Beside::Floor => Self::Floor,
+            _ => Self::BareHyper,
+        }
+    }
+}
+
 /// One side beside another.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Finding {
@@ -33,10 +54,15 @@ pub struct Finding {
     pub label: String,
     /// Beside whom.
     pub beside: String,
+    /// The table that it is shown in.
+    #[serde(skip)]
+    pub table: Table,
     /// CPU time per request.
     pub cpu: Option<Ratio>,
     /// Requests a second.
     pub rate: Ratio,
+    /// The 99th percentile.
+    pub p99: Option<Ratio>,
     /// The 99.9th percentile, as a share of twice that of the other and one `fdatasync` (the probe's
     /// median).
     pub tail: Option<Ratio>,
@@ -72,22 +98,33 @@ pub fn findings(case: &Case, sides: &[Side], rounds: &[Round]) -> Vec<Finding> {
         .collect()
 }
 
-/// Returns the pairs of sides to judge: sides that are there only for comparison have no bar, nor has a second build.
+/// Returns the pairs of sides to judge: sides that are there only for comparison have no bar, nor has a second build
+/// beside the first one.
 fn pairs(case: &Case, sides: &[Side]) -> Vec<Pair> {
     let mut pairs: Vec<Pair> = Vec::new();
     for (place, side) in sides.iter().enumerate() {
-        let Some(beside) = side.beside else { continue };
         let is_server = side.contestant.is_server();
-        let first_build = pairs.iter().find(|pair| is_server && pair.beside == beside);
-        let first_build = first_build.map(|pair| pair.place);
-        let bars = if is_server { case.bars } else { Bars::NONE };
-        let pair = |beside, bars| Pair {
+        for &beside in &side.beside {
+            let bars = match is_server {
+                true => case.bars_beside(&sides[beside].contestant),
+                false => Bars::NONE,
+            };
+            pairs.push(Pair {
+                place,
+                beside,
+                bars,
+            });
+        }
+        let is_first_build = |&other: &usize| {
+            is_server && sides[other].contestant.is_server() && sides[other].beside == side.beside
+        };
+        let first_build = (0..place).find(is_first_build);
+        let judged = first_build.filter(|_| !side.beside.is_empty());
+        pairs.extend(judged.map(|beside| Pair {
             place,
             beside,
-            bars,
-        };
-        pairs.push(pair(beside, bars));
-        pairs.extend(first_build.map(|first| pair(first, Bars::NONE)));
+            bars: Bars::NONE,
+        }));
     }
     pairs
 }
@@ -119,12 +156,16 @@ fn finding(case: &Case, pair: &Pair, sides: &[Side], rounds: &[Round]) -> Option
         connections: sides[place].connections,
         label: sides[place].label.clone(),
         beside: sides[beside].label.clone(),
+        table: Table::of(case),
         cpu: ratio(bars.cpu, &|_, mine, theirs| {
             Some(mine.cpu_us_per_request? / theirs.cpu_us_per_request?)
         }),
         rate: ratio(bars.rate, &|_, mine, theirs| {
             Some(mine.requests_per_second / theirs.requests_per_second)
         })?,
+        p99: ratio(Bars::NONE.cpu, &|_, mine, theirs| {
+            Some(mine.latency_us.p99 / theirs.latency_us.p99)
+        }),
         tail: ratio(bars.tail, &|round, mine, theirs| {
             let bound = 2.0 * theirs.latency_us.p999 + round.disk_us.p50;
             has_tail.then_some(mine.latency_us.p999 / bound)
@@ -141,12 +182,19 @@ fn shown<S: Serializer>(bar: &Bar, serializer: S) -> Result<S::Ok, S::Error> {
 #[cfg(test)]
 mod tests {
     use super::super::case::select;
-    use super::super::contestant::Contestants;
+    use clap::ValueEnum;
+
+    use super::super::contestant::{Contestants, Guest};
     use super::*;
 
     #[test]
     fn a_second_build_is_compared_with_the_first_one_too() {
-        let contestants = Contestants::new("a".into(), Some("b".into()), Some("nginx".into()));
+        let contestants = Contestants::new(
+            "a".into(),
+            Some("b".into()),
+            Some("nginx".into()),
+            Guest::value_variants(),
+        );
         let compared = |name: &str| -> Vec<_> {
             let case = select(&[name.to_owned()]).expect("there is such a row")[0];
             let sides = case.sides(&contestants);
@@ -156,5 +204,8 @@ mod tests {
         let [a, b, b_beside_a, nginx] = [(1, 0, true), (2, 0, true), (2, 1, false), (3, 0, false)];
         assert_eq!(compared("sold-out"), [a, b, b_beside_a, nginx]);
         assert_eq!(compared("flat-users-new"), [(1, 0, true), (3, 2, true)]);
+        let floor = [(1, 0, false), (2, 1, true), (2, 0, true), (3, 1, true)];
+        let b = [(3, 0, true), (3, 2, false)];
+        assert_eq!(compared("checkout-disk-64"), [&floor[..], &b].concat());
     }
 }

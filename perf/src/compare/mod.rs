@@ -1,4 +1,5 @@
-//! The server beside bare hyper on the same machine, in turns: what its requests cost more.
+//! The server beside bare hyper, the floor of a durable answer and the usual designs on the same machine, in turns: what
+//! its requests cost more or less.
 //!
 //! A row is measured in rounds, in which everyone is started afresh and
 //! has a turn. Ratios are formed within a round, because what else the machine does moves
@@ -6,6 +7,7 @@
 
 mod case;
 mod contestant;
+mod databases;
 mod disk_probe;
 mod findings;
 mod host;
@@ -13,6 +15,7 @@ mod prefill;
 mod process;
 mod report;
 mod round;
+mod running;
 mod sinks;
 mod statistics;
 mod table;
@@ -26,7 +29,8 @@ use anyhow::{Context, Result, bail};
 
 use crate::contestants::workers::raise_open_files_limit;
 use case::{Beside, Case, Medium, Side};
-use contestant::{Contestants, find_server};
+use clap::ValueEnum;
+use contestant::{Contestant, Contestants, Guest, find_server};
 use host::{Host, file_system};
 use process::find_program;
 use report::{Measured, Report};
@@ -36,12 +40,16 @@ use turn::{Pace, Turn};
 /// Files that are open besides connections.
 const OTHER_FILES: u64 = 200;
 
-/// Measures the server beside bare hyper, and nginx where it is installed
+/// Measures the server beside bare hyper, the floor of a durable answer, the usual designs, and nginx where it is
+/// installed
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Only rows with this in their name; may be given several times
     #[arg(long, value_name = "PATTERN")]
     only: Vec<String>,
+    /// Only these beside the server and bare hyper; may be given several times
+    #[arg(long, value_name = "NAME", value_enum)]
+    with: Vec<Guest>,
     /// Rounds of each row
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
     rounds: u32,
@@ -93,15 +101,21 @@ fn run(arguments: &Arguments) -> Result<Report> {
     let server_b = server_b.map(|path| find_server(Some(path))).transpose()?;
     let server = find_server(arguments.server.as_deref())?;
     let nginx = find_program("nginx", &["/usr/sbin".into(), "/usr/local/sbin".into()]);
+    let all = Guest::value_variants();
+    let guests = if arguments.with.is_empty() {
+        all
+    } else {
+        &arguments.with
+    };
     let host = Host::read();
     let mut report = Report {
-        notes: notes(&disk, nginx.is_none()),
+        notes: notes(&disk, nginx.is_none(), guests),
         rounds: rounds as usize,
         seconds,
         measured: Vec::new(),
         host,
     };
-    let contestants = Contestants::new(server, server_b, nginx);
+    let contestants = Contestants::new(server, server_b, nginx, guests);
     let output = report::make_directory(arguments.output.as_deref(), &report.host)?;
     let files_max = raise_open_files_limit();
     for case in cases {
@@ -140,17 +154,27 @@ fn journal_dir(named: Option<&Path>) -> Result<PathBuf> {
     Ok(named.canonicalize()?)
 }
 
-fn notes(disk: &Path, without_nginx: bool) -> Vec<String> {
+fn notes(disk: &Path, without_nginx: bool, guests: &[Guest]) -> Vec<String> {
+    let databases = std::env::temp_dir();
     let mut notes = vec![format!(
-        "The journals of \"disk\" and \"durability os\" are on {}, those of \"tmpfs\" on {}.",
+        "The journals of \"disk\" and \"durability os\" are on {}, those of \"tmpfs\" on {}; Postgres and Redis are on {} \
+         (`TMPDIR`).",
         file_system(disk),
-        file_system(Path::new(MEMORY))
+        file_system(Path::new(MEMORY)),
+        file_system(&databases)
     )];
     if cfg!(debug_assertions) {
         notes.push("**Not built with `--release`: the figures mean nothing.**".into());
     }
     if without_nginx {
         notes.push("nginx is not installed (`apt-get install nginx`).".into());
+    }
+    let is_away = |guest: &&Guest| !guests.contains(guest);
+    let away: Vec<_> = Guest::value_variants().iter().filter(is_away).collect();
+    if !away.is_empty() {
+        let names = away.iter().filter_map(|guest| guest.to_possible_value());
+        let names: Vec<_> = names.map(|it| it.get_name().to_owned()).collect();
+        notes.push(format!("By `--with` without {}.", names.join(", ")));
     }
     notes
 }
@@ -166,8 +190,34 @@ fn impossible(case: &Case, sides: &[Side], files_max: u64) -> Option<String> {
     if case.medium == Medium::Tmpfs && !Path::new(MEMORY).is_dir() {
         return Some(format!("there is no {MEMORY}"));
     }
-    let missing = (case.beside == Beside::BareHyperWithSinks).then(sinks::missing)?;
-    missing.map(|program| format!("{program} is not installed"))
+    if case.beside == Beside::BareHyperWithSinks && !databases::has_postgres() {
+        return Some("postgresql is not installed".into());
+    }
+    if case.beside == Beside::BareHyperWithSinks && !databases::has_redis() {
+        return Some("redis-server is not installed".into());
+    }
+    if case.beside == Beside::UsualDesigns {
+        return without_usual_designs(sides);
+    }
+    None
+}
+
+/// Returns why the usual designs cannot be measured.
+fn without_usual_designs(sides: &[Side]) -> Option<String> {
+    let mut contestants = sides.iter().map(|side| &side.contestant);
+    if let Some(program) = contestants.clone().find_map(Contestant::missing) {
+        return Some(format!("{program} is not installed"));
+    }
+    if !contestants.any(Contestant::is_usual_design) {
+        return Some("none of the usual designs takes part (--with)".into());
+    }
+    let databases = std::env::temp_dir();
+    file_system(&databases).starts_with("tmpfs").then(|| {
+        format!(
+            "the databases would be in memory, in {}: set TMPDIR to a directory on the disk",
+            databases.display()
+        )
+    })
 }
 
 fn measure(

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 
 use super::case::Case;
-use super::findings::Finding;
+use super::findings::{Finding, Table};
 use super::host::Host;
 use super::round::Round;
 use super::table;
@@ -73,21 +73,29 @@ impl Report {
             .iter()
             .map(|note| format!("- {note}\n"))
             .collect();
-        let ratios = table::ratios(self.findings());
+        let tables: String = [
+            (Table::UsualDesigns, "Beside the usual designs"),
+            (Table::Floor, "Beside the floor of a durable answer"),
+            (Table::BareHyper, "Beside bare hyper, and itself"),
+        ]
+        .iter()
+        .map(|&(table, title)| self.table(table, title))
+        .collect();
         let figures = table::figures(self.measured.iter());
         format!(
-            "# flashsale beside bare hyper\n\n\
+            "# flashsale beside others\n\n\
              {date}, {cpu}, {cores} cores, Linux {kernel}, governor: {governor}, commit {commit}.\n\n\
              ```console\n$ {command}\n```\n\n\
              {rounds} rounds, turns of {seconds} s after a warm-up of half a second. In a round all who are in a row are\n\
              started afresh and asked one after the other, beginning with another one each time, by two threads on the\n\
              same cores. A ratio is of two turns of the same round; shown is the median of all rounds (smallest to largest)\n\
              and what it has to be.\n\n\
-             {ratios}\n{notes}\n\
+             {tables}{notes}\n\
              ## What was measured\n\n\
              Median of all rounds (smallest to largest). Latencies from sending to the whole answer, at half the rate from\n\
-             the moment at which the request was due. CPU time is that of the server's threads. \"commit\" is a write and\n\
-             its sync as the server sees it; \"fdatasync\" is one of 4 KiB, by itself, before the turns of the round.\n\n\
+             the moment at which the request was due. CPU time is that of all processes of a contestant, its database\n\
+             included. \"commit\" is a write and its sync as the server sees it; \"fdatasync\" is one of 4 KiB, by itself,\n\
+             before the turns of the round.\n\n\
              {figures}",
             date = host.date,
             cpu = host.cpu,
@@ -97,6 +105,19 @@ impl Report {
             commit = host.commit,
             command = host.command,
         )
+    }
+
+    /// Returns a table with its title; empty without rows.
+    fn table(&self, table: Table, title: &str) -> String {
+        let mut findings = self.findings().filter(|it| it.table == table).peekable();
+        if findings.peek().is_none() {
+            return String::new();
+        }
+        let rows = match table {
+            Table::UsualDesigns => table::usual_designs(findings),
+            _ => table::ratios(findings),
+        };
+        format!("## {title}\n\n{rows}\n")
     }
 
     /// Writes `README.md` and `turns.json` into `dir`.

@@ -7,11 +7,13 @@ use serde::Serialize;
 use tempfile::TempDir;
 
 use super::case::{Beside, Case, Medium, Side};
-use super::contestant::{Contestant, Running, SALE_ITEMS, journal_dir};
+use super::contestant::{Contestant, SALE_ITEMS};
 use super::disk_probe::{self, DiskTimes};
 use super::prefill::prefill;
+use super::running::{Running, Stock, journal_dir};
 use super::sinks::{self, Sinks};
 use super::turn::{self, KNOWN_USERS, Pace, Turn};
+use crate::contestants::HOT_ITEM;
 use crate::load::Workload;
 
 /// Where journals in memory lie.
@@ -52,13 +54,21 @@ pub fn run(
         Medium::Disk => disk,
         Medium::Tmpfs => Path::new(MEMORY),
     };
-    let started = start_all(case, sides, disk)?;
+    let stock = stock(case, pace);
+    let started = start_all(case, sides, disk, stock)?;
     let disk_us = disk_probe::probe(disk)?;
     let mut turns: Vec<Option<Turn>> = vec![None; sides.len()];
     for place in 0..sides.len() {
         let index = (place + round - 1) % sides.len();
         let running = &started[index].running;
-        turns[index] = Some(turn::take(case, &sides[index], running, pace, place)?);
+        turns[index] = Some(turn::take(
+            case,
+            &sides[index],
+            running,
+            stock,
+            pace,
+            place,
+        )?);
     }
     Ok(Round {
         case: case.name,
@@ -68,8 +78,16 @@ pub fn run(
     })
 }
 
+/// Returns what the usual designs sell: no more items than are asked for, because a row of each is written before every round.
+fn stock(case: &Case, pace: Pace) -> Stock {
+    if case.is_hot {
+        return Stock::Hot;
+    }
+    Stock::Unique(turn::items_wanted(pace).min(SALE_ITEMS))
+}
+
 /// The servers first: how long their answers are decides about those of the others.
-fn start_all(case: &Case, sides: &[Side], disk: &Path) -> Result<Vec<Started>> {
+fn start_all(case: &Case, sides: &[Side], disk: &Path, stock: Stock) -> Result<Vec<Started>> {
     let mut started: Vec<Option<Started>> = Vec::new();
     for side in sides {
         started.push(match &side.contestant {
@@ -82,11 +100,21 @@ fn start_all(case: &Case, sides: &[Side], disk: &Path) -> Result<Vec<Started>> {
         .flatten()
         .next()
         .context("every row has a server")?;
-    let body_bytes = answer_bytes(case.workload, &server.running)?;
+    let body_bytes = answer_bytes(case, &server.running)?;
     let others = sides.iter().zip(started).map(|(side, started)| {
         let running = match (&side.contestant, started) {
             (_, Some(started)) => return Ok(started),
             (Contestant::Nginx { path }, _) => Running::nginx(path, body_bytes)?,
+            (Contestant::Floor, _) => {
+                let dir = TempDir::with_prefix_in("compare-", disk)?;
+                let record = match case.workload {
+                    Workload::Purchase => "purchase",
+                    _ => "checkout",
+                };
+                Running::floor(dir, body_bytes, record)?
+            }
+            (Contestant::RedisLua(fsync), _) => Running::redis_lua(*fsync, stock)?,
+            (Contestant::PostgresRow, _) => Running::postgres_row(stock)?,
             _ => Running::bare_hyper(body_bytes)?,
         };
         let _sinks = None;
@@ -108,6 +136,9 @@ fn start_server(case: &Case, side: &Side, path: &Path, disk: &Path) -> Result<St
     let sinks = with_sinks.then(Sinks::start);
     settings.extend(sinks.iter().flat_map(Sinks::settings));
     let running = Running::server(path, dir, &settings)?;
+    if case.is_hot {
+        running.create_hot_sale(case.hold_seconds)?;
+    }
     if with_sinks {
         sinks::wait_until_applied(&running)?;
     }
@@ -117,17 +148,23 @@ fn start_server(case: &Case, side: &Side, path: &Path, disk: &Path) -> Result<St
     })
 }
 
-/// Length of the body of the answer that the workload is about, of a server that is fresh.
-fn answer_bytes(workload: Workload, server: &Running) -> Result<usize> {
+/// Length of the body of the answer that the row is about, of a server that is fresh.
+fn answer_bytes(case: &Case, server: &Running) -> Result<usize> {
+    let item = |index: u32| match case.is_hot {
+        true => HOT_ITEM.to_owned(),
+        false => format!("ITM-1-{index}"),
+    };
     let last = SALE_ITEMS - 1;
-    let checkout =
-        |user: &str, item| server.ask("POST", &format!("/checkout?user_id={user}&id=ITM-1-{item}"));
-    let purchase = |user: &str, item| {
-        let answer: serde_json::Value = serde_json::from_str(&checkout(user, item)?)?;
+    let checkout = |user: &str, index| {
+        let path = format!("/checkout?user_id={user}&id={}", item(index));
+        server.ask("POST", &path)
+    };
+    let purchase = |user: &str, index| {
+        let answer: serde_json::Value = serde_json::from_str(&checkout(user, index)?)?;
         let code = answer["code"].as_str().context("a checkout has a code")?;
         server.ask("POST", &format!("/purchase?code={code}"))
     };
-    let answer = match workload {
+    let answer = match case.workload {
         Workload::Checkout | Workload::ManyUsers => checkout("sample", last)?,
         // Where both kinds are asked, the longer: a purchase is known by its receipt.
         Workload::Purchase | Workload::Buy => purchase("sample", last)?,

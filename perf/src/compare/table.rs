@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::contestant::Contestant;
 use super::findings::{Finding, Ratio};
 use super::report::Measured;
 use super::round::Round;
@@ -28,6 +29,52 @@ pub fn ratios<'a>(findings: impl Iterator<Item = &'a Finding>) -> String {
         let _ = writeln!(
             table,
             "| {title} | {connections} | {label} | {beside} | {cpu} | {rate} | {tail} | {flaws} |"
+        );
+    }
+    table
+}
+
+/// Returns the ratios of the servers to each usual design, and of that to the floor and to bare hyper: a line for each
+/// pair of them.
+#[must_use]
+pub fn usual_designs<'a>(findings: impl Iterator<Item = &'a Finding>) -> String {
+    let mut table = String::from(
+        "| row | connections | who | beside | CPU per request, all processes | requests/s | p99 | its CPU beside the floor | \
+         its requests/s beside the floor | its CPU beside bare hyper | its requests/s beside bare hyper | |\n\
+         |---|--:|---|---|---|---|---|---|---|---|---|---|\n",
+    );
+    let findings: Vec<_> = findings.collect();
+    let of = |case, label: &str, beside: &str| {
+        let is_it = |it: &&&Finding| it.case == case && it.label == label && it.beside == beside;
+        findings.iter().find(is_it)
+    };
+    for finding in &findings {
+        let &&Finding {
+            case,
+            title,
+            connections,
+            ref label,
+            ref beside,
+            ..
+        } = finding;
+        // These are the columns of another line.
+        if [Contestant::Floor.label(), Contestant::BareHyper.label()].contains(&beside.as_str()) {
+            continue;
+        }
+        let mut cells = vec![
+            cell(finding.cpu),
+            cell(Some(finding.rate)),
+            cell(finding.p99),
+        ];
+        for other in [Contestant::Floor, Contestant::BareHyper] {
+            let its = of(case, beside, other.label());
+            cells.push(cell(its.and_then(|it| it.cpu)));
+            cells.push(cell(its.map(|it| it.rate)));
+        }
+        let (cells, flaws) = (cells.join(" | "), flaws(finding));
+        let _ = writeln!(
+            table,
+            "| {title} | {connections} | {label} | {beside} | {cells} | {flaws} |"
         );
     }
     table
@@ -115,6 +162,7 @@ fn shown(figures: impl Iterator<Item = f64>, digits: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::case::Bar;
+    use super::super::findings::Table;
     use super::*;
 
     fn ratio(figure: f64, bar: Bar) -> Ratio {
@@ -137,8 +185,10 @@ mod tests {
             connections: 64,
             label: "flashsale".into(),
             beside: "bare hyper".into(),
+            table: Table::BareHyper,
             cpu: Some(ratio(1.3, at_most(1.1))),
             rate: ratio(0.9, Bar::default()),
+            p99: None,
             tail: None,
             unexpected: 3,
             invalid: 0,

@@ -1,5 +1,6 @@
 //! A turn: one contestant under load for some seconds, after a short warm-up.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -9,8 +10,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::case::{Beside, Case, Side};
-use super::contestant::{Running, SALE_ITEMS};
+use super::contestant::SALE_ITEMS;
+use super::running::{Running, Stock};
 use super::sinks;
+use crate::contestants::HOT_ITEM;
 use crate::load::{self, Arrivals, Kind, Mode, Outcome, Plan, Sale, Shape, Workload};
 
 /// How long everything is asked before it is measured.
@@ -45,8 +48,8 @@ pub struct Turn {
     pub invalid: Vec<String>,
     /// Requests by time.
     pub requests_per_second: f64,
-    /// CPU time of the server's threads per request, in microseconds; nothing with sinks, which are
-    /// other processes.
+    /// CPU time per request, in microseconds, of the contestant's threads and those of its database; nothing with
+    /// sinks.
     pub cpu_us_per_request: Option<f64>,
     /// Time until the answer, from sending; in an open loop from when it was due.
     pub latency_us: Latency,
@@ -87,12 +90,29 @@ pub struct Pace {
     pub rate: Option<f64>,
 }
 
-/// Warms `running` up, and measures it.
+/// Returns how many items the warm-up and the turn need, in which none is asked for twice.
+#[must_use]
+pub fn items_wanted(pace: Pace) -> u32 {
+    let turn = Plan::new(SocketAddr::from(([127, 0, 0, 1], 0)), pace.duration);
+    let turn = u32::try_from(turn.journeys_max()).unwrap_or(u32::MAX);
+    turn.saturating_add(2 * WARM_UP_CHECKOUTS)
+}
+
+/// Warms `running` up, and measures it. `stock` is what the usual designs sell.
 ///
 /// # Errors
 /// It does not answer.
-pub fn take(case: &Case, side: &Side, running: &Running, pace: Pace, place: usize) -> Result<Turn> {
+pub fn take(
+    case: &Case,
+    side: &Side,
+    running: &Running,
+    stock: Stock,
+    pace: Pace,
+    place: usize,
+) -> Result<Turn> {
+    let items = items(side, stock);
     let mut plan = plan(case, side, running, pace);
+    plan.sale = given_sale(case, side, items);
     let warm_up = load::run(&Plan {
         duration: WARM_UP,
         mode: Mode::Closed,
@@ -101,7 +121,7 @@ pub fn take(case: &Case, side: &Side, running: &Running, pace: Pace, place: usiz
     });
     let warm_up = warm_up.with_context(|| format!("warming {} up", side.label))?;
     let wanted = warm_up.answers_per_second() * pace.duration.as_secs_f64() * CHECKOUTS_RESERVE;
-    plan.prepare = (wanted as u64).min(u64::from(SALE_ITEMS - WARM_UP_CHECKOUTS - 1));
+    plan.prepare = (wanted as u64).min(u64::from(items.saturating_sub(WARM_UP_CHECKOUTS + 1)));
     // Neither users nor items of the warm-up come again.
     plan.first_item = WARM_UP_CHECKOUTS;
     if case.workload != Workload::ManyUsers {
@@ -141,13 +161,27 @@ fn plan(case: &Case, side: &Side, running: &Running, pace: Pace) -> Plan {
             queue: QUEUE_MAX,
         };
     }
-    // Only a server can say which sale there is.
-    plan.sale = (!side.contestant.is_server()).then_some(Sale {
-        id: 1,
-        total_items: SALE_ITEMS,
-        items_sold: 0,
-    });
+    plan.other_pids = running.other_pids();
+    plan.listed_item = case.is_hot.then(|| HOT_ITEM.to_owned());
     plan
+}
+
+/// Returns how many items a contestant sells.
+fn items(side: &Side, stock: Stock) -> u32 {
+    match stock {
+        Stock::Unique(items) if side.contestant.is_usual_design() => items,
+        _ => SALE_ITEMS,
+    }
+}
+
+/// Returns the sale where it is not asked for: only a server can say which one there is, and none of one item.
+fn given_sale(case: &Case, side: &Side, items: u32) -> Option<Sale> {
+    let total_items = if case.is_hot { 1 } else { items };
+    (case.is_hot || !side.contestant.is_server()).then_some(Sale {
+        id: 1,
+        total_items,
+        items_sold: 0,
+    })
 }
 
 /// Records that both sinks took, and the time until they had them.
@@ -214,7 +248,7 @@ fn turn(
 
 /// What every answer should be. The latencies that are shown are those of the first kind.
 fn expected(case: &Case, side: &Side) -> &'static [(Kind, Told)] {
-    let refuses = side.contestant.is_server();
+    let refuses = side.contestant.is_shop();
     match case.workload {
         Workload::SoldOut if refuses => &[(Kind::Checkout, Told::ItemSoldOut)],
         Workload::ManyUsers if refuses => &[(Kind::Checkout, Told::UserLimitExceeded)],

@@ -37,7 +37,7 @@ pub fn command(arguments: &Arguments) -> ExitCode {
     })
 }
 
-/// The same answer to every request.
+/// A handler that gives every request the same answer.
 struct Constant(Bytes);
 
 impl Handler for Constant {

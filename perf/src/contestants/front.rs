@@ -31,9 +31,9 @@ const HOLD_SECONDS: u32 = 600;
 /// The id of an item that is the only one of its sale.
 pub const HOT_ITEM: &str = "HOT";
 
-/// What is on sale.
+/// The items on sale, as the flags of a contestant.
 #[derive(Clone, Copy, Debug, clap::Args)]
-pub struct Stock {
+pub struct StockArguments {
     /// Items, each of which there is once; the single item HOT where there is one
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     items: u32,
@@ -45,14 +45,14 @@ pub struct Stock {
     pub limit: u32,
 }
 
-impl Stock {
-    /// Whether there is a single item.
+impl StockArguments {
+    /// Returns whether there is a single item.
     #[must_use]
     pub fn is_hot(&self) -> bool {
         self.items == 1
     }
 
-    /// All items, with their units.
+    /// Returns all items, with their units.
     pub fn all(&self) -> impl Iterator<Item = (String, u32)> {
         let (is_hot, units) = (self.is_hot(), self.units);
         (0..self.items).map(move |index| match is_hot {
@@ -64,7 +64,7 @@ impl Stock {
 
 /// A decision on a checkout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Checkout {
+pub enum CheckoutDecision {
     /// The unit is held under the code that was given.
     Accepted,
     /// There is no such item.
@@ -77,7 +77,7 @@ pub enum Checkout {
 
 /// A decision on a purchase.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Purchase {
+pub enum PurchaseDecision {
     /// This item was sold.
     Sold(String),
     /// No checkout has the code.
@@ -87,22 +87,22 @@ pub enum Purchase {
 }
 
 /// A database that decides, and keeps what it has decided.
-pub trait Shop: 'static {
+pub trait ShopDatabase: 'static {
     /// Takes a unit of `item` for `user` and keeps it under `code`.
     fn checkout(
         &self,
         user: &str,
         item: &str,
         code: CheckoutCode,
-    ) -> impl Future<Output = Result<Checkout>>;
+    ) -> impl Future<Output = Result<CheckoutDecision>>;
 
     /// Sells what is kept under `code`.
-    fn purchase(&self, code: CheckoutCode) -> impl Future<Output = Result<Purchase>>;
+    fn purchase(&self, code: CheckoutCode) -> impl Future<Output = Result<PurchaseDecision>>;
 }
 
 /// Serves a shop until SIGTERM as [`workers::command`] does. `make` connects the shop of each worker.
 #[must_use]
-pub fn command<S: Shop>(
+pub fn command<S: ShopDatabase>(
     name: &str,
     listen: Listen,
     make: impl AsyncFn() -> Result<S> + Send + Sync + 'static,
@@ -125,7 +125,7 @@ struct Front<S> {
     ends_at: Timestamp,
 }
 
-impl<S: Shop> Handler for Front<S> {
+impl<S: ShopDatabase> Handler for Front<S> {
     async fn answer(&self, request: Request<Incoming>) -> Answer {
         let (head, _) = request.into_parts();
         let query = head.uri.query().unwrap_or_default();
@@ -137,7 +137,7 @@ impl<S: Shop> Handler for Front<S> {
     }
 }
 
-impl<S: Shop> Front<S> {
+impl<S: ShopDatabase> Front<S> {
     async fn checkout(&self, query: &str) -> Answer {
         let (mut user, mut item) = (None, None);
         for (name, value) in parse(query.as_bytes()) {
@@ -159,18 +159,18 @@ impl<S: Shop> Front<S> {
             secret: OsEntropy.bits_128(),
         };
         match self.shop.checkout(&user, &item, code).await {
-            Ok(Checkout::Accepted) => self.accepted(code),
-            Ok(Checkout::ItemNotFound) => refusal(
+            Ok(CheckoutDecision::Accepted) => self.accepted(code),
+            Ok(CheckoutDecision::ItemNotFound) => refusal(
                 StatusCode::NOT_FOUND,
                 "item_not_found",
                 "Item not found",
                 "",
             ),
-            Ok(Checkout::UserLimitExceeded) => {
+            Ok(CheckoutDecision::UserLimitExceeded) => {
                 let message = "The limit of items per user is reached";
                 refusal(StatusCode::BAD_REQUEST, "user_limit_exceeded", message, "")
             }
-            Ok(Checkout::ItemSoldOut) => {
+            Ok(CheckoutDecision::ItemSoldOut) => {
                 let message = "This item is sold out";
                 refusal(StatusCode::CONFLICT, "item_sold_out", message, "")
             }
@@ -186,15 +186,15 @@ impl<S: Shop> Front<S> {
         // One that is written differently was never given.
         let decided = match code.parse() {
             Ok(code) => self.shop.purchase(code).await,
-            Err(_) => Ok(Purchase::CheckoutNotFound),
+            Err(_) => Ok(PurchaseDecision::CheckoutNotFound),
         };
         match decided {
-            Ok(Purchase::Sold(item)) => ok(receipt(&item).into()),
-            Ok(Purchase::CheckoutNotFound) => {
+            Ok(PurchaseDecision::Sold(item)) => ok(receipt(&item).into()),
+            Ok(PurchaseDecision::CheckoutNotFound) => {
                 let message = "Checkout not found";
                 refusal(StatusCode::NOT_FOUND, "checkout_not_found", message, "")
             }
-            Ok(Purchase::AlreadyProcessed(item)) => {
+            Ok(PurchaseDecision::AlreadyProcessed(item)) => {
                 let members = format!(r#","result":{}"#, receipt(&item));
                 let message = "This checkout was already processed";
                 refusal(StatusCode::CONFLICT, "already_processed", message, &members)

@@ -194,7 +194,7 @@ impl Drop for InHand<'_> {
     }
 }
 
-/// As the server speaks.
+/// Returns hyper with the server's options.
 fn protocol() -> http1::Builder {
     let mut protocol = http1::Builder::new();
     protocol
@@ -219,7 +219,7 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// Allows this process as many open files as it may have; how many those are.
+/// Allows this process as many open files as it may have, and returns how many those are.
 pub fn raise_open_files_limit() -> u64 {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {

@@ -1,6 +1,6 @@
 //! Memory that `O_DIRECT` can write from.
 
-/// What the address and the length of a write are multiples of: a page, which is enough for every disk.
+/// Divisor of the address and the length of every write: a page, which is enough for every disk.
 pub const ALIGNMENT: usize = 4096;
 /// Bytes that a buffer begins with: a batch of some hundred records.
 const CAPACITY: usize = 64 * 1024;
@@ -50,13 +50,13 @@ impl AlignedBuffer {
         self.length = 0;
     }
 
-    /// Whether it is empty.
+    /// Returns whether it is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.length == 0
     }
 
-    /// The contents, filled up with zeros to a multiple of [`ALIGNMENT`].
+    /// Returns the contents, filled up with zeros to a multiple of [`ALIGNMENT`].
     pub fn padded(&mut self) -> &[u8] {
         let (from, to) = (self.length, self.length.next_multiple_of(ALIGNMENT));
         self.bytes[self.start..][from..to].fill(0);

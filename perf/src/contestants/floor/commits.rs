@@ -82,7 +82,7 @@ impl Commits {
         Ok(commits)
     }
 
-    /// How batches are made durable.
+    /// Returns how batches are made durable.
     #[must_use]
     pub fn technique(&self) -> Technique {
         self.writer.lock().log.technique()
@@ -96,7 +96,7 @@ impl Commits {
         gathering.last
     }
 
-    /// The number of the last record that is durable.
+    /// Returns the number of the last record that is durable.
     #[must_use]
     pub fn durable(&self) -> u64 {
         self.durable.load(Ordering::SeqCst)
@@ -137,7 +137,7 @@ impl Commits {
         !self.gathering.lock().buffer.is_empty()
     }
 
-    /// The committer's thread, which ends with the process.
+    /// Runs the committer's thread, which ends with the process.
     fn run(&self) {
         loop {
             self.commit(&mut self.writer.lock(), None);
@@ -187,5 +187,66 @@ impl Listener {
         if self.wants.swap(false, Ordering::SeqCst) {
             self.waker.wake_by_ref();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+    use std::task::Wake;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Wakes(AtomicUsize);
+
+    impl Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    fn open(by: CommittedBy) -> (tempfile::TempDir, Arc<Commits>, Arc<Wakes>, Arc<Listener>) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("log");
+        let commits = Commits::open(&path, Technique::Fdatasync, by).expect("room");
+        let wakes = Arc::new(Wakes::default());
+        let listener = commits.listen(Arc::clone(&wakes).into());
+        (dir, commits, wakes, listener)
+    }
+
+    #[test]
+    fn nothing_is_durable_while_a_commit_is_in_flight_and_a_batch_is_one_wake_up() {
+        let (_dir, commits, wakes, listener) = open(CommittedBy::Thread);
+        let in_flight = commits.writer.lock();
+        let numbers: Vec<_> = (0..10).map(|_| commits.append(b"record")).collect();
+        listener.want();
+        assert!(!commits.commit_pending(&listener));
+        assert_eq!(commits.durable(), 0);
+        assert_eq!(wakes.0.load(Ordering::SeqCst), 0);
+        drop(in_flight);
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while wakes.0.load(Ordering::SeqCst) == 0 {
+            assert!(Instant::now() < deadline, "nobody commits");
+            thread::yield_now();
+        }
+        assert_eq!(commits.durable(), numbers[9]);
+        assert_eq!(wakes.0.load(Ordering::SeqCst), 1);
+    }
+
+    #[test]
+    fn a_worker_leaves_its_records_to_the_one_whose_commit_is_in_flight() {
+        let (_dir, commits, wakes, listener) = open(CommittedBy::Worker);
+        commits.append(b"first");
+        let in_flight = commits.writer.lock();
+        assert!(!commits.commit_pending(&listener));
+        assert_eq!(commits.durable(), 0);
+        drop(in_flight);
+        let other = commits.listen(Waker::noop().clone());
+        listener.want();
+        assert!(!commits.commit_pending(&other), "nothing is left");
+        assert_eq!(commits.durable(), 1);
+        assert_eq!(wakes.0.load(Ordering::SeqCst), 1);
     }
 }

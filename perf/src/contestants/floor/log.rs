@@ -63,7 +63,7 @@ impl Log {
         Ok(log)
     }
 
-    /// How batches are made durable.
+    /// Returns how batches are made durable.
     #[must_use]
     pub fn technique(&self) -> Technique {
         self.technique

@@ -4,6 +4,10 @@
 //! On each `POST` a record as long as the server's own is appended to a buffer that all workers share
 //! ([`commits`]). What has gathered is written in one piece while the next batch gathers, with one commit in flight,
 //! and the worker releases all requests of a batch together ([`waiters`]). A `GET` is answered at once.
+//!
+//! Tried so far: a thread that writes with `O_DIRECT` and `RWF_DSYNC`, the default, did two to three times as many
+//! requests a second as workers that commit at the end of their turns on a machine of two busy cores, because a worker
+//! goes on while the disk works; past the page cache a commit costs less of both than through it.
 
 mod aligned;
 mod commits;
@@ -41,14 +45,14 @@ pub struct Arguments {
     /// The file that records are written to; there must be none
     #[arg(long, value_name = "PATH")]
     log: PathBuf,
-    /// What is written for each request
+    /// Kind of record that is written for each request
     #[arg(long, value_enum, default_value_t = RecordKind::Checkout)]
     record: RecordKind,
     /// How a batch is made durable
     #[arg(long, value_enum, default_value_t = Technique::DirectDsync)]
     commit: Technique,
     /// Which thread commits
-    #[arg(long, value_enum, default_value_t = CommittedBy::Worker)]
+    #[arg(long, value_enum, default_value_t = CommittedBy::Thread)]
     committed_by: CommittedBy,
 }
 
