@@ -2,9 +2,10 @@
 
 use serde::{Serialize, Serializer};
 
-use super::case::{Bar, Bars, Beside, Case, Side};
+use super::case::{Bar, Bars, Beside, Case};
 use super::contestant::Contestant;
 use super::round::Round;
+use super::sides::Side;
 use super::statistics::Spread;
 use super::turn::Turn;
 

@@ -16,6 +16,7 @@ mod process;
 mod report;
 mod round;
 mod running;
+mod sides;
 mod sinks;
 mod statistics;
 mod table;
@@ -28,13 +29,14 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use crate::contestants::workers::raise_open_files_limit;
-use case::{Beside, Case, Medium, Side};
+use case::{Beside, Case, Medium};
 use clap::ValueEnum;
 use contestant::{Contestant, Contestants, Guest, find_server};
 use host::{Host, file_system};
 use process::find_program;
 use report::{Measured, Report};
 use round::{MEMORY, Round};
+use sides::Side;
 use turn::{Pace, Turn};
 
 /// Files that are open besides connections.

@@ -6,11 +6,12 @@ use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use tempfile::TempDir;
 
-use super::case::{Beside, Case, Medium, Side};
+use super::case::{Beside, Case, Medium};
 use super::contestant::{Contestant, SALE_ITEMS};
 use super::disk_probe::{self, DiskTimes};
 use super::prefill::prefill;
 use super::running::{Running, Stock, journal_dir};
+use super::sides::Side;
 use super::sinks::{self, Sinks};
 use super::turn::{self, KNOWN_USERS, Pace, Turn};
 use crate::contestants::HOT_ITEM;

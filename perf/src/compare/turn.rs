@@ -9,9 +9,10 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::case::{Beside, Case, Side};
+use super::case::{Beside, Case};
 use super::contestant::SALE_ITEMS;
 use super::running::{Running, Stock};
+use super::sides::Side;
 use super::sinks;
 use crate::contestants::HOT_ITEM;
 use crate::load::{self, Arrivals, Kind, Mode, Outcome, Plan, Sale, Shape, Workload};
