@@ -115,6 +115,9 @@ impl Cpu {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+
     use super::*;
 
     #[test]
@@ -137,11 +140,19 @@ mod tests {
 
     #[test]
     fn the_time_of_a_child_stays_when_it_has_ended() {
-        let before = ended_children_ns(std::process::id()).expect("this process");
-        let mut shell = std::process::Command::new("sh");
-        let busy = "i=0; while [ $i -lt 200000 ]; do i=$((i + 1)); done";
-        let status = shell.args(["-c", busy]).status().expect("sh runs");
-        assert!(status.success());
-        assert!(ended_children_ns(std::process::id()) > Some(before));
+        const BUSY: &str = "sh -c 'i=0; while [ $i -lt 300000 ]; do i=$((i + 1)); done'; echo done; exec sleep 600";
+        let mut parent = Command::new("sh")
+            .args(["-c", BUSY])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("sh runs");
+        let mut output = BufReader::new(parent.stdout.take().expect("piped"));
+        let mut line = String::new();
+        output.read_line(&mut line).expect("its line");
+        let used_ns = process_ns(parent.id()).expect("it runs");
+        parent.kill().expect("it runs");
+        parent.wait().expect("a child");
+        // The parent itself hardly uses anything.
+        assert!(used_ns > 50_000_000, "{used_ns}");
     }
 }
