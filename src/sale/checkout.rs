@@ -125,7 +125,7 @@ impl Engine {
         }
         if let Some(gone) = unavailability(sale, wanted) {
             drop(locked);
-            return self.refusal_of_stock(sale, wanted.item, gone);
+            return self.refusal_of_stock(sale, wanted, gone);
         }
         if let Err(unavailable) = self.admit() {
             return Decision::immediate(CheckoutOutcome::Unavailable(unavailable));
@@ -162,7 +162,7 @@ impl Engine {
                 drop(locked);
                 // Somebody took it since the look at the stock, and may have given it back.
                 let gone = unavailability(sale, wanted).unwrap_or(Availability::Held);
-                return self.refusal_of_stock(sale, wanted.item, gone);
+                return self.refusal_of_stock(sale, wanted, gone);
             }
             locked.shard.hold_more(wanted.quantity);
         }
@@ -251,14 +251,15 @@ impl Engine {
     fn refusal_of_stock(
         &self,
         sale: &Sale,
-        item: ItemIndex,
+        wanted: &ItemRequest<'_>,
         gone: Availability,
     ) -> Decision<CheckoutOutcome> {
         // Without holds, what is neither free nor sold is just being sold.
         if gone == Availability::SoldOut || !sale.has_holds() {
-            return Decision::after(sale.sold_out_lsn(item), CheckoutOutcome::ItemSoldOut);
+            let lsn = sale.sold_out_lsn(wanted.item, wanted.quantity);
+            return Decision::after(lsn, CheckoutOutcome::ItemSoldOut);
         }
-        let until = sale.held_until(item).unwrap_or_default();
+        let until = sale.held_until(wanted.item).unwrap_or_default();
         Decision::immediate(CheckoutOutcome::ItemHeld {
             retry_after_seconds: self.clock.steady().seconds_until(until).max(1),
         })

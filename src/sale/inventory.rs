@@ -239,6 +239,16 @@ impl Inventory {
         }
     }
 
+    /// Returns how many units of the item are not sold.
+    #[must_use]
+    pub fn unsold(&self, item: ItemIndex) -> u64 {
+        match self.slot(item) {
+            ItemCounterRef::Single(single) => 1 - single.units().sold,
+            ItemCounterRef::Few(few) => few.unsold(),
+            ItemCounterRef::Pool(pool) => pool.unsold(),
+        }
+    }
+
     /// Returns whether the item has one unit and it was sold to `buyer`.
     #[must_use]
     pub fn is_sold_to(&self, item: ItemIndex, buyer: u32) -> bool {

@@ -7,7 +7,6 @@ use super::catalogue::Catalogue;
 use super::inventory::{Balance, Inventory, Taker};
 use super::outcome::StockFigures;
 use super::sold_out::SoldOut;
-use super::stock::Availability;
 use crate::record::SaleTerms;
 use crate::sync::{AtomicBool, AtomicI64, Ordering};
 use crate::types::{ItemIndex, Lsn, SaleId, Timestamp};
@@ -173,14 +172,14 @@ impl Sale {
         }
     }
 
-    /// The record that must be acknowledged before anybody is told that `item` is sold out. No buyer's lock may be
-    /// held.
-    pub(super) fn sold_out_lsn(&self, item: ItemIndex) -> Lsn {
-        if let Some(lsn) = self.sold_out.lsn(item) {
+    /// Returns the record that must be acknowledged before anybody is told that fewer than `quantity` units of `item`
+    /// are left. No buyer's lock may be held.
+    pub(super) fn sold_out_lsn(&self, item: ItemIndex, quantity: u32) -> Lsn {
+        if let Some(lsn) = self.sold_out.lsn(item, quantity) {
             return lsn;
         }
         // Read before the locks: the LSN of each unit that is gone by now is noted behind them.
-        let is_gone = self.inventory.availability(item, 1) == Availability::SoldOut;
+        let unsold = self.inventory.unsold(item);
         // Units are sold, and the LSN is noted, under the lock of the buyer. Behind these locks both is done for
         // every unit that was gone before.
         match self.inventory.owner(item) {
@@ -188,9 +187,7 @@ impl Sale {
             None => self.buyers.lock_each().for_each(drop),
         }
         let lsn = self.inventory.last_sold_lsn();
-        if is_gone {
-            self.sold_out.note(item, lsn);
-        }
+        self.sold_out.note(item, unsold, lsn);
         lsn
     }
 

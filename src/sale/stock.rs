@@ -228,6 +228,12 @@ impl Few {
         }
     }
 
+    /// Returns how many units are not sold.
+    pub fn unsold(&self) -> u64 {
+        let Units { free, held, .. } = self.units();
+        free + held
+    }
+
     /// The units that it began with.
     pub fn stock(&self) -> u64 {
         let Units { free, held, sold } = self.units();
@@ -339,6 +345,11 @@ impl Pool {
             .sum()
     }
 
+    /// Returns how many units are not sold.
+    pub fn unsold(&self) -> u64 {
+        self.stock - self.sold().min(self.stock)
+    }
+
     fn count_sold(&self, lane: usize, quantity: u64) {
         self.shard(lane).sold.fetch_add(quantity, Ordering::AcqRel);
     }
@@ -398,7 +409,7 @@ impl Pool {
             }
         }
         // Only what is sold never comes back, so nothing else may say "sold out".
-        if self.stock - self.sold().min(self.stock) >= quantity {
+        if self.unsold() >= quantity {
             Availability::Held
         } else {
             Availability::SoldOut

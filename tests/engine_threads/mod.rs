@@ -1,8 +1,7 @@
 //! Real threads on one engine: exactly the stock is sold, and the journal leads to the same state.
 
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use flashsale::env::{Disk, ManualClock, RealDisk, SimulatedDisk, splitmix64};
@@ -269,17 +268,20 @@ fn sold_out_rests_on_the_record_of_the_last_sale() {
         let items: Vec<_> = names.iter().map(|name| (name.as_str(), stock)).collect();
         let disk: Arc<dyn Disk> = Arc::new(SimulatedDisk::new());
         let hall = Hall::of(disk, Path::new("/journal"), hold_seconds, &items);
-        let last_sold: Vec<_> = names.iter().map(|_| AtomicU64::new(0)).collect();
-        let refused = std::sync::Mutex::new(Vec::new());
+        let sold: Vec<_> = names.iter().map(|_| Mutex::new(Vec::new())).collect();
+        let refused = Mutex::new(Vec::new());
         let bought = hall.run(|thread| {
             let mut bought = 0;
             for (number, name) in names.iter().enumerate() {
-                for attempt in 0..stock {
-                    let user = format!("user {thread} {number} {attempt}");
+                // Also more units than one: these are refused for good while some are left.
+                for (attempt, quantity) in
+                    (0..stock).flat_map(|attempt| [(attempt, 1), (attempt, 2)])
+                {
+                    let user = format!("user {thread} {number} {attempt} {quantity}");
                     let decision = hall.engine.checkout(&CheckoutRequest {
                         user: UserId::new(&user).expect("an id"),
                         item: ItemId::new(name).expect("an id"),
-                        quantity: 1,
+                        quantity,
                         sale: None,
                         key: None,
                     });
@@ -294,13 +296,17 @@ fn sold_out_rests_on_the_record_of_the_last_sale() {
                             if let PurchaseOutcome::Processed { result, .. } = decision.outcome
                                 && result.lines[0].sold
                             {
-                                last_sold[number].fetch_max(lsn, Ordering::AcqRel);
-                                bought += 1;
+                                let mut sold = sold[number].lock().expect("no panic");
+                                (0..quantity).for_each(|_| sold.push(lsn));
+                                bought += u64::from(quantity);
                             }
                         }
                         CheckoutOutcome::ItemSoldOut => {
                             let lsn = decision.lsn.expect("it rests on a record").0;
-                            refused.lock().expect("no panic").push((number, lsn));
+                            refused
+                                .lock()
+                                .expect("no panic")
+                                .push((number, quantity, lsn));
                         }
                         _ => {}
                     }
@@ -308,11 +314,15 @@ fn sold_out_rests_on_the_record_of_the_last_sale() {
             }
             bought
         });
-        for (number, lsn) in refused.into_inner().expect("no panic") {
-            let last = last_sold[number].load(Ordering::Acquire);
+        for (number, quantity, lsn) in refused.into_inner().expect("no panic") {
+            let mut sold = sold[number].lock().expect("no panic");
+            sold.sort_unstable();
+            // So many units at least were sold when that was said, and not all of them by earlier records.
+            let least = (stock as usize + 1).saturating_sub(quantity as usize);
+            let needed = least.checked_sub(1).map_or(0, |index| sold[index]);
             assert!(
-                lsn >= last,
-                "item {number}: refused by {lsn}, sold by {last}"
+                lsn >= needed,
+                "item {number}: refused {quantity} by {lsn}, sold by {sold:?}"
             );
         }
         hall.finish(bought);
