@@ -21,6 +21,8 @@ mod machine;
 #[forbid(unsafe_code)]
 mod process;
 #[forbid(unsafe_code)]
+mod real_disk;
+#[forbid(unsafe_code)]
 mod resolver;
 #[forbid(unsafe_code)]
 mod resource_limits;
@@ -35,13 +37,14 @@ pub use certificate_rule::{CertificateRule, Presented, RuleVerifier};
 pub use clock::system_time;
 pub use clock::{Clock, ManualClock, SystemClock, within};
 pub use control_group::MemoryLimit;
-pub use disk::{Disk, DiskFile, FileId, OpenMode, RealDisk, read_file};
+pub use disk::{Disk, DiskFile, FileId, OpenMode, read_file};
 pub use entropy::{DRAWN_BYTES, Entropy, OsEntropy, SeededEntropy, splitmix64};
 pub use filesystem::{
     BlockDevice, Filesystem, behind_links, is_mount_point, newest_journal_below, target_dir,
 };
 pub use machine::Machine;
 pub use process::{ProcessFigures, thread_cpu_us};
+pub use real_disk::RealDisk;
 pub use resolver::resolve;
 pub use resource_limits::{ResourceLimits, WithLimit};
 pub use secret::{Secret, SecretFile};
