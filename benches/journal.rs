@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
 use flashsale::env::{Disk, OsEntropy, RealDisk, SystemClock};
+use flashsale::journal::frame::FrameAlign;
 use flashsale::journal::{Opening, frame, snapshot};
 use flashsale::record::{Lines, Record, envelope};
 use flashsale::sale::{Recovered, write_snapshot};
@@ -70,7 +71,7 @@ fn seal(criterion: &mut Criterion) {
         group.bench_function(BenchmarkId::new("records", count), |b| {
             b.iter(|| {
                 buffer.truncate(unsealed);
-                frame::seal(black_box(7), Lsn(1), count, &mut buffer);
+                frame::seal(black_box(7), FrameAlign::SECTOR, Lsn(1), count, &mut buffer);
             });
         });
     }

@@ -173,6 +173,8 @@ pub const STATUS_SECONDS: u64 = 10;
 pub const WATCH_SECONDS_MIN: u64 = 1;
 /// Seconds after which a commit that has not come back is reported, unless the configuration says otherwise.
 pub const STALL_SECONDS_DEFAULT: u32 = 10;
+/// How often a start looks, each 10 ms, whether the last write of an earlier process is done.
+pub const LAST_WRITE_LOOKS: u32 = 300;
 /// The highest value of them that can be set.
 pub const STALL_SECONDS_MAX: u32 = 3_600;
 /// Seconds that the journal may stand still while records wait, before it counts as dead and not as slow.

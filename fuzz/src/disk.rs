@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use flashsale::env::SimulatedDisk;
-use flashsale::journal::frame::{self, FRAME_HEADER_BYTES};
+use flashsale::journal::frame::{self, FRAME_HEADER_BYTES, FrameAlign};
 use flashsale::journal::segment::SegmentHeader;
 use flashsale::types::{Lsn, Timestamp};
 
@@ -43,6 +43,7 @@ pub fn file(form: Form, number: u64, first: Lsn, count: u8, bytes: &[u8], ended:
         seed: SEED,
         length_bytes: 0,
         created_at: Timestamp(1),
+        align: FrameAlign::NARROW,
     };
     let mut file = header.encode();
     append_frame(&mut file, first, count, bytes);
@@ -55,7 +56,7 @@ pub fn file(form: Form, number: u64, first: Lsn, count: u8, bytes: &[u8], ended:
 fn append_frame(file: &mut Vec<u8>, first: Lsn, count: u8, payload: &[u8]) {
     let mut frame = vec![0; FRAME_HEADER_BYTES];
     frame.extend_from_slice(payload);
-    frame::seal(SEED, first, count.into(), &mut frame);
+    frame::seal(SEED, FrameAlign::NARROW, first, count.into(), &mut frame);
     file.extend_from_slice(&frame);
 }
 

@@ -1,7 +1,10 @@
 //! The disk, as the journal sees it.
 
+use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
 /// The way in which a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +91,30 @@ pub trait Disk: Send + Sync {
     /// # Errors
     /// As the operating system says, or `path` names something else than a regular file.
     fn try_lock(&self, path: &Path) -> io::Result<Option<Box<dyn DiskFile>>>;
+
+    /// Returns a writer for the calling task, which must belong to a tokio runtime; `None` where the system has none.
+    fn async_writer(&self) -> Option<Box<dyn AsyncWriter>> {
+        None
+    }
+}
+
+/// Writes durably without a thread that waits, one write at a time.
+pub trait AsyncWriter {
+    /// Begins to write all of `bytes` at `offset`. Returns `false`, and begins nothing, where `file` cannot be written
+    /// this way, or the system takes no more.
+    fn begin(&mut self, file: &dyn DiskFile, bytes: &[u8], offset: u64) -> bool;
+
+    /// Returns the result of the write that was begun.
+    ///
+    /// # Errors
+    /// As the operating system says; a part may have been written.
+    fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Blocks until the write that was begun is done.
+    ///
+    /// # Errors
+    /// As the operating system says; a part may have been written.
+    fn wait_written(&mut self) -> io::Result<()>;
 }
 
 /// An open file, read and written at given offsets.
@@ -110,6 +137,25 @@ pub trait DiskFile: Send + Sync {
     /// As the operating system says. What was written since the last success may be lost, even if
     /// a later call succeeds.
     fn sync_data(&self) -> io::Result<()>;
+
+    /// Writes all of `buf` at `offset` and makes it durable: in one step, where that costs less than two.
+    ///
+    /// # Errors
+    /// The errors of [`Self::write_at`] and [`Self::sync_data`].
+    fn write_durably(&self, buf: &[u8], offset: u64) -> io::Result<()> {
+        self.write_at(buf, offset)?;
+        self.sync_data()
+    }
+
+    /// Returns the file as it is open past the cache, with each write durable when it is done, if `buf` can be written so.
+    fn direct(&self, _buf: &[u8], _offset: u64) -> Option<Arc<File>> {
+        None
+    }
+
+    /// Returns the unit in which the file can be written past the cache, in bytes; `None` where it cannot.
+    fn unit_bytes(&self) -> Option<u32> {
+        None
+    }
 
     /// The file's length in bytes.
     ///

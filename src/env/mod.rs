@@ -3,6 +3,8 @@
 //!
 //! **Invariant:** nothing outside this module calls the clock, the file system or the generator.
 
+#[forbid(unsafe_code)]
+mod aligned_buffer;
 mod allocator;
 #[forbid(unsafe_code)]
 mod certificate_rule;
@@ -10,6 +12,8 @@ mod certificate_rule;
 mod clock;
 #[forbid(unsafe_code)]
 mod control_group;
+#[forbid(unsafe_code)]
+mod direct_file;
 #[forbid(unsafe_code)]
 mod disk;
 #[forbid(unsafe_code)]
@@ -26,10 +30,13 @@ mod real_disk;
 mod resolver;
 #[forbid(unsafe_code)]
 mod resource_limits;
+mod ring_writer;
 #[forbid(unsafe_code)]
 mod secret;
 #[forbid(unsafe_code)]
 mod simulated_disk;
+#[forbid(unsafe_code)]
+mod simulated_writer;
 
 pub use allocator::AllocatorFigures;
 pub use certificate_rule::{CertificateRule, Presented, RuleVerifier};
@@ -37,7 +44,7 @@ pub use certificate_rule::{CertificateRule, Presented, RuleVerifier};
 pub use clock::system_time;
 pub use clock::{Clock, ManualClock, SystemClock, within};
 pub use control_group::MemoryLimit;
-pub use disk::{Disk, DiskFile, FileId, OpenMode, read_file};
+pub use disk::{AsyncWriter, Disk, DiskFile, FileId, OpenMode, read_file};
 pub use entropy::{DRAWN_BYTES, Entropy, OsEntropy, SeededEntropy, splitmix64};
 pub use filesystem::{
     BlockDevice, Filesystem, behind_links, is_mount_point, newest_journal_below, target_dir,

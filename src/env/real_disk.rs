@@ -8,7 +8,9 @@ use std::path::Path;
 use rustix::fs::{IFlags, OFlags, ioctl_getflags, ioctl_setflags};
 use rustix::io::Errno;
 
-use super::disk::{Disk, DiskFile, FileId, OpenMode};
+use super::direct_file::DirectFile;
+use super::disk::{AsyncWriter, Disk, DiskFile, FileId, OpenMode};
+use super::ring_writer::RingWriter;
 
 /// Permissions of new directories, for their owner only: a reader of an unused code could spend it.
 const DIR_MODE: u32 = 0o700;
@@ -109,6 +111,12 @@ impl Disk for RealDisk {
         if mode == OpenMode::CreateInPlace {
             forbid_copying(&file);
         }
+        if matches!(mode, OpenMode::CreateInPlace | OpenMode::ReadWrite) {
+            return match DirectFile::beside(file, path) {
+                Ok(file) => Ok(Box::new(file)),
+                Err(file) => Ok(Box::new(file)),
+            };
+        }
         Ok(Box::new(file))
     }
 
@@ -144,6 +152,10 @@ impl Disk for RealDisk {
         check_regular(&file)?;
         let locked = DiskFile::try_lock(&file)?;
         Ok(locked.then(|| Box::new(file) as Box<dyn DiskFile>))
+    }
+
+    fn async_writer(&self) -> Option<Box<dyn AsyncWriter>> {
+        Some(Box::new(RingWriter::new().ok()?))
     }
 }
 

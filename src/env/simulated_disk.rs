@@ -11,7 +11,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::entropy::splitmix64;
-use super::{Disk, DiskFile, FileId, OpenMode};
+use super::simulated_writer::SimulatedWriter;
+use super::{AsyncWriter, Disk, DiskFile, FileId, OpenMode};
 
 /// The unit that a disk writes as a whole.
 const SECTOR_BYTES: usize = 512;
@@ -41,6 +42,7 @@ struct Faults {
     copies_on_write: bool,
     holds_syncs: bool,
     syncs_find_no_room: bool,
+    has_async_writers: bool,
 }
 
 #[derive(Clone, Default)]
@@ -109,6 +111,26 @@ impl SimulatedDisk {
     /// The write after the next `count` ones fails, and all after it.
     pub fn fail_write_after(&self, count: u64) {
         self.state.lock().faults.writes_until_failure = Some(count);
+    }
+
+    /// From now on workers write by themselves.
+    pub fn write_asynchronously(&self) {
+        self.state.lock().faults.has_async_writers = true;
+    }
+
+    /// Returns whether syncs do not come back at the moment.
+    pub(super) fn holds_syncs(&self) -> bool {
+        self.state.lock().faults.holds_syncs
+    }
+
+    /// Opens a file that is known by its id.
+    pub(super) fn file(&self, wanted: FileId) -> Option<Box<dyn DiskFile>> {
+        let contents = {
+            let state = self.state.lock();
+            let mut files = state.files.values();
+            files.find(|contents| id(contents) == wanted).cloned()
+        };
+        Some(Box::new(SimulatedFile::new(self, contents?)))
     }
 
     /// The bytes of a file.
@@ -273,6 +295,11 @@ impl Disk for SimulatedDisk {
         let locked = DiskFile::try_lock(&file)?;
         Ok(locked.then(|| Box::new(file) as Box<dyn DiskFile>))
     }
+
+    fn async_writer(&self) -> Option<Box<dyn AsyncWriter>> {
+        let has_them = self.state.lock().faults.has_async_writers;
+        has_them.then(|| Box::new(SimulatedWriter::new(self)) as Box<dyn AsyncWriter>)
+    }
 }
 
 impl DiskState {
@@ -363,7 +390,7 @@ impl DiskFile for SimulatedFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        while self.disk.state.lock().faults.holds_syncs {
+        while self.disk.holds_syncs() {
             thread::sleep(Duration::from_millis(1));
         }
         if due(&mut self.disk.state.lock().faults.syncs_until_failure) {

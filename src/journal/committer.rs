@@ -1,10 +1,12 @@
-//! Writing: the records that have gathered become a frame, one write and one `fdatasync`; meanwhile the next
+//! Writing: the records that have gathered become a frame, one durable write; meanwhile the next
 //! batch gathers. The batch size adjusts itself to the disk.
 //!
 //! One thread at a time holds the [`Committer`] and writes with it: its own thread, or a worker at the end
-//! of a turn ([`super::commit_hook`]). A thread that finds it taken may leave: the holder checks the queue once
-//! more after it has let go.
+//! of a turn ([`super::commit_hook`]). A worker may also begin a write and let go; until it has been told the result
+//! nobody else writes. A thread that finds the committer taken, or a write on its way, may leave: the holder, or who
+//! began the write, checks the queue once more afterwards.
 
+use std::io;
 use std::mem;
 use std::sync::Arc;
 use std::thread;
@@ -17,7 +19,7 @@ use super::frame::{self, FRAME_HEADER_BYTES};
 use super::segment::{SEGMENT_HEADER_BYTES, Segment};
 use super::settling::FoundEnd;
 use super::shared::{BatchRange, Shared, Taken};
-use crate::env::Clock;
+use crate::env::{AsyncWriter, Clock};
 use crate::sync::Ordering;
 
 /// The writer of the journal: the current segment, the place in it, and the batch in hand.
@@ -32,6 +34,8 @@ pub(super) struct Committer {
     unsettled: Option<FoundEnd>,
     /// The batch whose frame is in the buffer, and not on the disk yet.
     unwritten: Option<BatchRange>,
+    /// When the write began that a worker has begun and not been told the result of, in nanoseconds.
+    began_ns: Option<u64>,
     /// There was no room at the last write.
     is_short: bool,
     ended: bool,
@@ -42,6 +46,10 @@ pub(super) struct Committer {
 pub(super) enum CommitAttempt {
     /// All records that had gathered are durable.
     Committed,
+    /// A write has begun. Who began it checks the queue when it is done.
+    Begun,
+    /// Another worker's write is on its way.
+    OnItsWay,
     /// Nothing is written any more.
     Ended,
     /// It needs the next segment, or room on the disk, for which one may have to wait.
@@ -55,6 +63,8 @@ enum Remaining {
     Nothing,
     /// A batch, or the found end, that there was no room to write.
     Unwritten,
+    /// A batch that a worker is writing.
+    OnItsWay,
     /// Nothing will be written any more.
     Ended,
 }
@@ -81,6 +91,7 @@ impl Committer {
             is_short: unsettled.is_some(),
             unsettled,
             unwritten: None,
+            began_ns: None,
             ended: false,
         };
         committer.publish_room();
@@ -95,6 +106,11 @@ impl Committer {
             let left = committer.lock().commit_all();
             if left == Remaining::Unwritten && !closing {
                 shared.wait_to_write();
+                continue;
+            }
+            if left == Remaining::OnItsWay {
+                // Woken by the worker, if it is still needed then.
+                thread::park();
                 continue;
             }
             // Checked after letting go, because a worker that found the committer taken has left.
@@ -117,7 +133,7 @@ impl Committer {
             if left != Remaining::Nothing {
                 return left;
             }
-            match self.shared.take_batch(&mut self.buffer, u64::MAX) {
+            match self.shared.take_batch(&mut self.buffer, |_| true) {
                 Taken::Batch(batch) => self.commit(batch),
                 Taken::Nothing | Taken::TooLarge => return left,
             }
@@ -126,23 +142,91 @@ impl Committer {
 
     /// Commits one batch for the worker that holds the committer. Waits neither for a segment nor for room.
     pub(super) fn try_commit(&mut self) -> CommitAttempt {
-        if self.ended {
+        match self.try_take() {
+            Ok(batch) => {
+                self.commit(batch);
+                self.attempted()
+            }
+            Err(attempt) => attempt,
+        }
+    }
+
+    /// Begins to write one batch with the worker's own `writer`. The worker calls [`Self::finish`] with the result.
+    pub(super) fn begin(&mut self, writer: &mut dyn AsyncWriter) -> CommitAttempt {
+        let batch = match self.try_take() {
+            Ok(batch) => batch,
+            Err(attempt) => return attempt,
+        };
+        let now_ns = self.clock.monotonic_ns();
+        self.shared.stall().begin(now_ns / 1000);
+        if let Err(error) = self.seal(&batch) {
+            self.ended = true;
+            self.shared.fail(&error);
             return CommitAttempt::Ended;
         }
-        if self.has_remaining() {
+        self.unwritten = Some(batch);
+        if !writer.begin(&*self.segment.file, &self.buffer, self.offset) {
             return CommitAttempt::MustWait;
         }
-        let room_bytes = self.segment.header.length_bytes - self.offset;
-        match self.shared.take_batch(&mut self.buffer, room_bytes) {
-            Taken::Batch(batch) => {
-                self.commit(batch);
-                match self.has_remaining() {
-                    true => CommitAttempt::MustWait,
-                    false => CommitAttempt::Committed,
+        self.began_ns = Some(now_ns);
+        CommitAttempt::Begun
+    }
+
+    /// Ends the write that [`Self::begin`] began.
+    pub(super) fn finish(&mut self, written: io::Result<()>) -> CommitAttempt {
+        let Some(began_ns) = self.began_ns.take() else {
+            return self.attempted();
+        };
+        self.shared.stall().end();
+        match written {
+            Ok(()) => {
+                let took_ns = self.clock.monotonic_ns().saturating_sub(began_ns);
+                self.shared.figures().sync_ns.record(took_ns);
+                self.note_written(took_ns);
+            }
+            // The committer's thread writes it once more, and waits for room if there is none.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => {
+                let error = JournalError::io("write", &self.segment.path)(error);
+                if !error.is_for_want_of_room() {
+                    self.ended = true;
+                    self.shared.fail(&error);
                 }
             }
-            Taken::Nothing => CommitAttempt::Committed,
-            Taken::TooLarge => CommitAttempt::MustWait,
+        }
+        self.ended |= self.shared.has_failed();
+        self.attempted()
+    }
+
+    /// Takes a batch that fits into the segment, if nothing has to be written before it.
+    fn try_take(&mut self) -> Result<BatchRange, CommitAttempt> {
+        if self.ended {
+            return Err(CommitAttempt::Ended);
+        }
+        if self.began_ns.is_some() {
+            return Err(CommitAttempt::OnItsWay);
+        }
+        if self.has_remaining() {
+            return Err(CommitAttempt::MustWait);
+        }
+        let room_bytes = self.segment.header.length_bytes - self.offset;
+        let align = self.segment.header.align;
+        let has_room = |payload_bytes| align.frame_bytes(payload_bytes) as u64 <= room_bytes;
+        match self.shared.take_batch(&mut self.buffer, has_room) {
+            Taken::Batch(batch) => Ok(batch),
+            Taken::Nothing => Err(CommitAttempt::Committed),
+            Taken::TooLarge => Err(CommitAttempt::MustWait),
+        }
+    }
+
+    /// Returns the result of an attempt that is over.
+    fn attempted(&self) -> CommitAttempt {
+        if self.ended {
+            CommitAttempt::Ended
+        } else if self.has_remaining() {
+            CommitAttempt::MustWait
+        } else {
+            CommitAttempt::Committed
         }
     }
 
@@ -183,16 +267,25 @@ impl Committer {
 
     /// Makes the batch in the buffer a frame of the segment that it will be written to.
     fn seal(&mut self, batch: &BatchRange) -> Result<(), JournalError> {
-        let frame_bytes = frame::frame_bytes(self.buffer.len() - FRAME_HEADER_BYTES) as u64;
+        let payload_bytes = self.buffer.len() - FRAME_HEADER_BYTES;
+        let end = |segment: &Segment, offset: u64| {
+            offset + segment.header.align.frame_bytes(payload_bytes) as u64
+        };
         assert!(
-            SEGMENT_HEADER_BYTES + frame_bytes <= self.segment.header.length_bytes,
+            end(&self.segment, SEGMENT_HEADER_BYTES) <= self.segment.header.length_bytes,
             "a batch fits into a segment, because what may be pending is bounded"
         );
-        if self.offset + frame_bytes > self.segment.header.length_bytes {
+        if end(&self.segment, self.offset) > self.segment.header.length_bytes {
             self.advance()?;
         }
-        let seed = self.segment.header.seed;
-        frame::seal(seed, batch.first, batch.count, &mut self.buffer);
+        let header = &self.segment.header;
+        frame::seal(
+            header.seed,
+            header.align,
+            batch.first,
+            batch.count,
+            &mut self.buffer,
+        );
         Ok(())
     }
 
@@ -204,6 +297,9 @@ impl Committer {
     fn write_remaining(&mut self) -> Remaining {
         if self.ended {
             return Remaining::Ended;
+        }
+        if self.began_ns.is_some() {
+            return Remaining::OnItsWay;
         }
         // Until it is done, because nothing may be written behind a batch that is not: the pages may be
         // gone after a failed sync, so that a second sync alone could confirm what is not on the disk.
@@ -237,37 +333,40 @@ impl Committer {
             self.unsettled = None;
             self.shared.set_unsettled(false);
         }
-        let Some(batch) = &self.unwritten else {
-            return Ok(());
-        };
-        let took_ns = self.write()?;
-        if self.shared.has_failed() {
-            // The file may be one that no start will find.
-            return Ok(());
+        if self.unwritten.is_some() {
+            let took_ns = self.write()?;
+            self.note_written(took_ns);
         }
-        self.offset += self.buffer.len() as u64;
-        self.publish_room();
-        self.shared.progress.publish(batch.last());
-        self.shared.record_batch(batch, self.buffer.len(), took_ns);
-        self.unwritten = None;
         Ok(())
+    }
+
+    /// Publishes the batch in the buffer, which is on the disk.
+    fn note_written(&mut self, took_ns: u64) {
+        // Otherwise the file may be one that no start will find.
+        if !self.shared.has_failed()
+            && let Some(batch) = self.unwritten.take()
+        {
+            self.offset += self.buffer.len() as u64;
+            self.publish_room();
+            self.shared.progress.publish(batch.last());
+            self.shared.record_batch(&batch, self.buffer.len(), took_ns);
+        }
     }
 
     /// Writes and syncs the buffer. Returns the time that took, in nanoseconds.
     fn write(&self) -> Result<u64, JournalError> {
         let Segment { path, file, .. } = &self.segment;
         let started_ns = self.clock.monotonic_ns();
-        file.write_at(&self.buffer, self.offset)
-            .map_err(JournalError::io("write", path))?;
-        let written_ns = self.clock.monotonic_ns();
-        if self.durability == Durability::Os {
-            return Ok(written_ns.saturating_sub(started_ns));
+        let written = match self.durability {
+            Durability::Os => file.write_at(&self.buffer, self.offset),
+            Durability::Fsync => file.write_durably(&self.buffer, self.offset),
+        };
+        written.map_err(JournalError::io("write", path))?;
+        let took_ns = self.clock.monotonic_ns().saturating_sub(started_ns);
+        if self.durability == Durability::Fsync {
+            self.shared.figures().sync_ns.record(took_ns);
         }
-        file.sync_data().map_err(JournalError::io("sync", path))?;
-        let synced_ns = self.clock.monotonic_ns();
-        let sync_ns = &self.shared.figures().sync_ns;
-        sync_ns.record(synced_ns.saturating_sub(written_ns));
-        Ok(synced_ns.saturating_sub(started_ns))
+        Ok(took_ns)
     }
 
     /// Switches to the next segment.

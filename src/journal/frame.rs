@@ -1,7 +1,7 @@
 //! Frames: one batch of records each, as it was handed to the disk in one write.
 //!
 //! `length: u32 | count: u32 | first LSN: u64 | payload CRC: u32 | 0: u64 | header CRC: u32`, the
-//! payload, one [`END_MARK`], and zeros up to a multiple of [`FRAME_ALIGN_BYTES`]. A header never
+//! payload, one [`END_MARK`], and zeros up to a multiple of the file's [`FrameAlign`]. A header never
 //! crosses a sector, so it is on the disk as a whole or not at all. Both checksums are CRC32C and
 //! begin with the segment's own seed, so that bytes of another segment are never taken for ours.
 
@@ -9,13 +9,54 @@ use crate::types::Lsn;
 
 /// Bytes of a frame's header.
 pub const FRAME_HEADER_BYTES: usize = 32;
-/// Frames begin at multiples of this many bytes.
-pub const FRAME_ALIGN_BYTES: usize = 64;
 /// The unit that a disk writes as a whole, in bytes.
 pub const SECTOR_BYTES: usize = 512;
 /// The byte behind the payload. It is not zero, so that the last sector of a frame, once written,
 /// is never taken for an unwritten one.
 pub const END_MARK: u8 = 0xA5;
+
+/// The number of bytes at whose multiples the frames of a file begin.
+///
+/// In segments that is the unit in which the disk is written past the cache, so that no frame shares a unit with another
+/// one: a write that is torn cannot hurt what was durable before. Files that are written once, and segments of format 2,
+/// have [`Self::NARROW`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameAlign(u32);
+
+impl Default for FrameAlign {
+    fn default() -> Self {
+        Self::NARROW
+    }
+}
+
+impl FrameAlign {
+    /// Less than a sector.
+    pub const NARROW: Self = Self(64);
+    /// A sector.
+    pub const SECTOR: Self = Self(SECTOR_BYTES as u32);
+    /// The widest.
+    pub const PAGE: Self = Self(4096);
+
+    /// Returns the alignment of so many bytes; `None` where they are none: not a power of two between the narrowest and the
+    /// widest.
+    #[must_use]
+    pub fn of_bytes(bytes: u32) -> Option<Self> {
+        let is_known = bytes.is_power_of_two() && (Self::NARROW.0..=Self::PAGE.0).contains(&bytes);
+        is_known.then_some(Self(bytes))
+    }
+
+    /// Returns its bytes.
+    #[must_use]
+    pub const fn bytes(self) -> usize {
+        self.0 as usize
+    }
+
+    /// Returns the bytes that a frame with such a payload takes on the disk.
+    #[must_use]
+    pub const fn frame_bytes(self, payload_bytes: usize) -> usize {
+        (FRAME_HEADER_BYTES + payload_bytes + 1).next_multiple_of(self.bytes())
+    }
+}
 
 /// A frame's header, its checksum verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,8 +74,8 @@ pub struct FrameHeader {
 impl FrameHeader {
     /// Returns the bytes from the header to the next frame's.
     #[must_use]
-    pub fn frame_bytes(&self) -> u64 {
-        frame_bytes(self.payload_bytes as usize) as u64
+    pub fn frame_bytes(&self, align: FrameAlign) -> u64 {
+        align.frame_bytes(self.payload_bytes as usize) as u64
     }
 
     /// Returns the number of the last record; of a batch without records, that of the one before it.
@@ -78,14 +119,8 @@ impl FrameHeader {
     }
 }
 
-/// Returns the bytes that a frame with such a payload takes on the disk.
-#[must_use]
-pub const fn frame_bytes(payload_bytes: usize) -> usize {
-    (FRAME_HEADER_BYTES + payload_bytes + 1).next_multiple_of(FRAME_ALIGN_BYTES)
-}
-
 /// Turns `buffer`, which holds room for a header and then the payload, into a frame.
-pub fn seal(seed: u32, first_lsn: Lsn, count: u32, buffer: &mut Vec<u8>) {
+pub fn seal(seed: u32, align: FrameAlign, first_lsn: Lsn, count: u32, buffer: &mut Vec<u8>) {
     let payload = &buffer[FRAME_HEADER_BYTES..];
     let header = FrameHeader {
         payload_bytes: u32::try_from(payload.len()).expect("a batch is bounded"),
@@ -95,7 +130,7 @@ pub fn seal(seed: u32, first_lsn: Lsn, count: u32, buffer: &mut Vec<u8>) {
     };
     buffer[..FRAME_HEADER_BYTES].copy_from_slice(&header.encode(seed));
     buffer.push(END_MARK);
-    buffer.resize(buffer.len().next_multiple_of(FRAME_ALIGN_BYTES), 0);
+    buffer.resize(buffer.len().next_multiple_of(align.bytes()), 0);
 }
 
 /// Returns whether a damaged frame can be the trace of a write that the machine did not finish: a sector of

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::error::JournalError;
-use super::frame::{FRAME_ALIGN_BYTES, FrameHeader};
+use super::frame::FrameHeader;
 use super::sale_file;
 use super::segment::{self, SEGMENT_HEADER_BYTES, Segment};
 use super::snapshot;
@@ -58,17 +58,18 @@ pub(super) fn last_in_segments(disk: &dyn Disk, dir: &Path) -> Result<Lsn, Journ
 }
 
 fn last_in(segment: &Segment) -> Result<Option<Lsn>, JournalError> {
+    let align = segment.header.align;
     let (mut last, mut offset, mut behind) = (None, SEGMENT_HEADER_BYTES, 0);
     let mut window = vec![0; WINDOW_BYTES];
     loop {
         let read = segment.file.read_at(&mut window, offset);
         let read = read.map_err(JournalError::io("read", &segment.path))?;
-        let places = (offset..).step_by(FRAME_ALIGN_BYTES);
-        for (place, bytes) in places.zip(window[..read].chunks(FRAME_ALIGN_BYTES)) {
+        let places = (offset..).step_by(align.bytes());
+        for (place, bytes) in places.zip(window[..read].chunks(align.bytes())) {
             // Bytes within a batch are no header, even where they have the form of one.
             let header = (place >= behind).then(|| FrameHeader::find(segment.header.seed, bytes));
             if let Some(header) = header.flatten() {
-                behind = place + header.frame_bytes();
+                behind = place + header.frame_bytes(align);
                 last = Some(header.last_lsn());
             }
         }

@@ -39,6 +39,7 @@ mod tail;
 mod trim;
 mod waiters;
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
@@ -57,7 +58,7 @@ pub use tail::{Tail, fingerprint};
 pub use trim::{first_lsn, trim};
 pub use waiters::CommitWaiters;
 
-use crate::env::{Clock, Disk, Entropy};
+use crate::env::{AsyncWriter, Clock, Disk, Entropy};
 use crate::limits;
 use crate::record::envelope::Encode;
 use crate::sync::Ordering;
@@ -106,6 +107,17 @@ struct Start {
     ownership: Ownership,
 }
 
+/// What is left for a worker to do about its commits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AfterTurn {
+    /// Nothing.
+    Rest,
+    /// More records have gathered: it comes again, behind the tasks that are ready by then.
+    Again,
+    /// It has begun a write, and is to hand its result over.
+    Await,
+}
+
 /// The reason why the journal takes no record at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotAdmitted {
@@ -119,6 +131,7 @@ pub enum NotAdmitted {
 pub struct Journal {
     shared: Arc<Shared>,
     committer: Arc<Mutex<Committer>>,
+    durability: Durability,
     clock: Arc<dyn Clock>,
     disk: Arc<dyn Disk>,
     dir: PathBuf,
@@ -189,6 +202,7 @@ impl Journal {
         Ok(Self {
             shared,
             committer,
+            durability: options.durability,
             clock,
             disk,
             dir,
@@ -243,29 +257,52 @@ impl Journal {
         self.wait(self.shared.appended())
     }
 
+    /// Returns what the calling worker writes with by itself; `None` where nothing is synced, or the system has no such
+    /// thing.
+    fn async_writer(&self) -> Option<Box<dyn AsyncWriter>> {
+        let is_synced = self.durability == Durability::Fsync;
+        is_synced.then(|| self.disk.async_writer()).flatten()
+    }
+
     /// Commits what a worker has enqueued in its turn: on the calling thread, one batch, where that
-    /// costs less than a hand-over, and else on the committer's thread. Returns whether the worker is to
-    /// call this again, behind the tasks that are ready by then.
-    fn commit_pending(&self) -> bool {
+    /// costs less than a hand-over; else with the worker's `writer`, if it has one; else on the committer's thread.
+    fn commit_pending(&self, writer: Option<&mut (dyn AsyncWriter + 'static)>) -> AfterTurn {
         if !self.shared.has_pending() {
-            return false;
+            return AfterTurn::Rest;
         }
-        if !self.shared.commit_time.is_quick() {
+        let is_quick = self.shared.commit_time.is_quick();
+        if !is_quick && writer.is_none() {
             self.shared.wake_committer();
-            return false;
+            return AfterTurn::Rest;
         }
-        let led = match self.committer.try_lock() {
-            Some(mut committer) => committer.try_commit(),
-            None => return false,
+        let attempt = match (self.committer.try_lock(), writer) {
+            (None, _) => return AfterTurn::Rest,
+            (Some(mut committer), Some(writer)) if !is_quick => committer.begin(writer),
+            (Some(mut committer), _) => committer.try_commit(),
         };
-        match led {
-            CommitAttempt::Ended => false,
+        self.after(attempt)
+    }
+
+    /// Ends the write that a worker began by [`Self::commit_pending`].
+    fn finish_commit(&self, written: io::Result<()>) -> AfterTurn {
+        let attempt = self.committer.lock().finish(written);
+        if self.shared.closing.load(Ordering::Acquire) {
+            self.shared.wake_committer();
+        }
+        self.after(attempt)
+    }
+
+    fn after(&self, attempt: CommitAttempt) -> AfterTurn {
+        match attempt {
+            CommitAttempt::Begun => AfterTurn::Await,
+            CommitAttempt::OnItsWay | CommitAttempt::Ended => AfterTurn::Rest,
             CommitAttempt::MustWait => {
                 self.shared.wake_committer();
-                false
+                AfterTurn::Rest
             }
             // Checked after letting go, because a worker that found the committer taken has left.
-            CommitAttempt::Committed => self.shared.has_pending(),
+            CommitAttempt::Committed if self.shared.has_pending() => AfterTurn::Again,
+            CommitAttempt::Committed => AfterTurn::Rest,
         }
     }
 

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use super::error::JournalError;
 use super::ownership::Ownership;
@@ -14,8 +16,12 @@ use super::segment::{self, SEGMENT_HEADER_BYTES, Segment};
 use super::settling::FoundEnd;
 use super::{Journal, Options, Tools, names, snapshot};
 use crate::env::{Disk, OpenMode};
+use crate::limits;
 use crate::record::envelope::Entry;
 use crate::types::Lsn;
+
+/// The pause between two looks at whether an earlier process's last write is done.
+const LOOK_PAUSE: Duration = Duration::from_millis(10);
 
 /// A journal that this process has locked and may read; nothing is written yet.
 pub struct Opening {
@@ -230,6 +236,7 @@ impl Opening {
             .map_err(JournalError::io("create", dir))?;
         names::check_regular(&*disk, dir)?;
         let ownership = Ownership::take(&*disk, dir)?;
+        await_last_write(&*disk, dir)?;
         Ok(Self {
             disk,
             dir: dir.to_owned(),
@@ -402,6 +409,32 @@ impl Opening {
             .sync_dir(&self.dir)
             .map_err(JournalError::io("sync", &self.dir))
     }
+}
+
+/// Waits until no write of an earlier process is on its way any more. A process that was killed may have given one to
+/// the kernel, which keeps the segment open, and so locked, until the write is done. Nobody else can begin
+/// one: this process owns the directory.
+fn await_last_write(disk: &dyn Disk, dir: &Path) -> Result<(), JournalError> {
+    let segments = segment::list_segments(disk, dir)?;
+    // The one that was written to, and the one that was prepared behind it.
+    for &number in segments.iter().rev().take(2) {
+        let path = segment::segment_path(dir, number);
+        // A file that cannot be opened or locked is the matter of who reads or writes it.
+        let Ok(file) = disk.open(&path, OpenMode::Read) else {
+            continue;
+        };
+        let mut looks = 1..limits::LAST_WRITE_LOOKS;
+        while let Ok(false) = file.try_lock() {
+            if looks.next().is_none() {
+                return Err(JournalError::InUse {
+                    path: dir.to_owned(),
+                });
+            }
+            thread::sleep(LOOK_PAUSE);
+        }
+        let _ = file.unlock();
+    }
+    Ok(())
 }
 
 /// Settles the end, or leaves it to the committer where there is no room for that.

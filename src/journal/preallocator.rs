@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::error::JournalError;
+use super::frame::FrameAlign;
 use super::ownership::Ownership;
 use super::segment::{Segment, SegmentHeader};
 use super::shared::{Shared, Work};
@@ -101,5 +102,6 @@ pub(super) fn new_header(
         seed,
         length_bytes,
         created_at: clock.now(),
+        align: FrameAlign::NARROW,
     }
 }

@@ -1,7 +1,7 @@
 //! Reads the frames of a segment and tells its end from a torn batch and from damage.
 
 use super::error::JournalError;
-use super::frame::{self, FRAME_ALIGN_BYTES, FRAME_HEADER_BYTES, FrameHeader};
+use super::frame::{self, FRAME_HEADER_BYTES, FrameHeader};
 use super::segment::{SEGMENT_HEADER_BYTES, Segment};
 use crate::record::envelope::{Entry, Undecodable};
 use crate::types::Lsn;
@@ -105,7 +105,7 @@ impl<'a> SegmentReader<'a> {
             Step::Frame(header) => {
                 let offset = self.offset;
                 self.last_frame_offset = Some(offset);
-                self.offset += header.frame_bytes();
+                self.offset += header.frame_bytes(self.segment.header.align);
                 self.next_lsn = Some(Lsn(header.first_lsn.0 + u64::from(header.count)));
                 let length = header.payload_bytes as usize;
                 let payload = self.bytes(offset + FRAME_HEADER_BYTES as u64, length)?;
@@ -157,7 +157,7 @@ impl<'a> SegmentReader<'a> {
 
     fn check_padding(&mut self, header: FrameHeader) -> Result<Step, JournalError> {
         let used = (FRAME_HEADER_BYTES + header.payload_bytes as usize + 1) as u64;
-        let padding = (header.frame_bytes() - used) as usize;
+        let padding = (header.frame_bytes(self.segment.header.align) - used) as usize;
         let bytes = self.bytes(self.offset + used, padding)?;
         if bytes.iter().any(|&byte| byte != 0) {
             return Err(self.damage("a batch is followed by bytes that nobody wrote"));
@@ -166,7 +166,8 @@ impl<'a> SegmentReader<'a> {
     }
 
     fn torn_or_damaged(&mut self, header: &FrameHeader) -> Result<Step, JournalError> {
-        let (offset, frame_bytes) = (self.offset, header.frame_bytes());
+        let (offset, align) = (self.offset, self.segment.header.align);
+        let frame_bytes = header.frame_bytes(align);
         let until_end_mark = FRAME_HEADER_BYTES + header.payload_bytes as usize + 1;
         let cut = self.is_cut_within(offset, until_end_mark as u64)?;
         let bytes = self.bytes(offset, until_end_mark)?;
@@ -209,14 +210,14 @@ impl<'a> SegmentReader<'a> {
     }
 
     fn find_frame_from(&mut self, start: u64) -> Result<Option<u64>, JournalError> {
-        let seed = self.segment.header.seed;
+        let (seed, align) = (self.segment.header.seed, self.segment.header.align.bytes());
         let mut offset = start;
         loop {
             let bytes = self.bytes(offset, WINDOW_BYTES)?;
             let length = bytes.len();
-            let mut places = bytes.chunks(FRAME_ALIGN_BYTES);
+            let mut places = bytes.chunks(align);
             if let Some(index) = places.position(|place| FrameHeader::find(seed, place).is_some()) {
-                return Ok(Some(offset + (index * FRAME_ALIGN_BYTES) as u64));
+                return Ok(Some(offset + (index * align) as u64));
             }
             if length < WINDOW_BYTES {
                 return Ok(None);

@@ -189,7 +189,13 @@ impl<'a> RecordFileWriter<'a> {
     }
 
     fn write_frame(&mut self) -> Result<(), JournalError> {
-        frame::seal(self.header.seed, self.next, self.count, &mut self.buffer);
+        frame::seal(
+            self.header.seed,
+            self.header.align,
+            self.next,
+            self.count,
+            &mut self.buffer,
+        );
         self.write_at(&self.buffer, self.offset)?;
         self.offset += self.buffer.len() as u64;
         self.next = Lsn(self.next.0 + u64::from(std::mem::take(&mut self.count)));

@@ -163,7 +163,13 @@ fn begin_behind(
     let header = new_header(last + 1, length_bytes, clock, entropy);
     let segment = Segment::prepare(disk, dir, header)?;
     let mut batch = vec![0; FRAME_HEADER_BYTES];
-    frame::seal(header.seed, base.next(), 0, &mut batch);
+    frame::seal(
+        header.seed,
+        segment.header.align,
+        base.next(),
+        0,
+        &mut batch,
+    );
     let (file, path) = (&*segment.file, &segment.path);
     file.write_at(&batch, SEGMENT_HEADER_BYTES)
         .map_err(JournalError::io("write", path))?;

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::error::JournalError;
+use super::frame::FrameAlign;
 use super::ownership;
 use crate::env::{Disk, DiskFile, OpenMode};
 use crate::types::Timestamp;
@@ -12,7 +13,9 @@ use crate::types::Timestamp;
 pub const SEGMENT_HEADER_BYTES: u64 = 4096;
 
 const MAGIC: &[u8; 8] = b"flshsale";
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
+/// The oldest format that is read. It says nothing of the alignment of frames, which is always the narrowest.
+const VERSION_MIN: u32 = 2;
 const HEADER_FIELDS_BYTES: usize = 48;
 /// Zeros are written in pieces of this many bytes.
 const ZERO_BYTES: usize = 1024 * 1024;
@@ -28,6 +31,8 @@ pub struct SegmentHeader {
     pub length_bytes: u64,
     /// When it was made.
     pub created_at: Timestamp,
+    /// Where frames begin.
+    pub align: FrameAlign,
 }
 
 impl SegmentHeader {
@@ -41,7 +46,7 @@ impl SegmentHeader {
         bytes.extend_from_slice(&self.number.to_le_bytes());
         bytes.extend_from_slice(&self.length_bytes.to_le_bytes());
         bytes.extend_from_slice(&self.created_at.0.to_le_bytes());
-        bytes.extend_from_slice(&[0; 4]);
+        bytes.extend_from_slice(&(self.align.bytes() as u32).to_le_bytes());
         let crc = crc32c::crc32c(&bytes);
         bytes.extend_from_slice(&crc.to_le_bytes());
         debug_assert_eq!(bytes.len(), HEADER_FIELDS_BYTES);
@@ -62,10 +67,10 @@ impl SegmentHeader {
         if &bytes[..8] != MAGIC {
             return Err("this is not a flashsale journal file".into());
         }
-        if word(8) != VERSION {
+        let version = word(8);
+        if !(VERSION_MIN..=VERSION).contains(&version) {
             return Err(format!(
-                "format version {} (this build reads {VERSION})",
-                word(8)
+                "format version {version} (this build reads {VERSION_MIN} to {VERSION})"
             ));
         }
         if word(44) != crc32c::crc32c(&bytes[..44]) {
@@ -77,7 +82,19 @@ impl SegmentHeader {
         {
             return Err("the header is followed by bytes that nobody wrote".into());
         }
+        let align = match (version, word(40)) {
+            (VERSION_MIN, 0) => Some(FrameAlign::NARROW),
+            (VERSION_MIN, _) => None,
+            (_, bytes) => FrameAlign::of_bytes(bytes),
+        };
+        let Some(align) = align else {
+            return Err(format!(
+                "batches that begin at multiples of {} bytes",
+                word(40)
+            ));
+        };
         Ok(Self {
+            align,
             seed: word(12),
             number: long(16),
             length_bytes: long(24),
@@ -125,7 +142,8 @@ pub fn list_segments(disk: &dyn Disk, dir: &Path) -> Result<Vec<u64>, JournalErr
 
 impl Segment {
     /// Makes a segment: written whole, synced, and only then given its name, so that a file with
-    /// a segment's name always has its full length and a valid header.
+    /// a segment's name always has its full length and a valid header. Its frames begin where the disk wants it, whatever
+    /// `header` says of that.
     ///
     /// # Errors
     /// [`JournalError::is_shortage`] when there is no room (nothing is left behind), or another error of
@@ -133,11 +151,11 @@ impl Segment {
     pub fn prepare(
         disk: &dyn Disk,
         dir: &Path,
-        header: SegmentHeader,
+        mut header: SegmentHeader,
     ) -> Result<Self, JournalError> {
         let temporary = dir.join(format!("{:020}.preparing", header.number));
         let path = segment_path(dir, header.number);
-        match Self::write_zeroed(disk, &temporary, &header) {
+        match Self::write_zeroed(disk, &temporary, &mut header) {
             Ok(file) => {
                 let segment = Self { header, path, file };
                 segment.lock()?;
@@ -157,11 +175,15 @@ impl Segment {
     fn write_zeroed(
         disk: &dyn Disk,
         path: &Path,
-        header: &SegmentHeader,
+        header: &mut SegmentHeader,
     ) -> Result<Box<dyn DiskFile>, JournalError> {
         let file = disk
             .open(path, OpenMode::CreateInPlace)
             .map_err(JournalError::io("create", path))?;
+        header.align = file
+            .unit_bytes()
+            .and_then(FrameAlign::of_bytes)
+            .unwrap_or(FrameAlign::SECTOR);
         zero(&*file, path, SEGMENT_HEADER_BYTES, header.length_bytes)?;
         file.write_at(&header.encode(), 0)
             .map_err(JournalError::io("write", path))?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::commit_time_estimate::CommitTimeEstimate;
 use super::error::JournalError;
 use super::footprint::Footprint;
-use super::frame::{self, FRAME_ALIGN_BYTES, FRAME_HEADER_BYTES};
+use super::frame::{FRAME_HEADER_BYTES, FrameAlign};
 use super::ownership::OpenFile;
 use super::progress::CommitProgress;
 use super::segment::Segment;
@@ -54,6 +54,8 @@ struct Next {
     prepared: Option<Segment>,
     /// The segment that is written to.
     current: Option<OpenFile>,
+    /// Where its frames begin.
+    align: FrameAlign,
     room_bytes: u64,
     /// There is no room for the next segment.
     full: bool,
@@ -172,15 +174,19 @@ impl Shared {
         }
     }
 
-    /// Exchanges the gathered records for the contents of `buffer`, which are dropped, if their frame
-    /// takes no more than `room_bytes`.
-    pub(super) fn take_batch(&self, buffer: &mut Vec<u8>, room_bytes: u64) -> Taken {
+    /// Exchanges the gathered records for the contents of `buffer`, which are dropped, if `has_room` for a
+    /// payload of their bytes.
+    pub(super) fn take_batch(
+        &self,
+        buffer: &mut Vec<u8>,
+        has_room: impl FnOnce(usize) -> bool,
+    ) -> Taken {
         buffer.truncate(FRAME_HEADER_BYTES);
         let mut queue = self.queue.lock();
         if queue.count == 0 {
             return Taken::Nothing;
         }
-        if frame::frame_bytes(queue.buffer.len() - FRAME_HEADER_BYTES) as u64 > room_bytes {
+        if !has_room(queue.buffer.len() - FRAME_HEADER_BYTES) {
             return Taken::TooLarge;
         }
         std::mem::swap(&mut queue.buffer, buffer);
@@ -220,12 +226,12 @@ impl Shared {
 
     /// Returns the room that all pending records may need: a full queue behind a full batch, twice over for what
     /// threads append that checked the bound just before it was reached, and the frames' heads.
-    fn room_bytes_min(&self) -> u64 {
-        4 * self.pending_bytes_max + 2 * FRAME_ALIGN_BYTES as u64
+    fn room_bytes_min(&self, align: FrameAlign) -> u64 {
+        4 * self.pending_bytes_max + 2 * align.bytes() as u64
     }
 
     fn update_accepting(&self, next: &Next) {
-        let roomy = next.room_bytes >= self.room_bytes_min() || next.prepared.is_some();
+        let roomy = next.room_bytes >= self.room_bytes_min(next.align) || next.prepared.is_some();
         let accepting = roomy && !next.short && self.failure.get().is_none();
         self.accepting.store(accepting, Ordering::Release);
     }
@@ -283,7 +289,9 @@ impl Shared {
     /// The file cannot be inspected.
     pub(super) fn set_current(&self, segment: &Segment) -> Result<(), JournalError> {
         let place = OpenFile::of(&*segment.file, &segment.path)?;
-        self.next.lock().current = Some(place);
+        let mut next = self.next.lock();
+        next.current = Some(place);
+        next.align = segment.header.align;
         Ok(())
     }
 

@@ -57,7 +57,7 @@ mod tests {
         let record = Record::SaleClosed { sale: SaleId(1) };
         shared.append(Timestamp(0), &record);
         assert_eq!(figures(), (5, 6));
-        let Taken::Batch(batch) = shared.take_batch(&mut Shared::empty_buffer(), u64::MAX) else {
+        let Taken::Batch(batch) = shared.take_batch(&mut Shared::empty_buffer(), |_| true) else {
             panic!("a record waits");
         };
         assert_eq!(shared.pending_bytes(), 0);

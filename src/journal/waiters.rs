@@ -7,10 +7,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use super::Journal;
 use super::commit_hook::CommitHook;
 use super::error::JournalFailed;
 use super::progress::CommitListener;
+use super::{AfterTurn, Journal};
+use crate::env::AsyncWriter;
 use crate::types::Lsn;
 
 /// A worker's waiting requests, in the order of their records. At the end of every turn in which the
@@ -21,6 +22,62 @@ pub struct CommitWaiters {
     listener: Arc<CommitListener>,
     waiting: RefCell<VecDeque<(Lsn, Waker)>>,
     driver: OnceCell<Waker>,
+}
+
+/// A worker's own way to write: what it writes with, and whether it waits for that.
+struct OwnWrites {
+    journal: Arc<Journal>,
+    writer: Option<Box<dyn AsyncWriter>>,
+    is_writing: bool,
+}
+
+impl OwnWrites {
+    fn new(journal: Arc<Journal>) -> Self {
+        Self {
+            writer: journal.async_writer(),
+            journal,
+            is_writing: false,
+        }
+    }
+
+    /// Ends the write that is done, and commits what has gathered. Returns whether this is to be called again behind the
+    /// tasks that are ready by then.
+    fn poll(&mut self, context: &mut Context<'_>) -> bool {
+        if self.is_writing
+            && let Some(writer) = &mut self.writer
+        {
+            let Poll::Ready(written) = writer.poll_written(context) else {
+                return false;
+            };
+            self.is_writing = false;
+            if self.journal.finish_commit(written) == AfterTurn::Rest {
+                return false;
+            }
+        }
+        let writer = self.writer.as_deref_mut();
+        match self.journal.commit_pending(writer) {
+            AfterTurn::Rest => false,
+            AfterTurn::Again => true,
+            AfterTurn::Await => {
+                self.is_writing = true;
+                // Registers the task.
+                self.poll(context)
+            }
+        }
+    }
+}
+
+impl Drop for OwnWrites {
+    fn drop(&mut self) {
+        if self.is_writing
+            && let Some(writer) = &mut self.writer
+        {
+            let written = writer.wait_written();
+            if self.journal.finish_commit(written) == AfterTurn::Again {
+                self.journal.shared().wake_committer();
+            }
+        }
+    }
 }
 
 impl CommitWaiters {
@@ -67,6 +124,7 @@ impl CommitWaiters {
     pub async fn drive(self: Rc<Self>) {
         // Ends with this future, also where another task still has the waiters.
         let mut hook = None;
+        let mut own_writes = OwnWrites::new(Arc::clone(&self.journal));
         poll_fn(|context| {
             // A task's waker stays good for its whole life.
             let waker = self.driver.get_or_init(|| context.waker().clone());
@@ -74,7 +132,7 @@ impl CommitWaiters {
                 self.listener.listen(waker);
                 CommitHook::install(Arc::clone(self.journal.shared()), waker)
             });
-            if self.journal.commit_pending() {
+            if own_writes.poll(context) {
                 waker.wake_by_ref();
             }
             self.release();

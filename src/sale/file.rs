@@ -8,6 +8,7 @@ use super::ended_sale::EndedSale;
 use super::sale::Sale;
 use super::state::State;
 use crate::env::{Clock, Disk, Entropy};
+use crate::journal::frame::FrameAlign;
 use crate::journal::record_file::RecordFileWriter;
 use crate::journal::sale_file::{self, SaleFile};
 use crate::journal::segment::SegmentHeader;
@@ -52,6 +53,7 @@ pub(super) fn ensure(
         seed: entropy.bits_128() as u32,
         length_bytes: 0,
         created_at,
+        align: FrameAlign::NARROW,
     };
     let mut writer = RecordFileWriter::create(disk, ended.file().path(dir), header)?;
     sale.visit_records(&mut |at, record| writer.push(at.unwrap_or(created_at), record))?;

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::file;
 use super::state::State;
 use crate::env::{Clock, Disk, Entropy};
+use crate::journal::frame::FrameAlign;
 use crate::journal::record_file::RecordFileWriter;
 use crate::journal::segment::{self, SegmentHeader};
 use crate::journal::{self, JournalError, snapshot};
@@ -48,6 +49,7 @@ pub fn write_snapshot(
         seed: entropy.bits_128() as u32,
         length_bytes: 0,
         created_at,
+        align: FrameAlign::NARROW,
     };
     let path = snapshot::path_of(dir, replayed.last_lsn);
     let mut writer = RecordFileWriter::create(disk, path, header)?;

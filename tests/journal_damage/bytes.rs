@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use flashsale::env::SimulatedDisk;
-use flashsale::journal::frame::{FRAME_ALIGN_BYTES, FRAME_HEADER_BYTES};
+use flashsale::journal::frame::{FRAME_HEADER_BYTES, FrameAlign};
 
 use crate::journal_damage::fixture::{
     Batch, LAST, SEGMENT_BYTES, append, contents, damaged_at, open, path, recover, two_segments,
@@ -20,7 +20,7 @@ fn a_cut_segment_is_refused() {
     for length in 0..end + FRAME_HEADER_BYTES {
         disk.overwrite(&path(2), whole[..length].to_vec());
         let offset = damaged_at(recover(&disk), 2) as usize;
-        let latest = length.next_multiple_of(FRAME_ALIGN_BYTES).min(end);
+        let latest = length.next_multiple_of(FrameAlign::SECTOR.bytes()).min(end);
         assert!(offset <= latest, "{offset} for a cut at {length}");
     }
     // The zeros that end the frames are there: nothing was lost, and the file is made whole again.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use flashsale::env::{Disk, ManualClock, SimulatedDisk};
+use flashsale::journal::frame::FrameAlign;
 use flashsale::journal::record_file::RecordFileWriter;
 use flashsale::journal::segment::SegmentHeader;
 use flashsale::journal::{JournalError, Lost, sale_file, snapshot};
@@ -240,6 +241,7 @@ fn a_snapshot_with_whole_sales_still_opens() {
         seed: 5,
         length_bytes: 0,
         created_at: Timestamp(0),
+        align: FrameAlign::NARROW,
     };
     let path = snapshot::path_of(dir(), until);
     let mut writer = RecordFileWriter::create(&disk, path, header).expect("room");

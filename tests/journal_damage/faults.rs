@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use flashsale::env::{Disk, SimulatedDisk};
+use flashsale::env::{Disk, OpenMode, SimulatedDisk};
 use flashsale::journal::{JournalError, NotAdmitted};
 use flashsale::types::Lsn;
 
@@ -154,4 +154,30 @@ fn waiters_for_sealed_bytes_are_released_while_the_disk_is_full() {
     let waiter = std::thread::spawn(move || waiting.wait_until_sealed(u64::MAX, patience));
     eventually("it is let go", || waiter.is_finished());
     assert_eq!(waiter.join().expect("no panic"), Some(0));
+}
+
+/// A killed process may have given the kernel a write, which then keeps the segment locked.
+#[test]
+fn a_start_waits_for_the_last_write_of_a_killed_process() {
+    let disk = SimulatedDisk::new();
+    let journal = open(&disk, &Arc::default()).expect("an empty disk is fine");
+    assert_eq!(journal.wait(append(&journal, 1)), Ok(()));
+    journal.close();
+    let on_its_way = disk.open(&path(1), OpenMode::ReadWrite).expect("there");
+    assert!(on_its_way.try_lock().expect("possible"));
+    assert!(matches!(recover(&disk), Err(JournalError::InUse { .. })));
+    let starting = {
+        let disk = disk.clone();
+        std::thread::spawn(move || open(&disk, &Arc::default()))
+    };
+    for _ in 0..20 {
+        std::thread::sleep(Duration::from_millis(5));
+        assert!(
+            !starting.is_finished(),
+            "it must not read what may still change"
+        );
+    }
+    on_its_way.unlock().expect("possible");
+    let started = starting.join().expect("no panic").expect("it is done");
+    assert_eq!(started.durable(), Lsn(1));
 }

@@ -16,7 +16,7 @@ use flashsale::types::{ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};
 
 pub const SEGMENT_BYTES: u64 = 32 * 1024;
 /// The last record of [`two_segments`].
-pub const LAST: Lsn = Lsn(56);
+pub const LAST: Lsn = Lsn(43);
 pub const OPTIONS: Options = Options {
     durability: Durability::Fsync,
     segment_bytes: SEGMENT_BYTES,
@@ -141,7 +141,7 @@ pub fn batches(disk: &SimulatedDisk) -> Vec<Batch> {
             batches.push(Batch {
                 segment: number,
                 start,
-                end: start + header.frame_bytes() as usize,
+                end: start + header.frame_bytes(segment.header.align) as usize,
                 first: header.first_lsn,
                 last: Lsn(header.first_lsn.0 + u64::from(header.count) - 1),
             });

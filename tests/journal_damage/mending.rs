@@ -68,7 +68,7 @@ fn repair_mends_a_cut_segment_and_a_broken_head() {
 
     let cut = whole.crash(0);
     let last = batches[batches.len() - 1];
-    cut.overwrite(&path(2), contents(&cut, 2)[..last.end - 64].to_vec());
+    cut.overwrite(&path(2), contents(&cut, 2)[..last.start + 64].to_vec());
     check_repair(&cut, Lsn(last.first.0 - 1), Lost::Until(LAST), &[3, 2]);
 
     let broken = whole.crash(0);

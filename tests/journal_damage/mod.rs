@@ -12,3 +12,4 @@ mod reading;
 mod shortage;
 mod snapshots;
 mod undecodable;
+mod worker;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use flashsale::env::{Disk, OpenMode, SimulatedDisk};
-use flashsale::journal::frame::{self, FRAME_HEADER_BYTES};
+use flashsale::journal::frame::{self, FRAME_HEADER_BYTES, FrameAlign};
 use flashsale::journal::record_file::RecordFileWriter;
 use flashsale::journal::sale_file::SaleFile;
 use flashsale::journal::segment::{SEGMENT_HEADER_BYTES, Segment, SegmentHeader, segment_path};
@@ -51,6 +51,7 @@ fn header(number: u64, length_bytes: u64) -> SegmentHeader {
         seed: 5,
         length_bytes,
         created_at: Timestamp(1),
+        align: FrameAlign::NARROW,
     }
 }
 
@@ -65,7 +66,13 @@ fn journal(batches: &[&[&Raw]]) -> SimulatedDisk {
         for record in *batch {
             encode(Timestamp(1), *record, &mut frame);
         }
-        frame::seal(5, next, batch.len() as u32, &mut frame);
+        frame::seal(
+            5,
+            segment.header.align,
+            next,
+            batch.len() as u32,
+            &mut frame,
+        );
         segment.file.write_at(&frame, offset).expect("room");
         offset += frame.len() as u64;
         next = Lsn(next.0 + batch.len() as u64);
@@ -92,7 +99,7 @@ fn assert_damaged<T>(result: Result<T, JournalError>, expected_offset: u64, lsn:
 fn a_record_that_cannot_be_decoded_stops_start_reader_and_check() {
     for raw in &UNDECODABLE {
         let disk = journal(&[&[&REFUSED], &[&REFUSED, &REFUSED, raw]]);
-        let offset = SEGMENT_HEADER_BYTES + frame::FRAME_ALIGN_BYTES as u64;
+        let offset = SEGMENT_HEADER_BYTES + FrameAlign::SECTOR.bytes() as u64;
         assert_damaged(recover(&(Arc::new(disk.clone()) as _), dir()), offset, 4);
         let checked = replay(&disk, dir(), Lsn::ZERO, None, &mut check_decodable);
         assert_damaged(checked, offset, 4);

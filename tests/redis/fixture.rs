@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use flashsale::env::{Clock, Disk, ManualClock, SeededEntropy, SimulatedDisk, SystemClock};
+use flashsale::journal::frame::FrameAlign;
 use flashsale::journal::record_file::RecordFileWriter;
 use flashsale::journal::segment::SegmentHeader;
 use flashsale::journal::{
@@ -122,6 +123,7 @@ impl Place {
             seed: 5,
             length_bytes: 0,
             created_at,
+            align: FrameAlign::NARROW,
         };
         let path = snapshot::path_of(Path::new("journal"), lsn);
         let mut writer = RecordFileWriter::create(&self.disk, path, header).expect("room");

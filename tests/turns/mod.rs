@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use flashsale::env::{SeededEntropy, SimulatedDisk, SystemClock};
+use flashsale::env::{Disk, RealDisk, SeededEntropy, SimulatedDisk, SystemClock};
 use flashsale::journal::{
     CommitWaiters, Durability, Journal, JournalError, Opening, Options, Tools,
 };
-use flashsale::record::Record;
+use flashsale::record::{Entry, Record};
 use flashsale::types::{Lsn, SaleId, Timestamp};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::task::{spawn_local, yield_now};
@@ -19,10 +19,18 @@ use tokio::time::timeout;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// An empty journal on a disk whose commits take no time, in segments of a few batches each.
-fn quick_journal() -> Arc<Journal> {
-    let disk = Arc::new(SimulatedDisk::new());
-    let opening = Opening::lock(disk, Path::new("/journal")).expect("an empty disk");
+/// An empty journal on a simulated disk, in segments of a few batches each. Workers write by themselves, or commits take
+/// no time.
+fn simulated_journal(workers_write: bool) -> Arc<Journal> {
+    let disk = SimulatedDisk::new();
+    if workers_write {
+        disk.write_asynchronously();
+    }
+    journal_on(Arc::new(disk), Path::new("/journal"))
+}
+
+fn journal_on(disk: Arc<dyn Disk>, dir: &Path) -> Arc<Journal> {
+    let opening = Opening::lock(disk, dir).expect("an empty disk");
     let replayed = opening
         .replay(Lsn::ZERO, &mut |_| Ok::<(), JournalError>(()))
         .expect("nothing to replay");
@@ -58,12 +66,40 @@ fn worker<F: Future<Output = ()>>(work: impl FnOnce() -> F) {
     runtime.block_on(async { work().await });
 }
 
+const RECORDS: usize = 1_500;
+
 #[test]
 fn every_waiter_is_answered() {
+    answer_every_waiter(&simulated_journal(false), RECORDS);
+}
+
+#[test]
+fn every_waiter_is_answered_where_workers_write() {
+    answer_every_waiter(&simulated_journal(true), RECORDS);
+}
+
+/// By the ring and past the cache, where the build's disk and the kernel have both.
+#[test]
+fn every_waiter_is_answered_on_a_real_disk() {
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("room");
+    let journal = journal_on(Arc::new(RealDisk), dir.path());
+    answer_every_waiter(&journal, RECORDS / 10);
+    let last = journal.durable();
+    journal.close();
+    let mut read = Lsn::ZERO;
+    let mut visit = |entry: Entry<'_>| {
+        read = read.next();
+        assert_eq!(entry.lsn, read);
+        Ok::<(), JournalError>(())
+    };
+    let opening = Opening::lock(Arc::new(RealDisk), dir.path()).expect("it is closed");
+    opening.replay(Lsn::ZERO, &mut visit).expect("intact");
+    assert_eq!(read, last);
+}
+
+fn answer_every_waiter(journal: &Arc<Journal>, records: usize) {
     const TASKS: usize = 8;
-    const RECORDS: usize = 1_500;
-    let journal = quick_journal();
-    let buyers = |journal: Arc<Journal>| {
+    let buyers = move |journal: Arc<Journal>| {
         worker(|| async move {
             let waiters = CommitWaiters::new(Arc::clone(&journal));
             spawn_local(Rc::clone(&waiters).drive());
@@ -71,7 +107,7 @@ fn every_waiter_is_answered() {
                 .map(|task| {
                     let (journal, waiters) = (Arc::clone(&journal), Rc::clone(&waiters));
                     spawn_local(async move {
-                        for record in 0..RECORDS {
+                        for record in 0..records {
                             let lsn = append(&journal);
                             let durable = timeout(PATIENCE, waiters.durable(lsn)).await;
                             durable.expect("somebody commits").expect("the disk works");
@@ -89,13 +125,13 @@ fn every_waiter_is_answered() {
     };
     let workers: Vec<_> = (0..3)
         .map(|_| {
-            let journal = Arc::clone(&journal);
+            let journal = Arc::clone(journal);
             thread::spawn(move || buyers(journal))
         })
         .collect();
     // A thread that is no worker, meanwhile.
-    for _ in 0..RECORDS / 10 {
-        journal.wait(append(&journal)).expect("the disk works");
+    for _ in 0..records / 10 {
+        journal.wait(append(journal)).expect("the disk works");
     }
     for worker in workers {
         worker.join().expect("no worker panics");
@@ -105,17 +141,28 @@ fn every_waiter_is_answered() {
 
 #[test]
 fn records_that_a_worker_leaves_behind_are_committed() {
-    let journal = quick_journal();
-    for _ in 0..200 {
+    leave_behind(&simulated_journal(false));
+}
+
+#[test]
+fn a_write_that_a_worker_leaves_on_its_way_is_finished() {
+    leave_behind(&simulated_journal(true));
+}
+
+fn leave_behind(journal: &Arc<Journal>) {
+    for attempt in 0..200 {
         let left = thread::scope(|scope| {
             let leaving = scope.spawn(|| {
                 let mut left = Lsn::ZERO;
                 worker(|| async {
-                    let waiters = CommitWaiters::new(Arc::clone(&journal));
+                    let waiters = CommitWaiters::new(Arc::clone(journal));
                     spawn_local(Rc::clone(&waiters).drive());
                     yield_now().await;
-                    // The turn that would commit it does not come to its end.
-                    left = append(&journal);
+                    // The turn that would commit it does not come to its end, or the write does not.
+                    left = append(journal);
+                    for _ in 0..attempt % 3 {
+                        yield_now().await;
+                    }
                 });
                 left
             });

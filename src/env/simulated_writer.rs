@@ -1,0 +1,61 @@
+//! Asynchronous writes of a simulated disk.
+
+use std::io;
+use std::task::{Context, Poll};
+
+use super::disk::{AsyncWriter, DiskFile};
+use super::simulated_disk::SimulatedDisk;
+
+/// A writer whose bytes are on their way until it is asked a second time. At a crash before that each sector of them is
+/// there or not.
+pub(super) struct SimulatedWriter {
+    disk: SimulatedDisk,
+    on_its_way: Option<Write>,
+}
+
+struct Write {
+    file: Box<dyn DiskFile>,
+    begun: io::Result<()>,
+    was_asked: bool,
+}
+
+impl SimulatedWriter {
+    pub(super) fn new(disk: &SimulatedDisk) -> Self {
+        Self {
+            disk: disk.clone(),
+            on_its_way: None,
+        }
+    }
+}
+
+impl AsyncWriter for SimulatedWriter {
+    fn begin(&mut self, file: &dyn DiskFile, bytes: &[u8], offset: u64) -> bool {
+        assert!(self.on_its_way.is_none(), "one write at a time");
+        let Some(file) = file.id().ok().and_then(|id| self.disk.file(id)) else {
+            return false;
+        };
+        self.on_its_way = Some(Write {
+            begun: file.write_at(bytes, offset),
+            file,
+            was_asked: false,
+        });
+        true
+    }
+
+    fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(write) = &mut self.on_its_way else {
+            return Poll::Pending;
+        };
+        if !std::mem::replace(&mut write.was_asked, true) || self.disk.holds_syncs() {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(self.wait_written())
+    }
+
+    fn wait_written(&mut self) -> io::Result<()> {
+        let write = self.on_its_way.take().expect("a write was begun");
+        write.begun?;
+        write.file.sync_data()
+    }
+}
