@@ -1,6 +1,6 @@
 //! Figures of the allocator: the memory that it has taken from the operating system.
 //!
-//! The only module with code that the compiler cannot check: the allocator, a C library, tells its
+//! With `background` and `ring_writer` the only module with code that the compiler cannot check: the allocator, a C library, tells its
 //! figures through pointers.
 
 #![allow(unsafe_code)]

@@ -78,6 +78,10 @@ impl DiskFile for DirectFile {
         DiskFile::sync_data(&self.cached)
     }
 
+    fn write_out(&self, offset: u64, length: u64) -> io::Result<()> {
+        DiskFile::write_out(&self.cached, offset, length)
+    }
+
     fn write_durably(&self, buf: &[u8], offset: u64) -> io::Result<()> {
         if !self.is_aligned(buf, offset) {
             self.write_at(buf, offset)?;

@@ -138,6 +138,15 @@ pub trait DiskFile: Send + Sync {
     /// a later call succeeds.
     fn sync_data(&self) -> io::Result<()>;
 
+    /// Hands what was written at `offset` to the disk and waits until it has it, so that little is left for the sync. Makes
+    /// nothing durable, and does nothing where the system cannot.
+    ///
+    /// # Errors
+    /// As the operating system says. A later [`Self::sync_data`] may not say it again.
+    fn write_out(&self, _offset: u64, _length: u64) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Writes all of `buf` at `offset` and makes it durable: in one step, where that costs less than two.
     ///
     /// # Errors

@@ -6,6 +6,7 @@
 #[forbid(unsafe_code)]
 mod aligned_buffer;
 mod allocator;
+mod background;
 #[forbid(unsafe_code)]
 mod certificate_rule;
 #[forbid(unsafe_code)]
@@ -39,6 +40,7 @@ mod simulated_disk;
 mod simulated_writer;
 
 pub use allocator::AllocatorFigures;
+pub use background::step_back;
 pub use certificate_rule::{CertificateRule, Presented, RuleVerifier};
 #[cfg(feature = "otel")]
 pub use clock::system_time;

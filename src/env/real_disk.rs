@@ -8,6 +8,7 @@ use std::path::Path;
 use rustix::fs::{IFlags, OFlags, ioctl_getflags, ioctl_setflags};
 use rustix::io::Errno;
 
+use super::background;
 use super::direct_file::DirectFile;
 use super::disk::{AsyncWriter, Disk, DiskFile, FileId, OpenMode};
 use super::ring_writer::RingWriter;
@@ -231,6 +232,10 @@ impl DiskFile for File {
 
     fn sync_data(&self) -> io::Result<()> {
         File::sync_data(self)
+    }
+
+    fn write_out(&self, offset: u64, length: u64) -> io::Result<()> {
+        background::write_out(self, offset, length)
     }
 
     fn length_bytes(&self) -> io::Result<u64> {

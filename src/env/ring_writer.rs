@@ -1,7 +1,7 @@
 //! Durable writes by `io_uring`: begun with one system call, and done when the ring's descriptor is readable, which the
 //! worker's own event loop tells. No thread waits, and nobody has to be woken by another one.
 //!
-//! The only module, beside `allocator`, with code that the compiler cannot check: the kernel reads the buffer of a
+//! The only module, beside `allocator` and `background`, with code that the compiler cannot check: the kernel reads the buffer of a
 //! write after the call that began it.
 
 #![allow(unsafe_code)]
