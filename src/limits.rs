@@ -78,8 +78,19 @@ pub const LOADED_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Seconds after which such a sale may leave memory when nobody has asked for it; it does within as many
 /// again.
 pub const LOADED_IDLE_SECONDS: u32 = 60;
-/// By how much the thread that loads ended sales steps back behind the threads that sell, in steps of `nice`.
-pub const ARCHIVE_NICE: i32 = 10;
+/// By how much threads that nobody waits for, or few, step back behind the threads that sell, in steps of `nice`. Not by all 19: on
+/// a machine without an idle moment a thread gets a hundredth of a processor then, and a snapshot would never catch up with what is sold.
+pub const BACKGROUND_NICE: i32 = 10;
+/// Bytes of a file that are read or written in the background before the next pause.
+pub const PACED_PIECE_BYTES: usize = 256 * 1024;
+/// The pause behind such a piece while records wait to be committed, in times of what the piece took.
+pub const PACED_PAUSE_RATIO: u32 = 3;
+/// The longest such pause, in milliseconds.
+pub const PACED_PAUSE_MS_MAX: u64 = 20;
+/// All pauses of one work in the background (a snapshot, the files of some sales), in seconds.
+pub const PACED_SECONDS_MAX: u64 = 60;
+/// All pauses while a segment is prepared, in milliseconds. What can wait is not recorded until the next segment is ready.
+pub const PACED_PREPARE_MS_MAX: u64 = 2_000;
 /// Longest that an ended sale may be kept in memory, in seconds (a year).
 pub const KEEP_ENDED_SECONDS_MAX: u32 = 31_536_000;
 /// Sealed journal bytes after which a new snapshot is worth its work, at least. Less than a segment has by
@@ -373,6 +384,8 @@ const _: () = {
         SEGMENT_BYTES_MIN / 8 + (APPENDERS_MAX * PURCHASE_RECORD_BYTES_MAX) as u64
             <= SEGMENT_BYTES_MIN - 8192
     );
+    // The creation of a sale waits for the next segment.
+    assert!(PACED_PREPARE_MS_MAX < ANNOUNCE_SECONDS * 1000);
     assert!(POSTGRES_PACE_MS < SINK_ASK_MS && SINK_ASK_MS <= SINK_SLOW_SECONDS * 1000);
     assert!(BACKOFF_MS_MIN < BACKOFF_MS_MAX);
     // The clearer words come first.

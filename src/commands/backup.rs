@@ -7,9 +7,10 @@ use std::thread;
 use std::time::Duration;
 
 use super::journal::{write_files, write_state};
-use crate::env::{Clock, Disk, RealDisk, SystemClock, is_mount_point, target_dir};
+use crate::env::{Clock, Disk, RealDisk, SystemClock, is_mount_point, step_back, target_dir};
 use crate::journal::backup::{self, Copied, DirOnDisk};
-use crate::journal::{JournalError, Opening};
+use crate::journal::{Haste, JournalError, Opening, PacedDisk, Pacer};
+use crate::limits;
 use crate::sale::{CheckedFiles, Recovered, check_files};
 use crate::types::{Timestamp, counted};
 
@@ -135,12 +136,13 @@ fn make(
     remove_leftovers(aside).map_err(target(to))?;
     let clock = SystemClock::new();
     let (began_at, began_us) = (clock.now(), clock.monotonic_us());
-    let (from, copy) = (place(dir), place(aside));
+    step_back(limits::BACKGROUND_NICE);
+    let disk = paced();
+    let [from, copy] = [dir, aside].map(|dir| DirOnDisk { disk: &disk, dir });
     let copied = backup::copy(from, copy, &mut || thread::sleep(PAUSE))?;
     let copied_us = clock.monotonic_us();
     let recovered = Recovered::from_journal(opening).map_err(BackupCommandError::Unfit)?;
-    let files =
-        check_files(&RealDisk, aside, &recovered.state).map_err(BackupCommandError::Unfit)?;
+    let files = check_files(&disk, aside, &recovered.state).map_err(BackupCommandError::Unfit)?;
     let found = recovered.replayed.last_lsn;
     if found != copied.last_lsn || recovered.replayed.torn {
         let what = format!("it ends at record {found}, not at {}", copied.last_lsn);
@@ -165,11 +167,11 @@ fn make(
     })
 }
 
-fn place(dir: &Path) -> DirOnDisk<'_> {
-    DirOnDisk {
-        disk: &RealDisk,
-        dir,
-    }
+/// Returns the disk at the pace of a process that cannot know whether a server waits: half of the time it rests.
+fn paced() -> PacedDisk {
+    let clock = Arc::new(SystemClock::new());
+    let pacer = Pacer::new(clock, || Haste::Calm, thread::sleep, Duration::MAX);
+    PacedDisk::new(Arc::new(RealDisk), Arc::new(pacer))
 }
 
 /// Removes what a backup that was killed has left. Nobody works on it: its lock is ours.

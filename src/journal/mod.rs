@@ -27,6 +27,8 @@ mod loss;
 mod names;
 mod opening;
 mod ownership;
+mod paced_disk;
+mod pacer;
 mod preallocator;
 mod progress;
 mod reader;
@@ -51,6 +53,8 @@ pub use error::{JournalError, JournalFailed};
 pub use loss::Lost;
 pub use names::check_regular;
 pub use opening::{Opening, Replayed, is_in_use, replay};
+pub use paced_disk::PacedDisk;
+pub use pacer::{Haste, Pacer};
 pub use progress::CommitProgress;
 pub use reader::{Frame, SegmentEnd, SegmentReader, check_decodable};
 pub use repair::{Repaired, repair};
@@ -134,6 +138,7 @@ pub struct Journal {
     durability: Durability,
     clock: Arc<dyn Clock>,
     disk: Arc<dyn Disk>,
+    background_disk: PacedDisk,
     dir: PathBuf,
     threads: Mutex<Vec<JoinHandle<()>>>,
     ownership: Mutex<Option<Arc<Ownership>>>,
@@ -176,6 +181,9 @@ impl Journal {
             start.unsettled,
         )?));
         let ownership = Arc::new(start.ownership);
+        let prepare_pacer = preallocator::pacer(&shared, &tools.clock, segment_bytes);
+        let pacer = background_pacer(&shared, &tools.clock);
+        let background_disk = PacedDisk::new(Arc::clone(&disk), Arc::new(pacer));
         let clock = Arc::clone(&tools.clock);
         let preallocator = Preallocator {
             shared: Arc::clone(&shared),
@@ -185,6 +193,7 @@ impl Journal {
             entropy: tools.entropy,
             dir: dir.clone(),
             segment_bytes,
+            pacer: prepare_pacer,
             next_number: start.last_number + 1,
         };
         let spawned = |name: &str, run: Box<dyn FnOnce() + Send>| {
@@ -205,6 +214,7 @@ impl Journal {
             durability: options.durability,
             clock,
             disk,
+            background_disk,
             dir,
             threads,
             ownership: Mutex::new(Some(ownership)),
@@ -376,6 +386,13 @@ impl Journal {
         &self.disk
     }
 
+    /// Returns the same disk at the pace of work that nobody waits for: slower while records wait to be committed, and at full
+    /// speed once the journal is closed.
+    #[must_use]
+    pub fn background_disk(&self) -> &PacedDisk {
+        &self.background_disk
+    }
+
     /// Blocks until `bytes` have been sealed since the snapshot that was there at the start, or nothing has happened for the time of
     /// `patience`, and says how many have; `None` once the journal is closed or has failed.
     #[must_use]
@@ -389,7 +406,8 @@ impl Journal {
     /// The errors of [`trim()`].
     pub fn trim(&self, covered: Lsn, before: Timestamp) -> Result<usize, JournalError> {
         let removed = &mut |bytes| self.shared.footprint.segment_removed(bytes);
-        trim::trim_noting(&*self.disk, &self.dir, covered, before, removed)
+        self.background_disk.begin();
+        trim::trim_noting(&self.background_disk, &self.dir, covered, before, removed)
     }
 
     /// Notes that a snapshot of the state at `lsn` was written beside the segments.
@@ -421,6 +439,17 @@ impl Journal {
             self.shared.unlock_prepared();
         }
     }
+}
+
+/// Returns the pace of what is read and written beside the journal.
+fn background_pacer(shared: &Arc<Shared>, clock: &Arc<dyn Clock>) -> Pacer {
+    let (asked, pausing) = (Arc::clone(shared), Arc::clone(shared));
+    Pacer::new(
+        Arc::clone(clock),
+        move || asked.haste(),
+        move |pause| pausing.pause(pause),
+        Duration::from_secs(limits::PACED_SECONDS_MAX),
+    )
 }
 
 impl Drop for Journal {

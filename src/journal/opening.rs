@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::error::JournalError;
 use super::ownership::Ownership;
+use super::pacer::Pacer;
 use super::preallocator::new_header;
 use super::reader::{SegmentEnd, SegmentReader};
 use super::sale_file::{self, SaleFile};
@@ -370,7 +371,7 @@ impl Opening {
 
     fn first_segment(&self, options: &Options, tools: &Tools) -> Result<Segment, JournalError> {
         let header = new_header(1, options.segment_bytes, &*tools.clock, &*tools.entropy);
-        Segment::prepare(&*self.disk, &self.dir, header)
+        Segment::prepare(&*self.disk, &self.dir, header, &Pacer::full_speed())
     }
 
     /// Removes the unused segments behind the one that is kept ready; left in place they would have to

@@ -5,13 +5,16 @@
 use std::mem;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::error::JournalError;
 use super::frame::FrameAlign;
 use super::ownership::Ownership;
+use super::pacer::{Haste, Pacer};
 use super::segment::{Segment, SegmentHeader};
 use super::shared::{Shared, Work};
 use crate::env::{Clock, Disk, Entropy};
+use crate::limits;
 
 pub(super) struct Preallocator {
     pub(super) shared: Arc<Shared>,
@@ -21,6 +24,7 @@ pub(super) struct Preallocator {
     pub(super) entropy: Arc<dyn Entropy>,
     pub(super) dir: PathBuf,
     pub(super) segment_bytes: u64,
+    pub(super) pacer: Pacer,
     pub(super) next_number: u64,
 }
 
@@ -53,7 +57,8 @@ impl Preallocator {
             &*self.clock,
             &*self.entropy,
         );
-        match Segment::prepare(&*self.disk, &self.dir, header) {
+        self.pacer.begin();
+        match Segment::prepare(&*self.disk, &self.dir, header, &self.pacer) {
             Ok(segment) => {
                 self.next_number += 1;
                 let footprint = &self.shared.footprint;
@@ -88,6 +93,19 @@ impl Preallocator {
             }
         }
     }
+}
+
+/// Returns the pace at which a segment is prepared: at full speed once half of the current one is used, because then commits will soon wait for
+/// the next.
+pub(super) fn pacer(shared: &Arc<Shared>, clock: &Arc<dyn Clock>, segment_bytes: u64) -> Pacer {
+    let (asked, pausing) = (Arc::clone(shared), Arc::clone(shared));
+    let haste = move || match asked.room_bytes() < segment_bytes / 2 {
+        true => Haste::Urgent,
+        false => asked.haste(),
+    };
+    let pause = move |pause| pausing.pause(pause);
+    let pauses_max = Duration::from_millis(limits::PACED_PREPARE_MS_MAX);
+    Pacer::new(Arc::clone(clock), haste, pause, pauses_max)
 }
 
 pub(super) fn new_header(

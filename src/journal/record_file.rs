@@ -149,8 +149,22 @@ impl<'a> RecordFileWriter<'a> {
     /// # Errors
     /// An error of the operating system.
     pub fn push(&mut self, at: Timestamp, record: &impl Encode) -> Result<(), JournalError> {
+        self.hold(at, record);
+        self.write_full()
+    }
+
+    /// Appends a record in memory alone, so that a caller with a lock waits for no disk. It calls [`Self::write_full`] when
+    /// the lock is released.
+    pub fn hold(&mut self, at: Timestamp, record: &impl Encode) {
         envelope::encode(at, record, &mut self.buffer);
         self.count += 1;
+    }
+
+    /// Writes the records that are in memory alone, if they are enough for a frame.
+    ///
+    /// # Errors
+    /// An error of the operating system.
+    pub fn write_full(&mut self) -> Result<(), JournalError> {
         if self.buffer.len() >= FRAME_PAYLOAD_BYTES {
             self.write_frame()
         } else {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::error::JournalError;
 use super::frame::{self, FRAME_HEADER_BYTES};
 use super::loss::{self, Lost};
+use super::pacer::Pacer;
 use super::preallocator::new_header;
 use super::reader::check_decodable;
 use super::sale_file::{self, SaleFile};
@@ -161,7 +162,7 @@ fn begin_behind(
         set_aside.push(set_file_aside(disk, &segment::segment_path(dir, number))?);
     }
     let header = new_header(last + 1, length_bytes, clock, entropy);
-    let segment = Segment::prepare(disk, dir, header)?;
+    let segment = Segment::prepare(disk, dir, header, &Pacer::full_speed())?;
     let mut batch = vec![0; FRAME_HEADER_BYTES];
     frame::seal(
         header.seed,

@@ -1,11 +1,13 @@
 //! Segments: files of a fixed length, allocated, zeroed and synced before they are used, so that
 //! writing a batch changes no metadata and one `fdatasync` makes it durable.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::error::JournalError;
 use super::frame::FrameAlign;
 use super::ownership;
+use super::pacer::Pacer;
 use crate::env::{Disk, DiskFile, OpenMode};
 use crate::types::Timestamp;
 
@@ -143,7 +145,7 @@ pub fn list_segments(disk: &dyn Disk, dir: &Path) -> Result<Vec<u64>, JournalErr
 impl Segment {
     /// Makes a segment: written whole, synced, and only then given its name, so that a file with
     /// a segment's name always has its full length and a valid header. Its frames begin where the disk wants it, whatever
-    /// `header` says of that.
+    /// `header` says of that. It is written at the pace of `pacer`.
     ///
     /// # Errors
     /// [`JournalError::is_shortage`] when there is no room (nothing is left behind), or another error of
@@ -152,10 +154,11 @@ impl Segment {
         disk: &dyn Disk,
         dir: &Path,
         mut header: SegmentHeader,
+        pacer: &Pacer,
     ) -> Result<Self, JournalError> {
         let temporary = dir.join(format!("{:020}.preparing", header.number));
         let path = segment_path(dir, header.number);
-        match Self::write_zeroed(disk, &temporary, &mut header) {
+        match Self::write_zeroed(disk, &temporary, &mut header, pacer) {
             Ok(file) => {
                 let segment = Self { header, path, file };
                 segment.lock()?;
@@ -176,6 +179,7 @@ impl Segment {
         disk: &dyn Disk,
         path: &Path,
         header: &mut SegmentHeader,
+        pacer: &Pacer,
     ) -> Result<Box<dyn DiskFile>, JournalError> {
         let file = disk
             .open(path, OpenMode::CreateInPlace)
@@ -184,7 +188,12 @@ impl Segment {
             .unit_bytes()
             .and_then(FrameAlign::of_bytes)
             .unwrap_or(FrameAlign::SECTOR);
-        zero(&*file, path, SEGMENT_HEADER_BYTES, header.length_bytes)?;
+        zero_paced(
+            &*file,
+            path,
+            SEGMENT_HEADER_BYTES..header.length_bytes,
+            pacer,
+        )?;
         file.write_at(&header.encode(), 0)
             .map_err(JournalError::io("write", path))?;
         file.sync_data().map_err(JournalError::io("sync", path))?;
@@ -285,11 +294,22 @@ pub fn sync(disk: &dyn Disk, dir: &Path, numbers: &[u64]) -> Result<(), JournalE
 /// # Errors
 /// As the operating system says.
 pub fn zero(file: &dyn DiskFile, path: &Path, start: u64, end: u64) -> Result<(), JournalError> {
+    zero_paced(file, path, start..end, &Pacer::full_speed())
+}
+
+fn zero_paced(
+    file: &dyn DiskFile,
+    path: &Path,
+    range: Range<u64>,
+    pacer: &Pacer,
+) -> Result<(), JournalError> {
+    let Range { start, end } = range;
     let zeros = vec![0; ZERO_BYTES];
     let mut offset = start;
     while offset < end {
         let piece = (end - offset).min(ZERO_BYTES as u64);
-        file.write_at(&zeros[..piece as usize], offset)
+        pacer
+            .write_at(file, &zeros[..piece as usize], offset)
             .map_err(JournalError::io("write", path))?;
         offset += piece;
     }

@@ -9,6 +9,7 @@ use super::error::JournalError;
 use super::footprint::Footprint;
 use super::frame::{FRAME_HEADER_BYTES, FrameAlign};
 use super::ownership::OpenFile;
+use super::pacer::Haste;
 use super::progress::CommitProgress;
 use super::segment::Segment;
 use super::stall::Stall;
@@ -375,6 +376,29 @@ impl Shared {
         let mut next = self.next.lock();
         self.next_changed
             .wait_while_for(&mut next, |_| !self.is_over(), FULL_RETRY);
+    }
+
+    /// Returns how much haste work in the background may make.
+    pub(super) fn haste(&self) -> Haste {
+        if self.is_over() {
+            Haste::Urgent
+        } else if self.pending_bytes() > 0 {
+            Haste::Yielding
+        } else {
+            Haste::Calm
+        }
+    }
+
+    /// Returns the room that is left in the current segment, in bytes.
+    pub(super) fn room_bytes(&self) -> u64 {
+        self.next.lock().room_bytes
+    }
+
+    /// Blocks for the time of `pause`, but no longer than until the journal is closed or has failed.
+    pub(super) fn pause(&self, pause: Duration) {
+        let mut next = self.next.lock();
+        self.next_changed
+            .wait_while_for(&mut next, |_| !self.is_over(), pause);
     }
 
     pub(super) fn is_over(&self) -> bool {

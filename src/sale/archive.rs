@@ -14,6 +14,7 @@ use super::ended_sale::EndedSale;
 use super::engine::Engine;
 use super::file::{self, Folding};
 use super::sale::Sale;
+use crate::env::step_back;
 use crate::journal::JournalError;
 use crate::limits;
 use crate::record::Entry;
@@ -185,7 +186,7 @@ struct Loader {
 impl Loader {
     fn run(&mut self, requested: &Receiver<EndedSale>) {
         // Of this thread only: those who sell go first.
-        let _ = rustix::process::nice(limits::ARCHIVE_NICE);
+        step_back(limits::BACKGROUND_NICE);
         let idle = Duration::from_secs(u64::from(limits::LOADED_IDLE_SECONDS));
         loop {
             match requested.recv_timeout(idle) {

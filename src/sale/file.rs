@@ -1,5 +1,6 @@
 //! An ended sale as a file: written once, and folded back to the sale that it was.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use crate::journal::record_file::RecordFileWriter;
 use crate::journal::sale_file::{self, SaleFile};
 use crate::journal::segment::SegmentHeader;
 use crate::journal::{self, JournalError, snapshot};
-use crate::record::Entry;
+use crate::record::{Entry, Record};
 use crate::types::{Lsn, Timestamp};
 
 /// Sees to it that closed sales have their files in `dir`, durably.
@@ -55,9 +56,15 @@ pub(super) fn ensure(
         created_at,
         align: FrameAlign::NARROW,
     };
-    let mut writer = RecordFileWriter::create(disk, ended.file().path(dir), header)?;
-    sale.visit_records(&mut |at, record| writer.push(at.unwrap_or(created_at), record))?;
-    writer.finish_but_for_name()
+    let writer = RecordFileWriter::create(disk, ended.file().path(dir), header)?;
+    let writer = RefCell::new(writer);
+    let mut hold = |at: Option<Timestamp>, record: &Record<'_>| {
+        let at = at.unwrap_or(created_at);
+        writer.borrow_mut().hold(at, record);
+        Ok(())
+    };
+    sale.visit_records_unlocking(&mut hold, &mut || writer.borrow_mut().write_full())?;
+    writer.into_inner().finish_but_for_name()
 }
 
 /// The sale as it was when it left memory, from its file in `dir`.

@@ -11,6 +11,7 @@ use super::engine::Engine;
 use super::file;
 use super::sale::Sale;
 use super::snapshotting::write_snapshot;
+use crate::env::step_back;
 use crate::journal::sale_file::{self, SaleFile};
 use crate::journal::segment;
 use crate::journal::{Journal, JournalError, snapshot};
@@ -52,6 +53,7 @@ impl Housekeeper {
     /// The thread cannot be started.
     pub fn start(engine: Arc<Engine>, housekeeping: Housekeeping) -> std::io::Result<Self> {
         let run = move || {
+            step_back(limits::BACKGROUND_NICE);
             let mut keeper = Keeper {
                 engine: &engine,
                 housekeeping,
@@ -112,7 +114,8 @@ impl Keeper<'_> {
 
     fn snapshot(&self) -> Result<(), JournalError> {
         let (engine, journal) = (self.engine, self.engine.journal());
-        let (disk, until) = (&**journal.disk(), journal.durable());
+        let (disk, until) = (journal.background_disk(), journal.durable());
+        disk.begin();
         write_snapshot(disk, journal.dir(), until, &*engine.clock, &*engine.entropy)?;
         journal.note_snapshot(until);
         tracing::info!(lsn = until.0, "snapshot written");
@@ -177,7 +180,7 @@ impl Engine {
     /// A file cannot be written. None has left.
     pub fn put_ended_away(&self, keep_seconds: u32) -> Result<Vec<Arc<Sale>>, JournalError> {
         let (journal, now) = (self.journal(), self.now());
-        let (disk, dir) = (&**journal.disk(), journal.dir());
+        let (disk, dir) = (journal.background_disk(), journal.dir());
         let durable = journal.durable();
         let before = seconds_before(now, keep_seconds);
         // One that was closed before its end, too: the rotation also looks at those that have left.
@@ -194,6 +197,7 @@ impl Engine {
         if leaving.is_empty() {
             return Ok(leaving);
         }
+        disk.begin();
         // A file must not outlive records that it stands for, also where commits are not synced.
         segment::sync(disk, dir, &segment::list_segments(disk, dir)?)?;
         leaving.reverse();
@@ -222,7 +226,8 @@ impl Engine {
         followed: Lsn,
         before: Timestamp,
     ) -> Result<usize, JournalError> {
-        let (disk, dir): (_, &Path) = (&**self.journal.disk(), self.journal.dir());
+        let (disk, dir): (_, &Path) = (self.journal.background_disk(), self.journal.dir());
+        disk.begin();
         let there = sale_file::list(disk, dir)?;
         let old: Vec<SaleFile> = {
             let ended = self.ended.read();

@@ -94,8 +94,24 @@ impl Sale {
     /// # Errors
     /// The visitor's own.
     pub fn visit_records(&self, visit: Visit<'_>) -> Result<(), JournalError> {
+        self.visit_records_unlocking(visit, &mut || Ok(()))
+    }
+
+    /// Hands the records over as [`Self::visit_records`] does, and calls `unlocked` now and then while no lock of this sale is held: `visit` is
+    /// called with locks that a worker may wait for, so that it must not wait for a disk.
+    ///
+    /// # Errors
+    /// The error of `visit` or of `unlocked`.
+    pub(super) fn visit_records_unlocking(
+        &self,
+        visit: Visit<'_>,
+        unlocked: &mut dyn FnMut() -> Result<(), JournalError>,
+    ) -> Result<(), JournalError> {
         if let Catalogue::Explicit(items) = &self.catalogue {
-            visit_items(self.id, items, visit)?;
+            visit_items(self.id, items, &mut |at, record| {
+                visit(at, record)?;
+                unlocked()
+            })?;
         }
         let (sale, terms) = (self.id, self.terms);
         visit(None, &Record::SaleCreated { sale, terms })?;
@@ -115,10 +131,54 @@ impl Sale {
                 };
                 visit(None, &kept)?;
             }
+            drop(shard);
+            unlocked()?;
         }
         match self.closing() {
             Some(closing) => visit(Some(closing.at), &Record::SaleClosed { sale }),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::mpsc::channel;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::record::{CatalogueKind, SaleTerms};
+
+    #[test]
+    fn nobody_waits_for_a_buyer_while_the_file_of_an_ended_sale_is_written() {
+        let (id, seed, item_count) = (SaleId(1), 1, 10);
+        let terms = SaleTerms {
+            started_at: Timestamp(0),
+            ended_at: Timestamp(1),
+            max_items_per_user: 1,
+            hold_seconds: 0,
+            catalogue: CatalogueKind::Generated { seed, item_count },
+        };
+        let catalogue = Catalogue::Generated {
+            sale: id,
+            seed,
+            item_count,
+        };
+        let sale = Arc::new(Sale::new(id, terms, catalogue));
+        let mut times = 0;
+        let mut lock_all = || {
+            times += 1;
+            let (locked, all_locked) = channel();
+            let sale = Arc::clone(&sale);
+            thread::spawn(move || locked.send(sale.buyers.lock_each().count()));
+            let count = all_locked.recv_timeout(Duration::from_secs(10));
+            assert_eq!(count, Ok(limits::BUYER_SHARDS), "a lock is held");
+            Ok(())
+        };
+        sale.visit_records_unlocking(&mut |_, _| Ok(()), &mut lock_all)
+            .expect("the visitor never fails");
+        assert_eq!(times, limits::BUYER_SHARDS);
     }
 }

@@ -7,7 +7,7 @@ use flashsale::journal::frame::{self, FRAME_HEADER_BYTES, FrameAlign};
 use flashsale::journal::record_file::RecordFileWriter;
 use flashsale::journal::sale_file::SaleFile;
 use flashsale::journal::segment::{SEGMENT_HEADER_BYTES, Segment, SegmentHeader, segment_path};
-use flashsale::journal::{JournalError, Tail, check_decodable, replay, snapshot};
+use flashsale::journal::{JournalError, Pacer, Tail, check_decodable, replay, snapshot};
 use flashsale::record::envelope::{Encode, encode};
 use flashsale::types::{Lsn, SaleId, Timestamp};
 
@@ -59,7 +59,8 @@ fn header(number: u64, length_bytes: u64) -> SegmentHeader {
 fn journal(batches: &[&[&Raw]]) -> SimulatedDisk {
     let disk = SimulatedDisk::new();
     disk.create_dir_all(dir()).expect("room");
-    let segment = Segment::prepare(&disk, dir(), header(1, SEGMENT_BYTES)).expect("room");
+    let segment = Segment::prepare(&disk, dir(), header(1, SEGMENT_BYTES), &Pacer::full_speed())
+        .expect("room");
     let (mut offset, mut next) = (SEGMENT_HEADER_BYTES, Lsn(1));
     for batch in batches {
         let mut frame = vec![0; FRAME_HEADER_BYTES];

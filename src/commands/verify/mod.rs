@@ -19,7 +19,8 @@ use super::client_tls::PinnedTls;
 use super::journal::{write_files, write_state};
 use crate::app::sinks;
 use crate::config::Config;
-use crate::env::RealDisk;
+use crate::env::{RealDisk, step_back};
+use crate::limits;
 use crate::sale::check_files;
 use ledger::Ledger;
 use report::Report;
@@ -37,6 +38,8 @@ pub fn verify(
     server: Option<SocketAddr>,
     out: &mut dyn Write,
 ) -> io::Result<u8> {
+    // Beside a server that may be selling.
+    step_back(limits::BACKGROUND_NICE);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
