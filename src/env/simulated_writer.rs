@@ -10,10 +10,10 @@ use super::simulated_disk::SimulatedDisk;
 /// there or not.
 pub(super) struct SimulatedWriter {
     disk: SimulatedDisk,
-    on_its_way: Option<Write>,
+    on_its_way: Option<SimulatedWrite>,
 }
 
-struct Write {
+struct SimulatedWrite {
     file: Box<dyn DiskFile>,
     begun: io::Result<()>,
     was_asked: bool,
@@ -34,7 +34,7 @@ impl AsyncWriter for SimulatedWriter {
         let Some(file) = file.id().ok().and_then(|id| self.disk.file(id)) else {
             return false;
         };
-        self.on_its_way = Some(Write {
+        self.on_its_way = Some(SimulatedWrite {
             begun: file.write_at(bytes, offset),
             file,
             was_asked: false,

@@ -111,7 +111,7 @@ struct Start {
     ownership: Ownership,
 }
 
-/// What is left for a worker to do about its commits.
+/// The work that remains for a worker after its commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum AfterTurn {
     /// Nothing.
