@@ -1,4 +1,4 @@
-.PHONY: build run test fmt lint doc bench compare fuzz fuzz-api \
+.PHONY: build run test fmt lint doc bench compare check-instructions fuzz fuzz-api \
 	load-test load-test-light load-test-medium load-test-heavy load-test-stress realistic-test soak run-monitoring \
 	docker-build docker-run docker-stop docker-logs needs-compose sbom check-image
 
@@ -44,6 +44,12 @@ compare:
 	@echo "building the server and the generator: some minutes the first time…"
 	cargo build --release --locked --workspace
 	cargo run --release --locked -p flashsale-perf --bin flashsale-perf -- compare $(ARGS)
+
+# Fails where the server needs more instructions per request than perf/instructions.json allows; ARGS=--write replaces it.
+check-instructions:
+	@echo "building the server and the generator: some minutes the first time…"
+	cargo build --release --locked --workspace
+	cargo run --release --locked -p flashsale-perf --bin flashsale-perf -- instructions $(or $(ARGS),--check)
 
 # SECONDS_EACH=600 goes on for longer; TARGET=http is one target of fuzz/ alone.
 fuzz: ; ./fuzz/run $(or $(SECONDS_EACH),60) $(TARGET)

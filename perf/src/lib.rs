@@ -2,10 +2,12 @@
 //!
 //! [`load`] asks a server for checkouts and purchases, in a closed loop or at a rate that is planned
 //! ahead, and says how long the answers took and whether the books are right afterwards. [`compare`] has
-//! the server and the other [`contestants`], such as bare hyper, answer the same in turns.
+//! the server and the other [`contestants`], such as bare hyper, answer the same in turns. [`instructions`] counts the
+//! instructions of both.
 
 #![forbid(unsafe_code)]
 
 pub mod compare;
 pub mod contestants;
+pub mod instructions;
 pub mod load;

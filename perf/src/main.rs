@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use flashsale_perf::contestants::{bare, floor, postgres_row, redis_lua};
-use flashsale_perf::{compare, load};
+use flashsale_perf::{compare, instructions, load};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -27,6 +27,8 @@ enum Command {
     Compare(compare::Arguments),
     /// Serves a constant once a record is on the disk: the floor of a durable answer
     Floor(floor::Arguments),
+    /// Counts user-space instructions per request, of the server and of bare hyper
+    Instructions(instructions::Arguments),
     /// Sells by rows in Postgres
     PostgresRow(Box<postgres_row::Arguments>),
     /// Sells by a function in Redis
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         Command::Bare(arguments) => bare::command(&arguments),
         Command::Compare(arguments) => compare::command(&arguments),
         Command::Floor(arguments) => floor::command(&arguments),
+        Command::Instructions(arguments) => instructions::command(&arguments),
         Command::PostgresRow(arguments) => postgres_row::command(&arguments),
         Command::RedisLua(arguments) => redis_lua::command(&arguments),
         Command::Load(arguments) => load::command(&arguments),

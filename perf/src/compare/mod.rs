@@ -6,16 +6,16 @@
 //! neighbours alike; the page shows their medians beside the bars.
 
 mod case;
-mod contestant;
+pub(crate) mod contestant;
 mod databases;
 mod disk_probe;
 mod findings;
 mod host;
 mod prefill;
-mod process;
+pub(crate) mod process;
 mod report;
 mod round;
-mod running;
+pub(crate) mod running;
 mod sides;
 mod sinks;
 mod statistics;

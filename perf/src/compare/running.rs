@@ -161,11 +161,7 @@ impl Running {
         let mut command = process::command(&std::env::current_exe()?);
         command.args(flags).args(["--address", "127.0.0.1:0"]);
         let mut process = Process::start(&flags[0], &mut command, dir.path().join("log"))?;
-        let address = process.wait_for(|output| {
-            let whole = output.lines().filter(|_| output.ends_with('\n'));
-            let mut addresses = whole.filter_map(|line| line.split_once(" on http://"));
-            addresses.next()?.1.parse().ok()
-        })?;
+        let address = process.wait_for(own_address)?;
         Ok(Self {
             address,
             process,
@@ -260,8 +256,17 @@ pub fn journal_dir(dir: &Path) -> PathBuf {
     dir.join("journal")
 }
 
-/// Besides the segment that is written there is another one, and none in the making.
-fn next_segment_is_ready(journal: &Path) -> bool {
+/// Returns where a subcommand of this binary says that it listens.
+#[must_use]
+pub fn own_address(output: &str) -> Option<SocketAddr> {
+    let whole = output.lines().filter(|_| output.ends_with('\n'));
+    let mut addresses = whole.filter_map(|line| line.split_once(" on http://"));
+    addresses.next()?.1.parse().ok()
+}
+
+/// Returns whether there is another segment besides the one that is written, and none in the making.
+#[must_use]
+pub fn next_segment_is_ready(journal: &Path) -> bool {
     let names = fs::read_dir(journal).into_iter().flatten().flatten();
     let names: Vec<_> = names.map(|it| it.path()).collect();
     let end_with = |end: &str| {
@@ -273,7 +278,9 @@ fn next_segment_is_ready(journal: &Path) -> bool {
     end_with("segment") > 1 && end_with("preparing") == 0
 }
 
-fn listening_address(line: &str) -> Option<SocketAddr> {
+/// Returns where a line of a server's log says that it listens.
+#[must_use]
+pub fn listening_address(line: &str) -> Option<SocketAddr> {
     let entry: Value = serde_json::from_str(line).ok()?;
     let rest = entry["message"]
         .as_str()?
