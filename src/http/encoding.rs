@@ -11,6 +11,11 @@ const BROKEN_ESCAPE: Malformed = Malformed("has a broken percent-encoding");
 const NOT_UTF8: Malformed = Malformed("must be UTF-8");
 pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
+/// Whether `form` contains something to decode. Asking once costs less than looking into each part.
+pub(super) fn is_encoded(form: &str) -> bool {
+    memchr2(b'%', b'+', form.as_bytes()).is_some()
+}
+
 /// Decodes a text of a form or query: `%XX`, and `+` for a space.
 pub(super) fn decode(text: &str) -> Result<Cow<'_, str>, Malformed> {
     match memchr2(b'%', b'+', text.as_bytes()) {
@@ -67,7 +72,9 @@ pub(super) fn escape_beyond_ascii(form: &[u8]) -> String {
 pub(super) fn pairs(mut form: &str) -> impl Iterator<Item = (&str, &str)> {
     let separate = |text: &'_ str, by: u8| memchr(by, text.as_bytes());
     std::iter::from_fn(move || {
-        form = form.trim_start_matches('&');
+        while let Some(rest) = form.strip_prefix('&') {
+            form = rest;
+        }
         let pair = match separate(form, b'&') {
             Some(at) => &form[..at],
             None => form,

@@ -7,7 +7,7 @@ use hyper::header::{CONTENT_TYPE, HeaderMap};
 use hyper::http::request::Parts;
 
 use super::encoding::{
-    decode, escape_beyond_ascii, kind_of, pairs, why_no_object, without_byte_order_mark,
+    decode, escape_beyond_ascii, is_encoded, kind_of, pairs, why_no_object, without_byte_order_mark,
 };
 use super::problem::{FieldError, Problem};
 use super::values::number_text;
@@ -113,8 +113,13 @@ impl<'a> Parameters<'a> {
     }
 
     fn add_form(&mut self, place: &'static str, form: &'a str) {
+        let is_encoded = is_encoded(form);
         for (name, value) in pairs(form) {
-            self.add_pair(place, decode(name), || decode(value));
+            if is_encoded {
+                self.add_pair(place, decode(name), || decode(value));
+            } else if let Some(field) = Field::named(name) {
+                self.add(field, Ok(Cow::Borrowed(value)));
+            }
         }
     }
 
