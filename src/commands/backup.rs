@@ -103,7 +103,9 @@ pub fn back_up(dir: &Path, to: &Path, out: &mut dyn Write) -> Result<(), BackupC
     }
     let aside = aside(made_in).map_err(target(to))?;
     let opening = match Opening::lock(Arc::new(RealDisk), &aside) {
-        Err(JournalError::InUse { .. }) => Err(BackupCommandError::InUse(to.to_owned())),
+        Err(JournalError::InUse { .. } | JournalError::SegmentInUse { .. }) => {
+            Err(BackupCommandError::InUse(to.to_owned()))
+        }
         locked => locked.map_err(|error| backup::CopyError::from(error).into()),
     }?;
     let made = make(dir, made_in, &aside, &opening);

@@ -43,6 +43,7 @@ struct Faults {
     holds_syncs: bool,
     syncs_find_no_room: bool,
     has_async_writers: bool,
+    next_write_is_short: bool,
 }
 
 #[derive(Clone, Default)]
@@ -116,6 +117,16 @@ impl SimulatedDisk {
     /// From now on workers write by themselves.
     pub fn write_asynchronously(&self) {
         self.state.lock().faults.has_async_writers = true;
+    }
+
+    /// The next write of a worker comes back when half of it is written.
+    pub fn cut_next_write_short(&self) {
+        self.state.lock().faults.next_write_is_short = true;
+    }
+
+    /// Returns whether this write is the one that comes back short.
+    pub(super) fn cuts_short(&self) -> bool {
+        std::mem::take(&mut self.state.lock().faults.next_write_is_short)
     }
 
     /// Returns whether syncs do not come back at the moment.

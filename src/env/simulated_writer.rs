@@ -34,8 +34,14 @@ impl AsyncWriter for SimulatedWriter {
         let Some(file) = file.id().ok().and_then(|id| self.disk.file(id)) else {
             return false;
         };
+        let begun = if self.disk.cuts_short() {
+            let written = file.write_at(&bytes[..bytes.len() / 2], offset);
+            written.and(Err(io::ErrorKind::Interrupted.into()))
+        } else {
+            file.write_at(bytes, offset)
+        };
         self.on_its_way = Some(SimulatedWrite {
-            begun: file.write_at(bytes, offset),
+            begun,
             file,
             was_asked: false,
         });

@@ -44,6 +44,17 @@ pub enum JournalError {
         /// The journal's directory.
         path: PathBuf,
     },
+    /// Nobody has the journal's directory, but somebody has a segment.
+    #[error(
+        "journal: {} is in use, though nobody has its directory: by a process that has it under another path, which has \
+         to be stopped, or by the last write of one that was killed, which the disk has not done yet. Start again when it \
+         has",
+        path.display()
+    )]
+    SegmentInUse {
+        /// The segment.
+        path: PathBuf,
+    },
     /// The name of a file of the journal is that of something else.
     #[error(
         "journal: {} is {kind}, and every file of a journal is a regular one; move it away",

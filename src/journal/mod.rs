@@ -249,12 +249,12 @@ impl Journal {
         self.shared.append(at, record)
     }
 
-    /// Blocks the thread until `lsn` is durable.
+    /// Blocks the thread until `lsn` is durable. Must not be called on a worker: the write that it has begun is ended
+    /// by its own event loop, and nothing is committed before.
     ///
     /// # Errors
     /// The journal failed before.
     pub fn wait(&self, lsn: Lsn) -> Result<(), JournalFailed> {
-        // A worker's thread that blocks here does not come to the end of its turn.
         self.shared.wake_committer();
         self.shared.progress.wait(lsn)
     }

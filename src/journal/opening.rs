@@ -216,8 +216,7 @@ impl Opening {
     /// Locks the journal in `dir`, which must be there.
     ///
     /// # Errors
-    /// There is no journal, [`JournalError::InUse`], [`JournalError::Irregular`], or an error of the operating
-    /// system.
+    /// There is no journal, or an error of [`Self::lock`].
     pub fn lock_existing(disk: Arc<dyn Disk>, dir: &Path) -> Result<Self, JournalError> {
         if segment::list_segments(&*disk, dir)?.is_empty() {
             // What stands in the place of a segment is no journal that is missing.
@@ -231,7 +230,8 @@ impl Opening {
     /// Makes `dir` if it is missing and locks it.
     ///
     /// # Errors
-    /// [`JournalError::InUse`], [`JournalError::Irregular`], or an error of the operating system.
+    /// [`JournalError::InUse`], [`JournalError::SegmentInUse`], [`JournalError::Irregular`], or an error of the
+    /// operating system.
     pub fn lock(disk: Arc<dyn Disk>, dir: &Path) -> Result<Self, JournalError> {
         disk.create_dir_all(dir)
             .map_err(JournalError::io("create", dir))?;
@@ -427,9 +427,7 @@ fn await_last_write(disk: &dyn Disk, dir: &Path) -> Result<(), JournalError> {
         let mut looks = 1..limits::LAST_WRITE_LOOKS;
         while let Ok(false) = file.try_lock() {
             if looks.next().is_none() {
-                return Err(JournalError::InUse {
-                    path: dir.to_owned(),
-                });
+                return Err(JournalError::SegmentInUse { path });
             }
             thread::sleep(LOOK_PAUSE);
         }

@@ -136,6 +136,35 @@ fn a_failed_write_ends_the_journal() {
     }
 }
 
+#[test]
+fn a_write_that_comes_back_short_is_repeated_whole() {
+    let (disk, failures) = (asynchronous(), Arc::new(AtomicU32::new(0)));
+    let journal = Arc::new(open(&disk, &failures).expect("an empty disk is fine"));
+    let half = on_worker(&journal, async |waiters| {
+        let durable = wait(&waiters, append(&journal, 1)).await;
+        durable.expect("no panic").expect("the disk works");
+        disk.hold_syncs(true);
+        disk.cut_next_write_short();
+        let waiting = wait(&waiters, append(&journal, 2));
+        while journal.status().pending_bytes > 0 {
+            yield_now().await;
+        }
+        let behind = wait(&waiters, append(&journal, 3));
+        yield_now().await;
+        assert_eq!(journal.durable(), Lsn(1));
+        let half = disk.crash(1);
+        disk.hold_syncs(false);
+        for waiting in [waiting, behind] {
+            assert_eq!(waiting.await.expect("no panic"), Ok(()));
+        }
+        half
+    });
+    journal.close();
+    assert_eq!(failures.load(Ordering::SeqCst), 0);
+    assert_eq!(recover(&half).expect("a batch is torn").last_lsn, Lsn(1));
+    assert_eq!(recover(&disk).expect("intact").last_lsn, Lsn(3));
+}
+
 /// The committer's thread waits for room in the worker's place.
 #[test]
 fn a_write_that_finds_no_room_is_repeated_when_there_is_some() {

@@ -93,7 +93,9 @@ impl Ledger {
     pub(super) fn open(dir: &Path, server: InspectedServer) -> Result<Self, LedgerError> {
         match Opening::lock_existing(Arc::new(RealDisk), dir) {
             Ok(opening) => Self::locked(dir, opening),
-            Err(JournalError::InUse { .. }) => Self::in_use(dir, server),
+            Err(JournalError::InUse { .. } | JournalError::SegmentInUse { .. }) => {
+                Self::in_use(dir, server)
+            }
             Err(error) => Err(error.into()),
         }
     }
