@@ -5,11 +5,12 @@ use std::path::Path;
 use std::process;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::task::Waker;
+use std::task::{Context, Poll, Waker};
 use std::thread::{self, Thread};
 use std::{io, ptr};
 
 use clap::ValueEnum;
+use flashsale::env::{AsyncWriter, Disk, RealDisk};
 use parking_lot::Mutex;
 
 use super::aligned::AlignedBuffer;
@@ -46,6 +47,24 @@ struct Writer {
     log: Log,
     /// The buffer that is not gathered into.
     buffer: AlignedBuffer,
+    /// A worker has begun a write and not been told its end.
+    is_on_its_way: bool,
+}
+
+/// What a worker writes with by itself.
+pub struct OwnWrites {
+    writer: Box<dyn AsyncWriter>,
+    /// The last record of the batch that is on its way.
+    last: Option<u64>,
+}
+
+impl OwnWrites {
+    /// Creates them for the calling worker; `None` where the system has no rings.
+    #[must_use]
+    pub fn new() -> Option<Self> {
+        let writer = RealDisk.async_writer()?;
+        Some(Self { writer, last: None })
+    }
 }
 
 /// The wake-up of one worker, however many of its requests wait. A worker is woken only where it has asked for it: one
@@ -64,6 +83,7 @@ impl Commits {
         let writer = Writer {
             log: Log::create(path, technique)?,
             buffer: AlignedBuffer::default(),
+            is_on_its_way: false,
         };
         let commits = Arc::new(Self {
             gathering: Mutex::default(),
@@ -133,6 +153,46 @@ impl Commits {
         }
     }
 
+    /// Sees to it that what has gathered is committed with the worker's own writes. Returns what
+    /// [`Self::commit_pending`] does.
+    pub fn poll_own(
+        &self,
+        mine: &Listener,
+        own: &mut OwnWrites,
+        context: &mut Context<'_>,
+    ) -> bool {
+        loop {
+            if let Some(last) = own.last {
+                let Poll::Ready(written) = own.writer.poll_written(context) else {
+                    return false;
+                };
+                exit_unless_written(written);
+                own.last = None;
+                self.writer.lock().is_on_its_way = false;
+                self.publish(last, Some(mine));
+            }
+            let Some(mut writer) = self.writer.try_lock() else {
+                return false;
+            };
+            if writer.is_on_its_way {
+                return false;
+            }
+            let Some(last) = self.take(&mut writer) else {
+                return false;
+            };
+            let Writer { log, buffer, .. } = &mut *writer;
+            if log.begin(buffer, &mut *own.writer) {
+                writer.is_on_its_way = true;
+                own.last = Some(last);
+            } else {
+                exit_unless_written(log.commit(buffer));
+                drop(writer);
+                self.publish(last, Some(mine));
+                return self.has_pending();
+            }
+        }
+    }
+
     fn has_pending(&self) -> bool {
         !self.gathering.lock().buffer.is_empty()
     }
@@ -152,26 +212,38 @@ impl Commits {
 
     /// Commits what has gathered, if anything has, and wakes the workers, except for the one that does this.
     fn commit(&self, writer: &mut Writer, mine: Option<&Listener>) {
-        let last = {
-            let mut gathering = self.gathering.lock();
-            if gathering.buffer.is_empty() {
-                return;
-            }
-            mem::swap(&mut gathering.buffer, &mut writer.buffer);
-            gathering.last
-        };
-        if let Err(error) = writer.log.commit(&mut writer.buffer) {
-            // Nobody may be answered any more.
-            eprintln!("error: cannot write the log: {error}");
-            process::exit(1);
+        if let Some(last) = self.take(writer) {
+            exit_unless_written(writer.log.commit(&mut writer.buffer));
+            self.publish(last, mine);
+        }
+    }
+
+    /// Takes what has gathered into the writer's buffer. Returns its last record, if there is any.
+    fn take(&self, writer: &mut Writer) -> Option<u64> {
+        let mut gathering = self.gathering.lock();
+        if gathering.buffer.is_empty() {
+            return None;
         }
         writer.buffer.clear();
+        mem::swap(&mut gathering.buffer, &mut writer.buffer);
+        Some(gathering.last)
+    }
+
+    fn publish(&self, last: u64, mine: Option<&Listener>) {
         self.durable.store(last, Ordering::SeqCst);
         for listener in &*self.listeners.lock() {
             if !mine.is_some_and(|mine| ptr::eq(mine, &**listener)) {
                 listener.wake_if_wanted();
             }
         }
+    }
+}
+
+/// Ends the process where a batch is not certain to be on the disk: nobody may be answered any more.
+fn exit_unless_written(written: io::Result<()>) {
+    if let Err(error) = written {
+        eprintln!("error: cannot write the log: {error}");
+        process::exit(1);
     }
 }
 

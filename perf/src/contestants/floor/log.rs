@@ -6,6 +6,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
 use clap::ValueEnum;
+use flashsale::env::{AsyncWriter, Disk, DiskFile, OpenMode, RealDisk};
 use rustix::fs::OFlags;
 use rustix::io::{Errno, ReadWriteFlags, pwritev2};
 
@@ -24,11 +25,15 @@ pub enum Technique {
     Dsync,
     /// One write past the page cache (`O_DIRECT`) with `RWF_DSYNC`
     DirectDsync,
+    /// As `direct-dsync`, begun by a worker through `io_uring`; its event loop tells when it is done
+    Ring,
 }
 
 /// A preallocated, zeroed file that batches are written to one behind the other.
 pub struct Log {
     file: File,
+    /// The file as the server opens its segments, to be written by [`Technique::Ring`].
+    segment: Option<Box<dyn DiskFile>>,
     technique: Technique,
     offset: u64,
 }
@@ -48,9 +53,17 @@ impl Log {
         file.sync_all()?;
         let mut log = Self {
             file,
+            segment: None,
             technique,
             offset: 0,
         };
+        if technique == Technique::Ring {
+            let segment = RealDisk.open(path, OpenMode::ReadWrite)?;
+            match segment.unit_bytes() {
+                Some(_) => log.segment = Some(segment),
+                None => log.technique = Technique::Fdatasync,
+            }
+        }
         if technique == Technique::DirectDsync {
             match open_direct(path) {
                 Ok(file) => log.file = file,
@@ -79,15 +92,32 @@ impl Log {
         if self.offset + bytes.len() as u64 > FILE_BYTES {
             self.offset = 0;
         }
-        match self.technique {
-            Technique::Fdatasync => {
+        match (&self.segment, self.technique) {
+            (Some(segment), _) => segment.write_durably(bytes, self.offset)?,
+            (None, Technique::Dsync | Technique::DirectDsync) => self.write_synced(bytes)?,
+            (None, Technique::Fdatasync | Technique::Ring) => {
                 self.file.write_all_at(bytes, self.offset)?;
                 self.file.sync_data()?;
             }
-            Technique::Dsync | Technique::DirectDsync => self.write_synced(bytes)?,
         }
         self.offset += bytes.len() as u64;
         Ok(())
+    }
+
+    /// Begins to write `batch` with the worker's own `writer`; `false` where that cannot be done.
+    pub fn begin(&mut self, batch: &mut AlignedBuffer, writer: &mut dyn AsyncWriter) -> bool {
+        let bytes = batch.padded();
+        if self.offset + bytes.len() as u64 > FILE_BYTES {
+            self.offset = 0;
+        }
+        let begun = self
+            .segment
+            .as_ref()
+            .is_some_and(|segment| writer.begin(&**segment, bytes, self.offset));
+        if begun {
+            self.offset += bytes.len() as u64;
+        }
+        begun
     }
 
     fn write_synced(&self, bytes: &[u8]) -> io::Result<()> {

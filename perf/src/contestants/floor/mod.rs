@@ -5,9 +5,9 @@
 //! ([`commits`]). What has gathered is written in one piece while the next batch gathers, with one commit in flight,
 //! and the worker releases all requests of a batch together ([`waiters`]). A `GET` is answered at once.
 //!
-//! Tried so far: a thread that writes with `O_DIRECT` and `RWF_DSYNC`, the default, did two to three times as many
-//! requests a second as workers that commit at the end of their turns on a machine of two busy cores, because a worker
-//! goes on while the disk works; past the page cache a commit costs less of both than through it.
+//! By default the worker that ends its turn begins the write by `io_uring`, past the page cache, as the server does
+//! (`docs/decisions/0021-writing-past-the-cache.md`). The other techniques show what that is worth: a thread that
+//! writes with `O_DIRECT` and `RWF_DSYNC`, or workers that wait for the disk themselves, which did half as many requests a second.
 
 mod aligned;
 mod commits;
@@ -49,9 +49,9 @@ pub struct Arguments {
     #[arg(long, value_enum, default_value_t = RecordKind::Checkout)]
     record: RecordKind,
     /// How a batch is made durable
-    #[arg(long, value_enum, default_value_t = Technique::DirectDsync)]
+    #[arg(long, value_enum, default_value_t = Technique::Ring)]
     commit: Technique,
-    /// Which thread commits
+    /// Which thread commits, other than with `ring`
     #[arg(long, value_enum, default_value_t = CommittedBy::Thread)]
     committed_by: CommittedBy,
 }
@@ -71,7 +71,11 @@ pub fn command(arguments: &Arguments) -> ExitCode {
     let body = Bytes::from(bare::body(arguments.body_bytes as usize));
     let record: Arc<[u8]> = record(arguments.record).into();
     let (path, technique) = (&arguments.log, arguments.commit);
-    let opened = Commits::open(path, technique, arguments.committed_by)
+    let by = match technique {
+        Technique::Ring => CommittedBy::Worker,
+        _ => arguments.committed_by,
+    };
+    let opened = Commits::open(path, technique, by)
         .with_context(|| format!("cannot create the log {}", path.display()));
     let commits = match opened {
         Ok(commits) => commits,

@@ -10,7 +10,8 @@ use std::task::{Context, Poll, Waker};
 
 use tokio::task::spawn_local;
 
-use super::commits::{Commits, Listener};
+use super::commits::{Commits, Listener, OwnWrites};
+use super::log::Technique;
 
 /// A worker's waiting requests, in the order of their records.
 pub struct Waiters {
@@ -18,16 +19,21 @@ pub struct Waiters {
     waiting: RefCell<VecDeque<(u64, Waker)>>,
     /// Set when the task that drives this has begun.
     driver: OnceCell<(Waker, Arc<Listener>)>,
+    /// Where the worker writes by itself.
+    own: RefCell<Option<OwnWrites>>,
 }
 
 impl Waiters {
     /// Creates the waiters of the calling worker, and the task that commits at the end of its turns.
     #[must_use]
     pub fn start(commits: Arc<Commits>) -> Rc<Self> {
+        let own = (commits.technique() == Technique::Ring).then(OwnWrites::new);
+        let own = own.flatten();
         let waiters = Rc::new(Self {
             commits,
             waiting: RefCell::default(),
             driver: OnceCell::new(),
+            own: RefCell::new(own),
         });
         let driven = Rc::clone(&waiters);
         spawn_local(poll_fn(move |context| driven.drive(context)));
@@ -63,12 +69,16 @@ impl Waiters {
     }
 
     /// Runs when the worker's ready requests are worked off, and when a batch is durable.
-    fn drive(&self, context: &Context<'_>) -> Poll<()> {
+    fn drive(&self, context: &mut Context<'_>) -> Poll<()> {
         let (waker, listener) = self.driver.get_or_init(|| {
             let waker = context.waker().clone();
             (waker.clone(), self.commits.listen(waker))
         });
-        if self.commits.commit_pending(listener) {
+        let comes_again = match &mut *self.own.borrow_mut() {
+            Some(own) => self.commits.poll_own(listener, own, context),
+            None => self.commits.commit_pending(listener),
+        };
+        if comes_again {
             waker.wake_by_ref();
         }
         self.release();
