@@ -2,6 +2,7 @@
 //! or a close, and the server goes on.
 
 use std::io::ErrorKind;
+use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
 
@@ -311,7 +312,12 @@ fn a_burst_does_not_break_the_limit_of_connections() {
 #[test]
 fn an_idle_connection_is_closed_when_the_configuration_says() {
     let server = Server::start(&[("SERVER_IDLE_SECONDS", "1")]);
-    let mut client = server.client();
+    let stream = TcpStream::connect(server.addr()).expect("it listens");
+    let handle = stream.try_clone().expect("a second handle");
+    let mut client = Client::over(stream, server.addr()).expect("a socket");
+    // Half of the default: a server that did not read the setting would close later.
+    let half = Duration::from_secs(45);
+    handle.set_read_timeout(Some(half)).expect("a socket");
     client.get("/livez").ok();
     assert_eq!(client.read_to_close().expect("a close"), b"");
     let (code, said) = Place::new(&[("SERVER_IDLE_SECONDS", "0")]).failure(&["serve"]);
