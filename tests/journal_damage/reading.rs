@@ -11,7 +11,7 @@ use flashsale::record::{Record, envelope};
 use flashsale::types::{Lsn, SaleId, Timestamp};
 
 use crate::journal_damage::fixture::{
-    OPTIONS, SEGMENT_BYTES, append, check, contents, dir, open, path, tools,
+    OPTIONS, SEGMENT_BYTES, append, check, contents, dir, eventually, open, path, tools,
 };
 
 const RECORDS: u64 = 3_000;
@@ -97,6 +97,7 @@ fn a_segment_of_format_2_is_read_and_written_on() {
         let lsn = append(&journal, number);
         journal.wait(lsn).expect("the disk works");
     }
+    eventually("the next segment is prepared", || journal.has_headroom());
     journal.close();
     reopen(60).close();
     let header = |number| SegmentHeader::decode(&contents(&disk, number)).expect("it is whole");

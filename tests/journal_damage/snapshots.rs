@@ -12,7 +12,7 @@ use flashsale::sale::{
 use flashsale::types::{ItemId, Lsn, SaleId, Timestamp, UserId};
 
 use crate::common::{dump, open_engine, tools};
-use crate::journal_damage::fixture::{OPTIONS, dir, path, repair};
+use crate::journal_damage::fixture::{OPTIONS, dir, eventually, path, repair};
 
 pub fn clock() -> Arc<ManualClock> {
     Arc::new(ManualClock::at(Timestamp::from_seconds(100)))
@@ -190,6 +190,9 @@ fn a_journal_that_ends_before_its_snapshot_is_refused() {
     let (shared, clock): (Arc<dyn Disk>, _) = (Arc::new(disk.clone()), clock());
     let engine = open_engine(&shared, dir(), &clock, 6).expect("intact");
     clock.advance_us(1_000_000_000);
+    eventually("the next segment is prepared", || {
+        engine.journal().has_headroom()
+    });
     assert!(engine.release_expired() > 0);
     engine.journal().close();
     let durable = engine.journal().durable();
