@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use rustix::fs::{AtFlags, OFlags, StatxFlags, statx};
+use rustix::fs::{AtFlags, OFlags, StatxFlags, fcntl_getfl, fcntl_setfl, statx};
 
 use super::aligned_buffer::AlignedBuffer;
 use super::disk::{DiskFile, FileId};
@@ -38,12 +38,14 @@ impl DirectFile {
             .custom_flags(flags.bits().cast_signed())
             .open(path);
         match opened {
-            Ok(direct) if is_same(&direct, &cached) => Ok(Self {
-                cached,
-                direct: Arc::new(direct),
-                unit_bytes,
-                buffer: Mutex::default(),
-            }),
+            Ok(direct) if is_same(&direct, &cached) && wait_from_now_on(&direct).is_ok() => {
+                Ok(Self {
+                    cached,
+                    direct: Arc::new(direct),
+                    unit_bytes,
+                    buffer: Mutex::default(),
+                })
+            }
             _ => Err(cached),
         }
     }
@@ -56,6 +58,12 @@ impl DirectFile {
 
 fn is_same(one: &File, other: &File) -> bool {
     matches!((DiskFile::id(one), DiskFile::id(other)), (Ok(one), Ok(other)) if one == other)
+}
+
+/// Makes the writes of a file that was opened without waiting wait: on some file systems they would be refused instead.
+fn wait_from_now_on(file: &File) -> io::Result<()> {
+    let flags = fcntl_getfl(file)?;
+    Ok(fcntl_setfl(file, flags - OFlags::NONBLOCK)?)
 }
 
 /// Returns the unit in which a file can be written past the cache, as the kernel says (since Linux 6.1).
