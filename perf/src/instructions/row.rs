@@ -5,17 +5,17 @@ use anyhow::{Result, bail};
 /// A kind of request, and the conditions under which it is counted.
 #[derive(Debug)]
 pub struct Row {
-    /// What `--only` looks at, and the name in the budget.
+    /// The name in the budget, and for `--only`.
     pub name: &'static str,
     /// The title in the table.
     pub title: &'static str,
     /// The server's `JOURNAL_DURABILITY`.
     pub durability: &'static str,
-    /// What is requested.
+    /// The kind of request that is counted.
     pub request: RequestKind,
 }
 
-/// What is requested.
+/// A kind of request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestKind {
     /// `GET /livez`.

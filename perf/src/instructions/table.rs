@@ -1,4 +1,4 @@
-//! What is printed.
+//! The table of the instructions.
 
 use std::collections::HashSet;
 use std::fmt::Write;
