@@ -5,7 +5,7 @@ use flashsale::reconcile::redis::{RedisOptions, RedisServers, SentinelOptions};
 
 use crate::redis::fixture::{Place, address, at, compare_events, wait_until_equal};
 use crate::redis::story::Story;
-use crate::redis_group::{Guarded, MASTER, PASSWORD, cut_off};
+use crate::redis_group::{Guarded, MASTER, PASSWORD, cut_off, wait_until_filled};
 use crate::redis_server::{Answer, RedisServer};
 use crate::server::wait_for;
 
@@ -46,6 +46,7 @@ fn a_failover_under_load_costs_nothing() {
 
     // One that somebody wants: the old master goes on, as a replica.
     let first = group.master();
+    wait_until_filled(&group.servers[1 - first]);
     story.tell(&place.journal, 1000);
     let answer = group.sentinels[0].command(&["SENTINEL", "FAILOVER", MASTER]);
     assert!(!answer.is_error(), "{answer:?}");
