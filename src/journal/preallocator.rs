@@ -95,11 +95,11 @@ impl Preallocator {
     }
 }
 
-/// Returns the pace at which a segment is prepared: at full speed once half of the current one is used, because then commits will soon wait for
-/// the next.
+/// Returns the pace at which a segment is prepared: at full speed once half of the room is used that there is before new work
+/// would be refused for want of the next.
 pub(super) fn pacer(shared: &Arc<Shared>, clock: &Arc<dyn Clock>, segment_bytes: u64) -> Pacer {
     let (asked, pausing) = (Arc::clone(shared), Arc::clone(shared));
-    let haste = move || match asked.room_bytes() < segment_bytes / 2 {
+    let haste = move || match asked.is_next_needed_soon(segment_bytes) {
         true => Haste::Urgent,
         false => asked.haste(),
     };

@@ -389,9 +389,12 @@ impl Shared {
         }
     }
 
-    /// Returns the room that is left in the current segment, in bytes.
-    pub(super) fn room_bytes(&self) -> u64 {
-        self.next.lock().room_bytes
+    /// Returns whether half of the room is used that the current segment, of `segment_bytes`, has before new work would
+    /// have to wait for the next one.
+    pub(super) fn is_next_needed_soon(&self, segment_bytes: u64) -> bool {
+        let next = self.next.lock();
+        let room_bytes_min = self.room_bytes_min(next.align);
+        next.room_bytes < room_bytes_min + segment_bytes.saturating_sub(room_bytes_min) / 2
     }
 
     /// Blocks for the time of `pause`, but no longer than until the journal is closed or has failed.
@@ -462,5 +465,26 @@ impl Shared {
 
     pub(super) fn figures(&self) -> &Figures {
         &self.figures
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_segment_is_needed_soon_well_before_new_work_is_refused() {
+        const MIB: u64 = 1024 * 1024;
+        let shared = Shared::new(Lsn(0), 8 * MIB, None, Box::new(|_| ()));
+        let after = |room_bytes| {
+            shared.set_room(room_bytes);
+            let is_soon = shared.is_next_needed_soon(64 * MIB);
+            (is_soon, shared.is_accepting())
+        };
+        assert_eq!(after(64 * MIB), (false, true));
+        assert_eq!(after(49 * MIB), (false, true));
+        assert_eq!(after(48 * MIB), (true, true));
+        assert_eq!(after(33 * MIB), (true, true));
+        assert_eq!(after(32 * MIB), (true, false));
     }
 }

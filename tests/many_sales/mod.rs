@@ -79,8 +79,13 @@ fn sell(engine: &Engine, now: Timestamp) {
             sale: None,
             key: None,
         };
-        let CheckoutOutcome::Accepted { code, .. } = engine.checkout(&request).outcome else {
-            panic!("there is enough");
+        // It may have to wait for the next segment.
+        let code = loop {
+            match engine.checkout(&request).outcome {
+                CheckoutOutcome::Accepted { code, .. } => break code,
+                CheckoutOutcome::Unavailable(_) => thread::yield_now(),
+                other => panic!("there is enough: {other:?}"),
+            }
         };
         let _ = engine.purchase(code, None);
     }
