@@ -2,8 +2,8 @@
 //! the disk. There is no engine, no checksum, no parsing beyond hyper's, and the file is never read again.
 //!
 //! On each `POST` a record as long as the server's own is appended to a buffer that all workers share
-//! ([`commits`]). What has gathered is written in one piece while the next batch gathers, with one commit in flight,
-//! and the worker releases all requests of a batch together ([`waiters`]). A `GET` is answered at once.
+//! (`commits`). What has gathered is written in one piece while the next batch gathers, with one commit in flight,
+//! and the worker releases all requests of a batch together (`waiters`). A `GET` is answered at once.
 //!
 //! By default the worker that ends its turn begins the write by `io_uring`, past the page cache, as the server does
 //! (`docs/decisions/0021-writing-past-the-cache.md`). The other techniques show what that is worth: a thread that
