@@ -25,7 +25,8 @@ use crate::limits::{HEAD_BYTES_MAX, HEADERS_MAX};
 use crate::runtime::http1::raw_response::https_required;
 
 /// Returns the settings of HTTP/1, which all connections share.
-pub(super) fn protocol() -> http1::Builder {
+#[must_use]
+pub fn protocol() -> http1::Builder {
     let mut protocol = http1::Builder::new();
     protocol
         // A client may close its half after its request, and still gets the answer. It also keeps hyper from reading

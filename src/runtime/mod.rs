@@ -26,6 +26,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity};
 use socket2::Socket;
 
+pub use self::connection::protocol;
 pub use self::drain::DrainReport;
 use self::peer_limit::PeerLimit;
 pub use self::shutdown::Shutdown;

@@ -14,11 +14,11 @@ use std::time::Duration;
 
 use anyhow::Result;
 use bytes::Bytes;
-use flashsale::limits::{HEAD_BYTES_MAX, HEADERS_MAX, LISTEN_BACKLOG};
+use flashsale::limits::LISTEN_BACKLOG;
+use flashsale::runtime::protocol;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{CONNECTION, HeaderValue};
-use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
@@ -192,18 +192,6 @@ impl Drop for InHand<'_> {
     fn drop(&mut self) {
         self.0.set(self.0.get() - 1);
     }
-}
-
-/// Returns hyper with the server's options.
-fn protocol() -> http1::Builder {
-    let mut protocol = http1::Builder::new();
-    protocol
-        .half_close(true)
-        .writev(false)
-        .max_buf_size(HEAD_BYTES_MAX)
-        .max_headers(HEADERS_MAX)
-        .header_read_timeout(None);
-    protocol
 }
 
 fn bind(address: SocketAddr) -> io::Result<TcpListener> {
