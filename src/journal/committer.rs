@@ -158,13 +158,9 @@ impl Committer {
             Err(attempt) => return attempt,
         };
         let now_ns = self.clock.monotonic_ns();
-        self.shared.stall().begin(now_ns / 1000);
-        if let Err(error) = self.seal(&batch) {
-            self.ended = true;
-            self.shared.fail(&error);
+        if !self.make_unwritten(batch, now_ns) {
             return CommitAttempt::Ended;
         }
-        self.unwritten = Some(batch);
         if !writer.begin(&*self.segment.file, &self.buffer, self.offset) {
             return CommitAttempt::MustWait;
         }
@@ -252,17 +248,24 @@ impl Committer {
     }
 
     fn commit(&mut self, batch: BatchRange) {
-        self.shared.stall().begin(self.clock.monotonic_us());
-        match self.seal(&batch) {
-            Ok(()) => {
-                self.unwritten = Some(batch);
-                self.write_remaining();
-            }
+        if self.make_unwritten(batch, self.clock.monotonic_ns()) {
+            self.write_remaining();
+        }
+    }
+
+    /// Makes the batch in the buffer the frame that is written next, from now on. Returns `false` where the journal has
+    /// failed over that.
+    fn make_unwritten(&mut self, batch: BatchRange, now_ns: u64) -> bool {
+        self.shared.stall().begin(now_ns / 1000);
+        let sealed = self.seal(&batch);
+        match sealed {
+            Ok(()) => self.unwritten = Some(batch),
             Err(error) => {
                 self.ended = true;
                 self.shared.fail(&error);
             }
         }
+        !self.ended
     }
 
     /// Makes the batch in the buffer a frame of the segment that it will be written to.
