@@ -57,7 +57,9 @@ fn every_sampled_request_to_sell_is_a_span_that_names_nobody() {
 
     let all = collector.spans();
     let names: Vec<_> = all.iter().map(|span| span.name.as_str()).collect();
-    assert_eq!(names[..2], ["recover the journal", "start"], "{names:?}");
+    // The first requests are answered before "start" has ended.
+    assert_eq!(names[0], "recover the journal", "{names:?}");
+    assert!(names.contains(&"start"), "{names:?}");
     let spans = of_requests(&collector);
     let outcomes: Vec<_> = spans.iter().map(outcome).collect();
     let expected = ["accepted", "sold", "already_processed", "accepted", "sold"];
