@@ -18,7 +18,7 @@ use crate::contestants::{HOT_ITEM, bare};
 /// The token of administration of every server.
 const ADMIN_TOKEN: &str = "the-token-of-the-comparison";
 /// Units of an item that everybody wants: far more than a turn sells.
-const HOT_UNITS: u32 = 1_000_000;
+const HOT_UNITS: u32 = 1_000_000_000;
 /// How long the sale of that item lasts: a day.
 const HOT_SALE_SECONDS: u32 = 86_400;
 

@@ -15,7 +15,7 @@ use super::running::{Running, Stock};
 use super::sides::Side;
 use super::sinks;
 use crate::contestants::HOT_ITEM;
-use crate::load::{self, Arrivals, Kind, Mode, Outcome, Plan, Sale, Shape, Workload};
+use crate::load::{self, Answers, Arrivals, Kind, Mode, Outcome, Plan, Sale, Shape, Workload};
 
 /// How long everything is asked before it is measured.
 const WARM_UP: Duration = Duration::from_millis(500);
@@ -23,6 +23,8 @@ const WARM_UP: Duration = Duration::from_millis(500);
 const WARM_UP_CHECKOUTS: u32 = 50_000;
 /// Checkouts for a turn of purchases, as a multiple of what the warm-up's rate asks for.
 const CHECKOUTS_RESERVE: f64 = 1.5;
+/// Checkouts a second that no contestant does more of.
+const PER_SECOND_MAX: u32 = 300_000;
 /// The prefix of the users that a server knows beforehand.
 pub const KNOWN_USERS: &str = "known-";
 /// Arrivals of an open loop that may wait for a connection.
@@ -122,7 +124,11 @@ pub fn take(
     });
     let warm_up = warm_up.with_context(|| format!("warming {} up", side.label))?;
     let wanted = warm_up.answers_per_second() * pace.duration.as_secs_f64() * CHECKOUTS_RESERVE;
-    plan.prepare = (wanted as u64).min(u64::from(items.saturating_sub(WARM_UP_CHECKOUTS + 1)));
+    let left = items.saturating_sub(WARM_UP_CHECKOUTS + 1);
+    plan.prepare = (wanted as u64).min(u64::from(left));
+    if plan.items_once {
+        plan.closed_per_second = per_second_of(left, pace.duration);
+    }
     // Neither users nor items of the warm-up come again.
     plan.first_item = WARM_UP_CHECKOUTS;
     if case.workload != Workload::ManyUsers {
@@ -141,6 +147,12 @@ pub fn take(
         place,
         journal_of(side, running)?,
     ))
+}
+
+/// Returns for how many checkouts a second the items that are left are enough, as far as any contestant can use them.
+fn per_second_of(left: u32, duration: Duration) -> u32 {
+    let lasting = f64::from(left) / duration.as_secs_f64();
+    (lasting as u32).min(PER_SECOND_MAX)
 }
 
 fn plan(case: &Case, side: &Side, running: &Running, pace: Pace) -> Plan {
@@ -163,6 +175,8 @@ fn plan(case: &Case, side: &Side, running: &Running, pace: Pace) -> Plan {
         };
     }
     plan.other_pids = running.other_pids();
+    // What is held, no later checkout can have. Of the hot item there is more than a turn takes.
+    plan.items_once = case.hold_seconds > 0 && !case.is_hot && side.contestant.is_shop();
     plan.listed_item = case.is_hot.then(|| HOT_ITEM.to_owned());
     plan
 }
@@ -224,6 +238,10 @@ fn turn(
         Some(applied) => (applied.records, applied.seconds),
         None => (answered, outcome.elapsed.as_secs_f64()),
     };
+    let mut invalid: Vec<_> = outcome.invalid().iter().map(ToString::to_string).collect();
+    if case.workload != Workload::SoldOut {
+        invalid.extend(ran_out(&record.answers));
+    }
     let cpu = outcome
         .server_cpu
         .filter(|_| case.beside != Beside::BareHyperWithSinks);
@@ -238,7 +256,7 @@ fn turn(
         seconds,
         requests,
         unexpected: answered - as_expected + record.lost.total(),
-        invalid: outcome.invalid().iter().map(ToString::to_string).collect(),
+        invalid,
         requests_per_second: requests as f64 / seconds,
         cpu_us_per_request: cpu.map(|cpu| cpu.us_per_request),
         latency_us: latency(times_ns),
@@ -263,7 +281,19 @@ fn expected(case: &Case, side: &Side) -> &'static [(Kind, Told)] {
     }
 }
 
-fn latency(times_ns: &Histogram<u64>) -> Latency {
+/// Returns why a turn in which items ran out says nothing: a refusal is not what was to be measured.
+pub fn ran_out(answers: &Answers) -> Option<String> {
+    let told = [Told::ItemSoldOut, Told::ItemHeld, Told::AllItemsSold];
+    let refused: u64 = told
+        .iter()
+        .map(|&told| answers.count(Kind::Checkout, told) + answers.count(Kind::Purchase, told))
+        .sum();
+    (refused > 0)
+        .then(|| format!("{refused} requests found their item sold out or held by another"))
+}
+
+/// Returns percentiles of times in nanoseconds.
+pub fn latency(times_ns: &Histogram<u64>) -> Latency {
     let micros = |quantile| times_ns.value_at_quantile(quantile) as f64 / 1000.0;
     Latency {
         p50: micros(0.5),
@@ -287,4 +317,19 @@ fn journal_of(side: &Side, running: &Running) -> Result<Option<JournalFigures>> 
         commit_us_p50: figure("commit_us_p50")?,
         commit_us_p99: figure("commit_us_p99")?,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn items_are_shared_out_over_the_turn_and_none_is_asked_for_twice() {
+        let [short, long] = [3, 60].map(Duration::from_secs);
+        assert_eq!(per_second_of(950_000, short), PER_SECOND_MAX);
+        assert_eq!(per_second_of(950_000, long), 15_833);
+        let mut plan = Plan::new(SocketAddr::from(([127, 0, 0, 1], 0)), long);
+        plan.closed_per_second = per_second_of(950_000, long);
+        assert!(plan.journeys_max() <= 950_000, "{}", plan.journeys_max());
+    }
 }

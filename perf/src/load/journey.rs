@@ -104,6 +104,8 @@ pub(super) struct Script {
     users: u64,
     /// Items that could be had before the run, in the order in which they are asked for.
     free: Arc<[u32]>,
+    /// Each of them is asked for once.
+    items_once: bool,
     /// Checkouts that wait to be purchased.
     prepared: Vec<CheckoutCode>,
     /// While checkouts are prepared: how many more, and the codes so far.
@@ -126,6 +128,7 @@ impl Script {
             sale,
             users: u64::from(plan.users),
             free: Arc::clone(free),
+            items_once: plan.items_once,
             prepared: Vec::new(),
             preparing: None,
             listed_item: plan.listed_item.clone(),
@@ -171,7 +174,10 @@ impl Script {
         }
         Some(match self.workload {
             Workload::Checkout => {
-                let turn = number % self.free.len().max(1) as u64;
+                let turn = match self.items_once {
+                    true => number,
+                    false => number % self.free.len().max(1) as u64,
+                };
                 let item = self.item_in_turn(turn)?;
                 Journey::new(number, &[Step::Checkout(item)])
             }
@@ -279,4 +285,34 @@ impl Script {
 /// The rest of a request behind its path. A `POST` without a body needs no length.
 pub(super) fn tail(address: SocketAddr) -> String {
     format!(" HTTP/1.1\r\nHost: {address}\r\n\r\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn items_that_are_asked_for_once_run_out() {
+        let address = SocketAddr::from(([127, 0, 0, 1], 1));
+        let mut plan = Plan::new(address, Duration::from_secs(1));
+        plan.threads = 2;
+        let sale = Sale {
+            id: 1,
+            total_items: 3,
+            items_sold: 0,
+        };
+        let free: Arc<[u32]> = Arc::new([2, 0, 1]);
+        let items = |plan: &Plan, lane| -> Vec<_> {
+            let mut script = Script::new(plan, sale, &free, lane);
+            let journeys = std::iter::from_fn(|| script.begin()).take(3);
+            journeys.map(|journey| journey.step()).collect()
+        };
+        let checkout = |item| Some(Step::Checkout(item));
+        assert_eq!(items(&plan, 0), [2, 1, 0].map(checkout), "all over again");
+        plan.items_once = true;
+        assert_eq!(items(&plan, 0), [2, 1].map(checkout));
+        assert_eq!(items(&plan, 1), [0].map(checkout));
+    }
 }

@@ -10,8 +10,8 @@ use serde::{Serialize, Serializer};
 use super::answer::{Class, class};
 use super::goals::Goals;
 
-/// Journeys a second that a closed loop has free items for: more than one machine can do.
-const CLOSED_PER_SECOND: f64 = 100_000.0;
+/// Journeys a second that a closed loop has free items for, unless a plan says more.
+const CLOSED_PER_SECOND: u32 = 100_000;
 
 /// The distribution of arrivals over time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
@@ -164,6 +164,12 @@ pub struct Plan {
     pub users: u32,
     /// From where on free items are looked for.
     pub first_item: u32,
+    /// Journeys a second that a closed loop has free items for.
+    #[serde(skip)]
+    pub closed_per_second: u32,
+    /// Whether [`Workload::Checkout`] asks for each free item once, and ends when none is left, instead of beginning again.
+    #[serde(skip)]
+    pub items_once: bool,
     /// Checkouts that are made for [`Workload::Purchase`].
     pub prepare: u64,
     /// Determines what is drawn by lot.
@@ -213,6 +219,8 @@ impl Plan {
             prefix: format!("{:06x}-", fastrand::u32(..1 << 24)),
             users: 10_000,
             first_item: 0,
+            closed_per_second: CLOSED_PER_SECOND,
+            items_once: false,
             prepare: 20_000,
             seed: fastrand::u64(..),
             late: Duration::from_millis(1),
@@ -250,7 +258,7 @@ impl Plan {
     pub fn journeys_max(&self) -> u64 {
         match self.planned() {
             Some(planned) => (planned + 8.0 * planned.sqrt()).ceil() as u64 + self.threads as u64,
-            None => (CLOSED_PER_SECOND * self.duration.as_secs_f64()).ceil() as u64,
+            None => (f64::from(self.closed_per_second) * self.duration.as_secs_f64()).ceil() as u64,
         }
     }
 }
