@@ -3,11 +3,12 @@
 //! [`load`] asks a server for checkouts and purchases, in a closed loop or at a rate that is planned
 //! ahead, and says how long the answers took and whether the books are right afterwards. [`compare`] has
 //! the server and the other [`contestants`], such as bare hyper, answer the same in turns. [`instructions`] counts the
-//! instructions of both.
+//! instructions of both. [`curve`] draws latency against rate.
 
 #![forbid(unsafe_code)]
 
 pub mod compare;
 pub mod contestants;
+pub mod curve;
 pub mod instructions;
 pub mod load;

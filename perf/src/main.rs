@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use flashsale_perf::contestants::{bare, floor, postgres_row, redis_lua};
-use flashsale_perf::{compare, instructions, load};
+use flashsale_perf::{compare, curve, instructions, load};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -25,6 +25,8 @@ enum Command {
     Bare(bare::Arguments),
     /// Measures the server beside bare hyper, and nginx where it is installed
     Compare(compare::Arguments),
+    /// Measures latency against rate in an open loop, and draws it
+    Curve(curve::Arguments),
     /// Serves a constant once a record is on the disk: the floor of a durable answer
     Floor(floor::Arguments),
     /// Counts user-space instructions per request, of the server and of bare hyper
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Bare(arguments) => bare::command(&arguments),
         Command::Compare(arguments) => compare::command(&arguments),
+        Command::Curve(arguments) => curve::command(&arguments),
         Command::Floor(arguments) => floor::command(&arguments),
         Command::Instructions(arguments) => instructions::command(&arguments),
         Command::PostgresRow(arguments) => postgres_row::command(&arguments),

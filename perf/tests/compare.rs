@@ -1,4 +1,5 @@
-//! The comparison, for real and in short: what it prints and leaves behind, and which flags it refuses.
+//! The comparison and the curve, for real and in short: what they print and leave behind, and which flags
+//! are refused.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,8 +19,12 @@ fn server() -> PathBuf {
 }
 
 fn compare(dir: &Path, flags: &[&str]) -> Output {
+    perf(dir, "compare", flags)
+}
+
+fn perf(dir: &Path, name: &str, flags: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_flashsale-perf"));
-    command.arg("compare").args(flags);
+    command.arg(name).args(flags);
     command.current_dir(dir).output().expect("the binary runs")
 }
 
@@ -170,4 +175,55 @@ fn flags_that_make_no_sense_are_refused_with_what_is_allowed() {
     }
     let left = fs::read_dir(dir.path()).expect("readable").count();
     assert_eq!(left, 0, "nothing was begun");
+}
+
+/// Runs a command that writes `file`, and returns its text and what was printed.
+fn written(dir: &Path, name: &str, flags: &[&str], file: &str) -> (Value, String) {
+    let server = server().display().to_string();
+    let place = [
+        "--server",
+        &server,
+        "--output",
+        "result",
+        "--journal-dir",
+        ".",
+    ];
+    let done = perf(dir, name, &[flags, &place].concat());
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    let raw = fs::read_to_string(dir.join("result").join(file)).expect("every turn");
+    let left = fs::read_dir(dir).expect("readable").count();
+    assert_eq!(left, 1, "the journals are gone");
+    (
+        serde_json::from_str(&raw).expect("JSON"),
+        text(&done.stdout),
+    )
+}
+
+#[test]
+fn the_curve_has_each_contestant_at_shares_of_its_own_rate() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let only = ["bare", "flashsale"].map(|name| ["--only", name]).concat();
+    let flags = [&only[..], &["--rounds", "1", "--seconds", "1"]].concat();
+    let (raw, page) = written(dir.path(), "curve", &flags, "curve.json");
+    let maxima = raw["maxima"].as_array().expect("maxima");
+    let turns = raw["turns"].as_array().expect("turns");
+    assert_eq!((maxima.len(), turns.len()), (2, 8));
+    for maximum in maxima {
+        let name = &maximum["contestant"];
+        let rate = maximum["requests_per_second"]["median"].as_f64();
+        let its = turns.iter().filter(|turn| &turn["contestant"] == name);
+        let asked: Vec<_> = its.map(|it| it["asked_per_second"].as_f64()).collect();
+        let shares = [0.25, 0.5, 0.75, 0.9].map(|share| rate.map(|rate| rate * share));
+        for (asked, expected) in asked.iter().zip(shares) {
+            let apart = asked.zip(expected).map(|(asked, it)| (asked - it).abs());
+            assert!(apart < Some(1e-3), "{asked:?} {expected:?}");
+        }
+    }
+    for turn in turns {
+        assert!(turn["latency_us"]["p50"].as_f64() > Some(0.0), "{turn}");
+        assert!(!turn["invalid"].to_string().contains("sold out"), "{turn}");
+    }
+    assert!(page.contains("| flashsale | 90 % |"), "{page}");
+    let figure = fs::read_to_string(dir.path().join("result/curve.svg")).expect("a figure");
+    assert!(figure.contains("flashsale answers at most"), "{figure}");
 }

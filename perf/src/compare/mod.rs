@@ -10,17 +10,17 @@ pub(crate) mod contestant;
 mod databases;
 mod disk_probe;
 mod findings;
-mod host;
+pub(crate) mod host;
 mod prefill;
 pub(crate) mod process;
-mod report;
-mod round;
+pub(crate) mod report;
+pub(crate) mod round;
 pub(crate) mod running;
 mod sides;
 mod sinks;
-mod statistics;
+pub(crate) mod statistics;
 mod table;
-mod turn;
+pub(crate) mod turn;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -139,7 +139,11 @@ fn run(arguments: &Arguments) -> Result<Report> {
     Ok(report)
 }
 
-fn journal_dir(named: Option<&Path>) -> Result<PathBuf> {
+/// Returns where journals are written: in the directory that is named, or beside this binary.
+///
+/// # Errors
+/// There is no such directory.
+pub(crate) fn journal_dir(named: Option<&Path>) -> Result<PathBuf> {
     let Some(named) = named else {
         let beside = std::env::current_exe()?;
         return beside

@@ -103,25 +103,43 @@ fn start_all(case: &Case, sides: &[Side], disk: &Path, stock: Stock) -> Result<V
         .context("every row has a server")?;
     let body_bytes = answer_bytes(case, &server.running)?;
     let others = sides.iter().zip(started).map(|(side, started)| {
-        let running = match (&side.contestant, started) {
-            (_, Some(started)) => return Ok(started),
-            (Contestant::Nginx { path }, _) => Running::nginx(path, body_bytes)?,
-            (Contestant::Floor, _) => {
-                let dir = TempDir::with_prefix_in("compare-", disk)?;
-                let record = match case.workload {
-                    Workload::Purchase => "purchase",
-                    _ => "checkout",
-                };
-                Running::floor(dir, body_bytes, record)?
-            }
-            (Contestant::RedisLua(fsync), _) => Running::redis_lua(*fsync, stock)?,
-            (Contestant::PostgresRow, _) => Running::postgres_row(stock)?,
-            _ => Running::bare_hyper(body_bytes)?,
+        if let Some(started) = started {
+            return Ok(started);
+        }
+        let record = match case.workload {
+            Workload::Purchase => "purchase",
+            _ => "checkout",
         };
+        let running = start_guest(&side.contestant, record, body_bytes, stock, disk)?;
         let _sinks = None;
         Ok(Started { running, _sinks })
     });
     others.collect()
+}
+
+/// Starts a contestant that is not the server. Bare hyper, nginx and the floor answer `body_bytes`; the floor writes
+/// each `record` to `disk`; the usual designs have `stock`.
+///
+/// # Errors
+/// It does not start; says what it wrote.
+pub fn start_guest(
+    contestant: &Contestant,
+    record: &str,
+    body_bytes: usize,
+    stock: Stock,
+    disk: &Path,
+) -> Result<Running> {
+    match contestant {
+        Contestant::Nginx { path } => Running::nginx(path, body_bytes),
+        Contestant::Floor => {
+            let dir = TempDir::with_prefix_in("compare-", disk)?;
+            Running::floor(dir, body_bytes, record)
+        }
+        Contestant::RedisLua(fsync) => Running::redis_lua(*fsync, stock),
+        Contestant::PostgresRow => Running::postgres_row(stock),
+        Contestant::BareHyper => Running::bare_hyper(body_bytes),
+        Contestant::Server { label, .. } => bail!("{label} is a server"),
+    }
 }
 
 fn start_server(case: &Case, side: &Side, path: &Path, disk: &Path) -> Result<Started> {

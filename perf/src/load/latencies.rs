@@ -126,6 +126,13 @@ impl Answers {
         sum
     }
 
+    /// The latencies of the answers to one kind of request that have this outcome.
+    #[must_use]
+    pub fn of_outcome(&self, kind: Kind, outcome: Outcome) -> Latencies {
+        let cell = &self.cells[kind as usize][outcome as usize];
+        cell.as_deref().cloned().unwrap_or_default()
+    }
+
     /// The latencies of all answers to one kind of request.
     #[must_use]
     pub fn of_kind(&self, wanted: Kind) -> Latencies {
@@ -161,6 +168,9 @@ mod tests {
         assert_eq!(one.count(Kind::Purchase, Outcome::Sold), 0);
         assert_eq!(one.all().count(), 4);
         assert_eq!(one.of_kind(Kind::Checkout).count(), 3);
+        let accepted = one.of_outcome(Kind::Checkout, Outcome::Accepted);
+        assert_eq!(accepted.count(), 2);
+        assert_eq!(one.of_outcome(Kind::Get, Outcome::Ok).count(), 0);
         assert_eq!(one.of_class(Class::Error).count(), 1, "what is not known");
         let ok = one.of_class(Class::Ok);
         assert!(ok.corrected_ns.max() >= 9_000 && ok.service_ns.min() >= 999);
