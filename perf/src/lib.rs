@@ -3,7 +3,8 @@
 //! [`load`] asks a server for checkouts and purchases, in a closed loop or at a rate that is planned
 //! ahead, and says how long the answers took and whether the books are right afterwards. [`compare`] has
 //! the server and the other [`contestants`], such as bare hyper, answer the same in turns. [`instructions`] counts the
-//! instructions of both. [`curve`] draws latency against rate.
+//! instructions of both. [`curve`] draws latency against rate, and [`opening`] has everybody come in the second in which a
+//! sale opens.
 
 #![forbid(unsafe_code)]
 
@@ -12,3 +13,4 @@ pub mod contestants;
 pub mod curve;
 pub mod instructions;
 pub mod load;
+pub mod opening;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use flashsale_perf::contestants::{bare, floor, postgres_row, redis_lua};
-use flashsale_perf::{compare, curve, instructions, load};
+use flashsale_perf::{compare, curve, instructions, load, opening};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -31,6 +31,8 @@ enum Command {
     Floor(floor::Arguments),
     /// Counts user-space instructions per request, of the server and of bare hyper
     Instructions(instructions::Arguments),
+    /// Has thousands of clients connect and buy in the second in which a sale opens
+    Opening(opening::Arguments),
     /// Sells by rows in Postgres
     PostgresRow(Box<postgres_row::Arguments>),
     /// Sells by a function in Redis
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
         Command::Curve(arguments) => curve::command(&arguments),
         Command::Floor(arguments) => floor::command(&arguments),
         Command::Instructions(arguments) => instructions::command(&arguments),
+        Command::Opening(arguments) => opening::command(&arguments),
         Command::PostgresRow(arguments) => postgres_row::command(&arguments),
         Command::RedisLua(arguments) => redis_lua::command(&arguments),
         Command::Load(arguments) => load::command(&arguments),

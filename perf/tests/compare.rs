@@ -1,4 +1,4 @@
-//! The comparison and the curve, for real and in short: what they print and leave behind, and which flags
+//! The comparison, the curve and the opening, for real and in short: what they print and leave behind, and which flags
 //! are refused.
 
 use std::fs;
@@ -226,4 +226,32 @@ fn the_curve_has_each_contestant_at_shares_of_its_own_rate() {
     assert!(page.contains("| flashsale | 90 % |"), "{page}");
     let figure = fs::read_to_string(dir.path().join("result/curve.svg")).expect("a figure");
     assert!(figure.contains("flashsale answers at most"), "{figure}");
+}
+
+#[test]
+fn everybody_who_comes_at_the_opening_is_sold_an_item() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let flags = ["--clients", "300", "--rounds", "2"];
+    let (raw, page) = written(dir.path(), "opening", &flags, "opening.json");
+    let turns = raw["turns"].as_array().expect("turns").iter();
+    let turns: Vec<_> = turns.filter_map(Value::as_array).flatten().collect();
+    assert_eq!(turns.len(), 4);
+    for turn in turns {
+        assert_eq!(turn["bought"], 300, "{turn}");
+        assert_eq!(turn["connected"], 300, "{turn}");
+        for none in [
+            "server_errors",
+            "resets",
+            "unanswered",
+            "refused",
+            "malformed",
+        ] {
+            assert_eq!(turn[none], 0, "{none}: {turn}");
+        }
+        assert!(turn["last_answer_ms"].as_f64() > Some(0.0), "{turn}");
+    }
+    assert!(
+        page.contains("| flashsale | 600 | 600 | 0 | 0 | 0 |"),
+        "{page}"
+    );
 }

@@ -7,6 +7,7 @@ use std::thread::available_parallelism;
 
 use anyhow::{Context, Result};
 use flashsale::env::{Clock, SystemClock};
+use flashsale::types::Timestamp;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -19,8 +20,8 @@ use crate::contestants::{HOT_ITEM, bare};
 const ADMIN_TOKEN: &str = "the-token-of-the-comparison";
 /// Units of an item that everybody wants: far more than a turn sells.
 const HOT_UNITS: u32 = 1_000_000_000;
-/// How long the sale of that item lasts: a day.
-const HOT_SALE_SECONDS: u32 = 86_400;
+/// How long a sale lasts that is created here: a day.
+const OWN_SALE_SECONDS: u32 = 86_400;
 
 /// The items on sale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,18 +186,43 @@ impl Running {
     /// # Errors
     /// The server does not create it.
     pub fn create_hot_sale(&self, hold_seconds: u32) -> Result<()> {
-        let url = format!("http://{}/admin/sales", self.address);
         let now = SystemClock::new().now();
-        let body = json!({
+        let sale = json!({
             "items": [{"id": HOT_ITEM, "name": HOT_ITEM, "stock": HOT_UNITS}],
-            "ended_at": now.plus_seconds(HOT_SALE_SECONDS).to_string(),
+            "ended_at": now.plus_seconds(OWN_SALE_SECONDS).to_string(),
             "hold_seconds": hold_seconds,
         });
+        self.create(&sale).map(drop)
+    }
+
+    /// Creates a sale of `items` generated items at a server, which opens at `opens_at` in seconds since 1970, and
+    /// returns its number.
+    ///
+    /// # Errors
+    /// The server does not create it.
+    pub fn create_sale(&self, items: u32, opens_at: u64, hold_seconds: u32) -> Result<u32> {
+        let opens_at = Timestamp::from_seconds(i64::try_from(opens_at)?);
+        let created = self.create(&json!({
+            "total_items": items,
+            "started_at": opens_at.to_string(),
+            "ended_at": opens_at.plus_seconds(OWN_SALE_SECONDS).to_string(),
+            "hold_seconds": hold_seconds,
+        }))?;
+        let id = created["data"]["id"]
+            .as_str()
+            .and_then(|id| id.parse().ok());
+        id.with_context(|| format!("a created sale has a number: {created}"))
+    }
+
+    fn create(&self, sale: &Value) -> Result<Value> {
+        let url = format!("http://{}/admin/sales", self.address);
         let request = ureq::post(&url)
             .header("Authorization", &format!("Bearer {ADMIN_TOKEN}"))
             .header("Content-Type", "application/json");
-        let created = request.send(body.to_string().as_bytes());
-        created.map(drop).with_context(|| format!("POST {url}"))
+        let created = request.send(sale.to_string().as_bytes());
+        let text = created.and_then(|mut answer| answer.body_mut().read_to_string());
+        let text = text.with_context(|| format!("POST {url}"))?;
+        serde_json::from_str(&text).with_context(|| format!("POST {url}: {text}"))
     }
 
     /// Starts nginx with answers of `body_bytes`.

@@ -63,23 +63,23 @@ impl Class {
 
 /// Why the bytes of a connection are no response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Malformed {
+pub(crate) enum Malformed {
     NotHttp,
     NoLength,
 }
 
 /// A whole response at the beginning of a buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Response {
-    pub(super) status: u16,
+pub(crate) struct Response {
+    pub(crate) status: u16,
     /// The range of the body.
-    pub(super) body: (usize, usize),
+    pub(crate) body: (usize, usize),
     /// The server closes the connection after it.
-    pub(super) close: bool,
+    pub(crate) close: bool,
 }
 
 /// Parses the response at the beginning of `bytes`; `None` while its head is not whole.
-pub(super) fn parse(bytes: &[u8]) -> Result<Option<Response>, Malformed> {
+pub(crate) fn parse(bytes: &[u8]) -> Result<Option<Response>, Malformed> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
     let mut head = httparse::Response::new(&mut headers);
     let body_start = match head.parse(bytes) {
@@ -108,14 +108,14 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Option<Response>, Malformed> {
 
 /// The text of the string that follows `name` in JSON without spaces. Quotation marks within a string
 /// are escaped there, so that what looks like a key is one.
-pub(super) fn string_after<'a>(body: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+pub(crate) fn string_after<'a>(body: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let start = memmem::find(body, name)? + name.len();
     let rest = &body[start..];
     Some(&rest[..memchr::memchr(b'"', rest)?])
 }
 
 /// Returns the outcome of an answer, if the interface knows it.
-pub(super) fn outcome(kind: Kind, status: u16, body: &[u8]) -> Option<Outcome> {
+pub(crate) fn outcome(kind: Kind, status: u16, body: &[u8]) -> Option<Outcome> {
     let outcome = match (kind, status) {
         (Kind::Checkout, 200) => Outcome::Accepted,
         (Kind::Purchase, 200) => Outcome::Sold,
@@ -149,7 +149,7 @@ pub(super) fn status_of(kind: Kind, outcome: Outcome) -> Option<u16> {
 }
 
 /// Returns the class of an outcome; one that is not known is an error.
-pub(super) fn class(outcome: Option<Outcome>) -> Class {
+pub(crate) fn class(outcome: Option<Outcome>) -> Class {
     match outcome {
         Some(Outcome::Accepted | Outcome::Sold | Outcome::Ok) => Class::Ok,
         None

@@ -12,7 +12,7 @@ pub mod audit;
 pub mod report;
 pub mod server;
 
-mod answer;
+pub(crate) mod answer;
 mod arguments;
 mod command;
 mod connection;
@@ -45,7 +45,7 @@ use flashsale::types::CheckoutCode;
 pub use answer::{Class, Kind};
 pub use arguments::Arguments;
 pub use command::command;
-pub use cpu::{Cpu, children};
+pub use cpu::{Cpu, children, process_ns};
 pub use goals::{Goal, Goals};
 pub use latencies::{Answers, Latencies};
 pub use outcome::{Invalid, Outcome, Share};
