@@ -31,9 +31,10 @@ use turn::Turn;
 /// Closed loops that find the maximal rate, and how long each is.
 const CLOSED_TURNS: usize = 3;
 const CLOSED_TURN: Duration = Duration::from_secs(1);
-/// Checkouts a second that nobody has more of, while it is not known how many it has.
+/// Checkouts a second that the items of the server are enough for, while its maximal rate is not known.
 const SERVER_PER_SECOND_MAX: u32 = 250_000;
-/// The same of a usual design, whose items take time to be written beforehand.
+/// Checkouts a second that the items of a usual design are enough for, while its maximal rate is not known. To write
+/// more of them beforehand would take long.
 const DESIGN_PER_SECOND_MAX: u32 = 100_000;
 
 /// Measures latency against rate in an open loop, and draws it
