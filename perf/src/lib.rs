@@ -4,7 +4,7 @@
 //! ahead, and says how long the answers took and whether the books are right afterwards. [`compare`] has
 //! the server and the other [`contestants`], such as bare hyper, answer the same in turns. [`instructions`] counts the
 //! instructions of both. [`curve`] draws latency against rate, and [`opening`] has everybody come in the second in which a
-//! sale opens.
+//! sale opens. [`maintenance`] shows whether the server's work in the background is felt.
 
 #![forbid(unsafe_code)]
 
@@ -12,5 +12,7 @@ pub mod compare;
 pub mod contestants;
 pub mod curve;
 pub mod instructions;
+mod json_file;
 pub mod load;
+pub mod maintenance;
 pub mod opening;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use flashsale_perf::contestants::{bare, floor, postgres_row, redis_lua};
-use flashsale_perf::{compare, curve, instructions, load, opening};
+use flashsale_perf::{compare, curve, instructions, load, maintenance, opening};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -25,12 +25,18 @@ enum Command {
     Bare(bare::Arguments),
     /// Measures the server beside bare hyper, and nginx where it is installed
     Compare(compare::Arguments),
+    /// Measures very many open and buyers among them
+    Connections(connections::Arguments),
     /// Measures latency against rate in an open loop, and draws it
     Curve(curve::Arguments),
     /// Serves a constant once a record is on the disk: the floor of a durable answer
     Floor(floor::Arguments),
+    /// Measures full and resumed TLS of the server and of bare hyper
+    Handshakes(handshakes::Arguments),
     /// Counts user-space instructions per request, of the server and of bare hyper
     Instructions(instructions::Arguments),
+    /// Measures whether maintenance is felt by buyers
+    Maintenance(maintenance::Arguments),
     /// Has thousands of clients connect and buy in the second in which a sale opens
     Opening(opening::Arguments),
     /// Sells by rows in Postgres
@@ -48,6 +54,7 @@ fn main() -> ExitCode {
         Command::Curve(arguments) => curve::command(&arguments),
         Command::Floor(arguments) => floor::command(&arguments),
         Command::Instructions(arguments) => instructions::command(&arguments),
+        Command::Maintenance(arguments) => maintenance::command(&arguments),
         Command::Opening(arguments) => opening::command(&arguments),
         Command::PostgresRow(arguments) => postgres_row::command(&arguments),
         Command::RedisLua(arguments) => redis_lua::command(&arguments),

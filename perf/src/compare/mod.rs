@@ -11,7 +11,7 @@ mod databases;
 mod disk_probe;
 mod findings;
 pub(crate) mod host;
-mod prefill;
+pub(crate) mod prefill;
 pub(crate) mod process;
 pub(crate) mod report;
 pub(crate) mod round;

@@ -26,7 +26,8 @@ const BATCH_RECORDS: u32 = 10_000;
 /// # Errors
 /// The journal cannot be written.
 pub fn prefill(dir: &Path, prefix: &str, users: u32) -> Result<()> {
-    let engine = open(dir).context("cannot write a journal beforehand")?;
+    let clock = Arc::new(SystemClock::new());
+    let engine = open(dir, clock, SEGMENT_BYTES).context("cannot write a journal beforehand")?;
     let rotation = Rotation {
         interval_seconds: INTERVAL_SECONDS,
         item_count: SALE_ITEMS,
@@ -57,13 +58,16 @@ pub fn prefill(dir: &Path, prefix: &str, users: u32) -> Result<()> {
     Ok(())
 }
 
-fn open(dir: &Path) -> Result<Engine> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+/// Opens an engine on a journal in `dir` with segments of `segment_bytes`, whose records have the times of `clock`.
+///
+/// # Errors
+/// The journal cannot be written.
+pub fn open(dir: &Path, clock: Arc<dyn Clock>, segment_bytes: u64) -> Result<Engine> {
     let opening = Opening::lock(Arc::new(RealDisk), dir)?;
     let recovered = Recovered::from_journal(&opening)?;
     let options = Options {
         durability: Durability::Fsync,
-        segment_bytes: SEGMENT_BYTES,
+        segment_bytes,
     };
     let tools = Tools {
         clock: Arc::clone(&clock),

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -72,7 +72,7 @@ impl Process {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let ended = self.child.try_wait()?;
-            let output = fs::read_to_string(&self.log).unwrap_or_default();
+            let output = self.output();
             if let Some(found) = look(&output) {
                 return Ok(found);
             }
@@ -84,6 +84,20 @@ impl Process {
             }
             sleep(LOOK_EVERY);
         }
+    }
+
+    /// Returns how it ended; `None` while it runs.
+    ///
+    /// # Errors
+    /// An error of the operating system.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        Ok(self.child.try_wait()?)
+    }
+
+    /// Returns what it has written.
+    #[must_use]
+    pub fn output(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
     }
 
     /// The number of the process.

@@ -17,7 +17,7 @@ use super::process::{self, Process};
 use crate::contestants::{HOT_ITEM, bare};
 
 /// The token of administration of every server.
-const ADMIN_TOKEN: &str = "the-token-of-the-comparison";
+pub const ADMIN_TOKEN: &str = "the-token-of-the-comparison";
 /// Units of an item that everybody wants: far more than a turn sells.
 const HOT_UNITS: u32 = 1_000_000_000;
 /// How long a sale lasts that is created here: a day.
@@ -63,7 +63,7 @@ pub struct Running {
     /// Ends after the process.
     database: Option<Database>,
     /// Holds its files; goes after the process.
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl Running {
@@ -98,7 +98,7 @@ impl Running {
             address,
             process,
             database: None,
-            _dir: dir,
+            dir,
         })
     }
 
@@ -167,7 +167,7 @@ impl Running {
             address,
             process,
             database,
-            _dir: dir,
+            dir,
         })
     }
 
@@ -215,14 +215,28 @@ impl Running {
     }
 
     fn create(&self, sale: &Value) -> Result<Value> {
-        let url = format!("http://{}/admin/sales", self.address);
+        let text = self.administer("/admin/sales", sale.to_string().as_bytes())?;
+        serde_json::from_str(&text).with_context(|| format!("a created sale is shown: {text}"))
+    }
+
+    /// Sends a server a `POST` of its administration with `body`, which is JSON, and returns the body of the answer.
+    ///
+    /// # Errors
+    /// The server does not answer, or refuses.
+    pub fn administer(&self, path: &str, body: &[u8]) -> Result<String> {
+        let url = format!("http://{}{path}", self.address);
         let request = ureq::post(&url)
             .header("Authorization", &format!("Bearer {ADMIN_TOKEN}"))
             .header("Content-Type", "application/json");
-        let created = request.send(sale.to_string().as_bytes());
-        let text = created.and_then(|mut answer| answer.body_mut().read_to_string());
-        let text = text.with_context(|| format!("POST {url}"))?;
-        serde_json::from_str(&text).with_context(|| format!("POST {url}: {text}"))
+        let answered = request.send(body);
+        let text = answered.and_then(|mut answer| answer.body_mut().read_to_string());
+        text.with_context(|| format!("POST {url}"))
+    }
+
+    /// Returns the directory with its files, of which `log` has what it writes.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
     }
 
     /// Starts nginx with answers of `body_bytes`.
@@ -245,7 +259,7 @@ impl Running {
             address,
             process,
             database: None,
-            _dir: dir,
+            dir,
         })
     }
 
@@ -286,8 +300,9 @@ pub fn journal_dir(dir: &Path) -> PathBuf {
 #[must_use]
 pub fn own_address(output: &str) -> Option<SocketAddr> {
     let whole = output.lines().filter(|_| output.ends_with('\n'));
-    let mut addresses = whole.filter_map(|line| line.split_once(" on http://"));
-    addresses.next()?.1.parse().ok()
+    let mut addresses = whole.filter_map(|line| line.split_once(" on http"));
+    let (_, rest) = addresses.next()?;
+    without_scheme(rest)?.parse().ok()
 }
 
 /// Returns whether there is another segment besides the one that is written, and none in the making.
@@ -310,8 +325,13 @@ pub fn listening_address(line: &str) -> Option<SocketAddr> {
     let entry: Value = serde_json::from_str(line).ok()?;
     let rest = entry["message"]
         .as_str()?
-        .strip_prefix("listening on http://")?;
-    rest.split(' ').next()?.parse().ok()
+        .strip_prefix("listening on http")?;
+    without_scheme(rest)?.split(' ').next()?.parse().ok()
+}
+
+/// Returns the rest of an address behind `http`, with or without TLS.
+fn without_scheme(rest: &str) -> Option<&str> {
+    rest.strip_prefix('s').unwrap_or(rest).strip_prefix("://")
 }
 
 fn nginx_config(address: SocketAddr, workers: usize, body_bytes: usize) -> String {

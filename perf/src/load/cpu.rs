@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::path::Path;
 
 use rustix::param::clock_ticks_per_second;
 use rustix::time::{ClockId, clock_gettime};
@@ -41,19 +42,30 @@ pub fn process_ns(pid: u32) -> io::Result<u64> {
     let mut sum = 0;
     for task in fs::read_dir(format!("/proc/{pid}/task"))? {
         // A thread may have ended since it was listed.
-        let Ok(text) = fs::read_to_string(task?.path().join("schedstat")) else {
-            continue;
-        };
-        sum += text
-            .split(' ')
-            .next()
-            .and_then(|ns| ns.parse::<u64>().ok())
-            .unwrap_or(0);
+        sum += task_ns(&task?.path()).unwrap_or(0);
     }
     // So may a child. Then its time is in that of those that have ended.
     let children = children(pid).into_iter();
     let running: u64 = children.filter_map(|it| process_ns(it).ok()).sum();
     Ok(sum + running + ended_children_ns(pid).unwrap_or(0))
+}
+
+/// CPU time of the threads of a process with this name, in nanoseconds.
+#[must_use]
+pub fn thread_ns(pid: u32, name: &str) -> u64 {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task"));
+    let tasks = tasks.into_iter().flatten().flatten();
+    let named = tasks.filter(|task| {
+        let comm = fs::read_to_string(task.path().join("comm"));
+        comm.is_ok_and(|comm| comm.trim_end() == name)
+    });
+    named.filter_map(|task| task_ns(&task.path())).sum()
+}
+
+/// CPU time of a thread, by its directory in `/proc`.
+fn task_ns(task: &Path) -> Option<u64> {
+    let text = fs::read_to_string(task.join("schedstat")).ok()?;
+    text.split(' ').next()?.parse().ok()
 }
 
 /// CPU time of the children that a process has seen to their end, in nanoseconds.
@@ -115,10 +127,17 @@ impl Cpu {
 
 #[cfg(test)]
 mod tests {
+    use std::hint::black_box;
     use std::io::{BufRead, BufReader};
     use std::process::{Command, Stdio};
+    use std::sync::mpsc::channel;
+    use std::thread::{Builder, sleep};
+    use std::time::{Duration, Instant};
 
     use super::*;
+
+    /// How long anything may take before a test gives up.
+    const PATIENCE: Duration = Duration::from_secs(60);
 
     #[test]
     fn this_process_has_used_something() {
@@ -126,6 +145,25 @@ mod tests {
         assert!(resident_kib(std::process::id()).is_some_and(|kib| kib > 100));
         assert!(process_ns(std::process::id()).is_ok());
         assert!(process_ns(u32::MAX).is_err());
+    }
+
+    #[test]
+    fn a_thread_is_known_by_its_name() {
+        let (end, ended) = channel::<()>();
+        let busy = Builder::new().name("busy-thread".into()).spawn(move || {
+            (0..1_000_000_u64).fold(0, |sum, it| sum ^ black_box(it));
+            // It is counted once the thread waits.
+            let _ = ended.recv();
+        });
+        let busy = busy.expect("a thread");
+        let (own, deadline) = (std::process::id(), Instant::now() + PATIENCE);
+        while thread_ns(own, "busy-thread") == 0 {
+            assert!(Instant::now() < deadline, "it has no CPU time");
+            sleep(Duration::from_millis(1));
+        }
+        assert_eq!(thread_ns(own, "nobody"), 0);
+        drop(end);
+        busy.join().expect("no panic");
     }
 
     #[test]

@@ -45,7 +45,7 @@ use flashsale::types::CheckoutCode;
 pub use answer::{Class, Kind};
 pub use arguments::Arguments;
 pub use command::command;
-pub use cpu::{Cpu, children, process_ns};
+pub use cpu::{Cpu, children, process_ns, resident_kib, thread_ns};
 pub use goals::{Goal, Goals};
 pub use latencies::{Answers, Latencies};
 pub use outcome::{Invalid, Outcome, Share};
@@ -115,11 +115,12 @@ pub fn run(plan: &Plan) -> Result<Outcome, LoadError> {
         .is_none()
         .then(|| shop.sale(sale.id))
         .transpose()?;
-    let started_at = SystemTime::now();
     let server_cpu = || cpu::processes_ns(plan.pids());
-    let (mut own_before, mut server_before) = (0, None);
+    let (mut started_at, mut own_before, mut server_before) = (SystemTime::now(), 0, None);
     // To open thousands of connections costs the server as much as a good part of a short run.
-    let begun = || (own_before, server_before) = (cpu::own_ns(), server_cpu());
+    let begun = || {
+        (started_at, own_before, server_before) = (SystemTime::now(), cpu::own_ns(), server_cpu());
+    };
     let (left, seconds) = drive(plan, scripts, begun)?;
     let (own_after, server_after) = (cpu::own_ns(), server_cpu());
     let last_answer_ns = left

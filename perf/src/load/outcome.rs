@@ -19,7 +19,7 @@ pub struct Outcome {
     pub plan: Plan,
     /// The sale that was asked for, as it was before everything.
     pub sale: Sale,
-    /// The beginning of the run.
+    /// The time of the first request.
     pub started_at: SystemTime,
     /// From there to the last answer.
     pub elapsed: Duration,

@@ -6,6 +6,7 @@ mod oddities;
 mod omission;
 mod place;
 mod reports;
+mod short_runs;
 mod stub;
 mod validity;
 mod workloads;
