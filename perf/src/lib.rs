@@ -4,11 +4,13 @@
 //! ahead, and says how long the answers took and whether the books are right afterwards. [`compare`] has
 //! the server and the other [`contestants`], such as bare hyper, answer the same in turns. [`instructions`] counts the
 //! instructions of both. [`curve`] draws latency against rate, and [`opening`] has everybody come in the second in which a
-//! sale opens. [`maintenance`] shows whether the server's work in the background is felt.
+//! sale opens. [`maintenance`] shows whether the server's work in the background is felt,
+//! [`connections`] what very many of them cost.
 
 #![forbid(unsafe_code)]
 
 pub mod compare;
+pub mod connections;
 pub mod contestants;
 pub mod curve;
 pub mod instructions;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use flashsale_perf::contestants::{bare, floor, postgres_row, redis_lua};
-use flashsale_perf::{compare, curve, instructions, load, maintenance, opening};
+use flashsale_perf::{compare, connections, curve, instructions, load, maintenance, opening};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -25,7 +25,7 @@ enum Command {
     Bare(bare::Arguments),
     /// Measures the server beside bare hyper, and nginx where it is installed
     Compare(compare::Arguments),
-    /// Measures very many open and buyers among them
+    /// Measures very many open connections, and buyers among them
     Connections(connections::Arguments),
     /// Measures latency against rate in an open loop, and draws it
     Curve(curve::Arguments),
@@ -51,6 +51,7 @@ fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Bare(arguments) => bare::command(&arguments),
         Command::Compare(arguments) => compare::command(&arguments),
+        Command::Connections(arguments) => connections::command(&arguments),
         Command::Curve(arguments) => curve::command(&arguments),
         Command::Floor(arguments) => floor::command(&arguments),
         Command::Instructions(arguments) => instructions::command(&arguments),

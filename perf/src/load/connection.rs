@@ -1,7 +1,7 @@
 //! One connection: its socket, its buffers, and the journey that uses it.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -54,18 +54,37 @@ pub(super) struct Connection {
     written: usize,
 }
 
+/// Opens a connection to `address` and waits for it; from `source`, where it is to be a certain one of this machine's
+/// addresses.
+///
+/// # Errors
+/// An error of the operating system, or no answer in time.
+pub fn connect(address: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpStream> {
+    let socket = new_socket(address, source)?;
+    socket.connect_timeout(&address.into(), CONNECT_TIMEOUT)?;
+    Ok(socket.into())
+}
+
+fn new_socket(address: SocketAddr, source: Option<IpAddr>) -> io::Result<Socket> {
+    let domain = Domain::for_address(address);
+    let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+    if let Some(source) = source {
+        socket.bind(&SocketAddr::new(source, 0).into())?;
+    }
+    Ok(socket)
+}
+
 impl Connection {
     /// Opens one and waits for it.
-    pub(super) fn open(address: SocketAddr) -> io::Result<Self> {
-        let socket = TcpStream::connect_timeout(&address, CONNECT_TIMEOUT)?;
+    pub(super) fn open(address: SocketAddr, source: Option<IpAddr>) -> io::Result<Self> {
+        let socket = connect(address, source)?;
         socket.set_nonblocking(true)?;
         Self::over(socket, false)
     }
 
     /// Begins to open one.
-    pub(super) fn begin(address: SocketAddr) -> io::Result<Self> {
-        let domain = Domain::for_address(address);
-        let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+    pub(super) fn begin(address: SocketAddr, source: Option<IpAddr>) -> io::Result<Self> {
+        let socket = new_socket(address, source)?;
         socket.set_nonblocking(true)?;
         match socket.connect(&address.into()) {
             Err(error)

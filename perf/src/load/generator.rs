@@ -80,7 +80,7 @@ impl Generator {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let connections: io::Result<Vec<_>> = (0..count)
             .map(|index| {
-                let connection = Connection::open(plan.address)?;
+                let connection = Connection::open(plan.address, plan.source(index * lanes + lane))?;
                 register(&epoll, &connection, index)?;
                 Ok(Some(connection))
             })
@@ -397,7 +397,8 @@ impl Generator {
     }
 
     fn reopen(&mut self, index: usize) {
-        let opened = Connection::begin(self.plan.address).and_then(|connection| {
+        let source = self.plan.source(index);
+        let opened = Connection::begin(self.plan.address, source).and_then(|connection| {
             register(&self.epoll, &connection, index)?;
             Ok(connection)
         });

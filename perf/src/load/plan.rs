@@ -1,6 +1,6 @@
 //! The plan of a run.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -134,6 +134,12 @@ pub struct Sale {
     pub items_sold: u32,
 }
 
+/// Returns the address of this machine at a place of those that connections are opened from: one address has only so many ports.
+#[must_use]
+pub fn loopback_source(place: u8) -> IpAddr {
+    Ipv4Addr::new(127, 0, 0, place.saturating_add(2)).into()
+}
+
 /// A whole run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Plan {
@@ -150,6 +156,9 @@ pub struct Plan {
     pub listed_item: Option<String>,
     /// Connections, over all threads.
     pub connections: usize,
+    /// Addresses of this machine, from 127.0.0.2 on, from which the connections are opened in turn; 0 for the one that the
+    /// system chooses.
+    pub sources: u8,
     /// Threads that send.
     pub threads: usize,
     /// The time for which requests are sent.
@@ -213,6 +222,7 @@ impl Plan {
             sale: None,
             listed_item: None,
             connections: 64,
+            sources: 0,
             threads: std::thread::available_parallelism().map_or(1, |cores| cores.get().min(2)),
             duration,
             timeout: Duration::from_secs(10),
@@ -239,6 +249,12 @@ impl Plan {
     pub(super) fn pids(&self) -> impl Iterator<Item = u32> {
         let others = self.other_pids.iter().copied();
         self.server_pid.into_iter().chain(others)
+    }
+
+    /// Returns the address that a connection is opened from, where it is a certain one.
+    pub(super) fn source(&self, connection: usize) -> Option<IpAddr> {
+        let place = connection.checked_rem(usize::from(self.sources))?;
+        Some(loopback_source(place as u8))
     }
 
     /// Returns how many journeys are planned; `None` in a closed loop.

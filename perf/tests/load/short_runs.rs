@@ -53,3 +53,20 @@ fn maintenance_is_told_second_by_second() {
     assert!(printed.contains("\n| sale created | 1 | "), "{printed}");
     assert!(printed.contains("memory of a snapshot: "), "{printed}");
 }
+
+#[test]
+fn connections_are_counted_and_buyers_spread_among_them() {
+    let flags = "--connections 300 --few 10 --rate 50 --rounds 2 --seconds 2 --journal-dir .";
+    let flags: Vec<_> = flags.split(' ').collect();
+    let (printed, found) = run("connections", &flags);
+    assert_eq!(found["idle"]["connections"], 300);
+    assert!(found["kib_each"].as_f64() > Some(0.0), "{found}");
+    let turns = list(&found, "turns");
+    let connections: Vec<_> = turns.iter().map(|it| &it["connections"]).collect();
+    assert_eq!(connections, [10, 300, 300, 10]);
+    assert!(turns.iter().all(|it| it["requests"].as_u64() > Some(0)));
+    assert!(
+        printed.contains("a million connections, computed:"),
+        "{printed}"
+    );
+}
