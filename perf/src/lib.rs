@@ -5,7 +5,7 @@
 //! the server and the other [`contestants`], such as bare hyper, answer the same in turns. [`instructions`] counts the
 //! instructions of both. [`curve`] draws latency against rate, and [`opening`] has everybody come in the second in which a
 //! sale opens. [`maintenance`] shows whether the server's work in the background is felt,
-//! [`connections`] what very many of them cost.
+//! [`connections`] what very many of them cost, [`handshakes`] what TLS does.
 
 #![forbid(unsafe_code)]
 
@@ -13,6 +13,7 @@ pub mod compare;
 pub mod connections;
 pub mod contestants;
 pub mod curve;
+pub mod handshakes;
 pub mod instructions;
 mod json_file;
 pub mod load;

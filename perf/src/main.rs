@@ -6,7 +6,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use flashsale_perf::contestants::{bare, floor, postgres_row, redis_lua};
-use flashsale_perf::{compare, connections, curve, instructions, load, maintenance, opening};
+use flashsale_perf::{
+    compare, connections, curve, handshakes, instructions, load, maintenance, opening,
+};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -31,7 +33,7 @@ enum Command {
     Curve(curve::Arguments),
     /// Serves a constant once a record is on the disk: the floor of a durable answer
     Floor(floor::Arguments),
-    /// Measures full and resumed TLS of the server and of bare hyper
+    /// Measures full and resumed TLS handshakes, of the server and of bare hyper
     Handshakes(handshakes::Arguments),
     /// Counts user-space instructions per request, of the server and of bare hyper
     Instructions(instructions::Arguments),
@@ -54,6 +56,7 @@ fn main() -> ExitCode {
         Command::Connections(arguments) => connections::command(&arguments),
         Command::Curve(arguments) => curve::command(&arguments),
         Command::Floor(arguments) => floor::command(&arguments),
+        Command::Handshakes(arguments) => handshakes::command(&arguments),
         Command::Instructions(arguments) => instructions::command(&arguments),
         Command::Maintenance(arguments) => maintenance::command(&arguments),
         Command::Opening(arguments) => opening::command(&arguments),

@@ -84,7 +84,8 @@ impl Tls {
     }
 
     /// Returns the acceptor of new connections.
-    pub(super) fn acceptor(&self) -> TlsAcceptor {
+    #[must_use]
+    pub fn acceptor(&self) -> TlsAcceptor {
         self.config.load_full().into()
     }
 }

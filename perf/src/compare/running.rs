@@ -111,6 +111,25 @@ impl Running {
         Self::own(&flags, tempfile::tempdir()?, None)
     }
 
+    /// Starts bare hyper over TLS with answers of `body_bytes`.
+    ///
+    /// # Errors
+    /// It does not start; says what it wrote.
+    pub fn bare_hyper_over_tls(body_bytes: usize, cert: &Path, key: &Path) -> Result<Self> {
+        let [cert, key] = [cert, key].map(|path| path.display().to_string());
+        let body_bytes = body_bytes.to_string();
+        let flags = [
+            "bare",
+            "--body-bytes",
+            &body_bytes,
+            "--tls-cert",
+            &cert,
+            "--tls-key",
+            &key,
+        ];
+        Self::own(&flags.map(str::to_owned), tempfile::tempdir()?, None)
+    }
+
     /// Starts the floor with answers of `body_bytes` and a log in `dir` of `record`s.
     ///
     /// # Errors

@@ -1,9 +1,13 @@
 //! Bare hyper: the server's own runtime set-up and options, answering a constant. Whatever the server costs beyond this
 //! is its own doing.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use bytes::Bytes;
+use flashsale::env::SystemClock;
+use flashsale::runtime::{Tls, TlsError};
 use http_body_util::Full;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Request, Response, body::Incoming};
@@ -26,15 +30,37 @@ pub struct Arguments {
     /// Length of the answer's body; as long as that of an accepted checkout by default
     #[arg(long, default_value_t = CHECKOUT_BYTES, value_parser = clap::value_parser!(u32).range(1..=65536))]
     body_bytes: u32,
+    /// The certificate of TLS, in PEM [default: no TLS]
+    #[arg(long, value_name = "PATH", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The private key of --tls-cert
+    #[arg(long, value_name = "PATH", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
 }
 
 /// Serves until SIGTERM; says where, on standard output.
 #[must_use]
 pub fn command(arguments: &Arguments) -> ExitCode {
     let body = Bytes::from(body(arguments.body_bytes as usize));
-    workers::command("bare hyper", arguments.listen, async move || {
+    let tls = match tls(arguments).transpose() {
+        Ok(tls) => tls.map(Arc::new),
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    workers::command_over("bare hyper", arguments.listen, tls, async move || {
         Ok(Constant(body.clone()))
     })
+}
+
+/// Reads the certificate as the server does; `None` where there is to be none.
+fn tls(arguments: &Arguments) -> Option<Result<Tls, TlsError>> {
+    let (cert, key) = arguments
+        .tls_cert
+        .as_ref()
+        .zip(arguments.tls_key.as_ref())?;
+    Some(Tls::load(cert, key, Arc::new(SystemClock::new())))
 }
 
 /// A handler that gives every request the same answer.

@@ -15,16 +15,18 @@ use std::time::Duration;
 use anyhow::Result;
 use bytes::Bytes;
 use flashsale::limits::LISTEN_BACKLOG;
-use flashsale::runtime::protocol;
+use flashsale::runtime::{Tls, protocol};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{CONNECTION, HeaderValue};
+use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::spawn_local;
@@ -59,10 +61,21 @@ pub fn command<H: Handler>(
     listen: Listen,
     make: impl AsyncFn() -> Result<H> + Send + Sync + 'static,
 ) -> ExitCode {
-    match serve(name, listen.address, make) {
+    command_over(name, listen, None, make)
+}
+
+/// Serves as [`command`] does, over TLS where there is a certificate, and prints `https` then.
+#[must_use]
+pub fn command_over<H: Handler>(
+    name: &str,
+    listen: Listen,
+    tls: Option<Arc<Tls>>,
+    make: impl AsyncFn() -> Result<H> + Send + Sync + 'static,
+) -> ExitCode {
+    let address = listen.address;
+    match serve(name, address, tls, make) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let address = listen.address;
             eprintln!("error: {name} cannot serve on {address}: {error:#}");
             ExitCode::FAILURE
         }
@@ -72,6 +85,7 @@ pub fn command<H: Handler>(
 fn serve<H: Handler>(
     name: &str,
     mut address: SocketAddr,
+    tls: Option<Arc<Tls>>,
     make: impl AsyncFn() -> Result<H> + Send + Sync + 'static,
 ) -> Result<()> {
     raise_open_files_limit();
@@ -82,12 +96,13 @@ fn serve<H: Handler>(
     let mut workers = 0;
     for core in cores {
         let (listener, make, sender) = (bind(address)?, Arc::clone(&make), sender.clone());
+        let tls = tls.clone();
         // The first one has chosen the port for all.
         address = listener.local_addr()?;
         workers += 1;
         // Not joined: where one cannot begin, the process ends without the others.
         thread::spawn(move || {
-            let worked = work(listener, core, &*make, &sender);
+            let worked = work((listener, tls), core, &*make, &sender);
             let _ = sender.send(worked.map(|()| Stage::Ended));
         });
     }
@@ -95,7 +110,8 @@ fn serve<H: Handler>(
     for stage in stages.iter().take(workers) {
         stage?;
     }
-    println!("{name} on http://{address}");
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    println!("{name} on {scheme}://{address}");
     for stage in stages {
         stage?;
     }
@@ -109,7 +125,7 @@ enum Stage {
 }
 
 fn work<H: Handler>(
-    listener: TcpListener,
+    (listener, tls): (TcpListener, Option<Arc<Tls>>),
     core: usize,
     make: &impl AsyncFn() -> Result<H>,
     stages: &Sender<Result<Stage>>,
@@ -136,13 +152,17 @@ fn work<H: Handler>(
                 _ = term.recv() => break,
             };
             let (protocol, worker) = (protocol.clone(), Rc::clone(&worker));
-            spawn_local(async move {
-                let service = service_fn(|request| worker.answer(request));
-                // A client that leaves is no failure.
-                let _ = protocol
-                    .serve_connection(TokioIo::new(stream), service)
-                    .await;
-            });
+            match tls.clone() {
+                None => drop(spawn_local(async move {
+                    worker.converse(stream, &protocol).await;
+                })),
+                Some(tls) => drop(spawn_local(async move {
+                    // A handshake that fails is the client's.
+                    if let Ok(stream) = tls.acceptor().accept(stream).await {
+                        worker.converse(stream, &protocol).await;
+                    }
+                })),
+            }
         }
         drop(listener);
         worker.drain().await;
@@ -158,6 +178,19 @@ struct Worker<H> {
 }
 
 impl<H: Handler> Worker<H> {
+    /// Answers the requests of a connection until it ends.
+    async fn converse(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin,
+        protocol: &http1::Builder,
+    ) {
+        let service = service_fn(|request| self.answer(request));
+        // A client that leaves is no failure.
+        let _ = protocol
+            .serve_connection(TokioIo::new(stream), service)
+            .await;
+    }
+
     async fn answer(&self, request: Request<Incoming>) -> Result<Answer, Infallible> {
         let _in_hand = InHand::new(&self.in_hand);
         let mut answer = self.handler.answer(request).await;

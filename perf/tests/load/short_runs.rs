@@ -70,3 +70,16 @@ fn connections_are_counted_and_buyers_spread_among_them() {
         "{printed}"
     );
 }
+
+#[test]
+fn handshakes_of_both_kinds_are_compared() {
+    let flags = ["--rounds", "1", "--seconds", "1", "--clients", "2"];
+    let (printed, found) = run("handshakes", &flags);
+    let turns = list(&found, "turns");
+    assert_eq!(turns.len(), 4);
+    assert!(turns.iter().all(|it| it["connections"].as_u64() > Some(0)));
+    let findings = list(&found, "findings");
+    let kinds: Vec<_> = findings.iter().map(|it| &it["handshake"]).collect();
+    assert_eq!(kinds, ["full", "resumed"]);
+    assert!(printed.contains("\n| resumed | "), "{printed}");
+}
