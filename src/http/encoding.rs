@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
-use memchr::{memchr, memchr2};
+use memchr::memchr2;
 
 use crate::types::Malformed;
 
@@ -70,22 +70,33 @@ pub(super) fn escape_beyond_ascii(form: &[u8]) -> String {
 
 /// Returns the names and values of a form or query, still encoded.
 pub(super) fn pairs(mut form: &str) -> impl Iterator<Item = (&str, &str)> {
-    let separate = |text: &'_ str, by: u8| memchr(by, text.as_bytes());
     std::iter::from_fn(move || {
         while let Some(rest) = form.strip_prefix('&') {
             form = rest;
         }
-        let pair = match separate(form, b'&') {
-            Some(at) => &form[..at],
-            None => form,
-        };
-        form = &form[pair.len()..];
-        let parts = match separate(pair, b'=') {
-            Some(at) => (&pair[..at], &pair[at + 1..]),
-            None => (pair, ""),
-        };
-        (!pair.is_empty()).then_some(parts)
+        let (pair, rest) = form.split_at(place_of(b'&', form));
+        form = rest;
+        let (name, value) = pair.split_at(place_of(b'=', pair));
+        let value = value.strip_prefix('=').unwrap_or_default();
+        (!pair.is_empty()).then_some((name, value))
     })
+}
+
+/// Returns the place of the first `byte`, which is ASCII, in `text`, or the end. It takes eight bytes at a time: names and
+/// values are short, and to prepare a search by vectors would cost more.
+fn place_of(byte: u8, text: &str) -> usize {
+    const EACH: u64 = u64::MAX / 0xff;
+    let (words, rest) = text.as_bytes().as_chunks();
+    for (word, start) in words.iter().zip((0..).step_by(8)) {
+        // The lowest byte that is zero gets the lowest mark.
+        let word = u64::from_le_bytes(*word) ^ (EACH * u64::from(byte));
+        let marks = word.wrapping_sub(EACH) & !word & (EACH * 0x80);
+        if marks != 0 {
+            return start + (marks.trailing_zeros() / 8) as usize;
+        }
+    }
+    let in_rest = rest.iter().position(|&other| other == byte);
+    text.len() - rest.len() + in_rest.unwrap_or(rest.len())
 }
 
 /// Returns `text` without the byte-order mark that some programs write before UTF-8, where it means nothing.
@@ -133,6 +144,12 @@ mod tests {
         #[test]
         fn no_text_panics(text in any::<String>()) {
             let _ = decode(&text);
+        }
+
+        #[test]
+        fn a_byte_is_found_at_its_place(text in "[a=&\x7f\x00<>ü]{0,40}") {
+            let expected = text.find('=').unwrap_or(text.len());
+            prop_assert_eq!(place_of(b'=', &text), expected);
         }
 
         #[test]
