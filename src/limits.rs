@@ -118,6 +118,8 @@ pub const RESERVED_FILES: u64 = 256;
 pub const LISTEN_BACKLOG: i32 = 4096;
 /// Read buffer of a connection, in bytes: the longest head (request line and headers).
 pub const HEAD_BYTES_MAX: usize = 16 * 1024;
+/// The most bytes of a head's fields that a connection in use remembers, to compare those of the next head with.
+pub const KNOWN_FIELDS_BYTES_MAX: usize = 1024;
 /// Most headers of a request.
 pub const HEADERS_MAX: usize = 64;
 /// Longest request body outside of administration, in bytes.

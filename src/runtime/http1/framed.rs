@@ -65,6 +65,10 @@ impl Framed {
             if length > 0 {
                 cursor.put_slice(&io.unread[..length]);
                 io.unread.advance(length);
+                if io.unread.is_empty() {
+                    // Even an empty buffer would keep its memory.
+                    io.unread = BytesMut::new();
+                }
                 gate.cleared -= length as u64;
                 return true;
             }
@@ -83,16 +87,21 @@ impl Framed {
     ) -> Poll<io::Result<bool>> {
         let Self { io, gate, .. } = self;
         let (is_before_head, mut is_head) = (gate.is_before_head(), false);
-        let mut unread = BytesMut::new();
+        let mut unread = None;
         let polled = io.poll_bytes(cx, cursor.remaining(), |bytes| {
             is_head = is_before_head && !bytes.is_empty();
             let length = gate.cleared_of(bytes);
-            cursor.put_slice(&bytes[..length]);
+            let (cleared, rest) = bytes.split_at(length);
+            cursor.put_slice(cleared);
             gate.cleared -= length as u64;
-            unread.extend_from_slice(&bytes[length..]);
+            if !rest.is_empty() {
+                unread = Some(BytesMut::from(rest));
+            }
             length > 0 || bytes.is_empty()
         });
-        io.unread = unread;
+        if let Some(unread) = unread {
+            io.unread = unread;
+        }
         if is_head {
             io.progress.head_started();
         }
@@ -144,7 +153,7 @@ impl RequestGate {
             return;
         }
         match self.validator.validate(bytes) {
-            HeadStatus::Incomplete => return,
+            HeadStatus::Incomplete => {}
             HeadStatus::Refused(refusal) => self.refusal = Some(refusal),
             HeadStatus::Complete(length, BodyFraming::Length(body)) => {
                 self.cleared = length as u64 + body
@@ -154,7 +163,6 @@ impl RequestGate {
                 self.chunks = Some(EmptyLineFinder::default());
             }
         }
-        self.validator = HeadValidator::default();
     }
 }
 

@@ -8,10 +8,14 @@
 
 use memchr::memchr;
 
+use super::known_fields::KnownFields;
 use crate::limits::HEAD_BYTES_MAX;
 
 /// The most digits of a `Content-Length`, which any integer of 64 bits can hold.
 const LENGTH_DIGITS_MAX: usize = 18;
+
+/// The end of a request line of HTTP/1.0.
+const HTTP_10: &[u8] = b" HTTP/1.0";
 
 /// The body that follows a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,12 +48,15 @@ pub enum HeadStatus {
     Refused(Refusal),
 }
 
-/// Validates one head, which may arrive in pieces.
+/// Validates one head after the other. Each may arrive in pieces.
 #[derive(Debug, Default)]
 pub struct HeadValidator {
+    known: KnownFields,
     /// The start of the first line that was not validated yet.
     line_start: usize,
     has_request_line: bool,
+    /// The end of the request line, once it was validated.
+    fields_start: usize,
     is_http_10: bool,
     hosts: u32,
     length: Option<u64>,
@@ -57,8 +64,41 @@ pub struct HeadValidator {
 }
 
 impl HeadValidator {
-    /// Validates `bytes`, which are all bytes from the beginning of the head on.
+    /// Validates `bytes`, which are all bytes from the beginning of the head on. After a complete head the next one is
+    /// expected.
     pub fn validate(&mut self, bytes: &[u8]) -> HeadStatus {
+        if self.line_start == 0
+            && let Some(complete) = self.repeated(bytes)
+        {
+            return complete;
+        }
+        let status = self.validate_lines(bytes);
+        if let HeadStatus::Complete(length, body) = status {
+            // Without a host they would be no fields for HTTP/1.1.
+            if !self.is_http_10 {
+                self.known.keep(&bytes[self.fields_start..length], body);
+            }
+            *self = Self {
+                known: std::mem::take(&mut self.known),
+                ..Self::default()
+            };
+        }
+        status
+    }
+
+    /// Returns the status of a head that has the fields of the last complete one; `None` when it may have others. The
+    /// status depends on nothing else than these and the version.
+    fn repeated(&self, bytes: &[u8]) -> Option<HeadStatus> {
+        let end = memchr(b'\n', bytes)? + 1;
+        let (line, fields) = bytes.split_at(end);
+        let (length, body) = self.known.at_start_of(fields)?;
+        let line = line.strip_suffix(b"\r\n")?;
+        let is_request_line = begins(*line.first()?) && !line.ends_with(HTTP_10);
+        let is_allowed = is_request_line && end + length <= HEAD_BYTES_MAX;
+        is_allowed.then_some(HeadStatus::Complete(end + length, body))
+    }
+
+    fn validate_lines(&mut self, bytes: &[u8]) -> HeadStatus {
         while let Some(length) = memchr(b'\n', &bytes[self.line_start..]) {
             let line = &bytes[self.line_start..self.line_start + length];
             self.line_start += length + 1;
@@ -102,7 +142,8 @@ impl HeadValidator {
                 return Some(());
             };
             self.has_request_line = true;
-            self.is_http_10 = line.ends_with(b" HTTP/1.0");
+            self.fields_start = self.line_start;
+            self.is_http_10 = line.ends_with(HTTP_10);
             return begins(first).then_some(());
         }
         // Other lines do not matter here.
@@ -349,6 +390,34 @@ mod tests {
     }
 
     proptest! {
+        /// The status does not depend on the heads before.
+        #[test]
+        fn a_head_is_validated_alike_behind_any_other(
+            fields in proptest::collection::vec(prop_oneof![
+                Just("Host: a\r\n"), Just("Host: b\r\n\r\n"), Just("X: y\r\n"), Just("Content-Length: 5\r\n"), Just("\r\n"),
+            ], 0..4),
+            cut in 0..80_usize,
+            lines in [0..5_usize, 0..5_usize],
+        ) {
+            let lines = lines.map(|line| {
+                ["GET / HTTP/1.1\r\n", "GET / HTTP/1.0\r\n", "\r\nPOST /a HTTP/1.1\r\n", "GET / HTTP/1.1\n", " / HTTP/1.1\r\n"][line]
+            });
+            let fields = fields.concat() + "\r\n";
+            let mut validator = HeadValidator::default();
+            let first = format!("{}{fields}", lines[0]);
+            let is_complete = body_of(validator.validate(first.as_bytes())).is_some();
+            prop_assume!(is_complete);
+            // The same fields, and a part of them.
+            for fields in [&fields, &fields[..cut.min(fields.len())]] {
+                let next = format!("{}{fields}", lines[1]);
+                let status = validator.validate(next.as_bytes());
+                prop_assert_eq!(status, validated(&next));
+                if body_of(status).is_none() {
+                    break;
+                }
+            }
+        }
+
         /// The status does not depend on the pieces in which a head arrives.
         #[test]
         fn pieces_do_not_matter(

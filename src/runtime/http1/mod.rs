@@ -4,5 +4,6 @@ pub mod framing;
 pub mod raw_response;
 
 mod framed;
+mod known_fields;
 
 pub(super) use framed::Framed;
