@@ -159,13 +159,9 @@ impl FromStr for CheckoutCode {
             .strip_prefix("CHK-")
             .and_then(|rest| rest.split_once('-'))
             .ok_or(WRONG)?;
-        let lower_hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
-        if secret.len() != 32 || !secret.bytes().all(lower_hex) {
-            return Err(WRONG);
-        }
         Ok(Self {
             sale: sale.parse().map_err(|_| WRONG)?,
-            secret: u128::from_str_radix(secret, 16).map_err(|_| WRONG)?,
+            secret: parse_lower_hex(secret).ok_or(WRONG)?,
         })
     }
 }
@@ -342,7 +338,28 @@ impl AsciiWord {
     }
 }
 
-/// A decimal number in its one canonical form: no sign, no leading zero.
+/// Returns the number of 32 hexadecimal digits in lower case. All digits are looked at, so that they can be taken many at
+/// once.
+fn parse_lower_hex(text: &str) -> Option<u128> {
+    let digits: &[u8; 2 * size_of::<u128>()] = text.as_bytes().try_into().ok()?;
+    let mut all_valid = true;
+    let nibbles = digits.map(|digit| {
+        let (decimal, letter) = (digit.wrapping_sub(b'0'), digit.wrapping_sub(b'a'));
+        all_valid &= (decimal < 10) | (letter < 6);
+        if decimal < 10 {
+            decimal
+        } else {
+            letter.wrapping_add(10)
+        }
+    });
+    let mut bytes = [0; size_of::<u128>()];
+    for (byte, [high, low]) in bytes.iter_mut().zip(nibbles.as_chunks().0) {
+        *byte = high << 4 | low & 15;
+    }
+    all_valid.then_some(u128::from_be_bytes(bytes))
+}
+
+/// Returns a decimal number in its one canonical form: no sign, no leading zero.
 fn parse_decimal(text: &str) -> Option<u32> {
     let canonical = text == "0" || !text.starts_with(['0', '+']);
     canonical.then(|| text.parse().ok()).flatten()

@@ -28,13 +28,17 @@ pub(super) fn write_code(code: CheckoutCode, out: &mut Vec<u8>) {
     out.extend_from_slice(b"CHK-");
     write_number(code.sale.0, out);
     out.push(b'-');
-    for byte in code.secret.to_be_bytes() {
-        out.extend([byte >> 4, byte & 15].map(hex_digit));
+    let bytes = code.secret.to_be_bytes();
+    let mut digits = [0; 2 * size_of::<u128>()];
+    for (digits, byte) in digits.as_chunks_mut().0.iter_mut().zip(bytes) {
+        *digits = hex_digits(byte);
     }
+    out.extend_from_slice(&digits);
 }
 
-fn hex_digit(nibble: u8) -> u8 {
-    b"0123456789abcdef"[usize::from(nibble)]
+/// Returns the two digits of a byte. Computed, and not read from a table, they can be those of many bytes at once.
+fn hex_digits(byte: u8) -> [u8; 2] {
+    [byte >> 4, byte & 15].map(|nibble| nibble + if nibble < 10 { b'0' } else { b'a' - 10 })
 }
 
 /// Appends a time in its usual form. The texts of the few times that answers contain again and again, the starts and
@@ -80,7 +84,7 @@ pub(super) fn escape_from(start: usize, out: &mut Vec<u8>) {
             0x0c => b'f',
             0..0x20 => {
                 out.extend_from_slice(b"\\u00");
-                out.extend([byte >> 4, byte & 15].map(hex_digit));
+                out.extend(hex_digits(byte));
                 continue;
             }
             _ => {
