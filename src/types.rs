@@ -2,6 +2,7 @@
 //!
 //! Parsing is the only way to make one from text, so whoever holds one need not check it again.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -100,7 +101,7 @@ pub const GENERATED_ITEM_PREFIX: &str = "ITM-";
 
 /// The id of a generated item, `ITM-<sale>-<index>`: it says where the item is, so that finding
 /// it costs no look-up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct GeneratedItemId {
     /// The sale that the item belongs to.
     pub sale: SaleId,
@@ -112,10 +113,12 @@ impl GeneratedItemId {
     /// The item that `text` names, or `None` when it is not of the generated form.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let (sale, index) = text.strip_prefix(GENERATED_ITEM_PREFIX)?.split_once('-')?;
-        Some(Self {
-            sale: sale.parse().ok()?,
-            index: ItemIndex(parse_decimal(index)?),
+        let rest = text.strip_prefix(GENERATED_ITEM_PREFIX)?;
+        let (sale, rest) = split_decimal(rest.as_bytes())?;
+        let (index, rest) = split_decimal(rest.strip_prefix(b"-")?)?;
+        (sale > 0 && rest.is_empty()).then_some(Self {
+            sale: SaleId(sale),
+            index: ItemIndex(index),
         })
     }
 }
@@ -166,6 +169,29 @@ impl FromStr for CheckoutCode {
     }
 }
 
+/// A text without control characters.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PlainText<'a>(Cow<'a, str>);
+
+impl<'a> PlainText<'a> {
+    /// Checks `text`.
+    ///
+    /// # Errors
+    /// Says what is allowed when `text` has a control character.
+    pub fn new(text: Cow<'a, str>) -> Result<Self, Malformed> {
+        match has_control(&text) {
+            true => Err(CONTROL),
+            false => Ok(Self(text)),
+        }
+    }
+
+    /// The text itself.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// A user's id as the client sent it: 1 to 128 bytes of UTF-8 without control characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct UserId<'a>(&'a str);
@@ -179,6 +205,14 @@ impl<'a> UserId<'a> {
         check_id(text).map(Self)
     }
 
+    /// Checks the length of `text`, all that is left to check.
+    ///
+    /// # Errors
+    /// Says what is allowed when `text` is empty or too long.
+    pub fn from_plain(text: &'a PlainText<'_>) -> Result<Self, Malformed> {
+        check_id_length(text.as_str()).map(Self)
+    }
+
     /// The text itself.
     #[must_use]
     pub fn as_str(self) -> &'a str {
@@ -188,7 +222,10 @@ impl<'a> UserId<'a> {
 
 /// An item's id as the client sent it, under the same rules as [`UserId`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ItemId<'a>(&'a str);
+pub struct ItemId<'a> {
+    text: &'a str,
+    generated: Option<GeneratedItemId>,
+}
 
 impl<'a> ItemId<'a> {
     /// Checks `text`.
@@ -196,13 +233,34 @@ impl<'a> ItemId<'a> {
     /// # Errors
     /// Says what is allowed when `text` is empty, too long or has a control character.
     pub fn new(text: &'a str) -> Result<Self, Malformed> {
-        check_id(text).map(Self)
+        check_id(text).map(Self::of_checked)
+    }
+
+    /// Checks the length of `text`, all that is left to check.
+    ///
+    /// # Errors
+    /// Says what is allowed when `text` is empty or too long.
+    pub fn from_plain(text: &'a PlainText<'_>) -> Result<Self, Malformed> {
+        check_id_length(text.as_str()).map(Self::of_checked)
+    }
+
+    fn of_checked(text: &'a str) -> Self {
+        Self {
+            text,
+            generated: GeneratedItemId::parse(text),
+        }
     }
 
     /// The text itself.
     #[must_use]
     pub fn as_str(self) -> &'a str {
-        self.0
+        self.text
+    }
+
+    /// The sale and the place that the id names, where it has the form of a generated one.
+    #[must_use]
+    pub fn generated(self) -> Option<GeneratedItemId> {
+        self.generated
     }
 }
 
@@ -288,14 +346,22 @@ impl fmt::Display for Timestamp {
 #[error("{0}")]
 pub struct Malformed(pub &'static str);
 
+/// The error of a text with a control character.
+pub(crate) const CONTROL: Malformed = Malformed("must not contain control characters");
+
 fn check_id(text: &str) -> Result<&str, Malformed> {
-    if !(1..=limits::ID_BYTES_MAX).contains(&text.len()) {
-        return Err(Malformed("must be 1 to 128 bytes"));
-    }
+    check_id_length(text)?;
     if has_control(text) {
-        return Err(Malformed("must not contain control characters"));
+        return Err(CONTROL);
     }
     Ok(text)
+}
+
+fn check_id_length(text: &str) -> Result<&str, Malformed> {
+    match text.len() {
+        1..=limits::ID_BYTES_MAX => Ok(text),
+        _ => Err(Malformed("must be 1 to 128 bytes")),
+    }
 }
 
 /// Returns whether `text` contains a control character.
@@ -303,7 +369,8 @@ fn check_id(text: &str) -> Result<&str, Malformed> {
 pub fn has_control(text: &str) -> bool {
     let bytes = text.as_bytes();
     let Some(last) = bytes.last_chunk() else {
-        return text.chars().any(char::is_control);
+        let is_printable = |byte: &u8| matches!(byte, b' '..=b'~');
+        return !bytes.iter().all(is_printable) && text.chars().any(char::is_control);
     };
     // Eight bytes at a time, the last of which overlap with those before. Text is decoded only where it is not ASCII.
     let mut found = AsciiWord::of(last);
@@ -361,8 +428,21 @@ fn parse_lower_hex(text: &str) -> Option<u128> {
 
 /// Returns a decimal number in its one canonical form: no sign, no leading zero.
 fn parse_decimal(text: &str) -> Option<u32> {
-    let canonical = text == "0" || !text.starts_with(['0', '+']);
-    canonical.then(|| text.parse().ok()).flatten()
+    let (number, rest) = split_decimal(text.as_bytes())?;
+    rest.is_empty().then_some(number)
+}
+
+/// Returns the decimal number that `text` begins with, in its one canonical form, and the bytes behind its digits.
+fn split_decimal(text: &[u8]) -> Option<(u32, &[u8])> {
+    let (mut number, mut rest) = (0_u32, text);
+    while let [digit @ b'0'..=b'9', after @ ..] = rest {
+        number = number
+            .checked_mul(10)?
+            .checked_add(u32::from(digit - b'0'))?;
+        rest = after;
+    }
+    let digits = text.len() - rest.len();
+    (digits == 1 || digits > 1 && text[0] != b'0').then_some((number, rest))
 }
 
 #[cfg(test)]

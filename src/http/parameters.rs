@@ -9,10 +9,14 @@ use hyper::http::request::Parts;
 use super::encoding::{
     decode, escape_beyond_ascii, is_encoded, kind_of, pairs, why_no_object, without_byte_order_mark,
 };
-use super::problem::{FieldError, Problem};
+use super::problem::Problem;
 use super::values::number_text;
 use crate::json_members::JsonMembers;
-use crate::types::{ItemId, Malformed, UserId, has_control};
+use crate::types::{ItemId, Malformed, PlainText, UserId};
+
+mod errors;
+
+use errors::ParameterErrors;
 
 /// A known parameter. Unknown ones are ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,25 +67,23 @@ impl Field {
     }
 }
 
-const REQUIRED: Malformed = Malformed("is required");
 const GIVEN_TWICE: Malformed = Malformed("must be given only once");
-pub(super) const CONTROL: Malformed = Malformed("must not contain control characters");
 const CONTENT_TYPES: Malformed =
     Malformed("must be application/x-www-form-urlencoded or application/json");
 
 /// The parameters of one request, and the errors that were found in them.
 #[derive(Debug, Default)]
 pub(super) struct Parameters<'a> {
-    values: [Option<Cow<'a, str>>; FIELD_COUNT],
-    errors: Vec<FieldError>,
-    /// Whether a part of the request could not be read. What seems to be left out may be in it.
-    is_partly_unread: bool,
+    /// A value that is wrong is empty, and has an error.
+    values: [Option<PlainText<'a>>; FIELD_COUNT],
+    errors: ParameterErrors,
 }
 
 impl<'a> Parameters<'a> {
     /// Reads the parameters of a `POST` from its query and its body.
     pub(super) fn from_request(head: &'a Parts, body: &'a [u8]) -> Self {
-        let mut parameters = Self::from_query(head.uri.query());
+        let mut parameters = Self::default();
+        parameters.add_form("query", head.uri.query().unwrap_or_default());
         parameters.add_body(&head.headers, body);
         parameters
     }
@@ -108,7 +110,7 @@ impl<'a> Parameters<'a> {
         } else if essence.eq_ignore_ascii_case(b"application/json") {
             self.add_json(body);
         } else {
-            self.unreadable("content_type", CONTENT_TYPES.0);
+            self.errors.unreadable("content_type", CONTENT_TYPES.0);
         }
     }
 
@@ -141,13 +143,13 @@ impl<'a> Parameters<'a> {
         match name.map(|name| Field::named(&name)) {
             Ok(Some(field)) => self.add(field, value()),
             Ok(None) => {}
-            Err(wrong) => self.unreadable(place, wrong.0),
+            Err(wrong) => self.errors.unreadable(place, wrong.0),
         }
     }
 
     fn add_json(&mut self, body: &[u8]) {
         let Ok(JsonMembers::<serde_json::Value>(members)) = serde_json::from_slice(body) else {
-            return self.unreadable("body", why_no_object(body));
+            return self.errors.unreadable("body", why_no_object(body));
         };
         let mut known = Vec::new();
         for (name, value) in members {
@@ -185,60 +187,29 @@ impl<'a> Parameters<'a> {
     }
 
     fn add(&mut self, field: Field, value: Result<Cow<'a, str>, Malformed>) {
+        let value = value.and_then(PlainText::new);
         let slot = &mut self.values[field as usize];
-        let given_twice = slot.is_some();
-        let wrong = match value {
-            Ok(value) => {
-                let has_control = has_control(&value);
-                *slot = Some(value);
-                has_control.then_some(CONTROL)
-            }
-            Err(wrong) => {
-                *slot = Some(Cow::Borrowed(""));
-                Some(wrong)
-            }
-        };
-        if let Some(wrong) = if given_twice {
-            Some(GIVEN_TWICE)
-        } else {
-            wrong
-        } {
-            self.wrong(field, wrong.0);
+        if slot.is_some() {
+            self.errors.wrong(field, GIVEN_TWICE.0);
         }
+        *slot = Some(value.unwrap_or_else(|Malformed(wrong)| {
+            self.errors.wrong(field, wrong);
+            PlainText::default()
+        }));
     }
 
     /// Adds an error of `field`, under all its names. The first error of a name stays.
     pub(super) fn wrong(&mut self, field: Field, wrong: impl Into<Cow<'static, str>>) {
-        let wrong = wrong.into();
-        for name in field.names() {
-            if !self.errors.iter().any(|(noted, _)| noted == name) {
-                self.errors.push((Cow::Borrowed(name), wrong.clone()));
-            }
-        }
+        self.errors.wrong(field, wrong);
     }
 
     /// Adds an error of something that is not a parameter, such as a header.
     pub(super) fn wrong_as(&mut self, name: &'static str, wrong: impl Into<Cow<'static, str>>) {
-        if !self.errors.iter().any(|(noted, _)| noted == name) {
-            self.errors.push((name.into(), wrong.into()));
-        }
-    }
-
-    /// Adds an error of a part of the request that cannot be read. Nothing counts as left out any more.
-    fn unreadable(&mut self, place: &'static str, wrong: impl Into<Cow<'static, str>>) {
-        self.wrong_as(place, wrong);
-        self.is_partly_unread = true;
-    }
-
-    /// Adds an error of a field that is left out.
-    fn left_out(&mut self, field: Field) {
-        if !self.is_partly_unread {
-            self.wrong(field, REQUIRED.0);
-        }
+        self.errors.wrong_as(name, wrong);
     }
 
     fn text(&self, field: Field) -> Option<&str> {
-        self.values[field as usize].as_deref()
+        self.values[field as usize].as_ref().map(PlainText::as_str)
     }
 
     /// Returns a parameter that may be left out.
@@ -270,48 +241,25 @@ impl<'a> Parameters<'a> {
         T: FromStr<Err = Malformed>,
     {
         if self.text(field).is_none() {
-            self.left_out(field);
+            self.errors.left_out(field);
         }
         self.optional(field)
     }
 
     /// Returns `user_id` and the item's id, which are both required.
     pub(super) fn buyer_and_item(&mut self) -> Result<(UserId<'_>, ItemId<'_>), Problem> {
-        let checked = [
-            (
-                Field::UserId,
-                self.text(Field::UserId).map(|text| UserId::new(text).err()),
-            ),
-            (
-                Field::Item,
-                self.text(Field::Item).map(|text| ItemId::new(text).err()),
-            ),
-        ];
-        for (field, wrong) in checked {
-            match wrong {
-                None => self.left_out(field),
-                Some(Some(Malformed(wrong))) => self.wrong(field, wrong),
-                Some(None) => {}
-            }
-        }
-        self.check()?;
-        let ids = (
-            self.text(Field::UserId).map(UserId::new),
-            self.text(Field::Item).map(ItemId::new),
-        );
-        let (Some(Ok(user)), Some(Ok(item))) = ids else {
-            return Err(Problem::internal());
-        };
-        Ok((user, item))
+        let Self { values, errors } = self;
+        let user = values[Field::UserId as usize].as_ref();
+        let user = errors.required(Field::UserId, user.map(UserId::from_plain));
+        let item = values[Field::Item as usize].as_ref();
+        let item = errors.required(Field::Item, item.map(ItemId::from_plain));
+        errors.check()?;
+        user.zip(item).ok_or_else(Problem::internal)
     }
 
     /// Returns an error with everything that was found wrong.
     pub(super) fn check(&mut self) -> Result<(), Problem> {
-        if self.errors.is_empty() {
-            Ok(())
-        } else {
-            Err(Problem::validation(std::mem::take(&mut self.errors)))
-        }
+        self.errors.check()
     }
 }
 

@@ -2,9 +2,8 @@
 
 use std::str::FromStr;
 
-use super::parameters::CONTROL;
 use crate::limits::CODE_BYTES_MAX;
-use crate::types::{CheckoutCode, Malformed, has_control};
+use crate::types::{CONTROL, CheckoutCode, Malformed, has_control};
 
 /// Returns a JSON number as the text of a parameter. A whole number may be written with a point or an exponent.
 pub(super) fn number_text(number: &serde_json::Number) -> String {

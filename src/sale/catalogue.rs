@@ -7,7 +7,7 @@ use hashbrown::HashTable;
 
 use crate::generated;
 use crate::record::NewItem;
-use crate::types::{GeneratedItemId, ItemIndex, SaleId};
+use crate::types::{ItemId, ItemIndex, SaleId};
 
 /// The items of a sale.
 pub enum Catalogue {
@@ -163,12 +163,13 @@ impl Catalogue {
 
     /// The item with this id.
     #[must_use]
-    pub fn find(&self, id: &str) -> Option<ItemIndex> {
+    pub fn find(&self, id: ItemId<'_>) -> Option<ItemIndex> {
         match self {
-            Catalogue::Explicit(items) => items.find(HashedId::new(id)),
+            Catalogue::Explicit(items) => items.find(HashedId::new(id.as_str())),
             Catalogue::Generated {
                 sale, item_count, ..
-            } => GeneratedItemId::parse(id)
+            } => id
+                .generated()
                 .filter(|id| id.sale == *sale && id.index.0 < *item_count)
                 .map(|id| id.index),
         }
@@ -233,6 +234,10 @@ mod tests {
         String::from_utf8(out).expect("UTF-8")
     }
 
+    fn find(catalogue: &Catalogue, id: &str) -> Option<ItemIndex> {
+        catalogue.find(ItemId::new(id).expect("an id"))
+    }
+
     #[test]
     fn a_seed_determines_the_generated_items() {
         let catalogue = |seed| Catalogue::Generated {
@@ -250,9 +255,9 @@ mod tests {
         assert_ne!(names(&a), names(&other));
         let id = text_of(|out| a.write_id(ItemIndex(49), out));
         assert_eq!(id, "ITM-2-49");
-        assert_eq!(a.find(&id), Some(ItemIndex(49)));
-        assert_eq!(a.find("ITM-2-50"), None);
-        assert_eq!(a.find("ITM-3-1"), None);
+        assert_eq!(find(&a, &id), Some(ItemIndex(49)));
+        assert_eq!(find(&a, "ITM-2-50"), None);
+        assert_eq!(find(&a, "ITM-3-1"), None);
     }
 
     #[test]
@@ -288,11 +293,11 @@ mod tests {
         assert_eq!(items.iter_from(1000).count(), 0);
         let catalogue = Catalogue::Explicit(items);
         for (index, item) in (0..).map(ItemIndex).zip(list) {
-            assert_eq!(catalogue.find(item.id), Some(index));
+            assert_eq!(find(&catalogue, item.id), Some(index));
             assert_eq!(catalogue.find_listed(HashedId::new(item.id)), Some(index));
             assert_eq!(text_of(|out| catalogue.write_name(index, out)), item.name);
         }
-        assert_eq!(catalogue.find("ä"), None);
+        assert_eq!(find(&catalogue, "ä"), None);
     }
 
     #[test]
@@ -306,6 +311,7 @@ mod tests {
         };
         assert!(items.push(&item));
         assert!(!items.push(&item));
-        assert_eq!(Catalogue::Explicit(items).find("a"), Some(ItemIndex(0)));
+        let catalogue = Catalogue::Explicit(items);
+        assert_eq!(find(&catalogue, "a"), Some(ItemIndex(0)));
     }
 }

@@ -43,7 +43,7 @@ impl Engine {
     pub fn checkout(&self, request: &CheckoutRequest<'_>) -> Decision<CheckoutOutcome> {
         let now = self.now();
         let registry = self.registry.load();
-        let (sale, decision) = match registry.find_item(request.item.as_str(), request.sale, now) {
+        let (sale, decision) = match registry.find_item(request.item, request.sale, now) {
             ItemMatch::Nothing => match self.ended().find_item(request.item.as_str(), request.sale)
             {
                 None => (None, Decision::immediate(CheckoutOutcome::ItemNotFound)),
@@ -295,7 +295,7 @@ impl Sale {
     /// The answer to a request whose key its user has used in this sale before.
     fn repeated(&self, request: &CheckoutRequest<'_>) -> Option<Decision<CheckoutOutcome>> {
         let (user, key) = (request.user.as_str(), Some(request.key?));
-        let item = self.find_item(request.item.as_str())?;
+        let item = self.find_item(request.item)?;
         let wanted = ItemRequest {
             user,
             item,

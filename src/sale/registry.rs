@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::catalogue::HashedId;
 use super::sale::{Sale, SaleStatus};
-use crate::types::{GeneratedItemId, ItemIndex, SaleId, Timestamp};
+use crate::types::{ItemId, ItemIndex, SaleId, Timestamp};
 
 /// The sales at one moment.
 #[derive(Clone, Default)]
@@ -105,12 +105,12 @@ impl SaleRegistry {
     /// The item that `id` names: in `wanted`, or else in the running sale that started last.
     pub(super) fn find_item(
         &self,
-        id: &str,
+        id: ItemId<'_>,
         wanted: Option<SaleId>,
         now: Timestamp,
     ) -> ItemMatch<'_> {
         // A generated id says its sale, so the usual case needs no search.
-        let wanted = wanted.or_else(|| GeneratedItemId::parse(id).map(|id| id.sale));
+        let wanted = wanted.or_else(|| id.generated().map(|id| id.sale));
         if let Some(wanted) = wanted {
             return match self
                 .get(wanted)
@@ -120,7 +120,7 @@ impl SaleRegistry {
                 None => ItemMatch::Nothing,
             };
         }
-        let id = HashedId::new(id);
+        let id = HashedId::new(id.as_str());
         let mut not_active = ItemMatch::Nothing;
         // The open ones come first and in the order of preference; the closed ones are looked
         // through only to tell "over" from "never was".

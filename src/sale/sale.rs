@@ -9,7 +9,7 @@ use super::outcome::StockFigures;
 use super::sold_out::SoldOut;
 use crate::record::SaleTerms;
 use crate::sync::{AtomicBool, AtomicI64, Ordering};
-use crate::types::{ItemIndex, Lsn, SaleId, Timestamp};
+use crate::types::{ItemId, ItemIndex, Lsn, SaleId, Timestamp};
 
 /// The status of a sale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -210,7 +210,7 @@ impl Sale {
 
     /// The item with this id.
     #[must_use]
-    pub fn find_item(&self, id: &str) -> Option<ItemIndex> {
+    pub fn find_item(&self, id: ItemId<'_>) -> Option<ItemIndex> {
         self.catalogue.find(id)
     }
 

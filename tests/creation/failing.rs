@@ -6,7 +6,7 @@ use std::thread;
 use flashsale::env::SimulatedDisk;
 use flashsale::limits;
 use flashsale::sale::{CreateError, State, Unavailable};
-use flashsale::types::{Lsn, SaleId};
+use flashsale::types::{ItemId, Lsn, SaleId};
 
 use crate::common::{dump, recover};
 use crate::creation::gate::Gate;
@@ -57,7 +57,8 @@ fn the_number_of_a_creation_that_a_crash_cut_off_goes_to_the_next_sale() {
         let after = hall.create(generated(1)).expect("it is allowed");
         assert_eq!(after.outcome.id(), SaleId(3));
         let sale = hall.engine.sale(SaleId(1)).expect("it was created");
-        assert!(sale.find_item("a2000").is_none(), "what was left is gone");
+        let a2000 = ItemId::new("a2000").expect("an id");
+        assert!(sale.find_item(a2000).is_none(), "what was left is gone");
         let live = dump(&State::of_engine(&hall.engine));
         hall.engine.journal().close();
         let recovered = recover(&hall.disk, &hall.dir).expect("the journal is intact");

@@ -128,8 +128,8 @@ pub(in crate::http) async fn sale_item(request: RoutedRequest<'_>) -> Result<Ans
     let sale = request.api.find_sale(sale_id(sale)?).await?;
     let wrong = |Malformed(wrong)| Problem::validation(vec![("item_id".into(), wrong.into())]);
     let id = decode_segment(item).map_err(wrong)?;
-    ItemId::new(&id).map_err(wrong)?;
-    let item = sale.find_item(&id).and_then(|index| sale.item_view(index));
+    let id = ItemId::new(&id).map_err(wrong)?;
+    let item = sale.find_item(id).and_then(|index| sale.item_view(index));
     let item = item.ok_or_else(Problem::item_not_found)?;
     let mut body = Vec::with_capacity(192);
     write_item(&item, &mut body);
