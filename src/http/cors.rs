@@ -72,9 +72,8 @@ pub(super) enum Grant<'a> {
 }
 
 impl Grant<'_> {
-    /// Adds its headers to `response`.
-    pub(super) fn apply(self, response: &mut Response<Payload>) {
-        let headers = response.headers_mut();
+    /// Adds its headers to those of a response.
+    pub(super) fn apply(self, headers: &mut HeaderMap) {
         let origin = match self {
             Self::Private => return,
             Self::Any => Some(ANY),
@@ -114,6 +113,7 @@ pub(super) fn options(
     headers.insert(ALLOW, methods);
     Answer {
         outcome: Outcome::Ok,
+        content_type: None,
         response,
     }
 }

@@ -84,14 +84,13 @@ impl Api {
                 }
             },
         };
-        let mut answer = answer.unwrap_or_else(|problem| problem.into_answer(format));
-        grant.apply(&mut answer.response);
+        let answer = answer.unwrap_or_else(|problem| problem.into_answer(format));
         self.telemetry
             .record(label, answer.outcome, watch.total_ns());
         self.log(label, &answer);
         #[cfg(feature = "otel")]
         self.trace(label, &answer, &watch);
-        answer.response
+        answer.into_response(grant)
     }
 
     /// Counts failures of the server for the log, which has a line of them now and then; errors of clients are logged

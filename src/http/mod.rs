@@ -15,6 +15,7 @@ mod dispatch;
 mod encoding;
 mod json;
 mod live;
+mod kept_bodies;
 mod ops;
 mod pages;
 mod pagination;

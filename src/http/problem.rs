@@ -7,6 +7,7 @@ use hyper::header::{
     ACCEPT, ACCEPT_ENCODING, ALLOW, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 
+use super::kept_bodies;
 use super::answer::{Answer, JSON, PROBLEM_JSON};
 use super::json::{self, write_string};
 use crate::limits::RETRY_AFTER_SECONDS;
@@ -196,10 +197,14 @@ impl Problem {
 
     /// Returns the answer, in the form that the client asked for.
     pub(super) fn into_answer(self, format: ProblemFormat) -> Answer {
-        let body = json::body(|out| match format {
-            ProblemFormat::Plain => self.write_plain(out),
-            ProblemFormat::Rfc9457 => self.write_rfc9457(out),
-        });
+        let body = match format {
+            ProblemFormat::Plain if self.errors.is_empty() && self.members.is_empty() => {
+                let write = |out: &mut Vec<u8>| self.write_plain(out);
+                kept_bodies::of_error(self.outcome, self.message, write)
+            }
+            ProblemFormat::Plain => json::body(|out| self.write_plain(out)),
+            ProblemFormat::Rfc9457 => json::body(|out| self.write_rfc9457(out)),
+        };
         let content_type = match format {
             ProblemFormat::Plain => JSON,
             ProblemFormat::Rfc9457 => PROBLEM_JSON,

@@ -1,7 +1,6 @@
 //! The state of the server for operators and load balancers: `/health`, `/livez` and `/readyz`.
 
 use hyper::body::Bytes;
-use hyper::header::CONTENT_TYPE;
 
 use crate::http::answer::{Answer, JSON, TEXT};
 use crate::http::problem::{Problem, ProblemFormat};
@@ -71,7 +70,7 @@ pub(in crate::http) fn readyz(request: &RoutedRequest<'_>) -> Result<Answer, Pro
         return Err(problem);
     }
     let mut answer = problem.into_answer(ProblemFormat::Plain);
-    answer.response.headers_mut().insert(CONTENT_TYPE, TEXT);
+    answer.content_type = Some(TEXT);
     *answer.response.body_mut() = Bytes::from(text).into();
     Ok(answer.not_stored())
 }
