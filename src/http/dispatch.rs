@@ -12,7 +12,8 @@ use super::admin;
 use super::answer::Answer;
 use super::api::Api;
 use super::body;
-use super::buy::{ArchivedRequest, Decided, purchase};
+use super::buy::{ArchivedRequest, Decided, SellRequest, purchase};
+use super::common_headers::CommonHeaders;
 use super::cors;
 use super::payload::Payload;
 use super::peer::Peer;
@@ -34,7 +35,8 @@ impl Api {
         let (head, body) = request.into_parts();
         let found = routes::find(head.uri.path());
         let endpoint = found.map(|found| found.endpoint);
-        let format = ProblemFormat::asked_by(&head.headers);
+        let headers = CommonHeaders::of(&head.headers);
+        let format = ProblemFormat::asked_by(headers.accept);
         let is_options = head.method == Method::OPTIONS;
         let label = match endpoint {
             // A preflight is not a request of the route.
@@ -50,7 +52,12 @@ impl Api {
             }
             Some(RouteMatch { endpoint, names }) => match endpoint.handler {
                 Handler::Decide(decide) if body.is_end_stream() => {
-                    let decided = decide(&self.engine, &head, &[], &mut watch);
+                    let request = SellRequest {
+                        head: &head,
+                        headers,
+                        body: &[],
+                    };
+                    let decided = decide(&self.engine, &request, &mut watch);
                     drop(head);
                     drop(body);
                     self.answer(decided, &mut watch).await
@@ -178,5 +185,10 @@ where
 {
     let body = body::read(&head.headers, body).await?;
     watch.skip();
-    decide(engine, &head, &body, watch)
+    let request = SellRequest {
+        headers: CommonHeaders::of(&head.headers),
+        head: &head,
+        body: &body,
+    };
+    decide(engine, &request, watch)
 }

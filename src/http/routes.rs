@@ -12,7 +12,7 @@ use hyper::http::request::Parts;
 use super::admin::{checkouts, close_sale, create_sale, purchases};
 use super::answer::Answer;
 use super::api::Api;
-use super::buy::{Decided, checkout, purchase};
+use super::buy::{Decided, SellRequest, checkout, purchase};
 use super::live::stream;
 use super::ops::{health, histogram, metrics, openapi};
 use super::peer::Peer;
@@ -123,7 +123,8 @@ pub(super) enum Handler {
 }
 
 /// The function of a [`Handler::Decide`].
-pub(super) type Decide = fn(&Engine, &Parts, &[u8], &mut Stopwatch<'_>) -> Result<Decided, Problem>;
+pub(super) type Decide =
+    fn(&Engine, &SellRequest<'_>, &mut Stopwatch<'_>) -> Result<Decided, Problem>;
 
 /// The future of a [`Handler::Wait`].
 pub(super) type HandlerFuture<'r> = Pin<Box<dyn Future<Output = Result<Answer, Problem>> + 'r>>;

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use hyper::Request;
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::header::{CONNECTION, HeaderValue, TRANSFER_ENCODING};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -106,7 +106,9 @@ async fn converse(
         progress.request_started();
         let (progress, streamed) = (&progress, &streamed);
         async move {
-            let is_chunked = request.headers().contains_key(TRANSFER_ENCODING);
+            // A look for the header costs more than one for the body, which most requests do not have.
+            let is_chunked = !request.body().is_end_stream()
+                && request.headers().contains_key(TRANSFER_ENCODING);
             let request = request.map(|incoming| TrackedBody::new(incoming, progress));
             let mut response = api.handle(request, &progress.peer).await;
             if is_chunked && progress.chunked_body() != ChunkedBody::Read {

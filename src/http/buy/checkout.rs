@@ -2,10 +2,8 @@
 
 use std::io::Write;
 
-use hyper::http::request::Parts;
-
 use super::idempotency;
-use super::{ArchivedRequest, Decided};
+use super::{ArchivedRequest, Decided, SellRequest};
 use crate::http::answer::Answer;
 use crate::http::json::{self, write_code, write_number, write_time};
 use crate::http::parameters::{Field, Parameters};
@@ -67,18 +65,17 @@ impl ArchivedCheckout {
 /// Decides on a checkout: puts an item into a user's open checkout.
 pub(in crate::http) fn decide(
     engine: &Engine,
-    head: &Parts,
-    body: &[u8],
+    request: &SellRequest<'_>,
     watch: &mut Stopwatch<'_>,
 ) -> Result<Decided, Problem> {
-    let mut parameters = Parameters::from_request(head, body);
+    let mut parameters = Parameters::from_request(request.head, request.body);
     let quantity = parameters.optional(Field::Quantity).unwrap_or(Whole(1)).0;
     // No sale allows more.
     if !(1..=ITEMS_PER_USER_MAX).contains(&quantity) {
         parameters.wrong(Field::Quantity, not_up_to(ITEMS_PER_USER_MAX));
     }
     let sale = parameters.optional(Field::SaleId);
-    let key = idempotency::key(&head.headers, &mut parameters);
+    let key = idempotency::key(&request.headers, &mut parameters);
     let (user, item) = parameters.buyer_and_item()?;
     watch.lap(Stage::Parse);
     let request = CheckoutRequest {

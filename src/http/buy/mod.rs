@@ -6,7 +6,18 @@ pub(super) mod purchase_result;
 
 mod idempotency;
 
+use hyper::http::request::Parts;
+
+use super::common_headers::CommonHeaders;
 use crate::sale::{CheckoutOutcome, Decision, PurchaseDecision};
+
+/// A request to sell, with all of its body.
+pub(super) struct SellRequest<'r> {
+    pub(super) head: &'r Parts,
+    /// Those of the head.
+    pub(super) headers: CommonHeaders<'r>,
+    pub(super) body: &'r [u8],
+}
 
 /// A request to sell after its handler.
 pub(super) enum Decided {

@@ -1,10 +1,8 @@
 //! `POST /purchase`
 
-use hyper::http::request::Parts;
-
 use super::idempotency;
 use super::purchase_result::{ALL_ITEMS_SOLD, write_purchase, write_purchased_items};
-use super::{ArchivedRequest, Decided};
+use super::{ArchivedRequest, Decided, SellRequest};
 use crate::http::answer::Answer;
 use crate::http::json;
 use crate::http::parameters::{Field, Parameters};
@@ -25,13 +23,12 @@ pub(in crate::http) struct ArchivedPurchase {
 /// Decides on a purchase: sells what is in a checkout.
 pub(in crate::http) fn decide(
     engine: &Engine,
-    head: &Parts,
-    body: &[u8],
+    request: &SellRequest<'_>,
     watch: &mut Stopwatch<'_>,
 ) -> Result<Decided, Problem> {
-    let mut parameters = Parameters::from_request(head, body);
+    let mut parameters = Parameters::from_request(request.head, request.body);
     let code: Option<GivenCode> = parameters.required(Field::Code);
-    let key = idempotency::key(&head.headers, &mut parameters);
+    let key = idempotency::key(&request.headers, &mut parameters);
     parameters.check()?;
     let GivenCode(code) = code.ok_or_else(Problem::internal)?;
     let code = code.ok_or_else(Problem::checkout_not_found)?;
