@@ -35,5 +35,6 @@ mod values;
 pub use self::admin::Administration;
 pub use self::api::Api;
 pub use self::cors::CrossOrigin;
+pub use self::dispatch::{Begun, Unanswered};
 pub use self::payload::{Payload, Pieces};
 pub use self::peer::{Network, Peer};

@@ -119,7 +119,7 @@ pub(super) enum Handler {
     /// Answers without suspending.
     Show(fn(&RoutedRequest<'_>) -> Result<Answer, Problem>),
     /// Answers in a future of its own. It is boxed, so that the futures of all other requests need no room for it.
-    Wait(for<'r> fn(RoutedRequest<'r>) -> HandlerFuture<'r>),
+    Wait(WaitingHandler),
 }
 
 /// The function of a [`Handler::Decide`].
@@ -127,6 +127,9 @@ pub(super) type Decide =
     fn(&Engine, &SellRequest<'_>, &mut Stopwatch<'_>) -> Result<Decided, Problem>;
 
 /// The future of a [`Handler::Wait`].
+/// The function of a [`Handler::Wait`].
+pub(super) type WaitingHandler = for<'r> fn(RoutedRequest<'r>) -> HandlerFuture<'r>;
+
 pub(super) type HandlerFuture<'r> = Pin<Box<dyn Future<Output = Result<Answer, Problem>> + 'r>>;
 
 /// A request of a route, as its handler receives it.

@@ -94,10 +94,16 @@ impl CommitWaiters {
         })
     }
 
-    /// Returns whether [`Self::durable`] would suspend now.
+    /// Returns the result of [`Self::durable`]; `None` while it would suspend.
+    ///
+    /// # Errors
+    /// Those of [`Self::durable`].
     #[must_use]
-    pub fn must_wait(&self, lsn: Lsn) -> bool {
-        self.journal.progress().reached(lsn).is_none()
+    pub fn settled(&self, lsn: Lsn) -> Option<Result<(), JournalFailed>> {
+        match self.journal.progress().reached(lsn) {
+            Some(Ok(())) if !self.journal.is_certain() => Some(Err(JournalFailed)),
+            reached => reached,
+        }
     }
 
     /// Suspends until `lsn` is durable.
@@ -109,9 +115,8 @@ impl CommitWaiters {
     /// The journal failed before, or what a start has found is not certain to be on the disk yet: an answer
     /// that is given again could rest on a record that the next power cut takes.
     pub fn durable(&self, lsn: Lsn) -> impl Future<Output = Result<(), JournalFailed>> + '_ {
-        poll_fn(move |context| match self.journal.progress().reached(lsn) {
-            Some(Ok(())) if !self.journal.is_certain() => Poll::Ready(Err(JournalFailed)),
-            Some(reached) => Poll::Ready(reached),
+        poll_fn(move |context| match self.settled(lsn) {
+            Some(settled) => Poll::Ready(settled),
             None => {
                 self.enqueue(lsn, context);
                 Poll::Pending

@@ -20,7 +20,7 @@ use super::http1::Framed;
 use super::io::{Io, Transport};
 use super::stream::Stream;
 use super::tls::Tls;
-use crate::http::Api;
+use crate::http::{Api, Begun};
 use crate::limits::{HEAD_BYTES_MAX, HEADERS_MAX};
 use crate::runtime::http1::raw_response::https_required;
 
@@ -105,12 +105,16 @@ async fn converse(
     let service = service_fn(|request: Request<Incoming>| {
         progress.request_started();
         let (progress, streamed) = (&progress, &streamed);
+        let (head, body) = request.into_parts();
+        // A look for the header costs more than one for the body, which most requests do not have.
+        let is_chunked = !body.is_end_stream() && head.headers.contains_key(TRANSFER_ENCODING);
+        let body = TrackedBody::new(body, progress);
+        let begun = api.begin(head, body, &progress.peer);
         async move {
-            // A look for the header costs more than one for the body, which most requests do not have.
-            let is_chunked = !request.body().is_end_stream()
-                && request.headers().contains_key(TRANSFER_ENCODING);
-            let request = request.map(|incoming| TrackedBody::new(incoming, progress));
-            let mut response = api.handle(request, &progress.peer).await;
+            let mut response = match begun {
+                Begun::Answered(response) => response,
+                Begun::Waiting(request) => api.complete(request).await,
+            };
             if is_chunked && progress.chunked_body() != ChunkedBody::Read {
                 // No request is read behind it, because one could not be distinguished from the rest of the body.
                 let close = HeaderValue::from_static("close");

@@ -66,10 +66,14 @@ impl WorkerCommits {
         Self(CommitWaiters::new(engine.journal().clone()))
     }
 
-    /// Returns whether [`Self::durable`] would suspend now.
+    /// Returns the result of [`Self::durable`]; `None` while it would suspend.
+    ///
+    /// # Errors
+    /// Those of [`Self::durable`].
     #[must_use]
-    pub fn must_wait(&self, lsn: Lsn) -> bool {
-        self.0.must_wait(lsn)
+    pub fn settled(&self, lsn: Lsn) -> Option<Result<(), Unavailable>> {
+        let settled = self.0.settled(lsn)?;
+        Some(settled.map_err(|_| Unavailable::Journal))
     }
 
     /// Suspends until the record `lsn` is durable.

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::idempotency;
-use super::{ArchivedRequest, Decided, SellRequest};
+use super::{ArchivedRequest, Decided, SellDecision, SellRequest};
 use crate::http::answer::Answer;
 use crate::http::json::{self, write_code, write_number, write_time};
 use crate::http::parameters::{Field, Parameters};
@@ -92,7 +92,7 @@ pub(in crate::http) fn decide(
             let archived = ArchivedCheckout::new(sale, &request);
             Decided::Archived(Box::new(ArchivedRequest::Checkout(archived)))
         }
-        _ => Decided::Checkout(decision),
+        _ => Decided::Now(SellDecision::Checkout(decision)),
     })
 }
 

@@ -8,8 +8,11 @@ mod idempotency;
 
 use hyper::http::request::Parts;
 
+use super::answer::Answer;
 use super::common_headers::CommonHeaders;
+use super::problem::Problem;
 use crate::sale::{CheckoutOutcome, Decision, PurchaseDecision};
+use crate::types::Lsn;
 
 /// A request to sell, with all of its body.
 pub(super) struct SellRequest<'r> {
@@ -21,12 +24,38 @@ pub(super) struct SellRequest<'r> {
 
 /// A request to sell after its handler.
 pub(super) enum Decided {
-    /// The engine has decided on a checkout.
-    Checkout(Decision<CheckoutOutcome>),
-    /// The engine has decided on a purchase.
-    Purchase(PurchaseDecision),
+    /// The engine has decided.
+    Now(SellDecision),
     /// The sale has left memory, and must be loaded before the engine can decide.
     Archived(Box<ArchivedRequest>),
+}
+
+/// A decision of the engine on a request to sell.
+pub(super) enum SellDecision {
+    /// A decision on a checkout.
+    Checkout(Decision<CheckoutOutcome>),
+    /// A decision on a purchase.
+    Purchase(PurchaseDecision),
+}
+
+impl SellDecision {
+    /// The record that must be durable before the answer may be given.
+    pub(super) fn lsn(&self) -> Option<Lsn> {
+        match self {
+            Self::Checkout(decision) => decision.lsn,
+            Self::Purchase(decision) => decision.lsn,
+        }
+    }
+
+    /// Returns the answer, which may be given once the record is durable.
+    pub(super) fn into_answer(self) -> Result<Answer, Problem> {
+        match self {
+            Self::Checkout(decision) => decision.outcome.try_into(),
+            Self::Purchase(decision) => {
+                purchase::answer(decision.outcome, decision.sale.as_deref())
+            }
+        }
+    }
 }
 
 /// A request to sell in a sale that has left memory, where it may have been answered before.

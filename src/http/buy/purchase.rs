@@ -2,7 +2,7 @@
 
 use super::idempotency;
 use super::purchase_result::{ALL_ITEMS_SOLD, write_purchase, write_purchased_items};
-use super::{ArchivedRequest, Decided, SellRequest};
+use super::{ArchivedRequest, Decided, SellDecision, SellRequest};
 use crate::http::answer::Answer;
 use crate::http::json;
 use crate::http::parameters::{Field, Parameters};
@@ -40,7 +40,7 @@ pub(in crate::http) fn decide(
         let archived = ArchivedRequest::Purchase(ArchivedPurchase { code, key });
         return Ok(Decided::Archived(Box::new(archived)));
     }
-    Ok(Decided::Purchase(decision))
+    Ok(Decided::Now(SellDecision::Purchase(decision)))
 }
 
 impl ArchivedPurchase {
