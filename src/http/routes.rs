@@ -54,7 +54,7 @@ pub(super) static ENDPOINTS: [Endpoint; 25] = TABLE;
 
 #[rustfmt::skip]
 const TABLE: [Endpoint; 25] = endpoints! {
-    // The paths of these two are compared first, without a walk over the table.
+    // The paths of these three are compared first, without a walk over the table.
     post "/checkout"                    Checkout       Public    Decide checkout::decide;
     post "/purchase"                    Purchase       Public    Decide purchase::decide;
     get  "/sales/active"                SalesActive    Public    Show   sales::active_sale;
@@ -85,6 +85,7 @@ const TABLE: [Endpoint; 25] = endpoints! {
 
 const CHECKOUT: &str = TABLE[0].path;
 const PURCHASE: &str = TABLE[1].path;
+const SALES_ACTIVE: &str = TABLE[2].path;
 
 /// One route.
 pub(super) struct Endpoint {
@@ -126,10 +127,10 @@ pub(super) enum Handler {
 pub(super) type Decide =
     fn(&Engine, &SellRequest<'_>, &mut Stopwatch<'_>) -> Result<Decided, Problem>;
 
-/// The future of a [`Handler::Wait`].
 /// The function of a [`Handler::Wait`].
 pub(super) type WaitingHandler = for<'r> fn(RoutedRequest<'r>) -> HandlerFuture<'r>;
 
+/// The future of a [`Handler::Wait`].
 pub(super) type HandlerFuture<'r> = Pin<Box<dyn Future<Output = Result<Answer, Problem>> + 'r>>;
 
 /// A request of a route, as its handler receives it.
@@ -202,6 +203,7 @@ pub(super) fn find(path: &str) -> Option<RouteMatch<'_>> {
     match path {
         CHECKOUT => Some(fixed(&ENDPOINTS[0])),
         PURCHASE => Some(fixed(&ENDPOINTS[1])),
+        SALES_ACTIVE => Some(fixed(&ENDPOINTS[2])),
         _ => ENDPOINTS.iter().find_map(|endpoint| {
             let names = endpoint.names_in(path)?;
             Some(RouteMatch { endpoint, names })
