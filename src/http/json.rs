@@ -70,11 +70,13 @@ pub(super) fn write_string(text: &str, out: &mut Vec<u8>) {
 
 /// Escapes what was appended since `start` for the inside of a JSON string.
 pub(super) fn escape_from(start: usize, out: &mut Vec<u8>) {
-    let needs_escape = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
-    let Some(first) = out[start..].iter().position(needs_escape) else {
+    let needs_escape = |byte: &u8| (*byte < 0x20) | (*byte == b'"') | (*byte == b'\\');
+    // All bytes are looked at, so that it can be at many at once. Hardly any text has one.
+    let any = |found, byte| found | needs_escape(byte);
+    if !out[start..].iter().fold(false, any) {
         return;
-    };
-    for byte in out.split_off(start + first) {
+    }
+    for byte in out.split_off(start) {
         let short = match byte {
             b'"' | b'\\' => byte,
             b'\n' => b'n',
