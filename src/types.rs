@@ -152,20 +152,23 @@ impl fmt::Debug for CheckoutCode {
     }
 }
 
+impl CheckoutCode {
+    fn parse(text: &str) -> Option<Self> {
+        let rest = text.strip_prefix("CHK-")?;
+        let (sale, rest) = split_decimal(rest.as_bytes())?;
+        let secret = parse_lower_hex(rest.strip_prefix(b"-")?)?;
+        let sale = SaleId(sale);
+        (sale > SaleId(0)).then_some(Self { sale, secret })
+    }
+}
+
 impl FromStr for CheckoutCode {
     type Err = Malformed;
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
         const WRONG: Malformed =
             Malformed("must be a code that POST /checkout answered, such as CHK-1-0123…ef");
-        let (sale, secret) = text
-            .strip_prefix("CHK-")
-            .and_then(|rest| rest.split_once('-'))
-            .ok_or(WRONG)?;
-        Ok(Self {
-            sale: sale.parse().map_err(|_| WRONG)?,
-            secret: parse_lower_hex(secret).ok_or(WRONG)?,
-        })
+        Self::parse(text).ok_or(WRONG)
     }
 }
 
@@ -407,23 +410,23 @@ impl AsciiWord {
 
 /// Returns the number of 32 hexadecimal digits in lower case. All digits are looked at, so that they can be taken many at
 /// once.
-fn parse_lower_hex(text: &str) -> Option<u128> {
-    let digits: &[u8; 2 * size_of::<u128>()] = text.as_bytes().try_into().ok()?;
-    let mut all_valid = true;
-    let nibbles = digits.map(|digit| {
+fn parse_lower_hex(text: &[u8]) -> Option<u128> {
+    let digits: &[u8; 2 * size_of::<u128>()] = text.try_into().ok()?;
+    let (mut nibbles, mut any_wrong) = ([0; 2 * size_of::<u128>()], false);
+    for (nibble, digit) in nibbles.iter_mut().zip(digits) {
         let (decimal, letter) = (digit.wrapping_sub(b'0'), digit.wrapping_sub(b'a'));
-        all_valid &= (decimal < 10) | (letter < 6);
-        if decimal < 10 {
-            decimal
-        } else {
+        any_wrong |= (decimal > 9) & (letter > 5);
+        *nibble = if decimal > 9 {
             letter.wrapping_add(10)
-        }
-    });
+        } else {
+            decimal
+        };
+    }
     let mut bytes = [0; size_of::<u128>()];
     for (byte, [high, low]) in bytes.iter_mut().zip(nibbles.as_chunks().0) {
         *byte = high << 4 | low & 15;
     }
-    all_valid.then_some(u128::from_be_bytes(bytes))
+    (!any_wrong).then_some(u128::from_be_bytes(bytes))
 }
 
 /// Returns a decimal number in its one canonical form: no sign, no leading zero.
@@ -434,15 +437,19 @@ fn parse_decimal(text: &str) -> Option<u32> {
 
 /// Returns the decimal number that `text` begins with, in its one canonical form, and the bytes behind its digits.
 fn split_decimal(text: &[u8]) -> Option<(u32, &[u8])> {
-    let (mut number, mut rest) = (0_u32, text);
+    let (mut number, mut rest) = (0_u64, text);
     while let [digit @ b'0'..=b'9', after @ ..] = rest {
-        number = number
-            .checked_mul(10)?
-            .checked_add(u32::from(digit - b'0'))?;
+        // Of ten digits it cannot overflow, and more are refused.
+        number = number.wrapping_mul(10).wrapping_add((digit - b'0').into());
         rest = after;
     }
-    let digits = text.len() - rest.len();
-    (digits == 1 || digits > 1 && text[0] != b'0').then_some((number, rest))
+    let is_canonical = match text.len() - rest.len() {
+        1 => true,
+        2..=10 => text[0] != b'0',
+        _ => false,
+    };
+    let number = u32::try_from(number).ok().filter(|_| is_canonical)?;
+    Some((number, rest))
 }
 
 #[cfg(test)]
