@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::{BatchSize, Criterion, Throughput};
-use flashsale::http::{Administration, Api, Begun, Payload, Peer};
+use flashsale::http::{Administration, Api, Payload, Peer};
 use flashsale::live::Feeds;
 use flashsale::operations::{FigureSources, Observer};
 use flashsale::sale::Archive;
@@ -109,14 +109,13 @@ fn at_once(criterion: &mut Criterion) {
     ];
     let mut group = criterion.benchmark_group("http/at_once");
     for (name, status, asked) in cases {
-        let answered = |request| -> Response<Payload> {
-            answer(&api, request, &peer)
-                .now_or_never()
-                .expect("it waits for nothing")
+        let answer = |request| -> Response<Payload> {
+            let answer = api.handle(request, &peer).now_or_never();
+            answer.expect("it waits for nothing")
         };
-        assert_eq!(answered(asked.clone()).status(), status, "{name}");
+        assert_eq!(answer(asked.clone()).status(), status, "{name}");
         group.bench_function(name, |b| {
-            b.iter_batched(|| asked.clone(), answered, BatchSize::SmallInput);
+            b.iter_batched(|| asked.clone(), answer, BatchSize::SmallInput);
         });
     }
     group.finish();
@@ -153,14 +152,6 @@ fn durable(criterion: &mut Criterion) {
     group.finish();
 }
 
-async fn answer(api: &Api, request: Request<Empty<Bytes>>, peer: &Peer) -> Response<Payload> {
-    let (head, body) = request.into_parts();
-    match api.begin(head, body, peer) {
-        Begun::Answered(response) => response,
-        Begun::Waiting(request) => api.complete(request).await,
-    }
-}
-
 /// Has all requests answered, with 200; how long that took.
 fn answer_all(hall: &Hall, requests: Vec<Request<Empty<Bytes>>>) -> Duration {
     let runtime = Builder::new_current_thread()
@@ -178,10 +169,8 @@ fn answer_all(hall: &Hall, requests: Vec<Request<Empty<Bytes>>>) -> Duration {
             if together.is_empty() {
                 break;
             }
-            let answers = together
-                .into_iter()
-                .map(|request| answer(&api, request, &peer));
-            let answers = join_all(answers).await;
+            let handle = |request| api.handle(request, &peer);
+            let answers = join_all(together.into_iter().map(handle)).await;
             assert!(answers.iter().all(|answer| answer.status() == 200));
         }
         let time = started.elapsed();
