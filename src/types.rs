@@ -2,11 +2,15 @@
 //!
 //! Parsing is the only way to make one from text, so whoever holds one need not check it again.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
 use crate::limits;
+
+mod text;
+
+pub(crate) use self::text::CONTROL;
+pub use self::text::{PlainText, has_control};
 
 /// Log sequence number: the place of a record in the journal's one total order. The first record
 /// is 1; 0 means "before every record".
@@ -172,29 +176,6 @@ impl FromStr for CheckoutCode {
     }
 }
 
-/// A text without control characters.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PlainText<'a>(Cow<'a, str>);
-
-impl<'a> PlainText<'a> {
-    /// Checks `text`.
-    ///
-    /// # Errors
-    /// Says what is allowed when `text` has a control character.
-    pub fn new(text: Cow<'a, str>) -> Result<Self, Malformed> {
-        match has_control(&text) {
-            true => Err(CONTROL),
-            false => Ok(Self(text)),
-        }
-    }
-
-    /// The text itself.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
 /// A user's id as the client sent it: 1 to 128 bytes of UTF-8 without control characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct UserId<'a>(&'a str);
@@ -349,9 +330,6 @@ impl fmt::Display for Timestamp {
 #[error("{0}")]
 pub struct Malformed(pub &'static str);
 
-/// The error of a text with a control character.
-pub(crate) const CONTROL: Malformed = Malformed("must not contain control characters");
-
 fn check_id(text: &str) -> Result<&str, Malformed> {
     check_id_length(text)?;
     if has_control(text) {
@@ -364,47 +342,6 @@ fn check_id_length(text: &str) -> Result<&str, Malformed> {
     match text.len() {
         1..=limits::ID_BYTES_MAX => Ok(text),
         _ => Err(Malformed("must be 1 to 128 bytes")),
-    }
-}
-
-/// Returns whether `text` contains a control character.
-#[must_use]
-pub fn has_control(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    let Some(last) = bytes.last_chunk() else {
-        let is_printable = |byte: &u8| matches!(byte, b' '..=b'~');
-        return !bytes.iter().all(is_printable) && text.chars().any(char::is_control);
-    };
-    // Eight bytes at a time, the last of which overlap with those before. Text is decoded only where it is not ASCII.
-    let mut found = AsciiWord::of(last);
-    for word in bytes.as_chunks().0 {
-        let word = AsciiWord::of(word);
-        found.controls |= word.controls;
-        found.beyond |= word.beyond;
-    }
-    found.controls != 0 || found.beyond != 0 && text.chars().any(char::is_control)
-}
-
-/// Eight bytes of a text. The highest bit of each byte of a field is a mark.
-struct AsciiWord {
-    /// The bytes that are control characters.
-    controls: u64,
-    /// The bytes that are not ASCII.
-    beyond: u64,
-}
-
-impl AsciiWord {
-    fn of(bytes: &[u8; 8]) -> Self {
-        const EACH: u64 = u64::MAX / 0xff;
-        const HIGHEST: u64 = EACH * 0x80;
-        let word = u64::from_le_bytes(*bytes);
-        let low = word & !HIGHEST;
-        // Neither sum goes beyond its byte.
-        let (is_printable_or_del, is_del) = (low + EACH * 0x60, low + EACH);
-        Self {
-            controls: (!is_printable_or_del | is_del) & !word & HIGHEST,
-            beyond: word & HIGHEST,
-        }
     }
 }
 
@@ -455,38 +392,6 @@ fn split_decimal(text: &[u8]) -> Option<(u32, &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn control_characters_are_those_of_unicode() {
-        for c in (0..0x3000).filter_map(char::from_u32) {
-            assert_eq!(has_control(&format!("a{c}")), c.is_control(), "{c:?}");
-        }
-    }
-
-    #[test]
-    fn control_characters_are_found_at_every_place() {
-        for length in 0..40 {
-            let plain = " ~".repeat(20)[..length].to_owned();
-            assert!(!has_control(&plain), "{length}");
-            for place in 0..=length {
-                for (c, is_control) in [
-                    ('\0', true),
-                    ('\x1f', true),
-                    ('\x7f', true),
-                    ('\u{80}', true),
-                    ('\u{a0}', false),
-                ] {
-                    let mut text = plain.clone();
-                    text.insert(place, c);
-                    assert_eq!(
-                        has_control(&text),
-                        is_control,
-                        "{c:?} at {place} of {length}"
-                    );
-                }
-            }
-        }
-    }
 
     #[test]
     fn codes_round_trip_and_hide_in_debug() {
