@@ -7,9 +7,10 @@ use std::thread;
 use std::time::Duration;
 
 use super::journal::{write_files, write_state};
+use super::pace::resting_disk;
 use crate::env::{Clock, Disk, RealDisk, SystemClock, is_mount_point, step_back, target_dir};
 use crate::journal::backup::{self, Copied, DirOnDisk};
-use crate::journal::{Haste, JournalError, Opening, PacedDisk, Pacer};
+use crate::journal::{JournalError, Opening};
 use crate::limits;
 use crate::sale::{CheckedFiles, Recovered, check_files};
 use crate::types::{Timestamp, counted};
@@ -102,7 +103,8 @@ pub fn back_up(dir: &Path, to: &Path, out: &mut dyn Write) -> Result<(), BackupC
         return Err(BackupCommandError::Inside { to, dir });
     }
     let aside = aside(made_in).map_err(target(to))?;
-    let opening = match Opening::lock(Arc::new(RealDisk), &aside) {
+    // The copy is also checked at that pace.
+    let opening = match Opening::lock(Arc::new(resting_disk()), &aside) {
         Err(JournalError::InUse { .. } | JournalError::SegmentInUse { .. }) => {
             Err(BackupCommandError::InUse(to.to_owned()))
         }
@@ -139,7 +141,7 @@ fn make(
     let clock = SystemClock::new();
     let (began_at, began_us) = (clock.now(), clock.monotonic_us());
     step_back(limits::BACKGROUND_NICE);
-    let disk = paced();
+    let disk = resting_disk();
     let [from, copy] = [dir, aside].map(|dir| DirOnDisk { disk: &disk, dir });
     let copied = backup::copy(from, copy, &mut || thread::sleep(PAUSE))?;
     let copied_us = clock.monotonic_us();
@@ -167,13 +169,6 @@ fn make(
         copy_us: copied_us - began_us,
         check_us: clock.monotonic_us() - copied_us,
     })
-}
-
-/// Returns the disk at the pace of a process that cannot know whether a server waits: half of the time it rests.
-fn paced() -> PacedDisk {
-    let clock = Arc::new(SystemClock::new());
-    let pacer = Pacer::new(clock, || Haste::Calm, thread::sleep, Duration::MAX);
-    PacedDisk::new(Arc::new(RealDisk), Arc::new(pacer))
 }
 
 /// Removes what a backup that was killed has left. Nobody works on it: its lock is ours.

@@ -10,4 +10,5 @@ pub mod rebuild;
 pub mod recover;
 pub mod verify;
 
+mod pace;
 mod server_client;

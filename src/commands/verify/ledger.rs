@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::server::{InspectedServer, ServerError};
-use crate::env::RealDisk;
+use crate::commands::pace::resting_disk;
+use crate::env::{Disk, RealDisk};
 use crate::journal::{self, JournalError, Opening, Tail, sale_file, snapshot};
 use crate::reconcile::SinkError;
 use crate::record::Entry;
-use crate::sale::{EndedSale, Recovered, Sale, State, load_ended};
+use crate::sale::{CheckedFiles, EndedSale, Recovered, Sale, State, check_files, load_ended};
 use crate::types::Lsn;
 
 /// Attempts to open a journal that is in use, should its server overtake us.
@@ -67,7 +68,8 @@ pub(super) enum CompareError {
 
 /// A journal with the state that it leads to.
 pub(super) struct Ledger {
-    disk: Arc<RealDisk>,
+    /// The disk, at a gentle pace where a server uses the journal.
+    disk: Arc<dyn Disk>,
     dir: PathBuf,
     /// The state at [`Self::at`].
     pub(super) state: State,
@@ -125,9 +127,10 @@ impl Ledger {
             dir: dir.to_owned(),
             source,
         })?;
-        let (state, snapshot) = restored(dir)?;
+        let disk: Arc<dyn Disk> = Arc::new(resting_disk());
+        let (state, snapshot) = restored(&*disk, dir)?;
         let mut ledger = Self {
-            disk: Arc::new(RealDisk),
+            disk,
             dir: dir.to_owned(),
             state,
             at: snapshot,
@@ -141,6 +144,11 @@ impl Ledger {
             .map_err(|error| other_server(error, &ledger))?;
         ledger.state.check(ledger.at)?;
         Ok(ledger)
+    }
+
+    /// Checks the files of ended sales.
+    pub(super) fn check_files(&self) -> Result<CheckedFiles, JournalError> {
+        check_files(&*self.disk, &self.dir, &self.state)
     }
 
     /// The server that writes the journal, if one does.
@@ -204,7 +212,7 @@ impl Ledger {
         &self,
         visit: &mut dyn FnMut(Entry<'_>) -> Result<(), JournalError>,
     ) -> Result<Lsn, JournalError> {
-        read_snapshot(&self.dir, visit)
+        read_snapshot(&*self.disk, &self.dir, visit)
     }
 
     /// Hands the records of an archived sale to `visit`.
@@ -213,7 +221,7 @@ impl Ledger {
         sale: &EndedSale,
         visit: &mut dyn FnMut(Entry<'_>) -> Result<(), JournalError>,
     ) -> Result<(), JournalError> {
-        sale.file().read(&RealDisk, &self.dir, visit)
+        sale.file().read(&*self.disk, &self.dir, visit)
     }
 
     /// An archived sale; `None` where its file was removed, because a database has what was in it.
@@ -223,12 +231,12 @@ impl Ledger {
         if removable && !sale.file().exists(&RealDisk, dir) {
             return Ok(None);
         }
-        load_ended(&RealDisk, dir, sale).map(Some)
+        load_ended(&*self.disk, dir, sale).map(Some)
     }
 
     /// The state of the snapshot that stands for what was trimmed.
     pub(super) fn snapshot_state(&self) -> Result<(State, Lsn), JournalError> {
-        restored(&self.dir)
+        restored(&*self.disk, &self.dir)
     }
 }
 
@@ -262,19 +270,20 @@ fn missing(dir: &Path, snapshot: Lsn, after: Lsn) -> LedgerError {
     }
 }
 
-fn restored(dir: &Path) -> Result<(State, Lsn), JournalError> {
+fn restored(disk: &dyn Disk, dir: &Path) -> Result<(State, Lsn), JournalError> {
     let mut state = State::default();
-    let lsn = read_snapshot(dir, &mut |entry| state.restore(&entry))?;
+    let lsn = read_snapshot(disk, dir, &mut |entry| state.restore(&entry))?;
     Ok((state, lsn))
 }
 
 fn read_snapshot(
+    disk: &dyn Disk,
     dir: &Path,
     visit: &mut dyn FnMut(Entry<'_>) -> Result<(), JournalError>,
 ) -> Result<Lsn, JournalError> {
-    match snapshot::newest(&RealDisk, dir)? {
+    match snapshot::newest(disk, dir)? {
         None => Ok(Lsn::ZERO),
-        Some(lsn) => snapshot::read(&RealDisk, dir, lsn, visit).map(|()| lsn),
+        Some(lsn) => snapshot::read(disk, dir, lsn, visit).map(|()| lsn),
     }
 }
 

@@ -19,9 +19,8 @@ use super::client_tls::PinnedTls;
 use super::journal::{write_files, write_state};
 use crate::app::sinks;
 use crate::config::Config;
-use crate::env::{RealDisk, step_back};
+use crate::env::step_back;
 use crate::limits;
-use crate::sale::check_files;
 use ledger::Ledger;
 use report::Report;
 use server::InspectedServer;
@@ -99,7 +98,7 @@ async fn compare_all(
         Err(error) => return report.unchecked(&error.to_string()),
     };
     write_state(report.out(), ledger.snapshot, ledger.at, &ledger.state)?;
-    match check_files(&RealDisk, dir, &ledger.state) {
+    match ledger.check_files() {
         Ok(files) => write_files(report.out(), &files)?,
         Err(error) => report.different(&error.to_string())?,
     }

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::commands::client_tls::PinnedTls;
+use crate::commands::pace::resting_pacer;
 use crate::commands::server_client::ServerClient;
 use crate::limits::PAGE_ITEMS_MAX;
 use crate::types::{Lsn, SaleId};
@@ -143,10 +144,16 @@ impl InspectedServer {
 
     fn list<T: DeserializeOwned>(&self, first: String) -> Result<Vec<T>, ServerError> {
         let (mut all, mut next) = (Vec::new(), Some(first));
+        // Buyers wait for the worker that writes a page.
+        let pacer = resting_pacer();
+        pacer.begin();
         while let Some(path) = next {
             let (page, link): (Vec<T>, _) = self.get(&path)?;
             all.extend(page);
             next = link;
+            if next.is_some() {
+                pacer.note_piece();
+            }
         }
         Ok(all)
     }
