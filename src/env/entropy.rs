@@ -1,6 +1,6 @@
 //! Randomness, as the engine sees it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use parking_lot::Mutex;
 
@@ -44,6 +44,26 @@ impl Entropy for OsEntropy {
             bits
         })
     }
+}
+
+/// The hash function for keys that clients choose.
+pub type KeyHasher = foldhash::fast::SeedableRandomState;
+
+thread_local!(static HASH_SEED: Cell<Option<u64>> = const { Cell::new(None) });
+
+/// Creates a hash function whose seed nobody can guess, so that no client can choose keys that fall together.
+#[must_use]
+pub fn key_hasher() -> KeyHasher {
+    match HASH_SEED.get() {
+        None => KeyHasher::random(),
+        Some(seed) => KeyHasher::with_seed(seed, foldhash::SharedSeed::global_fixed()),
+    }
+}
+
+/// Gives all hash functions that the calling thread creates from now on the same seed. Only for tests, which are to be
+/// repeated exactly.
+pub fn fix_hash_seed(seed: u64) {
+    HASH_SEED.set(Some(seed));
 }
 
 /// A generator that a seed determines (splitmix64, by Steele, Lea and Flood). Only for tests: its

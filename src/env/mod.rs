@@ -37,6 +37,10 @@ mod secret;
 #[forbid(unsafe_code)]
 mod simulated_disk;
 #[forbid(unsafe_code)]
+mod simulated_faults;
+#[forbid(unsafe_code)]
+mod simulated_file;
+#[forbid(unsafe_code)]
 mod simulated_writer;
 
 pub use allocator::AllocatorFigures;
@@ -47,7 +51,10 @@ pub use clock::system_time;
 pub use clock::{Clock, ManualClock, SystemClock, within};
 pub use control_group::MemoryLimit;
 pub use disk::{AsyncWriter, Disk, DiskFile, FileId, OpenMode, read_file};
-pub use entropy::{DRAWN_BYTES, Entropy, OsEntropy, SeededEntropy, splitmix64};
+pub use entropy::{
+    DRAWN_BYTES, Entropy, KeyHasher, OsEntropy, SeededEntropy, fix_hash_seed, key_hasher,
+    splitmix64,
+};
 pub use filesystem::{
     BlockDevice, Filesystem, behind_links, is_mount_point, newest_journal_below, target_dir,
 };

@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 use super::codes::Codes;
 use super::keys::{CheckoutKeys, KeyedCheckout};
 use super::outcome::PurchaseResult;
-use crate::env::Clock;
+use crate::env::{Clock, KeyHasher, key_hasher};
 use crate::limits::{BUYER_SHARDS, BUYERS_PER_SALE_MAX};
 use crate::sync::{Mutex, MutexGuard};
 use crate::types::{ItemIndex, Lsn, Timestamp};
@@ -143,7 +143,7 @@ pub enum CheckoutEnd {
 pub struct Buyers {
     shards: Box<[Mutex<BuyerShard>]>,
     codes: Codes,
-    hasher: foldhash::fast::RandomState,
+    hasher: KeyHasher,
 }
 
 /// The buyers under one lock.
@@ -192,7 +192,7 @@ impl Default for Buyers {
                 .map(|number| Mutex::new(shard(number)))
                 .collect(),
             codes: Codes::default(),
-            hasher: foldhash::fast::RandomState::default(),
+            hasher: key_hasher(),
         }
     }
 }

@@ -1,0 +1,66 @@
+//! The faults of a simulated disk.
+
+use std::io;
+use std::sync::Arc;
+
+use super::ManualClock;
+
+/// The faults that were asked for.
+#[derive(Default)]
+pub(super) struct Faults {
+    pub(super) capacity_bytes: Option<u64>,
+    pub(super) syncs_until_failure: Option<u64>,
+    pub(super) writes_until_failure: Option<u64>,
+    /// The operations until the power fails, and the seed that decides what survives.
+    pub(super) power: Option<(u64, u64)>,
+    /// The time that a sync takes, in microseconds.
+    pub(super) latency: Option<(Arc<ManualClock>, i64)>,
+    pub(super) copies_on_write: bool,
+    pub(super) holds_syncs: bool,
+    pub(super) syncs_find_no_room: bool,
+    pub(super) has_async_writers: bool,
+    pub(super) next_write_is_short: bool,
+}
+
+impl Faults {
+    pub(super) fn is_sync_due(&mut self) -> bool {
+        is_due(&mut self.syncs_until_failure)
+    }
+
+    pub(super) fn is_write_due(&mut self) -> bool {
+        is_due(&mut self.writes_until_failure)
+    }
+
+    /// Returns the seed of the power failure that comes before this operation, once.
+    pub(super) fn due_power_failure(&mut self) -> Option<u64> {
+        let (operations, _) = self.power.as_mut()?;
+        if *operations > 0 {
+            *operations -= 1;
+            return None;
+        }
+        self.power.take().map(|(_, seed)| seed)
+    }
+
+    /// Lets the time of a sync pass.
+    pub(super) fn take_time(&self) {
+        if let Some((clock, micros)) = &self.latency {
+            clock.advance_us(*micros);
+        }
+    }
+}
+
+/// Counts a fault down; true when it is due.
+fn is_due(countdown: &mut Option<u64>) -> bool {
+    match countdown {
+        Some(0) => true,
+        Some(left) => {
+            *left -= 1;
+            false
+        }
+        None => false,
+    }
+}
+
+pub(super) fn injected(what: &str) -> io::Error {
+    io::Error::other(format!("injected {what} failure"))
+}

@@ -1,0 +1,179 @@
+//! An open file of a simulated disk.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::entropy::splitmix64;
+use super::simulated_disk::{DiskState, SimulatedDisk};
+use super::simulated_faults::injected;
+use super::{DiskFile, FileId};
+
+/// The unit that a disk writes as a whole.
+const SECTOR_BYTES: usize = 512;
+
+/// The bytes of a file: as everybody sees them, and as they are on the disk for certain.
+#[derive(Clone, Default)]
+pub(super) struct FileContents {
+    pub(super) cached: Vec<u8>,
+    pub(super) durable: Vec<u8>,
+}
+
+impl FileContents {
+    /// Returns the contents after a power failure: each sector that was not synced is there or not.
+    pub(super) fn after_crash(&self, random: &mut u64) -> Self {
+        let mut survived = self.durable.clone();
+        if survived.len() < self.cached.len() && splitmix64(random) & 1 == 0 {
+            survived.resize(self.cached.len(), 0);
+        }
+        for start in (0..survived.len().min(self.cached.len())).step_by(SECTOR_BYTES) {
+            let end = (start + SECTOR_BYTES)
+                .min(survived.len())
+                .min(self.cached.len());
+            if survived[start..end] != self.cached[start..end] && splitmix64(random) & 1 == 0 {
+                survived[start..end].copy_from_slice(&self.cached[start..end]);
+            }
+        }
+        Self {
+            cached: survived.clone(),
+            durable: survived,
+        }
+    }
+}
+
+pub(super) fn id(contents: &Arc<Mutex<FileContents>>) -> FileId {
+    FileId {
+        device: 0,
+        inode: Arc::as_ptr(contents) as u64,
+    }
+}
+
+pub(super) struct SimulatedFile {
+    disk: SimulatedDisk,
+    contents: Arc<Mutex<FileContents>>,
+    is_locking: AtomicBool,
+}
+
+impl Drop for SimulatedFile {
+    fn drop(&mut self) {
+        let _ = self.unlock();
+    }
+}
+
+impl SimulatedFile {
+    pub(super) fn new(disk: &SimulatedDisk, contents: Arc<Mutex<FileContents>>) -> Self {
+        Self {
+            disk: disk.clone(),
+            contents,
+            is_locking: AtomicBool::new(false),
+        }
+    }
+
+    fn overwrite(&self, buf: &[u8], offset: u64) {
+        let mut contents = self.contents.lock();
+        let (start, end) = (offset as usize, offset as usize + buf.len());
+        if contents.cached.len() < end {
+            contents.cached.resize(end, 0);
+        }
+        contents.cached[start..end].copy_from_slice(buf);
+    }
+
+    fn check_room(&self, state: &DiskState, end: u64) -> io::Result<()> {
+        let Some(capacity_bytes) = state.faults.capacity_bytes else {
+            return Ok(());
+        };
+        let length = |contents: &Arc<Mutex<FileContents>>| contents.lock().cached.len() as u64;
+        let used: u64 = state.files.values().map(length).sum();
+        let grown = match state.faults.copies_on_write {
+            true => 1,
+            false => end.saturating_sub(length(&self.contents)),
+        };
+        if grown > 0 && used + grown > capacity_bytes {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        Ok(())
+    }
+}
+
+impl DiskFile for SimulatedFile {
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        let contents = self.contents.lock();
+        let start = usize::try_from(offset).map_or(usize::MAX, |o| o.min(contents.cached.len()));
+        let available = &contents.cached[start.min(contents.cached.len())..];
+        let read = available.len().min(buf.len());
+        buf[..read].copy_from_slice(&available[..read]);
+        Ok(read)
+    }
+
+    fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
+        let end = offset + buf.len() as u64;
+        {
+            let mut state = self.disk.state();
+            state.operate();
+            if state.faults.is_write_due() {
+                return Err(injected("write"));
+            }
+            let room = self.check_room(&state, end);
+            if room.is_err() && state.faults.copies_on_write {
+                self.overwrite(&buf[..buf.len() / 2], offset);
+            }
+            room?;
+        }
+        self.overwrite(buf, offset);
+        Ok(())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        while self.disk.holds_syncs() {
+            thread::sleep(Duration::from_millis(1));
+        }
+        let finds_no_room = {
+            let mut state = self.disk.state();
+            state.operate();
+            state.faults.take_time();
+            if state.faults.is_sync_due() {
+                return Err(injected("sync"));
+            }
+            state.faults.syncs_find_no_room
+        };
+        let contents = &mut *self.contents.lock();
+        if finds_no_room {
+            contents.cached.clone_from(&contents.durable);
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        contents.durable.clone_from(&contents.cached);
+        Ok(())
+    }
+
+    fn length_bytes(&self) -> io::Result<u64> {
+        Ok(self.contents.lock().cached.len() as u64)
+    }
+
+    fn id(&self) -> io::Result<FileId> {
+        Ok(id(&self.contents))
+    }
+
+    fn try_lock(&self) -> io::Result<bool> {
+        let mut state = self.disk.state();
+        let id = id(&self.contents);
+        if state.locked.contains(&id) {
+            return Ok(self.is_locking.load(Ordering::Relaxed));
+        }
+        state.locked.push(id);
+        self.is_locking.store(true, Ordering::Relaxed);
+        Ok(true)
+    }
+
+    fn unlock(&self) -> io::Result<()> {
+        if self.is_locking.swap(false, Ordering::Relaxed) {
+            let id = id(&self.contents);
+            let mut state = self.disk.state();
+            state.locked.retain(|&locked| locked != id);
+        }
+        Ok(())
+    }
+}
