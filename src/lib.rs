@@ -123,6 +123,8 @@ pub mod live;
 #[forbid(unsafe_code)]
 pub mod operations;
 #[forbid(unsafe_code)]
+pub mod planted;
+#[forbid(unsafe_code)]
 pub mod reconcile;
 #[forbid(unsafe_code)]
 pub mod record;

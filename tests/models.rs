@@ -10,11 +10,15 @@ mod error {
 }
 
 mod env {
-    pub use flashsale::env::Clock;
+    pub use flashsale::env::{Clock, KeyHasher, key_hasher};
 }
 
 mod generated {
     pub use flashsale::generated::*;
+}
+
+mod planted {
+    pub use flashsale::planted::*;
 }
 
 mod record {

@@ -20,6 +20,7 @@ use super::segment::{SEGMENT_HEADER_BYTES, Segment};
 use super::settling::FoundEnd;
 use super::shared::{BatchRange, Shared, Taken};
 use crate::env::{AsyncWriter, Clock};
+use crate::planted::{Slip, is_planted};
 use crate::sync::Ordering;
 
 /// The writer of the journal: the current segment, the place in it, and the batch in hand.
@@ -122,8 +123,7 @@ impl Committer {
                 thread::park();
             }
         }
-        committer.lock().give_up();
-        shared.end_committer();
+        committer.lock().end();
     }
 
     /// Commits batches until the queue is empty or the disk is full.
@@ -140,9 +140,19 @@ impl Committer {
         }
     }
 
+    /// Commits batches until nothing is left that can be written without waiting for a segment or for room.
+    pub(super) fn commit_ready(&mut self) {
+        while self.write_remaining() == Remaining::Nothing {
+            match self.try_take(self.shared.has_prepared()) {
+                Ok(batch) => self.commit(batch),
+                Err(_) => return,
+            }
+        }
+    }
+
     /// Commits one batch for the worker that holds the committer. Waits neither for a segment nor for room.
     pub(super) fn try_commit(&mut self) -> CommitAttempt {
-        match self.try_take() {
+        match self.try_take(false) {
             Ok(batch) => {
                 self.commit(batch);
                 self.attempted()
@@ -153,7 +163,7 @@ impl Committer {
 
     /// Begins to write one batch with the worker's own `writer`. The worker calls [`Self::finish`] with the result.
     pub(super) fn begin(&mut self, writer: &mut dyn AsyncWriter) -> CommitAttempt {
-        let batch = match self.try_take() {
+        let batch = match self.try_take(false) {
             Ok(batch) => batch,
             Err(attempt) => return attempt,
         };
@@ -194,8 +204,9 @@ impl Committer {
         self.attempted()
     }
 
-    /// Takes a batch that fits into the segment, if nothing has to be written before it.
-    fn try_take(&mut self) -> Result<BatchRange, CommitAttempt> {
+    /// Takes a batch that fits into the segment, or any where it `may_advance` to the next one, if nothing has to be
+    /// written before it.
+    fn try_take(&mut self, may_advance: bool) -> Result<BatchRange, CommitAttempt> {
         if self.ended {
             return Err(CommitAttempt::Ended);
         }
@@ -207,7 +218,8 @@ impl Committer {
         }
         let room_bytes = self.segment.header.length_bytes - self.offset;
         let align = self.segment.header.align;
-        let has_room = |payload_bytes| align.frame_bytes(payload_bytes) as u64 <= room_bytes;
+        let has_room =
+            |payload_bytes| may_advance || align.frame_bytes(payload_bytes) as u64 <= room_bytes;
         match self.shared.take_batch(&mut self.buffer, has_room) {
             Taken::Batch(batch) => Ok(batch),
             Taken::Nothing => Err(CommitAttempt::Committed),
@@ -229,6 +241,12 @@ impl Committer {
     /// Unlocks the segment.
     pub(super) fn unlock_segment(&self) {
         let _ = self.segment.file.unlock();
+    }
+
+    /// Ends the writing, and tells those who wait for that.
+    pub(super) fn end(&mut self) {
+        self.give_up();
+        self.shared.end_committer();
     }
 
     /// Ends the writing. Records for which there was no room until the end are lost with this
@@ -259,7 +277,12 @@ impl Committer {
         self.shared.stall().begin(now_ns / 1000);
         let sealed = self.seal(&batch);
         match sealed {
-            Ok(()) => self.unwritten = Some(batch),
+            Ok(()) => {
+                if is_planted(Slip::PublishesBeforeSync) {
+                    self.shared.progress.publish(batch.last());
+                }
+                self.unwritten = Some(batch);
+            }
             Err(error) => {
                 self.ended = true;
                 self.shared.fail(&error);
@@ -313,6 +336,9 @@ impl Committer {
             Ok(()) => self.ended = self.shared.has_failed(),
             Err(error) if error.is_for_want_of_room() => {
                 (self.ended, self.is_short) = (false, true);
+                if is_planted(Slip::DropsBatchWithoutRoom) {
+                    self.unwritten = None;
+                }
                 if self.shared.set_short(true) {
                     tracing::error!("{error}; new work is refused until there is room");
                 }
@@ -363,6 +389,10 @@ impl Committer {
         let written = match self.durability {
             Durability::Os => file.write_at(&self.buffer, self.offset),
             Durability::Fsync => file.write_durably(&self.buffer, self.offset),
+        };
+        let written = match is_planted(Slip::IgnoresFailedSync) {
+            true => Ok(()),
+            false => written,
         };
         written.map_err(JournalError::io("write", path))?;
         let took_ns = self.clock.monotonic_ns().saturating_sub(started_ns);

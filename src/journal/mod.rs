@@ -23,6 +23,7 @@ mod commit_hook;
 mod commit_time_estimate;
 mod committer;
 mod footprint;
+mod helpers;
 mod loss;
 mod names;
 mod opening;
@@ -42,9 +43,10 @@ mod trim;
 mod waiters;
 
 use std::io;
+use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread::{Builder, JoinHandle};
+use std::thread;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -70,6 +72,7 @@ use crate::telemetry::{Counts, JournalStatus};
 pub use crate::types::Durability;
 use crate::types::{Lsn, Timestamp};
 use committer::{CommitAttempt, Committer};
+use helpers::Helpers;
 use ownership::Ownership;
 use preallocator::Preallocator;
 use segment::Segment;
@@ -140,19 +143,21 @@ pub struct Journal {
     disk: Arc<dyn Disk>,
     background_disk: PacedDisk,
     dir: PathBuf,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    helpers: Mutex<Helpers>,
     ownership: Mutex<Option<Arc<Ownership>>>,
 }
 
 impl Journal {
-    fn spawn(
+    /// Creates a journal with what prepares its segments, which nobody does yet.
+    fn assemble(
         disk: Arc<dyn Disk>,
         dir: PathBuf,
         durable: Lsn,
         start: Start,
         options: &Options,
         tools: Tools,
-    ) -> Result<Self, JournalError> {
+        is_paced: bool,
+    ) -> Result<(Self, Preallocator), JournalError> {
         let segment_bytes = options.segment_bytes;
         // Segments keep the length that was configured when they were made.
         let prepared = start
@@ -181,44 +186,37 @@ impl Journal {
             start.unsettled,
         )?));
         let ownership = Arc::new(start.ownership);
-        let prepare_pacer = preallocator::pacer(&shared, &tools.clock, segment_bytes);
-        let pacer = background_pacer(&shared, &tools.clock);
-        let background_disk = PacedDisk::new(Arc::clone(&disk), Arc::new(pacer));
-        let clock = Arc::clone(&tools.clock);
-        let preallocator = Preallocator {
+        let pacer = match is_paced {
+            true => background_pacer(&shared, &tools.clock),
+            false => Pacer::full_speed(),
+        };
+        let journal = Self {
             shared: Arc::clone(&shared),
-            ownership: Arc::clone(&ownership),
-            disk: Arc::clone(&disk),
-            clock: tools.clock,
-            entropy: tools.entropy,
-            dir: dir.clone(),
-            segment_bytes,
-            pacer: prepare_pacer,
-            next_number: start.last_number + 1,
-        };
-        let spawned = |name: &str, run: Box<dyn FnOnce() + Send>| {
-            let thread = Builder::new().name(name.into()).spawn(run);
-            thread.map_err(JournalError::io("start a thread for", &dir))
-        };
-        let commit = {
-            let (committer, shared) = (Arc::clone(&committer), Arc::clone(&shared));
-            move || Committer::run(&committer, &shared)
-        };
-        let commit = spawned("commit", Box::new(commit))?;
-        shared.committer.get_or_init(|| commit.thread().clone());
-        let prepare = spawned("prepare", Box::new(move || preallocator.run()))?;
-        let threads = Mutex::new(vec![commit, prepare]);
-        Ok(Self {
-            shared,
             committer,
             durability: options.durability,
-            clock,
+            clock: Arc::clone(&tools.clock),
+            disk: Arc::clone(&disk),
+            background_disk: PacedDisk::new(Arc::clone(&disk), Arc::new(pacer)),
+            dir: dir.clone(),
+            helpers: Mutex::new(Helpers::Ended),
+            ownership: Mutex::new(Some(Arc::clone(&ownership))),
+        };
+        let preallocator = Preallocator {
+            pacer: match is_paced {
+                true => preallocator::pacer(&shared, &tools.clock, segment_bytes),
+                false => Pacer::full_speed(),
+            },
+            shared,
+            ownership,
             disk,
-            background_disk,
+            clock: tools.clock,
+            entropy: tools.entropy,
             dir,
-            threads,
-            ownership: Mutex::new(Some(ownership)),
-        })
+            segment_bytes,
+            next_number: start.last_number + 1,
+            is_short: false,
+        };
+        Ok((journal, preallocator))
     }
 
     /// Returns whether a record may be appended now. Called before a decision that would have to be
@@ -256,7 +254,20 @@ impl Journal {
     /// The journal failed before.
     pub fn wait(&self, lsn: Lsn) -> Result<(), JournalFailed> {
         self.shared.wake_committer();
+        if let Some(reached) = self.step_until(lsn) {
+            return reached;
+        }
         self.shared.progress.wait(lsn)
+    }
+
+    /// Blocks the thread for the time of `pause`, in which others work. Returns whether something may have changed by then.
+    #[must_use]
+    pub fn pause(&self, pause: Duration) -> bool {
+        let stepped = self.step_once();
+        if stepped.is_none() {
+            thread::sleep(pause);
+        }
+        stepped.unwrap_or(true)
     }
 
     /// Blocks the thread until everything is durable that has been appended so far.
@@ -431,8 +442,13 @@ impl Journal {
     /// Records appended afterwards are lost, so nobody may append any more.
     pub fn close(&self) {
         self.shared.close();
-        for thread in self.threads.lock().drain(..) {
-            let _ = thread.join();
+        let helpers = mem::replace(&mut *self.helpers.lock(), Helpers::Ended);
+        match helpers {
+            Helpers::Threads(threads) => threads.into_iter().for_each(|thread| {
+                let _ = thread.join();
+            }),
+            Helpers::Steps(preallocator) => self.end_steps(*preallocator),
+            Helpers::Ended => {}
         }
         if self.ownership.lock().take().is_some() {
             self.committer.lock().unlock_segment();

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::error::JournalError;
 use super::ownership::Ownership;
 use super::pacer::Pacer;
-use super::preallocator::new_header;
+use super::preallocator::{Preallocator, new_header};
 use super::reader::{SegmentEnd, SegmentReader};
 use super::sale_file::{self, SaleFile};
 use super::segment::{self, SEGMENT_HEADER_BYTES, Segment};
@@ -18,6 +18,7 @@ use super::settling::FoundEnd;
 use super::{Journal, Options, Tools, names, snapshot};
 use crate::env::{Disk, OpenMode};
 use crate::limits;
+use crate::planted::{Slip, is_planted};
 use crate::record::envelope::Entry;
 use crate::types::Lsn;
 
@@ -90,6 +91,12 @@ pub fn replay(
                     check_order(dir, &replayed, number)?;
                     check_first(&segment, &replayed, frame.header.first_lsn, frame.offset)?;
                     frame.visit(&segment, &mut |entry| {
+                        let is_dropped = frame.header.count > 1
+                            && entry.lsn == frame.header.last_lsn()
+                            && is_planted(Slip::DropsLastOfBatch);
+                        if is_dropped {
+                            return Ok(());
+                        }
                         if entry.lsn > after {
                             replayed.records += 1;
                             replayed.last_lsn = entry.lsn;
@@ -321,6 +328,34 @@ impl Opening {
         options: &Options,
         tools: Tools,
     ) -> Result<Journal, JournalError> {
+        let (journal, preallocator) = self.assemble(replayed, options, tools, true)?;
+        journal.spawn(preallocator)?;
+        Ok(journal)
+    }
+
+    /// Does what [`Self::start`] does, but starts no threads: the owner calls [`Journal::step_commit`] and
+    /// [`Journal::step_preparation`]. Nothing is paced then.
+    ///
+    /// # Errors
+    /// An error of the operating system.
+    pub fn start_stepped(
+        self,
+        replayed: &Replayed,
+        options: &Options,
+        tools: Tools,
+    ) -> Result<Journal, JournalError> {
+        let (journal, preallocator) = self.assemble(replayed, options, tools, false)?;
+        journal.step_by_step(preallocator);
+        Ok(journal)
+    }
+
+    fn assemble(
+        self,
+        replayed: &Replayed,
+        options: &Options,
+        tools: Tools,
+        is_paced: bool,
+    ) -> Result<(Journal, Preallocator), JournalError> {
         // Locked before anything is changed.
         let current = replayed.end.map(|(number, end)| {
             let segment = self.open_to_write(number)?;
@@ -353,13 +388,14 @@ impl Opening {
             sealed_bytes: replayed.sealed_bytes,
             ownership: self.ownership,
         };
-        Journal::spawn(
+        Journal::assemble(
             self.disk,
             self.dir,
             replayed.last_lsn,
             start,
             options,
             tools,
+            is_paced,
         )
     }
 

@@ -26,31 +26,40 @@ pub(super) struct Preallocator {
     pub(super) segment_bytes: u64,
     pub(super) pacer: Pacer,
     pub(super) next_number: u64,
+    /// There was no room for the next segment when it was tried last.
+    pub(super) is_short: bool,
 }
 
 impl Preallocator {
     /// Prepares segments until the journal is closed or fails.
     pub(super) fn run(mut self) {
-        let mut is_short = false;
-        let ended = loop {
+        loop {
             let wanted = self.shared.wait_for_work();
-            let done = match wanted {
-                Work::Preallocate => self.prepare(&mut is_short),
-                Work::CheckFiles | Work::Stop => Ok(()),
-            };
-            // Also behind the last commit: what was acknowledged by then must be in the files that the next start reads.
-            let done = done.and_then(|()| self.check_open_files());
-            if done.is_err() || wanted == Work::Stop {
-                break done;
+            self.step(wanted);
+            if wanted == Work::Stop || self.shared.has_failed() {
+                return;
             }
+            if self.is_short {
+                self.shared.wait_for_room();
+            }
+        }
+    }
+
+    /// Does one piece of work. An error is the end of the journal.
+    pub(super) fn step(&mut self, wanted: Work) {
+        let done = match wanted {
+            Work::Preallocate => self.prepare(),
+            Work::CheckFiles | Work::Stop => Ok(()),
         };
-        if let Err(error) = ended {
+        // Also behind the last commit: what was acknowledged by then must be in the files that the next start reads.
+        let done = done.and_then(|()| self.check_open_files());
+        if let Err(error) = done {
             self.shared.fail(&error);
         }
     }
 
-    /// Makes the next segment, or waits a little where there is no room for it.
-    fn prepare(&mut self, is_short: &mut bool) -> Result<(), JournalError> {
+    /// Makes the next segment, where there is room for it.
+    fn prepare(&mut self) -> Result<(), JournalError> {
         let header = new_header(
             self.next_number,
             self.segment_bytes,
@@ -64,13 +73,13 @@ impl Preallocator {
                 let footprint = &self.shared.footprint;
                 footprint.segment_added(self.segment_bytes);
                 self.shared.put_prepared(segment);
-                if mem::take(is_short) {
+                if mem::take(&mut self.is_short) {
                     tracing::info!("there is room for the journal again: it takes new work");
                 }
             }
             Err(error) if error.is_shortage() => {
-                *is_short = true;
-                if self.shared.wait_for_room() {
+                self.is_short = true;
+                if self.shared.set_full() {
                     tracing::error!(
                         "{error}; new work is refused when the current segment is full"
                     );

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use super::error::JournalFailed;
+use crate::planted::{Slip, is_planted};
 use crate::sync::{AtomicBool, AtomicU64, Condvar, Mutex, Ordering, fence};
 use crate::types::Lsn;
 
@@ -58,7 +59,8 @@ impl CommitListener {
 
     fn wake_for(&self, durable: u64) {
         let requested = self.requested.load(Ordering::Relaxed);
-        let is_wanted = requested <= durable && requested != NOTHING;
+        let is_lost = requested != durable && is_planted(Slip::LosesWakeUps);
+        let is_wanted = requested <= durable && requested != NOTHING && !is_lost;
         // Fails where the worker is awake by itself, and has requested another wake-up.
         let taken = is_wanted
             && self

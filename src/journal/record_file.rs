@@ -10,6 +10,7 @@ use super::frame::{self, FRAME_HEADER_BYTES};
 use super::reader::{Frame, SegmentReader};
 use super::segment::{SEGMENT_HEADER_BYTES, Segment, SegmentHeader};
 use crate::env::{Disk, DiskFile, OpenMode};
+use crate::planted::{Slip, is_planted};
 use crate::record::envelope::{self, Encode, Entry};
 use crate::types::{Lsn, Timestamp};
 
@@ -192,9 +193,11 @@ impl<'a> RecordFileWriter<'a> {
             self.write_frame()?;
         }
         self.write_frame()?;
-        self.file
-            .sync_data()
-            .map_err(JournalError::io("sync", &self.temporary))?;
+        if !is_planted(Slip::SkipsSnapshotSync) {
+            self.file
+                .sync_data()
+                .map_err(JournalError::io("sync", &self.temporary))?;
+        }
         self.disk
             .rename(&self.temporary, &self.path)
             .map_err(JournalError::io("rename", &self.path))?;

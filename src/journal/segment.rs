@@ -9,6 +9,7 @@ use super::frame::FrameAlign;
 use super::ownership;
 use super::pacer::Pacer;
 use crate::env::{Disk, DiskFile, OpenMode};
+use crate::planted::{Slip, is_planted};
 use crate::types::Timestamp;
 
 /// Bytes before the first frame.
@@ -164,7 +165,9 @@ impl Segment {
                 segment.lock()?;
                 disk.rename(&temporary, &segment.path)
                     .map_err(JournalError::io("rename", &temporary))?;
-                disk.sync_dir(dir).map_err(JournalError::io("sync", dir))?;
+                if !is_planted(Slip::SkipsDirectorySync) {
+                    disk.sync_dir(dir).map_err(JournalError::io("sync", dir))?;
+                }
                 Ok(segment)
             }
             Err(error) => {
@@ -196,7 +199,9 @@ impl Segment {
         )?;
         file.write_at(&header.encode(), 0)
             .map_err(JournalError::io("write", path))?;
-        file.sync_data().map_err(JournalError::io("sync", path))?;
+        if !is_planted(Slip::RenamesBeforeSync) {
+            file.sync_data().map_err(JournalError::io("sync", path))?;
+        }
         Ok(file)
     }
 

@@ -339,13 +339,23 @@ impl Shared {
         self.next_changed.notify_all();
     }
 
-    /// Notes that there is no room for the next segment, and waits a little. Returns whether that is new.
-    pub(super) fn wait_for_room(&self) -> bool {
+    /// Notes that there is no room for the next segment. Returns whether that is new.
+    pub(super) fn set_full(&self) -> bool {
         let mut next = self.next.lock();
         let new = !std::mem::replace(&mut next.full, true);
         self.next_changed.notify_all();
-        self.next_changed.wait_for(&mut next, FULL_RETRY);
         new
+    }
+
+    /// Waits a little for room, or for another change.
+    pub(super) fn wait_for_room(&self) {
+        let mut next = self.next.lock();
+        self.next_changed.wait_for(&mut next, FULL_RETRY);
+    }
+
+    /// Returns whether the next segment is prepared.
+    pub(super) fn has_prepared(&self) -> bool {
+        self.next.lock().prepared.is_some()
     }
 
     pub(super) fn is_full(&self) -> bool {

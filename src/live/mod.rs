@@ -122,8 +122,9 @@ impl Feeds {
         }
     }
 
-    /// Computes the state of every sale that has subscribers, and publishes those that have changed.
-    fn tick(&self) {
+    /// Computes the state of every sale that has subscribers, and publishes those that have changed. The [`Ticker`] calls
+    /// this.
+    pub fn tick(&self) {
         let moment = self.moment();
         let FeedState { feeds, figures, .. } = &mut *self.state.lock();
         feeds.retain(|_, feed| feed.has_subscribers());

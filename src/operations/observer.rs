@@ -41,6 +41,17 @@ impl Observer {
         }))
     }
 
+    /// Creates an observer without a thread: it answers no query.
+    #[must_use]
+    pub fn unstarted() -> Arc<Self> {
+        let (_, samples) = watch::channel(Update::default());
+        Arc::new(Self {
+            coalescer: Arc::default(),
+            samples,
+            thread: Mutex::default(),
+        })
+    }
+
     /// Returns what `computation` makes of the present figures. Equal queries at the same time share one answer.
     ///
     /// # Errors

@@ -64,22 +64,7 @@ impl Follower {
         let run = move || {
             // Of this thread only: those who sell go first.
             let _ = rustix::process::nice(limits::FOLLOW_NICE);
-            let sink = make();
-            let mut feeding = Feeding {
-                progress: CatchUpProgress::new(sink.name(), Arc::clone(&tools.clock)),
-                sink,
-                source,
-                backoff: Backoff::new(tools.entropy),
-                clock: tools.clock,
-                gauge: tools.gauge,
-                applied: ours,
-                stopped,
-                first: Some(send_first),
-                said: String::new(),
-                works_since_start: false,
-                oldest: None,
-                disk_failed: false,
-            };
+            let feeding = Feeding::new(make(), source, tools, ours, stopped, Some(send_first));
             runtime.block_on(feeding.run());
             // Looking a name up cannot be interrupted, and nobody waits for it any more.
             runtime.shutdown_background();
@@ -118,6 +103,19 @@ impl Follower {
     }
 }
 
+/// Feeds `sink` on the calling task, without a thread, until `stopped` becomes true and the sink has everything, or is down,
+/// or too much time has passed. `applied` follows what it holds.
+pub async fn feed<S: Sink>(
+    sink: S,
+    source: RecordSource,
+    tools: FollowerTools,
+    applied: Applied,
+    stopped: watch::Receiver<bool>,
+) {
+    let feeding = Feeding::new(sink, source, tools, applied, stopped, None);
+    feeding.run().await;
+}
+
 struct Feeding<S> {
     sink: S,
     source: RecordSource,
@@ -146,13 +144,40 @@ struct FollowerPosition {
 }
 
 impl<S: Sink> Feeding<S> {
-    async fn run(&mut self) {
+    fn new(
+        sink: S,
+        source: RecordSource,
+        tools: FollowerTools,
+        applied: Applied,
+        stopped: watch::Receiver<bool>,
+        first: Option<mpsc::Sender<Result<(), SinkError>>>,
+    ) -> Self {
+        Self {
+            progress: CatchUpProgress::new(sink.name(), Arc::clone(&tools.clock)),
+            sink,
+            source,
+            backoff: Backoff::new(tools.entropy),
+            clock: tools.clock,
+            gauge: tools.gauge,
+            applied,
+            stopped,
+            first,
+            said: String::new(),
+            works_since_start: false,
+            oldest: None,
+            disk_failed: false,
+        }
+    }
+
+    async fn run(mut self) {
         let mut stopped = self.stopped.clone();
         let stop = async move {
             let _ = stopped.wait_for(|stop| *stop).await;
             sleep(Duration::from_secs(limits::FOLLOW_DRAIN_SECONDS)).await;
         };
+        // In a fixed order here and below, so that a simulated run can be repeated.
         tokio::select! {
+            biased;
             () = self.feed() => {}
             () = stop => tracing::warn!(
                 address = self.sink.address(),
@@ -171,6 +196,7 @@ impl<S: Sink> Feeding<S> {
             }
             let wait = self.backoff.next();
             tokio::select! {
+                biased;
                 () = sleep(wait) => {}
                 _ = self.stopped.changed() => {}
             }
@@ -328,6 +354,7 @@ impl<S: Sink> Feeding<S> {
             }
             self.check_watermark(position).await?;
             tokio::select! {
+                biased;
                 () = sleep(self.sink.pace()) => {}
                 _ = self.stopped.changed() => {}
             }

@@ -24,7 +24,7 @@ mod verify;
 mod watermark;
 
 pub use error::SinkError;
-pub use follower::{Follower, FollowerTools};
+pub use follower::{Follower, FollowerTools, feed};
 pub use progress::CatchUpProgress;
 pub use sink::{Sink, SinkBatch};
 pub use source::RecordSource;

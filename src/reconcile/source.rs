@@ -7,6 +7,7 @@ use super::error::SinkError;
 use super::watermark::Watermark;
 use crate::env::Disk;
 use crate::journal::{self, Journal, JournalError, Tail};
+use crate::planted::{Slip, is_planted};
 use crate::record::Entry;
 use crate::types::Lsn;
 
@@ -39,7 +40,10 @@ impl RecordSource {
             disk: Arc::clone(journal.disk()),
             dir: journal.dir().to_owned(),
             is_settled: Box::new(move || settling.is_settled()),
-            durable: Box::new(move || journal.durable()),
+            durable: Box::new(move || match is_planted(Slip::FollowsUnwritten) {
+                true => Lsn(journal.status().appended_lsn),
+                false => journal.durable(),
+            }),
             syncs,
         }
     }

@@ -60,20 +60,32 @@ impl Archive {
         engine: Arc<Engine>,
         elsewhere: Option<Box<dyn SaleSource>>,
     ) -> std::io::Result<Self> {
+        let (archive, mut loader) = Self::unstarted(engine, elsewhere);
+        let run = move || loader.run();
+        Builder::new().name("archive".into()).spawn(run)?;
+        Ok(archive)
+    }
+
+    /// Creates an archive without a thread: its owner has the loader load what is asked for.
+    #[must_use]
+    pub fn unstarted(
+        engine: Arc<Engine>,
+        elsewhere: Option<Box<dyn SaleSource>>,
+    ) -> (Self, Loader) {
         let shelf = Arc::new(Mutex::new(Shelf::default()));
         let (requests, requested) = sync_channel(limits::LOADS_WAITING_MAX);
-        let mut loader = Loader {
+        let loader = Loader {
             engine: Arc::clone(&engine),
             shelf: Arc::clone(&shelf),
+            requested,
             elsewhere,
         };
-        let run = move || loader.run(&requested);
-        Builder::new().name("archive".into()).spawn(run)?;
-        Ok(Self {
+        let archive = Self {
             engine,
             shelf,
             requests,
-        })
+        };
+        (archive, loader)
     }
 
     /// An ended sale with all that is in it. Whoever asks for one that is just being loaded waits for
@@ -177,19 +189,30 @@ impl Shelf {
     }
 }
 
-struct Loader {
+/// Loads the sales that an archive is asked for.
+pub struct Loader {
     engine: Arc<Engine>,
     shelf: Arc<Mutex<Shelf>>,
+    requested: Receiver<EndedSale>,
     elsewhere: Option<Box<dyn SaleSource>>,
 }
 
 impl Loader {
-    fn run(&mut self, requested: &Receiver<EndedSale>) {
+    /// Loads the next sale that is asked for; `false` where none is.
+    pub fn load_next(&mut self) -> bool {
+        let requested = self.requested.try_recv();
+        if let Ok(ended) = &requested {
+            self.load_for_all(ended);
+        }
+        requested.is_ok()
+    }
+
+    fn run(&mut self) {
         // Of this thread only: those who sell go first.
         step_back(limits::BACKGROUND_NICE);
         let idle = Duration::from_secs(u64::from(limits::LOADED_IDLE_SECONDS));
         loop {
-            match requested.recv_timeout(idle) {
+            match self.requested.recv_timeout(idle) {
                 Ok(ended) => self.load_for_all(&ended),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,

@@ -11,6 +11,7 @@ use super::outcome::{CheckoutOutcome, Decision, Unavailable};
 use super::registry::ItemMatch;
 use super::sale::Sale;
 use super::stock::Availability;
+use crate::planted::{Slip, is_planted};
 use crate::record::{CheckoutKey, Record};
 use crate::types::{IdempotencyKey, ItemId, ItemIndex, Lsn, SaleId, Timestamp, UserId};
 
@@ -255,8 +256,12 @@ impl Engine {
         gone: Availability,
     ) -> Decision<CheckoutOutcome> {
         // Without holds, what is neither free nor sold is just being sold.
-        if gone == Availability::SoldOut || !sale.has_holds() {
-            let lsn = sale.sold_out_lsn(wanted.item, wanted.quantity);
+        let is_sold_out = gone == Availability::SoldOut || is_planted(Slip::CallsHeldSoldOut);
+        if is_sold_out || !sale.has_holds() {
+            let lsn = match is_planted(Slip::SoldOutBeforeDurable) {
+                true => Lsn::ZERO,
+                false => sale.sold_out_lsn(wanted.item, wanted.quantity),
+            };
             return Decision::after(lsn, CheckoutOutcome::ItemSoldOut);
         }
         let until = sale.held_until(wanted.item).unwrap_or_default();
@@ -326,7 +331,11 @@ fn repeated(
         held_until: keyed.held_until,
         replayed: true,
     };
-    Some(Decision::after(keyed.lsn, repeated))
+    let lsn = match is_planted(Slip::RepeatsBeforeDurable) {
+        true => Lsn::ZERO,
+        false => keyed.lsn,
+    };
+    Some(Decision::after(lsn, repeated))
 }
 
 fn refusal_of_buyer(
@@ -348,7 +357,8 @@ fn refusal_of_buyer(
         return Some(Decision::after(buyer.last_lsn(), already));
     }
     let chosen = open.map_or(0, OpenCheckout::units);
-    let is_over = buyer.bought + chosen + wanted.quantity > limit;
+    let slack = u32::from(is_planted(Slip::ForgetsOneOfLimit));
+    let is_over = buyer.bought + chosen + wanted.quantity > limit + slack;
     let exceeded = CheckoutOutcome::UserLimitExceeded { limit };
     is_over.then(|| Decision::after(buyer.last_lsn(), exceeded))
 }

@@ -16,6 +16,7 @@ use crate::journal::sale_file::{self, SaleFile};
 use crate::journal::segment;
 use crate::journal::{Journal, JournalError, snapshot};
 use crate::limits;
+use crate::planted::{Slip, is_planted};
 use crate::types::{Lsn, Timestamp};
 
 /// The retention of ended sales in memory and of files.
@@ -54,25 +55,13 @@ impl Housekeeper {
     pub fn start(engine: Arc<Engine>, housekeeping: Housekeeping) -> std::io::Result<Self> {
         let run = move || {
             step_back(limits::BACKGROUND_NICE);
-            let mut keeper = Keeper {
-                engine: &engine,
-                housekeeping,
-                leaving: Vec::new(),
-            };
-            let journal = engine.journal();
-            let mut wanted = keeper.snapshot_every_bytes();
+            let mut keeper = Keeper::new(Arc::clone(&engine), housekeeping);
             let mut patience = Duration::ZERO;
-            while let Some(sealed) = journal.wait_until_sealed(wanted, patience) {
-                patience = Duration::from_secs(limits::HOUSEKEEPING_SECONDS);
-                if sealed >= wanted {
-                    or_later(journal, "no snapshot", keeper.snapshot());
-                    wanted = sealed + keeper.snapshot_every_bytes();
-                }
-                let more = keeper.put_sales_away();
-                if or_later(journal, "ended sales stay in memory", more) == Some(true) {
-                    patience = Duration::ZERO;
-                }
-                or_later(journal, "old files are kept", keeper.remove_old());
+            while let Some(sealed) = engine.journal().wait_until_sealed(keeper.wanted, patience) {
+                patience = match keeper.tidy(sealed) {
+                    true => Duration::ZERO,
+                    false => Duration::from_secs(limits::HOUSEKEEPING_SECONDS),
+                };
             }
         };
         Ok(Self {
@@ -94,15 +83,46 @@ fn or_later<T>(journal: &Journal, what: &str, done: Result<T, JournalError>) -> 
     done.inspect_err(not_done).ok()
 }
 
-struct Keeper<'a> {
-    engine: &'a Engine,
+/// The work of the thread, for an owner who calls it himself. Only one may work for an engine.
+pub struct Keeper {
+    engine: Arc<Engine>,
     housekeeping: Housekeeping,
+    /// The sealed bytes from which on the next snapshot is written.
+    wanted: u64,
     /// Sales that have left, but that somebody still looks at: they are freed here and not by a worker,
     /// whom that would keep from answering.
     leaving: Vec<Arc<Sale>>,
 }
 
-impl Keeper<'_> {
+impl Keeper {
+    /// Creates the keeper of `engine`, which has done nothing yet.
+    #[must_use]
+    pub fn new(engine: Arc<Engine>, housekeeping: Housekeeping) -> Self {
+        let mut keeper = Self {
+            engine,
+            housekeeping,
+            wanted: 0,
+            leaving: Vec::new(),
+        };
+        keeper.wanted = keeper.snapshot_every_bytes();
+        keeper
+    }
+
+    /// Tidies up once, when `sealed` bytes of the journal have been sealed since its start's snapshot. Returns whether more
+    /// is to be done at once.
+    pub fn tidy(&mut self, sealed: u64) -> bool {
+        let engine = Arc::clone(&self.engine);
+        let journal = engine.journal();
+        if sealed >= self.wanted {
+            or_later(journal, "no snapshot", self.snapshot());
+            self.wanted = sealed.saturating_add(self.snapshot_every_bytes());
+        }
+        let more = self.put_sales_away();
+        let more = or_later(journal, "ended sales stay in memory", more) == Some(true);
+        or_later(journal, "old files are kept", self.remove_old());
+        more
+    }
+
     /// How much has to be sealed behind a snapshot until the next one is worth its work, which is to read
     /// that much and to write about as much as the one before has.
     fn snapshot_every_bytes(&self) -> u64 {
@@ -113,7 +133,7 @@ impl Keeper<'_> {
     }
 
     fn snapshot(&self) -> Result<(), JournalError> {
-        let (engine, journal) = (self.engine, self.engine.journal());
+        let (engine, journal) = (&self.engine, self.engine.journal());
         let (disk, until) = (journal.background_disk(), journal.durable());
         disk.begin();
         write_snapshot(disk, journal.dir(), until, &*engine.clock, &*engine.entropy)?;
@@ -150,7 +170,11 @@ impl Keeper<'_> {
         let now = self.engine.now();
         if let Some(covered) = snapshot::newest(disk, dir)? {
             let before = seconds_before(now, retention.segment_seconds);
-            let removed = journal.trim(covered.min(followed), before)?;
+            let covered = match is_planted(Slip::TrimsUnfollowed) {
+                true => covered,
+                false => covered.min(followed),
+            };
+            let removed = journal.trim(covered, before)?;
             if removed > 0 {
                 tracing::info!(removed, "segments that are no longer needed removed");
             }
@@ -202,7 +226,9 @@ impl Engine {
         segment::sync(disk, dir, &segment::list_segments(disk, dir)?)?;
         leaving.reverse();
         leaving.truncate(limits::PUT_AWAY_SALES_MAX);
-        file::ensure_all(disk, dir, leaving.iter(), now, &*self.entropy)?;
+        if !is_planted(Slip::PutsAwayWithoutFile) {
+            file::ensure_all(disk, dir, leaving.iter(), now, &*self.entropy)?;
+        }
         self.let_go(&leaving);
         Ok(leaving)
     }

@@ -1,5 +1,7 @@
 //! The stock of all items of a sale, and the sale's totals.
 
+use std::sync::OnceLock;
+
 use crossbeam_utils::CachePadded;
 
 use super::stock::{Availability, Few, Pool, Single, Units};
@@ -408,9 +410,12 @@ pub enum Balance {
     Uneven(Gap),
 }
 
-/// Asks the operating system, which takes its time.
+/// Returns how many shards a stock has. Asks the operating system once, which takes its time.
 fn lanes() -> usize {
-    std::thread::available_parallelism()
-        .map_or(1, usize::from)
-        .min(limits::STOCK_SHARDS_MAX)
+    static LANES: OnceLock<usize> = OnceLock::new();
+    *LANES.get_or_init(|| {
+        let processors = std::thread::available_parallelism();
+        let processors = processors.map_or(1, usize::from);
+        processors.min(limits::STOCK_SHARDS_MAX)
+    })
 }

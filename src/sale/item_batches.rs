@@ -1,7 +1,6 @@
 //! Batches in which the items of a new sale get into the journal, each of them durable before the next,
 //! so that buyers of other sales hardly notice a million of them.
 
-use std::thread;
 use std::time::Duration;
 
 use super::engine::Engine;
@@ -48,7 +47,12 @@ impl Engine {
             if self.journal.is_over() || self.clock.monotonic_us() >= give_up_us {
                 return Err(refused);
             }
-            thread::sleep(Duration::from_millis(limits::ANNOUNCE_PAUSE_MS));
+            if !self
+                .journal
+                .pause(Duration::from_millis(limits::ANNOUNCE_PAUSE_MS))
+            {
+                return Err(refused);
+            }
         }
     }
 }

@@ -56,7 +56,7 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub use crate::record::{CatalogueKind, NewItem, SaleTerms};
-pub use archive::{Archive, NotLoaded, SaleSource, VisitEntry};
+pub use archive::{Archive, Loader, NotLoaded, SaleSource, VisitEntry};
 pub use checkout::CheckoutRequest;
 pub use creation::{
     CreateError, NewCatalogue, NewSale, REPEATED_ITEM_ID, check_image_url, check_item_id,
@@ -68,7 +68,7 @@ pub use engine::{Engine, EngineOptions};
 pub use file::{
     CheckedFiles, Folding, check_files, load as load_ended, missing_files, rewrite_files,
 };
-pub use housekeeping::{Housekeeper, Housekeeping, Retention};
+pub use housekeeping::{Housekeeper, Housekeeping, Keeper, Retention};
 pub use inventory::{Balance, Gap};
 pub use outcome::{
     CheckoutOutcome, Decision, PurchaseDecision, PurchaseOutcome, StockFigures, Unavailable,

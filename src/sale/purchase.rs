@@ -6,6 +6,7 @@ use super::buyers::{Buyer, BuyerRef, CheckoutEnd, ClosedCheckout, OpenCheckout};
 use super::engine::Engine;
 use super::outcome::{Decision, PurchaseDecision, PurchaseOutcome, PurchaseResult};
 use super::sale::Sale;
+use crate::planted::{Slip, is_planted};
 use crate::record::{Lines, Record};
 use crate::types::{CheckoutCode, IdempotencyKey, PurchasedLine, Timestamp};
 
@@ -57,7 +58,11 @@ impl Engine {
             return Decision::immediate(PurchaseOutcome::CheckoutNotFound);
         };
         // Under the lock, as in a checkout.
-        if sale.is_closed() || now >= sale.terms.ended_at {
+        let is_over = match is_planted(Slip::SellsAtTheEnd) {
+            true => now > sale.terms.ended_at,
+            false => now >= sale.terms.ended_at,
+        };
+        if sale.is_closed() || is_over {
             return Decision::immediate(PurchaseOutcome::SaleNotActive);
         }
         if let Err(unavailable) = self.admit() {
@@ -149,7 +154,9 @@ fn repeated(closed: &ClosedCheckout, key: Option<IdempotencyKey<'_>>) -> Decisio
         CheckoutEnd::Processed { key: first, result } => {
             let result = Arc::clone(result);
             match (first, key) {
-                (Some(first), Some(key)) if **first == *key.as_str() => {
+                (Some(first), Some(key))
+                    if **first == *key.as_str() || is_planted(Slip::ForgivesAnotherKey) =>
+                {
                     PurchaseOutcome::Processed {
                         result,
                         replayed: true,

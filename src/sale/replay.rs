@@ -6,6 +6,7 @@ use super::buyers::{BuyerRef, BuyerShard, CheckoutEnd, ClosedCheckout, OpenCheck
 use super::keys::KeyedCheckout;
 use super::outcome::PurchaseResult;
 use super::sale::Sale;
+use crate::planted::{Slip, is_planted};
 use crate::record::{CheckoutKey, Lines};
 use crate::types::{ItemIndex, Lsn, PurchasedLine, Timestamp};
 
@@ -59,7 +60,7 @@ impl Sale {
             }
             locked.shard.hold_more(quantity);
         }
-        if let Some(key) = key {
+        if let Some(key) = key.filter(|_| !is_planted(Slip::ForgetsKeys)) {
             let keyed = KeyedCheckout::new(secret, (item, quantity), &key, lsn);
             self.keep_key(&mut locked.shard, reference, keyed)?;
         }
@@ -212,6 +213,9 @@ impl Sale {
     ) -> Result<(), String> {
         let mut locked = self.buyers.lock_user(user);
         let reference = locked.find_or_insert(user);
+        if is_planted(Slip::ForgetsExpired) {
+            return Ok(());
+        }
         if let Some(open) = locked.shard.take_open_if(reference, secret) {
             self.end_expired(reference, locked.shard.buyer(reference), open, at, lsn);
             return Ok(());

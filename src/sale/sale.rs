@@ -7,6 +7,7 @@ use super::catalogue::Catalogue;
 use super::inventory::{Balance, Inventory, Taker};
 use super::outcome::StockFigures;
 use super::sold_out::SoldOut;
+use crate::planted::{Slip, is_planted};
 use crate::record::SaleTerms;
 use crate::sync::{AtomicBool, AtomicI64, Ordering};
 use crate::types::{ItemId, ItemIndex, Lsn, SaleId, Timestamp};
@@ -334,8 +335,11 @@ impl Sale {
         at: Timestamp,
         lsn: Lsn,
     ) {
-        if open.hold.is_some() {
+        if open.hold.is_some() && !is_planted(Slip::ForgetsUnitsOfExpired) {
             self.release_lines(reference, &open);
+            if is_planted(Slip::ReleasesHoldTwice) {
+                self.release_lines(reference, &open);
+            }
         }
         buyer.closed.push(ClosedCheckout {
             secret: open.secret,
@@ -369,6 +373,7 @@ impl Sale {
             for (reference, buyer) in shard.iter_mut() {
                 if let Some(open) = &mut buyer.open
                     && open.hold.take().is_some()
+                    && !is_planted(Slip::ClosesWithHolds)
                 {
                     self.release_lines(reference, open);
                 }

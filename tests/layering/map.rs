@@ -8,6 +8,7 @@ const LEAVES: &[&str] = &[
     "generated",
     "json_members",
     "record",
+    "planted",
     "telemetry",
     "sync",
     "wheel",

@@ -1,0 +1,108 @@
+//! Slips of the kind that a tired engineer makes, planted to see that the simulation finds each of them. Without the
+//! feature `planted` none can be switched on, and nothing of this is compiled.
+
+/// Declares the slips, with what each one does.
+macro_rules! slips {
+    ($($(#[doc = $what:literal])+ $slip:ident)*) => {
+        /// A slip.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Slip { $($(#[doc = $what])+ $slip,)* }
+
+        impl Slip {
+            /// All slips.
+            pub const ALL: &'static [Self] = &[$(Self::$slip),*];
+
+            /// Returns what the slip does.
+            #[must_use]
+            pub fn what(self) -> &'static str {
+                match self { $(Self::$slip => concat!($($what),+).trim_ascii()),* }
+            }
+        }
+    };
+}
+
+slips! {
+    /// A batch is published before it is written.
+    PublishesBeforeSync
+    /// A write or a sync that failed counts as done.
+    IgnoresFailedSync
+    /// A batch that finds no room is forgotten, and the next one written.
+    DropsBatchWithoutRoom
+    /// The name of a new segment is not made durable.
+    SkipsDirectorySync
+    /// A new segment gets its name before its bytes are durable.
+    RenamesBeforeSync
+    /// A snapshot, or the file of an ended sale, gets its name before its bytes are durable.
+    SkipsSnapshotSync
+    /// The checksum of a batch is not compared.
+    SkipsChecksum
+    /// A start leaves out the last record of each batch.
+    DropsLastOfBatch
+    /// A worker is woken only where it waits for the last record of a batch.
+    LosesWakeUps
+    /// Segments are removed that a follower still needs.
+    TrimsUnfollowed
+    /// An ended sale leaves memory without its file.
+    PutsAwayWithoutFile
+    /// The units of a hold that ran out do not come back.
+    ForgetsUnitsOfExpired
+    /// The units of a hold that ran out come back twice.
+    ReleasesHoldTwice
+    /// A purchase at the very end of a sale is taken.
+    SellsAtTheEnd
+    /// A used code with another key is answered as if the key were the first one.
+    ForgivesAnotherKey
+    /// A user may have one unit more than the limit.
+    ForgetsOneOfLimit
+    /// An item that others hold counts as sold out.
+    CallsHeldSoldOut
+    /// "Sold out" is told before its purchase is durable.
+    SoldOutBeforeDurable
+    /// A key's answer is given again before its record is durable.
+    RepeatsBeforeDurable
+    /// A start forgets the keys of checkouts.
+    ForgetsKeys
+    /// A start forgets which checkouts have expired.
+    ForgetsExpired
+    /// Units in one of the shards are not gathered.
+    GathersTooFewShards
+    /// The closing of a sale leaves holds as they are.
+    ClosesWithHolds
+    /// An answer does not wait for its record.
+    AnswersBeforeDurable
+    /// A sink applies a batch wherever its watermark is.
+    ForgetsFence
+    /// A follower reads records that are not durable.
+    FollowsUnwritten
+}
+
+#[cfg(feature = "planted")]
+mod planted {
+    use std::cell::Cell;
+
+    use super::Slip;
+
+    thread_local!(static PLANTED: Cell<Option<Slip>> = const { Cell::new(None) });
+
+    /// Plants one slip on the calling thread, or none.
+    pub fn plant(slip: Option<Slip>) {
+        PLANTED.set(slip);
+    }
+
+    /// Returns whether `slip` is planted.
+    #[must_use]
+    pub fn is_planted(slip: Slip) -> bool {
+        PLANTED.get() == Some(slip)
+    }
+}
+
+#[cfg(feature = "planted")]
+pub use planted::{is_planted, plant};
+
+/// Returns whether `slip` is planted, which it never is without the feature.
+#[cfg(not(feature = "planted"))]
+#[must_use]
+#[inline(always)]
+pub const fn is_planted(_slip: Slip) -> bool {
+    false
+}
