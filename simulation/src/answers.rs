@@ -1,0 +1,265 @@
+//! Holds what clients were told against what is written.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use flashsale::types::{CheckoutCode, SaleId};
+use serde_json::Value;
+
+use crate::history::{Ask, Event, Told};
+use crate::ledger::{Checkout, End, Ledger};
+
+/// Checks every answer, and that everything in the ledger was asked for.
+///
+/// # Errors
+/// Names the request and what is wrong with its answer.
+pub fn check(events: &[Event], ledger: &Ledger) -> Result<(), String> {
+    for event in events {
+        let Some(told) = &event.told else { continue };
+        let checked = match &event.ask {
+            Ask::Checkout { .. } => checkout(&event.ask, told, ledger),
+            Ask::Purchase { code, .. } => purchase(code, told, ledger),
+            Ask::Look { .. } => look(told),
+        };
+        checked.map_err(|wrong| format!("{:?} was told {}: {wrong}", event.ask, text(told)))?;
+    }
+    same_key_same_answer(events)?;
+    one_success_a_code(events)?;
+    sold_out_is_final(events, ledger)?;
+    nothing_unasked(events, ledger)
+}
+
+fn text(told: &Told) -> String {
+    format!("{} {}", told.status, String::from_utf8_lossy(&told.body))
+}
+
+fn json(told: &Told) -> Result<Value, String> {
+    serde_json::from_slice(&told.body).map_err(|error| format!("no JSON: {error}"))
+}
+
+fn find<'l>(code: &str, ledger: &'l Ledger) -> Result<&'l Checkout, String> {
+    let code: CheckoutCode = code.parse().map_err(|_| format!("{code} is no code"))?;
+    let found = ledger.checkouts.get(&(code.sale, code.secret));
+    found.ok_or_else(|| format!("no checkout {code} is written"))
+}
+
+fn is_refusal(told: &Told) -> bool {
+    // What was not there yet, or is no more, may have been refused.
+    matches!(told.status, 400 | 404 | 409 | 503)
+}
+
+fn checkout(ask: &Ask, told: &Told, ledger: &Ledger) -> Result<(), String> {
+    let Ask::Checkout {
+        user,
+        item,
+        quantity,
+        ..
+    } = ask
+    else {
+        return Ok(());
+    };
+    if told.status != 200 {
+        return match is_refusal(told) {
+            true => Ok(()),
+            false => Err("no such answer is known".into()),
+        };
+    }
+    let body = json(told)?;
+    let code = body["code"].as_str().ok_or("no code")?;
+    let checkout = find(code, ledger)?;
+    if checkout.user != format!("user-{user}") && checkout.user != format!("rush-{user}") {
+        return Err("it is the checkout of somebody else".into());
+    }
+    let (_, place) = ledger.item(item).ok_or("the item is not written")?;
+    let line = (place as u32, *quantity);
+    match checkout.lines.contains(&line) {
+        true => Ok(()),
+        false => Err("the line is not written".into()),
+    }
+}
+
+fn purchase(code: &str, told: &Told, ledger: &Ledger) -> Result<(), String> {
+    let error = told.error();
+    let has_result =
+        told.status == 200 || matches!(error, Some("already_processed" | "all_items_sold"));
+    if !has_result {
+        if error == Some("checkout_expired") {
+            let end = &find(code, ledger)?.end;
+            return match end {
+                Some(End::Expired) => Ok(()),
+                other => Err(format!("written is {other:?}")),
+            };
+        }
+        return match is_refusal(told) {
+            true => Ok(()),
+            false => Err("no such answer is known".into()),
+        };
+    }
+    let body = json(told)?;
+    let result = match error {
+        Some("already_processed") => &body["result"],
+        _ => &body,
+    };
+    let Some(End::Processed(lines)) = &find(code, ledger)?.end else {
+        return Err("no purchase is written".into());
+    };
+    let shown = result["purchased_items"].as_array();
+    let shown: Vec<bool> = shown
+        .ok_or("no items")?
+        .iter()
+        .map(|item| item["sold"] == Value::Bool(true))
+        .collect();
+    let written: Vec<bool> = lines.iter().map(|line| line.sold).collect();
+    match shown == written {
+        true => Ok(()),
+        false => Err(format!("sold are {written:?}")),
+    }
+}
+
+fn look(told: &Told) -> Result<(), String> {
+    match told.status {
+        200 => json(told).map(drop),
+        404 | 503 => Ok(()),
+        _ => Err("no such answer is known".into()),
+    }
+}
+
+/// The same key with the same request: the same bytes, if any are told at all.
+fn same_key_same_answer(events: &[Event]) -> Result<(), String> {
+    let mut first: BTreeMap<String, &Told> = BTreeMap::new();
+    for event in events {
+        let Some(told) = event.told.as_ref().filter(|told| told.status == 200) else {
+            continue;
+        };
+        let (key, name) = match &event.ask {
+            Ask::Checkout { key, .. } => (key, event.ask.identity()),
+            Ask::Purchase { key, .. } => (key, event.ask.identity()),
+            Ask::Look { .. } => continue,
+        };
+        if key.is_none() {
+            continue;
+        }
+        let before = *first.entry(name).or_insert(told);
+        if before.body != told.body {
+            return Err(format!(
+                "{:?} was told {} and {}",
+                event.ask,
+                text(before),
+                text(told)
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// A code succeeds once; asked again, only with the key that came with it.
+fn one_success_a_code(events: &[Event]) -> Result<(), String> {
+    let mut first: BTreeMap<&str, Option<u64>> = BTreeMap::new();
+    for event in events {
+        if let (Ask::Purchase { code, key }, Some(told)) = (&event.ask, &event.told)
+            && told.status == 200
+            && let Some(before) = first.insert(code, *key)
+            && (before != *key || key.is_none())
+        {
+            return Err(format!(
+                "{code} succeeds twice, with {before:?} and {key:?}"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Once somebody was told that an item is sold out, it is: nobody gets it who asks later.
+fn sold_out_is_final(events: &[Event], ledger: &Ledger) -> Result<(), String> {
+    // By sale and place: when that was told first for one unit.
+    let mut since: BTreeMap<(SaleId, usize), u64> = BTreeMap::new();
+    for event in events {
+        if let (Ask::Checkout { item, .. }, Some(told)) = (&event.ask, &event.told)
+            && told.error() == Some("item_sold_out")
+            && let Some((sale, place)) = ledger.item(item)
+        {
+            let Ask::Checkout { quantity, .. } = event.ask else {
+                continue;
+            };
+            let it = &ledger.sales[&sale];
+            if it.sold[place] + u64::from(quantity) <= it.items[place].1 {
+                return Err(format!(
+                    "{:?} was told that it is sold out, and {} of {} units are sold",
+                    event.ask, it.sold[place], it.items[place].1
+                ));
+            }
+            if quantity == 1 {
+                let at = since.entry((sale, place)).or_insert(told.at);
+                *at = told.at.min(*at);
+            }
+        }
+    }
+    let mut before = BTreeSet::new();
+    for event in events {
+        // Answered under its key before, perhaps without anybody hearing of it.
+        let is_again = event.ask.has_key() && !before.insert(event.ask.identity());
+        let Some(told) = event.told.as_ref().filter(|told| told.status == 200) else {
+            continue;
+        };
+        if let Ask::Checkout { item, .. } = &event.ask
+            && !is_again
+            && let Some(place) = ledger.item(item)
+            && since.get(&place).is_some_and(|at| *at < event.begun)
+        {
+            return Err(format!(
+                "{:?} was told {} behind a final \"sold out\"",
+                event.ask,
+                text(told)
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Whatever is written, somebody has asked for.
+fn nothing_unasked(events: &[Event], ledger: &Ledger) -> Result<(), String> {
+    let mut checkouts = BTreeSet::new();
+    let mut purchases = BTreeSet::new();
+    for event in events {
+        match &event.ask {
+            Ask::Checkout {
+                user,
+                item,
+                quantity,
+                ..
+            } => {
+                if let Some((sale, place)) = ledger.item(item) {
+                    checkouts.insert((sale, place as u32, *quantity, *user));
+                }
+            }
+            Ask::Purchase { code, .. } => {
+                purchases.extend(
+                    code.parse::<CheckoutCode>()
+                        .map(|code| (code.sale, code.secret)),
+                );
+            }
+            Ask::Look { .. } => {}
+        }
+    }
+    for (code, checkout) in &ledger.checkouts {
+        let user = checkout.user.rsplit('-').next();
+        let user = user.and_then(|user| user.parse().ok()).unwrap_or(u64::MAX);
+        let line = checkout
+            .lines
+            .iter()
+            .find(|(item, quantity)| !checkouts.contains(&(code.0, *item, *quantity, user)));
+        if let Some(line) = line {
+            return Err(format!(
+                "nobody has asked for {line:?} of {}",
+                checkout.user
+            ));
+        }
+        let is_processed = matches!(checkout.end, Some(End::Processed(_)));
+        if is_processed && !purchases.contains(code) {
+            return Err(format!(
+                "nobody has asked to buy what {} has",
+                checkout.user
+            ));
+        }
+    }
+    Ok(())
+}

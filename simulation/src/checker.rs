@@ -1,0 +1,110 @@
+//! The last look: what is written, what is in memory, and what is in the databases must be the same story.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use flashsale::env::{Disk, SimulatedDisk};
+use flashsale::journal::{JournalError, Opening};
+use flashsale::record::Record;
+use flashsale::sale::{Engine, Recovered, State, Visit, load_ended};
+use flashsale::types::Timestamp;
+
+use crate::answers;
+use crate::history::History;
+use crate::ledger::Ledger;
+use crate::server::DIR;
+use crate::sink::Database;
+use crate::tape::{Tape, texts};
+
+/// Checks the whole of a run. Everything has ended, and is durable.
+///
+/// # Errors
+/// Says what does not agree.
+pub fn check(
+    tape: &Tape,
+    history: &History,
+    databases: &[Database],
+    engine: &Engine,
+) -> Result<(), String> {
+    let (ledger, tables) = tape.fold()?;
+    figures(engine, &ledger)?;
+    history.with(|events| answers::check(events, &ledger))?;
+    for database in databases {
+        if let Some(contradiction) = database.contradiction() {
+            return Err(format!(
+                "a database was given what cannot be: {contradiction}"
+            ));
+        }
+        let (lsn, rows) = database.rows();
+        if lsn != tape.last() {
+            return Err(format!(
+                "a database ends at {lsn}, and the journal at {}",
+                tape.last()
+            ));
+        }
+        if rows != tables {
+            return Err("a database is not the fold over the journal".into());
+        }
+    }
+    Ok(())
+}
+
+/// Checks what memory says of each sale.
+fn figures(engine: &Engine, ledger: &Ledger) -> Result<(), String> {
+    for sale in engine.sales() {
+        let written = &ledger.sales.get(&sale.id());
+        let written = written.ok_or_else(|| format!("sale {} is not written", sale.id()))?;
+        sale.check_conserved()?;
+        let (sold, shown) = (written.sold.iter().sum::<u64>(), sale.figures().sold);
+        if sold != shown {
+            return Err(format!(
+                "sale {}: {sold} are sold, and memory says {shown}",
+                sale.id()
+            ));
+        }
+    }
+    for ended in engine.ended().oldest_first() {
+        let written = ledger.sales.get(&ended.id);
+        let sold = written.map(|sale| sale.sold.iter().sum::<u64>());
+        if sold != Some(ended.sold) {
+            return Err(format!(
+                "sale {}: {sold:?} are sold, and memory says {}",
+                ended.id, ended.sold
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Checks that a start on `disk` leads to the state that `engine` has.
+///
+/// # Errors
+/// The journal cannot be read, or leads to another state.
+pub fn recovers(engine: &Engine, disk: &SimulatedDisk) -> Result<(), String> {
+    let live = dump(disk, &State::of_engine(engine)).map_err(|error| error.to_string())?;
+    let copy = disk.after_kill();
+    let shared: Arc<dyn Disk> = Arc::new(copy.clone());
+    let opening = Opening::lock(shared, Path::new(DIR)).map_err(|error| error.to_string())?;
+    let recovered = Recovered::from_journal(&opening).map_err(|error| error.to_string())?;
+    let recovered = dump(&copy, &recovered.state).map_err(|error| error.to_string())?;
+    match live == recovered {
+        true => Ok(()),
+        false => Err("what a start finds is not what memory has".into()),
+    }
+}
+
+fn dump(disk: &SimulatedDisk, state: &State) -> Result<Vec<Vec<u8>>, JournalError> {
+    let mut all = Vec::new();
+    let mut note = |at: Option<Timestamp>, record: &Record<'_>| {
+        all.push(texts(at, record));
+        Ok(())
+    };
+    for ended in state.ended().oldest_first() {
+        load_ended(disk, Path::new(DIR), ended)?.visit_records(&mut note as Visit<'_>)?;
+    }
+    for sale in state.sales() {
+        sale.visit_records(&mut note as Visit<'_>)?;
+    }
+    all.sort();
+    Ok(all)
+}

@@ -1,0 +1,161 @@
+//! What clients asked for, and what they were told.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use bytes::Bytes;
+
+/// A request of a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// `POST /checkout`
+    Checkout {
+        /// The user.
+        user: u64,
+        /// The item's id.
+        item: String,
+        /// Units.
+        quantity: u32,
+        /// The sale, where it is named.
+        sale: Option<u32>,
+        /// The key.
+        key: Option<u64>,
+    },
+    /// `POST /purchase`
+    Purchase {
+        /// The code.
+        code: String,
+        /// The key.
+        key: Option<u64>,
+    },
+    /// `GET`
+    Look {
+        /// The path.
+        path: String,
+    },
+}
+
+impl Ask {
+    /// Returns whether it comes with an idempotency key.
+    #[must_use]
+    pub fn has_key(&self) -> bool {
+        match self {
+            Self::Checkout { key, .. } | Self::Purchase { key, .. } => key.is_some(),
+            Self::Look { .. } => false,
+        }
+    }
+
+    /// Returns a text that two requests have in common that are the same to the server: an item is in one sale only.
+    #[must_use]
+    pub fn identity(&self) -> String {
+        match self {
+            Self::Checkout {
+                user,
+                item,
+                quantity,
+                key,
+                ..
+            } => format!("{user} {item} {quantity} {key:?}"),
+            Self::Purchase { code, key } => format!("{code} {key:?}"),
+            Self::Look { path } => path.clone(),
+        }
+    }
+
+    /// Returns the name of its route.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Checkout { .. } => "checkout",
+            Self::Purchase { .. } => "purchase",
+            Self::Look { .. } => "look",
+        }
+    }
+}
+
+/// An answer, as the client received it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// The status.
+    pub status: u16,
+    /// The body.
+    pub body: Bytes,
+    /// The number of the event.
+    pub at: u64,
+}
+
+impl Told {
+    /// Returns the code of a checkout.
+    #[must_use]
+    pub fn code(&self) -> Option<&str> {
+        self.text("\"code\":\"")
+    }
+
+    /// Returns the name of its error.
+    #[must_use]
+    pub fn error(&self) -> Option<&str> {
+        self.text("\"error\":\"")
+    }
+
+    /// Returns the text behind the first `name`. Names and codes need no escapes.
+    fn text(&self, name: &str) -> Option<&str> {
+        let body = std::str::from_utf8(&self.body).ok()?;
+        let (_, rest) = body.split_once(name)?;
+        rest.split_once('"').map(|(text, _)| text)
+    }
+
+    /// Returns the name of its error, or its status.
+    #[must_use]
+    pub fn outcome(&self) -> String {
+        self.error()
+            .map_or_else(|| self.status.to_string(), str::to_owned)
+    }
+}
+
+/// A request with its answer.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// The request.
+    pub ask: Ask,
+    /// The number of the event with which it began.
+    pub begun: u64,
+    /// Its answer; `None` while it is open, and for ever where nobody heard of it.
+    pub told: Option<Told>,
+}
+
+/// All requests, in the order in which they began. Their beginnings and answers are numbered in one order.
+#[derive(Clone, Default)]
+pub struct History(Rc<RefCell<Events>>);
+
+#[derive(Default)]
+struct Events {
+    events: Vec<Event>,
+    next: u64,
+}
+
+impl History {
+    /// Notes that a request begins. Returns its place.
+    #[must_use]
+    pub fn begin(&self, ask: Ask) -> usize {
+        let events = &mut *self.0.borrow_mut();
+        events.next += 1;
+        events.events.push(Event {
+            ask,
+            begun: events.next,
+            told: None,
+        });
+        events.events.len() - 1
+    }
+
+    /// Notes the answer to the request at `place`.
+    pub fn answer(&self, place: usize, status: u16, body: Bytes) {
+        let events = &mut *self.0.borrow_mut();
+        events.next += 1;
+        let at = events.next;
+        events.events[place].told = Some(Told { status, body, at });
+    }
+
+    /// Returns what `look` makes of all requests so far.
+    pub fn with<T>(&self, look: impl FnOnce(&[Event]) -> T) -> T {
+        look(&self.0.borrow().events)
+    }
+}

@@ -1,0 +1,272 @@
+//! A fold over the journal's records by other code than the server's: slow, and plain enough to be seen to be right.
+
+use std::collections::BTreeMap;
+
+use flashsale::record::{CatalogueKind, Record, SaleTerms};
+use flashsale::types::{PurchasedLine, SaleId, Timestamp};
+
+/// What the records so far have led to.
+#[derive(Default)]
+pub struct Ledger {
+    /// The sales.
+    pub sales: BTreeMap<SaleId, Sale>,
+    /// The checkouts, by the secret half of their code.
+    pub checkouts: BTreeMap<(SaleId, u128), Checkout>,
+    /// Items of sales that do not exist yet.
+    announced: BTreeMap<SaleId, Vec<(String, u64)>>,
+}
+
+/// A sale.
+pub struct Sale {
+    /// Its terms.
+    pub terms: SaleTerms,
+    /// The id and the stock of each item.
+    pub items: Vec<(String, u64)>,
+    /// The units sold of each item.
+    pub sold: Vec<u64>,
+    held: Vec<u64>,
+    /// It is closed.
+    pub is_closed: bool,
+    bought: BTreeMap<String, u64>,
+    open: BTreeMap<String, u128>,
+}
+
+/// A checkout.
+pub struct Checkout {
+    /// The user.
+    pub user: String,
+    /// The place of each item, and the units of it.
+    pub lines: Vec<(u32, u32)>,
+    /// Its units are held.
+    pub holds: bool,
+    /// How it ended.
+    pub end: Option<End>,
+}
+
+/// The end of a checkout.
+#[derive(Debug)]
+pub enum End {
+    /// Its hold ran out.
+    Expired,
+    /// It was processed, with these lines.
+    Processed(Vec<PurchasedLine>),
+}
+
+impl Ledger {
+    /// Applies a record.
+    ///
+    /// # Errors
+    /// Names the rule that the record breaks.
+    pub fn apply(&mut self, at: Timestamp, record: &Record<'_>) -> Result<(), String> {
+        match *record {
+            Record::SaleItems { sale, first, items } => {
+                let announced = self.announced.entry(sale).or_default();
+                // A creation that was not finished begins again.
+                announced.truncate(first.0 as usize);
+                check(announced.len() == first.0 as usize, "items are missing")?;
+                announced.extend(items.iter().map(|item| (item.id.to_owned(), item.stock)));
+                Ok(())
+            }
+            Record::SaleCreated { sale, terms } => self.create(sale, terms),
+            Record::SaleClosed { sale } => {
+                let sale = self.sales.get_mut(&sale).ok_or("no such sale")?;
+                check(!sale.is_closed, "a sale is closed twice")?;
+                sale.is_closed = true;
+                sale.held.fill(0);
+                Ok(())
+            }
+            Record::Checkout {
+                sale,
+                secret,
+                user,
+                item,
+                quantity,
+                hold_until,
+                opens,
+                ..
+            } => {
+                let line = (item.0, quantity);
+                self.check_out((sale, secret), user, line, hold_until.is_some(), opens, at)
+            }
+            Record::Purchase {
+                sale,
+                secret,
+                user,
+                lines,
+                ..
+            } => self.purchase((sale, secret), user, lines.iter().collect(), at),
+            Record::Expired { sale, secret, user } => self.expire((sale, secret), user),
+            Record::Refused { .. } => Ok(()),
+            Record::SaleArchived { .. } | Record::KeptKey { .. } => {
+                Err("a record of snapshots is in the journal".into())
+            }
+        }
+    }
+
+    /// Returns the sale and the place of an item.
+    #[must_use]
+    pub fn item(&self, id: &str) -> Option<(SaleId, usize)> {
+        self.sales.iter().find_map(|(sale, it)| {
+            let place = it.items.iter().position(|(item, _)| item == id)?;
+            Some((*sale, place))
+        })
+    }
+
+    fn create(&mut self, id: SaleId, terms: SaleTerms) -> Result<(), String> {
+        let items: Vec<_> = match terms.catalogue {
+            CatalogueKind::Explicit { .. } => self.announced.remove(&id).ok_or("no items")?,
+            CatalogueKind::Generated { item_count, .. } => {
+                let ids = (0..item_count).map(|place| (format!("ITM-{id}-{place}"), 1));
+                ids.collect()
+            }
+        };
+        let count = items.len();
+        check(
+            count == terms.catalogue.item_count() as usize,
+            "items are missing",
+        )?;
+        let sale = Sale {
+            terms,
+            items,
+            sold: vec![0; count],
+            held: vec![0; count],
+            is_closed: false,
+            bought: BTreeMap::new(),
+            open: BTreeMap::new(),
+        };
+        check(
+            self.sales.insert(id, sale).is_none(),
+            "a sale is created twice",
+        )
+    }
+
+    fn check_out(
+        &mut self,
+        code: (SaleId, u128),
+        user: &str,
+        (item, quantity): (u32, u32),
+        holds: bool,
+        opens: bool,
+        at: Timestamp,
+    ) -> Result<(), String> {
+        let sale = self.sales.get_mut(&code.0).ok_or("no such sale")?;
+        check(!sale.is_closed, "a checkout in a closed sale")?;
+        check(
+            sale.terms.started_at <= at,
+            "a checkout before the sale begins",
+        )?;
+        check(
+            at < sale.terms.ended_at,
+            "a checkout behind the end of the sale",
+        )?;
+        check(quantity >= 1, "a checkout of nothing")?;
+        check(
+            holds == (sale.terms.hold_seconds > 0),
+            "a hold where there is none",
+        )?;
+        let place = item as usize;
+        let (_, stock) = *sale.items.get(place).ok_or("no such item")?;
+        if opens {
+            let is_new = !self.checkouts.contains_key(&code);
+            check(is_new, "a code is given twice")?;
+            let before = sale.open.insert(user.to_owned(), code.1);
+            check(before.is_none(), "a second open checkout of a user")?;
+            let checkout = Checkout {
+                user: user.to_owned(),
+                lines: Vec::new(),
+                holds,
+                end: None,
+            };
+            self.checkouts.insert(code, checkout);
+        }
+        let checkout = self.checkouts.get_mut(&code).ok_or("no such checkout")?;
+        check(checkout.user == user, "a checkout of somebody else")?;
+        check(checkout.end.is_none(), "a checkout that is over")?;
+        let is_new = checkout.lines.iter().all(|(other, _)| *other != item);
+        check(is_new, "an item is twice in a checkout")?;
+        checkout.lines.push((item, quantity));
+        let chosen: u64 = checkout
+            .lines
+            .iter()
+            .map(|(_, units)| u64::from(*units))
+            .sum();
+        let bought = sale.bought.get(user).copied().unwrap_or(0);
+        let limit = u64::from(sale.terms.max_items_per_user);
+        check(bought + chosen <= limit, "more than a user may have")?;
+        if holds {
+            sale.held[place] += u64::from(quantity);
+            check(
+                sale.sold[place] + sale.held[place] <= stock,
+                "more is held than there is",
+            )?;
+        }
+        Ok(())
+    }
+
+    fn purchase(
+        &mut self,
+        code: (SaleId, u128),
+        user: &str,
+        lines: Vec<PurchasedLine>,
+        at: Timestamp,
+    ) -> Result<(), String> {
+        let sale = self.sales.get_mut(&code.0).ok_or("no such sale")?;
+        check(!sale.is_closed, "a purchase in a closed sale")?;
+        check(
+            at < sale.terms.ended_at,
+            "a purchase behind the end of the sale",
+        )?;
+        let checkout = self.checkouts.get_mut(&code).ok_or("no such checkout")?;
+        check(
+            checkout.user == user,
+            "a purchase of somebody else's checkout",
+        )?;
+        check(checkout.end.is_none(), "a checkout ends twice")?;
+        let own = lines.iter().map(|line| (line.item.0, line.quantity));
+        check(
+            own.eq(checkout.lines.iter().copied()),
+            "other lines than were chosen",
+        )?;
+        for line in &lines {
+            let place = line.item.0 as usize;
+            let units = u64::from(line.quantity);
+            if checkout.holds {
+                check(line.sold, "what was held is not sold")?;
+                sale.held[place] -= units;
+            }
+            let (_, stock) = sale.items[place];
+            if line.sold {
+                sale.sold[place] += units;
+                *sale.bought.entry(user.to_owned()).or_default() += units;
+                check(sale.sold[place] <= stock, "more is sold than there is")?;
+            } else {
+                check(sale.sold[place] + units > stock, "what is free is not sold")?;
+            }
+        }
+        let limit = u64::from(sale.terms.max_items_per_user);
+        let bought = sale.bought.get(user).copied().unwrap_or(0);
+        check(bought <= limit, "a user has bought more than allowed")?;
+        sale.open.remove(user);
+        checkout.end = Some(End::Processed(lines));
+        Ok(())
+    }
+
+    fn expire(&mut self, code: (SaleId, u128), user: &str) -> Result<(), String> {
+        let sale = self.sales.get_mut(&code.0).ok_or("no such sale")?;
+        check(!sale.is_closed, "a hold ends behind its sale")?;
+        let checkout = self.checkouts.get_mut(&code).ok_or("no such checkout")?;
+        check(checkout.user == user, "a hold of somebody else")?;
+        check(checkout.holds, "no hold can run out")?;
+        check(checkout.end.is_none(), "a checkout ends twice")?;
+        for (item, quantity) in &checkout.lines {
+            sale.held[*item as usize] -= u64::from(*quantity);
+        }
+        sale.open.remove(user);
+        checkout.end = Some(End::Expired);
+        Ok(())
+    }
+}
+
+fn check(holds: bool, rule: &str) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(rule.to_owned()) }
+}

@@ -1,0 +1,185 @@
+//! The plan of a run: what can happen in it, and how often. Each seed draws its own, and leaves most of what can happen
+//! out, so that rare combinations occur (swarm testing, by Groce, Zhang, Eide, Chen and Regehr).
+
+use crate::dice::Dice;
+
+/// What is left out of the plan of a seed, to find the shortest run that still fails.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cuts {
+    /// Requests of buyers at most.
+    pub requests: Option<u64>,
+    /// Kinds of steps that are not taken, by their names.
+    pub without: Vec<String>,
+}
+
+/// The plan.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Requests of buyers.
+    pub requests: u64,
+    /// Users that there are.
+    pub users: u64,
+    /// Items of a generated sale.
+    pub items: u32,
+    /// Every second request is for one of the first two items.
+    pub has_hot_items: bool,
+    /// Length of an interval, in seconds.
+    pub interval_seconds: u32,
+    /// Units that one user may buy.
+    pub limit: u32,
+    /// Seconds that a checkout holds its units, in the sales of the rotation.
+    pub hold_seconds: u32,
+    /// Requests per mille that come with an idempotency key.
+    pub keyed: u64,
+    /// Requests per mille that are given up before they are answered.
+    pub given_up: u64,
+    /// Requests that may be open at the same time.
+    pub open_max: usize,
+    /// Length of a segment.
+    pub segment_bytes: u64,
+    /// Seconds that ended sales stay in memory.
+    pub keep_ended_seconds: u32,
+    /// Old segments are removed.
+    pub trims: bool,
+    /// Refused attempts are recorded.
+    pub records_refused: bool,
+    /// Workers write by themselves.
+    pub writes_asynchronously: bool,
+    /// The time of a sync, in microseconds.
+    pub sync_us: i64,
+    /// Sinks that follow.
+    pub sinks: usize,
+    /// How often each kind of step is taken.
+    pub weights: Weights,
+}
+
+/// How often each kind of step is taken, in relation to each other.
+#[derive(Clone, Copy, Debug)]
+pub struct Weights {
+    /// A buyer asks for something.
+    pub request: u64,
+    /// The committer's thread has a turn.
+    pub commit: u64,
+    /// The preallocator's thread has a turn.
+    pub prepare: u64,
+    /// The scheduler's thread has a turn.
+    pub schedule: u64,
+    /// Time passes.
+    pub time: u64,
+    /// The housekeeper's thread has a turn.
+    pub tidy: u64,
+    /// The archive loads a sale.
+    pub load: u64,
+    /// The feeds have a tick, and a viewer comes or goes.
+    pub view: u64,
+    /// An administrator creates or closes a sale.
+    pub administer: u64,
+    /// The wall clock jumps, or the machine sleeps.
+    pub clock: u64,
+    /// The process is killed.
+    pub kill: u64,
+    /// The process is stopped and started again.
+    pub stop: u64,
+    /// The power fails at one of the next operations of the disk.
+    pub power: u64,
+    /// The disk fails, or is full for some time.
+    pub disk: u64,
+    /// A sink goes away, comes back, or does worse.
+    pub sink: u64,
+}
+
+impl Plan {
+    /// Draws the plan of a run.
+    pub fn draw(dice: &mut Dice) -> Self {
+        let hold_seconds = match dice.chance(500) {
+            true => dice.between(1, 20) as u32,
+            false => 0,
+        };
+        Self {
+            requests: dice.between(150, 700),
+            users: dice.between(1, 24),
+            items: dice.between(1, 24) as u32,
+            has_hot_items: dice.chance(400),
+            interval_seconds: dice.between(10, 60) as u32,
+            limit: dice.between(1, 6) as u32,
+            hold_seconds,
+            keyed: *dice.pick(&[0, 200, 700]),
+            given_up: *dice.pick(&[0, 0, 30]),
+            open_max: dice.between(1, 24) as usize,
+            segment_bytes: *dice.pick(&[32 << 10, 64 << 10]),
+            keep_ended_seconds: *dice.pick(&[0, 5, 600]),
+            trims: dice.chance(300),
+            records_refused: dice.chance(300),
+            writes_asynchronously: dice.chance(500),
+            sync_us: *dice.pick(&[0, 0, 100, 3000]),
+            sinks: dice.below(3) as usize,
+            weights: Weights::draw(dice),
+        }
+    }
+}
+
+impl Plan {
+    /// Leaves out what `cuts` say.
+    #[must_use]
+    pub fn cut(mut self, cuts: &Cuts) -> Self {
+        self.requests = self.requests.min(cuts.requests.unwrap_or(u64::MAX));
+        for (name, weight) in self.weights.optional() {
+            if cuts.without.iter().any(|without| without == name) {
+                *weight = 0;
+            }
+        }
+        self
+    }
+}
+
+impl Weights {
+    /// Returns the kinds of steps that may be left out, by their names.
+    fn optional(&mut self) -> [(&'static str, &mut u64); 8] {
+        [
+            ("view", &mut self.view),
+            ("administer", &mut self.administer),
+            ("clock", &mut self.clock),
+            ("kill", &mut self.kill),
+            ("stop", &mut self.stop),
+            ("power", &mut self.power),
+            ("disk", &mut self.disk),
+            ("sink", &mut self.sink),
+        ]
+    }
+
+    /// The names of the kinds of steps that may be left out.
+    pub const OPTIONAL: [&'static str; 8] = [
+        "view",
+        "administer",
+        "clock",
+        "kill",
+        "stop",
+        "power",
+        "disk",
+        "sink",
+    ];
+
+    fn draw(dice: &mut Dice) -> Self {
+        let mut sometimes = |low, high| match dice.chance(500) {
+            true => dice.between(low, high),
+            false => 0,
+        };
+        Self {
+            request: 600,
+            commit: 100,
+            prepare: 40,
+            schedule: 60,
+            time: 120,
+            tidy: 20 + sometimes(20, 60),
+            load: 30,
+            view: sometimes(10, 40),
+            administer: sometimes(2, 12),
+            clock: sometimes(1, 4),
+            kill: sometimes(1, 6),
+            stop: sometimes(1, 4),
+            power: sometimes(1, 8),
+            disk: sometimes(1, 5),
+            sink: sometimes(5, 30),
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! The records that were durable at some time: none of them may ever change or go.
+
+use std::path::Path;
+
+use flashsale::env::Disk;
+use flashsale::journal::{self, JournalError};
+use flashsale::record::{Entry, envelope};
+use flashsale::types::{Lsn, Timestamp};
+
+use crate::ledger::Ledger;
+use crate::tables::Tables;
+
+/// All durable records, the first one first.
+#[derive(Default)]
+pub struct Tape {
+    records: Vec<Vec<u8>>,
+}
+
+impl Tape {
+    /// Returns the number of the last record.
+    #[must_use]
+    pub fn last(&self) -> Lsn {
+        Lsn(self.records.len() as u64)
+    }
+
+    /// Reads on, up to `durable`, and compares what was there before.
+    ///
+    /// # Errors
+    /// A record is another one than it was, or gone; or the journal cannot be read.
+    pub fn read(&mut self, disk: &dyn Disk, dir: &Path, durable: Lsn) -> Result<(), String> {
+        if durable < self.last() {
+            return Err(format!(
+                "record {} was durable, and the journal ends at {durable}",
+                self.last()
+            ));
+        }
+        if durable == Lsn::ZERO {
+            return Ok(());
+        }
+        let after = journal::first_lsn(disk, dir).map_err(|error| error.to_string())?;
+        let after = Lsn(after.map_or(0, |first| first.0 - 1));
+        let mut changed = None;
+        let mut visit = |entry: Entry<'_>| {
+            let place = entry.lsn.0 as usize - 1;
+            match self.records.get(place) {
+                Some(before) if before != entry.bytes() => {
+                    changed.get_or_insert(entry.lsn);
+                }
+                Some(_) => {}
+                None if place == self.records.len() => self.records.push(entry.bytes().to_vec()),
+                None => {
+                    changed.get_or_insert(entry.lsn);
+                }
+            }
+            Ok::<_, JournalError>(())
+        };
+        let read = journal::replay(disk, dir, after, Some(durable), &mut visit);
+        read.map_err(|error| format!("the journal cannot be read: {error}"))?;
+        match changed {
+            Some(lsn) => Err(format!("record {lsn} is another one than it was")),
+            None if self.last() != durable => Err(format!(
+                "the journal says that it is durable up to {durable}, and has {}",
+                self.last()
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// Folds all records.
+    ///
+    /// # Errors
+    /// Names the record that breaks a rule, and the rule.
+    pub fn fold(&self) -> Result<(Ledger, Tables), String> {
+        let (mut ledger, mut tables) = (Ledger::default(), Tables::default());
+        for (place, bytes) in self.records.iter().enumerate() {
+            let lsn = Lsn(place as u64 + 1);
+            let entry = Entry::whole(lsn, bytes).map_err(|error| error.to_string())?;
+            let record = entry.record().map_err(|error| error.to_string())?;
+            let applied = ledger.apply(entry.at, &record);
+            applied.map_err(|rule| format!("record {lsn}: {rule}"))?;
+            tables.apply(&record)?;
+        }
+        Ok((ledger, tables))
+    }
+
+    /// Returns the bytes of all records.
+    pub fn bytes(&self) -> impl Iterator<Item = &[u8]> {
+        self.records.iter().map(Vec::as_slice)
+    }
+}
+
+/// Returns a state as text, one line a record, so that equal states are equal texts.
+pub fn texts(at: Option<Timestamp>, record: &flashsale::record::Record<'_>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    envelope::encode(at.unwrap_or_default(), record, &mut bytes);
+    bytes
+}

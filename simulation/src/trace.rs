@@ -1,0 +1,77 @@
+//! What happened in a run: a hash of all of it, counts, and on demand a line for each step.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fmt::Arguments;
+use std::hash::{DefaultHasher, Hasher};
+use std::rc::Rc;
+
+/// How often each thing has happened.
+pub type Counts = BTreeMap<String, u64>;
+
+/// The trace of a run.
+#[derive(Clone, Default)]
+pub struct Trace(Rc<RefCell<Traced>>);
+
+#[derive(Default)]
+struct Traced {
+    prints: bool,
+    steps: u64,
+    hasher: DefaultHasher,
+    counts: Counts,
+}
+
+impl Trace {
+    /// Creates a trace, which `prints` a line for each step.
+    #[must_use]
+    pub fn new(prints: bool) -> Self {
+        let trace = Self::default();
+        trace.0.borrow_mut().prints = prints;
+        trace
+    }
+
+    /// Notes a step.
+    pub fn step(&self, what: Arguments<'_>) {
+        let traced = &mut *self.0.borrow_mut();
+        traced.steps += 1;
+        let line = what.to_string();
+        traced.hasher.write(line.as_bytes());
+        if traced.prints {
+            println!("{:6} {line}", traced.steps);
+        }
+    }
+
+    /// Notes bytes that have to be the same whenever the seed is.
+    pub fn bytes(&self, bytes: &[u8]) {
+        self.0.borrow_mut().hasher.write(bytes);
+    }
+
+    /// Counts something.
+    pub fn count(&self, what: &str) {
+        let counts = &mut self.0.borrow_mut().counts;
+        match counts.get_mut(what) {
+            Some(count) => *count += 1,
+            None => {
+                counts.insert(what.to_owned(), 1);
+            }
+        }
+    }
+
+    /// Returns the hash of all steps and bytes so far.
+    #[must_use]
+    pub fn hash(&self) -> u64 {
+        self.0.borrow().hasher.finish()
+    }
+
+    /// Returns the number of steps so far.
+    #[must_use]
+    pub fn steps(&self) -> u64 {
+        self.0.borrow().steps
+    }
+
+    /// Returns how often each thing was counted.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.0.borrow().counts.clone()
+    }
+}

@@ -1,0 +1,41 @@
+//! Whether a process still lives: what one does that is dead, nobody outside may see.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use flashsale::env::SimulatedDisk;
+
+/// The vital signs of a process. It is dead once it has ended itself, was killed, or its power has failed.
+#[derive(Clone)]
+pub struct Vitals {
+    ended: Arc<AtomicBool>,
+    disk: SimulatedDisk,
+}
+
+impl Vitals {
+    /// Creates those of a process that lives, on `disk`.
+    #[must_use]
+    pub fn new(disk: SimulatedDisk) -> Self {
+        Self {
+            ended: Arc::default(),
+            disk,
+        }
+    }
+
+    /// Ends the process.
+    pub fn end(&self) {
+        self.ended.store(true, Ordering::SeqCst);
+    }
+
+    /// Returns whether the process has ended by itself, or was killed.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::SeqCst)
+    }
+
+    /// Returns whether the process lives.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        !self.has_ended() && !self.disk.has_crashed()
+    }
+}
