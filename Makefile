@@ -42,13 +42,13 @@ check-image: ; ./scripts/check-image
 bench: ; cargo bench --locked -- $(ARGS)
 compare:
 	@echo "building the server and the generator: some minutes the first time…"
-	cargo build --release --locked --workspace
+	cargo build --release --locked -p flashsale -p flashsale-perf
 	cargo run --release --locked -p flashsale-perf --bin flashsale-perf -- compare $(ARGS)
 
 # Fails where the server needs more instructions per request than perf/instructions.json allows; ARGS=--write replaces it.
 check-instructions:
 	@echo "building the server and the generator: some minutes the first time…"
-	cargo build --release --locked --workspace
+	cargo build --release --locked -p flashsale -p flashsale-perf
 	cargo run --release --locked -p flashsale-perf --bin flashsale-perf -- instructions $(or $(ARGS),--check)
 
 # SECONDS_EACH=600 goes on for longer; TARGET=http is one target of fuzz/ alone.

@@ -19,7 +19,7 @@
 //!
 //! | part | what it does | may use |
 //! |---|---|---|
-//! | [`types`], [`limits`], [`mod@env`], [`generated`], `json_members`, [`telemetry`], [`wheel`] | shared nouns, bounds, the outside world, histograms, timers | each other |
+//! | [`types`], [`limits`], [`mod@env`], [`generated`], `json_members`, [`planted`], [`telemetry`], [`wheel`] | shared nouns, bounds, the outside world, histograms, timers | each other |
 //! | [`record`] | what is recorded, and how it is written down | leaves |
 //! | [`config`] | file, environment and flags, checked as a whole | leaves |
 //! | [`journal`] | the one order of records, and its durability | leaves |

@@ -123,7 +123,7 @@ fn look(told: &Told) -> Result<(), String> {
     }
 }
 
-/// The same key with the same request: the same bytes, if any are told at all.
+/// Checks that a key brings the first answer again, byte for byte.
 fn same_key_same_answer(events: &[Event]) -> Result<(), String> {
     let mut first: BTreeMap<String, &Told> = BTreeMap::new();
     for event in events {
@@ -151,7 +151,7 @@ fn same_key_same_answer(events: &[Event]) -> Result<(), String> {
     Ok(())
 }
 
-/// A code succeeds once; asked again, only with the key that came with it.
+/// Checks that a code succeeds once; and again, only with the key that came with it.
 fn one_success_a_code(events: &[Event]) -> Result<(), String> {
     let mut first: BTreeMap<&str, Option<u64>> = BTreeMap::new();
     for event in events {
@@ -168,7 +168,7 @@ fn one_success_a_code(events: &[Event]) -> Result<(), String> {
     Ok(())
 }
 
-/// Once somebody was told that an item is sold out, it is: nobody gets it who asks later.
+/// Checks that nobody gets an item who asks after somebody was told that it is sold out.
 fn sold_out_is_final(events: &[Event], ledger: &Ledger) -> Result<(), String> {
     // By sale and place: when that was told first for one unit.
     let mut since: BTreeMap<(SaleId, usize), u64> = BTreeMap::new();
@@ -215,7 +215,7 @@ fn sold_out_is_final(events: &[Event], ledger: &Ledger) -> Result<(), String> {
     Ok(())
 }
 
-/// Whatever is written, somebody has asked for.
+/// Checks that somebody has asked for everything that is written.
 fn nothing_unasked(events: &[Event], ledger: &Ledger) -> Result<(), String> {
     let mut checkouts = BTreeSet::new();
     let mut purchases = BTreeSet::new();

@@ -1,4 +1,4 @@
-//! What breaks.
+//! The faults of disk and clocks.
 
 use flashsale::env::{ManualClock, SimulatedDisk};
 use flashsale::types::Timestamp;

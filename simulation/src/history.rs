@@ -1,4 +1,4 @@
-//! What clients asked for, and what they were told.
+//! The requests of clients, and the answers that they were told.
 
 use std::cell::RefCell;
 use std::rc::Rc;

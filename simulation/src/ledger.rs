@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use flashsale::record::{CatalogueKind, Record, SaleTerms};
 use flashsale::types::{PurchasedLine, SaleId, Timestamp};
 
-/// What the records so far have led to.
+/// The state that the records so far have led to.
 #[derive(Default)]
 pub struct Ledger {
     /// The sales.

@@ -3,7 +3,7 @@
 
 use crate::dice::Dice;
 
-/// What is left out of the plan of a seed, to find the shortest run that still fails.
+/// The parts that are left out of the plan of a seed, to find the shortest run that still fails.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cuts {
     /// Requests of buyers at most.

@@ -32,7 +32,7 @@ use crate::vitals::Vitals;
 /// The directory of the journal.
 pub const DIR: &str = "/journal";
 
-/// What a process finds when it starts.
+/// The surroundings that a process finds when it starts.
 pub struct Surroundings<'a> {
     /// The plan of the run.
     pub plan: &'a Plan,
@@ -40,7 +40,7 @@ pub struct Surroundings<'a> {
     pub clock: &'a Arc<ManualClock>,
     /// The databases.
     pub databases: &'a [Database],
-    /// Where clients note what they are told.
+    /// The notes of clients on what they are told.
     pub history: &'a History,
     /// The figures of all processes.
     pub registry: &'a Arc<TelemetryRegistry>,
@@ -52,7 +52,7 @@ pub struct Surroundings<'a> {
 pub struct Server {
     /// Its disk.
     pub disk: SimulatedDisk,
-    /// Whether it lives.
+    /// Its vital signs.
     pub vitals: Vitals,
     /// Its engine.
     pub engine: Arc<Engine>,
@@ -62,7 +62,7 @@ pub struct Server {
     pub agenda: Agenda,
     /// Its housekeeper.
     pub keeper: Keeper,
-    /// What loads ended sales.
+    /// Its loader of ended sales.
     pub loader: Loader,
     api: Rc<Api>,
     history: History,
@@ -81,7 +81,7 @@ impl Server {
     /// Starts a process on `disk`.
     ///
     /// # Errors
-    /// What ends the start of the real one, too.
+    /// The errors that end the start of the real one, too.
     pub fn start(disk: SimulatedDisk, around: &Surroundings<'_>) -> Result<Self, JournalError> {
         let plan = around.plan;
         if plan.writes_asynchronously {

@@ -22,7 +22,7 @@ pub struct Database(Rc<RefCell<Contents>>);
 #[derive(Default)]
 struct Contents {
     rows: Rows,
-    /// What it was like at some earlier time.
+    /// The rows of some earlier time.
     backup: Rows,
     is_away: bool,
     /// Answers that do not arrive, of the next ones.

@@ -1,4 +1,4 @@
-//! What a projection of the journal consists of: rows, as a database has them.
+//! A projection of the journal: rows, as a database has them.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What happened in a run: a hash of all of it, counts, and on demand a line for each step.
+//! The trace of a run: a hash of all of it, counts, and on demand a line for each step.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! Whether a process still lives: what one does that is dead, nobody outside may see.
+//! The vital signs of a process: nobody outside may see what one does that is dead.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -48,7 +48,7 @@ pub struct Report {
 pub struct Failure {
     /// The seed.
     pub seed: u64,
-    /// What is wrong.
+    /// Says what went wrong.
     pub what: String,
 }
 

@@ -11,7 +11,7 @@ use super::preallocator::Preallocator;
 use super::shared::Work;
 use crate::types::Lsn;
 
-/// Who does it.
+/// The helpers that do it.
 pub(super) enum Helpers {
     /// Threads.
     Threads(Vec<JoinHandle<()>>),

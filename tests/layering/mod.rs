@@ -25,6 +25,8 @@ const SOURCE_DIRS: &[&str] = &[
     "perf/src",
     "perf/tests",
     "perf/benches",
+    "simulation/src",
+    "simulation/tests",
 ];
 
 /// A source file: its path below the directory that was searched, and its text.

@@ -16,6 +16,8 @@ const DIRS: &[&str] = &[
     "perf/src",
     "perf/tests",
     "perf/benches",
+    "simulation/src",
+    "simulation/tests",
     "fuzz/src",
 ];
 
