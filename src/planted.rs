@@ -77,7 +77,7 @@ slips! {
 }
 
 #[cfg(feature = "planted")]
-mod planted {
+mod switch {
     use std::cell::Cell;
 
     use super::Slip;
@@ -97,7 +97,7 @@ mod planted {
 }
 
 #[cfg(feature = "planted")]
-pub use planted::{is_planted, plant};
+pub use switch::{is_planted, plant};
 
 /// Returns whether `slip` is planted, which it never is without the feature.
 #[cfg(not(feature = "planted"))]

@@ -22,9 +22,8 @@ impl Tables {
     pub fn apply(&mut self, record: &Record<'_>) -> Result<(), String> {
         match *record {
             Record::SaleCreated { sale, .. } => {
-                if self.sales.insert(sale, (false, 0)).is_some() {
-                    return Err(format!("sale {sale} was created twice"));
-                }
+                let before = self.sales.insert(sale, (false, 0));
+                before.map_or(Ok(()), |_| Err(format!("sale {sale} was created twice")))?;
             }
             Record::SaleClosed { sale } => {
                 let row = self.sales.get_mut(&sale);
