@@ -11,8 +11,8 @@ use flashsale::env::{Clock, ManualClock, OsEntropy, RealDisk, SystemClock};
 use flashsale::journal::{Durability, Opening, Options, Tools, snapshot};
 use flashsale::limits::LOADED_BYTES_MAX;
 use flashsale::sale::{
-    CheckoutOutcome, CheckoutRequest, Engine, EngineOptions, NewCatalogue, NewSale, Recovered,
-    write_snapshot,
+    CheckoutOutcome, CheckoutRequest, CreateError, Engine, EngineOptions, NewCatalogue, NewSale,
+    Recovered, write_snapshot,
 };
 use flashsale::types::{ItemId, Lsn, Timestamp, UserId};
 
@@ -65,11 +65,14 @@ fn sell(engine: &Engine, now: Timestamp) {
             seed: 7,
         },
     };
-    let sale = engine
-        .create_sale(&new)
-        .expect("it is allowed")
-        .outcome
-        .id();
+    // It may have to wait for the next segment, as the checkouts below.
+    let sale = loop {
+        match engine.create_sale(&new) {
+            Ok(created) => break created.outcome.id(),
+            Err(CreateError::Unavailable(_)) => thread::yield_now(),
+            Err(error) => panic!("it is allowed: {error}"),
+        }
+    };
     for buyer in 0..BUYERS {
         let (user, item) = (format!("user-{buyer}"), format!("ITM-{sale}-{buyer}"));
         let request = CheckoutRequest {
