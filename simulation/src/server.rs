@@ -17,7 +17,7 @@ use flashsale::sale::{
     Archive, Engine, EngineOptions, Housekeeping, Keeper, Loader, Recovered, Retention,
 };
 use flashsale::schedule::{Agenda, Rotation};
-use flashsale::telemetry::TelemetryRegistry;
+use flashsale::telemetry::WorkerTelemetry;
 use flashsale::types::Lsn;
 use http_body_util::{BodyExt, Full};
 use hyper::Request;
@@ -42,8 +42,6 @@ pub struct Surroundings<'a> {
     pub databases: &'a [Database],
     /// The notes of clients on what they are told.
     pub history: &'a History,
-    /// The figures of all processes.
-    pub registry: &'a Arc<TelemetryRegistry>,
     /// Determines what the process draws.
     pub seed: u64,
 }
@@ -113,7 +111,7 @@ impl Server {
         let api = Rc::new(Api::new(
             Arc::clone(&engine),
             Arc::new(archive),
-            around.registry.add_worker(),
+            telemetry(),
             Arc::clone(&feeds),
             Arc::new(Administration::new("0123456789abcdef".into(), rotation)),
             Observer::unstarted(),
@@ -209,6 +207,12 @@ impl Server {
     pub fn durable(&self) -> Lsn {
         self.engine.durable_lsn()
     }
+}
+
+/// Returns the figures of all processes of the calling thread: nothing rests on them, and to make them takes its time.
+fn telemetry() -> Arc<WorkerTelemetry> {
+    thread_local!(static TELEMETRY: Arc<WorkerTelemetry> = Arc::default());
+    TELEMETRY.with(Arc::clone)
 }
 
 fn follower_tools(clock: &Arc<ManualClock>, seed: u64) -> FollowerTools {

@@ -10,7 +10,6 @@ use flashsale::env::{Clock, ManualClock, SimulatedDisk, fix_hash_seed};
 use flashsale::live::Update;
 use flashsale::record::NewItem;
 use flashsale::sale::{NewCatalogue, NewSale};
-use flashsale::telemetry::TelemetryRegistry;
 use flashsale::types::Timestamp;
 use tokio::sync::watch;
 use tokio::task::{LocalSet, yield_now};
@@ -101,7 +100,6 @@ pub(crate) struct World {
     clock: Arc<ManualClock>,
     /// How far the timers of tasks are, in microseconds of the clock's time.
     timers_us: i64,
-    registry: Arc<TelemetryRegistry>,
     pub(crate) databases: Vec<Database>,
     pub(crate) history: History,
     pub(crate) trace: Trace,
@@ -124,7 +122,6 @@ impl World {
             plan,
             clock: Arc::new(ManualClock::at(BEGIN)),
             timers_us: BEGIN.0,
-            registry: Arc::default(),
             databases,
             history: History::default(),
             trace,
@@ -425,7 +422,6 @@ impl World {
                 clock: &self.clock,
                 databases: &self.databases,
                 history: &self.history,
-                registry: &self.registry,
                 seed: self.dice.bits(),
             };
             let started = Server::start(disk.clone(), &around);
