@@ -14,7 +14,7 @@ use super::simulated_faults::injected;
 use super::{DiskFile, FileId};
 
 /// The unit that a disk writes as a whole.
-const SECTOR_BYTES: usize = 512;
+pub(super) const SECTOR_BYTES: usize = 512;
 
 /// The bytes of a file: as everybody sees them, and as they are on the disk for certain.
 #[derive(Clone, Default)]

@@ -5,6 +5,7 @@ use std::task::{Context, Poll};
 
 use super::disk::{AsyncWriter, DiskFile};
 use super::simulated_disk::SimulatedDisk;
+use super::simulated_file::SECTOR_BYTES;
 
 /// A writer whose bytes are on their way until it is asked a second time. At a crash before that each sector of them is
 /// there or not.
@@ -35,7 +36,9 @@ impl AsyncWriter for SimulatedWriter {
             return false;
         };
         let begun = if self.disk.cuts_short() {
-            let written = file.write_at(&bytes[..bytes.len() / 2], offset);
+            // A disk writes whole sectors.
+            let half = bytes.len() / 2 / SECTOR_BYTES * SECTOR_BYTES;
+            let written = file.write_at(&bytes[..half], offset);
             written.and(Err(io::ErrorKind::Interrupted.into()))
         } else {
             file.write_at(bytes, offset)
