@@ -71,11 +71,12 @@ impl Campaign {
                 return Err(Failure { seed, what });
             }
         }
-        self.seeds += 1;
-        self.steps += report.steps;
-        for (what, count) in report.counts {
-            *self.counts.entry(what).or_default() += count;
-        }
+        self.add(Self {
+            seeds: 1,
+            steps: report.steps,
+            counts: report.counts,
+            ..Self::default()
+        });
         Ok(())
     }
 

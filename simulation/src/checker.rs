@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use flashsale::env::{Disk, SimulatedDisk};
 use flashsale::journal::{JournalError, Opening};
-use flashsale::record::Record;
+use flashsale::record::{Record, envelope};
 use flashsale::sale::{Engine, Recovered, State, Visit, load_ended};
 use flashsale::types::Timestamp;
 
@@ -14,7 +14,7 @@ use crate::history::History;
 use crate::ledger::Ledger;
 use crate::server::DIR;
 use crate::sink::Database;
-use crate::tape::{Tape, texts};
+use crate::tape::Tape;
 
 /// Checks the whole of a run. Everything has ended, and is durable.
 ///
@@ -93,10 +93,13 @@ pub fn recovers(engine: &Engine, disk: &SimulatedDisk) -> Result<(), String> {
     }
 }
 
+/// Returns the records of a state, ended sales included: equal for equal states.
 fn dump(disk: &SimulatedDisk, state: &State) -> Result<Vec<Vec<u8>>, JournalError> {
     let mut all = Vec::new();
     let mut note = |at: Option<Timestamp>, record: &Record<'_>| {
-        all.push(texts(at, record));
+        let mut bytes = Vec::new();
+        envelope::encode(at.unwrap_or_default(), record, &mut bytes);
+        all.push(bytes);
         Ok(())
     };
     for ended in state.ended().oldest_first() {

@@ -196,10 +196,16 @@ impl Server {
     }
 
     /// Ends all tasks. What they still do nobody sees.
-    pub async fn bury(mut self) -> SimulatedDisk {
+    pub async fn bury(mut self) {
         self.vitals.end();
         self.tasks.shutdown().await;
-        self.disk.clone()
+    }
+
+    /// Gives a turn to each thread that requests may wait for: the preallocator's, the committer's and the archive's.
+    pub fn serve_waiting(&mut self) {
+        self.engine.journal().step_preparation();
+        self.engine.journal().step_commit();
+        self.loader.load_next();
     }
 
     /// Returns the last record that is durable.

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use flashsale::env::Disk;
 use flashsale::journal::{self, JournalError};
-use flashsale::record::{Entry, envelope};
-use flashsale::types::{Lsn, Timestamp};
+use flashsale::record::Entry;
+use flashsale::types::Lsn;
 
 use crate::ledger::Ledger;
 use crate::tables::Tables;
@@ -87,11 +87,4 @@ impl Tape {
     pub fn bytes(&self) -> impl Iterator<Item = &[u8]> {
         self.records.iter().map(Vec::as_slice)
     }
-}
-
-/// Returns a state as text, one line a record, so that equal states are equal texts.
-pub fn texts(at: Option<Timestamp>, record: &flashsale::record::Record<'_>) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    envelope::encode(at.unwrap_or_default(), record, &mut bytes);
-    bytes
 }

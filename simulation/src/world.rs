@@ -371,10 +371,7 @@ impl World {
     pub(crate) async fn turn(&mut self) -> Result<(), String> {
         for _ in 0..3 {
             yield_now().await;
-            let server = self.server_mut();
-            server.engine.journal().step_preparation();
-            server.engine.journal().step_commit();
-            server.loader.load_next();
+            self.server_mut().serve_waiting();
             self.advance_timers().await;
         }
         let server = self.server_mut();
@@ -452,9 +449,7 @@ impl World {
         self.note("the process is stopped");
         self.server().drain();
         for _ in 0..40 {
-            self.server().engine.journal().step_preparation();
-            self.server().engine.journal().step_commit();
-            self.server_mut().loader.load_next();
+            self.server_mut().serve_waiting();
             yield_now().await;
             self.advance_us(10_000).await;
         }
