@@ -1,4 +1,4 @@
-//! Results in JSON, for whoever wants to calculate again.
+//! Results in JSON, from which every figure can be calculated again.
 
 use std::fs;
 use std::path::Path;

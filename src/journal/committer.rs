@@ -243,7 +243,7 @@ impl Committer {
         let _ = self.segment.file.unlock();
     }
 
-    /// Ends the writing, and tells those who wait for that.
+    /// Ends the writing, and wakes the threads that wait for its end.
     pub(super) fn end(&mut self) {
         self.give_up();
         self.shared.end_committer();

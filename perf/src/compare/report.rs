@@ -1,4 +1,4 @@
-//! What a run leaves behind: a page to read, and every turn for whoever wants to calculate again.
+//! The result of a run: a page to read, and the data of every turn.
 
 use std::fs;
 use std::path::{Path, PathBuf};

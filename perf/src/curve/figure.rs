@@ -58,7 +58,7 @@ pub struct Series<'a> {
     pub points: Vec<Point>,
 }
 
-/// Returns the colour of a contestant: such as are told apart by those who do not see all colours, too.
+/// Returns the colour of a contestant. People who do not see all colours can tell them apart, too.
 fn colour(name: Name) -> &'static str {
     match name {
         Name::Flashsale => "#d55e00",

@@ -22,7 +22,7 @@ pub struct Point {
     pub p999_us: Spread,
     /// Rounds.
     pub rounds: usize,
-    /// Those that were not valid. They do not count while most are valid.
+    /// Rounds that were not valid. They do not count while most are valid.
     pub invalid_rounds: usize,
 }
 

@@ -1,4 +1,4 @@
-//! What a run leaves behind: the figure, and every turn for whoever wants to calculate again.
+//! The result of a run: the figure, and the data of every turn.
 
 use std::fmt::Write;
 use std::fs;

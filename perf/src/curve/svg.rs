@@ -30,7 +30,7 @@ pub struct Stroke {
 }
 
 impl Svg {
-    /// Begins a document of `width` by `height`, with a title and a description for those who cannot see it.
+    /// Begins a document of `width` by `height`, with a title and a description for people who cannot see it.
     #[must_use]
     pub fn new(width: f64, height: f64, title: &str, description: &str) -> Self {
         let mut text = format!(

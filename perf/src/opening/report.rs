@@ -1,4 +1,4 @@
-//! What a run leaves behind: a table to read, and every turn.
+//! The result of a run: a table to read, and every turn.
 
 use std::fmt::Write;
 use std::fs;

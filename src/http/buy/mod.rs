@@ -17,7 +17,7 @@ use crate::types::Lsn;
 /// A request to sell, with all of its body.
 pub(super) struct SellRequest<'r> {
     pub(super) head: &'r Parts,
-    /// Those of the head.
+    /// The headers that handlers look at.
     pub(super) headers: CommonHeaders<'r>,
     pub(super) body: &'r [u8],
 }
