@@ -13,6 +13,7 @@ pub mod compare;
 pub mod connections;
 pub mod contestants;
 pub mod curve;
+mod exit;
 pub mod handshakes;
 pub mod instructions;
 mod json_file;

@@ -29,6 +29,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use crate::contestants::workers::raise_open_files_limit;
+use crate::exit;
 use case::{Beside, Case, Medium};
 use clap::ValueEnum;
 use contestant::{Contestant, Contestants, Guest, find_server};
@@ -81,14 +82,8 @@ pub struct Arguments {
 /// Measures, and prints the page.
 #[must_use]
 pub fn command(arguments: &Arguments) -> ExitCode {
-    match run(arguments) {
-        Ok(report) if arguments.strict && !report.is_met() => ExitCode::FAILURE,
-        Ok(_) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::from(2)
-        }
-    }
+    let ended = run(arguments);
+    exit::code(ended.map(|report| !arguments.strict || report.is_met()))
 }
 
 fn run(arguments: &Arguments) -> Result<Report> {
@@ -263,7 +258,7 @@ fn half_of_maximum(case: &'static Case, sides: &[Side], disk: &Path, pace: Pace)
     Ok(alone.turns[0].requests_per_second / 2.0)
 }
 
-/// A line for whoever waits.
+/// Prints a line about what was just measured.
 fn show(round: &Round, rounds: usize) {
     let turn = |turn: &Turn| {
         let cpu = turn

@@ -19,6 +19,7 @@ use crate::compare::host::Host;
 use crate::compare::journal_dir;
 use crate::compare::running::Running;
 use crate::contestants::workers::raise_open_files_limit;
+use crate::exit;
 use report::Report;
 use turn::{Buyers, Turn};
 
@@ -57,13 +58,7 @@ pub struct Arguments {
 /// Measures, and prints what was found.
 #[must_use]
 pub fn command(arguments: &Arguments) -> ExitCode {
-    match run(arguments) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::from(2)
-        }
-    }
+    exit::code(run(arguments).map(|()| true))
 }
 
 fn run(arguments: &Arguments) -> Result<()> {

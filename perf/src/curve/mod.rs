@@ -22,6 +22,7 @@ use crate::compare::host::{Host, file_system};
 use crate::compare::journal_dir;
 use crate::compare::report::make_directory;
 use crate::compare::statistics::Spread;
+use crate::exit;
 use name::Name;
 use rates::SHARES_PERCENT;
 use report::{Maximum, Report};
@@ -66,13 +67,7 @@ pub struct Arguments {
 /// Measures, prints the figures as a table, and draws them.
 #[must_use]
 pub fn command(arguments: &Arguments) -> ExitCode {
-    match run(arguments) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::from(2)
-        }
-    }
+    exit::code(run(arguments).map(|()| true))
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
@@ -191,7 +186,7 @@ fn turns(
     Ok(turns)
 }
 
-/// A line for whoever waits.
+/// Prints a line about what was just measured.
 fn show(turn: &Turn) {
     let Turn {
         contestant,

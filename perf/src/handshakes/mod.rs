@@ -16,6 +16,7 @@ use tempfile::TempDir;
 use crate::compare::contestant::find_server;
 use crate::compare::host::Host;
 use crate::compare::running::Running;
+use crate::exit;
 use certificate::Certificate;
 use client::Handshake;
 use report::Report;
@@ -47,13 +48,7 @@ pub struct Arguments {
 /// Measures, and prints what was found.
 #[must_use]
 pub fn command(arguments: &Arguments) -> ExitCode {
-    match run(arguments) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::from(2)
-        }
-    }
+    exit::code(run(arguments).map(|()| true))
 }
 
 fn run(arguments: &Arguments) -> Result<()> {

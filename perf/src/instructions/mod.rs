@@ -52,14 +52,7 @@ pub struct Arguments {
 /// Counts, and prints the table.
 #[must_use]
 pub fn command(arguments: &Arguments) -> ExitCode {
-    match run(arguments) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::from(2)
-        }
-    }
+    crate::exit::code(run(arguments))
 }
 
 /// Returns whether the server stays within the budget, where it is checked.

@@ -21,6 +21,7 @@ use crate::compare::contestant::{SALE_ITEMS, find_server};
 use crate::compare::host::Host;
 use crate::compare::journal_dir;
 use crate::compare::running::{self, Running};
+use crate::exit;
 use crate::load::{self, Outcome, Plan, Sale, Workload, resident_kib};
 use actions::Actions;
 use observer::Observer;
@@ -62,13 +63,7 @@ pub struct Arguments {
 /// Measures, and prints what was found.
 #[must_use]
 pub fn command(arguments: &Arguments) -> ExitCode {
-    match run(arguments) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::from(2)
-        }
-    }
+    exit::code(run(arguments).map(|()| true))
 }
 
 fn run(arguments: &Arguments) -> Result<()> {

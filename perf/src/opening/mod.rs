@@ -20,6 +20,7 @@ use crate::compare::journal_dir;
 use crate::compare::report::make_directory;
 use crate::compare::running::Running;
 use crate::contestants::workers::raise_open_files_limit;
+use crate::exit;
 use crate::load;
 use crowd::{Crowd, Wish};
 use report::Report;
@@ -58,14 +59,8 @@ pub struct Arguments {
 /// Measures, and prints the table.
 #[must_use]
 pub fn command(arguments: &Arguments) -> ExitCode {
-    match run(arguments) {
-        Ok(report) if arguments.strict && !report.is_met() => ExitCode::FAILURE,
-        Ok(_) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::from(2)
-        }
-    }
+    let ended = run(arguments);
+    exit::code(ended.map(|report| !arguments.strict || report.is_met()))
 }
 
 fn run(arguments: &Arguments) -> Result<Report> {
@@ -184,7 +179,7 @@ fn rush(running: &Running, crowd: Crowd, left: Duration) -> Result<Rush> {
     })
 }
 
-/// A line for whoever waits.
+/// Prints a line about what was just measured.
 fn show([server, bare]: &[Turn; 2]) {
     let text = |turn: &Turn| {
         format!(
