@@ -1,7 +1,6 @@
 //! The command line: what a person can ask of the binary.
 
 use std::io::Write;
-use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -19,6 +18,7 @@ use crate::commands::recover::{RecoverError, recover};
 use crate::config::{
     Config, ConfigFile, ConfigSources, Overrides, SecretsNeeded, process_environment,
 };
+use crate::env::resolve;
 use crate::telemetry::BuildInfo;
 
 /// Exit code of a wrong configuration (`EX_CONFIG`).
@@ -74,7 +74,7 @@ enum Command {
         /// The journal's directory [default: as configured]
         #[arg(long)]
         dir: Option<PathBuf>,
-        /// The running server, when it is not where the configuration says
+        /// The running server by address or name, when it is not where the configuration says
         #[arg(long, value_name = "HOST:PORT")]
         server: Option<String>,
     },
@@ -293,19 +293,6 @@ fn verify_all(config: &Config, dir: &Path, server: Option<&str>) -> ExitCode {
             ExitCode::from(EXIT_UNCHECKED)
         }
     }
-}
-
-fn resolve(address: &str) -> Result<SocketAddr, String> {
-    let found = address
-        .to_socket_addrs()
-        .map_err(|error| format!("{address:?}: {error}"))?;
-    let mut found = found.collect::<Vec<_>>();
-    // Servers listen on the older protocol by default.
-    found.sort_by_key(SocketAddr::is_ipv6);
-    found
-        .first()
-        .copied()
-        .ok_or_else(|| format!("{address:?} has no address"))
 }
 
 fn migrate(command: &MigrateCommand, config: &Config) -> ExitCode {

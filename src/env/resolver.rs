@@ -1,5 +1,6 @@
 //! Host names, resolved by the operating system.
 
+use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 
 /// Resolves `address`, a `host:port`, to one socket address; to that of the older protocol where there are both,
@@ -10,9 +11,18 @@ use std::net::{SocketAddr, ToSocketAddrs};
 pub fn resolve(address: &str) -> Result<SocketAddr, String> {
     let found = address
         .to_socket_addrs()
-        .map_err(|error| format!("{address:?}: {error}"))?;
+        .map_err(|error| why_not_resolved(address, &error))?;
     let found = found.min_by_key(SocketAddr::is_ipv6);
     found.ok_or_else(|| format!("{address:?} has no address"))
+}
+
+fn why_not_resolved(address: &str, error: &io::Error) -> String {
+    // A URL would be looked up as a host of that name.
+    if error.kind() == io::ErrorKind::InvalidInput || address.contains('/') {
+        format!("{address:?} must be HOST:PORT, such as localhost:8080 or [::1]:8080")
+    } else {
+        format!("{address:?}: {error}")
+    }
 }
 
 #[cfg(test)]
@@ -30,13 +40,24 @@ mod tests {
             resolve("127.0.0.1:8080"),
             loopback.map_err(|_| String::new())
         );
-        for (wrong, why) in [
-            ("localhost", "invalid socket address"),
-            ("localhost:http", "invalid port value"),
-            ("a..b:1", "\"a..b:1\": "),
+        let error = resolve("a..b:1").expect_err("no host");
+        assert!(error.starts_with("\"a..b:1\": "), "{error}");
+    }
+
+    #[test]
+    fn an_address_without_port_is_told_what_an_address_is() {
+        for wrong in [
+            "localhost",
+            "localhost:http",
+            "localhost:",
+            "[::1]",
+            "",
+            "http://localhost:8080",
+            "localhost:8080/",
         ] {
-            let error = resolve(wrong).expect_err(wrong);
-            assert!(error.contains(why), "{wrong}: {error}");
+            let expected =
+                format!("{wrong:?} must be HOST:PORT, such as localhost:8080 or [::1]:8080");
+            assert_eq!(resolve(wrong), Err(expected));
         }
     }
 }

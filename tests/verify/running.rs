@@ -25,6 +25,11 @@ fn an_idle_server_is_compared_exactly() {
         said.contains("2500 units = 20 sold + 1 held + 2479 free"),
         "{said}"
     );
+    let by_name = format!("localhost:{}", server.addr().port());
+    agrees(server.place(), &["--server", &by_name]);
+    let (code, refused) = verify(server.place(), &["--server", "localhost"]);
+    assert_eq!(code, 2, "{refused}");
+    assert!(refused.contains("must be HOST:PORT"), "{refused}");
     let memory = "memory: 1 sale, 1 item by item, as in the journal up to record 42";
     assert!(
         said.contains(memory) && said.contains("nothing moved"),
