@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::finding::Findings;
+use super::syncs::SyncTimes;
 use crate::commands::client_tls::PinnedTls;
 use crate::commands::server_client::ServerClient;
 use crate::config::Config;
@@ -28,17 +29,22 @@ pub(super) enum Holder {
 /// A server that runs, as it describes itself.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AnsweringServer {
-    /// The time that its syncs take, at p50 and p99, in microseconds; `None` before the first.
-    pub(super) sync_us: Option<(u64, u64)>,
+    /// The times that its syncs take; `None` before the first.
+    pub(super) syncs: Option<SyncTimes>,
 }
 
 impl AnsweringServer {
     fn of(health: &Value) -> Self {
         let sync = &health["stages"]["fsync"];
         let us = |name: &str| sync[name].as_f64().map(|us| us as u64);
-        Self {
-            sync_us: us("p50").zip(us("p99")),
-        }
+        let times = || {
+            Some(SyncTimes {
+                p50_us: us("p50")?,
+                p99_us: us("p99")?,
+                longest_us: us("max")?,
+            })
+        };
+        Self { syncs: times() }
     }
 }
 

@@ -21,14 +21,17 @@ const PIECE_BYTES: usize = 512;
 const PROBE_BYTES: usize = 1 << 20;
 /// No disk that keeps what it was given answers faster, in microseconds.
 const HONEST_US_MIN: u64 = 10;
-/// A commit that takes longer is told, in microseconds.
+/// A 99th percentile that is longer is told, in microseconds.
 const SLOW_US: u64 = 20_000;
+/// A single sync that is longer is told, in microseconds. The 99th percentile of a few hundred passes over it.
+const STALL_US: u64 = 200_000;
 
 /// How long syncs took, in microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct SyncTimes {
-    p50_us: u64,
-    p99_us: u64,
+pub(super) struct SyncTimes {
+    pub(super) p50_us: u64,
+    pub(super) p99_us: u64,
+    pub(super) longest_us: u64,
 }
 
 impl SyncTimes {
@@ -40,6 +43,7 @@ impl SyncTimes {
         Self {
             p50_us: quantile(50),
             p99_us: quantile(99),
+            longest_us: quantile(100),
         }
     }
 
@@ -48,48 +52,60 @@ impl SyncTimes {
     }
 }
 
-/// The median of several samples of syncs, and the slowest of them. A single sample may have met a moment in which
-/// somebody else used the disk, or in which nobody did.
+/// The median of several samples of syncs, the slowest of them, and the longest sync of all. A single sample may have
+/// met a moment in which somebody else used the disk, or in which nobody did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct SyncSamples {
     median: SyncTimes,
     /// `None` for a server that runs: its figures are of all of its time.
     worst: Option<SyncTimes>,
+    longest_us: u64,
 }
 
 impl SyncSamples {
     fn of(mut samples: [SyncTimes; SAMPLES]) -> Self {
         samples.sort_unstable();
+        let longest_us = samples.iter().map(|it| it.longest_us).max();
         Self {
             median: samples[SAMPLES / 2],
             worst: samples.last().copied(),
+            longest_us: longest_us.unwrap_or_default(),
         }
     }
 
-    /// Returns the 99th percentile that buyers may meet.
-    fn slowest_us(&self) -> u64 {
-        self.worst.map_or(0, |it| it.p99_us).max(self.median.p99_us)
+    fn of_server(times: SyncTimes) -> Self {
+        Self {
+            median: times,
+            worst: None,
+            longest_us: times.longest_us,
+        }
+    }
+
+    /// Returns whether buyers may wait for a sync so long that it should be told.
+    fn is_slow(&self) -> bool {
+        let times = [Some(self.median), self.worst].into_iter().flatten();
+        self.longest_us > STALL_US || times.map(|it| it.p99_us).any(|p99_us| p99_us > SLOW_US)
     }
 }
 
 impl fmt::Display for SyncSamples {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let SyncTimes { p50_us, p99_us } = self.median;
+        let SyncTimes { p50_us, p99_us, .. } = self.median;
         let a_second = self.median.commits_a_second();
         write!(
             f,
-            "p50 {p50_us} µs, p99 {p99_us} µs: {a_second} commits a second, each of any number of buyers"
+            "p50 {p50_us} µs, p99 {p99_us} µs: {a_second} commits a second, each of any number of buyers ("
         )?;
-        let Some(worst) = self.worst else {
-            return Ok(());
-        };
-        write!(
-            f,
-            " (the median of {SAMPLES} samples; the slowest: p50 {} µs, p99 {} µs, {} a second)",
-            worst.p50_us,
-            worst.p99_us,
-            worst.commits_a_second()
-        )
+        if let Some(worst) = self.worst {
+            write!(
+                f,
+                "the median of {SAMPLES} samples; the slowest: p50 {} µs, p99 {} µs, {} a second; ",
+                worst.p50_us,
+                worst.p99_us,
+                worst.commits_a_second()
+            )?;
+        }
+        write!(f, "the longest sync: {} µs)", self.longest_us)
     }
 }
 
@@ -116,12 +132,7 @@ pub(super) fn check(config: &Config, holder: Holder, findings: &mut Findings) {
             findings.warn(CHECK, format!("not measured, {why}"), advice);
             return cache(filesystem.disk.as_ref(), findings);
         }
-        (None, Holder::Server(AnsweringServer { sync_us })) => {
-            Ok(sync_us.map(|(p50_us, p99_us)| SyncSamples {
-                median: SyncTimes { p50_us, p99_us },
-                worst: None,
-            }))
-        }
+        (None, Holder::Server(AnsweringServer { syncs })) => Ok(syncs.map(SyncSamples::of_server)),
         (None, _) => measure(&filesystem.dir).map(Some),
     };
     match measured {
@@ -138,7 +149,7 @@ pub(super) fn check(config: &Config, holder: Holder, findings: &mut Findings) {
 
 fn judge(measured: &SyncSamples, findings: &mut Findings) {
     const CHECK: &str = "sync";
-    let SyncTimes { p50_us, p99_us } = measured.median;
+    let SyncTimes { p50_us, p99_us, .. } = measured.median;
     if p50_us < HONEST_US_MIN {
         return findings.fail(
             CHECK,
@@ -148,7 +159,7 @@ fn judge(measured: &SyncSamples, findings: &mut Findings) {
         );
     }
     let found = measured.to_string();
-    if measured.slowest_us() > SLOW_US {
+    if measured.is_slow() {
         let advice = "buyers wait for it: a disk of its own for the journal, with a cache that keeps \
                       its power, is faster";
         findings.warn(CHECK, found, advice);
@@ -207,7 +218,11 @@ mod tests {
     use super::*;
 
     fn times(p50_us: u64, p99_us: u64) -> SyncTimes {
-        SyncTimes { p50_us, p99_us }
+        SyncTimes {
+            p50_us,
+            p99_us,
+            longest_us: p99_us + 1,
+        }
     }
 
     #[test]
@@ -222,15 +237,36 @@ mod tests {
         assert_eq!(
             measured.to_string(),
             "p50 480 µs, p99 850 µs: 2083 commits a second, each of any number of buyers (the median of 5 samples; \
-             the slowest: p50 9000 µs, p99 30000 µs, 111 a second)"
+             the slowest: p50 9000 µs, p99 30000 µs, 111 a second; the longest sync: 30001 µs)"
         );
-        assert_eq!(measured.slowest_us(), 30_000);
+        assert!(measured.is_slow());
+    }
+
+    #[test]
+    fn one_sync_that_the_disk_held_up_is_told() {
+        let mut syncs_us = vec![400; 300];
+        let steady = SyncTimes::of(syncs_us.clone());
+        syncs_us.push(STALL_US + 1);
+        let stalled = SyncTimes::of(syncs_us);
+        assert_eq!(stalled.p99_us, 400);
+        assert!(!SyncSamples::of([steady; SAMPLES]).is_slow());
+        let measured = SyncSamples::of([steady, steady, stalled, steady, steady]);
+        assert!(measured.is_slow());
+        let shown = measured.to_string();
+        assert!(shown.ends_with("; the longest sync: 200001 µs)"), "{shown}");
+        let of_server = SyncSamples::of_server(stalled);
+        assert!(of_server.is_slow());
+        assert_eq!(
+            of_server.to_string(),
+            "p50 400 µs, p99 400 µs: 2500 commits a second, each of any number of buyers (the longest sync: 200001 µs)"
+        );
     }
 
     #[test]
     fn quantiles_are_of_all_syncs() {
         let syncs_us = (1..=101).rev().collect();
         assert_eq!(SyncTimes::of(syncs_us), times(51, 100));
-        assert_eq!(SyncTimes::of(Vec::new()), times(0, 0));
+        let none = SyncTimes::of(Vec::new());
+        assert_eq!((none.p99_us, none.longest_us), (0, 0));
     }
 }
