@@ -41,6 +41,28 @@ fn place(panel: &Panel<'_>, name: &str) -> u64 {
     number.unwrap_or_else(|| panic!("{}: no {name}", panel.name()))
 }
 
+/// The 503 of a probe turns nobody away.
+#[test]
+fn a_probe_that_hears_503_is_no_failed_answer_on_a_dashboard() {
+    let routes_of_buyers = [
+        r#"route=~"checkout|purchase""#,
+        r#"route!~"livez|readyz|health""#,
+    ];
+    let mut failures = 0;
+    for dashboard in dashboards() {
+        for panel in dashboard.panels() {
+            let of_failures = panel.expressions().filter(|it| it.contains("unavailable"));
+            for expression in of_failures {
+                let mut routes = routes_of_buyers.iter();
+                let is_of_buyers = routes.any(|routes| expression.contains(routes));
+                assert!(is_of_buyers, "{}: {expression}", panel.name());
+                failures += 1;
+            }
+        }
+    }
+    assert!(failures > 0, "no panel shows answers that failed");
+}
+
 #[test]
 fn dashboards_and_panels_have_names_of_their_own() {
     let mut uids = BTreeSet::new();
