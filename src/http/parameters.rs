@@ -65,9 +65,24 @@ impl Field {
             Self::Cursor => &["cursor"],
         }
     }
+
+    /// The error of a parameter that is left out.
+    fn when_left_out(self) -> &'static str {
+        match self {
+            Self::Item => "is required: give either id or item_id",
+            _ => "is required",
+        }
+    }
+
+    /// The error of a parameter that is given twice.
+    fn when_given_twice(self) -> &'static str {
+        match self {
+            Self::Item => "must be given only once, as id or as item_id",
+            _ => "must be given only once",
+        }
+    }
 }
 
-const GIVEN_TWICE: Malformed = Malformed("must be given only once");
 const CONTENT_TYPES: Malformed =
     Malformed("must be application/x-www-form-urlencoded or application/json");
 
@@ -157,7 +172,7 @@ impl<'a> Parameters<'a> {
                 continue;
             };
             if known.contains(&name) {
-                self.wrong(field, GIVEN_TWICE.0);
+                self.wrong(field, field.when_given_twice());
                 continue;
             }
             known.push(name);
@@ -190,7 +205,7 @@ impl<'a> Parameters<'a> {
         let value = value.and_then(PlainText::new);
         let slot = &mut self.values[field as usize];
         if slot.is_some() {
-            self.errors.wrong(field, GIVEN_TWICE.0);
+            self.errors.wrong(field, field.when_given_twice());
         }
         *slot = Some(value.unwrap_or_else(|Malformed(wrong)| {
             self.errors.wrong(field, wrong);

@@ -6,8 +6,6 @@ use super::Field;
 use crate::http::problem::{FieldError, Problem};
 use crate::types::Malformed;
 
-const REQUIRED: Malformed = Malformed("is required");
-
 /// The errors that were found so far, in their order.
 #[derive(Debug, Default)]
 pub(super) struct ParameterErrors {
@@ -41,7 +39,7 @@ impl ParameterErrors {
     /// Adds an error of a field that is left out.
     pub(super) fn left_out(&mut self, field: Field) {
         if !self.is_partly_unread {
-            self.wrong(field, REQUIRED.0);
+            self.wrong(field, field.when_left_out());
         }
     }
 

@@ -97,6 +97,25 @@ fn ambiguous_and_malformed_values_are_errors() {
 }
 
 #[test]
+fn an_item_has_two_names_and_needs_one_of_them() {
+    let wrong = |query| {
+        let mut parameters = Parameters::from_query(Some(query));
+        let problem = parameters.buyer_and_item().expect_err(query);
+        problem.errors()
+    };
+    let item = |wrong: &str| serde_json::json!({"id": wrong, "item_id": wrong});
+    let left_out = item("is required: give either id or item_id");
+    assert_eq!(wrong("user_id=a"), left_out);
+    let twice = item("must be given only once, as id or as item_id");
+    assert_eq!(wrong("user_id=a&id=b&item_id=b"), twice);
+    let mut body = with_body("user_id=a", JSON, br#"{"id":"b","id":"c"}"#);
+    let problem = body.buyer_and_item().expect_err("given twice");
+    assert_eq!(problem.errors(), twice);
+    let user = serde_json::json!({"user_id": "is required"});
+    assert_eq!(wrong("id=b"), user);
+}
+
+#[test]
 fn what_may_be_in_a_part_that_cannot_be_read_is_not_missing() {
     for (content_type, body, part) in [
         (JSON, &b"[1]"[..], "body"),
