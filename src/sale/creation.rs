@@ -220,7 +220,11 @@ pub fn check_item_id(id: &str) -> Result<(), String> {
 /// # Errors
 /// Says what is allowed.
 pub fn check_item_name(name: &str) -> Result<(), String> {
-    check_text(name, 1, limits::ITEM_NAME_BYTES_MAX)
+    check_text(name, 1, limits::ITEM_NAME_BYTES_MAX)?;
+    if name.trim().is_empty() {
+        return Err("must not be blank".into());
+    }
+    Ok(())
 }
 
 /// Checks the address of a listed item's picture.

@@ -43,6 +43,7 @@ fn what_is_not_allowed_is_named() {
         ("items[1].id", id("a\n")),
         ("items[1].id", id(&long)),
         ("items[1].name", listed(NewItem { name: "", ..other })),
+        ("items[1].name", listed(NewItem { name: " ", ..other })),
         (
             "items[1].name",
             listed(NewItem {

@@ -8,6 +8,7 @@ use hashbrown::hash_table::Entry;
 use memchr::memchr_iter;
 
 use simd_json::ErrorType;
+use simd_json::tape::Array;
 
 use super::json_document::{FieldErrors, ObjectFields, ObjectPath, kind_of};
 use crate::generated;
@@ -22,7 +23,7 @@ use crate::sale::{
     check_item_name,
 };
 use crate::schedule::{ADDED_SEED, Rotation};
-use crate::types::{ItemIndex, Timestamp};
+use crate::types::{ItemIndex, Timestamp, counted};
 
 /// A request to create a sale, with the defaults for everything that it left out.
 #[derive(Debug)]
@@ -71,6 +72,10 @@ impl<'a> CreateRequest<'a> {
     ) -> Result<Self, Problem> {
         let start = json.len() - without_byte_order_mark(json).len();
         let json = &mut json[start..];
+        if json.trim_ascii().is_empty() {
+            let wrong = "is empty, must be a JSON object";
+            return Err(Problem::validation(vec![("body".into(), wrong.into())]));
+        }
         let separators = |separator| memchr_iter(separator, json).count();
         if separators(b',') + separators(b':') > ADMIN_SEPARATORS_MAX {
             let wrong = format!("has more values than a sale of {SALE_ITEMS_MAX} items needs");
@@ -239,23 +244,29 @@ fn goods<'a>(top: &mut Top<'_, '_, 'a>, seed: u64) -> Option<Goods<'a>> {
 
 fn listed<'a>(top: &mut Top<'_, '_, 'a>, seed: u64) -> Option<Vec<RequestedItem<'a>>> {
     let value = top.value("items")?;
-    let list = value.as_array();
-    let Some(list) = list.filter(|list| (1..=SALE_ITEMS_MAX as usize).contains(&list.len())) else {
-        top.wrong(
-            "items",
-            format!(
-                "is {}, must be a list of 1 to {SALE_ITEMS_MAX} items",
-                kind_of(&value)
-            ),
-        );
-        return None;
+    let found = match value.as_array() {
+        Some(list) if (1..=SALE_ITEMS_MAX as usize).contains(&list.len()) => {
+            return Some(read_items(&list, top.errors(), seed));
+        }
+        Some(list) => format!("has {}", counted(list.len() as u64, "item", "items")),
+        None => format!("is {}", kind_of(&value)),
     };
+    let wrong = format!("{found}, must be a list of 1 to {SALE_ITEMS_MAX} items");
+    top.wrong("items", wrong);
+    None
+}
+
+/// Reads the items of a list, until there are as many errors as are named.
+fn read_items<'a>(
+    list: &Array<'_, 'a>,
+    errors: &mut FieldErrors,
+    seed: u64,
+) -> Vec<RequestedItem<'a>> {
     let mut items = Vec::with_capacity(list.len());
     let mut ids = ItemIds::default();
-    for (index, value) in (0..).zip(&list) {
-        let errors = top.errors();
+    for (index, value) in (0..).zip(list) {
         if errors.is_full() {
-            return None;
+            break;
         }
         let place = ObjectPath::Item(index as usize);
         let Some(mut fields) = ObjectFields::of(value, &ITEM_NAMES, place, errors) else {
@@ -267,7 +278,7 @@ fn listed<'a>(top: &mut Top<'_, '_, 'a>, seed: u64) -> Option<Vec<RequestedItem<
         }
         items.push(item);
     }
-    Some(items)
+    items
 }
 
 /// The ids of the items that were read: positions in their list, by the hash of the id, so that a million of them need

@@ -47,13 +47,16 @@ impl FieldErrors {
         self.0.len() >= ADMIN_ERRORS_MAX
     }
 
-    /// Returns an error with all of them.
-    pub(super) fn check(self) -> Result<(), Problem> {
+    /// Returns an error with all of them, which says so where there may be more.
+    pub(super) fn check(mut self) -> Result<(), Problem> {
         if self.0.is_empty() {
-            Ok(())
-        } else {
-            Err(Problem::validation(self.0))
+            return Ok(());
         }
+        if self.is_full() {
+            let cut = format!("only its first {ADMIN_ERRORS_MAX} errors are named");
+            self.0.push(("body".into(), cut.into()));
+        }
+        Err(Problem::validation(self.0))
     }
 }
 

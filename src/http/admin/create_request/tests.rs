@@ -100,11 +100,6 @@ fn everything_that_is_wrong_is_named() {
             "items[3].stock",
         ],
     );
-    let many = format!("{{\"items\":[{}1]}}", "1,".repeat(ADMIN_ERRORS_MAX));
-    assert_eq!(
-        parsed(&many).err().map(|fields| fields.len()),
-        Some(ADMIN_ERRORS_MAX)
-    );
     let long = format!("{{\"total_items\":1,\"{}\":1}}", "ü".repeat(100));
     assert_wrong(&long, &[&*"ü".repeat(64)]);
 }
@@ -225,6 +220,47 @@ fn faults_of_items_are_all_named_at_once() {
 }
 
 #[test]
+fn errors_that_are_too_many_to_be_named_are_not_passed_over() {
+    let list = |items: usize| format!("{{\"items\":[{}1]}}", "1,".repeat(items - 1));
+    let most = errors_of(list(ADMIN_ERRORS_MAX - 1).as_bytes());
+    assert!(most["body"].is_null(), "{most}");
+    let more = errors_of(list(ADMIN_ERRORS_MAX + 1).as_bytes());
+    assert_eq!(more["body"], "only its first 100 errors are named");
+    let named = more.as_object().map(serde_json::Map::len);
+    assert_eq!(named, Some(ADMIN_ERRORS_MAX + 1));
+}
+
+#[test]
+fn a_list_of_no_items_is_not_refused_for_being_a_list() {
+    for (items, found) in [("[]", "has 0 items"), ("{}", "is an object")] {
+        let errors = errors_of(format!("{{\"items\":{items}}}").as_bytes());
+        let expected = format!("{found}, must be a list of 1 to 1000000 items");
+        assert_eq!(errors["items"], expected);
+    }
+}
+
+#[test]
+fn a_name_of_nothing_but_spaces_is_as_good_as_none() {
+    for name in [" ", "\u{a0}\u{3000} "] {
+        let item = serde_json::json!({"items": [{"name": name, "stock": 1}]});
+        let errors = errors_of(item.to_string().as_bytes());
+        assert_eq!(errors["items[0].name"], "must not be blank", "{name:?}");
+    }
+    parsed(r#"{"items":[{"name":" A ","stock":1}]}"#).expect("a name");
+}
+
+#[test]
+fn a_body_that_is_left_out_is_empty_and_not_cut_off() {
+    for body in ["", "\u{feff}", " \r\n"] {
+        let errors = errors_of(body.as_bytes());
+        assert_eq!(
+            errors["body"], "is empty, must be a JSON object",
+            "{body:?}"
+        );
+    }
+}
+
+#[test]
 fn a_body_that_is_no_json_is_not_wrong_at_a_byte_where_nothing_is() {
     let wrong = |json: &[u8]| {
         let errors = errors_of(json);
@@ -243,7 +279,7 @@ fn a_body_that_is_no_json_is_not_wrong_at_a_byte_where_nothing_is() {
     }
     assert_eq!(wrong(b"{\"total_items\":\"\xff\"}"), ": it is not UTF-8");
     let cut_off = ": it is cut off, or a string has a control character";
-    for json in ["", "{\"total_items", "{\"a\nb\":1}"] {
+    for json in ["{\"total_items", "{\"a\nb\":1}"] {
         assert_eq!(wrong(json.as_bytes()), cut_off, "{json}");
     }
     assert_eq!(wrong(b"{\"total_items\":1} x"), " at byte 16");
