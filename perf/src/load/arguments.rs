@@ -360,7 +360,7 @@ mod tests {
             ("--sale 1", "--items"),
             (
                 "--address localhost",
-                "invalid value 'localhost' for '--address <HOST:PORT>': \"localhost\": invalid socket address",
+                "invalid value 'localhost' for '--address <HOST:PORT>': \"localhost\" must be HOST:PORT",
             ),
             (
                 "--address a..b:80",
