@@ -64,16 +64,16 @@ fn check_out(dice: &mut Dice, plan: &Plan, engine: &Engine) -> Ask {
 
 /// Draws a purchase of a code that somebody was told.
 fn purchase(dice: &mut Dice, plan: &Plan, history: &History) -> Option<Ask> {
-    let codes = history.with(|events| {
+    let code = history.with(|events| {
         let codes = events.iter().rev().filter_map(code_of);
-        codes.take(RECENT).collect::<Vec<_>>()
-    });
-    if codes.is_empty() {
-        return None;
-    }
-    // Mostly one of the last, so that many are bought in time.
-    let recent = &codes[..codes.len().min(4 + dice.below(RECENT as u64) as usize)];
-    let code = dice.pick(recent).clone();
+        let codes: Vec<_> = codes.take(RECENT).collect();
+        if codes.is_empty() {
+            return None;
+        }
+        // Mostly one of the last, so that many are bought in time.
+        let recent = &codes[..codes.len().min(4 + dice.below(RECENT as u64) as usize)];
+        Some((*dice.pick(recent)).to_owned())
+    })?;
     let key = dice.chance(plan.keyed).then(|| dice.below(3));
     Some(Ask::Purchase { code, key })
 }
@@ -109,10 +109,10 @@ fn look(dice: &mut Dice, engine: &Engine) -> Ask {
 
 /// Returns the code in the answer to a checkout.
 #[must_use]
-pub fn code_of(event: &Event) -> Option<String> {
+pub fn code_of(event: &Event) -> Option<&str> {
     let told = event.told.as_ref()?;
     if !matches!(event.ask, Ask::Checkout { .. }) || told.status != 200 {
         return None;
     }
-    told.code().map(str::to_owned)
+    told.code.as_deref()
 }

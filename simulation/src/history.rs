@@ -79,36 +79,44 @@ pub struct Told {
     pub status: u16,
     /// The body.
     pub body: Bytes,
+    /// The code of a checkout.
+    pub code: Option<String>,
+    /// The name of its error.
+    pub error: Option<String>,
     /// The number of the event.
     pub at: u64,
 }
 
 impl Told {
-    /// Returns the code of a checkout.
-    #[must_use]
-    pub fn code(&self) -> Option<&str> {
-        self.text("\"code\":\"")
+    fn new(status: u16, body: Bytes, at: u64) -> Self {
+        Self {
+            status,
+            code: text(&body, "\"code\":\""),
+            error: text(&body, "\"error\":\""),
+            body,
+            at,
+        }
     }
 
     /// Returns the name of its error.
     #[must_use]
     pub fn error(&self) -> Option<&str> {
-        self.text("\"error\":\"")
-    }
-
-    /// Returns the text behind the first `name`. Names and codes need no escapes.
-    fn text(&self, name: &str) -> Option<&str> {
-        let body = std::str::from_utf8(&self.body).ok()?;
-        let (_, rest) = body.split_once(name)?;
-        rest.split_once('"').map(|(text, _)| text)
+        self.error.as_deref()
     }
 
     /// Returns the name of its error, or its status.
     #[must_use]
     pub fn outcome(&self) -> String {
-        self.error()
-            .map_or_else(|| self.status.to_string(), str::to_owned)
+        let error = self.error.clone();
+        error.unwrap_or_else(|| self.status.to_string())
     }
+}
+
+/// Returns the text behind the first `name`. Names and codes need no escapes.
+fn text(body: &[u8], name: &str) -> Option<String> {
+    let body = std::str::from_utf8(body).ok()?;
+    let (_, rest) = body.split_once(name)?;
+    rest.split_once('"').map(|(text, _)| text.to_owned())
 }
 
 /// A request with its answer.
@@ -151,7 +159,7 @@ impl History {
         let events = &mut *self.0.borrow_mut();
         events.next += 1;
         let at = events.next;
-        events.events[place].told = Some(Told { status, body, at });
+        events.events[place].told = Some(Told::new(status, body, at));
     }
 
     /// Returns what `look` makes of all requests so far.

@@ -3,7 +3,6 @@
 use flashsale::sale::{Sale, SaleStatus};
 use flashsale::types::ItemIndex;
 
-use crate::buyers::code_of;
 use crate::history::{Ask, Told};
 use crate::world::World;
 
@@ -80,8 +79,7 @@ impl World {
             let told = self.ask_and_wait(ask).await?;
             match told.status {
                 200 => {
-                    let code = self.history.with(|events| events.last().and_then(code_of));
-                    let code = code.ok_or("no code")?;
+                    let code = told.code.ok_or("no code")?;
                     self.ask_and_wait(Ask::Purchase { code, key: None }).await?;
                 }
                 // Fewer may be left.

@@ -23,22 +23,40 @@ impl Tape {
         Lsn(self.records.len() as u64)
     }
 
-    /// Reads on, up to `durable`, and compares what was there before.
+    /// Reads on, up to `durable`.
+    ///
+    /// # Errors
+    /// A record is gone, or the journal cannot be read.
+    pub fn read_on(&mut self, disk: &dyn Disk, dir: &Path, durable: Lsn) -> Result<(), String> {
+        self.read_behind(disk, dir, self.last(), durable)
+    }
+
+    /// Reads the whole journal, up to `durable`, and compares what was there before.
     ///
     /// # Errors
     /// A record is another one than it was, or gone; or the journal cannot be read.
     pub fn read(&mut self, disk: &dyn Disk, dir: &Path, durable: Lsn) -> Result<(), String> {
+        let first = journal::first_lsn(disk, dir).map_err(|error| error.to_string())?;
+        let after = Lsn(first.map_or(0, |first| first.0 - 1));
+        self.read_behind(disk, dir, after.min(durable), durable)
+    }
+
+    fn read_behind(
+        &mut self,
+        disk: &dyn Disk,
+        dir: &Path,
+        after: Lsn,
+        durable: Lsn,
+    ) -> Result<(), String> {
         if durable < self.last() {
             return Err(format!(
                 "record {} was durable, and the journal ends at {durable}",
                 self.last()
             ));
         }
-        if durable == Lsn::ZERO {
+        if durable == after {
             return Ok(());
         }
-        let after = journal::first_lsn(disk, dir).map_err(|error| error.to_string())?;
-        let after = Lsn(after.map_or(0, |first| first.0 - 1));
         let mut changed = None;
         let mut visit = |entry: Entry<'_>| {
             let place = entry.lsn.0 as usize - 1;

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::fmt::Arguments;
+use std::fmt::{self, Arguments, Write};
 use std::hash::{DefaultHasher, Hasher};
 use std::rc::Rc;
 
@@ -21,6 +21,16 @@ struct Traced {
     counts: Counts,
 }
 
+/// Hashes what is written to it.
+struct Hashed<'a>(&'a mut DefaultHasher);
+
+impl Write for Hashed<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.write(text.as_bytes());
+        Ok(())
+    }
+}
+
 impl Trace {
     /// Creates a trace, which `prints` a line for each step.
     #[must_use]
@@ -34,10 +44,10 @@ impl Trace {
     pub fn step(&self, what: Arguments<'_>) {
         let traced = &mut *self.0.borrow_mut();
         traced.steps += 1;
-        let line = what.to_string();
-        traced.hasher.write(line.as_bytes());
+        let written = Hashed(&mut traced.hasher).write_fmt(what);
+        written.expect("what is traced can be written");
         if traced.prints {
-            println!("{:6} {line}", traced.steps);
+            println!("{:6} {what}", traced.steps);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,6 +15,8 @@ use super::simulated_writer::SimulatedWriter;
 use super::{AsyncWriter, Disk, DiskFile, FileId, ManualClock, OpenMode};
 
 type Contents = Arc<Mutex<FileContents>>;
+/// Files by their paths, as texts: those are compared faster than paths.
+type Names = BTreeMap<String, Contents>;
 
 /// A disk in memory for tests. Written bytes are seen at once, but survive [`Self::crash`] for
 /// certain only when they were synced; of the rest each sector survives or not, as the seed says.
@@ -24,12 +27,12 @@ pub struct SimulatedDisk {
 
 #[derive(Default)]
 pub(super) struct DiskState {
-    pub(super) files: BTreeMap<PathBuf, Contents>,
-    durable_names: BTreeMap<PathBuf, Contents>,
+    pub(super) files: Names,
+    durable_names: Names,
     /// The changes of names that are not durable, the oldest first.
     name_changes: Vec<NameChange>,
     /// The directories that were opened, as files without contents.
-    dirs: BTreeMap<PathBuf, Contents>,
+    dirs: Names,
     pub(super) locked: Vec<FileId>,
     pub(super) faults: Faults,
     /// The disk as the power failure has left it.
@@ -38,8 +41,8 @@ pub(super) struct DiskState {
 
 /// A file came, went, or got another name.
 struct NameChange {
-    removed: Option<PathBuf>,
-    added: Option<(PathBuf, Contents)>,
+    removed: Option<String>,
+    added: Option<(String, Contents)>,
 }
 
 impl SimulatedDisk {
@@ -68,9 +71,9 @@ impl SimulatedDisk {
             let copied = copied.or_insert_with(|| Arc::new(Mutex::new(contents.lock().clone())));
             Arc::clone(copied)
         };
-        let mut copied = |names: &BTreeMap<PathBuf, Contents>| {
+        let mut copied = |names: &Names| {
             let pairs = names.iter().map(|(path, it)| (path.clone(), copy(it)));
-            pairs.collect::<BTreeMap<_, _>>()
+            pairs.collect::<Names>()
         };
         let (files, durable_names) = (copied(&state.files), copied(&state.durable_names));
         let name_changes = state.name_changes.iter().map(|change| NameChange {
@@ -187,34 +190,40 @@ impl SimulatedDisk {
     #[must_use]
     pub fn contents(&self, path: &Path) -> Option<Vec<u8>> {
         let state = self.state();
-        state
-            .files
-            .get(path)
-            .map(|contents| contents.lock().cached.clone())
+        let contents = state.files.get(name(path));
+        contents.map(|contents| contents.lock().bytes().to_vec())
     }
 
     /// Replaces the bytes of a file, durably: somebody tampered with it.
     pub fn overwrite(&self, path: &Path, bytes: Vec<u8>) {
-        let contents = FileContents {
-            cached: bytes.clone(),
-            durable: bytes,
-        };
         let mut state = self.state();
-        let contents = Arc::new(Mutex::new(contents));
-        state.files.insert(path.to_owned(), Arc::clone(&contents));
-        state.durable_names.insert(path.to_owned(), contents);
+        let contents = Arc::new(Mutex::new(FileContents::durable(bytes)));
+        let name = name(path).to_owned();
+        state.files.insert(name.clone(), Arc::clone(&contents));
+        state.durable_names.insert(name, contents);
     }
 
     /// Puts another directory with the same files in the place of `dir`.
     pub fn exchange_dir(&self, dir: &Path) {
-        self.state().dirs.remove(dir);
+        self.state().dirs.remove(name(dir));
     }
 
     /// The paths of all files.
     #[must_use]
     pub fn paths(&self) -> Vec<PathBuf> {
-        self.state().files.keys().cloned().collect()
+        self.state().files.keys().map(PathBuf::from).collect()
     }
+}
+
+/// Returns a path as a text.
+fn name(path: &Path) -> &str {
+    path.to_str().expect("the paths of tests are texts")
+}
+
+/// Returns the name of the file `path` in `dir`; `None` where it is elsewhere.
+fn name_in<'a>(dir: &str, path: &'a str) -> Option<&'a str> {
+    let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
+    (parent == dir).then_some(name)
 }
 
 fn not_found(path: &Path) -> io::Error {
@@ -231,10 +240,9 @@ impl Disk for SimulatedDisk {
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
         let state = self.state();
-        let in_dir = state.files.keys().filter(|path| path.parent() == Some(dir));
-        Ok(in_dir
-            .filter_map(|path| Some(path.file_name()?.to_str()?.to_owned()))
-            .collect())
+        let in_dir = state.files.keys();
+        let in_dir = in_dir.filter_map(|path| name_in(name(dir), path));
+        Ok(in_dir.map(str::to_owned).collect())
     }
 
     fn list_irregular(&self, _dir: &Path) -> io::Result<Vec<(String, &'static str)>> {
@@ -243,8 +251,13 @@ impl Disk for SimulatedDisk {
 
     fn id_of(&self, path: &Path) -> io::Result<FileId> {
         let mut state = self.state();
-        let file = state.files.get(path).cloned();
-        let has_files = state.files.keys().any(|file| file.parent() == Some(path));
+        let file = state.files.get(name(path)).cloned();
+        let below = format!("{}/", name(path));
+        let from = (Bound::Included(below.as_str()), Bound::Unbounded);
+        let mut files = state.files.range::<str, _>(from);
+        let has_files = files
+            .next()
+            .is_some_and(|(file, _)| file.starts_with(&below));
         let named = file.or_else(|| has_files.then(|| state.dir(path)));
         Ok(id(&named.ok_or_else(|| not_found(path))?))
     }
@@ -252,13 +265,10 @@ impl Disk for SimulatedDisk {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Box<dyn DiskFile>> {
         let mut state = self.state();
         if matches!(mode, OpenMode::Create | OpenMode::CreateInPlace) {
-            state.rename(None, Some((path.to_owned(), Arc::default())));
+            state.rename(None, Some((name(path).to_owned(), Arc::default())));
         }
-        let contents = state
-            .files
-            .get(path)
-            .cloned()
-            .ok_or_else(|| not_found(path))?;
+        let contents = state.files.get(name(path)).cloned();
+        let contents = contents.ok_or_else(|| not_found(path))?;
         Ok(Box::new(SimulatedFile::new(self, contents)))
     }
 
@@ -269,18 +279,19 @@ impl Disk for SimulatedDisk {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.state();
-        let contents = state.files.get(from).cloned();
+        let contents = state.files.get(name(from)).cloned();
         let contents = contents.ok_or_else(|| not_found(from))?;
-        state.rename(Some(from.to_owned()), Some((to.to_owned(), contents)));
+        let (from, to) = (name(from).to_owned(), name(to).to_owned());
+        state.rename(Some(from), Some((to, contents)));
         Ok(())
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
-        if !state.files.contains_key(path) {
+        if !state.files.contains_key(name(path)) {
             return Err(not_found(path));
         }
-        state.rename(Some(path.to_owned()), None);
+        state.rename(Some(name(path).to_owned()), None);
         Ok(())
     }
 
@@ -288,26 +299,25 @@ impl Disk for SimulatedDisk {
         let mut state = self.state();
         state.operate();
         let state = &mut *state;
-        state
-            .name_changes
-            .retain(|change| change.dir() != Some(dir));
-        state
-            .durable_names
-            .retain(|path, _| path.parent() != Some(dir));
-        let in_dir = state
-            .files
-            .iter()
-            .filter(|(path, _)| path.parent() == Some(dir));
-        state
-            .durable_names
-            .extend(in_dir.map(|(path, file)| (path.clone(), Arc::clone(file))));
+        let is_in_dir = |path: &str| name_in(name(dir), path).is_some();
+        let changes = std::mem::take(&mut state.name_changes);
+        let (durable, other) = changes
+            .into_iter()
+            .partition(|change| is_in_dir(change.path()));
+        state.name_changes = other;
+        let durable: Vec<NameChange> = durable;
+        for change in &durable {
+            change.apply(&mut state.durable_names);
+        }
         Ok(())
     }
 
     fn try_lock(&self, path: &Path) -> io::Result<Option<Box<dyn DiskFile>>> {
         let contents = {
-            let mut state = self.state();
-            Arc::clone(state.files.entry(path.to_owned()).or_default())
+            let state = &mut *self.state();
+            let contents = state.files.entry(name(path).to_owned()).or_default();
+            let durable = state.durable_names.entry(name(path).to_owned());
+            Arc::clone(durable.or_insert_with(|| Arc::clone(contents)))
         };
         let file = SimulatedFile::new(self, contents);
         let locked = DiskFile::try_lock(&file)?;
@@ -321,12 +331,13 @@ impl Disk for SimulatedDisk {
 }
 
 impl NameChange {
-    fn dir(&self) -> Option<&Path> {
+    /// Returns a path whose directory is the one that the change is in.
+    fn path(&self) -> &str {
         let added = self.added.as_ref().map(|(path, _)| path);
-        added.or(self.removed.as_ref())?.parent()
+        added.or(self.removed.as_ref()).map_or("", String::as_str)
     }
 
-    fn apply(&self, names: &mut BTreeMap<PathBuf, Contents>) {
+    fn apply(&self, names: &mut Names) {
         if let Some(path) = &self.removed {
             names.remove(path);
         }
@@ -338,7 +349,7 @@ impl NameChange {
 
 impl DiskState {
     fn dir(&mut self, path: &Path) -> Contents {
-        Arc::clone(self.dirs.entry(path.to_owned()).or_default())
+        Arc::clone(self.dirs.entry(name(path).to_owned()).or_default())
     }
 
     /// Notes that an operation on the disk begins.
@@ -348,7 +359,7 @@ impl DiskState {
         }
     }
 
-    fn rename(&mut self, removed: Option<PathBuf>, added: Option<(PathBuf, Contents)>) {
+    fn rename(&mut self, removed: Option<String>, added: Option<(String, Contents)>) {
         self.operate();
         let change = NameChange { removed, added };
         change.apply(&mut self.files);

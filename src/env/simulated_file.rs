@@ -1,6 +1,7 @@
 //! An open file of a simulated disk.
 
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -16,31 +17,87 @@ use super::{DiskFile, FileId};
 /// The unit that a disk writes as a whole.
 pub(super) const SECTOR_BYTES: usize = 512;
 
-/// The bytes of a file: as everybody sees them, and as they are on the disk for certain.
+/// The bytes of a file: as everybody sees them, and as they are on the disk for certain. Copies share them until they are
+/// written to.
 #[derive(Clone, Default)]
 pub(super) struct FileContents {
-    pub(super) cached: Vec<u8>,
-    pub(super) durable: Vec<u8>,
+    cached: Arc<Vec<u8>>,
+    durable: Arc<Vec<u8>>,
+    /// The range outside of which both are the same.
+    unsynced: Range<usize>,
 }
 
 impl FileContents {
+    /// Returns the contents of a file all of whose bytes are on the disk.
+    pub(super) fn durable(bytes: Vec<u8>) -> Self {
+        let bytes = Arc::new(bytes);
+        Self {
+            cached: Arc::clone(&bytes),
+            durable: bytes,
+            unsynced: 0..0,
+        }
+    }
+
+    /// Returns the bytes as everybody sees them.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.cached
+    }
+
+    fn write(&mut self, bytes: &[u8], offset: usize) {
+        let end = offset + bytes.len();
+        let length = self.cached.len();
+        let cached = Arc::make_mut(&mut self.cached);
+        if length <= offset {
+            cached.resize(offset, 0);
+            cached.extend_from_slice(bytes);
+        } else {
+            cached.resize(length.max(end), 0);
+            cached[offset..end].copy_from_slice(bytes);
+        }
+        let start = offset.min(length);
+        self.unsynced = match self.unsynced.is_empty() {
+            true => start..end,
+            false => self.unsynced.start.min(start)..self.unsynced.end.max(end),
+        };
+    }
+
+    fn sync(&mut self) {
+        let Range { start, end } = std::mem::take(&mut self.unsynced);
+        if start == 0 && end == self.cached.len() {
+            self.durable = Arc::clone(&self.cached);
+        } else if start < end {
+            let durable = Arc::make_mut(&mut self.durable);
+            durable.resize(self.cached.len(), 0);
+            durable[start..end].copy_from_slice(&self.cached[start..end]);
+        }
+    }
+
+    fn lose_unsynced(&mut self) {
+        self.cached = Arc::clone(&self.durable);
+        self.unsynced = 0..0;
+    }
+
     /// Returns the contents after a power failure: each sector that was not synced is there or not.
     pub(super) fn after_crash(&self, random: &mut u64) -> Self {
-        let mut survived = self.durable.clone();
+        let mut survived = Arc::clone(&self.durable);
         if survived.len() < self.cached.len() && splitmix64(random) & 1 == 0 {
-            survived.resize(self.cached.len(), 0);
+            Arc::make_mut(&mut survived).resize(self.cached.len(), 0);
         }
-        for start in (0..survived.len().min(self.cached.len())).step_by(SECTOR_BYTES) {
-            let end = (start + SECTOR_BYTES)
-                .min(survived.len())
-                .min(self.cached.len());
-            if survived[start..end] != self.cached[start..end] && splitmix64(random) & 1 == 0 {
-                survived[start..end].copy_from_slice(&self.cached[start..end]);
+        let end = self.unsynced.end.min(survived.len());
+        let start = self.unsynced.start / SECTOR_BYTES * SECTOR_BYTES;
+        for start in (start..end).step_by(SECTOR_BYTES) {
+            let sector = start..(start + SECTOR_BYTES).min(survived.len());
+            if survived[sector.clone()] != self.cached[sector.clone()]
+                && splitmix64(random) & 1 == 0
+            {
+                let survived = Arc::make_mut(&mut survived);
+                survived[sector.clone()].copy_from_slice(&self.cached[sector]);
             }
         }
         Self {
-            cached: survived.clone(),
+            cached: Arc::clone(&survived),
             durable: survived,
+            unsynced: 0..0,
         }
     }
 }
@@ -74,12 +131,7 @@ impl SimulatedFile {
     }
 
     fn overwrite(&self, buf: &[u8], offset: u64) {
-        let mut contents = self.contents.lock();
-        let (start, end) = (offset as usize, offset as usize + buf.len());
-        if contents.cached.len() < end {
-            contents.cached.resize(end, 0);
-        }
-        contents.cached[start..end].copy_from_slice(buf);
+        self.contents.lock().write(buf, offset as usize);
     }
 
     fn check_room(&self, state: &DiskState, end: u64) -> io::Result<()> {
@@ -142,10 +194,10 @@ impl DiskFile for SimulatedFile {
         };
         let contents = &mut *self.contents.lock();
         if finds_no_room {
-            contents.cached.clone_from(&contents.durable);
+            contents.lose_unsynced();
             return Err(io::ErrorKind::StorageFull.into());
         }
-        contents.durable.clone_from(&contents.cached);
+        contents.sync();
         Ok(())
     }
 

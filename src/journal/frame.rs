@@ -15,6 +15,14 @@ pub const SECTOR_BYTES: usize = 512;
 /// is never taken for an unwritten one.
 pub const END_MARK: u8 = 0xA5;
 
+const ZEROS: [u8; 4096] = [0; 4096];
+
+/// Returns whether all of `bytes` are zero: compared in pieces, which is several times as fast as one by one.
+pub(super) fn is_zero(bytes: &[u8]) -> bool {
+    let mut pieces = bytes.chunks(ZEROS.len());
+    pieces.all(|piece| *piece == ZEROS[..piece.len()])
+}
+
 /// The number of bytes at whose multiples the frames of a file begin.
 ///
 /// In segments that is the unit in which the disk is written past the cache, so that no frame shares a unit with another
@@ -88,8 +96,7 @@ impl FrameHeader {
     #[must_use]
     pub fn find(seed: u32, bytes: &[u8]) -> Option<Self> {
         let head = bytes.first_chunk::<FRAME_HEADER_BYTES>()?;
-        let written = head.iter().any(|&byte| byte != 0);
-        written.then(|| Self::decode(seed, head)).flatten()
+        (!is_zero(head)).then(|| Self::decode(seed, head)).flatten()
     }
 
     /// Reads a header; `None` when its checksum is wrong.
@@ -143,7 +150,5 @@ pub fn is_torn(frame_offset: u64, frame_until_end_mark: &[u8]) -> bool {
     let later = frame_until_end_mark
         .get(to_next_sector..)
         .unwrap_or_default();
-    later
-        .chunks(SECTOR_BYTES)
-        .any(|sector| sector.iter().all(|&byte| byte == 0))
+    later.chunks(SECTOR_BYTES).any(is_zero)
 }

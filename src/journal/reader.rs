@@ -1,7 +1,7 @@
 //! Reads the frames of a segment and tells its end from a torn batch and from damage.
 
 use super::error::JournalError;
-use super::frame::{self, FRAME_HEADER_BYTES, FrameHeader};
+use super::frame::{self, FRAME_HEADER_BYTES, FrameHeader, is_zero};
 use super::segment::{SEGMENT_HEADER_BYTES, Segment};
 use crate::planted::{Slip, is_planted};
 use crate::record::envelope::{Entry, Undecodable};
@@ -122,7 +122,7 @@ impl<'a> SegmentReader<'a> {
     fn step(&mut self) -> Result<Step, JournalError> {
         let (offset, seed) = (self.offset, self.segment.header.seed);
         let head = self.bytes(offset, FRAME_HEADER_BYTES)?;
-        if head.iter().all(|&byte| byte == 0) {
+        if is_zero(head) {
             let torn = self.anything_from(offset)?;
             return self.end(torn, "a batch is missing before this segment's last ones");
         }
@@ -161,7 +161,7 @@ impl<'a> SegmentReader<'a> {
         let used = (FRAME_HEADER_BYTES + header.payload_bytes as usize + 1) as u64;
         let padding = (header.frame_bytes(self.segment.header.align) - used) as usize;
         let bytes = self.bytes(self.offset + used, padding)?;
-        if bytes.iter().any(|&byte| byte != 0) {
+        if !is_zero(bytes) {
             return Err(self.damage("a batch is followed by bytes that nobody wrote"));
         }
         Ok(Step::Frame(header))
@@ -197,7 +197,7 @@ impl<'a> SegmentReader<'a> {
     /// nothing is lost only if the zeros that end the frames are still there.
     fn check_end_is_there(&mut self) -> Result<(), JournalError> {
         let head = self.bytes(self.offset, FRAME_HEADER_BYTES)?;
-        if head.len() == FRAME_HEADER_BYTES && head.iter().all(|&byte| byte == 0) {
+        if head.len() == FRAME_HEADER_BYTES && is_zero(head) {
             return Ok(());
         }
         let (file, path) = (&self.segment.file, &self.segment.path);
@@ -232,7 +232,7 @@ impl<'a> SegmentReader<'a> {
         let mut offset = start;
         loop {
             let bytes = self.bytes(offset, WINDOW_BYTES)?;
-            if bytes.iter().any(|&byte| byte != 0) {
+            if !is_zero(bytes) {
                 return Ok(true);
             }
             if bytes.len() < WINDOW_BYTES {
@@ -250,17 +250,16 @@ impl<'a> SegmentReader<'a> {
     fn bytes(&mut self, offset: u64, length: usize) -> Result<&[u8], JournalError> {
         let window_end = self.window_offset + self.window.len() as u64;
         if offset < self.window_offset || offset + length as u64 > window_end {
-            // Files of records do not know their length.
-            let file_bytes = match self.segment.header.length_bytes {
-                0 => WINDOW_BYTES,
-                bytes => WINDOW_BYTES.min(bytes as usize),
-            };
-            self.window.resize(length.max(file_bytes), 0);
-            let read = self
-                .segment
-                .file
+            let (file, path) = (&self.segment.file, &self.segment.path);
+            let file_bytes = file
+                .length_bytes()
+                .map_err(JournalError::io("measure", path))?;
+            let rest = file_bytes.saturating_sub(offset);
+            let window = rest.min(WINDOW_BYTES as u64) as usize;
+            self.window.resize(window.max(length), 0);
+            let read = file
                 .read_at(&mut self.window, offset)
-                .map_err(JournalError::io("read", &self.segment.path))?;
+                .map_err(JournalError::io("read", path))?;
             self.window.truncate(read);
             self.window_offset = offset;
         }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::error::JournalError;
-use super::frame::FrameAlign;
+use super::frame::{FrameAlign, is_zero};
 use super::ownership;
 use super::pacer::Pacer;
 use crate::env::{Disk, DiskFile, OpenMode};
@@ -79,10 +79,7 @@ impl SegmentHeader {
         if word(44) != crc32c::crc32c(&bytes[..44]) {
             return Err("the header's checksum is wrong".into());
         }
-        if bytes[HEADER_FIELDS_BYTES..SEGMENT_HEADER_BYTES as usize]
-            .iter()
-            .any(|&byte| byte != 0)
-        {
+        if !is_zero(&bytes[HEADER_FIELDS_BYTES..SEGMENT_HEADER_BYTES as usize]) {
             return Err("the header is followed by bytes that nobody wrote".into());
         }
         let align = match (version, word(40)) {
@@ -309,7 +306,8 @@ fn zero_paced(
     pacer: &Pacer,
 ) -> Result<(), JournalError> {
     let Range { start, end } = range;
-    let zeros = vec![0; ZERO_BYTES];
+    let longest = end.saturating_sub(start).min(ZERO_BYTES as u64);
+    let zeros = vec![0; longest as usize];
     let mut offset = start;
     while offset < end {
         let piece = (end - offset).min(ZERO_BYTES as u64);
