@@ -14,11 +14,12 @@ use std::thread;
 use parking_lot::Mutex;
 
 use super::Durability;
+use super::batch::BatchRange;
 use super::error::JournalError;
 use super::frame::{self, FRAME_HEADER_BYTES};
 use super::segment::{SEGMENT_HEADER_BYTES, Segment};
 use super::settling::FoundEnd;
-use super::shared::{BatchRange, Shared, Taken};
+use super::shared::{Shared, Taken};
 use crate::env::{AsyncWriter, Clock};
 use crate::planted::{Slip, is_planted};
 use crate::sync::Ordering;
@@ -275,6 +276,9 @@ impl Committer {
     /// failed over that.
     fn make_unwritten(&mut self, batch: BatchRange, now_ns: u64) -> bool {
         self.shared.stall().begin(now_ns / 1000);
+        if let Some(outbox) = self.shared.outbox.get() {
+            outbox.put(&batch, &self.buffer);
+        }
         let sealed = self.seal(&batch);
         match sealed {
             Ok(()) => {
@@ -377,7 +381,7 @@ impl Committer {
         {
             self.offset += self.buffer.len() as u64;
             self.publish_room();
-            self.shared.progress.publish(batch.last());
+            self.shared.note_durable(batch.last());
             self.shared.record_batch(&batch, self.buffer.len(), took_ns);
         }
     }

@@ -19,14 +19,17 @@ pub mod sale_file;
 pub mod segment;
 pub mod snapshot;
 
+mod batch;
 mod commit_hook;
 mod commit_time_estimate;
 mod committer;
+mod cut;
 mod footprint;
 mod helpers;
 mod loss;
 mod names;
 mod opening;
+mod outbox;
 mod ownership;
 mod paced_disk;
 mod pacer;
@@ -51,10 +54,12 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+pub use cut::cut_behind;
 pub use error::{JournalError, JournalFailed};
 pub use loss::Lost;
-pub use names::check_regular;
+pub use names::{MARK_FILE, check_regular};
 pub use opening::{Opening, Replayed, is_in_use, replay};
+pub use outbox::{Outbox, OutgoingBatch, Reached};
 pub use paced_disk::PacedDisk;
 pub use pacer::{Haste, Pacer};
 pub use progress::CommitProgress;
@@ -449,6 +454,9 @@ impl Journal {
             }),
             Helpers::Steps(preallocator) => self.end_steps(*preallocator),
             Helpers::Ended => {}
+        }
+        if let Some(outbox) = self.shared.outbox.get() {
+            outbox.close();
         }
         if self.ownership.lock().take().is_some() {
             self.committer.lock().unlock_segment();

@@ -8,6 +8,9 @@ use crate::env::Disk;
 /// The file whose lock says that a process has the journal.
 pub(super) const LOCK_FILE: &str = "lock";
 
+/// The file that says in which log the journal is replicated.
+pub const MARK_FILE: &str = "replicated";
+
 /// The ends of the names of its other files.
 const ENDINGS: [&str; 5] = [
     ".segment",
@@ -37,5 +40,5 @@ pub fn check_regular(disk: &dyn Disk, dir: &Path) -> Result<(), JournalError> {
 }
 
 fn is_reserved(name: &str) -> bool {
-    name == LOCK_FILE || ENDINGS.iter().any(|end| name.ends_with(end))
+    name == LOCK_FILE || name == MARK_FILE || ENDINGS.iter().any(|end| name.ends_with(end))
 }

@@ -113,6 +113,13 @@ impl CommitProgress {
         self.wake_all(durable.0);
     }
 
+    /// Publishes `durable`, if it is further than what was published before. Two may not do so at the same time.
+    pub(super) fn advance(&self, durable: Lsn) {
+        if durable > self.durable() {
+            self.publish(durable);
+        }
+    }
+
     /// Publishes that nothing will become durable any more.
     pub fn fail(&self) {
         self.failed.store(true, Ordering::Release);

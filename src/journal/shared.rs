@@ -1,13 +1,15 @@
 //! The state that appenders, committer and preallocator share: the queue, the next segment, and the room left.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::thread::Thread;
 use std::time::Duration;
 
+use super::batch::{BatchRange, Figures};
 use super::commit_time_estimate::CommitTimeEstimate;
 use super::error::JournalError;
 use super::footprint::Footprint;
 use super::frame::{FRAME_HEADER_BYTES, FrameAlign};
+use super::outbox::{HoldBackReason, Outbox};
 use super::ownership::OpenFile;
 use super::pacer::Haste;
 use super::progress::CommitProgress;
@@ -16,7 +18,6 @@ use super::stall::Stall;
 use super::{FailStop, commit_hook};
 use crate::record::envelope::{self, Encode};
 use crate::sync::{AtomicBool, AtomicU64, Condvar, Mutex, Ordering};
-use crate::telemetry::Recorder;
 use crate::types::{Lsn, Timestamp};
 
 /// The time that preallocator and committer wait before they try again on a full disk.
@@ -31,6 +32,8 @@ pub(super) struct Shared {
     pub(super) closing: AtomicBool,
     committer_ended: AtomicBool,
     pub(super) committer: OnceLock<Thread>,
+    /// The batches for a replicated log, once there is one.
+    pub(super) outbox: OnceLock<Arc<Outbox>>,
     pub(super) pending_bytes_max: u64,
     queue: Mutex<Queue>,
     pending_bytes: AtomicU64,
@@ -64,25 +67,10 @@ struct Next {
     short: bool,
     /// The end that the start has found is not settled yet.
     unsettled: bool,
+    /// See [`HoldBackReason`].
+    held_back: bool,
+    outbox_full: bool,
     sealed_bytes: u64,
-}
-
-/// Figures of the committer's work. Only its holder writes them.
-#[derive(Default)]
-pub(super) struct Figures {
-    pub(super) written_bytes: AtomicU64,
-    /// A write with its sync, in nanoseconds.
-    pub(super) commit_ns: Recorder,
-    /// The sync alone, in nanoseconds.
-    pub(super) sync_ns: Recorder,
-    /// Records of a batch.
-    pub(super) batch_records: Recorder,
-}
-
-/// A batch on its way to the disk. Its bytes are in the committer's buffer.
-pub(super) struct BatchRange {
-    pub(super) first: Lsn,
-    pub(super) count: u32,
 }
 
 /// The result of taking a batch from the queue.
@@ -104,12 +92,6 @@ pub(super) enum Work {
     Stop,
 }
 
-impl BatchRange {
-    pub(super) fn last(&self) -> Lsn {
-        Lsn(self.first.0 + u64::from(self.count) - 1)
-    }
-}
-
 impl Shared {
     pub(super) fn new(
         durable: Lsn,
@@ -129,6 +111,7 @@ impl Shared {
             closing: AtomicBool::new(false),
             committer_ended: AtomicBool::new(false),
             committer: OnceLock::new(),
+            outbox: OnceLock::new(),
             pending_bytes_max,
             queue: Mutex::new(queue),
             pending_bytes: AtomicU64::new(0),
@@ -233,8 +216,29 @@ impl Shared {
 
     fn update_accepting(&self, next: &Next) {
         let roomy = next.room_bytes >= self.room_bytes_min(next.align) || next.prepared.is_some();
-        let accepting = roomy && !next.short && self.failure.get().is_none();
+        let wanted = !next.held_back && !next.outbox_full;
+        let accepting = roomy && wanted && !next.short && self.failure.get().is_none();
         self.accepting.store(accepting, Ordering::Release);
+    }
+
+    /// Notes whether new work is refused for a reason that has nothing to do with the disk.
+    pub(super) fn refuse_for(&self, reason: HoldBackReason, is_refused: bool) {
+        let mut next = self.next.lock();
+        let noted = match reason {
+            HoldBackReason::HeldBack => &mut next.held_back,
+            HoldBackReason::OutboxFull => &mut next.outbox_full,
+        };
+        if std::mem::replace(noted, is_refused) != is_refused {
+            self.update_accepting(&next);
+        }
+    }
+
+    /// Publishes that everything up to `last` is on this disk: at once, or when a replicated log has it, too.
+    pub(super) fn note_durable(&self, last: Lsn) {
+        match self.outbox.get() {
+            None => self.progress.publish(last),
+            Some(outbox) => outbox.note_local(last),
+        }
     }
 
     pub(super) fn set_room(&self, room_bytes: u64) {
@@ -465,12 +469,7 @@ impl Shared {
     /// Records the figures of a batch that is on the disk. Only the holder of the committer calls this.
     pub(super) fn record_batch(&self, batch: &BatchRange, bytes: usize, took_ns: u64) {
         self.commit_time.record(took_ns / 1000);
-        let figures = &self.figures;
-        figures
-            .written_bytes
-            .fetch_add(bytes as u64, Ordering::Relaxed);
-        figures.commit_ns.record(took_ns);
-        figures.batch_records.record(u64::from(batch.count));
+        self.figures.record(batch, bytes, took_ns);
     }
 
     pub(super) fn figures(&self) -> &Figures {

@@ -46,6 +46,17 @@ pub struct Entry<'a> {
     bytes: &'a [u8],
 }
 
+/// The record as another journal has it, byte by byte.
+impl Encode for Entry<'_> {
+    fn kind(&self) -> u8 {
+        self.kind
+    }
+
+    fn encode_fields(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.fields());
+    }
+}
+
 /// A record whose kind or fields this build does not know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the record is not one that this build can read")]

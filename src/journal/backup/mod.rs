@@ -29,7 +29,7 @@ use std::path::{Path, PathBuf};
 pub use self::error::CopyError;
 use self::segment_copy::SegmentCopy;
 use super::error::JournalError;
-use super::names::{self, LOCK_FILE};
+use super::names::{self, LOCK_FILE, MARK_FILE};
 use super::sale_file;
 use super::segment;
 use super::snapshot;
@@ -84,6 +84,8 @@ pub fn copy(
         sealed: BTreeMap::new(),
         snapshot: None,
     };
+    // First: the place that it names is then in the copy.
+    copier.copy_file(&from.dir.join(MARK_FILE))?;
     let mut attempt = 1;
     loop {
         match copier.copy_records()? {
