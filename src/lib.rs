@@ -25,8 +25,9 @@
 //! | [`journal`] | the one order of records, and its durability | leaves |
 //! | [`sale`] | stock, buyers, checkouts, purchases, recovery | journal, leaves |
 //! | [`schedule`] | what happens by the clock | sale, leaves |
+//! | [`replication`] | the replicated log: who leads, who stands by, what may be told | journal, leaves |
 //! | [`live`] | feeds: the states of sales as they change | sale, leaves |
-//! | [`operations`] | figures of the whole server, for operators | sale, schedule, live, leaves |
+//! | [`operations`] | figures of the whole server, for operators | sale, schedule, live, replication, journal, leaves |
 //! | [`http`] | requests to engine calls, outcomes to answers | sale, schedule, live, operations, leaves |
 //! | [`runtime`] | a pinned runtime per core, connections, drain | http, leaves |
 //! | [`reconcile`] | Postgres and Redis, brought behind the journal | journal, leaves |
@@ -128,6 +129,7 @@ pub mod planted;
 pub mod reconcile;
 #[forbid(unsafe_code)]
 pub mod record;
+pub mod replication;
 #[forbid(unsafe_code)]
 pub mod runtime;
 #[forbid(unsafe_code)]

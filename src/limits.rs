@@ -56,6 +56,30 @@ pub const RECORD_BYTES_MAX: usize = 64 * 1024;
 pub const ITEMS_PER_RECORD_MAX: usize = 40;
 /// Bytes that may wait for the committer before new work is refused as overload.
 pub const PENDING_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Bytes of records that may wait for the replicated log before new work is refused.
+pub const OUTBOX_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Most bytes of records in one frame of the replicated log, unless a single batch has more.
+pub const LOG_FRAME_BYTES_MAX: usize = 1024 * 1024;
+/// Milliseconds for which what a leader knows may be told without a sign from the replicated log: shorter than any time
+/// after which another one may take over.
+pub const LEADER_FRESH_MS: u64 = 2_000;
+/// Shortest time without a sign from the leader after which a standby takes over, in milliseconds.
+pub const TAKEOVER_MS_MIN: u32 = 2_500;
+/// Longest such time, in milliseconds.
+pub const TAKEOVER_MS_MAX: u32 = 600_000;
+/// Signs of a leader in the time after which a standby takes over, at least.
+pub const BEATS_PER_TAKEOVER: u32 = 4;
+/// Seconds that one question to the replicated log may take before its outcome counts as unknown.
+pub const LOG_ANSWER_SECONDS: u64 = 10;
+/// Bytes of frames that a standby reads from the replicated log at once, about.
+pub const LOG_READ_BYTES: usize = 4 * 1024 * 1024;
+/// Seconds between two times that the place in the replicated log is noted beside the journal, while it moves. A start reads what
+/// came since to find it.
+pub const LOG_MARK_SECONDS: u64 = 10;
+/// Records of the replicated log that are kept for servers that are behind.
+pub const LOG_RECORDS_KEPT: u64 = 10_000_000;
+/// Longest name of a replicated log, in bytes.
+pub const LOG_NAME_BYTES_MAX: usize = 63;
 /// Threads that may append to a journal at the same time. Each may overshoot
 /// [`PENDING_BYTES_MAX`] by one record.
 pub const APPENDERS_MAX: usize = 272;
@@ -390,6 +414,8 @@ const _: () = {
     assert!(PACED_PREPARE_MS_MAX < ANNOUNCE_SECONDS * 1000);
     assert!(POSTGRES_PACE_MS < SINK_ASK_MS && SINK_ASK_MS <= SINK_SLOW_SECONDS * 1000);
     assert!(BACKOFF_MS_MIN < BACKOFF_MS_MAX);
+    // Nothing stale is told any more when another one may lead.
+    assert!(LEADER_FRESH_MS < TAKEOVER_MS_MIN as u64);
     // The clearer words come first.
     assert!(DATABASE_CONNECT_SECONDS + MIGRATION_START_SECONDS < SINK_CONNECT_SECONDS);
     assert!(REDIS_CONTACT_SECONDS + 2 * REDIS_NODE_SECONDS < SINK_CONNECT_SECONDS);

@@ -74,6 +74,16 @@ slips! {
     ForgetsFence
     /// A follower reads records that are not durable.
     FollowsUnwritten
+    /// An append counts as done when its answer is lost or carries a warning.
+    AcknowledgesOpenAppends
+    /// A leader goes on from what it sees of the log instead of from a barrier.
+    TrustsWhatItSees
+    /// A record is told before the log has it.
+    TellsBeforeReplicated
+    /// A start keeps what the log does not have.
+    KeepsUnreplicatedTail
+    /// An old leader goes on appending in the time of the new one.
+    IgnoresEpoch
 }
 
 #[cfg(feature = "planted")]

@@ -18,10 +18,14 @@ const LEAVES: &[&str] = &[
 const PARTS: &[(&str, &[&str])] = &[
     ("config", &[]),
     ("journal", &[]),
+    ("replication", &["journal"]),
     ("sale", &["journal"]),
     ("schedule", &["sale"]),
     ("live", &["sale"]),
-    ("operations", &["sale", "schedule", "live"]),
+    (
+        "operations",
+        &["sale", "schedule", "live", "journal", "replication"],
+    ),
     ("http", &["sale", "schedule", "live", "operations"]),
     ("runtime", &["http"]),
     ("reconcile", &["journal"]),
@@ -31,6 +35,7 @@ const PARTS: &[(&str, &[&str])] = &[
 const NARROWED: &[(&str, &str, &str)] = &[
     // The journal carries bytes and a kind. What they mean is for those above it.
     ("journal", "record", "envelope"),
+    ("replication", "record", "envelope"),
 ];
 
 /// Files that put the parts together, and may use all of them.
@@ -41,7 +46,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("hyper", &["http", "runtime"]),
     ("hyper_util", &["http", "runtime"]),
     ("deadpool_postgres", &["reconcile"]),
-    ("tokio_postgres", &["reconcile"]),
+    ("tokio_postgres", &["reconcile", "replication"]),
     ("redis", &["reconcile"]),
     ("opentelemetry", &["app", "telemetry"]),
     ("opentelemetry_otlp", &["app"]),
@@ -51,7 +56,10 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("rustix::fs", &["env"]),
     ("std::time::Instant", &["env"]),
     ("std::time::SystemTime", &["env"]),
-    ("tokio::time", &["env", "reconcile", "runtime"]),
+    (
+        "tokio::time",
+        &["env", "reconcile", "replication", "runtime"],
+    ),
     ("getrandom", &["env"]),
 ];
 

@@ -1,0 +1,124 @@
+//! The replicated log as the servers see it, whatever keeps it.
+
+use super::position::{LogFrame, Position};
+use crate::types::Lsn;
+
+/// The number of a leader's time: it rises by one with every takeover, so that what an earlier leader still sends is told apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Epoch(pub u64);
+
+impl std::fmt::Display for Epoch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// What a log says about itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// The time of the leader.
+    pub epoch: Epoch,
+    /// The leader's name for itself: where it can be reached. Empty while leadership is offered.
+    pub holder: String,
+    /// The place that the log begins behind.
+    pub base: Position,
+    /// The last record.
+    pub last: Position,
+    /// The last record that the leader knew to be acknowledged when it wrote this.
+    pub acknowledged: Lsn,
+    /// Changes at least with every sign of the leader.
+    pub beat: u64,
+}
+
+/// The result of an append that was not left open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Appended {
+    /// The frame is in the log, and acknowledged.
+    Done,
+    /// Nothing was changed: the log's head is not where the frame begins, or the time is another one's.
+    NotThere,
+}
+
+/// A question to the log that has no trustworthy answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LogError {
+    /// It is not known whether the log has done what it was asked. Only a barrier tells.
+    #[error("{0}")]
+    Unknown(String),
+    /// The log is kept in a way that voids its promise.
+    #[error("{0}")]
+    Unsafe(String),
+    /// The log is not one that this build can use, or no longer holds what was asked for.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// A log that outlives any one machine. Everything that it answers is acknowledged: durable on all the machines that the promise
+/// rests on; an answer that might not be is [`LogError::Unknown`].
+///
+/// **Invariant:** the head moves only from the place that is named, in the time that is named. Whatever a connection that was
+/// thought to be dead still delivers, no frame is in the log twice and none without the one before it.
+pub trait ReplicatedLog: Send {
+    /// Returns what the log says at the moment, which may be gone after a failover; `None` where there is no log of that name yet.
+    ///
+    /// # Errors
+    /// The log does not answer.
+    fn peek(&mut self) -> Result<Option<Head>, LogError>;
+
+    /// Returns what the log says, acknowledged; `None` where there is no log of that name yet.
+    ///
+    /// # Errors
+    /// The log does not answer, or the answer might not last.
+    fn read_head(&mut self) -> Result<Option<Head>, LogError>;
+
+    /// Makes the log, which begins behind `base`. Its leadership is offered. Returns whether it did: where there is a log of that name
+    /// already it does nothing.
+    ///
+    /// # Errors
+    /// It is not known whether it was made.
+    fn create(&mut self, base: Position) -> Result<bool, LogError>;
+
+    /// Takes the leadership over from the leader of the time `seen`. Returns the new head, or `None` where that time is over.
+    ///
+    /// # Errors
+    /// It is not known whether it was taken.
+    fn take(&mut self, seen: Epoch, holder: &str) -> Result<Option<Head>, LogError>;
+
+    /// Appends `frame` behind `before`, in the time `epoch`. `acknowledged` is the last record that is known to be.
+    ///
+    /// # Errors
+    /// It is not known whether it was appended.
+    fn append(
+        &mut self,
+        epoch: Epoch,
+        before: Position,
+        frame: &LogFrame,
+        acknowledged: Lsn,
+    ) -> Result<Appended, LogError>;
+
+    /// Gives a sign, and returns the last record, which is acknowledged with everything before it; `None` where the time `epoch` is
+    /// over.
+    ///
+    /// # Errors
+    /// There is no trustworthy answer.
+    fn barrier(&mut self, epoch: Epoch, acknowledged: Lsn) -> Result<Option<Position>, LogError>;
+
+    /// Offers the leadership of the time `epoch` to whoever asks first.
+    ///
+    /// # Errors
+    /// It is not known whether it was offered.
+    fn offer(&mut self, epoch: Epoch) -> Result<(), LogError>;
+
+    /// Returns frames behind the record `after`, in order: the first is the one that holds the record after it. About `bytes_max`
+    /// bytes, but at least one frame if there is one.
+    ///
+    /// # Errors
+    /// The log does not answer, or no longer holds the record after `after`.
+    fn read(&mut self, after: Lsn, bytes_max: usize) -> Result<Vec<LogFrame>, LogError>;
+
+    /// Removes the frames whose records are all up to `through`.
+    ///
+    /// # Errors
+    /// It is not known how many were removed.
+    fn trim(&mut self, through: Lsn) -> Result<(), LogError>;
+}

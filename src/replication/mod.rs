@@ -1,0 +1,30 @@
+//! The replicated log: what outlives the machine.
+//!
+//! Besides the local disk, every record goes into a log that an existing engine keeps on several machines ([`ReplicatedLog`]). Who may append
+//! there leads and sells ([`Replicator`]); others follow it into their own journals ([`Standby`]), and take over when the leader gives no sign.
+//! A start first finds where its journal and the log agree ([`join`]).
+//!
+//! **Invariants.** A record may be told when it is durable here and acknowledged by the log: the journal's [outbox](crate::journal::Outbox) alone
+//! decides that. Who leads is decided by a compare-and-swap in the log, never by a clock: clocks say only when to try. An outcome that is not
+//! known is found out by a barrier before anything else is done. Nothing is cut off a journal but what is behind its [`Mark`] and not in the log.
+
+mod log;
+mod mark;
+mod position;
+pub mod postgres;
+mod replicator;
+mod rewind;
+mod simulated_log;
+mod standby;
+mod status;
+#[cfg(test)]
+mod tests;
+
+pub use log::{Appended, Epoch, Head, LogError, ReplicatedLog};
+pub use mark::Mark;
+pub use position::{Chain, FrameError, LogFrame, Position};
+pub use replicator::{Deposed, JournalFiles, Leadership, Replicator, Turn};
+pub use rewind::{JoinError, Joined, join};
+pub use simulated_log::SimulatedLog;
+pub use standby::{Fold, Standby, StandbyError, StandbyParts};
+pub use status::{ReplicationFigures, ReplicationStatus, Role};

@@ -1,0 +1,340 @@
+//! The leader's side: brings what the journal decides into the log, a frame at a time, and says what may be told.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::log::{Appended, Epoch, LogError, ReplicatedLog};
+use super::position::{FrameError, LogFrame, Position};
+use super::status::{ReplicationStatus, Role};
+use crate::env::{Clock, Disk};
+use crate::journal::{JournalError, Outbox, OutgoingBatch, Tail};
+use crate::limits;
+use crate::planted::{Slip, is_planted};
+use crate::record::envelope::Entry;
+use crate::types::Lsn;
+
+/// The journal of a server, as its replication reads it.
+#[derive(Clone)]
+pub struct JournalFiles {
+    /// The disk that it is on.
+    pub disk: Arc<dyn Disk>,
+    /// Its directory.
+    pub dir: PathBuf,
+}
+
+/// The reason why a server may lead no longer.
+#[derive(Debug, thiserror::Error)]
+pub enum Deposed {
+    /// Another one leads.
+    #[error("another server has taken over")]
+    Fenced,
+    /// The log holds what this server never wrote.
+    #[error("the log is at {log}, which does not fit what was written here up to {here}")]
+    Diverged {
+        /// The place of the log.
+        log: Position,
+        /// The place of this server.
+        here: Position,
+    },
+    /// The log has lost records that this journal no longer has either.
+    #[error(
+        "the log has come back at record {0}, and this journal no longer holds the records behind it"
+    )]
+    TooOld(Lsn),
+    /// The outbox holds what cannot be a frame.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// The journal cannot be read.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+/// What a turn has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// Something was done; there may be more.
+    Moved,
+    /// There is nothing to do.
+    Idle,
+    /// The log does not answer as it should.
+    Unanswered,
+}
+
+/// The replicator of one leader, for as long as it leads.
+pub struct Replicator {
+    log: Box<dyn ReplicatedLog>,
+    outbox: Arc<Outbox>,
+    files: JournalFiles,
+    clock: Arc<dyn Clock>,
+    status: Arc<ReplicationStatus>,
+    epoch: Epoch,
+    /// The last record that is known to be acknowledged.
+    at: Position,
+    /// Whether the log is known to be there. Otherwise something was asked whose outcome is open.
+    is_certain: bool,
+    asked_us: u64,
+    beat_every_us: u64,
+}
+
+impl Replicator {
+    /// Creates the replicator of a leader that has taken over in the time `epoch`, at `at`, by a question of the time `asked_us`.
+    #[must_use]
+    pub fn new(
+        log: Box<dyn ReplicatedLog>,
+        outbox: Arc<Outbox>,
+        files: JournalFiles,
+        clock: Arc<dyn Clock>,
+        status: Arc<ReplicationStatus>,
+        leadership: Leadership,
+        takeover_ms: u32,
+    ) -> Self {
+        Self {
+            log,
+            outbox,
+            files,
+            clock,
+            status,
+            epoch: leadership.epoch,
+            at: leadership.at,
+            is_certain: true,
+            asked_us: leadership.asked_us,
+            beat_every_us: u64::from(takeover_ms / limits::BEATS_PER_TAKEOVER) * 1000 / 2,
+        }
+    }
+
+    /// The last record that is known to be acknowledged.
+    #[must_use]
+    pub fn at(&self) -> Position {
+        self.at
+    }
+
+    /// The time that this server leads in.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// Does what is due: finds out what became of an open question, appends what waits, or gives a sign.
+    ///
+    /// # Errors
+    /// This server leads no longer. Nothing that is not acknowledged by now may ever be told.
+    pub fn turn(&mut self) -> Result<Turn, Deposed> {
+        let asked_us = self.clock.monotonic_us();
+        let done = if !self.is_certain {
+            self.resolve(asked_us)
+        } else if let Some(batch) = self.outbox.front(limits::LOG_FRAME_BYTES_MAX) {
+            self.append(batch, asked_us)
+        } else if asked_us.saturating_sub(self.asked_us) >= self.beat_every_us {
+            self.resolve(asked_us)
+        } else {
+            return Ok(Turn::Idle);
+        };
+        match done {
+            Ok(()) => Ok(Turn::Moved),
+            Err(Stop::Open(error)) => {
+                if self.status.failed(&error.to_string()) {
+                    tracing::warn!("the replicated log: {error}");
+                }
+                Ok(Turn::Unanswered)
+            }
+            Err(Stop::Deposed(deposed)) => {
+                self.status.set_role(Role::Fenced);
+                Err(deposed)
+            }
+        }
+    }
+
+    /// Offers the leadership to whoever asks first. Everything must have been acknowledged.
+    ///
+    /// # Errors
+    /// It is not known whether it was offered: a standby takes over after its time, then.
+    pub fn offer(&mut self) -> Result<(), LogError> {
+        self.log.offer(self.epoch)
+    }
+
+    /// Removes what nobody needs from the log: the frames up to `through`.
+    pub fn trim(&mut self, through: Lsn) {
+        if let Err(error) = self.log.trim(through) {
+            tracing::warn!("the replicated log was not trimmed: {error}");
+        }
+    }
+
+    fn append(&mut self, batch: OutgoingBatch, asked_us: u64) -> Result<(), Stop> {
+        let frame = LogFrame::behind(self.at, batch)?;
+        // Until it is known that it was not so.
+        self.is_certain = false;
+        let appended = self.log.append(self.epoch, self.at, &frame, self.at.lsn);
+        let appended = match is_planted(Slip::AcknowledgesOpenAppends) {
+            true => Ok(Appended::Done),
+            false => appended,
+        };
+        match appended? {
+            Appended::Done => {
+                let took_us = self.clock.monotonic_us().saturating_sub(asked_us);
+                self.status.count_append(took_us);
+                self.is_at(frame.last, asked_us);
+                Ok(())
+            }
+            // It may be there already, by an earlier attempt; or another one leads.
+            Appended::NotThere => self.resolve(asked_us),
+        }
+    }
+
+    /// Asks where the log is, and goes on from there.
+    fn resolve(&mut self, asked_us: u64) -> Result<(), Stop> {
+        let found = match is_planted(Slip::TrustsWhatItSees) {
+            true => self.log.peek()?.map(|head| head.last),
+            false => self.log.barrier(self.epoch, self.at.lsn)?,
+        };
+        self.status.count_barrier();
+        let found = found.ok_or(Deposed::Fenced)?;
+        if found.lsn < self.at.lsn {
+            tracing::warn!(
+                log = found.lsn.0,
+                acknowledged = self.at.lsn.0,
+                "the replicated log has come back older than it was; it gets what it lacks once more"
+            );
+            self.append_again(found)?;
+        } else {
+            self.check_ahead(found)?;
+        }
+        let at = match found.lsn < self.at.lsn {
+            true => self.at,
+            false => found,
+        };
+        self.is_at(at, asked_us);
+        Ok(())
+    }
+
+    fn is_at(&mut self, at: Position, asked_us: u64) {
+        self.is_certain = true;
+        self.asked_us = asked_us;
+        self.at = at;
+        self.status.heard(asked_us);
+        self.status.set_head(at.lsn);
+        self.status.set_replicated(at);
+        if self.outbox.reached().replicated < at.lsn {
+            self.outbox.note_replicated(at.lsn);
+        }
+    }
+
+    /// Checks that the log came from here to `found` by what waits in the outbox.
+    fn check_ahead(&self, found: Position) -> Result<(), Deposed> {
+        let diverged = Deposed::Diverged {
+            log: found,
+            here: self.at,
+        };
+        if found == self.at {
+            return Ok(());
+        }
+        let Some(batch) = self.outbox.front(usize::MAX) else {
+            return Err(diverged);
+        };
+        let mut is_ours = false;
+        let look = &mut |_: &Entry<'_>, at| is_ours |= at == found;
+        let frame = LogFrame::behind(self.at, batch)?;
+        frame.visit(self.at, look)?;
+        is_ours.then_some(()).ok_or(diverged)
+    }
+
+    /// Appends once more what was acknowledged and is no longer in the log: this journal is one more copy of it.
+    fn append_again(&mut self, found: Position) -> Result<(), Stop> {
+        if self.chain_from(found)? != Some(self.at) {
+            return Err(Deposed::Diverged {
+                log: found,
+                here: self.at,
+            }
+            .into());
+        }
+        let mut at = found;
+        while at != self.at {
+            let frame = self.frame_behind(at)?.ok_or(Deposed::TooOld(at.lsn))?;
+            match self.log.append(self.epoch, at, &frame, at.lsn)? {
+                Appended::Done => at = frame.last,
+                Appended::NotThere => {
+                    let moved = "it moved while it was given what it lacks".to_owned();
+                    return Err(LogError::Unknown(moved).into());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the place that this journal's records lead to from `found` on, up to the last acknowledged one; `None` where it no
+    /// longer holds them.
+    fn chain_from(&self, found: Position) -> Result<Option<Position>, Deposed> {
+        let mut at = found;
+        let read = self.read_behind(found.lsn, &mut |entry| {
+            at = at.then(entry);
+            true
+        })?;
+        Ok(read.then_some(at))
+    }
+
+    fn frame_behind(&self, at: Position) -> Result<Option<LogFrame>, Deposed> {
+        let mut batch = OutgoingBatch {
+            first: at.lsn.next(),
+            last: at.lsn,
+            records: Vec::new(),
+        };
+        self.read_behind(at.lsn, &mut |entry| {
+            let has_room = batch.records.len() + entry.bytes().len() <= limits::LOG_FRAME_BYTES_MAX;
+            if has_room || batch.records.is_empty() {
+                batch.records.extend_from_slice(entry.bytes());
+                batch.last = entry.lsn;
+            }
+            has_room
+        })?;
+        let is_there = !batch.records.is_empty();
+        Ok(is_there.then(|| LogFrame::behind(at, batch)).transpose()?)
+    }
+
+    /// Hands the journal's records behind `after`, up to the last acknowledged one, to `visit`, until that returns `false`. Returns
+    /// whether the journal holds them.
+    fn read_behind(
+        &self,
+        after: Lsn,
+        visit: &mut dyn FnMut(&Entry<'_>) -> bool,
+    ) -> Result<bool, JournalError> {
+        let JournalFiles { disk, dir } = self.files.clone();
+        let Some(mut tail) = Tail::after(disk, dir, after, self.at.lsn)? else {
+            return Ok(false);
+        };
+        tail.read(self.at.lsn, &mut |entry| Ok(visit(entry)))?;
+        Ok(true)
+    }
+}
+
+/// The leadership that a server has taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Leadership {
+    /// The time that it leads in.
+    pub epoch: Epoch,
+    /// The last record before it.
+    pub at: Position,
+    /// When the question was asked by which it was taken, in microseconds of the monotonic clock.
+    pub asked_us: u64,
+}
+
+enum Stop {
+    Open(LogError),
+    Deposed(Deposed),
+}
+
+impl From<LogError> for Stop {
+    fn from(error: LogError) -> Self {
+        Self::Open(error)
+    }
+}
+
+impl From<Deposed> for Stop {
+    fn from(deposed: Deposed) -> Self {
+        Self::Deposed(deposed)
+    }
+}
+
+impl From<FrameError> for Stop {
+    fn from(error: FrameError) -> Self {
+        Self::Deposed(error.into())
+    }
+}

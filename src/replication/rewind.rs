@@ -1,0 +1,257 @@
+//! The start of a replicated server: finds where its journal and the log agree, and cuts off what nobody was answered from.
+
+use std::path::Path;
+
+use super::log::{Head, LogError, ReplicatedLog};
+use super::mark::Mark;
+use super::position::{Chain, LogFrame, Position};
+use crate::env::Disk;
+use crate::journal::{self, JournalError, snapshot};
+use crate::limits;
+use crate::planted::{Slip, is_planted};
+use crate::types::Lsn;
+
+/// The reason why a server cannot join a log.
+#[derive(Debug, thiserror::Error)]
+pub enum JoinError {
+    /// The log does not answer as it should; it may later.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The journal cannot be read or cut.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The journal has records, and was never replicated.
+    #[error(
+        "the journal holds {here} records and was never replicated, and the replicated log \"{log}\" begins behind record {base}: nothing of it \
+         is cut off or sent. Start with an empty journal.dir or with a backup of the leader's; or choose another replication.log"
+    )]
+    NeverReplicated {
+        /// The log.
+        log: String,
+        /// The records of the journal.
+        here: Lsn,
+        /// The record that the log begins behind.
+        base: Lsn,
+    },
+    /// The journal was replicated in another log.
+    #[error(
+        "the journal is that of the replicated log \"{ours}\", and replication.log is \"{configured}\". Set replication.log, or move \
+         journal.dir away"
+    )]
+    OtherLog {
+        /// The log that the journal was replicated in.
+        ours: String,
+        /// The log that is configured.
+        configured: String,
+    },
+    /// The log lacks what was acknowledged.
+    #[error(
+        "the replicated log \"{log}\" ends with record {head} or is another one there, but record {known} was acknowledged to this server: the log has \
+         lost records, or was made anew. Nothing was changed. Start the leader first, which gives the log what it lacks; or, if this journal is to be the \
+         truth from now on, choose another replication.log for all servers"
+    )]
+    LogLost {
+        /// The log.
+        log: String,
+        /// The last record of the log.
+        head: Lsn,
+        /// The record that was acknowledged.
+        known: Lsn,
+    },
+}
+
+/// The place of a server's journal in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Joined {
+    /// The last record of the journal, which the log has.
+    pub at: Position,
+    /// The records that were cut off behind it.
+    pub cut: u64,
+}
+
+/// Brings the journal in `dir`, which nobody writes to, to a place that the log `name` has, and notes that beside it. Where there is no log of that name, makes it
+/// behind the journal's end.
+///
+/// # Errors
+/// See [`JoinError`].
+pub fn join(
+    log: &mut dyn ReplicatedLog,
+    name: &str,
+    disk: &dyn Disk,
+    dir: &Path,
+) -> Result<Joined, JoinError> {
+    let mark = Mark::read(disk, dir)?;
+    if let Some(mark) = &mark {
+        finish_cut(mark, disk, dir)?;
+    }
+    let head = match log.read_head()? {
+        Some(head) => head,
+        None => {
+            log.create(end_of(disk, dir)?)?;
+            // Perhaps another server's.
+            let made = log.read_head()?;
+            made.ok_or_else(|| LogError::Unknown("the log that was made is not there".into()))?
+        }
+    };
+    let mark = match mark {
+        Some(mark) if mark.log == name => mark,
+        earlier => first_mark(name, &head, earlier, disk, dir)?,
+    };
+    let agreed = agree(log, &mark, &head, disk, dir)?;
+    let (local, at) = (agreed.local, agreed.at);
+    let mut mark = Mark { at, ..mark };
+    if local > at.lsn && !is_planted(Slip::KeepsUnreplicatedTail) {
+        mark.cut = Some(at.lsn);
+        mark.write(disk, dir)?;
+        finish_cut(&mark, disk, dir)?;
+        mark.cut = None;
+    }
+    mark.write(disk, dir)?;
+    Ok(Joined {
+        at,
+        cut: local.0 - at.lsn.0,
+    })
+}
+
+fn finish_cut(mark: &Mark, disk: &dyn Disk, dir: &Path) -> Result<(), JournalError> {
+    match mark.cut {
+        Some(last) => journal::cut_behind(disk, dir, last),
+        None => Ok(()),
+    }
+}
+
+/// Returns the place of the journal's end as a log may begin behind it. Records that are the last ones of two journals are the same only where
+/// everything before them is, because the time of the decision is part of them.
+fn end_of(disk: &dyn Disk, dir: &Path) -> Result<Position, JournalError> {
+    let after = snapshot::newest(disk, dir)?.unwrap_or(Lsn::ZERO);
+    let mut end = Position {
+        lsn: after,
+        chain: Chain::START,
+    };
+    journal::replay(disk, dir, after, None, &mut |entry| {
+        end = Position {
+            lsn: entry.lsn,
+            chain: Chain::START.then(&entry),
+        };
+        Ok(())
+    })?;
+    Ok(end)
+}
+
+/// Returns the mark of a journal that joins a log for the first time: it must end exactly where the log begins.
+fn first_mark(
+    name: &str,
+    head: &Head,
+    earlier: Option<Mark>,
+    disk: &dyn Disk,
+    dir: &Path,
+) -> Result<Mark, JoinError> {
+    let end = end_of(disk, dir)?;
+    if end == head.base {
+        return Ok(Mark {
+            log: name.to_owned(),
+            since: end.lsn,
+            at: end,
+            cut: None,
+        });
+    }
+    Err(match earlier {
+        Some(earlier) => JoinError::OtherLog {
+            ours: earlier.log,
+            configured: name.to_owned(),
+        },
+        None => JoinError::NeverReplicated {
+            log: name.to_owned(),
+            here: end.lsn,
+            base: head.base.lsn,
+        },
+    })
+}
+
+struct Agreed {
+    /// The last record that both have.
+    at: Position,
+    /// The last record of the journal.
+    local: Lsn,
+}
+
+/// Finds the last place that the journal and the log have in common, from the mark on.
+fn agree(
+    log: &mut dyn ReplicatedLog,
+    mark: &Mark,
+    head: &Head,
+    disk: &dyn Disk,
+    dir: &Path,
+) -> Result<Agreed, JoinError> {
+    let lost = || JoinError::LogLost {
+        log: mark.log.clone(),
+        head: head.last.lsn,
+        known: mark.at.lsn,
+    };
+    if head.last.lsn < mark.at.lsn || head.last.lsn == mark.at.lsn && head.last != mark.at {
+        return Err(lost());
+    }
+    let mut places = Vec::new();
+    let end = walk(disk, dir, mark.at, &mut |place| places.push(place))?;
+    let place_at = |lsn: Lsn| match lsn.0.checked_sub(mark.at.lsn.0) {
+        Some(0) => Some(mark.at),
+        Some(index) => places.get(index as usize - 1).copied(),
+        None => None,
+    };
+    let mut at = mark.at;
+    while at.lsn < head.last.lsn {
+        let frames = log.read(at.lsn, limits::LOG_READ_BYTES)?;
+        let before = at;
+        for frame in &frames {
+            // That it leads on from here proves that everything before is the same, too.
+            if at == mark.at && frame.visit(at, &mut |_, _| ()).is_err() {
+                return Err(lost());
+            }
+            match common_part(frame, end, &place_at) {
+                Some(place) if place.lsn >= end.lsn => {
+                    return Ok(Agreed {
+                        at: place,
+                        local: end.lsn,
+                    });
+                }
+                Some(place) => at = place,
+                None => return Ok(Agreed { at, local: end.lsn }),
+            }
+        }
+        if at == before {
+            break;
+        }
+    }
+    Ok(Agreed { at, local: end.lsn })
+}
+
+/// Returns the last place of `frame` that the journal, which ends at `end`, has: all of it, or its beginning where the journal ends within it; `None` where they
+/// differ.
+fn common_part(
+    frame: &LogFrame,
+    end: Position,
+    place_at: &impl Fn(Lsn) -> Option<Position>,
+) -> Option<Position> {
+    if frame.last.lsn <= end.lsn {
+        return (place_at(frame.last.lsn) == Some(frame.last)).then_some(frame.last);
+    }
+    // The rest of the frame must lead from the journal's end to where the frame ends.
+    let leads = frame.visit(end, &mut |_, _| ()).is_ok();
+    leads.then_some(end)
+}
+
+/// Hands the place of each record of the journal behind `from` to `visit`. Returns the last one.
+fn walk(
+    disk: &dyn Disk,
+    dir: &Path,
+    from: Position,
+    visit: &mut dyn FnMut(Position),
+) -> Result<Position, JournalError> {
+    let mut at = from;
+    journal::replay(disk, dir, from.lsn, None, &mut |entry| {
+        at = at.then(&entry);
+        visit(at);
+        Ok(())
+    })?;
+    Ok(at)
+}

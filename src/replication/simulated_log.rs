@@ -1,0 +1,296 @@
+//! A replicated log in memory, with what goes wrong in a real one: answers that are lost, commits that are not replicated yet, statements that arrive late,
+//! failovers that lose what was not acknowledged.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::log::{Appended, Epoch, Head, LogError, ReplicatedLog};
+use super::position::{LogFrame, Position};
+use crate::planted::{Slip, is_planted};
+use crate::types::Lsn;
+
+/// What becomes of one question.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is done, on all machines, and answered.
+    #[default]
+    Answered,
+    /// It never arrives.
+    Lost,
+    /// It is done on all machines, and its answer is lost.
+    AnswerLost,
+    /// It is done on the first machine alone, and its answer is lost: a failover takes it back.
+    Unreplicated,
+    /// It arrives later, when nobody waits for it any more.
+    Late,
+}
+
+#[derive(Clone, Default)]
+struct Tables {
+    head: Option<Head>,
+    frames: Vec<Arc<LogFrame>>,
+}
+
+#[derive(Clone)]
+enum Change {
+    Create(Position),
+    Take(Epoch, String),
+    Append(Epoch, Position, Arc<LogFrame>, Lsn),
+    Beat(Epoch, Lsn),
+    Offer(Epoch),
+    Touch,
+    Trim(Lsn),
+}
+
+type Decide = Box<dyn FnMut() -> Outcome + Send>;
+
+struct Store {
+    /// What who asks the first machine sees.
+    first: Tables,
+    /// The tables that are on all machines.
+    all: Tables,
+    late: Vec<Change>,
+    is_reachable: bool,
+    decide: Decide,
+}
+
+/// The log, as one of its servers reaches it. Clones reach the same log.
+#[derive(Clone)]
+pub struct SimulatedLog(Arc<Mutex<Store>>);
+
+impl Default for SimulatedLog {
+    fn default() -> Self {
+        Self::new(|| Outcome::Answered)
+    }
+}
+
+impl SimulatedLog {
+    /// Creates an empty log, in which `decide` says what becomes of each question.
+    #[must_use]
+    pub fn new(decide: impl FnMut() -> Outcome + Send + 'static) -> Self {
+        Self(Arc::new(Mutex::new(Store {
+            first: Tables::default(),
+            all: Tables::default(),
+            late: Vec::new(),
+            is_reachable: true,
+            decide: Box::new(decide),
+        })))
+    }
+
+    /// Sets who decides what becomes of each question.
+    pub fn decide_by(&self, decide: impl FnMut() -> Outcome + Send + 'static) {
+        self.0.lock().decide = Box::new(decide);
+    }
+
+    /// Sets whether anybody reaches the log.
+    pub fn set_reachable(&self, is_reachable: bool) {
+        self.0.lock().is_reachable = is_reachable;
+    }
+
+    /// The first machine dies, and another one takes its place: what was not on all machines is gone.
+    pub fn fail_over(&self) {
+        let mut store = self.0.lock();
+        store.first = store.all.clone();
+    }
+
+    /// Brings everything on the first machine to all others.
+    pub fn replicate(&self) {
+        let mut store = self.0.lock();
+        store.all = store.first.clone();
+    }
+
+    /// Lets everything arrive that was late.
+    pub fn deliver_late(&self) {
+        let mut store = self.0.lock();
+        for change in std::mem::take(&mut store.late) {
+            store.first.change(&change);
+        }
+    }
+
+    /// The log comes back as it was when `earlier` was its last record, whatever was acknowledged since.
+    pub fn restore_to(&self, earlier: Lsn) {
+        let mut store = self.0.lock();
+        let frames = &mut store.first.frames;
+        frames.retain(|frame| frame.last.lsn <= earlier);
+        let last = frames.last().map(|frame| frame.last);
+        if let Some(head) = &mut store.first.head {
+            head.last = last.unwrap_or(head.base);
+            head.acknowledged = head.acknowledged.min(head.last.lsn);
+        }
+        store.all = store.first.clone();
+    }
+
+    /// Returns what is on all machines: the head and the frames.
+    #[must_use]
+    pub fn contents(&self) -> (Option<Head>, Vec<Arc<LogFrame>>) {
+        let store = self.0.lock();
+        (store.all.head.clone(), store.all.frames.clone())
+    }
+
+    /// Asks for `change`; returns the head afterwards, and whether it changed anything.
+    fn ask(&self, change: &Change) -> Result<(Option<Head>, bool), LogError> {
+        let mut store = self.0.lock();
+        let unknown = |what: &str| LogError::Unknown(what.to_owned());
+        if !store.is_reachable {
+            return Err(unknown("nobody answers"));
+        }
+        match (store.decide)() {
+            Outcome::Lost => Err(unknown("the connection was lost")),
+            Outcome::Late => {
+                store.late.push(change.clone());
+                Err(unknown("no answer in time"))
+            }
+            Outcome::Unreplicated => {
+                store.first.change(change);
+                Err(unknown("the wait was cancelled"))
+            }
+            outcome => {
+                let changed = store.first.change(change);
+                store.all = store.first.clone();
+                match outcome {
+                    Outcome::Answered => Ok((store.first.head.clone(), changed)),
+                    _ => Err(unknown("the answer was lost")),
+                }
+            }
+        }
+    }
+}
+
+impl Tables {
+    /// Changes the head if it is in `epoch` and `change` wants to.
+    fn change_head(&mut self, epoch: Epoch, change: impl FnOnce(&mut Head) -> bool) -> bool {
+        let is_now = |head: &&mut Head| head.epoch == epoch || is_planted(Slip::IgnoresEpoch);
+        let head = self.head.as_mut().filter(is_now);
+        head.is_some_and(change)
+    }
+
+    fn change(&mut self, change: &Change) -> bool {
+        match change {
+            Change::Create(base) => self.create(*base),
+            Change::Take(seen, holder) => self.change_head(*seen, |head| {
+                (head.epoch, head.holder) = (Epoch(seen.0 + 1), holder.clone());
+                head.beat += 1;
+                true
+            }),
+            Change::Append(epoch, before, frame, acknowledged) => {
+                let moved = self.change_head(*epoch, |head| {
+                    let fits = head.last == *before;
+                    if fits {
+                        (head.last, head.acknowledged) = (frame.last, *acknowledged);
+                        head.beat += 1;
+                    }
+                    fits
+                });
+                if moved {
+                    self.frames.push(Arc::clone(frame));
+                }
+                moved
+            }
+            Change::Beat(epoch, acknowledged) => self.change_head(*epoch, |head| {
+                head.beat += 1;
+                head.acknowledged = *acknowledged;
+                true
+            }),
+            Change::Offer(epoch) => self.change_head(*epoch, |head| {
+                head.holder.clear();
+                true
+            }),
+            Change::Touch => self.head.is_some(),
+            Change::Trim(through) => {
+                self.frames.retain(|frame| frame.last.lsn > *through);
+                true
+            }
+        }
+    }
+
+    fn create(&mut self, base: Position) -> bool {
+        let is_new = self.head.is_none();
+        self.head.get_or_insert_with(|| Head {
+            epoch: Epoch(1),
+            holder: String::new(),
+            base,
+            last: base,
+            acknowledged: base.lsn,
+            beat: 0,
+        });
+        is_new
+    }
+}
+
+impl ReplicatedLog for SimulatedLog {
+    fn peek(&mut self) -> Result<Option<Head>, LogError> {
+        let store = self.0.lock();
+        match store.is_reachable {
+            true => Ok(store.first.head.clone()),
+            false => Err(LogError::Unknown("nobody answers".into())),
+        }
+    }
+
+    fn read_head(&mut self) -> Result<Option<Head>, LogError> {
+        Ok(self.ask(&Change::Touch)?.0)
+    }
+
+    fn create(&mut self, base: Position) -> Result<bool, LogError> {
+        Ok(self.ask(&Change::Create(base))?.1)
+    }
+
+    fn take(&mut self, seen: Epoch, holder: &str) -> Result<Option<Head>, LogError> {
+        let (head, taken) = self.ask(&Change::Take(seen, holder.to_owned()))?;
+        Ok(head.filter(|_| taken))
+    }
+
+    fn append(
+        &mut self,
+        epoch: Epoch,
+        before: Position,
+        frame: &LogFrame,
+        acknowledged: Lsn,
+    ) -> Result<Appended, LogError> {
+        let frame = Arc::new(frame.clone());
+        let change = Change::Append(epoch, before, frame, acknowledged);
+        match self.ask(&change)?.1 {
+            true => Ok(Appended::Done),
+            false => Ok(Appended::NotThere),
+        }
+    }
+
+    fn barrier(&mut self, epoch: Epoch, acknowledged: Lsn) -> Result<Option<Position>, LogError> {
+        let (head, is_ours) = self.ask(&Change::Beat(epoch, acknowledged))?;
+        Ok(head.filter(|_| is_ours).map(|head| head.last))
+    }
+
+    fn offer(&mut self, epoch: Epoch) -> Result<(), LogError> {
+        self.ask(&Change::Offer(epoch)).map(drop)
+    }
+
+    fn read(&mut self, after: Lsn, bytes_max: usize) -> Result<Vec<LogFrame>, LogError> {
+        let store = self.0.lock();
+        if !store.is_reachable {
+            return Err(LogError::Unknown("nobody answers".into()));
+        }
+        let behind = store
+            .first
+            .frames
+            .iter()
+            .filter(|frame| frame.last.lsn > after);
+        let mut bytes = 0;
+        let taken = behind.take_while(|frame| {
+            let has_room = bytes == 0 || bytes + frame.records.len() <= bytes_max;
+            bytes += frame.records.len();
+            has_room
+        });
+        let frames: Vec<LogFrame> = taken.map(|frame| LogFrame::clone(frame)).collect();
+        match frames.first() {
+            Some(first) if first.first > after.next() => Err(LogError::Refused(format!(
+                "the log no longer holds record {}",
+                after.next()
+            ))),
+            _ => Ok(frames),
+        }
+    }
+
+    fn trim(&mut self, through: Lsn) -> Result<(), LogError> {
+        self.ask(&Change::Trim(through)).map(drop)
+    }
+}

@@ -1,0 +1,292 @@
+//! The standby's side: follows the log into its own journal, and takes over when the leader gives no sign.
+
+use std::sync::Arc;
+
+use super::log::{Epoch, Head, LogError, ReplicatedLog};
+use super::position::{FrameError, LogFrame, Position};
+use super::replicator::{Leadership, Turn};
+use super::status::{ReplicationStatus, Role};
+use crate::env::Clock;
+use crate::journal::{Journal, JournalError, JournalFailed};
+use crate::limits;
+use crate::record::envelope::Entry;
+use crate::types::Lsn;
+
+/// Bytes of records after which a standby waits for its own disk.
+const PIECE_BYTES: usize = limits::SEGMENT_BYTES_MIN as usize / 16;
+
+/// The state that the records of a journal lead to, and that a standby keeps ready.
+pub trait Fold: Send {
+    /// Applies the next record.
+    ///
+    /// # Errors
+    /// It contradicts those before it.
+    fn apply(&mut self, entry: &Entry<'_>) -> Result<(), JournalError>;
+
+    /// Checks every invariant, with everything up to `lsn` applied.
+    ///
+    /// # Errors
+    /// Names what does not add up.
+    fn check(&self, lsn: Lsn) -> Result<(), JournalError>;
+
+    /// Ends the following: this server decides itself from now on.
+    fn end(self: Box<Self>);
+}
+
+/// The reason why a standby cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum StandbyError {
+    /// The log does not answer as it should; it may later.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// A frame of the log does not follow what is here.
+    #[error("the replicated log does not fit this journal: {0}")]
+    Frame(#[from] FrameError),
+    /// The log is where this server knows that it was farther.
+    #[error(
+        "the replicated log ends with record {log}, but record {here} was acknowledged: it has lost records. This server does not lead \
+             before they are there again"
+    )]
+    Lost {
+        /// The last record of the log.
+        log: Lsn,
+        /// The last record here.
+        here: Lsn,
+    },
+    /// There is no log any more.
+    #[error("the replicated log is gone")]
+    Gone,
+    /// The journal has failed, or the records contradict each other.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The journal has failed.
+    #[error("the journal has failed")]
+    Failed(#[from] JournalFailed),
+}
+
+impl StandbyError {
+    /// Returns whether it may go on later by itself.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Log(_) | Self::Lost { .. } | Self::Gone)
+    }
+}
+
+/// The standby's way with the log.
+pub struct Standby {
+    log: Box<dyn ReplicatedLog>,
+    journal: Arc<Journal>,
+    fold: Box<dyn Fold>,
+    clock: Arc<dyn Clock>,
+    status: Arc<ReplicationStatus>,
+    /// This server's name for itself.
+    name: String,
+    /// The last record here.
+    at: Position,
+    /// The last sign of the leader, and when it was first seen.
+    seen: Option<(Sign, u64)>,
+    takeover_us: u64,
+}
+
+/// What changes with every sign of a leader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Sign {
+    epoch: Epoch,
+    last: Lsn,
+    beat: u64,
+}
+
+impl Sign {
+    fn of(head: &Head) -> Self {
+        Self {
+            epoch: head.epoch,
+            last: head.last.lsn,
+            beat: head.beat,
+        }
+    }
+}
+
+/// The parts that a standby is made of.
+pub struct StandbyParts {
+    /// The log.
+    pub log: Box<dyn ReplicatedLog>,
+    /// The journal, which takes nothing from anybody else.
+    pub journal: Arc<Journal>,
+    /// The state that its records have led to.
+    pub fold: Box<dyn Fold>,
+    /// Tells how long the leader has given no sign.
+    pub clock: Arc<dyn Clock>,
+    /// Is told how it goes.
+    pub status: Arc<ReplicationStatus>,
+    /// The server's name for itself.
+    pub name: String,
+    /// The last record of the journal, which the log has.
+    pub at: Position,
+    /// Milliseconds without a sign after which it takes over.
+    pub takeover_ms: u32,
+}
+
+impl Standby {
+    /// Creates a standby, which has not looked yet.
+    #[must_use]
+    pub fn new(parts: StandbyParts) -> Self {
+        parts.status.set_role(Role::Standby);
+        parts.status.set_replicated(parts.at);
+        Self {
+            log: parts.log,
+            journal: parts.journal,
+            fold: parts.fold,
+            clock: parts.clock,
+            status: parts.status,
+            name: parts.name,
+            at: parts.at,
+            seen: None,
+            takeover_us: u64::from(parts.takeover_ms) * 1000,
+        }
+    }
+
+    /// The last record here.
+    #[must_use]
+    pub fn at(&self) -> Position {
+        self.at
+    }
+
+    /// Ends the following, and gives back the log, with which the server goes on as a leader.
+    #[must_use]
+    pub fn end(self) -> Box<dyn ReplicatedLog> {
+        self.fold.end();
+        self.log
+    }
+
+    /// Looks at the log once: takes what is new there, and the leadership where nobody has it. Returns the leadership once it has
+    /// it and every record is here.
+    ///
+    /// # Errors
+    /// See [`StandbyError`]; nothing is lost.
+    pub fn turn(&mut self) -> Result<Result<Leadership, Turn>, StandbyError> {
+        let now_us = self.clock.monotonic_us();
+        let head = self.log.peek()?.ok_or(StandbyError::Gone)?;
+        self.status.heard(now_us);
+        self.status.set_leader(head.epoch, &head.holder);
+        self.status.set_head(head.last.lsn);
+        let silent_us = self.silence(&head, now_us);
+        if head.acknowledged > self.at.lsn && self.catch_up(head.acknowledged)? {
+            return Ok(Err(Turn::Moved));
+        }
+        if head.holder.is_empty() || silent_us >= self.takeover_us {
+            return self.take_over(&head).map(|taken| taken.ok_or(Turn::Idle));
+        }
+        Ok(Err(Turn::Idle))
+    }
+
+    /// Returns for how long the leader has given no sign, in microseconds, by this server's own clock.
+    fn silence(&mut self, head: &Head, now_us: u64) -> u64 {
+        let sign = Sign::of(head);
+        match self.seen {
+            Some((seen, since_us)) if seen == sign => now_us.saturating_sub(since_us),
+            _ => {
+                self.seen = Some((sign, now_us));
+                0
+            }
+        }
+    }
+
+    fn take_over(&mut self, head: &Head) -> Result<Option<Leadership>, StandbyError> {
+        if head.last.lsn < self.at.lsn {
+            return Err(StandbyError::Lost {
+                log: head.last.lsn,
+                here: self.at.lsn,
+            });
+        }
+        let asked_us = self.clock.monotonic_us();
+        let Some(taken) = self.log.take(head.epoch, &self.name)? else {
+            // Another one was faster, or the leader has come back.
+            self.seen = None;
+            return Ok(None);
+        };
+        tracing::warn!(
+            epoch = taken.epoch.0,
+            last = taken.last.lsn.0,
+            "the leadership is taken over{}",
+            match head.holder.is_empty() {
+                true => ", which was offered".to_owned(),
+                false => format!(": {} gives no sign", head.holder),
+            }
+        );
+        self.status.set_leader(taken.epoch, &self.name);
+        while self.at.lsn < taken.last.lsn && self.catch_up(taken.last.lsn)? {}
+        self.check_reached(&taken)?;
+        self.fold.check(self.at.lsn)?;
+        self.status.count_takeover();
+        Ok(Some(Leadership {
+            epoch: taken.epoch,
+            at: self.at,
+            asked_us,
+        }))
+    }
+
+    fn check_reached(&self, taken: &Head) -> Result<(), StandbyError> {
+        if self.at == taken.last {
+            return Ok(());
+        }
+        if self.at.lsn > taken.last.lsn {
+            return Err(StandbyError::Lost {
+                log: taken.last.lsn,
+                here: self.at.lsn,
+            });
+        }
+        Err(FrameError::Chain {
+            named: taken.last,
+            reached: self.at,
+        }
+        .into())
+    }
+
+    /// Takes frames that end at `until` or before it. Returns whether there were any.
+    fn catch_up(&mut self, until: Lsn) -> Result<bool, StandbyError> {
+        let frames = self.log.read(self.at.lsn, limits::LOG_READ_BYTES)?;
+        let before = self.at;
+        for frame in &frames {
+            if frame.last.lsn > until {
+                break;
+            }
+            self.take_frame(frame)?;
+        }
+        Ok(self.at != before)
+    }
+
+    fn take_frame(&mut self, frame: &LogFrame) -> Result<(), StandbyError> {
+        // The whole of it first: what is appended stays.
+        frame.visit(self.at, &mut |_, _| ())?;
+        let (journal, fold) = (&self.journal, &mut self.fold);
+        let mut bytes = 0;
+        let mut failure = None;
+        frame.visit(self.at, &mut |entry, at| {
+            if failure.is_some() {
+                return;
+            }
+            let taken = fold
+                .apply(entry)
+                .map_err(StandbyError::from)
+                .and_then(|()| {
+                    let lsn = journal.append(entry.at, entry);
+                    assert_eq!(lsn, at.lsn, "nobody else appends");
+                    bytes += entry.bytes().len();
+                    if bytes >= PIECE_BYTES {
+                        bytes = 0;
+                        journal.wait(lsn)?;
+                    }
+                    Ok(())
+                });
+            failure = taken.err();
+        })?;
+        if let Some(error) = failure {
+            return Err(error);
+        }
+        // A batch of the journal never holds records of two frames, so that it can be cut off between any two.
+        self.journal.wait(frame.last.lsn)?;
+        self.at = frame.last;
+        self.status.set_replicated(self.at);
+        Ok(())
+    }
+}

@@ -1,0 +1,192 @@
+//! What a server says about its part in the replication.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+use super::log::Epoch;
+use super::position::Position;
+use crate::limits;
+use crate::types::Lsn;
+
+/// The part of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Role {
+    /// It finds its place in the log.
+    Starting,
+    /// It follows the leader, and is ready to take over.
+    Standby,
+    /// It sells.
+    Leader,
+    /// Another one leads by now; it answers nothing.
+    Fenced,
+}
+
+impl Role {
+    const ALL: [Self; 4] = [Self::Starting, Self::Standby, Self::Leader, Self::Fenced];
+
+    /// Returns its name, as in figures and answers.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Standby => "standby",
+            Self::Leader => "leader",
+            Self::Fenced => "fenced",
+        }
+    }
+}
+
+/// The figures of a server's replication. Its thread writes them, all others read.
+#[derive(Default)]
+pub struct ReplicationStatus {
+    role: AtomicU8,
+    epoch: AtomicU64,
+    /// When the last acknowledged question was asked, in microseconds of the monotonic clock.
+    heard_us: AtomicU64,
+    head: AtomicU64,
+    replicated: AtomicU64,
+    barriers: AtomicU64,
+    takeovers: AtomicU64,
+    appends: AtomicU64,
+    append_us: AtomicU64,
+    hand_over: AtomicBool,
+    texts: Mutex<Texts>,
+}
+
+#[derive(Default)]
+struct Texts {
+    leader: String,
+    error: Option<String>,
+}
+
+/// The figures at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplicationFigures {
+    /// The part of this server.
+    pub role: Role,
+    /// The time of the leader, as last seen.
+    pub epoch: Epoch,
+    /// The leader's name for itself; empty where it is not known.
+    pub leader: String,
+    /// The last record of the log, as last seen.
+    pub head: Lsn,
+    /// The last record that this server knows to be acknowledged.
+    pub replicated: Lsn,
+    /// Microseconds since the last acknowledged question was asked; `None` before the first.
+    pub heard_us_ago: Option<u64>,
+    /// Barriers since the start.
+    pub barriers: u64,
+    /// Takeovers by this server since the start.
+    pub takeovers: u64,
+    /// Appends since the start.
+    pub appends: u64,
+    /// The time that they took, in microseconds.
+    pub append_us: u64,
+    /// The reason why the log does not answer, if it does not.
+    pub error: Option<String>,
+}
+
+impl ReplicationStatus {
+    /// Returns the part of this server.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        Role::ALL[usize::from(self.role.load(Ordering::Acquire))]
+    }
+
+    /// Returns whether this server may tell at `now_us` what it knows: it leads, and has heard from the log so lately that nobody
+    /// else can lead.
+    #[must_use]
+    pub fn may_tell(&self, now_us: u64) -> bool {
+        let heard_us = self.heard_us.load(Ordering::Acquire);
+        self.role() == Role::Leader
+            && now_us.saturating_sub(heard_us) <= limits::LEADER_FRESH_MS * 1000
+    }
+
+    /// Returns the leader's name for itself; empty where it is not known.
+    #[must_use]
+    pub fn leader(&self) -> String {
+        self.texts.lock().leader.clone()
+    }
+
+    /// Returns the figures, at `now_us` of the monotonic clock.
+    #[must_use]
+    pub fn read(&self, now_us: u64) -> ReplicationFigures {
+        let get = |value: &AtomicU64| value.load(Ordering::Relaxed);
+        let texts = self.texts.lock();
+        let heard_us = get(&self.heard_us);
+        ReplicationFigures {
+            role: self.role(),
+            epoch: Epoch(get(&self.epoch)),
+            leader: texts.leader.clone(),
+            head: Lsn(get(&self.head)),
+            replicated: Lsn(get(&self.replicated)),
+            heard_us_ago: (heard_us > 0).then(|| now_us.saturating_sub(heard_us)),
+            barriers: get(&self.barriers),
+            takeovers: get(&self.takeovers),
+            appends: get(&self.appends),
+            append_us: get(&self.append_us),
+            error: texts.error.clone(),
+        }
+    }
+
+    /// Sets the part of this server.
+    pub fn set_role(&self, role: Role) {
+        self.role.store(role as u8, Ordering::Release);
+    }
+
+    pub(super) fn set_leader(&self, epoch: Epoch, leader: &str) {
+        self.epoch.store(epoch.0, Ordering::Relaxed);
+        let mut texts = self.texts.lock();
+        if texts.leader != leader {
+            leader.clone_into(&mut texts.leader);
+        }
+    }
+
+    /// Notes an acknowledged answer to what was asked at `asked_us`.
+    pub fn heard(&self, asked_us: u64) {
+        self.heard_us.store(asked_us.max(1), Ordering::Release);
+        self.texts.lock().error = None;
+    }
+
+    /// Notes that the log does not answer as it should. Returns whether that is news.
+    pub fn failed(&self, error: &str) -> bool {
+        let mut texts = self.texts.lock();
+        let is_new = texts.error.as_deref() != Some(error);
+        texts.error = Some(error.to_owned());
+        is_new
+    }
+
+    /// Asks the leader to hand its leadership over.
+    pub fn ask_hand_over(&self) {
+        self.hand_over.store(true, Ordering::Release);
+    }
+
+    /// Returns whether somebody has asked for that, once.
+    #[must_use]
+    pub fn take_hand_over(&self) -> bool {
+        self.hand_over.load(Ordering::Relaxed) && self.hand_over.swap(false, Ordering::AcqRel)
+    }
+
+    pub(super) fn set_head(&self, head: Lsn) {
+        self.head.store(head.0, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_replicated(&self, at: Position) {
+        self.replicated.store(at.lsn.0, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_barrier(&self) {
+        self.barriers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_takeover(&self) {
+        self.takeovers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_append(&self, took_us: u64) {
+        self.appends.fetch_add(1, Ordering::Relaxed);
+        self.append_us.fetch_add(took_us, Ordering::Relaxed);
+    }
+}

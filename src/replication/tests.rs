@@ -1,0 +1,324 @@
+//! Two servers and one log, with everything that can go wrong between them, from one seed.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::simulated_log::Outcome;
+use super::*;
+use crate::env::{Clock, Disk, ManualClock, SeededEntropy, SimulatedDisk, splitmix64};
+use crate::journal::{Durability, Journal, JournalError, Opening, Options, Outbox, Tools};
+use crate::record::Record;
+use crate::record::envelope::Entry;
+use crate::types::{Lsn, SaleId, Timestamp};
+
+const TAKEOVER_MS: u32 = 3000;
+const DIR: &str = "journal";
+
+/// Folds nothing.
+struct NoFold;
+
+impl Fold for NoFold {
+    fn apply(&mut self, _entry: &Entry<'_>) -> Result<(), JournalError> {
+        Ok(())
+    }
+
+    fn check(&self, _lsn: Lsn) -> Result<(), JournalError> {
+        Ok(())
+    }
+
+    fn end(self: Box<Self>) {}
+}
+
+enum TestPart {
+    Down,
+    Standby(Box<Standby>),
+    Leader(Box<Replicator>, Arc<Outbox>),
+}
+
+struct TestServer {
+    name: String,
+    disk: SimulatedDisk,
+    clock: Arc<ManualClock>,
+    status: Arc<ReplicationStatus>,
+    journal: Option<Arc<Journal>>,
+    part: TestPart,
+    /// Records that somebody waits for, with what tells them apart.
+    open: BTreeMap<Lsn, i64>,
+}
+
+/// The dice of one run.
+#[derive(Clone)]
+struct Dice(Arc<Mutex<u64>>);
+
+impl Dice {
+    fn below(&self, bound: u64) -> u64 {
+        splitmix64(&mut self.0.lock()) % bound
+    }
+
+    fn one_in(&self, times: u64) -> bool {
+        self.below(times) == 0
+    }
+}
+
+impl TestServer {
+    fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            disk: SimulatedDisk::new(),
+            clock: Arc::new(ManualClock::at(Timestamp::from_seconds(100))),
+            status: Arc::default(),
+            journal: None,
+            part: TestPart::Down,
+            open: BTreeMap::new(),
+        }
+    }
+
+    fn die(&mut self, seed: u64) {
+        self.disk = self.disk.crash(seed);
+        self.part = TestPart::Down;
+        self.journal = None;
+        self.open.clear();
+    }
+
+    /// Starts as a standby, if the log lets it.
+    fn start(&mut self, log: &SimulatedLog) -> Result<(), JoinError> {
+        let dir = Path::new(DIR);
+        self.disk.create_dir_all(dir).expect("room");
+        let joined = join(&mut log.clone(), "sale", &self.disk, dir)?;
+        let opening = Opening::lock(Arc::new(self.disk.clone()), dir).expect("free");
+        let replayed = opening.replay(Lsn::ZERO, &mut |_| Ok(())).expect("intact");
+        if !crate::planted::is_planted(crate::planted::Slip::KeepsUnreplicatedTail) {
+            assert_eq!(replayed.last_lsn, joined.at.lsn);
+        }
+        let tools = Tools {
+            clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
+            entropy: Arc::new(SeededEntropy::new(1)),
+            fail_stop: Box::new(|_| ()),
+        };
+        let options = Options {
+            durability: Durability::Fsync,
+            segment_bytes: 16 * 1024,
+        };
+        let journal = opening
+            .start_stepped(&replayed, &options, tools)
+            .expect("room");
+        let journal = Arc::new(journal);
+        self.status = Arc::default();
+        let standby = Standby::new(StandbyParts {
+            log: Box::new(log.clone()),
+            journal: Arc::clone(&journal),
+            fold: Box::new(NoFold),
+            clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
+            status: Arc::clone(&self.status),
+            name: self.name.clone(),
+            at: joined.at,
+            takeover_ms: TAKEOVER_MS,
+        });
+        self.journal = Some(journal);
+        self.part = TestPart::Standby(Box::new(standby));
+        Ok(())
+    }
+
+    fn lead(&mut self, standby: Standby, leadership: Leadership) {
+        let journal = self.journal.clone().expect("it is up");
+        let outbox = journal.replicate();
+        self.status.set_role(Role::Leader);
+        self.status.heard(leadership.asked_us);
+        let replicator = Replicator::new(
+            standby.end(),
+            Arc::clone(&outbox),
+            JournalFiles {
+                disk: Arc::new(self.disk.clone()),
+                dir: DIR.into(),
+            },
+            Arc::clone(&self.clock) as Arc<dyn Clock>,
+            Arc::clone(&self.status),
+            leadership,
+            TAKEOVER_MS,
+        );
+        self.part = TestPart::Leader(Box::new(replicator), outbox);
+    }
+
+    /// Does one thing. Returns what a buyer of this machine was told, by record.
+    fn turn(&mut self, dice: &Dice, next: &mut i64) -> Vec<(Lsn, i64)> {
+        match std::mem::replace(&mut self.part, TestPart::Down) {
+            TestPart::Down => {}
+            TestPart::Standby(mut standby) => match standby.turn() {
+                Ok(Ok(leadership)) => self.lead(*standby, leadership),
+                Ok(Err(_)) => self.part = TestPart::Standby(standby),
+                Err(error) if error.may_pass() => self.part = TestPart::Standby(standby),
+                Err(error) => panic!("{}: {error}", self.name),
+            },
+            TestPart::Leader(mut replicator, outbox) => {
+                self.work(dice, next);
+                match replicator.turn() {
+                    Ok(_) => self.part = TestPart::Leader(replicator, outbox),
+                    Err(Deposed::Fenced) => self.die(dice.below(u64::MAX)),
+                    Err(other) => panic!("{}: {other}", self.name),
+                }
+            }
+        }
+        self.tell()
+    }
+
+    fn work(&mut self, dice: &Dice, next: &mut i64) {
+        let journal = self.journal.as_ref().expect("it is up");
+        for _ in 0..dice.below(4) {
+            *next += 1;
+            let record = Record::SaleClosed { sale: SaleId(7) };
+            let lsn = journal.append(Timestamp(*next), &record);
+            self.open.insert(lsn, *next);
+        }
+        if !dice.one_in(3) {
+            journal.step_preparation();
+            journal.step_commit();
+        }
+    }
+
+    fn tell(&mut self) -> Vec<(Lsn, i64)> {
+        let Some(journal) = &self.journal else {
+            return Vec::new();
+        };
+        let later = self.open.split_off(&journal.durable().next());
+        std::mem::replace(&mut self.open, later)
+            .into_iter()
+            .collect()
+    }
+}
+
+/// Returns what buyers were told, and what is in the log at the end.
+fn run(seed: u64) -> Result<u64, String> {
+    let dice = Dice(Arc::new(Mutex::new(seed)));
+    let trouble = dice.below(12) + 2;
+    let lots = dice.clone();
+    let log = SimulatedLog::new(move || match lots.below(trouble) {
+        0 => match lots.below(4) {
+            0 => Outcome::Lost,
+            1 => Outcome::AnswerLost,
+            2 => Outcome::Unreplicated,
+            _ => Outcome::Late,
+        },
+        _ => Outcome::Answered,
+    });
+    let mut machines = [TestServer::new("one"), TestServer::new("two")];
+    let (mut told, mut next) = (BTreeMap::new(), 0);
+    for _ in 0..400 {
+        let machine = &mut machines[dice.below(2) as usize];
+        match dice.below(60) {
+            0 => machine.die(dice.below(u64::MAX)),
+            1 => log.fail_over(),
+            2 => log.deliver_late(),
+            3 => log.set_reachable(dice.one_in(2)),
+            4 => log.replicate(),
+            5..=14 => {
+                let jump_us = dice.below(1_500_000) as i64;
+                for machine in &machines {
+                    machine.clock.advance_us(jump_us);
+                }
+            }
+            _ => {
+                if matches!(machine.part, TestPart::Down) && dice.one_in(4) {
+                    // It may not answer.
+                    let _ = machine.start(&log);
+                }
+                for (lsn, what) in machine.turn(&dice, &mut next) {
+                    let before = told.insert(lsn, what);
+                    if before.is_some_and(|before| before != what) {
+                        return Err(format!("record {lsn} was told twice"));
+                    }
+                }
+            }
+        }
+    }
+    log.set_reachable(true);
+    log.decide_by(|| Outcome::Answered);
+    log.fail_over();
+    log.deliver_late();
+    let kept = survivors(&log, &mut machines, &dice)?;
+    let lost = told.iter().find(|(lsn, what)| kept.get(lsn) != Some(what));
+    match lost {
+        Some((lsn, _)) => Err(format!("record {lsn} was told and is lost")),
+        None => Ok(told.len() as u64),
+    }
+}
+
+/// Starts both once more, lets one lead, and returns what its journal holds then.
+fn survivors(
+    log: &SimulatedLog,
+    machines: &mut [TestServer; 2],
+    dice: &Dice,
+) -> Result<BTreeMap<Lsn, i64>, String> {
+    for machine in &mut *machines {
+        machine.die(dice.below(u64::MAX));
+    }
+    for machine in &mut *machines {
+        machine.start(log).map_err(|error| error.to_string())?;
+    }
+    for _ in 0..40 {
+        for machine in &mut *machines {
+            machine.clock.advance_us(400_000);
+            machine.turn(dice, &mut 1_000_000);
+        }
+    }
+    let leaders = machines
+        .iter()
+        .filter(|machine| matches!(machine.part, TestPart::Leader(..)));
+    let leaders: Vec<_> = leaders.collect();
+    if leaders.len() != 1 {
+        return Err(format!("{} servers lead at the end", leaders.len()));
+    }
+    let mut kept = BTreeMap::new();
+    let leader = &leaders[0];
+    crate::journal::replay(
+        &leader.disk,
+        Path::new(DIR),
+        Lsn::ZERO,
+        None,
+        &mut |entry| {
+            kept.insert(entry.lsn, entry.at.0);
+            Ok(())
+        },
+    )
+    .map_err(|error| error.to_string())?;
+    Ok(kept)
+}
+
+#[test]
+fn nothing_that_was_told_is_lost_whatever_fails() {
+    let mut told = 0;
+    for seed in 0..400 {
+        told += run(seed).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+    }
+    assert!(
+        told > 20_000,
+        "{told} records were told: too little happened"
+    );
+}
+
+#[cfg(feature = "planted")]
+#[test]
+fn each_slip_of_the_replication_is_found() {
+    use crate::planted::{Slip, plant};
+
+    let slips = [
+        Slip::AcknowledgesOpenAppends,
+        Slip::TrustsWhatItSees,
+        Slip::TellsBeforeReplicated,
+        Slip::KeepsUnreplicatedTail,
+        Slip::IgnoresEpoch,
+    ];
+    for slip in slips {
+        plant(Some(slip));
+        let is_found = |seed: &u64| {
+            let run = || run(*seed);
+            std::panic::catch_unwind(run).is_err_and(|_| true) || run().is_err()
+        };
+        let found = (0..2000).find(is_found);
+        plant(None);
+        assert!(found.is_some(), "{slip:?} was not found");
+        eprintln!("{slip:?}: seed {found:?}");
+    }
+}
