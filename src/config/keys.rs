@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use super::raw::Given;
 use super::rules::{self, IDENTIFIER_BYTES_MAX, MASTER_BYTES_MAX, TEXT_BYTES_MAX};
 use super::values::{AllowedValues, Choice, Integer, Parsed, SecretText, Text, Truth};
-use super::{LogFormat, SslMode};
+use super::{LogEngine, LogFormat, SslMode};
 use crate::limits;
 use crate::types::{Durability, ServerAddress};
 
@@ -94,6 +94,7 @@ keys! {
         parse: rules::origins,
         show: |origins| origins.join(","),
     };
+    SERVER_ADVERTISE: Text = "server.advertise", "SERVER_ADVERTISE", Text::up_to(TEXT_BYTES_MAX);
 
     DATABASE_HOST: Parsed<String> = "database.host", "DB_HOST", Parsed {
         default: String::new,
@@ -158,6 +159,27 @@ keys! {
         Integer::new(64, limits::SEGMENT_BYTES_MIN >> 20, limits::SEGMENT_BYTES_MAX >> 20);
     JOURNAL_STALL_SECONDS: Integer<u32> = "journal.stall_seconds", "JOURNAL_STALL_SECONDS",
         Integer::new(limits::STALL_SECONDS_DEFAULT, 1, limits::STALL_SECONDS_MAX);
+
+    REPLICATION_ENGINE: Choice<LogEngine> = "replication.engine", "REPLICATION_ENGINE",
+        Choice(&LogEngine::NAMES);
+    REPLICATION_LOG: Parsed<String> = "replication.log", "REPLICATION_LOG", Parsed {
+        default: || "flashsale".to_owned(),
+        allowed: rules::log_name_allowed,
+        parse: |given| text(given, rules::is_log_name),
+        show: String::clone,
+    };
+    REPLICATION_TAKEOVER_MS: Integer<u32> = "replication.takeover_ms", "REPLICATION_TAKEOVER_MS",
+        Integer::new(3_000, limits::TAKEOVER_MS_MIN, limits::TAKEOVER_MS_MAX);
+    REPLICATION_HOSTS: Parsed<Vec<ServerAddress>> = "replication.hosts", "REPLICATION_HOSTS", Parsed {
+        default: Vec::new,
+        allowed: rules::log_hosts_allowed,
+        parse: rules::servers,
+        show: |servers| list(servers),
+    };
+    REPLICATION_USER: Text = "replication.user", "REPLICATION_USER", Text::up_to(IDENTIFIER_BYTES_MAX);
+    REPLICATION_PASSWORD: SecretText = "replication.password", "REPLICATION_PASSWORD", rules::PASSWORD;
+    REPLICATION_DBNAME: Text = "replication.dbname", "REPLICATION_DBNAME",
+        Text::up_to(IDENTIFIER_BYTES_MAX);
 
     SALE_TOTAL_ITEMS: Integer<u32> = "sale.total_items", "SALE_TOTAL_ITEMS",
         Integer::new(10_000, 1, limits::SALE_ITEMS_MAX);
@@ -227,6 +249,7 @@ mod tests {
                 "database.password",
                 "redis.password",
                 "redis.sentinel_password",
+                "replication.password",
                 "admin.token"
             ]
         );

@@ -11,6 +11,7 @@ mod keys;
 mod overrides;
 mod raw;
 mod redis;
+mod replication;
 mod rules;
 mod validate;
 mod values;
@@ -77,6 +78,8 @@ pub struct Config {
     pub redis: Option<RedisConfig>,
     /// The journal.
     pub journal: JournalConfig,
+    /// The replicated log; `None` when it is off.
+    pub replication: Option<ReplicationConfig>,
     /// The sales.
     pub sale: SaleConfig,
     /// The operator's part of the API.
@@ -106,6 +109,8 @@ pub struct ServerConfig {
     pub idle_seconds: u32,
     /// Origins whose pages may call the public interface; `*` alone for all.
     pub cors_origins: Vec<String>,
+    /// Where others reach this server; `None` for the machine's name and the port.
+    pub advertise: Option<String>,
 }
 
 /// The files of the server's own certificate, in PEM.
@@ -250,6 +255,32 @@ pub struct JournalConfig {
 
 impl Durability {
     const NAMES: [(&str, Self); 2] = [("fsync", Self::Fsync), ("os", Self::Os)];
+}
+
+/// The keeper of the replicated log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogEngine {
+    /// There is none: the machine's own disk is all.
+    Off,
+    /// PostgreSQL with synchronous replication.
+    Postgres,
+}
+
+impl LogEngine {
+    const NAMES: [(&str, Self); 2] = [("off", Self::Off), ("postgres", Self::Postgres)];
+}
+
+/// The replicated log.
+#[derive(Clone, Debug)]
+pub struct ReplicationConfig {
+    /// Its name.
+    pub log: String,
+    /// Milliseconds without a sign of the leader after which a standby takes over.
+    pub takeover_ms: u32,
+    /// The servers that may keep it, at least one, and how they are reached. Of its host and port the first is in this.
+    pub database: DatabaseConfig,
+    /// The servers behind the first.
+    pub other_hosts: Vec<ServerAddress>,
 }
 
 /// The sales.

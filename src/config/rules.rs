@@ -130,6 +130,14 @@ pub(super) fn servers_allowed(example: &str) -> String {
     )
 }
 
+pub(super) fn log_hosts_allowed() -> String {
+    format!(
+        "empty (that of database.host), or a list of up to {} of host:port, such as postgres-1:5432 or [::1]:5432, with commas \
+         between them in a variable",
+        limits::REDIS_CONTACTS_MAX
+    )
+}
+
 pub(super) fn servers(given: &Given) -> Option<Vec<ServerAddress>> {
     let texts = given.as_texts()?;
     let servers = texts.into_iter().map(server).collect::<Option<Vec<_>>>()?;
@@ -201,6 +209,18 @@ fn is_origin(text: &str) -> bool {
             .is_ok_and(|port| port.to_string() == text && port > 0 && Some(port) != usual_port)
     };
     is_scheme && (is_name || is_ipv6(host)) && port.is_none_or(is_port)
+}
+
+pub(super) fn log_name_allowed() -> String {
+    format!(
+        "1 to {} lower-case letters, digits, \"_\" and \"-\"",
+        limits::LOG_NAME_BYTES_MAX
+    )
+}
+
+pub(super) fn is_log_name(text: &str) -> bool {
+    let is_allowed = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'_' || c == b'-';
+    (1..=limits::LOG_NAME_BYTES_MAX).contains(&text.len()) && text.bytes().all(is_allowed)
 }
 
 pub(super) fn log_level_allowed() -> String {

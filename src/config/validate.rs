@@ -10,6 +10,7 @@ use super::error::{ConfigError, ConfigProblem};
 use super::keys::{self, Key, Row};
 use super::raw::RawConfig;
 use super::redis::redis;
+use super::replication::replication;
 use super::values::{AllowedValues, SecretText, Text};
 use super::{
     AdminConfig, Config, DatabaseConfig, JournalConfig, LogConfig, SaleConfig, ServerConfig,
@@ -24,12 +25,17 @@ pub(super) fn validate(raw: RawConfig) -> Result<Config, ConfigError> {
         problems: Vec::new(),
         effective: Effective::default(),
     };
+    let ignored = mem::take(&mut check.raw.ignored);
+    let server = server(&mut check);
+    let database = database(&mut check);
     let config = Config {
-        ignored: mem::take(&mut check.raw.ignored),
-        server: server(&mut check),
-        database: database(&mut check),
+        ignored,
+        server,
         redis: redis(&mut check),
         journal: journal(&mut check),
+        replication: replication(&mut check, database.clone()),
+        // Only now, so that the values of a sink that is off are checked too.
+        database: Some(database).filter(|database| !database.host.is_empty()),
         sale: sale(&mut check),
         admin: AdminConfig {
             token: check.secret(keys::ADMIN_TOKEN),
@@ -60,6 +66,7 @@ fn server(check: &mut Check) -> ServerConfig {
         connections_per_peer: NonZeroU32::new(check.read(keys::SERVER_CONNECTIONS_PER_PEER)),
         idle_seconds: check.read(keys::SERVER_IDLE_SECONDS),
         cors_origins: check.read(keys::SERVER_CORS_ORIGINS),
+        advertise: check.optional_text(keys::SERVER_ADVERTISE),
     }
 }
 
@@ -76,7 +83,8 @@ fn tls(check: &mut Check) -> Option<TlsFiles> {
     None
 }
 
-fn database(check: &mut Check) -> Option<DatabaseConfig> {
+/// The database, which is off where its host is empty.
+fn database(check: &mut Check) -> DatabaseConfig {
     let config = DatabaseConfig {
         host: check.read(keys::DATABASE_HOST),
         port: check.read(keys::DATABASE_PORT),
@@ -88,12 +96,10 @@ fn database(check: &mut Check) -> Option<DatabaseConfig> {
         sslrootcert: check.optional_path(keys::DATABASE_SSLROOTCERT),
         migrations_path: check.read(keys::DATABASE_MIGRATIONS_PATH).into(),
     };
-    // Only now, so that the values of a sink that is off are checked too.
     if config.host.is_empty() {
         check.effective.switch_off("database");
-        return None;
     }
-    Some(config)
+    config
 }
 
 fn journal(check: &mut Check) -> JournalConfig {

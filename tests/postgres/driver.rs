@@ -24,6 +24,7 @@ pub fn options(postgres: &Postgres) -> PostgresOptions {
     PostgresOptions {
         host: postgres.host().into(),
         port: postgres.port(),
+        others: Vec::new(),
         user: USER.into(),
         password: Some(PASSWORD.into()),
         dbname: DATABASE.into(),

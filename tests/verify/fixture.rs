@@ -207,6 +207,7 @@ pub fn options(postgres: &Postgres, database: &str) -> PostgresOptions {
     PostgresOptions {
         host: postgres.host().into(),
         port: postgres.port(),
+        others: Vec::new(),
         user: USER.into(),
         password: Some(PASSWORD.into()),
         dbname: database.into(),

@@ -159,6 +159,7 @@ fn follow(
     let options = PostgresOptions {
         host: postgres.host().into(),
         port: postgres.port(),
+        others: Vec::new(),
         user: USER.into(),
         password: Some(PASSWORD.into()),
         dbname: database.into(),

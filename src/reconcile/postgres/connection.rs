@@ -1,12 +1,14 @@
 //! One connection to the database, from the first packet to transactions that bring their settings with them.
 
 use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tokio_postgres::config::SslMode;
+use tokio_postgres::config::{SslMode, TargetSessionAttrs};
 use tokio_postgres::error::{DbError, SqlState};
 use tokio_postgres::tls::TlsStream;
 use tokio_postgres::{AsyncMessage, Client, Config, Error, NoTls, Socket};
@@ -74,12 +76,14 @@ impl Purpose {
 
 /// How to connect, worked out once.
 #[derive(Clone)]
-pub(super) struct PostgresDial {
+pub struct PostgresDial {
     config: Config,
     tls: Option<MakeRustlsConnect>,
     /// It may be replaced at any time.
     password: Option<Secret>,
     schema: String,
+    /// Is set whenever the server says something that was not asked for.
+    warned: Option<Arc<AtomicBool>>,
 }
 
 impl PostgresDial {
@@ -87,7 +91,7 @@ impl PostgresDial {
     ///
     /// # Errors
     /// The certificates of the authorities cannot be read.
-    pub(super) fn new(options: &PostgresOptions) -> Result<Self, SinkError> {
+    pub fn new(options: &PostgresOptions) -> Result<Self, SinkError> {
         let tls = tls::connector(options)?;
         let mut config = Config::new();
         config
@@ -102,11 +106,18 @@ impl PostgresDial {
                 Some(_) => SslMode::Require,
                 None => SslMode::Disable,
             });
+        for other in &options.others {
+            config.host(&other.host).port(other.port);
+        }
+        if !options.others.is_empty() {
+            config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+        }
         Ok(Self {
             config,
             tls,
             password: options.password.clone(),
             schema: options.schema.clone(),
+            warned: None,
         })
     }
 
@@ -134,6 +145,24 @@ impl PostgresDial {
         })
     }
 
+    /// Connects without any settings. `warned` is set whenever the server says something that was not asked for.
+    ///
+    /// # Errors
+    /// Nobody answers in time, or not as hoped.
+    pub async fn connect_watched(
+        &self,
+        warned: Arc<AtomicBool>,
+    ) -> Result<(Client, JoinHandle<()>), SinkError> {
+        let slow = |_| no_answer(CONNECT.as_secs());
+        let dial = Self {
+            warned: Some(warned),
+            ..self.clone()
+        };
+        let connected = timeout(CONNECT, dial.raw()).await.map_err(slow)?;
+        let raw = connected.map_err(|error| explain_connecting(&error))?;
+        Ok((raw.client, raw.task))
+    }
+
     /// What each transaction for `purpose` begins with; a message of several statements is one, too.
     pub(super) fn settings(&self, purpose: Purpose) -> String {
         purpose.settings(&self.schema)
@@ -154,9 +183,10 @@ impl PostgresDial {
         if let Some(password) = password {
             config.password(password.expose_secret());
         }
+        let warned = self.warned.clone();
         Ok(match &self.tls {
-            None => DrivenClient::drive(config.connect(NoTls).await?),
-            Some(tls) => DrivenClient::drive(config.connect(tls.clone()).await?),
+            None => DrivenClient::drive(config.connect(NoTls).await?, warned),
+            Some(tls) => DrivenClient::drive(config.connect(tls.clone()).await?, warned),
         })
     }
 }
@@ -173,7 +203,10 @@ pub(super) struct DrivenClient {
 }
 
 impl DrivenClient {
-    fn drive<T>((client, mut connection): (Client, tokio_postgres::Connection<Socket, T>)) -> Self
+    fn drive<T>(
+        (client, mut connection): (Client, tokio_postgres::Connection<Socket, T>),
+        warned: Option<Arc<AtomicBool>>,
+    ) -> Self
     where
         T: TlsStream + Unpin + Send + 'static,
     {
@@ -183,6 +216,9 @@ impl DrivenClient {
             while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await
             {
                 if let AsyncMessage::Notice(notice) = message {
+                    if let Some(warned) = &warned {
+                        warned.store(true, Ordering::SeqCst);
+                    }
                     log_notice(&notice);
                 }
             }

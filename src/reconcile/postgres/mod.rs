@@ -26,6 +26,7 @@ mod tables;
 mod tls;
 
 pub use batch::PostgresBatch;
+pub use connection::PostgresDial;
 pub use options::{Encryption, PostgresOptions};
 pub use rebuild::Rebuilt;
 pub use records::{PostgresReader, PostgresRecords};

@@ -12,6 +12,8 @@ pub struct PostgresOptions {
     pub host: String,
     /// Port.
     pub port: u16,
+    /// Servers of the same cluster. Where there are any, the one is chosen that takes changes.
+    pub others: Vec<ServerAddress>,
     /// User name.
     pub user: String,
     /// Password, if there is one.
@@ -84,6 +86,7 @@ mod tests {
             let options = PostgresOptions {
                 host: host.into(),
                 port: 5433,
+                others: Vec::new(),
                 user: "shop".into(),
                 password: Some("a-secret".into()),
                 dbname: "flashsale".into(),
