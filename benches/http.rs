@@ -51,6 +51,7 @@ fn api(hall: &Hall) -> Api {
         registry: Arc::new(TelemetryRegistry::new()),
         rotation: ROTATION,
         configuration: String::new(),
+        replica: None,
         started_us: 0,
     };
     Api::new(

@@ -158,6 +158,7 @@ fn api(engine: &Arc<Engine>) -> Api {
         registry: Arc::new(TelemetryRegistry::new()),
         rotation: ROTATION,
         configuration: String::new(),
+        replica: None,
         started_us: 0,
     };
     Api::new(

@@ -149,7 +149,7 @@ impl Followers {
     }
 
     /// The last record that all of them have.
-    pub(super) fn followed(&self) -> impl Fn() -> Lsn + Send + use<> {
+    pub(super) fn followed(&self) -> impl Fn() -> Lsn + Send + Sync + use<> {
         let followers = self.followed.iter().map(|followed| &followed.follower);
         let all: Vec<Applied> = followers.map(Follower::applied).collect();
         move || all.iter().map(Applied::get).min().unwrap_or(Lsn(u64::MAX))

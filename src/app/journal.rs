@@ -3,22 +3,33 @@
 use std::process;
 use std::sync::Arc;
 
+use super::replication::Membership;
 use super::{AppError, EXIT_JOURNAL_FAILED, logging};
 use crate::config::Config;
 use crate::env::{Clock, OsEntropy, RealDisk};
 use crate::journal::{JournalError, Opening, Options, Tools};
-use crate::sale::{Engine, EngineOptions, Recovered};
+use crate::sale::{Engine, EngineOptions, FollowingState, Recovered};
 
-/// Recovers the journal, and begins to write behind it.
+/// An engine that goes on from where the journal ends.
+pub(super) struct Opened {
+    pub(super) engine: Arc<Engine>,
+    /// The log that it follows, where there is one, with its other half.
+    pub(super) following: Option<(Membership, FollowingState)>,
+}
+
+/// Recovers the journal, and begins to write behind it. Where a log is replicated, the journal is brought to a place there first, and
+/// takes nothing that is not from there.
 ///
 /// # Errors
-/// Another process has the journal, it is damaged, or the disk does not do.
-pub(super) fn open_engine(
-    config: &Config,
-    clock: &Arc<dyn Clock>,
-) -> Result<Arc<Engine>, AppError> {
+/// Another process has the journal, it is damaged or does not fit the log, or the disk does not do.
+pub(super) fn open_engine(config: &Config, clock: &Arc<dyn Clock>) -> Result<Opened, AppError> {
     let started_us = clock.monotonic_us();
-    let opening = Opening::lock(Arc::new(RealDisk), &config.journal.dir)?;
+    let dir = &config.journal.dir;
+    let opening = Opening::lock(Arc::new(RealDisk), dir)?;
+    let replication = config.replication.as_ref();
+    let membership = replication
+        .map(|settings| Membership::join(config, settings, &RealDisk, dir))
+        .transpose()?;
     let Recovered {
         state,
         snapshot_lsn,
@@ -36,6 +47,7 @@ pub(super) fn open_engine(
     };
     let journal = opening.start(&replayed, &options(config), tools)?;
     journal.set_stall_threshold(config.journal.stall);
+    journal.hold_back(membership.is_some());
     tracing::info!(
         dir = %config.journal.dir.display(),
         snapshot_lsn = snapshot_lsn.0,
@@ -49,13 +61,22 @@ pub(super) fn open_engine(
     let options = EngineOptions {
         record_refused: config.journal.refused_attempts,
     };
-    Ok(Arc::new(Engine::new(
-        state,
+    let (shown, followed) = match &membership {
+        None => (state, None),
+        Some(_) => (state.share(), Some(state)),
+    };
+    let engine = Arc::new(Engine::new(
+        shown,
         Arc::new(journal),
         Arc::clone(clock),
         Arc::new(OsEntropy),
         options,
-    )))
+    ));
+    let following = followed.map(|state| FollowingState::new(Arc::clone(&engine), state));
+    Ok(Opened {
+        engine,
+        following: membership.zip(following),
+    })
 }
 
 fn options(config: &Config) -> Options {

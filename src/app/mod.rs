@@ -5,13 +5,16 @@ pub mod postgres_sales;
 pub mod sinks;
 
 mod admin_token;
+mod duties;
 mod followers;
 mod journal;
+mod log_dial;
 mod log_writer;
 mod logging;
 #[cfg(feature = "otel")]
 mod otel;
 mod reload;
+mod replication;
 mod signals;
 mod start;
 mod startup_phases;
@@ -28,10 +31,12 @@ use self::signals::Signals;
 pub use self::signals::survive_file_size_limit;
 use self::start::Service;
 use self::startup_phases::StartupPhases;
+use self::stop::Ended;
 use crate::config::Config;
 use crate::env::{Clock, SystemClock};
 use crate::journal::JournalError;
 use crate::reconcile::SinkError;
+use crate::replication::JoinError;
 use crate::runtime::{ListenerOptions, ServeError, Shutdown};
 use crate::schedule::CatchUpError;
 use crate::telemetry::BuildInfo;
@@ -56,6 +61,8 @@ enum AppError {
          otherwise set another journal.dir or database.dbname"
     )]
     Diverged { address: String, source: SinkError },
+    #[error("the replicated log cannot be joined: {0}")]
+    Join(#[from] JoinError),
     #[error("cannot start a thread or listen to signals: {0}")]
     Start(#[from] std::io::Error),
 }
@@ -80,7 +87,8 @@ pub fn serve(config: &Config, options: ListenerOptions) -> ExitCode {
     signals.wait();
     shutdown.begin();
     match service.stop() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(Ended::HandedOver) => replication::restart(),
+        Ok(Ended::Stopped) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error}");
             ExitCode::FAILURE

@@ -10,6 +10,7 @@ pub fn postgres_options(config: &DatabaseConfig) -> PostgresOptions {
     PostgresOptions {
         host: config.host.clone(),
         port: config.port,
+        others: Vec::new(),
         user: config.user.clone(),
         password: config.password.clone(),
         dbname: config.dbname.clone(),

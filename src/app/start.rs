@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use super::AppError;
 use super::admin_token::load_drawn;
-use super::followers::Followers;
-use super::journal::open_engine;
+use super::duties::{Duties, DutyParts, FollowedRecord};
+use super::journal::{Opened, open_engine};
 use super::postgres_sales::DatabaseSales;
+use super::replication::{Membership, ReplicationThread};
 use super::signals::Signals;
 use super::startup_phases::StartupPhases;
 use super::systemd::{Notifier, WatchedServer};
@@ -18,20 +19,28 @@ use crate::env::{Clock, Secret};
 use crate::http::{Administration, Api, CrossOrigin};
 use crate::limits;
 use crate::live::{Feeds, Ticker};
-use crate::operations::{FigureSources, Observer};
+use crate::operations::{FigureSources, Observer, Replica};
 use crate::runtime::{ListenerOptions, RunningServer, Server, Shutdown};
 use crate::sale::{Archive, Engine, Housekeeper, Housekeeping, Retention, SaleSource};
-use crate::schedule::{Agenda, Rotation, Scheduler};
+use crate::schedule::Rotation;
 use crate::telemetry::TelemetryRegistry;
+use crate::types::Lsn;
+
+/// When this server sells.
+pub(super) enum Selling {
+    /// From its start to its end.
+    Always(Duties),
+    /// When its turn has come.
+    InTurn(ReplicationThread),
+}
 
 /// A server that serves.
 pub(super) struct Service {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) engine: Arc<Engine>,
     pub(super) telemetry: Arc<TelemetryRegistry>,
-    pub(super) followers: Followers,
+    pub(super) selling: Selling,
     pub(super) housekeeper: Housekeeper,
-    pub(super) scheduler: Scheduler,
     pub(super) ticker: Ticker,
     pub(super) observer: Arc<Observer>,
     pub(super) running: RunningServer,
@@ -58,21 +67,31 @@ impl Service {
         tracing::info!(%address, took_ms, "address bound");
 
         steps.next("journal");
-        let engine = open_engine(config, clock)?;
+        let Opened { engine, following } = open_engine(config, clock)?;
         let telemetry = Arc::new(TelemetryRegistry::new());
+        let status = following.as_ref().map(|(log, _)| Arc::clone(log.status()));
+        let replica = status.map(Replica::new);
 
-        steps.next("sinks");
-        let followers = Followers::start(config, engine.journal(), clock, &telemetry)?;
-        followers.check(steps)?;
-        // First, because it knows whether the clock is to be believed.
-        let mut agenda = Agenda::new(Arc::clone(&engine), rotation(config));
-        let housekeeping = housekeeping(config, &followers);
+        let duties = DutyParts {
+            config: config.clone(),
+            engine: Arc::clone(&engine),
+            clock: Arc::clone(clock),
+            telemetry: Arc::clone(&telemetry),
+            followed: FollowedRecord::default(),
+        };
+        let membership = following.as_ref().map(|(membership, _)| membership);
+        let housekeeping = housekeeping(config, &duties.followed, membership);
+        let mut prepared = None;
+        if membership.is_none() {
+            steps.next("sinks");
+            let duties = prepared.insert(duties.prepare()?);
+            duties.check(steps)?;
+        }
         let housekeeper = Housekeeper::start(Arc::clone(&engine), housekeeping)?;
-
-        steps.next("scheduler");
-        agenda.catch_up()?;
-        let (next_opening, took_ms) = (agenda.next_opening(), steps.took_ms());
-        tracing::info!(%next_opening, took_ms, "scheduler ready");
+        if let Some(duties) = &mut prepared {
+            steps.next("scheduler");
+            duties.catch_up(steps)?;
+        }
 
         steps.next("listeners");
         let feeds = Feeds::new(Arc::clone(&engine));
@@ -85,6 +104,7 @@ impl Service {
             registry: Arc::clone(&telemetry),
             rotation: rotation(config),
             configuration: config.fingerprint(),
+            replica: replica.clone(),
             started_us: steps.began_us(),
         })?;
         let parts = ApiParts {
@@ -94,6 +114,7 @@ impl Service {
             telemetry: Arc::clone(&telemetry),
             feeds,
             observer: Arc::clone(&observer),
+            replica,
         };
         signals.serve();
         let scheme = options.scheme();
@@ -101,9 +122,14 @@ impl Service {
         let (workers, took_ms) = (workers(config), steps.took_ms());
         tracing::info!(workers, took_ms, "listening on {scheme}://{address}");
 
-        // Logs the sales that are open already.
-        agenda.run_due();
-        let scheduler = Scheduler::start(agenda)?;
+        let selling = match (prepared, following) {
+            (Some(prepared), _) => Selling::Always(prepared.begin()?),
+            (None, Some((membership, state))) => {
+                let thread = ReplicationThread::start(membership, state, duties, shutdown)?;
+                Selling::InTurn(thread)
+            }
+            (None, None) => unreachable!("what is not in turn was prepared"),
+        };
         let notifier = Notifier::start(WatchedServer {
             engine: Arc::clone(&engine),
             telemetry: Arc::clone(&telemetry),
@@ -113,9 +139,8 @@ impl Service {
             clock: Arc::clone(clock),
             engine,
             telemetry,
-            followers,
+            selling,
             housekeeper,
-            scheduler,
             ticker,
             observer,
             running,
@@ -130,7 +155,7 @@ fn workers(config: &Config) -> usize {
     workers.min(limits::WORKERS_MAX)
 }
 
-fn rotation(config: &Config) -> Rotation {
+pub(super) fn rotation(config: &Config) -> Rotation {
     Rotation {
         interval_seconds: seconds(config.sale.interval),
         item_count: config.sale.total_items,
@@ -140,11 +165,21 @@ fn rotation(config: &Config) -> Rotation {
     }
 }
 
-fn housekeeping(config: &Config, followers: &Followers) -> Housekeeping {
+fn housekeeping(
+    config: &Config,
+    followed: &FollowedRecord,
+    membership: Option<&Membership>,
+) -> Housekeeping {
     let retain = config.journal.retain;
+    let followed = followed.clone();
+    let marked = membership.map(Membership::marked);
+    let followed = move || {
+        let marked = marked.as_ref().map_or(Lsn(u64::MAX), |marked| marked());
+        followed.get().min(marked)
+    };
     Housekeeping {
         keep_ended_seconds: seconds(config.sale.keep_ended),
-        followed: Box::new(followers.followed()),
+        followed: Box::new(followed),
         retention: retain.map(|retain| retention(config, retain)),
     }
 }
@@ -186,6 +221,7 @@ struct ApiParts {
     telemetry: Arc<TelemetryRegistry>,
     feeds: Arc<Feeds>,
     observer: Arc<Observer>,
+    replica: Option<Replica>,
 }
 
 fn start_server(
@@ -211,7 +247,8 @@ fn start_server(
             Arc::clone(&parts.observer),
         );
         let cross_origin = cross_origin.clone();
-        Rc::new(api.with_scheme(scheme).with_cross_origin(cross_origin))
+        let api = api.with_scheme(scheme).with_cross_origin(cross_origin);
+        Rc::new(api.with_replica(parts.replica.clone()))
     };
     Ok(server.start(options, make_api, shutdown)?)
 }

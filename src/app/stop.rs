@@ -5,8 +5,10 @@ use std::thread::{self, Builder};
 use std::time::Duration;
 
 use super::AppError;
+use super::followers::Followers;
 use super::logging;
-use super::start::Service;
+use super::replication::ReplicationThread;
+use super::start::{Selling, Service};
 use super::startup_phases::StartupPhases;
 use super::systemd::Notifier;
 use crate::limits::STOP_SECONDS_MAX;
@@ -17,7 +19,7 @@ impl Service {
     ///
     /// # Errors
     /// A worker had not started, or has panicked. Everything else has ended well by then.
-    pub(super) fn stop(self) -> Result<(), AppError> {
+    pub(super) fn stop(self) -> Result<Ended, AppError> {
         let mut steps = StartupPhases::begin(&self.clock, "drain");
         end_in_time();
         // Readiness goes off before the workers get to it.
@@ -32,7 +34,7 @@ impl Service {
         steps.next("scheduler");
         self.observer.stop();
         self.ticker.stop();
-        self.scheduler.stop();
+        let (followers, replication) = self.selling.end_schedule();
         tracing::info!(
             took_ms = steps.took_ms(),
             "scheduler, ticker and observer stopped"
@@ -41,12 +43,15 @@ impl Service {
         steps.next("journal");
         let journal = self.engine.journal();
         journal.close();
+        let ended = replication.map_or(Ended::Stopped, ReplicationThread::end);
         self.housekeeper.join();
         let last_lsn = journal.durable().0;
         tracing::info!(last_lsn, took_ms = steps.took_ms(), "journal closed");
 
         steps.next("sinks");
-        self.followers.stop();
+        if let Some(followers) = followers {
+            followers.stop();
+        }
         let now = self.clock.now();
         let sinks = self.telemetry.sinks().iter();
         for (sink, gauge) in sinks.filter(|(_, gauge)| gauge.is_configured()) {
@@ -62,7 +67,26 @@ impl Service {
         }
         tracing::info!(took_ms = steps.all_took_ms(), "stopped");
         drained?;
-        Ok(())
+        Ok(ended)
+    }
+}
+
+/// How a server has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// It was to stop.
+    Stopped,
+    /// It was to hand over its leadership, and to go on as a standby.
+    HandedOver,
+}
+
+impl Selling {
+    /// Ends what appends to the journal. Returns what goes on until it is closed.
+    fn end_schedule(self) -> (Option<Followers>, Option<ReplicationThread>) {
+        match self {
+            Self::Always(duties) => (Some(duties.end_schedule()), None),
+            Self::InTurn(thread) => (thread.end_duties(), Some(thread)),
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use super::live::broadcaster::Broadcaster;
 use super::problem::Problem;
 use crate::limits::VIEWERS_PER_WORKER_MAX;
 use crate::live::Feeds;
-use crate::operations::{Observer, Query, SharedBody, View};
+use crate::operations::{Observer, Query, Replica, SharedBody, View};
 use crate::sale::{Archive, Engine, Sale, Unavailable, WorkerCommits};
 use crate::telemetry::{Outcome, WorkerTelemetry};
 use crate::types::{Lsn, SaleId};
@@ -28,6 +28,8 @@ pub struct Api {
     /// The scheme of the server's address.
     pub(super) scheme: &'static str,
     pub(super) cross_origin: CrossOrigin,
+    /// The part of this server in the replication, where there is one.
+    pub(super) replica: Option<Replica>,
 }
 
 impl Api {
@@ -54,7 +56,32 @@ impl Api {
             observer,
             scheme: "http",
             cross_origin: CrossOrigin::Any,
+            replica: None,
         }
+    }
+
+    /// Sets the part of this server in the replication. Where it does not sell it takes no requests that change anything.
+    #[must_use]
+    pub fn with_replica(self, replica: Option<Replica>) -> Self {
+        Self { replica, ..self }
+    }
+
+    /// Returns whether this server has a part in a replication.
+    pub(super) fn is_replica(&self) -> bool {
+        self.replica.is_some()
+    }
+
+    /// Returns the answer to a request that changes something, where this server does not sell.
+    pub(super) fn not_selling(&self) -> Option<Problem> {
+        let replica = self.replica.as_ref()?;
+        if replica.sells(self.engine.clock().monotonic_us()) {
+            return None;
+        }
+        Some(match replica.leads() {
+            // What it knows may be out of date, until the log answers again.
+            true => Problem::journal_unavailable(),
+            false => Problem::standby(&replica.leader()),
+        })
     }
 
     /// Sets the scheme of the server's address, which is `http` otherwise.

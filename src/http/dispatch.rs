@@ -113,6 +113,12 @@ impl Api {
             Some(RouteMatch { endpoint, .. }) if !endpoint.takes(&head.method) => {
                 Err(Problem::method_not_allowed(endpoint.methods()))
             }
+            Some(RouteMatch { endpoint, .. })
+                if endpoint.changes()
+                    && let Some(problem) = self.not_selling() =>
+            {
+                Err(problem)
+            }
             Some(RouteMatch { endpoint, names }) => match endpoint.handler {
                 Handler::Decide(decide) if body.is_end_stream() => {
                     let request = SellRequest {

@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 
 use hyper::StatusCode;
-use hyper::header::{ACCEPT_ENCODING, ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use hyper::header::{
+    ACCEPT_ENCODING, ALLOW, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 
 use super::answer::{Answer, JSON, PROBLEM_JSON};
 use super::json::{self, write_string};
@@ -12,6 +14,9 @@ use crate::limits::RETRY_AFTER_SECONDS;
 use crate::sale::{NotLoaded, Unavailable};
 use crate::telemetry::Outcome;
 use crate::types::has_control;
+
+/// The header that says where the leader can be reached.
+const LEADER: HeaderName = HeaderName::from_static("leader");
 
 /// The name of a wrong parameter, and what is wrong with it.
 pub(super) type FieldError = (Cow<'static, str>, Cow<'static, str>);
@@ -54,6 +59,8 @@ pub(super) struct Problem {
     members: Vec<u8>,
     retry_after_seconds: Option<u64>,
     allow: Option<&'static str>,
+    /// Where the leader can be reached.
+    leader: Option<Box<HeaderValue>>,
 }
 
 impl Problem {
@@ -67,6 +74,7 @@ impl Problem {
             members: Vec::new(),
             retry_after_seconds: None,
             allow: None,
+            leader: None,
         }
     }
 
@@ -170,6 +178,18 @@ impl Problem {
         Self::unavailable(Outcome::Draining, "The server is shutting down")
     }
 
+    /// Another server sells, which can be reached at `leader`; that is empty where it is not known.
+    pub(super) fn standby(leader: &str) -> Self {
+        let message = "This server stands by; another one sells";
+        Self {
+            leader: HeaderValue::from_str(leader)
+                .ok()
+                .filter(|leader| !leader.is_empty())
+                .map(Box::new),
+            ..Self::unavailable(Outcome::Standby, message)
+        }
+    }
+
     fn unavailable(outcome: Outcome, message: &'static str) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, outcome, message)
             .retry_after(u64::from(RETRY_AFTER_SECONDS))
@@ -215,6 +235,9 @@ impl Problem {
         }
         if let Some(methods) = self.allow {
             headers.insert(ALLOW, HeaderValue::from_static(methods));
+        }
+        if let Some(leader) = self.leader {
+            headers.insert(LEADER, *leader);
         }
         if self.status == StatusCode::UNSUPPORTED_MEDIA_TYPE {
             headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));

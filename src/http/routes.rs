@@ -101,6 +101,13 @@ pub(super) struct Endpoint {
     pub(super) handler: Handler,
 }
 
+impl Endpoint {
+    /// Returns whether its requests change something.
+    pub(super) fn changes(&self) -> bool {
+        self.is_post
+    }
+}
+
 /// The callers of a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Access {

@@ -11,6 +11,7 @@ mod cpu_budget;
 mod hold_audit;
 mod load;
 mod observer;
+mod replica;
 mod report;
 mod request_coalescer;
 mod sample;
@@ -20,5 +21,6 @@ mod view;
 
 pub use load::WorkerLoad;
 pub use observer::Observer;
+pub use replica::{Replica, ReplicationReport};
 pub use request_coalescer::{Busy, Query, SharedBody};
 pub use view::{FigureSources, View};

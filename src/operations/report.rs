@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::load::WorkerLoad;
+use super::replica::ReplicationReport;
 use super::summary::Summary;
 use super::view::View;
 use crate::env::{AllocatorFigures, ProcessFigures};
@@ -36,6 +37,8 @@ pub(super) struct HealthReport {
     sales: SaleCounts,
     journal: JournalStatus,
     reconcile: BySink<SinkFigures>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replication: Option<ReplicationReport>,
     stream: StreamFigures,
     workers: Vec<WorkerLoad>,
     process: Process,
@@ -169,6 +172,7 @@ impl HealthReport {
             // Read after the stock: every unit sold there has its LSN in here.
             journal: view.engine().journal_status(),
             reconcile: by_key(&sinks, SinkFigures::clone),
+            replication: view.replication(),
             stream: StreamFigures {
                 viewers: view.viewers(),
                 figures: view.sources.feeds.figures(),

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::conservation::Conservation;
 use super::hold_audit::HoldAudit;
 use super::load::{Load, WorkerLoad};
+use super::replica::{Replica, ReplicationReport};
 use super::report::HealthReport;
 use super::sample::{LastWritten, Sample, SampleInput};
 use super::stall::StallReport;
@@ -35,6 +36,8 @@ pub struct FigureSources {
     pub rotation: Rotation,
     /// The fingerprint of the configuration in effect.
     pub configuration: String,
+    /// The part of this server in the replication; `None` where there is none.
+    pub replica: Option<Replica>,
     /// When the server started, by the engine's monotonic clock, in microseconds.
     pub started_us: u64,
 }
@@ -105,6 +108,14 @@ impl View {
             self.samples.pop_front();
         }
         event
+    }
+
+    /// Returns the figures of the replication; `None` where there is none.
+    #[must_use]
+    pub fn replication(&self) -> Option<ReplicationReport> {
+        let replica = self.sources.replica.as_ref()?;
+        let journal = self.engine().journal();
+        Some(replica.report(self.now_us(), &journal.status(), journal.reached()))
     }
 
     /// Returns the rate of each sale, in units sold per second.

@@ -27,6 +27,7 @@ mod durability;
 mod ended_sale;
 mod engine;
 mod file;
+mod following;
 mod housekeeping;
 mod id_allocator;
 mod inventory;
@@ -68,6 +69,7 @@ pub use engine::{Engine, EngineOptions};
 pub use file::{
     CheckedFiles, Folding, check_files, load as load_ended, missing_files, rewrite_files,
 };
+pub use following::FollowingState;
 pub use housekeeping::{Housekeeper, Housekeeping, Keeper, Retention};
 pub use inventory::{Balance, Gap};
 pub use outcome::{

@@ -67,6 +67,21 @@ impl State {
         (self.registry, self.ended)
     }
 
+    pub(super) fn registry(&self) -> &SaleRegistry {
+        &self.registry
+    }
+
+    /// Returns a state of the same sales, for an engine that shows what happens to them while this one goes on
+    /// ([`FollowingState`](super::FollowingState)).
+    #[must_use]
+    pub fn share(&self) -> Self {
+        Self {
+            registry: self.registry.clone(),
+            ended: self.ended.clone(),
+            announced: BTreeMap::new(),
+        }
+    }
+
     /// The numbers of sales whose items have come, and which themselves have not.
     pub(super) fn announced_sales(&self) -> impl Iterator<Item = SaleId> {
         self.announced.keys().copied()

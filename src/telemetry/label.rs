@@ -137,6 +137,8 @@ macro_rules! outcomes {
                 Draining = "draining",
                 /// The journal takes no records.
                 JournalUnavailable = "journal_unavailable",
+                /// Another server sells.
+                Standby = "standby",
                 /// An ended sale cannot be loaded.
                 ArchiveUnavailable = "archive_unavailable",
                 /// The server cannot explain its own state.
@@ -252,6 +254,7 @@ impl Outcome {
             Self::Overloaded
             | Self::Draining
             | Self::JournalUnavailable
+            | Self::Standby
             | Self::ArchiveUnavailable => !route.is_probe(),
             Self::InternalError => true,
             _ => false,

@@ -41,26 +41,33 @@ pub(in crate::http) fn livez(_: &RoutedRequest<'_>) -> Result<Answer, Problem> {
 pub(in crate::http) fn readyz(request: &RoutedRequest<'_>) -> Result<Answer, Problem> {
     let mut choices = QueryEnums::of(request.query());
     let verbose = choices.is_set("verbose");
+    // Buyers belong to the leader alone, so that the two questions have one answer.
+    let _ = choices.one_of("role", &[("leader", ())]);
     choices.check()?;
     // Nothing is served before recovery has ended.
     let engine = &request.api.engine;
     let (writable, draining) = (engine.is_writable(), engine.is_draining());
     let commits = !engine.is_stalled();
-    let conditions = [
+    let not_selling = request.api.not_selling();
+    let mut conditions = vec![
         ("recovered", true),
         ("journal writable", writable),
         ("journal commits", commits),
         ("not draining", !draining),
     ];
+    if request.api.is_replica() {
+        conditions.push(("leader", not_selling.is_none()));
+    }
     let text = if verbose {
-        conditions
-            .map(|(name, holds)| format!("[{}]{name}\n", if holds { '+' } else { '-' }))
-            .concat()
+        let line = |(name, holds)| format!("[{}]{name}\n", if holds { '+' } else { '-' });
+        conditions.into_iter().map(line).collect()
     } else {
         "ready\n".to_owned()
     };
     let problem = if draining {
         Problem::draining()
+    } else if let Some(problem) = not_selling {
+        problem
     } else if !writable || !commits {
         Problem::journal_unavailable()
     } else {

@@ -71,6 +71,7 @@ mod tests {
             | Outcome::Overloaded
             | Outcome::Draining
             | Outcome::JournalUnavailable
+            | Outcome::Standby
             | Outcome::ArchiveUnavailable
             | Outcome::InternalError => true,
             Outcome::Ok

@@ -8,6 +8,7 @@ mod exposition;
 mod journal;
 mod latency;
 mod process;
+mod replication;
 mod requests;
 mod sales;
 mod sinks;
@@ -44,6 +45,7 @@ fn expose(view: &View, format: MetricsFormat) -> String {
     sales::write(view, &mut out);
     journal::write(view, &mut out);
     sinks::write(view, &mut out);
+    replication::write(view, &mut out);
     workers::write(view, &mut out);
     process::write(view, &mut out);
     out.finish()

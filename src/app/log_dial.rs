@@ -1,0 +1,55 @@
+//! The connection to the database that keeps the replicated log.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use super::AppError;
+use super::sinks::postgres_options;
+use crate::config::ReplicationConfig;
+use crate::reconcile::postgres::{PostgresDial, PostgresOptions};
+use crate::replication::postgres::{Dial, DialFuture, Dialled};
+
+/// Connects to the server of the configured ones that takes changes.
+pub(super) struct LogDial {
+    dial: PostgresDial,
+    options: PostgresOptions,
+}
+
+impl LogDial {
+    /// Reads what the settings name.
+    ///
+    /// # Errors
+    /// The certificates of the authorities cannot be read.
+    pub(super) fn new(settings: &ReplicationConfig) -> Result<Self, AppError> {
+        let options = PostgresOptions {
+            others: settings.other_hosts.clone(),
+            ..postgres_options(&settings.database)
+        };
+        let dial = PostgresDial::new(&options).map_err(|source| AppError::Database {
+            address: options.address(),
+            source,
+        })?;
+        Ok(Self { dial, options })
+    }
+
+    /// Returns where the servers are. Holds no secret.
+    pub(super) fn address_text(&self) -> String {
+        let others = self.options.others.iter().map(ToString::to_string);
+        let all: Vec<_> = [self.options.address()].into_iter().chain(others).collect();
+        all.join(",")
+    }
+}
+
+impl Dial for LogDial {
+    fn dial(&self, warned: Arc<AtomicBool>) -> DialFuture<'_> {
+        Box::pin(async move {
+            let connected = self.dial.connect_watched(warned).await;
+            let (client, task) = connected.map_err(|error| error.to_string())?;
+            Ok(Dialled { client, task })
+        })
+    }
+
+    fn address(&self) -> String {
+        self.address_text()
+    }
+}

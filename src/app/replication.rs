@@ -1,0 +1,398 @@
+//! This server's part in the replication: it joins the log, stands by, and sells when its turn has come.
+
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{self, Command};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{self, Builder, JoinHandle};
+use std::time::Duration;
+
+use super::duties::{Duties, DutyParts};
+use super::followers::Followers;
+use super::log_dial::LogDial;
+use super::stop::Ended;
+use super::{AppError, EXIT_JOURNAL_FAILED, logging};
+
+use parking_lot::Mutex;
+
+use crate::config::{Config, ReplicationConfig};
+use crate::env::{Clock, Disk};
+use crate::journal::{Journal, JournalError};
+use crate::limits;
+use crate::record::envelope::Entry;
+use crate::replication::postgres::PostgresLog;
+use crate::replication::{
+    Deposed, Fold, JoinError, Joined, JournalFiles, Leadership, LogError, Mark, ReplicatedLog,
+    ReplicationStatus, Replicator, Role, Standby, StandbyParts, Turn, join,
+};
+use crate::runtime::Shutdown;
+use crate::sale::FollowingState;
+use crate::types::Lsn;
+
+/// The pause between two attempts to reach the log.
+const RETRY: Duration = Duration::from_millis(500);
+/// The pause between two looks of a standby.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// A log that this server has joined, and its place there.
+pub(super) struct Membership {
+    log: Box<dyn ReplicatedLog>,
+    joined: Joined,
+    name: String,
+    settings: ReplicationConfig,
+    status: Arc<ReplicationStatus>,
+    marked: Arc<AtomicU64>,
+}
+
+impl Membership {
+    /// Joins the log that is configured with the journal in `dir`, which nobody writes to. Waits for as long as the log does not answer.
+    ///
+    /// # Errors
+    /// The journal does not fit the log, or the log is kept in a way that voids its promise.
+    pub(super) fn join(
+        config: &Config,
+        settings: &ReplicationConfig,
+        disk: &dyn Disk,
+        dir: &Path,
+    ) -> Result<Self, AppError> {
+        let dial = LogDial::new(settings)?;
+        let address = dial.address_text();
+        let mut log = PostgresLog::new(Box::new(dial), settings.log.clone())?;
+        let name = name_of(config);
+        let mut said = String::new();
+        let joined = loop {
+            let joined = log
+                .prepare()
+                .map_err(JoinError::from)
+                .and_then(|_| join(&mut log, &settings.log, disk, dir));
+            match joined {
+                Err(JoinError::Log(LogError::Unknown(why))) => {
+                    if said != why {
+                        tracing::warn!(address, "waiting for the replicated log: {address}: {why}");
+                        said = why;
+                    }
+                    thread::sleep(RETRY);
+                }
+                joined => break joined?,
+            }
+        };
+        if joined.cut > 0 {
+            tracing::warn!(
+                records = joined.cut,
+                last = joined.at.lsn.0,
+                "records that the replicated log does not have are cut off; nobody was answered from them"
+            );
+        }
+        tracing::info!(
+            log = settings.log,
+            last = joined.at.lsn.0,
+            "the replicated log is joined"
+        );
+        Ok(Self {
+            log: Box::new(log),
+            joined,
+            name,
+            settings: settings.clone(),
+            status: Arc::default(),
+            marked: Arc::new(AtomicU64::new(joined.at.lsn.0)),
+        })
+    }
+
+    /// The figures.
+    pub(super) fn status(&self) -> &Arc<ReplicationStatus> {
+        &self.status
+    }
+
+    /// Returns the record up to which the journal is not needed to find this server's place again.
+    pub(super) fn marked(&self) -> impl Fn() -> Lsn + Send + use<> {
+        let marked = Arc::clone(&self.marked);
+        move || Lsn(marked.load(Ordering::Acquire))
+    }
+}
+
+/// The name that this server has for itself.
+fn name_of(config: &Config) -> String {
+    let own = || {
+        let machine = rustix::system::uname();
+        let machine = machine.nodename().to_string_lossy();
+        format!("{machine}:{}", config.server.port)
+    };
+    config.server.advertise.clone().unwrap_or_else(own)
+}
+
+/// The state of an engine that follows the log.
+struct EngineFold(FollowingState);
+
+impl Fold for EngineFold {
+    fn apply(&mut self, entry: &Entry<'_>) -> Result<(), JournalError> {
+        self.0.apply(entry)
+    }
+
+    fn check(&self, lsn: Lsn) -> Result<(), JournalError> {
+        self.0.check(lsn)
+    }
+
+    fn end(self: Box<Self>) {
+        self.0.end();
+    }
+}
+
+/// The thread that follows the log, and brings records into it once this server leads.
+pub(super) struct ReplicationThread {
+    turn: Arc<LeadersTurn>,
+    thread: JoinHandle<()>,
+}
+
+/// The thread's state that is shared with who ends it.
+#[derive(Default)]
+struct LeadersTurn {
+    is_stopped: AtomicBool,
+    is_handed_over: AtomicBool,
+    /// The thread that takes up the leader's duties, once this server leads.
+    duties: Mutex<Option<JoinHandle<Option<Duties>>>>,
+}
+
+impl ReplicationThread {
+    /// Starts the thread. Once this server leads, it takes up `duties`, too.
+    ///
+    /// # Errors
+    /// The thread cannot be started.
+    pub(super) fn start(
+        membership: Membership,
+        following: FollowingState,
+        duties: DutyParts,
+        shutdown: &Shutdown,
+    ) -> std::io::Result<Self> {
+        let turn = Arc::<LeadersTurn>::default();
+        let part = Participant {
+            journal: Arc::clone(duties.engine.journal()),
+            clock: Arc::clone(&duties.clock),
+            takeover_ms: membership.settings.takeover_ms,
+            log_name: membership.settings.log.clone(),
+            status: Arc::clone(&membership.status),
+            marked: Arc::clone(&membership.marked),
+            turn: Arc::clone(&turn),
+            shutdown: shutdown.clone(),
+        };
+        let standby = Standby::new(StandbyParts {
+            log: membership.log,
+            journal: Arc::clone(&part.journal),
+            fold: Box::new(EngineFold(following)),
+            clock: Arc::clone(&part.clock),
+            status: Arc::clone(&part.status),
+            name: membership.name,
+            at: membership.joined.at,
+            takeover_ms: part.takeover_ms,
+        });
+        let thread = Builder::new()
+            .name("replicate".into())
+            .spawn(move || part.run(standby, duties))?;
+        Ok(Self { turn, thread })
+    }
+
+    /// Ends the leader's schedule, if this server leads. Returns the followers, which go on until the journal is closed.
+    pub(super) fn end_duties(&self) -> Option<Followers> {
+        let taken_up = {
+            let mut duties = self.turn.duties.lock();
+            // Under the lock, so that no duties are taken up behind it.
+            self.turn.is_stopped.store(true, Ordering::Release);
+            duties.take()
+        };
+        let duties = taken_up?.join().ok().flatten();
+        duties.map(Duties::end_schedule)
+    }
+
+    /// Ends the thread: a standby at once, a leader when all that was appended is in the log, and the leadership was offered. The journal must be
+    /// closed.
+    pub(super) fn end(self) -> Ended {
+        let _ = self.thread.join();
+        match self.turn.is_handed_over.load(Ordering::Acquire) {
+            true => Ended::HandedOver,
+            false => Ended::Stopped,
+        }
+    }
+}
+
+struct Participant {
+    journal: Arc<Journal>,
+    clock: Arc<dyn Clock>,
+    takeover_ms: u32,
+    log_name: String,
+    status: Arc<ReplicationStatus>,
+    marked: Arc<AtomicU64>,
+    turn: Arc<LeadersTurn>,
+    shutdown: Shutdown,
+}
+
+impl Participant {
+    fn run(self, mut standby: Standby, duties: DutyParts) {
+        let mut said = String::new();
+        tracing::info!("standing by");
+        while !self.turn.is_stopped.load(Ordering::Acquire) {
+            match standby.turn() {
+                Ok(Ok(leadership)) => return self.lead(standby, leadership, duties),
+                Ok(Err(Turn::Moved)) => {}
+                Ok(Err(_)) => {
+                    said.clear();
+                    thread::sleep(LOOK);
+                }
+                Err(error) if error.may_pass() => {
+                    let error = error.to_string();
+                    self.status.failed(&error);
+                    if said != error {
+                        tracing::warn!("the replicated log is not followed: {error}");
+                        said = error;
+                    }
+                    thread::sleep(RETRY);
+                }
+                Err(error) => {
+                    tracing::error!("{error}");
+                    restart();
+                }
+            }
+        }
+    }
+
+    fn lead(self, standby: Standby, leadership: Leadership, duties: DutyParts) {
+        let log = standby.end();
+        let outbox = self.journal.replicate();
+        let files = JournalFiles {
+            disk: Arc::clone(self.journal.disk()),
+            dir: self.journal.dir().to_owned(),
+        };
+        let mut replicator = Replicator::new(
+            log,
+            Arc::clone(&outbox),
+            files,
+            Arc::clone(&self.clock),
+            Arc::clone(&self.status),
+            leadership,
+            self.takeover_ms,
+        );
+        self.status.heard(leadership.asked_us);
+        self.journal.hold_back(false);
+        self.take_up(duties);
+        let patience =
+            Duration::from_millis(u64::from(self.takeover_ms / limits::BEATS_PER_TAKEOVER / 4));
+        let mut notes = Notes::new(&self);
+        loop {
+            match replicator.turn() {
+                Ok(Turn::Moved) => notes.advance(&mut replicator),
+                Ok(Turn::Idle) => {
+                    if !outbox.wait(patience) {
+                        break;
+                    }
+                }
+                Ok(Turn::Unanswered) => thread::sleep(LOOK),
+                Err(deposed) => self.stand_down(&deposed),
+            }
+            if self.status.take_hand_over() {
+                tracing::info!("the leadership is to be handed over");
+                self.turn.is_handed_over.store(true, Ordering::Release);
+                self.shutdown.begin();
+            }
+        }
+        notes.write(replicator.at());
+        match replicator.offer() {
+            Ok(()) => tracing::info!("the leadership is offered"),
+            Err(error) => tracing::warn!("the leadership could not be offered: {error}"),
+        }
+    }
+
+    /// Takes up the leader's duties, on another thread: what they record waits for this one.
+    fn take_up(&self, duties: DutyParts) {
+        let mut taken_up = self.turn.duties.lock();
+        if self.turn.is_stopped.load(Ordering::Acquire) {
+            return;
+        }
+        let status = Arc::clone(&self.status);
+        let begin = move || {
+            let duties = duties.take_up();
+            status.set_role(Role::Leader);
+            tracing::info!("this server leads and sells");
+            duties
+        };
+        match Builder::new().name("lead".into()).spawn(begin) {
+            Ok(begun) => *taken_up = Some(begun),
+            Err(error) => {
+                tracing::error!("this server cannot lead: {error}");
+                restart();
+            }
+        }
+    }
+
+    /// Ends this process's part at once: another one may have sold what is in memory here.
+    fn stand_down(&self, deposed: &Deposed) -> ! {
+        match deposed {
+            Deposed::Fenced => tracing::warn!("{deposed}: starting again as a standby"),
+            _ => tracing::error!("{deposed}: starting again"),
+        }
+        restart()
+    }
+}
+
+/// The mark beside the journal, and the trimming of the log, now and then.
+struct Notes<'a> {
+    part: &'a Participant,
+    mark: Option<Mark>,
+    noted_us: u64,
+}
+
+impl<'a> Notes<'a> {
+    fn new(part: &'a Participant) -> Self {
+        let mark = Mark::read(&**part.journal.disk(), part.journal.dir());
+        Self {
+            part,
+            mark: mark.ok().flatten(),
+            noted_us: part.clock.monotonic_us(),
+        }
+    }
+
+    fn advance(&mut self, replicator: &mut Replicator) {
+        let now_us = self.part.clock.monotonic_us();
+        if now_us.saturating_sub(self.noted_us) < limits::LOG_MARK_SECONDS * 1_000_000 {
+            return;
+        }
+        self.noted_us = now_us;
+        self.write(replicator.at());
+        let through = replicator
+            .at()
+            .lsn
+            .0
+            .saturating_sub(limits::LOG_RECORDS_KEPT);
+        if through > 0 {
+            replicator.trim(Lsn(through));
+        }
+    }
+
+    fn write(&mut self, at: crate::replication::Position) {
+        let Some(mark) = &mut self.mark else {
+            return;
+        };
+        if mark.at == at {
+            return;
+        }
+        mark.at = at;
+        let journal = &self.part.journal;
+        match mark.write(&**journal.disk(), journal.dir()) {
+            Ok(()) => self.part.marked.store(at.lsn.0, Ordering::Release),
+            Err(error) if error.is_failed_sync() => journal.fail(&error),
+            Err(error) => tracing::warn!(
+                log = self.part.log_name,
+                "the place in the replicated log is not noted: {error}"
+            ),
+        }
+    }
+}
+
+/// Replaces this process by a new one with the same arguments. What is in memory and not acknowledged is gone with it.
+pub(super) fn restart() -> ! {
+    logging::flush();
+    let error = Command::new("/proc/self/exe")
+        .args(std::env::args_os().skip(1))
+        .exec();
+    tracing::error!("cannot start again: {error}");
+    logging::flush();
+    process::exit(EXIT_JOURNAL_FAILED);
+}

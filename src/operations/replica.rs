@@ -1,0 +1,113 @@
+//! The part of this server where a log is replicated, as requests and figures see it.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::journal::Reached;
+use crate::replication::{ReplicationStatus, Role};
+use crate::telemetry::{JournalStatus, seconds};
+
+/// The part of this server in the replication.
+#[derive(Clone)]
+pub struct Replica(Arc<ReplicationStatus>);
+
+impl Replica {
+    /// Creates the view of `status`.
+    #[must_use]
+    pub fn new(status: Arc<ReplicationStatus>) -> Self {
+        Self(status)
+    }
+
+    /// Returns whether this server sells at `now_us`: it leads, and has heard so lately from the log that nobody else can.
+    #[must_use]
+    pub fn sells(&self, now_us: u64) -> bool {
+        self.0.may_tell(now_us)
+    }
+
+    /// Returns whether this server leads, as far as it knows.
+    #[must_use]
+    pub fn leads(&self) -> bool {
+        self.0.role() == Role::Leader
+    }
+
+    /// Returns where the leader can be reached; empty where that is not known.
+    #[must_use]
+    pub fn leader(&self) -> String {
+        self.0.leader()
+    }
+
+    /// Returns the figures at `now_us` of the monotonic clock.
+    #[must_use]
+    pub fn report(
+        &self,
+        now_us: u64,
+        journal: &JournalStatus,
+        reached: Option<Reached>,
+    ) -> ReplicationReport {
+        let figures = self.0.read(now_us);
+        let leads = figures.role == Role::Leader;
+        // Of a leader what may be told, of a standby what it has taken from the log.
+        let acknowledged = match leads {
+            true => journal.durable_lsn,
+            false => figures.replicated.0,
+        };
+        let lag_records = match leads {
+            true => journal.appended_lsn.saturating_sub(acknowledged),
+            false => figures.head.0.saturating_sub(acknowledged),
+        };
+        ReplicationReport {
+            role: figures.role.as_str(),
+            epoch: figures.epoch.0,
+            leader: figures.leader,
+            written_lsn: journal.appended_lsn,
+            durable_lsn: reached.map_or(journal.durable_lsn, |reached| reached.local.0),
+            replicated_lsn: figures.replicated.0,
+            acknowledged_lsn: acknowledged,
+            log_lsn: figures.head.0,
+            lag_records,
+            heard_seconds_ago: figures.heard_us_ago.map(seconds),
+            barriers: figures.barriers,
+            takeovers: figures.takeovers,
+            appends: figures.appends,
+            append_seconds: seconds(figures.append_us),
+            error: figures.error,
+        }
+    }
+}
+
+/// The figures of the replication in `/health`.
+#[derive(Serialize)]
+pub struct ReplicationReport {
+    /// `starting`, `standby`, `leader` or `fenced`.
+    pub role: &'static str,
+    /// The time of the leader.
+    pub epoch: u64,
+    /// Where the leader can be reached; empty where that is not known.
+    pub leader: String,
+    /// The newest record.
+    pub written_lsn: u64,
+    /// The newest record that is on this disk.
+    pub durable_lsn: u64,
+    /// The last record that this server knows to be in the log.
+    pub replicated_lsn: u64,
+    /// The last record that is here and in the log.
+    pub acknowledged_lsn: u64,
+    /// The last record of the log, as last seen.
+    pub log_lsn: u64,
+    /// Records that a leader has not in the log yet, or a standby not here.
+    pub lag_records: u64,
+    /// Seconds since the last question that the log has answered.
+    pub heard_seconds_ago: Option<f64>,
+    /// Barriers since the start.
+    pub barriers: u64,
+    /// Takeovers by this server since the start.
+    pub takeovers: u64,
+    /// Appends since the start.
+    pub appends: u64,
+    /// The seconds that they took.
+    pub append_seconds: f64,
+    /// The reason why the log does not answer, if it does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
