@@ -22,11 +22,12 @@ const SETTINGS: [(&str, &str); 4] = [
 ];
 
 /// The errors that the server may have with 5xx. None of them may be seen.
-const FAILURES: [Outcome; 5] = [
+const FAILURES: [Outcome; 6] = [
     Outcome::InternalError,
     Outcome::Overloaded,
     Outcome::Draining,
     Outcome::JournalUnavailable,
+    Outcome::Standby,
     Outcome::ArchiveUnavailable,
 ];
 
