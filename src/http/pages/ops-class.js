@@ -50,6 +50,7 @@ export const REFUSALS = {
   overloaded: "Too busy",
   draining: "Shutting down",
   journal_unavailable: "Journal not writable",
+  standby: "Another server sells",
   archive_unavailable: "Archive not readable",
   internal_error: "Internal error",
 };

@@ -46,6 +46,10 @@ const WORDS = {
     "The shop cannot write anything down at the moment.",
     "So it sells nothing that it could forget. Try again in {wait}.",
   ],
+  standby: [
+    "The shop is just moving to another machine.",
+    "What was confirmed stays yours. Try again in {wait}.",
+  ],
   archive_unavailable: [
     "The shop cannot read what that sale consisted of at the moment.",
     "Try again in {wait}.",
