@@ -21,6 +21,9 @@ mod load;
 #[path = "sinks/places.rs"]
 mod places;
 #[allow(dead_code, reason = "a part of it is used")]
+#[path = "servers/postgres_pair.rs"]
+mod postgres_pair;
+#[allow(dead_code, reason = "a part of it is used")]
 #[path = "servers/postgres.rs"]
 mod postgres_server;
 #[allow(dead_code, reason = "a part of it is used")]
@@ -37,6 +40,7 @@ mod install;
 mod load_scripts;
 mod many_sales;
 mod monitoring;
+mod replication;
 mod smuggling;
 mod soak;
 mod tls;

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use super::AppError;
 use super::sinks::postgres_options;
 use crate::config::ReplicationConfig;
+use crate::limits;
 use crate::reconcile::postgres::{PostgresDial, PostgresOptions};
 use crate::replication::postgres::{Dial, DialFuture, Dialled};
 
@@ -43,7 +44,8 @@ impl LogDial {
 impl Dial for LogDial {
     fn dial(&self, warned: Arc<AtomicBool>) -> DialFuture<'_> {
         Box::pin(async move {
-            let connected = self.dial.connect_watched(warned).await;
+            let statement_ms = limits::LOG_ANSWER_SECONDS * 1000 - 500;
+            let connected = self.dial.connect_watched(warned, statement_ms).await;
             let (client, task) = connected.map_err(|error| error.to_string())?;
             Ok(Dialled { client, task })
         })

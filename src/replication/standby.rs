@@ -165,7 +165,7 @@ impl Standby {
     /// See [`StandbyError`]; nothing is lost.
     pub fn turn(&mut self) -> Result<Result<Leadership, Turn>, StandbyError> {
         let now_us = self.clock.monotonic_us();
-        let head = self.log.peek()?.ok_or(StandbyError::Gone)?;
+        let head = self.look()?;
         self.status.heard(now_us);
         self.status.set_leader(head.epoch, &head.holder);
         self.status.set_head(head.last.lsn);
@@ -177,6 +177,15 @@ impl Standby {
             return self.take_over(&head).map(|taken| taken.ok_or(Turn::Idle));
         }
         Ok(Err(Turn::Idle))
+    }
+
+    fn look(&mut self) -> Result<Head, StandbyError> {
+        let head = self.log.peek();
+        if head.is_err() {
+            // The leader may not reach the log either: its silence counts from when this server does.
+            self.seen = None;
+        }
+        head?.ok_or(StandbyError::Gone)
     }
 
     /// Returns for how long the leader has given no sign, in microseconds, by this server's own clock.

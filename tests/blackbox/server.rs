@@ -356,6 +356,27 @@ impl Server {
         self.place
     }
 
+    /// Leaves the directory of a server that has ended.
+    pub fn leave(self) -> Place {
+        self.place
+    }
+
+    /// Changes a setting for the next start.
+    pub fn set(&mut self, key: &str, value: &str) {
+        self.place.set(key, value);
+    }
+
+    /// Waits until a server that was begun listens.
+    pub fn wait_until_listening(&mut self) {
+        let listening = self.process.wait_for_line(listening_address);
+        self.addr = listening.expect("the server listens");
+    }
+
+    /// Begins to start the server again in the same directory, and does not wait for anything; it must have ended.
+    pub fn begin_again(&mut self) {
+        self.process = begin(&self.place);
+    }
+
     /// Ends the server as a power cut would, and leaves its directory.
     pub fn crash(mut self) -> Place {
         self.kill_9();

@@ -64,6 +64,60 @@ impl Postgres {
         panic!("no port was free:\n{}", postgres.log());
     }
 
+    /// Starts a standby of `primary`, which knows it as `name`.
+    pub fn start_standby(primary: &Self, name: &str) -> Self {
+        let dir = new_directory();
+        let port = primary.port.to_string();
+        let mut backup = as_server("pg_basebackup");
+        backup.arg("-h").arg(primary.socket_dir());
+        backup.args([
+            "-p",
+            &port,
+            "-U",
+            USER,
+            "-X",
+            "stream",
+            "-c",
+            "fast",
+            "--no-sync",
+            "-D",
+        ]);
+        backup.arg(dir.path().join("data"));
+        said(&mut backup).expect("the primary lets itself be copied");
+        let signal = dir.path().join("data/standby.signal");
+        File::create(&signal).expect("our own directory");
+        give_away(&signal);
+        let connection = format!(
+            "primary_conninfo=host={} port={port} user={USER} application_name={name}",
+            primary.socket_dir().display()
+        );
+        let mut settings: Vec<String> = SETTINGS.iter().map(|&it| it.to_owned()).collect();
+        settings.push(connection);
+        let mut standby = Self {
+            dir,
+            settings,
+            port: 0,
+            server: None,
+        };
+        for _ in 0..20 {
+            standby.port = free_port();
+            if standby.launch() {
+                return standby;
+            }
+        }
+        panic!("no port was free:\n{}", standby.log());
+    }
+
+    /// Changes a setting that a running server takes anew.
+    pub fn set(&self, setting: &str, value: &str) {
+        self.query(DATABASE, &format!("ALTER SYSTEM SET {setting} = '{value}'"));
+        self.query(DATABASE, "SELECT pg_reload_conf()");
+        wait_for("a setting", || {
+            let shown = self.query(DATABASE, &format!("SHOW {setting}"));
+            (shown == value).then_some(())
+        });
+    }
+
     /// As [`Postgres::start`], with encryption by the certificate and key, both in PEM.
     pub fn start_tls(certificate: &str, key: &str) -> Self {
         let mut postgres = Self::start();

@@ -8,7 +8,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tokio_postgres::config::{SslMode, TargetSessionAttrs};
+use tokio_postgres::config::{LoadBalanceHosts, SslMode, TargetSessionAttrs};
 use tokio_postgres::error::{DbError, SqlState};
 use tokio_postgres::tls::TlsStream;
 use tokio_postgres::{AsyncMessage, Client, Config, Error, NoTls, Socket};
@@ -111,6 +111,8 @@ impl PostgresDial {
         }
         if !options.others.is_empty() {
             config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+            // The first one may be an old primary that nobody follows any more.
+            config.load_balance_hosts(LoadBalanceHosts::Random);
         }
         Ok(Self {
             config,
@@ -145,19 +147,23 @@ impl PostgresDial {
         })
     }
 
-    /// Connects without any settings. `warned` is set whenever the server says something that was not asked for.
+    /// Connects for statements that each take no longer than `statement_ms`: what waits for longer is ended by the server, also when nobody listens any
+    /// more. That is a setting of the session, which a pooler may refuse. `warned` is set whenever the server says something that was not asked for.
     ///
     /// # Errors
     /// Nobody answers in time, or not as hoped.
     pub async fn connect_watched(
         &self,
         warned: Arc<AtomicBool>,
+        statement_ms: u64,
     ) -> Result<(Client, JoinHandle<()>), SinkError> {
         let slow = |_| no_answer(CONNECT.as_secs());
-        let dial = Self {
+        let mut dial = Self {
             warned: Some(warned),
             ..self.clone()
         };
+        dial.config
+            .options(format!("-c statement_timeout={statement_ms}"));
         let connected = timeout(CONNECT, dial.raw()).await.map_err(slow)?;
         let raw = connected.map_err(|error| explain_connecting(&error))?;
         Ok((raw.client, raw.task))

@@ -1,0 +1,8 @@
+//! Two servers, one log on a real pair of Postgres, buyers, and everything that dies.
+
+mod buyers;
+mod campaign;
+mod faults;
+mod group;
+mod ledger;
+mod settings;
