@@ -208,6 +208,11 @@ impl Shared {
         self.accepting.load(Ordering::Acquire)
     }
 
+    /// Returns whether nothing stands against new records but that somebody else decides what comes into the journal.
+    pub(super) fn is_able(&self) -> bool {
+        self.is_accepting() || self.could_accept(&self.next.lock())
+    }
+
     /// Returns the room that all pending records may need: a full queue behind a full batch, twice over for what
     /// threads append that checked the bound just before it was reached, and the frames' heads.
     fn room_bytes_min(&self, align: FrameAlign) -> u64 {
@@ -215,10 +220,13 @@ impl Shared {
     }
 
     fn update_accepting(&self, next: &Next) {
-        let roomy = next.room_bytes >= self.room_bytes_min(next.align) || next.prepared.is_some();
-        let wanted = !next.held_back && !next.outbox_full;
-        let accepting = roomy && wanted && !next.short && self.failure.get().is_none();
+        let accepting = !next.held_back && self.could_accept(next);
         self.accepting.store(accepting, Ordering::Release);
+    }
+
+    fn could_accept(&self, next: &Next) -> bool {
+        let roomy = next.room_bytes >= self.room_bytes_min(next.align) || next.prepared.is_some();
+        roomy && !next.outbox_full && !next.short && self.failure.get().is_none()
     }
 
     /// Notes whether new work is refused for a reason that has nothing to do with the disk.

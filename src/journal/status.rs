@@ -15,7 +15,7 @@ pub(super) fn status_of(shared: &Shared, stalled: bool) -> JournalStatus {
     let [commit_p50, commit_p99] = commit_ns.at_quantiles([0.5, 0.99]).map(micros);
     let [sync_p50, sync_p99] = sync_ns.at_quantiles([0.5, 0.99]).map(micros);
     JournalStatus {
-        writable: shared.is_accepting(),
+        writable: shared.is_able(),
         disk_full: shared.is_full(),
         stalled,
         failure: shared.failure().map(str::to_owned),
@@ -41,6 +41,7 @@ pub(super) fn status_of(shared: &Shared, stalled: bool) -> JournalStatus {
 
 #[cfg(test)]
 mod tests {
+    use super::super::outbox::HoldBackReason;
     use super::super::shared::Taken;
     use super::*;
     use crate::record::Record;
@@ -64,5 +65,17 @@ mod tests {
         assert_eq!(figures(), (5, 6), "the committer has it, the disk has not");
         shared.progress.publish(batch.last());
         assert_eq!(figures(), (6, 6));
+    }
+
+    #[test]
+    fn a_standby_does_not_look_like_a_journal_that_failed() {
+        let shared = Shared::new(Lsn(0), 1024, None, Box::new(|_| ()));
+        shared.set_room(1024 * 1024);
+        let figures = || (shared.is_accepting(), status_of(&shared, false).writable);
+        assert_eq!(figures(), (true, true));
+        shared.refuse_for(HoldBackReason::HeldBack, true);
+        assert_eq!(figures(), (false, true), "the leader decides");
+        shared.refuse_for(HoldBackReason::OutboxFull, true);
+        assert_eq!(figures(), (false, false), "too much waits for the log");
     }
 }
