@@ -104,6 +104,10 @@ fn explain_io(error: &io::Error) -> SinkError {
         | io::ErrorKind::ConnectionAborted
         | io::ErrorKind::BrokenPipe
         | io::ErrorKind::UnexpectedEof => "the connection was lost",
+        // The client's own word for a server that is asked for changes.
+        io::ErrorKind::PermissionDenied if error.to_string().contains("allow writes") => {
+            "it is a standby, and none of the servers takes changes"
+        }
         // What the resolver says has no kind of its own.
         _ if error.to_string().contains("lookup address") => "host not found",
         kind => return SinkError::Unavailable(format!("the connection failed: {kind}")),
