@@ -17,6 +17,8 @@ mod http_proxy;
 #[allow(dead_code, reason = "a part of it is used")]
 #[path = "sinks/load.rs"]
 mod load;
+#[path = "servers/log_database.rs"]
+mod log_database;
 #[allow(dead_code, reason = "a part of it is used")]
 #[path = "sinks/places.rs"]
 mod places;

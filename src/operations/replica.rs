@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::journal::Reached;
+use crate::limits;
 use crate::replication::{ReplicationStatus, Role};
 use crate::telemetry::{JournalStatus, seconds};
 
@@ -71,6 +72,7 @@ impl Replica {
             takeovers: figures.takeovers,
             appends: figures.appends,
             append_seconds: seconds(figures.append_us),
+            append_us: figures.append_us,
             error: figures.error,
         }
     }
@@ -107,7 +109,86 @@ pub struct ReplicationReport {
     pub appends: u64,
     /// The seconds that they took.
     pub append_seconds: f64,
+    /// The same in microseconds.
+    #[serde(skip)]
+    pub append_us: u64,
     /// The reason why the log does not answer, if it does not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+}
+
+impl ReplicationReport {
+    /// Returns why the log counts as silent, if it does.
+    pub(super) fn silence(&self) -> Option<String> {
+        let too_long = |heard: &f64| *heard > limits::LEADER_FRESH_MS as f64 / 1e3;
+        let nothing = |heard| format!("no answer for {heard:.1} s");
+        let silent = self.heard_seconds_ago.filter(too_long).map(nothing);
+        self.error.clone().or(silent)
+    }
+}
+
+/// The replication in one sample.
+#[derive(Serialize)]
+pub(super) struct ReplicationSample {
+    role: &'static str,
+    epoch: u64,
+    leader: String,
+    log_lsn: u64,
+    acknowledged_lsn: u64,
+    lag_records: u64,
+    heard_seconds_ago: Option<f64>,
+    /// The appends since the sample before.
+    appends: u64,
+    /// The mean time that one of them took, in microseconds.
+    append_us: Option<f64>,
+    error: Option<String>,
+}
+
+/// The totals of the appends at the last sample.
+#[derive(Debug, Default)]
+pub(super) struct LastAppended {
+    appends: u64,
+    append_us: u64,
+}
+
+impl LastAppended {
+    /// Returns the sample of `report`, with what was appended since the last one.
+    pub(super) fn sample(&mut self, report: ReplicationReport) -> ReplicationSample {
+        let (appends, append_us) = self.advance(report.appends, report.append_us);
+        ReplicationSample {
+            role: report.role,
+            epoch: report.epoch,
+            leader: report.leader,
+            log_lsn: report.log_lsn,
+            acknowledged_lsn: report.acknowledged_lsn,
+            lag_records: report.lag_records,
+            heard_seconds_ago: report.heard_seconds_ago,
+            appends,
+            append_us,
+            error: report.error,
+        }
+    }
+
+    /// Takes the present totals. Returns the appends since the last sample, and the mean time of one in microseconds.
+    fn advance(&mut self, appends: u64, append_us: u64) -> (u64, Option<f64>) {
+        let now = Self { appends, append_us };
+        let then = std::mem::replace(self, now);
+        let appends = appends.saturating_sub(then.appends);
+        let took_us = append_us.saturating_sub(then.append_us);
+        let mean_us = (appends > 0).then(|| (took_us as f64 / appends as f64).round());
+        (appends, mean_us)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_has_the_appends_since_the_one_before() {
+        let mut last = LastAppended::default();
+        assert_eq!(last.advance(4, 8_000), (4, Some(2_000.0)));
+        assert_eq!(last.advance(4, 8_000), (0, None));
+        assert_eq!(last.advance(14, 38_000), (10, Some(3_000.0)));
+    }
 }

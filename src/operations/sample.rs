@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::load::WorkerLoad;
+use super::replica::ReplicationSample;
 use super::view::View;
 use crate::env::ProcessFigures;
 use crate::sale::Sale;
@@ -51,6 +52,8 @@ pub(super) struct Sample {
     stages: BTreeMap<&'static str, Percentiles>,
     journal: JournalSample,
     sinks: BTreeMap<&'static str, SinkSample>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replication: Option<ReplicationSample>,
     workers: Vec<WorkerLoad>,
     connections: u64,
     viewers: u64,
@@ -156,6 +159,8 @@ pub(super) struct SampleInput<'a> {
     pub(super) journal: JournalStatus,
     /// The amounts that the journal has written since the last sample.
     pub(super) written: Written,
+    /// The replication; `None` where there is none.
+    pub(super) replication: Option<ReplicationSample>,
 }
 
 impl Sample {
@@ -193,6 +198,7 @@ impl Sample {
                 .into_iter()
                 .map(|(sink, figures)| (sink.key(), SinkSample::of(figures)))
                 .collect(),
+            replication: input.replication,
             workers: view.load_of_last_second(),
             connections: view.connections().open,
             viewers: view.viewers(),

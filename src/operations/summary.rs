@@ -100,6 +100,9 @@ fn problems(view: &View, recent: &AnswerLatencies, sinks: &[(SinkId, SinkFigures
         view.all_unaccounted() > 0,
         "units are held that no open checkout holds",
     );
+    if let Some(reason) = view.replication().and_then(|report| report.silence()) {
+        problems.push(format!("the replicated log does not answer: {reason}"));
+    }
     for (sink, figures) in sinks {
         if figures.status == SinkStatus::Down {
             let (name, reason) = (sink.name(), &figures.reason);

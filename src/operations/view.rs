@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::conservation::Conservation;
 use super::hold_audit::HoldAudit;
 use super::load::{Load, WorkerLoad};
-use super::replica::{Replica, ReplicationReport};
+use super::replica::{LastAppended, Replica, ReplicationReport};
 use super::report::HealthReport;
 use super::sample::{LastWritten, Sample, SampleInput};
 use super::stall::StallReport;
@@ -52,6 +52,7 @@ pub struct View {
     rates: BTreeMap<SaleId, Rate>,
     samples: VecDeque<Bytes>,
     last_written: LastWritten,
+    last_appended: LastAppended,
     stall: StallReport,
 }
 
@@ -67,6 +68,7 @@ impl View {
             rates: BTreeMap::new(),
             samples: VecDeque::with_capacity(SAMPLES_KEPT + 1),
             last_written: LastWritten::default(),
+            last_appended: LastAppended::default(),
             stall: StallReport::default(),
         }
     }
@@ -88,9 +90,11 @@ impl View {
         self.load.sample(now_us, self.sources.registry.workers());
         let journal = self.engine().journal_status();
         active.truncate(LISTED_SALES_MAX);
+        let replication = self.replication();
         let input = SampleInput {
             rates: self.rates_of(&active),
             written: self.last_written.advance(&journal),
+            replication: replication.map(|report| self.last_appended.sample(report)),
             now: &now,
             between,
             passed_us,

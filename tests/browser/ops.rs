@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use crate::browser::chromium::Browser;
 use crate::browser::page::{Look, Page};
 use crate::load::Load;
-use crate::places::{postgres, server_with};
+use crate::log_database::LogDatabase;
+use crate::places::{place, place_with, postgres, server_with};
 use crate::server::Server;
 
 /// Buyers that a plot shows at least, so that there is a tail.
@@ -126,6 +127,53 @@ fn an_outage_of_the_database_is_seen_and_so_is_its_end() {
     page.wait_for(AN_OUTAGE);
     wait_for_data(&page, "body", "verdict", "good");
     load.stop();
+}
+
+#[test]
+fn the_page_says_who_leads_and_is_silent_where_nothing_is_replicated() {
+    let (log, postgres) = (LogDatabase::start(), postgres());
+    let mut places = [place(), place_with(&postgres)];
+    for (place, name) in places.iter_mut().zip(["one:1", "two:2"]) {
+        log.use_for(place);
+        place.set("SERVER_ADVERTISE", name);
+    }
+    let [first, second] = places;
+    let leader = log.start_leader(first);
+    let standby = Server::start_in(second);
+    let browser = Browser::start();
+    let load = Load::start(&leader);
+    load.wait_for_more(PURCHASES);
+
+    let page = browser.open(Look::DESKTOP, leader.addr(), "/ops");
+    wait_for_data(&page, "#light-replication", "state", "good");
+    page.wait_for_text("#light-replication", "leads, epoch 2");
+    wait_until_drawn(&page, &["replication"]);
+    wait_for_data(&page, "body", "verdict", "good");
+    load.stop();
+
+    for look in [Look::DESKTOP, Look::PHONE] {
+        let page = browser.open(look, standby.addr(), "/ops");
+        page.wait_for_text("#light-replication", "stands by for one:1, epoch 2");
+        page.wait_for_text("#verdict", "All is well: this server stands by");
+        // It is configured, and the leader's business.
+        page.wait_for_text("#light-database", "off while this server stands by");
+        assert_eq!(page.overflow(), 0, "{look:?}");
+    }
+
+    log.pause();
+    page.wait_for_text("#verdict", "The replicated log does not answer");
+    wait_for_data(&page, "#light-replication", "state", "bad");
+    log.resume();
+    wait_for_data(&page, "body", "verdict", "good");
+
+    let alone = Server::start(&[]);
+    let page = browser.open(Look::DESKTOP, alone.addr(), "/ops");
+    wait_for_data(&page, "body", "stream", "live");
+    wait_until_drawn(&page, &["commit"]);
+    for part in ["#light-replication", "#replication"] {
+        let hidden = format!("document.querySelector('{part}').hidden");
+        assert_eq!(page.evaluate(&hidden), json!(true), "{part}");
+    }
 }
 
 /// A page that has heard the server, and may miss it.
@@ -307,6 +355,7 @@ fn the_worst_comes_first() {
         "const {problems} = await import('/assets/ops-verdict.js');
         const well = {...second(0, 1), conserved: true, counts: {}, journal: {writable: true, disk_full: false},
             sinks: {database: {status: 'UP', lag_seconds: 0}, redis: {status: 'DISABLED'}}};
+        const replication = {role: 'leader', epoch: 2, leader: 'a:1', lag_records: 0, heard_seconds_ago: 0.1, error: null};
         const down = {status: 'DOWN', reason: 'no answer', lag_records: 5};
         const about = (change, state = 'live') => {
             const last = {...well, ...change};
@@ -320,6 +369,12 @@ fn the_worst_comes_first() {
             about({counts: {checkout: {overloaded: 3, item_sold_out: 9}}}),
             about({}, 'reconnecting'),
             about({}, 'draining'),
+            about({replication}),
+            about({replication: {...replication, error: 'away'}}),
+            about({replication: {...replication, heard_seconds_ago: 3}}),
+            about({replication: {...replication, role: 'standby', error: 'away'}}),
+            about({replication: {...replication, role: 'standby', lag_records: 20000}}),
+            about({replication: {...replication, role: 'fenced'}}),
         ];",
     );
     let expected = json!([
@@ -328,7 +383,13 @@ fn the_worst_comes_first() {
         ["bad journal"],
         ["warn overloaded"],
         ["bad stream"],
-        ["warn draining"]
+        ["warn draining"],
+        [],
+        ["bad replication"],
+        ["bad replication"],
+        ["warn replication"],
+        ["warn replication"],
+        ["bad replication"]
     ]);
     assert_eq!(found, expected);
 }

@@ -71,6 +71,11 @@ const FILES: &[(&str, &str, &str)] = &[
     ),
     ("ops-lanes.js", JAVASCRIPT, include_str!("ops-lanes.js")),
     ("ops-commit.js", JAVASCRIPT, include_str!("ops-commit.js")),
+    (
+        "ops-replication.js",
+        JAVASCRIPT,
+        include_str!("ops-replication.js"),
+    ),
     ("ops-sinks.js", JAVASCRIPT, include_str!("ops-sinks.js")),
     ("ops-table.js", JAVASCRIPT, include_str!("ops-table.js")),
     ("ops-cores.js", JAVASCRIPT, include_str!("ops-cores.js")),

@@ -60,6 +60,7 @@ export const FAULTS = new Set([
   "overloaded",
   "draining",
   "journal_unavailable",
+  "standby",
   "archive_unavailable",
   "internal_error",
 ]);

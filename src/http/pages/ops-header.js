@@ -1,11 +1,13 @@
 // The first thing to see: whether all is well, and the lights that say why.
 
 import { amount, bytes, clock, duration, whole } from "./ops-format.js";
+import { isStandby, lightOf as replicationLight, replicationWords } from "./ops-replication.js";
 import { lightOf, outages, SINKS, sinkWords } from "./ops-sinks.js";
 import { problems } from "./ops-verdict.js";
 
 const PAGE_TITLE = "Operations";
 const CALM = { state: "good", words: "All is well" };
+const STANDING_BY = { state: "good", words: "All is well: this server stands by" };
 const WAITING = { state: "unknown", words: "Waiting for the server" };
 const STATES = {
   connecting: ["unknown", () => "connecting"],
@@ -29,6 +31,7 @@ export class Header {
     if (!view.last) return;
     this.#stock(view.last);
     this.#journal(view.last);
+    this.#replication(view.last);
     Object.keys(SINKS).forEach((sink) => this.#sink(sink, view));
     this.#tell(view.last);
   }
@@ -44,7 +47,7 @@ export class Header {
   #judge(view, feed) {
     const found = problems(view, feed);
     const [worst, ...others] = found;
-    const { state, words } = worst ?? (view.last ? CALM : WAITING);
+    const { state, words } = worst ?? calm(view.last);
     setText(this.#verdict, words);
     setText(this.#others, others.map((problem) => `Also: ${problem.words}.`).join(" "));
     this.#others.hidden = others.length === 0;
@@ -76,7 +79,12 @@ export class Header {
 
   #sink(sink, { last, known }) {
     const state = last.sinks[sink];
-    setLight(sink, lightOf(state), sinkWords(state, outages(known, sink).at(-1)));
+    setLight(sink, lightOf(state), sinkWords(last, sink, outages(known, sink).at(-1)));
+  }
+
+  #replication({ replication }) {
+    document.getElementById("light-replication").hidden = !replication;
+    if (replication) setLight("replication", replicationLight(replication), replicationWords(replication));
   }
 
   #tell(last) {
@@ -92,6 +100,12 @@ export class Header {
       setText(this.#facts.querySelector(`[data-fact="${name}"]`), words);
     }
   }
+}
+
+/** What there is to say when nothing is wrong. */
+function calm(last) {
+  if (!last) return WAITING;
+  return isStandby(last) ? STANDING_BY : CALM;
 }
 
 function saleWords({ sale, others }) {

@@ -3,6 +3,7 @@
 import { amount, clock, counted, duration } from "./ops-format.js";
 import { spells } from "./ops-history.js";
 import { Lanes } from "./ops-lanes.js";
+import { isStandby } from "./ops-replication.js";
 
 const TOLD_MAX = 2;
 
@@ -29,7 +30,7 @@ export class SinkLag extends Lanes {
     const isOff = state?.status === "DISABLED";
     this.canvas.hidden = isOff;
     this.light.dataset.state = lightOf(state);
-    this.light.textContent = sinkWords(state, this.outages.at(-1));
+    this.light.textContent = sinkWords(view.last, this.sink, this.outages.at(-1));
     this.story.textContent = isOff ? "" : this.outages.slice(-TOLD_MAX).map(story).join("; ");
     this.publish({ status: state?.status ?? "unknown", outages: this.outages.length });
     super.draw(view);
@@ -42,7 +43,7 @@ export class SinkLag extends Lanes {
 
   words(view) {
     const state = view.last?.sinks[this.sink];
-    const now = sinkWords(state, this.outages.at(-1));
+    const now = sinkWords(view.last, this.sink, this.outages.at(-1));
     const told = this.outages.map(story).join("; ");
     const lag = state?.status === "DISABLED" ? "" : ` ${super.words(view)}`;
     return `${SINKS[this.sink]}: ${now}.${lag}${told ? ` Outages: ${told}.` : ""}`;
@@ -78,10 +79,11 @@ export function lightOf(state) {
   return { UP: "good", DOWN: "bad", DISABLED: "off" }[state?.status] ?? "unknown";
 }
 
-/** How a sink is, in words. */
-export function sinkWords(state, outage) {
+/** How a sink is at the second `last`, in words. */
+export function sinkWords(last, sink, outage) {
+  const state = last?.sinks[sink];
   if (!state) return "unknown";
-  if (state.status === "DISABLED") return "off: not configured";
+  if (state.status === "DISABLED") return isStandby(last) ? "off while this server stands by" : "off: not configured";
   if (state.status === "DOWN") {
     return `DOWN${downFor(outage)}${state.reason ? `: ${state.reason}` : ""}`;
   }

@@ -4,6 +4,7 @@ import { FAULTS, REFUSALS } from "./ops-class.js";
 import { amount, clock, counted, duration } from "./ops-format.js";
 import { downFor, outages, SINKS } from "./ops-sinks.js";
 import { refusals } from "./ops-refusals.js";
+import { replicationProblems } from "./ops-replication.js";
 
 /** A sink that is so far behind deserves a look, though it is up. */
 const LAG_SECONDS = 10;
@@ -13,7 +14,7 @@ export function problems(view, feed) {
   const found = connection(view, feed);
   const { last } = view;
   if (!last) return found;
-  found.push(...sale(last), ...stock(last), ...journal(last), ...faults(view));
+  found.push(...sale(last), ...stock(last), ...journal(last), ...replicationProblems(view), ...faults(view));
   for (const sink of Object.keys(SINKS)) found.push(...sinkProblems(view, sink));
   const weight = { bad: 0, warn: 1 };
   return found.sort((one, other) => weight[one.state] - weight[other.state]);

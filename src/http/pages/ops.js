@@ -10,6 +10,7 @@ import { Header } from "./ops-header.js";
 import { Heatmap } from "./ops-heatmap.js";
 import { History } from "./ops-history.js";
 import { Refusals } from "./ops-refusals.js";
+import { Replication } from "./ops-replication.js";
 import { SINKS, SinkLag } from "./ops-sinks.js";
 import { Spectrum } from "./ops-spectrum.js";
 import { Stages } from "./ops-stages.js";
@@ -40,6 +41,7 @@ class Page {
       new Spectrum("spectrum", this),
       new Commit("commit", this),
       new Cores("cores", this),
+      new Replication(this),
       ...Object.keys(SINKS).map((sink) => new SinkLag(sink, this)),
     ];
     this.panels = [this.choice, new Figures(this), ...this.plots, new Refusals(), new Stages()];
