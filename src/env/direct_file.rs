@@ -78,6 +78,10 @@ impl DiskFile for DirectFile {
         DiskFile::read_at(&self.cached, buf, offset)
     }
 
+    fn read_into(&self, buffer: &mut Vec<u8>, offset: u64, length: usize) -> io::Result<()> {
+        DiskFile::read_into(&self.cached, buffer, offset, length)
+    }
+
     fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
         DiskFile::write_at(&self.cached, buf, offset)
     }

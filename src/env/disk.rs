@@ -125,6 +125,19 @@ pub trait DiskFile: Send + Sync {
     /// As the operating system says.
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize>;
 
+    /// Replaces what `buffer` holds by at most `length` bytes from `offset` on, fewer where the file ends. They need not be
+    /// cleared before.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn read_into(&self, buffer: &mut Vec<u8>, offset: u64, length: usize) -> io::Result<()> {
+        buffer.clear();
+        buffer.resize(length, 0);
+        let read = self.read_at(buffer, offset)?;
+        buffer.truncate(read);
+        Ok(())
+    }
+
     /// Writes all of `buf` at `offset`.
     ///
     /// # Errors

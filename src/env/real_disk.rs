@@ -5,8 +5,9 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
+use rustix::buffer::spare_capacity;
 use rustix::fs::{IFlags, OFlags, ioctl_getflags, ioctl_setflags};
-use rustix::io::Errno;
+use rustix::io::{Errno, pread};
 
 use super::background;
 use super::direct_file::DirectFile;
@@ -224,6 +225,21 @@ impl DiskFile for File {
             }
         }
         Ok(filled)
+    }
+
+    fn read_into(&self, buffer: &mut Vec<u8>, offset: u64, length: usize) -> io::Result<()> {
+        buffer.clear();
+        buffer.reserve_exact(length);
+        while buffer.len() < length {
+            let at = offset + buffer.len() as u64;
+            match pread(self, spare_capacity(buffer), at) {
+                Ok(0) => break,
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        buffer.truncate(length);
+        Ok(())
     }
 
     fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {

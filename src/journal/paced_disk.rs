@@ -92,6 +92,12 @@ impl DiskFile for PacedFile {
         Ok(read)
     }
 
+    fn read_into(&self, buffer: &mut Vec<u8>, offset: u64, length: usize) -> io::Result<()> {
+        self.file.read_into(buffer, offset, length)?;
+        self.pacer.note_bytes(buffer.len() as u64);
+        Ok(())
+    }
+
     fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
         self.pacer.write_at(&*self.file, buf, offset)
     }

@@ -256,11 +256,8 @@ impl<'a> SegmentReader<'a> {
                 .map_err(JournalError::io("measure", path))?;
             let rest = file_bytes.saturating_sub(offset);
             let window = rest.min(WINDOW_BYTES as u64) as usize;
-            self.window.resize(window.max(length), 0);
-            let read = file
-                .read_at(&mut self.window, offset)
+            file.read_into(&mut self.window, offset, window.max(length))
                 .map_err(JournalError::io("read", path))?;
-            self.window.truncate(read);
             self.window_offset = offset;
         }
         let start = (offset - self.window_offset) as usize;
