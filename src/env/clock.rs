@@ -107,6 +107,8 @@ pub(super) fn since_boot_us() -> i64 {
 pub struct ManualClock {
     now_us: AtomicI64,
     steady_us: AtomicI64,
+    /// The time that the machine has slept.
+    slept_us: AtomicI64,
 }
 
 impl ManualClock {
@@ -116,6 +118,7 @@ impl ManualClock {
         Self {
             now_us: AtomicI64::new(now.0),
             steady_us: AtomicI64::new(now.0),
+            slept_us: AtomicI64::new(0),
         }
     }
 
@@ -129,6 +132,12 @@ impl ManualClock {
         assert!(micros >= 0, "time does not go back; the wall clock jumps");
         self.now_us.fetch_add(micros, Ordering::SeqCst);
         self.steady_us.fetch_add(micros, Ordering::SeqCst);
+    }
+
+    /// Lets the machine sleep for `micros`: the monotonic clock stands still meanwhile.
+    pub fn sleep_us(&self, micros: i64) {
+        self.slept_us.fetch_add(micros, Ordering::SeqCst);
+        self.advance_us(micros);
     }
 
     /// Sets the wall clock, forward or back, while no time passes.
@@ -147,6 +156,7 @@ impl Clock for ManualClock {
     }
 
     fn monotonic_ns(&self) -> u64 {
-        u64::try_from(self.steady().0).unwrap_or(0) * 1000
+        let awake_us = self.steady().0 - self.slept_us.load(Ordering::SeqCst);
+        u64::try_from(awake_us).unwrap_or(0) * 1000
     }
 }

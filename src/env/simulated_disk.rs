@@ -115,6 +115,11 @@ impl SimulatedDisk {
         self.state().faults.latency = Some((clock, micros));
     }
 
+    /// Lets the machine sleep for `micros` of the time of `clock` in the middle of the next sync.
+    pub fn sleep_in_next_sync(&self, clock: Arc<ManualClock>, micros: i64) {
+        self.state().faults.sleep = Some((clock, micros));
+    }
+
     fn of(state: DiskState) -> Self {
         Self {
             state: Arc::new(Mutex::new(state)),
@@ -201,6 +206,13 @@ impl SimulatedDisk {
         let name = name(path).to_owned();
         state.files.insert(name.clone(), Arc::clone(&contents));
         state.durable_names.insert(name, contents);
+    }
+
+    /// Flips one bit of a file at rest: the one at `bit`, counted from the beginning of the file, which is that long.
+    pub fn flip_bit(&self, path: &Path, bit: u64) {
+        let state = self.state();
+        let contents = state.files.get(name(path)).expect("the file is there");
+        contents.lock().flip((bit / 8) as usize, 1 << (bit % 8));
     }
 
     /// Puts another directory with the same files in the place of `dir`.

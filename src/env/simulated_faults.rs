@@ -15,6 +15,8 @@ pub(super) struct Faults {
     pub(super) power: Option<(u64, u64)>,
     /// The time that a sync takes, in microseconds.
     pub(super) latency: Option<(Arc<ManualClock>, i64)>,
+    /// The time that the machine sleeps in the middle of the next sync, in microseconds.
+    pub(super) sleep: Option<(Arc<ManualClock>, i64)>,
     pub(super) copies_on_write: bool,
     pub(super) holds_syncs: bool,
     pub(super) syncs_find_no_room: bool,
@@ -42,9 +44,12 @@ impl Faults {
     }
 
     /// Lets the time of a sync pass.
-    pub(super) fn take_time(&self) {
+    pub(super) fn take_time(&mut self) {
         if let Some((clock, micros)) = &self.latency {
             clock.advance_us(*micros);
+        }
+        if let Some((clock, micros)) = self.sleep.take() {
+            clock.sleep_us(micros);
         }
     }
 }

@@ -72,6 +72,15 @@ impl FileContents {
         }
     }
 
+    /// Flips bits of the byte at `place`, everywhere.
+    pub(super) fn flip(&mut self, place: usize, bits: u8) {
+        for bytes in [&mut self.cached, &mut self.durable] {
+            if let Some(byte) = Arc::make_mut(bytes).get_mut(place) {
+                *byte ^= bits;
+            }
+        }
+    }
+
     fn lose_unsynced(&mut self) {
         self.cached = Arc::clone(&self.durable);
         self.unsynced = 0..0;
@@ -159,6 +168,16 @@ impl DiskFile for SimulatedFile {
         let read = available.len().min(buf.len());
         buf[..read].copy_from_slice(&available[..read]);
         Ok(read)
+    }
+
+    fn read_into(&self, buffer: &mut Vec<u8>, offset: u64, length: usize) -> io::Result<()> {
+        let contents = self.contents.lock();
+        let bytes = contents.bytes();
+        let start = usize::try_from(offset).map_or(bytes.len(), |o| o.min(bytes.len()));
+        let rest = &bytes[start..];
+        buffer.clear();
+        buffer.extend_from_slice(&rest[..length.min(rest.len())]);
+        Ok(())
     }
 
     fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
