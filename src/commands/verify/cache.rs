@@ -64,7 +64,29 @@ async fn compare_once(
     options: &RedisOptions,
     ledger: &mut Ledger,
 ) -> Result<CacheComparison, CompareError> {
-    let Some(found) = read(options).await? else {
+    compare_reading(read(options).await?, ledger)
+}
+
+/// Compares what was read from a cache, and says what came of it.
+///
+/// # Errors
+/// The output is gone; all else is part of the report.
+pub(super) fn compare_read(
+    found: Option<Reading>,
+    ledger: &mut Ledger,
+    report: &mut Report<'_>,
+) -> io::Result<()> {
+    match compare_reading(found, ledger) {
+        Ok(compared) => print(&compared, ledger, report),
+        Err(error) => report.broken_off("Redis", &error),
+    }
+}
+
+fn compare_reading(
+    found: Option<Reading>,
+    ledger: &mut Ledger,
+) -> Result<CacheComparison, CompareError> {
+    let Some(found) = found else {
         return Ok(CacheComparison::Empty);
     };
     let watermark = found.last();

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::earlier::Earlier;
 use super::ledger::{CompareError, Ledger, LedgerError};
 use super::report::Report;
+use super::rows::DatabaseRows;
 use crate::reconcile::postgres::{PostgresOptions, PostgresReader};
 use crate::reconcile::{Comparison, Mismatches, Watermark};
 use crate::types::{Lsn, counted};
@@ -69,7 +70,28 @@ async fn compare_once(
     ledger: &mut Ledger,
 ) -> Result<DatabaseComparison, CompareError> {
     let reader = PostgresReader::connect(options).await?;
-    let mut records = reader.records().await?;
+    compare_rows(reader.records().await?, ledger).await
+}
+
+/// Compares what is in `records`, and says what came of it.
+///
+/// # Errors
+/// The output is gone; all else is part of the report.
+pub(super) async fn compare_read(
+    records: impl DatabaseRows,
+    ledger: &mut Ledger,
+    report: &mut Report<'_>,
+) -> io::Result<()> {
+    match compare_rows(records, ledger).await {
+        Ok(compared) => print(&compared, ledger, report),
+        Err(error) => report.broken_off("Postgres", &error),
+    }
+}
+
+async fn compare_rows(
+    mut records: impl DatabaseRows,
+    ledger: &mut Ledger,
+) -> Result<DatabaseComparison, CompareError> {
     let watermark = records.watermark();
     // Asked after the watermark, so that a server that goes on is not taken for one that is behind.
     let durable = ledger.durable()?;
@@ -92,11 +114,11 @@ async fn compare_once(
         }
     }
     let (mut findings, agreed) = comparison.finish().map_err(LedgerError::from)?;
-    if watermark.lsn < before_first {
+    if before_first > Lsn::ZERO && watermark.lsn <= before_first {
         findings.add(|| {
             format!(
-                "it ends at {watermark}, and the journal begins at record {}: what is between them is \
-                 in neither, and it cannot go on",
+                "it ends at {watermark}, and the journal begins at record {}: it does not have the \
+                 record by which it could go on",
                 ledger.first
             )
         });
@@ -170,7 +192,7 @@ fn print(
              pools are the sums of what was sold",
         )?;
     }
-    if watermark.lsn.next() < first {
+    if first > Lsn(1) && watermark.lsn < first {
         // It cannot go on, which was said above.
         return Ok(());
     }

@@ -93,8 +93,9 @@ enum User {
 impl Ledger {
     /// Folds the journal in `dir`; when it is in use, up to what `server` says.
     pub(super) fn open(dir: &Path, server: InspectedServer) -> Result<Self, LedgerError> {
-        match Opening::lock_existing(Arc::new(RealDisk), dir) {
-            Ok(opening) => Self::locked(dir, opening),
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+        match Opening::lock_existing(Arc::clone(&disk), dir) {
+            Ok(opening) => Self::locked(disk, dir, opening),
             Err(JournalError::InUse { .. } | JournalError::SegmentInUse { .. }) => {
                 Self::in_use(dir, server)
             }
@@ -102,16 +103,22 @@ impl Ledger {
         }
     }
 
-    fn locked(dir: &Path, opening: Opening) -> Result<Self, LedgerError> {
+    /// Folds the journal in `dir` on `disk`, which nobody uses.
+    pub(super) fn at_rest(disk: Arc<dyn Disk>, dir: &Path) -> Result<Self, LedgerError> {
+        let opening = Opening::lock_existing(Arc::clone(&disk), dir)?;
+        Self::locked(disk, dir, opening)
+    }
+
+    fn locked(disk: Arc<dyn Disk>, dir: &Path, opening: Opening) -> Result<Self, LedgerError> {
         let recovered = Recovered::from_journal(&opening)?;
         let last = recovered.replayed.last_lsn;
         Ok(Self {
-            disk: Arc::new(RealDisk),
+            first: journal::first_lsn(&*disk, dir)?.unwrap_or(Lsn(1)),
+            disk,
             dir: dir.to_owned(),
             state: recovered.state,
             at: last,
             snapshot: recovered.snapshot_lsn,
-            first: journal::first_lsn(&RealDisk, dir)?.unwrap_or(Lsn(1)),
             durable: last,
             user: User::Us(opening),
         })
@@ -195,7 +202,7 @@ impl Ledger {
 
     /// Looks for the first record that the journal still holds now; whether it is another one.
     pub(super) fn find_first(&mut self) -> Result<bool, JournalError> {
-        let first = journal::first_lsn(&RealDisk, &self.dir)?.unwrap_or(Lsn(1));
+        let first = journal::first_lsn(&*self.disk, &self.dir)?.unwrap_or(Lsn(1));
         let before = std::mem::replace(&mut self.first, first);
         Ok(before != first)
     }
@@ -226,12 +233,12 @@ impl Ledger {
 
     /// An archived sale; `None` where its file was removed, because a database has what was in it.
     pub(super) fn load(&self, sale: &EndedSale) -> Result<Option<Arc<Sale>>, JournalError> {
-        let dir = &self.dir;
-        let removable = sale.closing.lsn <= sale_file::removed_until(&RealDisk, dir)?;
-        if removable && !sale.file().exists(&RealDisk, dir) {
+        let (disk, dir) = (&*self.disk, &self.dir);
+        let removable = sale.closing.lsn <= sale_file::removed_until(disk, dir)?;
+        if removable && !sale.file().exists(disk, dir) {
             return Ok(None);
         }
-        load_ended(&*self.disk, dir, sale).map(Some)
+        load_ended(disk, dir, sale).map(Some)
     }
 
     /// The state of the snapshot that stands for what was trimmed.

@@ -7,21 +7,25 @@ mod earlier;
 mod ledger;
 mod memory;
 mod report;
+mod rows;
 mod server;
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 pub(super) use earlier::apply;
+pub use rows::ReadRows;
 
 use super::client_tls::PinnedTls;
 use super::journal::{write_files, write_state};
 use crate::app::sinks;
 use crate::config::Config;
-use crate::env::step_back;
+use crate::env::{Disk, step_back};
 use crate::limits;
-use ledger::Ledger;
+use crate::reconcile::redis::Reading;
+use ledger::{Ledger, LedgerError};
 use report::Report;
 use server::InspectedServer;
 
@@ -45,6 +49,56 @@ pub fn verify(
     let mut report = Report::new(out);
     runtime.block_on(compare_all(config, dir, server, &mut report))?;
     report.end()
+}
+
+/// Compares the journal in `dir` on `disk`, which nobody uses, with what was read from databases and caches. Returns the exit
+/// code, as [`verify`] does.
+///
+/// # Errors
+/// The output is gone.
+pub async fn verify_at_rest(
+    disk: Arc<dyn Disk>,
+    dir: &Path,
+    databases: Vec<ReadRows>,
+    caches: Vec<Option<Reading>>,
+    out: &mut dyn Write,
+) -> io::Result<u8> {
+    let mut report = Report::new(out);
+    if let Some(mut ledger) = opened(Ledger::at_rest(disk, dir), &mut report)? {
+        print_state(&ledger, &mut report)?;
+        for records in databases {
+            database::compare_read(records, &mut ledger, &mut report).await?;
+        }
+        for found in caches {
+            cache::compare_read(found, &mut ledger, &mut report)?;
+        }
+    }
+    report.end()
+}
+
+/// Returns the journal that everything is held against; reports why there is none.
+fn opened(
+    opened: Result<Ledger, LedgerError>,
+    report: &mut Report<'_>,
+) -> io::Result<Option<Ledger>> {
+    match opened {
+        Ok(ledger) => return Ok(Some(ledger)),
+        Err(error) if error.is_difference() => {
+            report.different(&error.to_string())?;
+            report.unchecked("everything else, because it is held against the journal")?;
+        }
+        Err(error) => report.unchecked(&error.to_string())?,
+    }
+    Ok(None)
+}
+
+/// Reports the state that the journal leads to, and the files of ended sales.
+fn print_state(ledger: &Ledger, report: &mut Report<'_>) -> io::Result<()> {
+    write_state(report.out(), ledger.snapshot, ledger.at, &ledger.state)?;
+    match ledger.check_files() {
+        Ok(files) => write_files(report.out(), &files),
+        Err(error) => report.different(&error.to_string()),
+    }
 }
 
 /// Reports sinks that the server cannot bring up to date, which soon differ whatever was found, and sinks that it has
@@ -89,19 +143,11 @@ async fn compare_all(
         Ok(tls) => tls,
         Err(error) => return report.unchecked(&error.to_string()),
     };
-    let mut ledger = match Ledger::open(dir, InspectedServer::at(address, tls)) {
-        Ok(ledger) => ledger,
-        Err(error) if error.is_difference() => {
-            report.different(&error.to_string())?;
-            return report.unchecked("everything else, because it is held against the journal");
-        }
-        Err(error) => return report.unchecked(&error.to_string()),
+    let found = Ledger::open(dir, InspectedServer::at(address, tls));
+    let Some(mut ledger) = opened(found, report)? else {
+        return Ok(());
     };
-    write_state(report.out(), ledger.snapshot, ledger.at, &ledger.state)?;
-    match ledger.check_files() {
-        Ok(files) => write_files(report.out(), &files)?,
-        Err(error) => report.different(&error.to_string())?,
-    }
+    print_state(&ledger, report)?;
     match ledger.server().cloned() {
         Some(server) => memory::compare(&server, &mut ledger, report)?,
         None if server.is_some() => report.unchecked(
