@@ -157,16 +157,16 @@ fn from_the_first(source: &RecordSource, found: Watermark) -> Result<Watermark, 
         return Ok(Watermark::ZERO);
     }
     let first = journal::first_lsn(source.disk(), source.dir())?.unwrap_or(Lsn(1));
-    let before = Lsn(first.0.saturating_sub(1));
+    // Its last record must be there, too: by that the journal is known to be the same.
     Err(SinkError::Behind(if found == Watermark::ZERO {
         format!(
             "the database is empty, but the journal begins at record {first}: restore a backup \
-             of the database that holds record {before}"
+             of the database that holds record {first}"
         )
     } else {
         format!(
             "the database holds records up to {}, but the journal begins at record {first}: \
-             restore a newer backup of the database, one that holds record {before}",
+             restore a newer backup of the database, one that holds record {first}",
             found.lsn
         )
     }))
