@@ -50,10 +50,14 @@ slips! {
     ReleasesHoldTwice
     /// A purchase at the very end of a sale is taken.
     SellsAtTheEnd
+    /// A purchase in the last two seconds of a sale is refused.
+    EndsSalesEarly
     /// A used code with another key is answered as if the key were the first one.
     ForgivesAnotherKey
     /// A user may have one unit more than the limit.
     ForgetsOneOfLimit
+    /// A user may have one unit less than the limit.
+    KeepsOneOfLimit
     /// An item that others hold counts as sold out.
     CallsHeldSoldOut
     /// "Sold out" is told before its purchase is durable.

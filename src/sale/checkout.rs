@@ -358,7 +358,8 @@ fn refusal_of_buyer(
     }
     let chosen = open.map_or(0, OpenCheckout::units);
     let slack = u32::from(is_planted(Slip::ForgetsOneOfLimit));
-    let is_over = buyer.bought + chosen + wanted.quantity > limit + slack;
+    let kept = u32::from(is_planted(Slip::KeepsOneOfLimit));
+    let is_over = buyer.bought + chosen + wanted.quantity + kept > limit + slack;
     let exceeded = CheckoutOutcome::UserLimitExceeded { limit };
     is_over.then(|| Decision::after(buyer.last_lsn(), exceeded))
 }

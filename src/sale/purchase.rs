@@ -58,11 +58,13 @@ impl Engine {
             return Decision::immediate(PurchaseOutcome::CheckoutNotFound);
         };
         // Under the lock, as in a checkout.
+        let ended_at = sale.terms.ended_at;
         let is_over = match is_planted(Slip::SellsAtTheEnd) {
-            true => now > sale.terms.ended_at,
-            false => now >= sale.terms.ended_at,
+            true => now > ended_at,
+            false => now >= ended_at,
         };
-        if sale.is_closed() || is_over {
+        let is_early = is_planted(Slip::EndsSalesEarly) && now.plus_seconds(2) >= ended_at;
+        if sale.is_closed() || is_over || is_early {
             return Decision::immediate(PurchaseOutcome::SaleNotActive);
         }
         if let Err(unavailable) = self.admit() {
