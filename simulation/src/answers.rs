@@ -8,15 +8,17 @@ use serde_json::Value;
 use crate::history::{Ask, Event, Told};
 use crate::ledger::{Checkout, End, Ledger};
 
-/// Checks every answer, and that everything in the ledger was asked for.
+/// Checks every answer, and that everything in the ledger was asked for. Where the wall clock `runs_evenly` and nobody closes a
+/// sale before its time, also that none is called over before that.
 ///
 /// # Errors
 /// Names the request and what is wrong with its answer.
-pub fn check(events: &[Event], ledger: &Ledger) -> Result<(), String> {
+pub fn check(events: &[Event], ledger: &Ledger, runs_evenly: bool) -> Result<(), String> {
+    let chosen = Chosen::of(events, ledger);
     for event in events {
         let Some(told) = &event.told else { continue };
         let checked = match &event.ask {
-            Ask::Checkout { .. } => checkout(&event.ask, told, ledger),
+            Ask::Checkout { .. } => checkout(&event.ask, told, ledger, &chosen),
             Ask::Purchase { code, .. } => purchase(code, told, ledger),
             Ask::Look { .. } => look(told),
         };
@@ -25,6 +27,9 @@ pub fn check(events: &[Event], ledger: &Ledger) -> Result<(), String> {
     same_key_same_answer(events)?;
     one_success_a_code(events)?;
     sold_out_is_final(events, ledger)?;
+    if runs_evenly {
+        over_is_over(events, ledger)?;
+    }
     nothing_unasked(events, ledger)
 }
 
@@ -47,7 +52,70 @@ fn is_refusal(told: &Told) -> bool {
     matches!(told.status, 400 | 404 | 409 | 503)
 }
 
-fn checkout(ask: &Ask, told: &Told, ledger: &Ledger) -> Result<(), String> {
+/// The units that anybody has asked for, by user and by item: the most that can have been taken at any time.
+struct Chosen {
+    by_user: BTreeMap<(SaleId, u64), u64>,
+    by_item: BTreeMap<(SaleId, usize), u64>,
+}
+
+impl Chosen {
+    fn of(events: &[Event], ledger: &Ledger) -> Self {
+        let (mut by_user, mut by_item) = (BTreeMap::new(), BTreeMap::new());
+        for event in events {
+            // What was refused has taken nothing.
+            let is_taken = event.told.as_ref().is_none_or(|told| told.status == 200);
+            if let Ask::Checkout {
+                user,
+                item,
+                quantity,
+                ..
+            } = &event.ask
+                && is_taken
+                && let Some((sale, place)) = ledger.item(item)
+            {
+                let units = u64::from(*quantity);
+                *by_user.entry((sale, *user)).or_default() += units;
+                *by_item.entry((sale, place)).or_default() += units;
+            }
+        }
+        Self { by_user, by_item }
+    }
+
+    /// Checks that a refusal of `units` has a reason.
+    fn check(&self, ask: &Ask, told: &Told, ledger: &Ledger) -> Result<(), String> {
+        let Ask::Checkout {
+            user,
+            item,
+            quantity,
+            ..
+        } = ask
+        else {
+            return Ok(());
+        };
+        let Some((id, place)) = ledger.item(item) else {
+            return Ok(());
+        };
+        let (sale, units) = (&ledger.sales[&id], u64::from(*quantity));
+        let by_user = self.by_user.get(&(id, *user)).copied().unwrap_or(0);
+        let by_item = self.by_item.get(&(id, place)).copied().unwrap_or(0);
+        let has_reason = match told.error() {
+            Some("user_limit_exceeded") => {
+                by_user + units > u64::from(sale.terms.max_items_per_user)
+            }
+            Some("item_held") => {
+                sale.terms.hold_seconds > 0 && by_item + units > sale.items[place].1
+            }
+            Some("item_already_in_checkout") => by_user > 0,
+            _ => true,
+        };
+        match has_reason {
+            true => Ok(()),
+            false => Err("there is no reason for that".into()),
+        }
+    }
+}
+
+fn checkout(ask: &Ask, told: &Told, ledger: &Ledger, chosen: &Chosen) -> Result<(), String> {
     let Ask::Checkout {
         user,
         item,
@@ -59,14 +127,14 @@ fn checkout(ask: &Ask, told: &Told, ledger: &Ledger) -> Result<(), String> {
     };
     if told.status != 200 {
         return match is_refusal(told) {
-            true => Ok(()),
+            true => chosen.check(ask, told, ledger),
             false => Err("no such answer is known".into()),
         };
     }
     let body = json(told)?;
     let code = body["code"].as_str().ok_or("no code")?;
     let checkout = find(code, ledger)?;
-    if checkout.user != format!("user-{user}") && checkout.user != format!("rush-{user}") {
+    if checkout.user != format!("user-{user}") {
         return Err("it is the checkout of somebody else".into());
     }
     let (_, place) = ledger.item(item).ok_or("the item is not written")?;
@@ -215,6 +283,28 @@ fn sold_out_is_final(events: &[Event], ledger: &Ledger) -> Result<(), String> {
     Ok(())
 }
 
+/// Checks that nobody is told that a sale is not active who asked while it was, and was answered while it still was: a sale
+/// that is durable, as others are not active yet.
+fn over_is_over(events: &[Event], ledger: &Ledger) -> Result<(), String> {
+    for event in events {
+        let Some(told) = &event.told else { continue };
+        let sale = match &event.ask {
+            Ask::Checkout { item, .. } => ledger.item(item).map(|(sale, _)| sale),
+            Ask::Purchase { code, .. } => code.parse().ok().map(|code: CheckoutCode| code.sale),
+            Ask::Look { .. } => None,
+        };
+        if told.error() == Some("sale_not_active")
+            && let Some(sale) = sale.and_then(|sale| ledger.sales.get(&sale))
+            && sale.created <= event.durable
+            && sale.terms.started_at <= event.time
+            && told.time < sale.terms.ended_at
+        {
+            return Err(format!("{:?} was told {} in time", event.ask, text(told)));
+        }
+    }
+    Ok(())
+}
+
 /// Checks that somebody has asked for everything that is written.
 fn nothing_unasked(events: &[Event], ledger: &Ledger) -> Result<(), String> {
     let mut checkouts = BTreeSet::new();
@@ -241,7 +331,7 @@ fn nothing_unasked(events: &[Event], ledger: &Ledger) -> Result<(), String> {
         }
     }
     for (code, checkout) in &ledger.checkouts {
-        let user = checkout.user.rsplit('-').next();
+        let user = checkout.user.strip_prefix("user-");
         let user = user.and_then(|user| user.parse().ok()).unwrap_or(u64::MAX);
         let line = checkout
             .lines

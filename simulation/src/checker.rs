@@ -6,8 +6,8 @@ use std::sync::Arc;
 use flashsale::env::{Disk, SimulatedDisk};
 use flashsale::journal::{JournalError, Opening};
 use flashsale::record::{Record, envelope};
-use flashsale::sale::{EndedSale, Engine, Recovered, State, Visit, load_ended};
-use flashsale::types::Timestamp;
+use flashsale::sale::{EndedSale, Engine, Recovered, Sale, State, Visit, load_ended};
+use flashsale::types::{Lsn, Timestamp};
 
 use crate::answers;
 use crate::history::History;
@@ -16,33 +16,48 @@ use crate::server::DIR;
 use crate::sink::Database;
 use crate::tape::Tape;
 
-/// Checks the whole of a run. Everything has ended, and is durable.
+/// The databases that follow a journal.
+pub struct Followers<'a> {
+    /// All of them.
+    pub all: &'a [Database],
+    /// The first record that the journal still holds.
+    pub first: Lsn,
+}
+
+/// Checks the whole of a run. Everything has ended, and is durable. `runs_evenly` says that the wall clock never jumped, and that
+/// nobody closed a sale before its time.
 ///
 /// # Errors
 /// Says what does not agree.
 pub fn check(
     tape: &Tape,
     history: &History,
-    databases: &[Database],
+    databases: &Followers<'_>,
     engine: &Engine,
+    runs_evenly: bool,
 ) -> Result<(), String> {
     let (ledger, tables) = tape.fold()?;
     figures(engine, &ledger)?;
-    history.with(|events| answers::check(events, &ledger))?;
-    for database in databases {
+    history.with(|events| answers::check(events, &ledger, runs_evenly))?;
+    for database in databases.all {
         if let Some(contradiction) = database.contradiction() {
             return Err(format!(
                 "a database was given what cannot be: {contradiction}"
             ));
         }
-        let (lsn, rows) = database.rows();
-        if lsn != tape.last() {
+        let last = database.last();
+        let is_stuck = database.is_stuck(databases.first);
+        if last != tape.last() && !is_stuck {
             return Err(format!(
-                "a database ends at {lsn}, and the journal at {}",
+                "a database ends at {last}, and the journal at {}",
                 tape.last()
             ));
         }
-        if rows != tables {
+        let expected = match is_stuck {
+            true => &tape.tables(last)?,
+            false => &tables,
+        };
+        if database.tables() != *expected {
             return Err("a database is not the fold over the journal".into());
         }
     }
@@ -97,7 +112,31 @@ pub fn recovers(engine: &Engine, disk: &SimulatedDisk) -> Result<(), String> {
 
 /// Returns the records of a state, ended sales included, but for those that `other` has ended as well: equal for states that
 /// are equal.
-fn dump(disk: &SimulatedDisk, state: &State, other: &State) -> Result<Vec<Vec<u8>>, JournalError> {
+///
+/// # Errors
+/// The file of an ended sale cannot be read.
+pub fn dump(
+    disk: &SimulatedDisk,
+    state: &State,
+    other: &State,
+) -> Result<Vec<Vec<u8>>, JournalError> {
+    let mut all = Vec::new();
+    let is_different = |ended: &&EndedSale| other.ended().get(ended.id) != Some(*ended);
+    for ended in state.ended().oldest_first().filter(is_different) {
+        all.extend(records(&*load_ended(disk, Path::new(DIR), ended)?)?);
+    }
+    for sale in state.sales() {
+        all.extend(records(sale)?);
+    }
+    all.sort();
+    Ok(all)
+}
+
+/// Returns the records that lead to `sale`.
+///
+/// # Errors
+/// None that is known.
+pub fn records(sale: &Sale) -> Result<Vec<Vec<u8>>, JournalError> {
     let mut all = Vec::new();
     let mut note = |at: Option<Timestamp>, record: &Record<'_>| {
         let mut bytes = Vec::new();
@@ -105,13 +144,6 @@ fn dump(disk: &SimulatedDisk, state: &State, other: &State) -> Result<Vec<Vec<u8
         all.push(bytes);
         Ok(())
     };
-    let is_different = |ended: &&EndedSale| other.ended().get(ended.id) != Some(*ended);
-    for ended in state.ended().oldest_first().filter(is_different) {
-        load_ended(disk, Path::new(DIR), ended)?.visit_records(&mut note as Visit<'_>)?;
-    }
-    for sale in state.sales() {
-        sale.visit_records(&mut note as Visit<'_>)?;
-    }
-    all.sort();
+    sale.visit_records(&mut note as Visit<'_>)?;
     Ok(all)
 }

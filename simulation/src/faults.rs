@@ -1,5 +1,7 @@
 //! The faults of disk and clocks.
 
+use std::sync::Arc;
+
 use flashsale::env::{ManualClock, SimulatedDisk};
 use flashsale::types::Timestamp;
 
@@ -46,17 +48,30 @@ fn used_bytes(disk: &SimulatedDisk) -> u64 {
     lengths.map(|contents| contents.len() as u64).sum()
 }
 
-/// Lets the wall clock jump, or all clocks but the wall clock stand still. Returns what happens.
-pub fn disturb_clock(clock: &ManualClock, dice: &mut Dice, now: Timestamp) -> &'static str {
-    let seconds = dice.between(1, 90) as i64 * 1_000_000;
-    match dice.chance(500) {
-        true => {
-            clock.jump_to(Timestamp(now.0 + seconds));
+/// Lets the wall clock jump, or the machine sleep: at once, or in the middle of the next sync. Returns what happens.
+pub fn disturb_clock(
+    clock: &Arc<ManualClock>,
+    disk: &SimulatedDisk,
+    dice: &mut Dice,
+    now: Timestamp,
+) -> &'static str {
+    let micros = dice.between(1, 90) as i64 * 1_000_000;
+    match dice.below(4) {
+        0 => {
+            clock.jump_to(Timestamp(now.0 + micros));
             "the wall clock jumps ahead"
         }
-        false => {
-            clock.jump_to(Timestamp(now.0 - seconds));
+        1 => {
+            clock.jump_to(Timestamp(now.0 - micros));
             "the wall clock jumps back"
+        }
+        2 => {
+            clock.sleep_us(micros);
+            "the machine sleeps"
+        }
+        _ => {
+            disk.sleep_in_next_sync(Arc::clone(clock), micros);
+            "the machine will sleep in a sync"
         }
     }
 }

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use bytes::Bytes;
+use flashsale::types::{Lsn, Timestamp};
 
 /// A request of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,16 +86,19 @@ pub struct Told {
     pub error: Option<String>,
     /// The number of the event.
     pub at: u64,
+    /// The time by the wall clock.
+    pub time: Timestamp,
 }
 
 impl Told {
-    fn new(status: u16, body: Bytes, at: u64) -> Self {
+    fn new(status: u16, body: Bytes, at: u64, time: Timestamp) -> Self {
         Self {
             status,
             code: text(&body, "\"code\":\""),
             error: text(&body, "\"error\":\""),
             body,
             at,
+            time,
         }
     }
 
@@ -126,6 +130,10 @@ pub struct Event {
     pub ask: Ask,
     /// The number of the event with which it began.
     pub begun: u64,
+    /// The time at which it began, by the wall clock.
+    pub time: Timestamp,
+    /// The last record that was durable then.
+    pub durable: Lsn,
     /// Its answer; `None` while it is open, and for ever where nobody heard of it.
     pub told: Option<Told>,
 }
@@ -143,23 +151,25 @@ struct Events {
 impl History {
     /// Notes that a request begins. Returns its place.
     #[must_use]
-    pub fn begin(&self, ask: Ask) -> usize {
+    pub fn begin(&self, ask: Ask, time: Timestamp, durable: Lsn) -> usize {
         let events = &mut *self.0.borrow_mut();
         events.next += 1;
         events.events.push(Event {
             ask,
             begun: events.next,
+            time,
+            durable,
             told: None,
         });
         events.events.len() - 1
     }
 
     /// Notes the answer to the request at `place`.
-    pub fn answer(&self, place: usize, status: u16, body: Bytes) {
+    pub fn answer(&self, place: usize, status: u16, body: Bytes, time: Timestamp) {
         let events = &mut *self.0.borrow_mut();
         events.next += 1;
         let at = events.next;
-        events.events[place].told = Some(Told::new(status, body, at));
+        events.events[place].told = Some(Told::new(status, body, at, time));
     }
 
     /// Returns what `look` makes of all requests so far.

@@ -1,9 +1,9 @@
 //! A fold over the journal's records by other code than the server's: slow, and plain enough to be seen to be right.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use flashsale::record::{CatalogueKind, Record, SaleTerms};
-use flashsale::types::{PurchasedLine, SaleId, Timestamp};
+use flashsale::record::{CatalogueKind, Entry, Record, SaleTerms};
+use flashsale::types::{Lsn, PurchasedLine, SaleId, Timestamp};
 
 /// The state that the records so far have led to.
 #[derive(Default)]
@@ -14,10 +14,14 @@ pub struct Ledger {
     pub checkouts: BTreeMap<(SaleId, u128), Checkout>,
     /// Items of sales that do not exist yet.
     announced: BTreeMap<SaleId, Vec<(String, u64)>>,
+    /// By its id, the sale and the place of each item.
+    places: HashMap<String, (SaleId, usize)>,
 }
 
 /// A sale.
 pub struct Sale {
+    /// The record that created it.
+    pub created: Lsn,
     /// Its terms.
     pub terms: SaleTerms,
     /// The id and the stock of each item.
@@ -57,7 +61,8 @@ impl Ledger {
     ///
     /// # Errors
     /// Names the rule that the record breaks.
-    pub fn apply(&mut self, at: Timestamp, record: &Record<'_>) -> Result<(), String> {
+    pub fn apply(&mut self, entry: &Entry<'_>, record: &Record<'_>) -> Result<(), String> {
+        let at = entry.at;
         match *record {
             Record::SaleItems { sale, first, items } => {
                 let announced = self.announced.entry(sale).or_default();
@@ -67,7 +72,7 @@ impl Ledger {
                 announced.extend(items.iter().map(|item| (item.id.to_owned(), item.stock)));
                 Ok(())
             }
-            Record::SaleCreated { sale, terms } => self.create(sale, terms),
+            Record::SaleCreated { sale, terms } => self.create(sale, terms, entry.lsn),
             Record::SaleClosed { sale } => {
                 let sale = self.sales.get_mut(&sale).ok_or("no such sale")?;
                 check(!sale.is_closed, "a sale is closed twice")?;
@@ -106,13 +111,10 @@ impl Ledger {
     /// Returns the sale and the place of an item.
     #[must_use]
     pub fn item(&self, id: &str) -> Option<(SaleId, usize)> {
-        self.sales.iter().find_map(|(sale, it)| {
-            let place = it.items.iter().position(|(item, _)| item == id)?;
-            Some((*sale, place))
-        })
+        self.places.get(id).copied()
     }
 
-    fn create(&mut self, id: SaleId, terms: SaleTerms) -> Result<(), String> {
+    fn create(&mut self, id: SaleId, terms: SaleTerms, created: Lsn) -> Result<(), String> {
         let items: Vec<_> = match terms.catalogue {
             CatalogueKind::Explicit { .. } => self.announced.remove(&id).ok_or("no items")?,
             CatalogueKind::Generated { item_count, .. } => {
@@ -125,7 +127,12 @@ impl Ledger {
             count == terms.catalogue.item_count() as usize,
             "items are missing",
         )?;
+        for (place, (item, _)) in items.iter().enumerate() {
+            let before = self.places.insert(item.clone(), (id, place));
+            check(before.is_none(), "an item is in two sales")?;
+        }
         let sale = Sale {
+            created,
             terms,
             items,
             sold: vec![0; count],

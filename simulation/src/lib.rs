@@ -16,12 +16,14 @@ mod faults;
 mod history;
 mod ledger;
 mod plan;
+mod rot;
 mod rush;
 mod server;
 mod sink;
 mod tables;
 mod tape;
 mod trace;
+mod verdict;
 mod vitals;
 mod world;
 

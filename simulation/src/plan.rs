@@ -2,6 +2,7 @@
 //! out, so that rare combinations occur (swarm testing, by Groce, Zhang, Eide, Chen and Regehr).
 
 use crate::dice::Dice;
+use crate::sink::Kind;
 
 /// The parts that are left out of the plan of a seed, to find the shortest run that still fails.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,8 +48,10 @@ pub struct Plan {
     pub writes_asynchronously: bool,
     /// The time of a sync, in microseconds.
     pub sync_us: i64,
-    /// Sinks that follow.
-    pub sinks: usize,
+    /// Databases that follow.
+    pub sinks: Vec<Kind>,
+    /// Starts per mille before which a bit in a file has flipped.
+    pub rots: u64,
     /// How often each kind of step is taken.
     pub weights: Weights,
 }
@@ -106,13 +109,19 @@ impl Plan {
             keyed: *dice.pick(&[0, 200, 700]),
             given_up: *dice.pick(&[0, 0, 30]),
             open_max: dice.between(1, 24) as usize,
-            segment_bytes: *dice.pick(&[32 << 10, 64 << 10]),
+            segment_bytes: *dice.pick(&[16 << 10, 32 << 10, 64 << 10]),
             keep_ended_seconds: *dice.pick(&[0, 5, 600]),
-            trims: dice.chance(300),
+            trims: dice.chance(500),
             records_refused: dice.chance(300),
             writes_asynchronously: dice.chance(500),
             sync_us: *dice.pick(&[0, 0, 100, 3000]),
-            sinks: dice.below(3) as usize,
+            sinks: match dice.below(4) {
+                0 => vec![],
+                1 => vec![Kind::Rows],
+                2 => vec![Kind::Cache],
+                _ => vec![Kind::Rows, Kind::Cache],
+            },
+            rots: *dice.pick(&[0, 300]),
             weights: Weights::draw(dice),
         }
     }

@@ -4,6 +4,7 @@ use flashsale::sale::{Sale, SaleStatus};
 use flashsale::types::ItemIndex;
 
 use crate::history::{Ask, Told};
+use crate::sink::Database;
 use crate::world::World;
 
 /// The first of the users who come last.
@@ -67,7 +68,8 @@ impl World {
         let stock = sale.item_view(item).map_or(0, |view| view.stock);
         let limit = u64::from(sale.terms().max_items_per_user);
         let mut quantity = if stock == 1 { 1 } else { limit };
-        loop {
+        // Each one either gets something, or halves what is asked for, or is the last.
+        for _ in 0..stock + 64 {
             *user += 1;
             let ask = Ask::Checkout {
                 user: *user,
@@ -87,6 +89,9 @@ impl World {
                 _ => return Ok(()),
             }
         }
+        Err(format!(
+            "there is no end of checkouts of {id}, of which there are {stock}"
+        ))
     }
 
     /// Sends a request, and waits for its answer.
@@ -117,7 +122,9 @@ impl World {
             let open = engine.open_sales();
             let has_ended = open.iter().all(|sale| sale.terms().ended_at > now);
             let is_written = durable == engine.newest_lsn();
-            let is_followed = self.databases.iter().all(|it| it.rows().0 == durable);
+            let first = self.first_lsn()?;
+            let is_followed = |it: &Database| it.last() == durable || it.is_stuck(first);
+            let is_followed = self.databases.iter().all(is_followed);
             let is_answered = self.server().open_requests() == 0;
             if has_ended && is_written && is_followed && is_answered {
                 return Ok(());
@@ -132,7 +139,7 @@ impl World {
             engine.newest_lsn(),
             self.databases
                 .iter()
-                .map(|it| it.rows().0.0)
+                .map(|it| it.last().0)
                 .collect::<Vec<_>>(),
             engine.open_sales().len(),
         ))

@@ -96,10 +96,10 @@ impl Server {
         for database in around.databases {
             let applied = Applied::default();
             followed.push(applied.clone());
+            let connection = Connection::new(database.clone(), vitals.clone(), Arc::clone(&engine));
             let tools = follower_tools(around.clock, around.seed);
-            let connection = Connection::new(database.clone(), vitals.clone());
-            let source = RecordSource::new(Arc::clone(engine.journal()), false);
-            tasks.spawn_local(feed(connection, source, tools, applied, stopped.clone()));
+            let fed = following(connection, &engine, tools, applied, &stopped);
+            tasks.spawn_local(fed);
         }
         let rotation = rotation(plan);
         let mut agenda = Agenda::new(Arc::clone(&engine), rotation);
@@ -137,9 +137,11 @@ impl Server {
     /// Sends a request.
     pub fn ask(&mut self, ask: Ask) {
         let request = request(&ask);
-        let place = self.history.begin(ask);
+        let now = self.engine.clock().now();
+        let place = self.history.begin(ask, now, self.durable());
         let (api, vitals) = (Rc::clone(&self.api), self.vitals.clone());
         let (history, requests) = (self.history.clone(), Rc::clone(&self.requests));
+        let engine = Arc::clone(&self.engine);
         let task = self.tasks.spawn_local(async move {
             let peer = Peer::new(Ipv4Addr::LOCALHOST.into());
             let response = api.handle(request, &peer).await;
@@ -148,7 +150,7 @@ impl Server {
             let body = body.expect("it cannot fail").to_bytes();
             requests.borrow_mut().retain(|open| open.place != place);
             if vitals.is_alive() {
-                history.answer(place, status, body);
+                history.answer(place, status, body, engine.clock().now());
             }
         });
         self.requests.borrow_mut().push(Open { place, task });
@@ -156,10 +158,16 @@ impl Server {
 
     /// Lets a second follower feed `database`, as one of an earlier process does that does not know that it is over.
     pub fn rival(&mut self, database: &Database, clock: &Arc<ManualClock>, seed: u64) {
-        let connection = Connection::new(database.clone(), self.vitals.clone());
-        let source = RecordSource::new(Arc::clone(self.engine.journal()), false);
+        let engine = Arc::clone(&self.engine);
+        let connection = Connection::new(database.clone(), self.vitals.clone(), engine);
         let (tools, stopped) = (follower_tools(clock, seed), self.stop.subscribe());
-        let fed = feed(connection, source, tools, Applied::default(), stopped);
+        let fed = following(
+            connection,
+            &self.engine,
+            tools,
+            Applied::default(),
+            &stopped,
+        );
         self.tasks.spawn_local(fed);
     }
 
@@ -221,6 +229,18 @@ fn telemetry() -> Arc<WorkerTelemetry> {
     TELEMETRY.with(Arc::clone)
 }
 
+/// Returns the task that feeds a database.
+fn following(
+    connection: Connection,
+    engine: &Arc<Engine>,
+    tools: FollowerTools,
+    applied: Applied,
+    stopped: &watch::Receiver<bool>,
+) -> impl Future<Output = ()> + 'static {
+    let source = RecordSource::new(Arc::clone(engine.journal()), false);
+    feed(connection, source, tools, applied, stopped.clone())
+}
+
 fn follower_tools(clock: &Arc<ManualClock>, seed: u64) -> FollowerTools {
     FollowerTools {
         clock: Arc::clone(clock) as Arc<dyn Clock>,
@@ -241,7 +261,7 @@ fn open_engine(
     let tools = Tools {
         clock: Arc::clone(around.clock) as Arc<dyn Clock>,
         entropy: Arc::new(SeededEntropy::new(around.seed)),
-        fail_stop: Box::new(move |_| ending.end()),
+        fail_stop: Box::new(move |_| ending.fail()),
     };
     let options = Options {
         durability: Durability::Fsync,

@@ -41,6 +41,39 @@ impl Tape {
         self.read_behind(disk, dir, after.min(durable), durable)
     }
 
+    /// Holds the records that the journal in `dir` still has, up to `until`, against what they were.
+    ///
+    /// # Errors
+    /// A record is another one. In the result, why the journal cannot be read.
+    pub fn compare(
+        &self,
+        disk: &dyn Disk,
+        dir: &Path,
+        until: Lsn,
+    ) -> Result<Result<(), JournalError>, String> {
+        let mut changed = None;
+        let mut visit = |entry: Entry<'_>| {
+            let known = self.records.get(entry.lsn.0 as usize - 1);
+            if known.is_some_and(|known| known != entry.bytes()) {
+                changed.get_or_insert(entry.lsn);
+            }
+            Ok::<_, JournalError>(())
+        };
+        let mut read = || {
+            let first = journal::first_lsn(disk, dir)?;
+            let after = Lsn(first.map_or(0, |first| first.0 - 1)).min(until);
+            if after < until {
+                journal::replay(disk, dir, after, Some(until), &mut visit)?;
+            }
+            Ok(())
+        };
+        let read = read();
+        match changed {
+            Some(lsn) => Err(format!("record {lsn} is another one than it was")),
+            None => Ok(read),
+        }
+    }
+
     fn read_behind(
         &mut self,
         disk: &dyn Disk,
@@ -94,11 +127,25 @@ impl Tape {
             let lsn = Lsn(place as u64 + 1);
             let entry = Entry::whole(lsn, bytes).map_err(|error| error.to_string())?;
             let record = entry.record().map_err(|error| error.to_string())?;
-            let applied = ledger.apply(entry.at, &record);
+            let applied = ledger.apply(&entry, &record);
             applied.map_err(|rule| format!("record {lsn}: {rule}"))?;
             tables.apply(&record)?;
         }
         Ok((ledger, tables))
+    }
+
+    /// Folds the records up to `until` into rows.
+    ///
+    /// # Errors
+    /// Names what contradicts itself.
+    pub fn tables(&self, until: Lsn) -> Result<Tables, String> {
+        let mut tables = Tables::default();
+        for (place, bytes) in self.records.iter().enumerate().take(until.0 as usize) {
+            let entry = Entry::whole(Lsn(place as u64 + 1), bytes);
+            let record = entry.and_then(|entry| entry.record());
+            tables.apply(&record.map_err(|error| error.to_string())?)?;
+        }
+        Ok(tables)
     }
 
     /// Returns the bytes of all records.

@@ -3,8 +3,9 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::{self, Arguments, Write};
-use std::hash::{DefaultHasher, Hasher};
 use std::rc::Rc;
+
+use flashsale::env::splitmix64;
 
 /// How often each thing has happened.
 pub type Counts = BTreeMap<String, u64>;
@@ -17,16 +18,28 @@ pub struct Trace(Rc<RefCell<Traced>>);
 struct Traced {
     prints: bool,
     steps: u64,
-    hasher: DefaultHasher,
+    digest: Digest,
     counts: Counts,
 }
 
-/// Hashes what is written to it.
-struct Hashed<'a>(&'a mut DefaultHasher);
+/// A hash of what was written to it.
+#[derive(Default)]
+struct Digest(u64);
 
-impl Write for Hashed<'_> {
+impl Digest {
+    fn add(&mut self, bytes: &[u8]) {
+        for piece in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..piece.len()].copy_from_slice(piece);
+            let mut mixed = self.0 ^ u64::from_le_bytes(word);
+            self.0 = splitmix64(&mut mixed) ^ piece.len() as u64;
+        }
+    }
+}
+
+impl Write for Digest {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.0.write(text.as_bytes());
+        self.add(text.as_bytes());
         Ok(())
     }
 }
@@ -44,7 +57,7 @@ impl Trace {
     pub fn step(&self, what: Arguments<'_>) {
         let traced = &mut *self.0.borrow_mut();
         traced.steps += 1;
-        let written = Hashed(&mut traced.hasher).write_fmt(what);
+        let written = traced.digest.write_fmt(what);
         written.expect("what is traced can be written");
         if traced.prints {
             println!("{:6} {what}", traced.steps);
@@ -53,7 +66,7 @@ impl Trace {
 
     /// Notes bytes that have to be the same whenever the seed is.
     pub fn bytes(&self, bytes: &[u8]) {
-        self.0.borrow_mut().hasher.write(bytes);
+        self.0.borrow_mut().digest.add(bytes);
     }
 
     /// Counts something.
@@ -70,7 +83,7 @@ impl Trace {
     /// Returns the hash of all steps and bytes so far.
     #[must_use]
     pub fn hash(&self) -> u64 {
-        self.0.borrow().hasher.finish()
+        self.0.borrow().digest.0
     }
 
     /// Returns the number of steps so far.

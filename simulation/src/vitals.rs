@@ -9,6 +9,8 @@ use flashsale::env::SimulatedDisk;
 #[derive(Clone)]
 pub struct Vitals {
     ended: Arc<AtomicBool>,
+    /// It has ended itself.
+    failed: Arc<AtomicBool>,
     disk: SimulatedDisk,
 }
 
@@ -18,6 +20,7 @@ impl Vitals {
     pub fn new(disk: SimulatedDisk) -> Self {
         Self {
             ended: Arc::default(),
+            failed: Arc::default(),
             disk,
         }
     }
@@ -25,6 +28,18 @@ impl Vitals {
     /// Ends the process.
     pub fn end(&self) {
         self.ended.store(true, Ordering::SeqCst);
+    }
+
+    /// Ends the process, by itself.
+    pub fn fail(&self) {
+        self.failed.store(true, Ordering::SeqCst);
+        self.end();
+    }
+
+    /// Returns whether the process has ended by itself.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::SeqCst)
     }
 
     /// Returns whether the process has ended by itself, or was killed.

@@ -7,19 +7,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flashsale::env::{Clock, ManualClock, SimulatedDisk, fix_hash_seed};
+use flashsale::journal;
 use flashsale::live::Update;
 use flashsale::record::NewItem;
 use flashsale::sale::{NewCatalogue, NewSale};
-use flashsale::types::Timestamp;
+use flashsale::types::{Lsn, Timestamp};
 use tokio::sync::watch;
 use tokio::task::{LocalSet, yield_now};
 
 use crate::buyers;
-use crate::checker;
+use crate::checker::{self, Followers};
 use crate::dice::Dice;
 use crate::faults;
 use crate::history::History;
 use crate::plan::{Cuts, Plan};
+use crate::rot;
 use crate::server::{DIR, Server, Surroundings};
 use crate::sink::Database;
 use crate::tape::Tape;
@@ -95,17 +97,19 @@ struct Viewer {
 
 /// The world.
 pub(crate) struct World {
-    dice: Dice,
+    pub(crate) dice: Dice,
     plan: Plan,
     clock: Arc<ManualClock>,
-    /// How far the timers of tasks are, in microseconds of the clock's time.
-    timers_us: i64,
+    /// How far the timers of tasks are, in microseconds of the monotonic clock.
+    timers_us: u64,
     pub(crate) databases: Vec<Database>,
     pub(crate) history: History,
     pub(crate) trace: Trace,
     server: Option<Server>,
     viewers: Vec<Viewer>,
     tape: Tape,
+    /// The last record that a process which lived has told to be durable.
+    acknowledged: Lsn,
     asked: u64,
     listed: u64,
     /// The disk was made to fail, so that a start may fail.
@@ -116,18 +120,20 @@ impl World {
     fn new(seed: u64, cuts: &Cuts, trace: Trace) -> Self {
         let mut dice = Dice::new(seed);
         let plan = Plan::draw(&mut dice).cut(cuts);
-        let databases = (0..plan.sinks).map(|_| Database::default()).collect();
+        let databases = plan.sinks.iter().map(|kind| Database::new(*kind)).collect();
+        let clock = Arc::new(ManualClock::at(BEGIN));
         Self {
             dice,
             plan,
-            clock: Arc::new(ManualClock::at(BEGIN)),
-            timers_us: BEGIN.0,
+            timers_us: clock.monotonic_us(),
+            clock,
             databases,
             history: History::default(),
             trace,
             server: None,
             viewers: Vec::new(),
             tape: Tape::default(),
+            acknowledged: Lsn::ZERO,
             asked: 0,
             listed: 0,
             is_disk_disturbed: false,
@@ -200,7 +206,8 @@ impl World {
             8 => self.administer(),
             9 => {
                 let now = self.now();
-                let what = faults::disturb_clock(&self.clock, &mut self.dice, now);
+                let disk = self.server().disk.clone();
+                let what = faults::disturb_clock(&self.clock, &disk, &mut self.dice, now);
                 self.note(what);
             }
             10 => {
@@ -277,7 +284,7 @@ impl World {
             self.server_mut().rival(&database, &clock, seed);
             return;
         }
-        let what = database.disturb(&mut self.dice, !self.plan.trims);
+        let what = database.disturb(&mut self.dice);
         self.note(what);
     }
 
@@ -363,10 +370,10 @@ impl World {
 
     /// Lets the timers catch up with the clock.
     async fn advance_timers(&mut self) {
-        let steady_us = self.clock.steady().0;
-        let passed_us = steady_us - self.timers_us;
-        self.timers_us = steady_us;
-        tokio::time::advance(Duration::from_micros(passed_us.cast_unsigned())).await;
+        let awake_us = self.clock.monotonic_us();
+        let passed_us = awake_us - self.timers_us;
+        self.timers_us = awake_us;
+        tokio::time::advance(Duration::from_micros(passed_us)).await;
     }
 
     /// Lets every thread have a turn, and what they woke.
@@ -390,11 +397,28 @@ impl World {
     async fn attend(&mut self) -> Result<(), String> {
         self.advance_timers().await;
         self.server_mut().reap()?;
-        if self.server().vitals.is_alive() {
+        let server = self.server();
+        if server.vitals.is_alive() {
+            self.acknowledged = self.acknowledged.max(server.durable());
             return Ok(());
         }
+        let has_power = !server.disk.has_crashed();
+        if server.vitals.has_failed() && has_power && !self.is_disk_disturbed {
+            return Err("the process ends itself although its disk works".into());
+        }
         let disk = self.bury().await;
+        self.is_disk_disturbed = false;
+        if self.dice.chance(self.plan.rots) {
+            self.rot(&disk)?;
+        }
         self.start(disk).await
+    }
+
+    /// Lets a bit flip in a copy of `disk`, and sees what a start makes of it.
+    fn rot(&mut self, disk: &SimulatedDisk) -> Result<(), String> {
+        let outcome = rot::check(disk, &mut self.dice, &self.tape, self.acknowledged)?;
+        outcome.into_iter().for_each(|outcome| self.note(outcome));
+        Ok(())
     }
 
     /// Ends the process, and returns the disk as the next one finds it.
@@ -438,6 +462,12 @@ impl World {
                     let last = self.server().durable();
                     self.trace
                         .step(format_args!("a process starts behind record {last}"));
+                    if last < self.acknowledged {
+                        let told = self.acknowledged;
+                        return Err(format!(
+                            "record {told} was told to be durable, and {last} is the last"
+                        ));
+                    }
                     return self.read_tape();
                 }
                 Err(error) => return Err(format!("a start is refused: {error}")),
@@ -462,6 +492,13 @@ impl World {
         self.server().engine.journal().close();
         self.server().vitals.end();
         Ok(())
+    }
+
+    /// Returns the first record that the journal holds, or will.
+    pub(crate) fn first_lsn(&self) -> Result<Lsn, String> {
+        let first = journal::first_lsn(&self.server().disk, Path::new(DIR));
+        let first = first.map_err(|error| error.to_string())?;
+        Ok(first.unwrap_or(Lsn(1)))
     }
 
     fn read_tape(&mut self) -> Result<(), String> {
@@ -490,7 +527,18 @@ impl World {
         self.read_tape()?;
         let server = self.server();
         checker::recovers(&server.engine, &server.disk)?;
-        checker::check(&self.tape, &self.history, &self.databases, &server.engine)?;
+        let databases = Followers {
+            all: &self.databases,
+            first: self.first_lsn()?,
+        };
+        let weights = &self.plan.weights;
+        let runs_evenly = weights.clock == 0 && weights.administer == 0;
+        let (tape, history) = (&self.tape, &self.history);
+        checker::check(tape, history, &databases, &server.engine, runs_evenly)?;
+        self.verify().await?;
+        let disk = self.server().disk.after_kill();
+        self.acknowledged = self.tape.last();
+        self.rot(&disk)?;
         self.note_outcome();
         self.bury().await;
         Ok(())
@@ -498,6 +546,9 @@ impl World {
 
     /// Adds to the trace what was told and what is written.
     fn note_outcome(&self) {
+        for _ in 0..self.databases.iter().map(Database::refilled).sum() {
+            self.trace.count("is filled from a snapshot");
+        }
         self.tape
             .bytes()
             .for_each(|record| self.trace.bytes(record));
