@@ -47,8 +47,8 @@ pub enum JoinError {
     /// The log lacks what was acknowledged.
     #[error(
         "the replicated log \"{log}\" ends with record {head} or is another one there, but record {known} was acknowledged to this server: the log has \
-         lost records, or was made anew. Nothing was changed. Start the leader first, which gives the log what it lacks; or, if this journal is to be the \
-         truth from now on, choose another replication.log for all servers"
+         lost records, or was made anew. Nothing was changed. A leader that still runs gives the log what it lacks: keep it running. Without one, and if this journal is \
+         to be the truth from now on, choose another replication.log for all servers"
     )]
     LogLost {
         /// The log.
@@ -87,6 +87,15 @@ pub fn join(
     let head = match log.read_head()? {
         Some(head) => head,
         None => {
+            // Made anew it would look like one that fits the next journal that comes.
+            let had = |mark: &&Mark| mark.log == name && mark.at != Position::START;
+            if let Some(mark) = mark.as_ref().filter(had) {
+                return Err(JoinError::LogLost {
+                    log: mark.log.clone(),
+                    head: Lsn::ZERO,
+                    known: mark.at.lsn,
+                });
+            }
             log.create(end_of(disk, dir)?)?;
             // Perhaps another server's.
             let made = log.read_head()?;

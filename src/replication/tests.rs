@@ -322,3 +322,31 @@ fn each_slip_of_the_replication_is_found() {
         eprintln!("{slip:?}: seed {found:?}");
     }
 }
+
+#[test]
+fn a_log_that_is_gone_is_not_made_anew_for_a_journal_that_it_had() {
+    let (disk, dir) = (SimulatedDisk::new(), Path::new(DIR));
+    disk.create_dir_all(dir).expect("room");
+    let mut mark = Mark {
+        log: "sale".into(),
+        since: Lsn::ZERO,
+        at: Position {
+            lsn: Lsn(9),
+            chain: Chain::from_stored(5),
+        },
+        cut: None,
+    };
+    mark.write(&disk, dir).expect("room");
+    let mut log = SimulatedLog::default();
+    let refused = join(&mut log, "sale", &disk, dir);
+    assert!(
+        matches!(refused, Err(JoinError::LogLost { known: Lsn(9), .. })),
+        "{refused:?}"
+    );
+    assert_eq!(log.contents().0, None);
+    // Where nothing was told yet nothing is lost.
+    mark.at = Position::START;
+    mark.write(&disk, dir).expect("room");
+    let joined = join(&mut log, "sale", &disk, dir).expect("a new one");
+    assert_eq!(joined.at, Position::START);
+}
