@@ -1,5 +1,6 @@
 //! The start of a replicated server: finds where its journal and the log agree, and cuts off what nobody was answered from.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use super::log::{Head, LogError, ReplicatedLog};
@@ -87,15 +88,7 @@ pub fn join(
     let head = match log.read_head()? {
         Some(head) => head,
         None => {
-            // Made anew it would look like one that fits the next journal that comes.
-            let had = |mark: &&Mark| mark.log == name && mark.at != Position::START;
-            if let Some(mark) = mark.as_ref().filter(had) {
-                return Err(JoinError::LogLost {
-                    log: mark.log.clone(),
-                    head: Lsn::ZERO,
-                    known: mark.at.lsn,
-                });
-            }
+            check_made_anew(name, mark.as_ref(), disk, dir)?;
             log.create(end_of(disk, dir)?)?;
             // Perhaps another server's.
             let made = log.read_head()?;
@@ -122,6 +115,59 @@ pub fn join(
     })
 }
 
+/// Checks, as far as the `head` of the log `name` tells, that the journal in `dir`, which nobody writes to, can join it. Changes nothing. There
+/// may be no such directory yet.
+///
+/// # Errors
+/// See [`JoinError`].
+pub fn check_fit(
+    name: &str,
+    head: Option<&Head>,
+    disk: &dyn Disk,
+    dir: &Path,
+) -> Result<(), JoinError> {
+    let mark = Mark::read(disk, dir)?;
+    let Some(head) = head else {
+        return check_made_anew(name, mark.as_ref(), disk, dir);
+    };
+    match mark {
+        Some(mark) if mark.log == name => check_not_lost(&mark, head),
+        earlier => first_mark(name, head, earlier, disk, dir).map(drop),
+    }
+}
+
+/// Checks that the log `name`, which is not there, has never held anything of this journal. Made anew it would begin behind the journal's end: it
+/// would look like one that fits the next journal that comes, and what is behind this one's mark would be cut off.
+fn check_made_anew(
+    name: &str,
+    mark: Option<&Mark>,
+    disk: &dyn Disk,
+    dir: &Path,
+) -> Result<(), JoinError> {
+    let Some(mark) = mark.filter(|mark| mark.log == name) else {
+        return Ok(());
+    };
+    match mark.at == Position::START && end_of(disk, dir)? == Position::START {
+        true => Ok(()),
+        false => Err(lost(mark, Lsn::ZERO)),
+    }
+}
+
+fn check_not_lost(mark: &Mark, head: &Head) -> Result<(), JoinError> {
+    if head.last.lsn < mark.at.lsn || head.last.lsn == mark.at.lsn && head.last != mark.at {
+        return Err(lost(mark, head.last.lsn));
+    }
+    Ok(())
+}
+
+fn lost(mark: &Mark, head: Lsn) -> JoinError {
+    JoinError::LogLost {
+        log: mark.log.clone(),
+        head,
+        known: mark.at.lsn,
+    }
+}
+
 fn finish_cut(mark: &Mark, disk: &dyn Disk, dir: &Path) -> Result<(), JournalError> {
     match mark.cut {
         Some(last) => journal::cut_behind(disk, dir, last),
@@ -132,7 +178,12 @@ fn finish_cut(mark: &Mark, disk: &dyn Disk, dir: &Path) -> Result<(), JournalErr
 /// Returns the place of the journal's end as a log may begin behind it. Records that are the last ones of two journals are the same only where
 /// everything before them is, because the time of the decision is part of them.
 fn end_of(disk: &dyn Disk, dir: &Path) -> Result<Position, JournalError> {
-    let after = snapshot::newest(disk, dir)?.unwrap_or(Lsn::ZERO);
+    let after = match snapshot::newest(disk, dir) {
+        Err(JournalError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
+            return Ok(Position::START);
+        }
+        newest => newest?.unwrap_or(Lsn::ZERO),
+    };
     let mut end = Position {
         lsn: after,
         chain: Chain::START,
@@ -192,14 +243,7 @@ fn agree(
     disk: &dyn Disk,
     dir: &Path,
 ) -> Result<Agreed, JoinError> {
-    let lost = || JoinError::LogLost {
-        log: mark.log.clone(),
-        head: head.last.lsn,
-        known: mark.at.lsn,
-    };
-    if head.last.lsn < mark.at.lsn || head.last.lsn == mark.at.lsn && head.last != mark.at {
-        return Err(lost());
-    }
+    check_not_lost(mark, head)?;
     let mut places = Vec::new();
     let end = walk(disk, dir, mark.at, &mut |place| places.push(place))?;
     let place_at = |lsn: Lsn| match lsn.0.checked_sub(mark.at.lsn.0) {
@@ -214,7 +258,7 @@ fn agree(
         for frame in &frames {
             // That it leads on from here proves that everything before is the same, too.
             if at == mark.at && frame.visit(at, &mut |_, _| ()).is_err() {
-                return Err(lost());
+                return Err(lost(mark, head.last.lsn));
             }
             match common_part(frame, end, &place_at) {
                 Some(place) if place.lsn >= end.lsn => {

@@ -298,6 +298,28 @@ fn nothing_that_was_told_is_lost_whatever_fails() {
     );
 }
 
+#[test]
+fn a_log_that_is_gone_is_not_made_anew_behind_a_journal_that_it_had() {
+    let (log, dice) = (SimulatedLog::default(), Dice(Arc::new(Mutex::new(1))));
+    let mut machine = TestServer::new("one");
+    machine.start(&log).expect("a log that is made");
+    let mut next = 0;
+    let told: usize = (0..100).map(|_| machine.turn(&dice, &mut next).len()).sum();
+    assert!(told > 10, "{told}");
+    machine.die(0);
+    let error = machine.start(&SimulatedLog::default());
+    let error = error.expect_err("the log is another one");
+    assert!(matches!(error, JoinError::LogLost { .. }), "{error}");
+    let mut kept = 0;
+    let dir = Path::new(DIR);
+    crate::journal::replay(&machine.disk, dir, Lsn::ZERO, None, &mut |_| {
+        kept += 1;
+        Ok(())
+    })
+    .expect("intact");
+    assert!(kept >= told, "{kept} of {told}");
+}
+
 #[cfg(feature = "planted")]
 #[test]
 fn each_slip_of_the_replication_is_found() {
