@@ -114,7 +114,7 @@ impl Api {
                 Err(Problem::method_not_allowed(endpoint.methods()))
             }
             Some(RouteMatch { endpoint, .. })
-                if endpoint.changes()
+                if endpoint.records()
                     && let Some(problem) = self.not_selling() =>
             {
                 Err(problem)

@@ -181,12 +181,27 @@ impl Problem {
     /// Another server sells, which can be reached at `leader`; that is empty where it is not known.
     pub(super) fn standby(leader: &str) -> Self {
         let message = "This server stands by; another one sells";
+        Self::unavailable(Outcome::Standby, message).with_leader(leader)
+    }
+
+    /// Only the leader, which can be reached at `leader`, can hand its leadership over.
+    pub(super) fn not_leader(leader: &str) -> Self {
+        let message = "This server does not lead: ask the one that does";
+        Self::conflict(Outcome::NotLeader, message).with_leader(leader)
+    }
+
+    pub(super) fn not_replicated() -> Self {
+        let message =
+            "No log is replicated (replication.engine is off): there is no leadership to hand over";
+        Self::conflict(Outcome::NotReplicated, message)
+    }
+
+    /// Adds where the leader can be reached; that is empty where it is not known.
+    fn with_leader(self, leader: &str) -> Self {
+        let leader = HeaderValue::from_str(leader).ok();
         Self {
-            leader: HeaderValue::from_str(leader)
-                .ok()
-                .filter(|leader| !leader.is_empty())
-                .map(Box::new),
-            ..Self::unavailable(Outcome::Standby, message)
+            leader: leader.filter(|leader| !leader.is_empty()).map(Box::new),
+            ..self
         }
     }
 

@@ -32,6 +32,17 @@ impl Replica {
         self.0.role() == Role::Leader
     }
 
+    /// Asks this server to hand its leadership over. Returns the epoch in which it leads; `None` where it does not.
+    #[must_use]
+    pub fn ask_hand_over(&self) -> Option<u64> {
+        // A question that is asked of a standby would be answered once that leads.
+        if !self.leads() {
+            return None;
+        }
+        self.0.ask_hand_over();
+        Some(self.0.epoch().0)
+    }
+
     /// Returns where the leader can be reached; empty where that is not known.
     #[must_use]
     pub fn leader(&self) -> String {

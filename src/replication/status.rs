@@ -110,6 +110,12 @@ impl ReplicationStatus {
         self.texts.lock().leader.clone()
     }
 
+    /// Returns the epoch of the leader, as last seen.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        Epoch(self.epoch.load(Ordering::Relaxed))
+    }
+
     /// Returns the figures, at `now_us` of the monotonic clock.
     #[must_use]
     pub fn read(&self, now_us: u64) -> ReplicationFigures {

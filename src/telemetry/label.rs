@@ -80,6 +80,8 @@ labels! {
         AdminPurchases = "admin_purchases",
         /// `GET /admin/checkouts/{code}`
         AdminCheckout = "admin_checkout",
+        /// `POST /admin/replication/hand-over`
+        AdminHandOver = "admin_hand_over",
         /// Any other path, and `OPTIONS` on every path.
         Unknown = "unknown",
     }
@@ -139,6 +141,10 @@ macro_rules! outcomes {
                 JournalUnavailable = "journal_unavailable",
                 /// Another server sells.
                 Standby = "standby",
+                /// Leadership cannot be handed over, because another server leads.
+                NotLeader = "not_leader",
+                /// Leadership cannot be handed over, because no log is replicated.
+                NotReplicated = "not_replicated",
                 /// An ended sale cannot be loaded.
                 ArchiveUnavailable = "archive_unavailable",
                 /// The server cannot explain its own state.

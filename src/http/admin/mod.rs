@@ -7,6 +7,7 @@
 pub(super) mod checkouts;
 pub(super) mod close_sale;
 pub(super) mod create_sale;
+pub(super) mod hand_over;
 pub(super) mod purchases;
 
 mod authentication;

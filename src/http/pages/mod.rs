@@ -83,6 +83,8 @@ mod tests {
             | Outcome::TooManySales
             | Outcome::Unauthorized
             | Outcome::TooManyFailures
+            | Outcome::NotLeader
+            | Outcome::NotReplicated
             | Outcome::NotFound => false,
         }
     }

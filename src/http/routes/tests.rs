@@ -61,6 +61,11 @@ fn paths_answer_with_and_without_version() {
             ["3", ""],
         ),
         ("/admin/checkouts/C", "/admin/checkouts/{code}", ["C", ""]),
+        (
+            "/admin/replication/hand-over",
+            "/admin/replication/hand-over",
+            ["", ""],
+        ),
         ("/", "/", ["", ""]),
         ("/ops", "/ops", ["", ""]),
         ("/openapi.json", "/openapi.json", ["", ""]),
