@@ -21,6 +21,17 @@ pub(super) fn admin_token(config: &Config) -> Secret {
     configured.unwrap_or_else(|| Secret::of_file(random_token().into(), drawn_file(config)))
 }
 
+/// Returns the token of a server with this configuration: the configured one, or the one that it has drawn.
+///
+/// # Errors
+/// None is configured, and the file of the drawn one cannot be used.
+pub fn known_token(config: &Config) -> Result<SecretString, String> {
+    match &config.admin.token {
+        Some(token) => Ok(token.get()),
+        None => drawn_file(config).read_allowed(),
+    }
+}
+
 /// Reads the token that is in `admin.token` into `token`, and draws it at the first start. Leaves a configured
 /// token alone.
 ///

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use super::AppError;
 use super::sinks::postgres_options;
 use crate::config::ReplicationConfig;
 use crate::limits;
+use crate::reconcile::SinkError;
 use crate::reconcile::postgres::{PostgresDial, PostgresOptions};
 use crate::replication::postgres::{Dial, DialFuture, Dialled};
 
 /// Connects to the server of the configured ones that takes changes.
-pub(super) struct LogDial {
+pub struct LogDial {
     dial: PostgresDial,
     options: PostgresOptions,
 }
@@ -21,20 +21,18 @@ impl LogDial {
     ///
     /// # Errors
     /// The certificates of the authorities cannot be read.
-    pub(super) fn new(settings: &ReplicationConfig) -> Result<Self, AppError> {
+    pub fn new(settings: &ReplicationConfig) -> Result<Self, SinkError> {
         let options = PostgresOptions {
             others: settings.other_hosts.clone(),
             ..postgres_options(&settings.database)
         };
-        let dial = PostgresDial::new(&options).map_err(|source| AppError::Database {
-            address: options.address(),
-            source,
-        })?;
+        let dial = PostgresDial::new(&options)?;
         Ok(Self { dial, options })
     }
 
     /// Returns where the servers are. Holds no secret.
-    pub(super) fn address_text(&self) -> String {
+    #[must_use]
+    pub fn address_text(&self) -> String {
         let others = self.options.others.iter().map(ToString::to_string);
         let all: Vec<_> = [self.options.address()].into_iter().chain(others).collect();
         all.join(",")

@@ -1,14 +1,14 @@
 //! The only place where the parts are put together.
 
+pub mod admin_token;
 pub mod listener_options;
+pub mod log_dial;
 pub mod postgres_sales;
 pub mod sinks;
 
-mod admin_token;
 mod duties;
 mod followers;
 mod journal;
-mod log_dial;
 mod log_writer;
 mod logging;
 #[cfg(feature = "otel")]
@@ -61,6 +61,8 @@ enum AppError {
          otherwise set another journal.dir or database.dbname"
     )]
     Diverged { address: String, source: SinkError },
+    #[error("the replicated log cannot be reached: {0}")]
+    Log(SinkError),
     #[error("the replicated log cannot be joined: {0}")]
     Join(#[from] JoinError),
     #[error("cannot start a thread or listen to signals: {0}")]

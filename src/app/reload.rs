@@ -37,6 +37,10 @@ fn reload_certificate(tls: &Arc<Tls>) -> Result<String, String> {
 /// The secrets that are configured or drawn, with what they are called.
 fn secrets(config: &Config, admin_token: &Secret) -> Vec<(&'static str, Secret)> {
     let database = config.database.as_ref().map(|it| it.password.clone());
+    // By default it is that of the database, which is read anew already.
+    let log = config.replication.as_ref();
+    let log = log.and_then(|it| it.database.password.clone());
+    let log = log.filter(|it| !is_shared(it, config));
     let redis = config.redis.as_ref().map(|it| it.password.clone());
     let sentinels = config.redis.as_ref().map(|it| match &it.place {
         RedisPlace::Sentinels { password, .. } => password.clone(),
@@ -44,6 +48,7 @@ fn secrets(config: &Config, admin_token: &Secret) -> Vec<(&'static str, Secret)>
     });
     [
         ("the password of Postgres", database.flatten()),
+        ("the password of the replicated log", log),
         ("the password of Redis", redis.flatten()),
         ("the password of the sentinels", sentinels.flatten()),
         ("the token of administration", Some(admin_token.clone())),
@@ -51,6 +56,12 @@ fn secrets(config: &Config, admin_token: &Secret) -> Vec<(&'static str, Secret)>
     .into_iter()
     .filter_map(|(what, secret)| Some((what, secret?)))
     .collect()
+}
+
+/// Returns whether the password of the replicated log is the one secret that both it and the database have.
+fn is_shared(password: &Secret, config: &Config) -> bool {
+    let database = config.database.as_ref().and_then(|it| it.password.as_ref());
+    database.is_some_and(|database| database.is_same_secret(password))
 }
 
 /// `None` for a secret that is in no file.

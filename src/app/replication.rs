@@ -56,7 +56,7 @@ impl Membership {
         disk: &dyn Disk,
         dir: &Path,
     ) -> Result<Self, AppError> {
-        let dial = LogDial::new(settings)?;
+        let dial = LogDial::new(settings).map_err(AppError::Log)?;
         let address = dial.address_text();
         let mut log = PostgresLog::new(Box::new(dial), settings.log.clone())?;
         let name = name_of(config);

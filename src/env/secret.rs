@@ -116,6 +116,12 @@ impl Secret {
         self.0.values.lock().current.clone()
     }
 
+    /// Returns whether both are clones of one secret, so that a new one is seen by both at once.
+    #[must_use]
+    pub fn is_same_secret(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Reads the file again; whether there is another secret in it. `None` for a secret without a file.
     ///
     /// # Errors
@@ -283,6 +289,8 @@ mod tests {
         fixture.write("second\n");
         assert_eq!(fixture.secret.read_again(), Some(Ok(true)));
         assert_eq!(clone.get().expose_secret(), "second");
+        assert!(clone.is_same_secret(&fixture.secret));
+        assert!(!clone.is_same_secret(&"second".into()));
         assert_eq!(Secret::from("fixed").read_again(), None);
     }
 
