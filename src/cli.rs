@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
@@ -15,6 +16,7 @@ use crate::commands::migrate as migrations;
 use crate::commands::preflight::{PreflightOptions, preflight};
 use crate::commands::rebuild::{RebuildError, rebuild_redis};
 use crate::commands::recover::{RecoverError, recover};
+use crate::commands::replication::{self, StatusFormat};
 use crate::config::{
     Config, ConfigFile, ConfigSources, Overrides, SecretsNeeded, process_environment,
 };
@@ -32,14 +34,15 @@ const AFTER_HELP: &str = "\
 Exit codes:
   0   all is well; the server was told to stop, and has stopped in good order
   1   the server could not be started or has not ended well, or a check has found something wrong
-  2   the command line is wrong; `verify`: something could not be checked
+  2   the command line is wrong; `verify`, `replication`: something could not be found out
   74  the disk has failed: start again, and what was answered is there
   78  the configuration is wrong; every mistake is named
 
 Signals: TERM, INT and QUIT end the server in good order, a second one without waiting for connections.
 HUP reads the TLS certificate and the files of secrets again.
 
-Secrets may come from files: ADMIN_TOKEN_FILE, DB_PASSWORD_FILE, REDIS_PASSWORD_FILE, REDIS_SENTINEL_PASSWORD_FILE.";
+Secrets may come from files: ADMIN_TOKEN_FILE, DB_PASSWORD_FILE, REDIS_PASSWORD_FILE, REDIS_SENTINEL_PASSWORD_FILE,
+REPLICATION_PASSWORD_FILE.";
 
 /// Sells exactly the stock, durably, to everybody at once.
 #[derive(Debug, Parser)]
@@ -99,6 +102,9 @@ enum Command {
     /// Bring the schema of the Postgres database up to date, or take it back
     #[command(subcommand)]
     Migrate(MigrateCommand),
+    /// Say who leads where a log is replicated, or have the leadership handed over
+    #[command(subcommand)]
+    Replication(ReplicationCommand),
     /// Check what a machine can check before a sale: settings, disk, limits, clock, sinks, backup
     ///
     /// One line for each, with what to do. Changes nothing.
@@ -148,6 +154,32 @@ enum MigrateCommand {
     },
     /// List the migrations: when each was applied, which are pending, which were changed
     Status,
+}
+
+#[derive(Debug, Subcommand)]
+enum ReplicationCommand {
+    /// Say who leads, by what the log says, and what the server on this machine does
+    ///
+    /// Looks at the log until the leader gives a sign, for up to replication.takeover_ms. Changes nothing.
+    ///
+    /// Exit codes: 0 a leader gives signs; 1 none does; 2 that could not be found out.
+    Status {
+        /// One JSON document in place of lines
+        #[arg(long)]
+        json: bool,
+    },
+    /// Have the server on this machine hand its leadership over, and wait for the one that takes it
+    ///
+    /// The server answers who is in the middle of a request, has everything in the log, offers the leadership, and starts
+    /// again as a standby. Where no other server follows the log, it takes the leadership again itself once it has
+    /// started, and until then nobody sells.
+    ///
+    /// Exit codes: 0 another server leads; 1 none does, or the server has refused; 2 that could not be found out.
+    HandOver {
+        /// Seconds to wait for the one that takes it
+        #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+        wait: u32,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -216,11 +248,17 @@ pub fn run() -> ExitCode {
 /// Returns the secrets that the command uses: all of them for the server, and for the check of its configuration.
 fn secrets_needed(command: Option<&Command>) -> SecretsNeeded {
     match command {
-        None | Some(Command::Serve { .. } | Command::Preflight { .. }) => SecretsNeeded::All,
+        None
+        | Some(
+            Command::Serve { .. }
+            | Command::Preflight { .. }
+            | Command::Replication(ReplicationCommand::HandOver { .. }),
+        ) => SecretsNeeded::All,
         Some(
             Command::Verify { .. }
             | Command::Recover { .. }
             | Command::Rebuild(_)
+            | Command::Replication(ReplicationCommand::Status { .. })
             | Command::Migrate(_),
         ) => SecretsNeeded::OfSinks,
         Some(Command::Journal(_) | Command::Healthcheck) => SecretsNeeded::None,
@@ -275,6 +313,28 @@ fn dispatch(command: Option<Command>, config: &Config) -> ExitCode {
             })
         }
         Some(Command::Migrate(command)) => migrate(&command, config),
+        Some(Command::Replication(command)) => replicate(&command, config),
+    }
+}
+
+fn replicate(command: &ReplicationCommand, config: &Config) -> ExitCode {
+    let out = &mut std::io::stdout().lock();
+    let code = match *command {
+        ReplicationCommand::Status { json } => {
+            let format = match json {
+                true => StatusFormat::Json,
+                false => StatusFormat::Text,
+            };
+            replication::status(config, format, out)
+        }
+        ReplicationCommand::HandOver { wait } => {
+            replication::hand_over(config, Duration::from_secs(wait.into()), out)
+        }
+    };
+    match code {
+        Ok(code) => ExitCode::from(code),
+        Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
+        Err(error) => complain(&error, ExitCode::from(EXIT_UNCHECKED)),
     }
 }
 

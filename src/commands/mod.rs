@@ -8,6 +8,7 @@ pub mod migrate;
 pub mod preflight;
 pub mod rebuild;
 pub mod recover;
+pub mod replication;
 pub mod verify;
 
 mod pace;

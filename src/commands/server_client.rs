@@ -6,12 +6,14 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use rustls::{ClientConnection, StreamOwned};
+use secrecy::{ExposeSecret, SecretString};
+use ureq::http::Response;
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, TcpConnector,
     Transport, TransportAdapter,
 };
-use ureq::{Agent, Error};
+use ureq::{Agent, Body, Error};
 
 use crate::commands::client_tls::PinnedTls;
 
@@ -83,9 +85,27 @@ impl ServerClient {
         self.try_get(path).map_err(RequestError)
     }
 
+    /// Sends a request without a body to `path`, as an administrator who has `token`.
+    ///
+    /// # Errors
+    /// There was no whole answer in time, or it is too long: the request may have been done.
+    pub(super) fn post(&self, path: &str, token: &SecretString) -> Result<Reply, RequestError> {
+        let authorization = format!("Bearer {}", token.expose_secret());
+        let request = self.agent.post(self.url(path));
+        let request = request.header("Authorization", authorization);
+        let answer = request.send_empty().map_err(RequestError)?;
+        Self::read(answer).map_err(RequestError)
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}://{}{path}", self.scheme, self.address)
+    }
+
     fn try_get(&self, path: &str) -> Result<Reply, Error> {
-        let url = format!("{}://{}{path}", self.scheme, self.address);
-        let mut answer = self.agent.get(&url).call()?;
+        Self::read(self.agent.get(self.url(path)).call()?)
+    }
+
+    fn read(mut answer: Response<Body>) -> Result<Reply, Error> {
         let link = answer
             .headers()
             .get("link")

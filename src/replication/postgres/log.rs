@@ -72,7 +72,7 @@ pub struct PostgresLog {
     connection: Option<Dialled>,
 }
 
-type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
+pub(super) type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 
 impl PostgresLog {
     /// Creates the log `name`, which is not connected yet.
@@ -119,7 +119,7 @@ impl PostgresLog {
     }
 
     /// Asks one statement whose outcome may not be replicated.
-    fn look(
+    pub(super) fn look(
         &mut self,
         statement: &str,
         parameters: &[Parameter<'_>],

@@ -7,6 +7,8 @@
 
 mod log;
 mod settings;
+mod survey;
 
 pub use log::{Dial, DialFuture, Dialled, PostgresLog};
 pub use settings::{Settings, required_standbys};
+pub use survey::{ConnectedStandby, LogSurvey};
