@@ -8,6 +8,7 @@ mod directory;
 mod finding;
 mod followed;
 mod limits;
+mod replication;
 mod settings;
 mod sizing;
 mod syncs;
@@ -69,6 +70,7 @@ pub fn preflight(
     time::check(&machine, &drift, &mut findings);
     limits::check(config, &machine, &mut findings);
     check_sinks(config, holder, &mut findings)?;
+    replication::check(config, &mut findings)?;
     backups(wanted.backups, &mut findings);
     if wanted.json {
         findings.write_json(QUESTIONS, out)?;
