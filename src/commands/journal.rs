@@ -10,6 +10,7 @@ use crate::journal::sale_file::{self, SaleFile};
 use crate::journal::segment::{self, Segment};
 use crate::journal::{self, JournalError, Lost, Opening, SegmentReader, snapshot};
 use crate::record::{Entry, Record};
+use crate::replication::Mark;
 use crate::sale::{CheckedFiles, Recovered, State, check_files, missing_files, rewrite_files};
 use crate::types::{Lsn, counted, noun};
 
@@ -43,7 +44,7 @@ pub fn inspect(dir: &Path, records: bool, out: &mut dyn Write) -> Result<(), Rep
     journal::check_regular(&disk, dir)?;
     if segments.is_empty() {
         writeln!(out, "{} holds no journal", dir.display())?;
-        return Ok(());
+        return write_mark(&disk, dir, out);
     }
     for lsn in snapshot::list(&disk, dir)? {
         writeln!(out, "snapshot of the state at record {lsn}")?;
@@ -52,6 +53,7 @@ pub fn inspect(dir: &Path, records: bool, out: &mut dyn Write) -> Result<(), Rep
         let (sale, lsn) = (file.sale, file.closed_lsn);
         writeln!(out, "file of sale {sale}, closed by record {lsn}")?;
     }
+    write_mark(&disk, dir, out)?;
     for number in segments {
         inspect_segment(&disk, dir, number, out)?;
     }
@@ -78,6 +80,31 @@ pub fn inspect(dir: &Path, records: bool, out: &mut dyn Write) -> Result<(), Rep
     )?;
     if replayed.torn {
         writeln!(out, "the last batch is incomplete; a start cuts it off")?;
+    }
+    Ok(())
+}
+
+/// Prints what the mark beside a replicated journal says.
+fn write_mark(disk: &dyn Disk, dir: &Path, out: &mut dyn Write) -> Result<(), ReportError> {
+    let Some(mark) = Mark::read(disk, dir)? else {
+        return Ok(());
+    };
+    let Mark {
+        log,
+        since,
+        at,
+        cut,
+    } = mark;
+    writeln!(
+        out,
+        "replicated in the log \"{log}\" behind record {since}: acknowledged up to record {}, or later",
+        at.lsn
+    )?;
+    if let Some(last) = cut {
+        writeln!(
+            out,
+            "the records behind {last} are not in that log: a start with it cuts them off"
+        )?;
     }
     Ok(())
 }
