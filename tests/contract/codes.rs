@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use flashsale::runtime::http1::framing::Refusal;
 use flashsale::runtime::http1::raw_response;
-use flashsale::telemetry::Outcome;
+use flashsale::telemetry::{Outcome, Route};
 use serde_json::Value;
 
-use crate::contract::document::{errors_of, resolved};
+use crate::contract::document::{DOCUMENT, errors_of, resolved};
 use crate::contract::routes::operations;
 
 /// The outcomes that are not errors.
@@ -71,6 +71,30 @@ fn every_error_is_described_with_one_status() {
     let mut expected: BTreeSet<_> = errors.map(|outcome| outcome.as_str()).collect();
     expected.extend(refusals.keys().map(String::as_str));
     assert_eq!(statuses.into_keys().collect::<BTreeSet<_>>(), expected);
+}
+
+/// The routes and outcomes that distributions are asked for by, and shown with, are those of the code.
+#[test]
+fn every_label_of_a_distribution_is_described() {
+    let routes: BTreeSet<_> = Route::ALL.iter().map(|route| route.as_str()).collect();
+    let outcomes: BTreeSet<_> = Outcome::ALL.iter().map(|it| it.as_str()).collect();
+    let classes = BTreeSet::from(["confirmed", "repeated", "refused", "shown"]);
+    let words = |schema: &'static Value| -> BTreeSet<&str> {
+        let words = schema["enum"].as_array().expect("words");
+        words.iter().filter_map(Value::as_str).collect()
+    };
+    let shown = "/components/schemas/Histograms/properties/histograms/items/properties";
+    let shown = DOCUMENT.pointer(shown).expect("the distributions");
+    assert_eq!(words(&shown["route"]), routes);
+    assert_eq!(words(&shown["outcome"]), outcomes);
+    let asked = DOCUMENT.pointer("/paths/~1health~1histogram/get/parameters");
+    let asked = asked.and_then(Value::as_array).expect("parameters");
+    let asked = |name: &str| {
+        let found = asked.iter().find(|it| it["name"] == name);
+        words(&found.expect("a parameter")["schema"])
+    };
+    assert_eq!(asked("route"), routes);
+    assert_eq!(asked("outcome"), &outcomes | &classes);
 }
 
 /// One type serves every error in both forms, so that a generated client has one, too.
