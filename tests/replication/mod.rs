@@ -2,6 +2,7 @@
 
 mod buyers;
 mod campaign;
+mod commands;
 mod faults;
 mod group;
 mod ledger;
