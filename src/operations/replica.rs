@@ -120,7 +120,7 @@ pub struct ReplicationReport {
     pub appends: u64,
     /// The seconds that they took.
     pub append_seconds: f64,
-    /// The same in microseconds.
+    /// The time that they took, in microseconds.
     #[serde(skip)]
     pub append_us: u64,
     /// The reason why the log does not answer, if it does not.
