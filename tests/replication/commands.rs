@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::group::Group;
 use crate::postgres_pair::PostgresPair;
 use crate::postgres_server::{DATABASE, PASSWORD, USER};
-use crate::server::{Place, Server};
+use crate::server::{Place, Server, wait_for};
 
 /// Exit code, and standard output with standard error behind it.
 fn said(output: &Output) -> (Option<i32>, String) {
@@ -78,14 +78,17 @@ fn a_leadership_is_shown_and_handed_over() {
     let answer = answer.refused(409, "not_leader", "does not lead");
     assert_eq!(answer.header("leader"), Some(&*name));
 
-    let (code, text) = said(&one.place().run(&hand_over));
-    assert_eq!(code, Some(0), "{text}");
+    // On a machine that is slow the one that gave it away may be back before the other one has seen that.
+    let text = wait_for("a standby that is faster", || {
+        let (code, text) = said(&one.place().run(&hand_over));
+        (code == Some(0)).then_some(text)
+    });
     assert!(text.contains(&other.addr().to_string()), "{text}");
     group.wait_for_leader_among([1 - leader].into_iter());
     group.wait_for_standby(leader);
     let (_, found) = status(one.place());
     assert_eq!(found["leader"], *other.addr().to_string());
-    assert_eq!(found["epoch"], epoch + 1);
+    assert!(found["epoch"].as_u64() > Some(epoch), "{found}");
 
     // The places are left, the leader's last: what it has offered nobody takes.
     let (places, _pair) = group.stop();
