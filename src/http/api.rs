@@ -74,7 +74,7 @@ impl Api {
     /// Returns the answer to a request that changes something, where this server does not sell.
     pub(super) fn not_selling(&self) -> Option<Problem> {
         let replica = self.replica.as_ref()?;
-        if replica.sells(self.engine.clock().monotonic_us()) {
+        if replica.sells(self.engine.clock()) {
             return None;
         }
         Some(match replica.leads() {

@@ -1,5 +1,6 @@
 //! A batch on its way to the disk, and the figures of those that have come there.
 
+use super::frame::FRAME_HEADER_BYTES;
 use crate::sync::{AtomicU64, Ordering};
 use crate::telemetry::Recorder;
 use crate::types::Lsn;
@@ -36,4 +37,9 @@ impl Figures {
         self.commit_ns.record(took_ns);
         self.batch_records.record(u64::from(batch.count));
     }
+}
+
+/// Creates a buffer with room for a frame's header, so that the payload is never moved.
+pub(super) fn empty_buffer() -> Vec<u8> {
+    vec![0; FRAME_HEADER_BYTES]
 }

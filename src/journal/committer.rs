@@ -14,7 +14,7 @@ use std::thread;
 use parking_lot::Mutex;
 
 use super::Durability;
-use super::batch::BatchRange;
+use super::batch::{BatchRange, empty_buffer};
 use super::error::JournalError;
 use super::frame::{self, FRAME_HEADER_BYTES};
 use super::segment::{SEGMENT_HEADER_BYTES, Segment};
@@ -89,7 +89,7 @@ impl Committer {
             durability,
             segment,
             offset,
-            buffer: Shared::empty_buffer(),
+            buffer: empty_buffer(),
             is_short: unsettled.is_some(),
             unsettled,
             unwritten: None,

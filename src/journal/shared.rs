@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread::Thread;
 use std::time::Duration;
 
-use super::batch::{BatchRange, Figures};
+use super::batch::{BatchRange, Figures, empty_buffer};
 use super::commit_time_estimate::CommitTimeEstimate;
 use super::error::JournalError;
 use super::footprint::Footprint;
@@ -67,7 +67,6 @@ struct Next {
     short: bool,
     /// The end that the start has found is not settled yet.
     unsettled: bool,
-    /// See [`HoldBackReason`].
     held_back: bool,
     outbox_full: bool,
     sealed_bytes: u64,
@@ -100,7 +99,7 @@ impl Shared {
         fail_stop: FailStop,
     ) -> Self {
         let queue = Queue {
-            buffer: Self::empty_buffer(),
+            buffer: empty_buffer(),
             next: durable.next(),
             count: 0,
         };
@@ -126,11 +125,6 @@ impl Shared {
             failure: OnceLock::new(),
             fail_stop,
         }
-    }
-
-    /// Creates a buffer with room for a frame's header, so that the payload is never moved.
-    pub(super) fn empty_buffer() -> Vec<u8> {
-        vec![0; FRAME_HEADER_BYTES]
     }
 
     pub(super) fn append(&self, at: Timestamp, record: &impl Encode) -> Lsn {
@@ -314,8 +308,8 @@ impl Shared {
     /// The next segment's file cannot be inspected.
     pub(super) fn open_files(&self) -> Result<Vec<OpenFile>, JournalError> {
         let next = self.next.lock();
-        let prepared = next.prepared.as_ref();
-        let prepared = prepared.map(|next| OpenFile::of(&*next.file, &next.path));
+        let of = |next: &Segment| OpenFile::of(&*next.file, &next.path);
+        let prepared = next.prepared.as_ref().map(of);
         let current = next.current.clone();
         Ok(current.into_iter().chain(prepared.transpose()?).collect())
     }
@@ -354,15 +348,14 @@ impl Shared {
     /// Notes that there is no room for the next segment. Returns whether that is new.
     pub(super) fn set_full(&self) -> bool {
         let mut next = self.next.lock();
-        let new = !std::mem::replace(&mut next.full, true);
         self.next_changed.notify_all();
-        new
+        !std::mem::replace(&mut next.full, true)
     }
 
     /// Waits a little for room, or for another change.
     pub(super) fn wait_for_room(&self) {
-        let mut next = self.next.lock();
-        self.next_changed.wait_for(&mut next, FULL_RETRY);
+        self.next_changed
+            .wait_for(&mut self.next.lock(), FULL_RETRY);
     }
 
     /// Returns whether the next segment is prepared.
@@ -378,9 +371,9 @@ impl Shared {
     /// Notes whether there is no room to write to the current segment. Returns whether that is new.
     pub(super) fn set_short(&self, short: bool) -> bool {
         let mut next = self.next.lock();
-        let changed = std::mem::replace(&mut next.short, short) != short;
+        let before = std::mem::replace(&mut next.short, short);
         self.update_accepting(&next);
-        changed
+        before != short
     }
 
     /// Notes whether what was found at the start is still to be settled.

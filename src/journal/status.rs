@@ -41,6 +41,7 @@ pub(super) fn status_of(shared: &Shared, stalled: bool) -> JournalStatus {
 
 #[cfg(test)]
 mod tests {
+    use super::super::batch::empty_buffer;
     use super::super::outbox::HoldBackReason;
     use super::super::shared::Taken;
     use super::*;
@@ -58,7 +59,7 @@ mod tests {
         let record = Record::SaleClosed { sale: SaleId(1) };
         shared.append(Timestamp(0), &record);
         assert_eq!(figures(), (5, 6));
-        let Taken::Batch(batch) = shared.take_batch(&mut Shared::empty_buffer(), |_| true) else {
+        let Taken::Batch(batch) = shared.take_batch(&mut empty_buffer(), |_| true) else {
             panic!("a record waits");
         };
         assert_eq!(shared.pending_bytes(), 0);

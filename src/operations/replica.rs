@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::env::Clock;
 use crate::journal::Reached;
 use crate::limits;
-use crate::replication::{ReplicationStatus, Role};
+use crate::replication::{ReplicationStatus, Role, now_us};
 use crate::telemetry::{JournalStatus, seconds};
 
 /// The part of this server in the replication.
@@ -20,10 +21,10 @@ impl Replica {
         Self(status)
     }
 
-    /// Returns whether this server sells at `now_us`: it leads, and has heard so lately from the log that nobody else can.
+    /// Returns whether this server sells by `clock`: it leads, and has heard so lately from the log that nobody else can.
     #[must_use]
-    pub fn sells(&self, now_us: u64) -> bool {
-        self.0.may_tell(now_us)
+    pub fn sells(&self, clock: &dyn Clock) -> bool {
+        self.0.may_tell(now_us(clock))
     }
 
     /// Returns whether this server leads, as far as it knows.
@@ -49,15 +50,15 @@ impl Replica {
         self.0.leader()
     }
 
-    /// Returns the figures at `now_us` of the monotonic clock.
+    /// Returns the figures by `clock`.
     #[must_use]
     pub fn report(
         &self,
-        now_us: u64,
+        clock: &dyn Clock,
         journal: &JournalStatus,
         reached: Option<Reached>,
     ) -> ReplicationReport {
-        let figures = self.0.read(now_us);
+        let figures = self.0.read(now_us(clock));
         let leads = figures.role == Role::Leader;
         // Of a leader what may be told, of a standby what it has taken from the log.
         let acknowledged = match leads {

@@ -119,7 +119,7 @@ impl View {
     pub fn replication(&self) -> Option<ReplicationReport> {
         let replica = self.sources.replica.as_ref()?;
         let journal = self.engine().journal();
-        Some(replica.report(self.now_us(), &journal.status(), journal.reached()))
+        Some(replica.report(self.engine().clock(), &journal.status(), journal.reached()))
     }
 
     /// Returns the rate of each sale, in units sold per second.

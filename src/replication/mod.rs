@@ -27,4 +27,4 @@ pub use replicator::{Deposed, JournalFiles, Leadership, Replicator, Turn};
 pub use rewind::{JoinError, Joined, check_fit, join};
 pub use simulated_log::SimulatedLog;
 pub use standby::{Fold, Standby, StandbyError, StandbyParts};
-pub use status::{ReplicationFigures, ReplicationStatus, Role};
+pub use status::{ReplicationFigures, ReplicationStatus, Role, now_us};

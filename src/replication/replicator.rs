@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::log::{Appended, Epoch, LogError, ReplicatedLog};
 use super::position::{FrameError, LogFrame, Position};
-use super::status::{ReplicationStatus, Role};
+use super::status::{ReplicationStatus, Role, now_us};
 use crate::env::{Clock, Disk};
 use crate::journal::{JournalError, Outbox, OutgoingBatch, Tail};
 use crate::limits;
@@ -119,7 +119,7 @@ impl Replicator {
     /// # Errors
     /// This server leads no longer. Nothing that is not acknowledged by now may ever be told.
     pub fn turn(&mut self) -> Result<Turn, Deposed> {
-        let asked_us = self.clock.monotonic_us();
+        let asked_us = now_us(&*self.clock);
         let done = if !self.is_certain {
             self.resolve(asked_us)
         } else if let Some(batch) = self.outbox.front(limits::LOG_FRAME_BYTES_MAX) {
@@ -170,7 +170,7 @@ impl Replicator {
         };
         match appended? {
             Appended::Done => {
-                let took_us = self.clock.monotonic_us().saturating_sub(asked_us);
+                let took_us = now_us(&*self.clock).saturating_sub(asked_us);
                 self.status.count_append(took_us);
                 self.is_at(frame.last, asked_us);
                 Ok(())
@@ -312,7 +312,7 @@ pub struct Leadership {
     pub epoch: Epoch,
     /// The last record before it.
     pub at: Position,
-    /// When the question was asked by which it was taken, in microseconds of the monotonic clock.
+    /// When the question was asked by which it was taken, in microseconds of [`now_us`].
     pub asked_us: u64,
 }
 

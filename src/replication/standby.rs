@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::log::{Epoch, Head, LogError, ReplicatedLog};
 use super::position::{FrameError, LogFrame, Position};
 use super::replicator::{Leadership, Turn};
-use super::status::{ReplicationStatus, Role};
+use super::status::{ReplicationStatus, Role, now_us};
 use crate::env::Clock;
 use crate::journal::{Journal, JournalError, JournalFailed};
 use crate::limits;
@@ -164,7 +164,7 @@ impl Standby {
     /// # Errors
     /// See [`StandbyError`]; nothing is lost.
     pub fn turn(&mut self) -> Result<Result<Leadership, Turn>, StandbyError> {
-        let now_us = self.clock.monotonic_us();
+        let now_us = now_us(&*self.clock);
         let head = self.look()?;
         self.status.heard(now_us);
         self.status.set_leader(head.epoch, &head.holder);
@@ -207,7 +207,7 @@ impl Standby {
                 here: self.at.lsn,
             });
         }
-        let asked_us = self.clock.monotonic_us();
+        let asked_us = now_us(&*self.clock);
         let Some(taken) = self.log.take(head.epoch, &self.name)? else {
             // Another one was faster, or the leader has come back.
             self.seen = None;

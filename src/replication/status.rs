@@ -6,8 +6,16 @@ use parking_lot::Mutex;
 
 use super::log::Epoch;
 use super::position::Position;
+use crate::env::Clock;
 use crate::limits;
 use crate::types::Lsn;
+
+/// Returns the time by which leaders and standbys wait, in microseconds. It goes on while the machine sleeps: what a leader knew before is old when it
+/// wakes.
+#[must_use]
+pub fn now_us(clock: &dyn Clock) -> u64 {
+    clock.steady().0.cast_unsigned()
+}
 
 /// The part of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +51,7 @@ impl Role {
 pub struct ReplicationStatus {
     role: AtomicU8,
     epoch: AtomicU64,
-    /// When the last acknowledged question was asked, in microseconds of the monotonic clock.
+    /// When the last acknowledged question was asked, in microseconds of [`now_us`].
     heard_us: AtomicU64,
     head: AtomicU64,
     replicated: AtomicU64,
@@ -116,7 +124,7 @@ impl ReplicationStatus {
         Epoch(self.epoch.load(Ordering::Relaxed))
     }
 
-    /// Returns the figures, at `now_us` of the monotonic clock.
+    /// Returns the figures, at `now_us`.
     #[must_use]
     pub fn read(&self, now_us: u64) -> ReplicationFigures {
         let get = |value: &AtomicU64| value.load(Ordering::Relaxed);
