@@ -15,6 +15,7 @@ mod dice;
 mod faults;
 mod history;
 mod ledger;
+mod lifecycle;
 mod plan;
 mod rot;
 mod rush;

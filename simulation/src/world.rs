@@ -21,17 +21,13 @@ use crate::dice::Dice;
 use crate::faults;
 use crate::history::History;
 use crate::plan::{Cuts, Plan};
-use crate::rot;
-use crate::server::{DIR, Server, Surroundings};
+use crate::server::{DIR, Server};
 use crate::sink::Database;
 use crate::tape::Tape;
 use crate::trace::{Counts, Trace};
 
 /// The time at which every run begins.
 const BEGIN: Timestamp = Timestamp(1_800_000_000_000_000);
-/// Starts that may fail in a row, for a disk that fails.
-const STARTS_MAX: u32 = 20;
-
 /// A run that went well.
 #[derive(Clone, Debug)]
 pub struct Report {
@@ -90,7 +86,7 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
 }
 
 /// A viewer of a sale.
-struct Viewer {
+pub(crate) struct Viewer {
     updates: watch::Receiver<Update>,
     seen: u64,
 }
@@ -98,22 +94,22 @@ struct Viewer {
 /// The world.
 pub(crate) struct World {
     pub(crate) dice: Dice,
-    plan: Plan,
-    clock: Arc<ManualClock>,
+    pub(crate) plan: Plan,
+    pub(crate) clock: Arc<ManualClock>,
     /// How far the timers of tasks are, in microseconds of the monotonic clock.
     timers_us: u64,
     pub(crate) databases: Vec<Database>,
     pub(crate) history: History,
     pub(crate) trace: Trace,
-    server: Option<Server>,
-    viewers: Vec<Viewer>,
-    tape: Tape,
+    pub(crate) server: Option<Server>,
+    pub(crate) viewers: Vec<Viewer>,
+    pub(crate) tape: Tape,
     /// The last record that a process which lived has told to be durable.
-    acknowledged: Lsn,
+    pub(crate) acknowledged: Lsn,
     asked: u64,
     listed: u64,
     /// The disk was made to fail, so that a start may fail.
-    is_disk_disturbed: bool,
+    pub(crate) is_disk_disturbed: bool,
 }
 
 impl World {
@@ -254,7 +250,7 @@ impl World {
         self.dice.below(most) as i64
     }
 
-    fn note(&self, what: &str) {
+    pub(crate) fn note(&self, what: &str) {
         self.trace.count(what);
         self.trace.step(format_args!("{what}"));
     }
@@ -369,7 +365,7 @@ impl World {
     }
 
     /// Lets the timers catch up with the clock.
-    async fn advance_timers(&mut self) {
+    pub(crate) async fn advance_timers(&mut self) {
         let awake_us = self.clock.monotonic_us();
         let passed_us = awake_us - self.timers_us;
         self.timers_us = awake_us;
@@ -393,107 +389,6 @@ impl World {
         }
     }
 
-    /// Sees to it that a process runs.
-    async fn attend(&mut self) -> Result<(), String> {
-        self.advance_timers().await;
-        self.server_mut().reap()?;
-        let server = self.server();
-        if server.vitals.is_alive() {
-            self.acknowledged = self.acknowledged.max(server.durable());
-            return Ok(());
-        }
-        let has_power = !server.disk.has_crashed();
-        if server.vitals.has_failed() && has_power && !self.is_disk_disturbed {
-            return Err("the process ends itself although its disk works".into());
-        }
-        let disk = self.bury().await;
-        self.is_disk_disturbed = false;
-        if self.dice.chance(self.plan.rots) {
-            self.rot(&disk)?;
-        }
-        self.start(disk).await
-    }
-
-    /// Lets a bit flip in a copy of `disk`, and sees what a start makes of it.
-    fn rot(&mut self, disk: &SimulatedDisk) -> Result<(), String> {
-        let outcome = rot::check(disk, &mut self.dice, &self.tape, self.acknowledged)?;
-        outcome.into_iter().for_each(|outcome| self.note(outcome));
-        Ok(())
-    }
-
-    /// Ends the process, and returns the disk as the next one finds it.
-    async fn bury(&mut self) -> SimulatedDisk {
-        let server = self.server.take().expect("a process runs");
-        self.viewers.clear();
-        let crashed = server.disk.take_crashed();
-        if crashed.is_some() {
-            self.note("the power fails");
-        }
-        let disk = crashed.unwrap_or_else(|| server.disk.after_kill());
-        server.bury().await;
-        disk
-    }
-
-    async fn start(&mut self, mut disk: SimulatedDisk) -> Result<(), String> {
-        for _ in 0..STARTS_MAX {
-            if self.plan.weights.power > 0 && self.dice.chance(60) {
-                let (operations, seed) = (self.dice.below(30), self.dice.bits());
-                disk.fail_power_after(operations, seed);
-            }
-            let around = Surroundings {
-                plan: &self.plan,
-                clock: &self.clock,
-                databases: &self.databases,
-                history: &self.history,
-                seed: self.dice.bits(),
-            };
-            let started = Server::start(disk.clone(), &around);
-            if let Some(crashed) = disk.take_crashed() {
-                self.note("the power fails at a start");
-                if let Ok(server) = started {
-                    server.bury().await;
-                }
-                disk = crashed;
-                continue;
-            }
-            match started {
-                Ok(server) => {
-                    self.server = Some(server);
-                    let last = self.server().durable();
-                    self.trace
-                        .step(format_args!("a process starts behind record {last}"));
-                    if last < self.acknowledged {
-                        let told = self.acknowledged;
-                        return Err(format!(
-                            "record {told} was told to be durable, and {last} is the last"
-                        ));
-                    }
-                    return self.read_tape();
-                }
-                Err(error) => return Err(format!("a start is refused: {error}")),
-            }
-        }
-        Err("no start succeeds".into())
-    }
-
-    /// Stops the process as an operator does, and starts the next one.
-    async fn stop(&mut self) -> Result<(), String> {
-        self.note("the process is stopped");
-        self.server().drain();
-        for _ in 0..40 {
-            self.server_mut().serve_waiting();
-            yield_now().await;
-            self.advance_us(10_000).await;
-        }
-        let (server, disturbed) = (self.server(), self.is_disk_disturbed);
-        if server.vitals.is_alive() && !disturbed && server.open_requests() > 0 {
-            return Err("a stop leaves requests without an answer".into());
-        }
-        self.server().engine.journal().close();
-        self.server().vitals.end();
-        Ok(())
-    }
-
     /// Returns the first record that the journal holds, or will.
     pub(crate) fn first_lsn(&self) -> Result<Lsn, String> {
         let first = journal::first_lsn(&self.server().disk, Path::new(DIR));
@@ -501,24 +396,10 @@ impl World {
         Ok(first.unwrap_or(Lsn(1)))
     }
 
-    fn read_tape(&mut self) -> Result<(), String> {
+    pub(crate) fn read_tape(&mut self) -> Result<(), String> {
         let server = self.server.as_ref().expect("a process runs");
         self.tape
             .read(&server.disk, Path::new(DIR), server.durable())
-    }
-
-    /// Ends all faults. What was about to break is no more.
-    async fn heal(&mut self) -> Result<(), String> {
-        self.trace.step(format_args!("everything is healed"));
-        self.databases.iter().for_each(Database::heal);
-        // A failure of the power may be on its way.
-        let may_fail = std::mem::take(&mut self.plan.weights.power) > 0;
-        if may_fail || self.is_disk_disturbed || self.dice.chance(500) {
-            self.server().vitals.end();
-            self.attend().await?;
-        }
-        self.is_disk_disturbed = false;
-        Ok(())
     }
 
     /// Stops the last process, and checks everything.

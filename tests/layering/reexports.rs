@@ -134,7 +134,7 @@ mod tests {
             ),
             ("http/mod.rs", "use crate::sale::*;"),
             ("schedule/mod.rs", "use crate::sale::Status;"),
-            ("operations/mod.rs", "fn f() { g!(crate::sale::W::new()); }"),
+            ("live/mod.rs", "fn f() { g!(crate::sale::W::new()); }"),
         ] {
             let broken = breaches(&[SALE, (name, text)]);
             assert_eq!(broken.len(), 1, "{name}: {text}: {broken:?}");

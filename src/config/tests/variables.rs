@@ -13,6 +13,7 @@ fn every_variable_sets_its_key() {
         ("SERVER_CONNECTIONS_PER_PEER", "11"),
         ("SERVER_IDLE_SECONDS", "12"),
         ("SERVER_CORS_ORIGINS", "https://a.example, http://b:3000"),
+        ("SERVER_ADVERTISE", "shop:1"),
         ("DB_HOST", "db"),
         ("DB_PORT", "1"),
         ("DB_USER", "u"),
@@ -41,6 +42,13 @@ fn every_variable_sets_its_key() {
         ("JOURNAL_REFUSED_ATTEMPTS", "true"),
         ("JOURNAL_SEGMENT_MEBIBYTES", "4"),
         ("JOURNAL_STALL_SECONDS", "12"),
+        ("REPLICATION_ENGINE", "postgres"),
+        ("REPLICATION_LOG", "one"),
+        ("REPLICATION_TAKEOVER_MS", "4000"),
+        ("REPLICATION_HOSTS", "p1:5432,p2:5433"),
+        ("REPLICATION_USER", "w"),
+        ("REPLICATION_PASSWORD", "l"),
+        ("REPLICATION_DBNAME", "d"),
         ("SALE_TOTAL_ITEMS", "6"),
         ("SALE_INTERVAL_SECONDS", "7"),
         ("SALE_MAX_ITEMS_PER_USER", "8"),
@@ -60,12 +68,14 @@ fn every_variable_sets_its_key() {
         config.describe(),
         "server.host=127.0.0.1 server.port=0 server.workers=3 server.tls_cert=t server.tls_key=k \
          server.connections_per_peer=11 server.idle_seconds=12 \
-         server.cors_origins=https://a.example,http://b:3000 database.host=db database.port=1 \
+         server.cors_origins=https://a.example,http://b:3000 server.advertise=shop:1 database.host=db database.port=1 \
          database.user=u database.password=set database.dbname=n database.schema=x database.sslmode=verify-full \
          database.sslrootcert=c database.migrations_path=m redis.host=r redis.port=2 redis.user=v \
          redis.password=set redis.db=65535 redis.tls=true redis.sslrootcert=s \
          journal.dir=j journal.durability=os journal.retain_hours=5 journal.refused_attempts=true \
-         journal.segment_mebibytes=4 journal.stall_seconds=12 sale.total_items=6 sale.interval_seconds=7 \
+         journal.segment_mebibytes=4 journal.stall_seconds=12 replication.engine=postgres replication.log=one \
+         replication.takeover_ms=4000 replication.hosts=p1:5432,p2:5433 replication.user=w replication.password=set \
+         replication.dbname=d sale.total_items=6 sale.interval_seconds=7 \
          sale.max_items_per_user=8 sale.hold_seconds=9 sale.keep_ended_seconds=10 \
          sale.seed=18446744073709551615 \
          admin.token=set log.level=flashsale=debug,info log.format=json"
