@@ -247,7 +247,9 @@ impl Participant {
                     thread::sleep(RETRY);
                 }
                 Err(error) => {
-                    tracing::error!("{error}");
+                    tracing::error!("{error}: starting again");
+                    // It may come to the same end again, and nobody waits for it.
+                    thread::sleep(RETRY);
                     restart();
                 }
             }

@@ -255,7 +255,11 @@ fn agree(
     while at.lsn < head.last.lsn {
         let frames = log.read(at.lsn, limits::LOG_READ_BYTES)?;
         let before = at;
-        for frame in &frames {
+        // What came behind the head since it was read may not be acknowledged.
+        let frames = frames
+            .iter()
+            .filter(|frame| frame.last.lsn <= head.last.lsn);
+        for frame in frames {
             // That it leads on from here proves that everything before is the same, too.
             if at == mark.at && frame.visit(at, &mut |_, _| ()).is_err() {
                 return Err(lost(mark, head.last.lsn));

@@ -1,4 +1,4 @@
-//! What the journals hold in the end, against what the buyers were told.
+//! The contents of the journals in the end, held against what the buyers were told.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -57,7 +57,7 @@ fn the_readme_has_no_other_variables_and_defaults_than_the_rows() {
             let in_file = shipped[section][name].to_string();
             let is_said = match said {
                 "off" | "none" | "the system's" | "drawn at the first start" => {
-                    matches!(&**default, "" | "none")
+                    matches!(&**default, "" | "none" | "off")
                 }
                 said => said == default || said == in_file,
             };
