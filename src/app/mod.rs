@@ -89,7 +89,7 @@ pub fn serve(config: &Config, options: ListenerOptions) -> ExitCode {
     signals.wait();
     shutdown.begin();
     match service.stop() {
-        Ok(Ended::HandedOver) => replication::restart(),
+        Ok(Ended::HandedOver) => replication::restart_behind_offer(),
         Ok(Ended::Stopped) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error}");

@@ -32,6 +32,8 @@ use crate::types::Lsn;
 
 /// The pause between two attempts to reach the log.
 const RETRY: Duration = Duration::from_millis(500);
+/// The variable that tells a process that the one before it has handed its leadership over.
+const HANDED_OVER: &str = "FLASHSALE_HANDED_OVER";
 /// The pause between two looks of a standby.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -184,6 +186,7 @@ impl ReplicationThread {
             name: membership.name,
             at: membership.joined.at,
             takeover_ms: part.takeover_ms,
+            has_offered: std::env::var_os(HANDED_OVER).is_some(),
         });
         let thread = Builder::new()
             .name("replicate".into())
@@ -390,10 +393,19 @@ impl<'a> Notes<'a> {
 
 /// Replaces this process by a new one with the same arguments. What is in memory and not acknowledged is gone with it.
 pub(super) fn restart() -> ! {
+    start_again(|command| command.env_remove(HANDED_OVER))
+}
+
+/// Replaces this process, which has offered its leadership, by a new one that leaves it to others at first.
+pub(super) fn restart_behind_offer() -> ! {
+    start_again(|command| command.env(HANDED_OVER, "1"))
+}
+
+fn start_again(prepare: impl FnOnce(&mut Command) -> &mut Command) -> ! {
     logging::flush();
-    let error = Command::new("/proc/self/exe")
-        .args(std::env::args_os().skip(1))
-        .exec();
+    let mut command = Command::new("/proc/self/exe");
+    command.args(std::env::args_os().skip(1));
+    let error = prepare(&mut command).exec();
     tracing::error!("cannot start again: {error}");
     logging::flush();
     process::exit(EXIT_JOURNAL_FAILED);

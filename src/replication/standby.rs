@@ -86,6 +86,8 @@ pub struct Standby {
     /// The last sign of the leader, and when it was first seen.
     seen: Option<(Sign, u64)>,
     takeover_us: u64,
+    /// Until when an offer is left to others.
+    offers_from_us: u64,
 }
 
 /// What changes with every sign of a leader.
@@ -124,6 +126,8 @@ pub struct StandbyParts {
     pub at: Position,
     /// Milliseconds without a sign after which it takes over.
     pub takeover_ms: u32,
+    /// It has offered the leadership itself, just before: an offer is left to others for as long as that.
+    pub has_offered: bool,
 }
 
 impl Standby {
@@ -131,6 +135,11 @@ impl Standby {
     #[must_use]
     pub fn new(parts: StandbyParts) -> Self {
         parts.status.set_role(Role::Standby);
+        let takeover_us = u64::from(parts.takeover_ms) * 1000;
+        let offers_from_us = match parts.has_offered {
+            true => now_us(&*parts.clock) + takeover_us,
+            false => 0,
+        };
         parts.status.set_replicated(parts.at);
         Self {
             log: parts.log,
@@ -141,7 +150,8 @@ impl Standby {
             name: parts.name,
             at: parts.at,
             seen: None,
-            takeover_us: u64::from(parts.takeover_ms) * 1000,
+            takeover_us,
+            offers_from_us,
         }
     }
 
@@ -164,16 +174,17 @@ impl Standby {
     /// # Errors
     /// See [`StandbyError`]; nothing is lost.
     pub fn turn(&mut self) -> Result<Result<Leadership, Turn>, StandbyError> {
-        let now_us = now_us(&*self.clock);
+        let asked_us = now_us(&*self.clock);
         let head = self.look()?;
-        self.status.heard(now_us);
+        self.status.heard(asked_us);
         self.status.set_leader(head.epoch, &head.holder);
         self.status.set_head(head.last.lsn);
-        let silent_us = self.silence(&head, now_us);
+        let silent_us = self.silence(&head, asked_us);
         if head.acknowledged > self.at.lsn && self.catch_up(head.acknowledged)? {
             return Ok(Err(Turn::Moved));
         }
-        if head.holder.is_empty() || silent_us >= self.takeover_us {
+        let is_offered = head.holder.is_empty() && asked_us >= self.offers_from_us;
+        if is_offered || silent_us >= self.takeover_us {
             return self.take_over(&head).map(|taken| taken.ok_or(Turn::Idle));
         }
         Ok(Err(Turn::Idle))

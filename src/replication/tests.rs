@@ -116,6 +116,7 @@ impl TestServer {
             name: self.name.clone(),
             at: joined.at,
             takeover_ms: TAKEOVER_MS,
+            has_offered: false,
         });
         self.journal = Some(journal);
         self.part = TestPart::Standby(Box::new(standby));
