@@ -329,7 +329,8 @@ impl Disk for SimulatedDisk {
             let state = &mut *self.state();
             let contents = state.files.entry(name(path).to_owned()).or_default();
             let durable = state.durable_names.entry(name(path).to_owned());
-            Arc::clone(durable.or_insert_with(|| Arc::clone(contents)))
+            durable.or_insert_with(|| Arc::clone(contents));
+            Arc::clone(contents)
         };
         let file = SimulatedFile::new(self, contents);
         let locked = DiskFile::try_lock(&file)?;
