@@ -1,7 +1,7 @@
 //! A real redis-server in a directory of its own. Included by every test crate that needs one.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -190,11 +190,16 @@ impl RedisServer {
 
     /// Runs one command, as the user whom `requirepass` is for. Not over TLS.
     pub fn command(&self, words: &[&str]) -> Answer {
-        let stream = TcpStream::connect(("127.0.0.1", self.port)).expect("it listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a time");
+        self.try_command(words).expect("an answer")
+    }
+
+    /// As [`Self::command`], of a server that may cut the connection: one does whose role changes.
+    pub fn try_command(&self, words: &[&str]) -> io::Result<Answer> {
+        let stream = TcpStream::connect(("127.0.0.1", self.port))?;
+        stream.set_read_timeout(Some(PATIENCE))?;
         let mut stream = BufReader::new(stream);
         if let Some(password) = &self.password {
-            let answer = exchange(&mut stream, &["AUTH", password]);
+            let answer = exchange(&mut stream, &["AUTH", password])?;
             assert!(!answer.is_error(), "{answer:?}");
         }
         exchange(&mut stream, words)
@@ -269,13 +274,16 @@ fn spawn(dir: &Path, settings: &[String], port: u16, tls: bool) -> Option<Child>
     }
 }
 
-fn exchange(stream: &mut BufReader<TcpStream>, words: &[&str]) -> Answer {
+fn exchange(stream: &mut BufReader<TcpStream>, words: &[&str]) -> io::Result<Answer> {
     let mut request = format!("*{}\r\n", words.len()).into_bytes();
     for word in words {
         request.extend(format!("${}\r\n{word}\r\n", word.len()).into_bytes());
     }
-    stream.get_mut().write_all(&request).expect("it listens");
-    answer(stream)
+    stream.get_mut().write_all(&request)?;
+    match stream.fill_buf()?.is_empty() {
+        true => Err(io::ErrorKind::UnexpectedEof.into()),
+        false => Ok(answer(stream)),
+    }
 }
 
 fn answer(stream: &mut BufReader<TcpStream>) -> Answer {
