@@ -8,14 +8,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, Builder, JoinHandle};
 use std::time::Duration;
 
+use parking_lot::Mutex;
+
 use super::duties::{Duties, DutyParts};
 use super::followers::Followers;
 use super::log_dial::LogDial;
 use super::stop::Ended;
 use super::{AppError, EXIT_JOURNAL_FAILED, logging};
-
-use parking_lot::Mutex;
-
 use crate::config::{Config, ReplicationConfig};
 use crate::env::{Clock, Disk};
 use crate::journal::{Journal, JournalError};
@@ -23,7 +22,7 @@ use crate::limits;
 use crate::record::envelope::Entry;
 use crate::replication::postgres::PostgresLog;
 use crate::replication::{
-    Deposed, Fold, JoinError, Joined, JournalFiles, Leadership, LogError, Mark, ReplicatedLog,
+    Deposed, Fold, JoinError, Joined, Leadership, LogError, Mark, Position, ReplicatedLog,
     ReplicationStatus, Replicator, Role, Standby, StandbyParts, Turn, join,
 };
 use crate::runtime::Shutdown;
@@ -82,22 +81,23 @@ impl Membership {
         if joined.cut > 0 {
             tracing::warn!(
                 records = joined.cut,
-                last = joined.at.lsn.0,
+                last = joined.mark.at.lsn.0,
                 "records that the replicated log does not have are cut off; nobody was answered from them"
             );
         }
         tracing::info!(
             log = settings.log,
-            last = joined.at.lsn.0,
+            last = joined.mark.at.lsn.0,
             "the replicated log is joined"
         );
+        let last = joined.mark.at.lsn;
         Ok(Self {
             log: Box::new(log),
             joined,
             name,
             settings: settings.clone(),
             status: Arc::default(),
-            marked: Arc::new(AtomicU64::new(joined.at.lsn.0)),
+            marked: Arc::new(AtomicU64::new(last.0)),
         })
     }
 
@@ -171,7 +171,7 @@ impl ReplicationThread {
             journal: Arc::clone(duties.engine.journal()),
             clock: Arc::clone(&duties.clock),
             takeover_ms: membership.settings.takeover_ms,
-            log_name: membership.settings.log.clone(),
+            mark: membership.joined.mark,
             status: Arc::clone(&membership.status),
             marked: Arc::clone(&membership.marked),
             turn: Arc::clone(&turn),
@@ -184,7 +184,7 @@ impl ReplicationThread {
             clock: Arc::clone(&part.clock),
             status: Arc::clone(&part.status),
             name: membership.name,
-            at: membership.joined.at,
+            at: part.mark.at,
             takeover_ms: part.takeover_ms,
             has_offered: std::env::var_os(HANDED_OVER).is_some(),
         });
@@ -221,7 +221,8 @@ struct Participant {
     journal: Arc<Journal>,
     clock: Arc<dyn Clock>,
     takeover_ms: u32,
-    log_name: String,
+    /// The mark with which this server has joined.
+    mark: Mark,
     status: Arc<ReplicationStatus>,
     marked: Arc<AtomicU64>,
     turn: Arc<LeadersTurn>,
@@ -262,14 +263,10 @@ impl Participant {
     fn lead(self, standby: Standby, leadership: Leadership, duties: DutyParts) {
         let log = standby.end();
         let outbox = self.journal.replicate();
-        let files = JournalFiles {
-            disk: Arc::clone(self.journal.disk()),
-            dir: self.journal.dir().to_owned(),
-        };
         let mut replicator = Replicator::new(
             log,
             Arc::clone(&outbox),
-            files,
+            Arc::clone(&self.journal),
             Arc::clone(&self.clock),
             Arc::clone(&self.status),
             leadership,
@@ -340,16 +337,15 @@ impl Participant {
 /// The mark beside the journal, and the trimming of the log, now and then.
 struct Notes<'a> {
     part: &'a Participant,
-    mark: Option<Mark>,
+    mark: Mark,
     noted_us: u64,
 }
 
 impl<'a> Notes<'a> {
     fn new(part: &'a Participant) -> Self {
-        let mark = Mark::read(&**part.journal.disk(), part.journal.dir());
         Self {
             part,
-            mark: mark.ok().flatten(),
+            mark: part.mark.clone(),
             noted_us: part.clock.monotonic_us(),
         }
     }
@@ -371,20 +367,17 @@ impl<'a> Notes<'a> {
         }
     }
 
-    fn write(&mut self, at: crate::replication::Position) {
-        let Some(mark) = &mut self.mark else {
-            return;
-        };
-        if mark.at == at {
+    fn write(&mut self, at: Position) {
+        if self.mark.at == at {
             return;
         }
-        mark.at = at;
+        self.mark.at = at;
         let journal = &self.part.journal;
-        match mark.write(&**journal.disk(), journal.dir()) {
+        match self.mark.write(&**journal.disk(), journal.dir()) {
             Ok(()) => self.part.marked.store(at.lsn.0, Ordering::Release),
             Err(error) if error.is_failed_sync() => journal.fail(&error),
             Err(error) => tracing::warn!(
-                log = self.part.log_name,
+                log = self.mark.log,
                 "the place in the replicated log is not noted: {error}"
             ),
         }

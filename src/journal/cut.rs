@@ -92,36 +92,12 @@ fn offset_behind(segment: &Segment, last: Lsn) -> Result<u64, JournalError> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
-    use crate::env::{ManualClock, SeededEntropy, SimulatedDisk};
-    use crate::journal::{Durability, Journal, Opening, Options, Tools, replay};
+    use crate::env::SimulatedDisk;
+    use crate::journal::replay;
+    use crate::journal::test_journal::{append, open};
     use crate::record::Record;
     use crate::types::{SaleId, Timestamp};
-
-    fn open(disk: &SimulatedDisk, dir: &Path) -> Journal {
-        let opening = Opening::lock(Arc::new(disk.clone()), dir).expect("free");
-        let replayed = opening.replay(Lsn::ZERO, &mut |_| Ok(())).expect("intact");
-        let tools = Tools {
-            clock: Arc::new(ManualClock::at(Timestamp::from_seconds(100))),
-            entropy: Arc::new(SeededEntropy::new(1)),
-            fail_stop: Box::new(|error| panic!("{error}")),
-        };
-        let options = Options {
-            durability: Durability::Fsync,
-            segment_bytes: 64 * 1024,
-        };
-        opening.start(&replayed, &options, tools).expect("room")
-    }
-
-    fn append(journal: &Journal, batches: usize) {
-        for _ in 0..batches {
-            let record = Record::SaleClosed { sale: SaleId(1) };
-            let lsns = [0; 3].map(|at| journal.append(Timestamp(at), &record));
-            journal.wait(lsns[2]).expect("the disk works");
-        }
-    }
 
     fn last_of(disk: &SimulatedDisk, dir: &Path) -> Lsn {
         let replayed = replay(disk, dir, Lsn::ZERO, None, &mut |_| Ok(()));

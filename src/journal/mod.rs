@@ -42,6 +42,8 @@ mod shared;
 mod stall;
 mod status;
 mod tail;
+#[cfg(test)]
+mod test_journal;
 mod trim;
 mod waiters;
 

@@ -175,34 +175,10 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::env::{ManualClock, SeededEntropy, SimulatedDisk};
-    use crate::journal::{Durability, Journal, Opening, Options, Tools, trim};
-    use crate::record::Record;
-    use crate::types::{SaleId, Timestamp};
-
-    fn open(disk: &SimulatedDisk, dir: &Path) -> Journal {
-        let opening = Opening::lock(Arc::new(disk.clone()), dir).expect("free");
-        let replayed = opening.replay(Lsn::ZERO, &mut |_| Ok(())).expect("intact");
-        let tools = Tools {
-            clock: Arc::new(ManualClock::at(Timestamp::from_seconds(100))),
-            entropy: Arc::new(SeededEntropy::new(1)),
-            fail_stop: Box::new(|error| panic!("{error}")),
-        };
-        let options = Options {
-            durability: Durability::Fsync,
-            segment_bytes: 64 * 1024,
-        };
-        opening.start(&replayed, &options, tools).expect("room")
-    }
-
-    /// Appends `batches` batches of three records each.
-    fn append(journal: &Journal, batches: usize) {
-        for _ in 0..batches {
-            let record = Record::SaleClosed { sale: SaleId(1) };
-            let lsns = [0; 3].map(|at| journal.append(Timestamp(at), &record));
-            journal.wait(lsns[2]).expect("the disk works");
-        }
-    }
+    use crate::env::SimulatedDisk;
+    use crate::journal::test_journal::{append, open};
+    use crate::journal::trim;
+    use crate::types::Timestamp;
 
     fn read(tail: &mut Tail, until: Lsn, at_most: usize) -> Vec<u64> {
         let mut read = Vec::new();

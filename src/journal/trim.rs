@@ -76,30 +76,12 @@ pub(super) fn trim_noting(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
-    use crate::env::{ManualClock, SeededEntropy, SimulatedDisk};
-    use crate::journal::{self, Durability, Journal, Opening, Options, Tools};
+    use crate::env::SimulatedDisk;
+    use crate::journal::test_journal::{SEGMENT_BYTES, open};
+    use crate::journal::{self, Journal};
     use crate::record::{Entry, Record};
     use crate::types::SaleId;
-
-    const SEGMENT_BYTES: u64 = 64 * 1024;
-
-    fn open(disk: &SimulatedDisk, dir: &Path) -> Journal {
-        let opening = Opening::lock(Arc::new(disk.clone()), dir).expect("free");
-        let replayed = opening.replay(Lsn::ZERO, &mut |_| Ok(())).expect("intact");
-        let tools = Tools {
-            clock: Arc::new(ManualClock::at(Timestamp::from_seconds(100))),
-            entropy: Arc::new(SeededEntropy::new(1)),
-            fail_stop: Box::new(|error| panic!("{error}")),
-        };
-        let options = Options {
-            durability: Durability::Fsync,
-            segment_bytes: SEGMENT_BYTES,
-        };
-        opening.start(&replayed, &options, tools).expect("room")
-    }
 
     /// Fills several segments, all prepared at second 100. Returns the last record.
     fn fill(journal: &Journal) -> Lsn {

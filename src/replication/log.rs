@@ -53,6 +53,20 @@ pub enum LogError {
     Refused(String),
 }
 
+/// Returns the `frames` of a log, which begin with the one that holds the record behind `after`.
+///
+/// # Errors
+/// The log no longer holds it.
+pub(super) fn holding_next(frames: Vec<LogFrame>, after: Lsn) -> Result<Vec<LogFrame>, LogError> {
+    match frames.first() {
+        Some(first) if first.first > after.next() => Err(LogError::Refused(format!(
+            "the log no longer holds record {}: this server is too far behind, and needs a backup of the leader's journal",
+            after.next()
+        ))),
+        _ => Ok(frames),
+    }
+}
+
 /// A log that outlives any one machine. Everything that it answers is acknowledged: durable on all the machines that the promise
 /// rests on; an answer that might not be is [`LogError::Unknown`].
 ///
@@ -103,7 +117,7 @@ pub trait ReplicatedLog: Send {
     /// There is no trustworthy answer.
     fn barrier(&mut self, epoch: Epoch, acknowledged: Lsn) -> Result<Option<Position>, LogError>;
 
-    /// Offers the leadership of the time `epoch` to whoever asks first.
+    /// Offers the leadership of the time `epoch` to the first server that asks.
     ///
     /// # Errors
     /// It is not known whether it was offered.

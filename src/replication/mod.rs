@@ -23,7 +23,7 @@ mod tests;
 pub use log::{Appended, Epoch, Head, LogError, ReplicatedLog};
 pub use mark::Mark;
 pub use position::{Chain, FrameError, LogFrame, Position};
-pub use replicator::{Deposed, JournalFiles, Leadership, Replicator, Turn};
+pub use replicator::{Deposed, Leadership, Replicator, Turn};
 pub use rewind::{JoinError, Joined, check_fit, join};
 pub use simulated_log::SimulatedLog;
 pub use standby::{Fold, Standby, StandbyError, StandbyParts};

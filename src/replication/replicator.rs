@@ -1,26 +1,16 @@
 //! The leader's side: brings what the journal decides into the log, a frame at a time, and says what may be told.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::log::{Appended, Epoch, LogError, ReplicatedLog};
 use super::position::{FrameError, LogFrame, Position};
 use super::status::{ReplicationStatus, Role, now_us};
-use crate::env::{Clock, Disk};
-use crate::journal::{JournalError, Outbox, OutgoingBatch, Tail};
+use crate::env::Clock;
+use crate::journal::{Journal, JournalError, Outbox, OutgoingBatch, Tail};
 use crate::limits;
 use crate::planted::{Slip, is_planted};
 use crate::record::envelope::Entry;
 use crate::types::Lsn;
-
-/// The journal of a server, as its replication reads it.
-#[derive(Clone)]
-pub struct JournalFiles {
-    /// The disk that it is on.
-    pub disk: Arc<dyn Disk>,
-    /// Its directory.
-    pub dir: PathBuf,
-}
 
 /// The reason why a server may lead no longer.
 #[derive(Debug, thiserror::Error)]
@@ -64,7 +54,7 @@ pub enum Turn {
 pub struct Replicator {
     log: Box<dyn ReplicatedLog>,
     outbox: Arc<Outbox>,
-    files: JournalFiles,
+    journal: Arc<Journal>,
     clock: Arc<dyn Clock>,
     status: Arc<ReplicationStatus>,
     epoch: Epoch,
@@ -82,7 +72,7 @@ impl Replicator {
     pub fn new(
         log: Box<dyn ReplicatedLog>,
         outbox: Arc<Outbox>,
-        files: JournalFiles,
+        journal: Arc<Journal>,
         clock: Arc<dyn Clock>,
         status: Arc<ReplicationStatus>,
         leadership: Leadership,
@@ -91,7 +81,7 @@ impl Replicator {
         Self {
             log,
             outbox,
-            files,
+            journal,
             clock,
             status,
             epoch: leadership.epoch,
@@ -144,7 +134,7 @@ impl Replicator {
         }
     }
 
-    /// Offers the leadership to whoever asks first. Everything must have been acknowledged.
+    /// Offers the leadership to the first server that asks. Everything must have been acknowledged.
     ///
     /// # Errors
     /// It is not known whether it was offered: a standby takes over after its time, then.
@@ -188,19 +178,17 @@ impl Replicator {
         };
         self.status.count_barrier();
         let found = found.ok_or(Deposed::Fenced)?;
-        if found.lsn < self.at.lsn {
+        let at = if found.lsn < self.at.lsn {
             tracing::warn!(
                 log = found.lsn.0,
                 acknowledged = self.at.lsn.0,
                 "the replicated log has come back older than it was; it gets what it lacks once more"
             );
             self.append_again(found)?;
+            self.at
         } else {
             self.check_ahead(found)?;
-        }
-        let at = match found.lsn < self.at.lsn {
-            true => self.at,
-            false => found,
+            found
         };
         self.is_at(at, asked_us);
         Ok(())
@@ -296,8 +284,8 @@ impl Replicator {
         after: Lsn,
         visit: &mut dyn FnMut(&Entry<'_>) -> bool,
     ) -> Result<bool, JournalError> {
-        let JournalFiles { disk, dir } = self.files.clone();
-        let Some(mut tail) = Tail::after(disk, dir, after, self.at.lsn)? else {
+        let disk = Arc::clone(self.journal.disk());
+        let Some(mut tail) = Tail::after(disk, self.journal.dir(), after, self.at.lsn)? else {
             return Ok(false);
         };
         tail.read(self.at.lsn, &mut |entry| Ok(visit(entry)))?;

@@ -62,10 +62,10 @@ pub enum JoinError {
 }
 
 /// The place of a server's journal in the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Joined {
-    /// The last record of the journal, which the log has.
-    pub at: Position,
+    /// The mark beside the journal. Its place is the last record of the journal, which the log has.
+    pub mark: Mark,
     /// The records that were cut off behind it.
     pub cut: u64,
 }
@@ -110,7 +110,7 @@ pub fn join(
     }
     mark.write(disk, dir)?;
     Ok(Joined {
-        at,
+        mark,
         cut: local.0 - at.lsn.0,
     })
 }
@@ -252,7 +252,7 @@ fn agree(
         None => None,
     };
     let mut at = mark.at;
-    while at.lsn < head.last.lsn {
+    'log: while at.lsn < head.last.lsn {
         let frames = log.read(at.lsn, limits::LOG_READ_BYTES)?;
         let before = at;
         // What came behind the head since it was read may not be acknowledged.
@@ -264,15 +264,12 @@ fn agree(
             if at == mark.at && frame.visit(at, &mut |_, _| ()).is_err() {
                 return Err(lost(mark, head.last.lsn));
             }
-            match common_part(frame, end, &place_at) {
-                Some(place) if place.lsn >= end.lsn => {
-                    return Ok(Agreed {
-                        at: place,
-                        local: end.lsn,
-                    });
-                }
-                Some(place) => at = place,
-                None => return Ok(Agreed { at, local: end.lsn }),
+            let Some(place) = common_part(frame, end, &place_at) else {
+                break 'log;
+            };
+            at = place;
+            if at.lsn >= end.lsn {
+                break 'log;
             }
         }
         if at == before {

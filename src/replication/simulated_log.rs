@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::log::{Appended, Epoch, Head, LogError, ReplicatedLog};
+use super::log::{Appended, Epoch, Head, LogError, ReplicatedLog, holding_next};
 use super::position::{LogFrame, Position};
 use crate::planted::{Slip, is_planted};
 use crate::types::Lsn;
@@ -281,13 +281,7 @@ impl ReplicatedLog for SimulatedLog {
             has_room
         });
         let frames: Vec<LogFrame> = taken.map(|frame| LogFrame::clone(frame)).collect();
-        match frames.first() {
-            Some(first) if first.first > after.next() => Err(LogError::Refused(format!(
-                "the log no longer holds record {}",
-                after.next()
-            ))),
-            _ => Ok(frames),
-        }
+        holding_next(frames, after)
     }
 
     fn trim(&mut self, through: Lsn) -> Result<(), LogError> {

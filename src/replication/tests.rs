@@ -91,7 +91,7 @@ impl TestServer {
         let opening = Opening::lock(Arc::new(self.disk.clone()), dir).expect("free");
         let replayed = opening.replay(Lsn::ZERO, &mut |_| Ok(())).expect("intact");
         if !crate::planted::is_planted(crate::planted::Slip::KeepsUnreplicatedTail) {
-            assert_eq!(replayed.last_lsn, joined.at.lsn);
+            assert_eq!(replayed.last_lsn, joined.mark.at.lsn);
         }
         let tools = Tools {
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
@@ -114,7 +114,7 @@ impl TestServer {
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             status: Arc::clone(&self.status),
             name: self.name.clone(),
-            at: joined.at,
+            at: joined.mark.at,
             takeover_ms: TAKEOVER_MS,
             has_offered: false,
         });
@@ -131,10 +131,7 @@ impl TestServer {
         let replicator = Replicator::new(
             standby.end(),
             Arc::clone(&outbox),
-            JournalFiles {
-                disk: Arc::new(self.disk.clone()),
-                dir: DIR.into(),
-            },
+            journal,
             Arc::clone(&self.clock) as Arc<dyn Clock>,
             Arc::clone(&self.status),
             leadership,
@@ -371,5 +368,5 @@ fn a_log_that_is_gone_is_not_made_anew_for_a_journal_that_it_had() {
     mark.at = Position::START;
     mark.write(&disk, dir).expect("room");
     let joined = join(&mut log, "sale", &disk, dir).expect("a new one");
-    assert_eq!(joined.at, Position::START);
+    assert_eq!(joined.mark.at, Position::START);
 }

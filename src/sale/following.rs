@@ -9,7 +9,7 @@ use crate::journal::JournalError;
 use crate::record::{Entry, Record};
 use crate::types::Lsn;
 
-/// The state of a following engine. Both have the same sales: what happens to one is seen by those who ask the engine at once.
+/// The state of a following engine. Both share the sales, so that the engine shows each change at once.
 pub struct FollowingState {
     engine: Arc<Engine>,
     state: State,

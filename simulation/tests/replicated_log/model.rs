@@ -66,7 +66,7 @@ pub struct State {
     has_diverged: bool,
 }
 
-/// A step of one server or one machine, which are named by their numbers: whoever takes no step is paused. An answer arrives in the step that makes it, because a
+/// A step of one server or one machine, which are named by their numbers: one that takes no step is paused. An answer arrives in the step that makes it, because a
 /// server that it reaches later does what a paused one does; a statement whose server still waits arrives in the step that sends it, for the same reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {

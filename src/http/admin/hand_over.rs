@@ -9,7 +9,7 @@ use crate::http::routes::RoutedRequest;
 use crate::telemetry::Outcome;
 
 /// Asks this server to hand its leadership over, and answers before it does: it answers who is in the middle of a request, has
-/// everything in the log, offers the leadership to whoever follows, and starts again as a standby.
+/// everything in the log, offers the leadership to its followers, and starts again as a standby.
 pub(in crate::http) async fn hand_over(request: RoutedRequest<'_>) -> Result<Answer, Problem> {
     let api = request.api;
     let replica = api.replica.as_ref().ok_or_else(Problem::not_replicated)?;

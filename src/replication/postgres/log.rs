@@ -14,6 +14,7 @@ use tokio_postgres::{Client, Row};
 
 use super::settings::{self, Settings};
 use crate::limits;
+use crate::replication::log::holding_next;
 use crate::replication::{
     Appended, Chain, Epoch, Head, LogError, LogFrame, Position, ReplicatedLog,
 };
@@ -360,13 +361,7 @@ impl ReplicatedLog for PostgresLog {
         )?;
         let frames: Result<Vec<_>, _> = rows.iter().map(frame_of).collect();
         let frames = frames.map_err(|error| LogError::Refused(shown(&error)))?;
-        match frames.first() {
-            Some(first) if first.first > after.next() => Err(LogError::Refused(format!(
-                "the log no longer holds record {}: this server is too far behind, and needs a backup of the leader's journal",
-                after.next()
-            ))),
-            _ => Ok(frames),
-        }
+        holding_next(frames, after)
     }
 
     fn trim(&mut self, through: Lsn) -> Result<(), LogError> {
