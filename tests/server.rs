@@ -10,6 +10,9 @@ mod certificates;
 #[path = "blackbox/client.rs"]
 mod client;
 #[allow(dead_code, reason = "a part of it is used")]
+#[path = "servers/etcd.rs"]
+mod etcd;
+#[allow(dead_code, reason = "a part of it is used")]
 #[path = "blackbox/history.rs"]
 mod history;
 #[path = "servers/http_proxy.rs"]

@@ -6,4 +6,5 @@ mod commands;
 mod faults;
 mod group;
 mod ledger;
+mod members;
 mod settings;
