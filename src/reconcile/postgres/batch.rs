@@ -55,7 +55,7 @@ impl PostgresBatch {
     pub(super) fn new(open_sales: OpenSales) -> Self {
         Self {
             records: 0,
-            rows: Table::ALL.map(|table| Rows::new(table.fields())),
+            rows: Table::ALL.map(Table::no_rows),
             open_sales,
             abandoned: None,
             generated: None,
