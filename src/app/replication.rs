@@ -16,7 +16,7 @@ use super::log_dial::LogDial;
 use super::stop::Ended;
 use super::{AppError, EXIT_JOURNAL_FAILED, logging};
 use crate::config::{Config, ReplicationConfig};
-use crate::env::{Clock, Disk};
+use crate::env::{Clock, Disk, OsEntropy};
 use crate::journal::{Journal, JournalError};
 use crate::limits;
 use crate::record::envelope::Entry;
@@ -66,7 +66,7 @@ impl Membership {
             let joined = log
                 .prepare()
                 .map_err(JoinError::from)
-                .and_then(|_| join(&mut log, &settings.log, disk, dir));
+                .and_then(|_| join(&mut log, &settings.log, disk, dir, &OsEntropy));
             match joined {
                 Err(JoinError::Log(LogError::Unknown(why))) => {
                     if said != why {
@@ -179,6 +179,7 @@ impl ReplicationThread {
         };
         let standby = Standby::new(StandbyParts {
             log: membership.log,
+            identity: part.mark.identity,
             journal: Arc::clone(&part.journal),
             fold: Box::new(EngineFold(following)),
             clock: Arc::clone(&part.clock),

@@ -91,13 +91,14 @@ fn write_mark(disk: &dyn Disk, dir: &Path, out: &mut dyn Write) -> Result<(), Re
     };
     let Mark {
         log,
+        identity,
         since,
         at,
         cut,
     } = mark;
     writeln!(
         out,
-        "replicated in the log \"{log}\" behind record {since}: acknowledged up to record {}, or later",
+        "replicated in the log \"{log}\" ({identity}) behind record {since}: acknowledged up to record {}, or later",
         at.lsn
     )?;
     if let Some(last) = cut {

@@ -1,7 +1,44 @@
 //! The replicated log as the servers see it, whatever keeps it.
 
 use super::position::{LogFrame, Position};
+use crate::env::Entropy;
 use crate::types::Lsn;
+
+/// The number that a log was made with, drawn at random: one that was lost and made anew under the same name has another one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct LogIdentity(u64);
+
+impl LogIdentity {
+    /// Draws the identity of a new log.
+    #[must_use]
+    pub fn draw(entropy: &dyn Entropy) -> Self {
+        Self(entropy.bits_128() as u64)
+    }
+
+    /// Returns the number to store, which has a sign where databases want one.
+    #[must_use]
+    pub const fn to_stored(self) -> i64 {
+        self.0.cast_signed()
+    }
+
+    /// Returns the identity that was stored as `stored`.
+    #[must_use]
+    pub const fn from_stored(stored: i64) -> Self {
+        Self(stored.cast_unsigned())
+    }
+}
+
+impl std::fmt::Display for LogIdentity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl std::fmt::Debug for LogIdentity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "LogIdentity({self})")
+    }
+}
 
 /// The number of a leader's time: it rises by one with every takeover, so that what an earlier leader still sends is told apart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -13,9 +50,29 @@ impl std::fmt::Display for Epoch {
     }
 }
 
+/// The time of one leader in one log: what is asked in another one changes nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogEpoch {
+    /// The log.
+    pub log: LogIdentity,
+    /// The time.
+    pub epoch: Epoch,
+}
+
+/// What a leader says about itself whenever it changes the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeaderProgress {
+    /// The last record that it knows to be acknowledged.
+    pub acknowledged: Lsn,
+    /// The last record that all databases have that it fills; 0 where that is not known, or it fills none.
+    pub followed: Lsn,
+}
+
 /// What a log says about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
+    /// The identity of the log.
+    pub identity: LogIdentity,
     /// The time of the leader.
     pub epoch: Epoch,
     /// The leader's name for itself: where it can be reached. Empty while leadership is offered.
@@ -26,8 +83,21 @@ pub struct Head {
     pub last: Position,
     /// The last record that the leader knew to be acknowledged when it wrote this.
     pub acknowledged: Lsn,
+    /// The last record that all databases had which the leader fills when it last wrote this; 0 where that is not known, or it fills none.
+    pub followed: Lsn,
     /// Changes at least with every sign of the leader.
     pub beat: u64,
+}
+
+impl Head {
+    /// Returns the time of the leader in this log.
+    #[must_use]
+    pub fn log_epoch(&self) -> LogEpoch {
+        LogEpoch {
+            log: self.identity,
+            epoch: self.epoch,
+        }
+    }
 }
 
 /// The result of an append that was not left open.
@@ -85,54 +155,63 @@ pub trait ReplicatedLog: Send {
     /// The log does not answer, or the answer might not last.
     fn read_head(&mut self) -> Result<Option<Head>, LogError>;
 
-    /// Makes the log, which begins behind `base`. Its leadership is offered. Returns whether it did: where there is a log of that name
-    /// already it does nothing.
+    /// Makes the log, which has this `identity` and begins behind `base`. Its leadership is offered. Returns whether it did: where there is
+    /// a log of that name already it does nothing.
     ///
     /// # Errors
     /// It is not known whether it was made.
-    fn create(&mut self, base: Position) -> Result<bool, LogError>;
+    fn create(&mut self, identity: LogIdentity, base: Position) -> Result<bool, LogError>;
 
     /// Takes the leadership over from the leader of the time `seen`. Returns the new head, or `None` where that time is over.
     ///
     /// # Errors
     /// It is not known whether it was taken.
-    fn take(&mut self, seen: Epoch, holder: &str) -> Result<Option<Head>, LogError>;
+    fn take(&mut self, seen: LogEpoch, holder: &str) -> Result<Option<Head>, LogError>;
 
-    /// Appends `frame` behind `before`, in the time `epoch`. `acknowledged` is the last record that is known to be.
+    /// Appends `frame` behind `before`, in the time `epoch`, and notes the leader's `progress`.
     ///
     /// # Errors
     /// It is not known whether it was appended.
     fn append(
         &mut self,
-        epoch: Epoch,
+        epoch: LogEpoch,
         before: Position,
         frame: &LogFrame,
-        acknowledged: Lsn,
+        progress: LeaderProgress,
     ) -> Result<Appended, LogError>;
 
-    /// Gives a sign, and returns the last record, which is acknowledged with everything before it; `None` where the time `epoch` is
-    /// over.
+    /// Gives a sign with the leader's `progress`, and returns the last record, which is acknowledged with everything before it; `None`
+    /// where the time `epoch` is over.
     ///
     /// # Errors
     /// There is no trustworthy answer.
-    fn barrier(&mut self, epoch: Epoch, acknowledged: Lsn) -> Result<Option<Position>, LogError>;
+    fn barrier(
+        &mut self,
+        epoch: LogEpoch,
+        progress: LeaderProgress,
+    ) -> Result<Option<Position>, LogError>;
 
     /// Offers the leadership of the time `epoch` to the first server that asks.
     ///
     /// # Errors
     /// It is not known whether it was offered.
-    fn offer(&mut self, epoch: Epoch) -> Result<(), LogError>;
+    fn offer(&mut self, epoch: LogEpoch) -> Result<(), LogError>;
 
-    /// Returns frames behind the record `after`, in order: the first is the one that holds the record after it. About `bytes_max`
+    /// Returns frames of the log `log` behind the record `after`, in order: the first is the one that holds the record after it. About `bytes_max`
     /// bytes, but at least one frame if there is one.
     ///
     /// # Errors
     /// The log does not answer, or no longer holds the record after `after`.
-    fn read(&mut self, after: Lsn, bytes_max: usize) -> Result<Vec<LogFrame>, LogError>;
+    fn read(
+        &mut self,
+        log: LogIdentity,
+        after: Lsn,
+        bytes_max: usize,
+    ) -> Result<Vec<LogFrame>, LogError>;
 
-    /// Removes the frames whose records are all up to `through`.
+    /// Removes the frames of the log `log` whose records are all up to `through`.
     ///
     /// # Errors
     /// It is not known how many were removed.
-    fn trim(&mut self, through: Lsn) -> Result<(), LogError>;
+    fn trim(&mut self, log: LogIdentity, through: Lsn) -> Result<(), LogError>;
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::log::LogIdentity;
 use super::position::{Chain, Position};
 use crate::env::{Disk, OpenMode};
 use crate::journal::{JournalError, MARK_FILE};
@@ -20,6 +21,8 @@ const MARK_BYTES_MAX: usize = 4096;
 pub struct Mark {
     /// The name of the log.
     pub log: String,
+    /// The identity of the log, which one that was made anew under this name does not have.
+    pub identity: LogIdentity,
     /// The record behind which the journal is replicated.
     pub since: Lsn,
     /// A place that the log has acknowledged.
@@ -32,6 +35,7 @@ pub struct Mark {
 #[serde(deny_unknown_fields)]
 struct Stored {
     log: String,
+    identity: i64,
     since: u64,
     lsn: u64,
     chain: i64,
@@ -82,6 +86,7 @@ impl Mark {
     fn encode(&self) -> Vec<u8> {
         let stored = Stored {
             log: self.log.clone(),
+            identity: self.identity.to_stored(),
             since: self.since.0,
             lsn: self.at.lsn.0,
             chain: self.at.chain.to_stored(),
@@ -101,6 +106,7 @@ impl Mark {
         let stored: Stored = serde_json::from_str(stored).ok()?;
         Some(Self {
             log: stored.log,
+            identity: LogIdentity::from_stored(stored.identity),
             since: Lsn(stored.since),
             at: Position {
                 lsn: Lsn(stored.lsn),
@@ -127,6 +133,7 @@ mod tests {
         assert_eq!(Mark::read(&disk, dir).expect("readable"), None);
         let mut mark = Mark {
             log: "sale".into(),
+            identity: LogIdentity::from_stored(-7),
             since: Lsn(3),
             at: Position {
                 lsn: Lsn(9),

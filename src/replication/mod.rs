@@ -20,7 +20,9 @@ mod status;
 #[cfg(test)]
 mod tests;
 
-pub use log::{Appended, Epoch, Head, LogError, ReplicatedLog};
+pub use log::{
+    Appended, Epoch, Head, LeaderProgress, LogEpoch, LogError, LogIdentity, ReplicatedLog,
+};
 pub use mark::Mark;
 pub use position::{Chain, FrameError, LogFrame, Position};
 pub use replicator::{Deposed, Leadership, Replicator, Turn};

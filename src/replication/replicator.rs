@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::log::{Appended, Epoch, LogError, ReplicatedLog};
+use super::log::{Appended, LeaderProgress, LogEpoch, LogError, ReplicatedLog};
 use super::position::{FrameError, LogFrame, Position};
 use super::status::{ReplicationStatus, Role, now_us};
 use crate::env::Clock;
@@ -57,9 +57,11 @@ pub struct Replicator {
     journal: Arc<Journal>,
     clock: Arc<dyn Clock>,
     status: Arc<ReplicationStatus>,
-    epoch: Epoch,
+    epoch: LogEpoch,
     /// The last record that is known to be acknowledged.
     at: Position,
+    /// The last record that all databases have that this server fills.
+    followed: Lsn,
     /// Whether the log is known to be there. Otherwise something was asked whose outcome is open.
     is_certain: bool,
     asked_us: u64,
@@ -86,6 +88,7 @@ impl Replicator {
             status,
             epoch: leadership.epoch,
             at: leadership.at,
+            followed: Lsn::ZERO,
             is_certain: true,
             asked_us: leadership.asked_us,
             beat_every_us: u64::from(takeover_ms / limits::BEATS_PER_TAKEOVER) * 1000 / 2,
@@ -96,12 +99,6 @@ impl Replicator {
     #[must_use]
     pub fn at(&self) -> Position {
         self.at
-    }
-
-    /// The time that this server leads in.
-    #[must_use]
-    pub fn epoch(&self) -> Epoch {
-        self.epoch
     }
 
     /// Does what is due: finds out what became of an open question, appends what waits, or gives a sign.
@@ -144,8 +141,15 @@ impl Replicator {
 
     /// Removes what nobody needs from the log: the frames up to `through`.
     pub fn trim(&mut self, through: Lsn) {
-        if let Err(error) = self.log.trim(through) {
+        if let Err(error) = self.log.trim(self.epoch.log, through) {
             tracing::warn!("the replicated log was not trimmed: {error}");
+        }
+    }
+
+    fn progress(&self, at: Position) -> LeaderProgress {
+        LeaderProgress {
+            acknowledged: at.lsn,
+            followed: self.followed.min(at.lsn),
         }
     }
 
@@ -153,7 +157,9 @@ impl Replicator {
         let frame = LogFrame::behind(self.at, batch)?;
         // Until it is known that it was not so.
         self.is_certain = false;
-        let appended = self.log.append(self.epoch, self.at, &frame, self.at.lsn);
+        let appended = self
+            .log
+            .append(self.epoch, self.at, &frame, self.progress(self.at));
         let appended = match is_planted(Slip::AcknowledgesOpenAppends) {
             true => Ok(Appended::Done),
             false => appended,
@@ -174,7 +180,7 @@ impl Replicator {
     fn resolve(&mut self, asked_us: u64) -> Result<(), Stop> {
         let found = match is_planted(Slip::TrustsWhatItSees) {
             true => self.log.peek()?.map(|head| head.last),
-            false => self.log.barrier(self.epoch, self.at.lsn)?,
+            false => self.log.barrier(self.epoch, self.progress(self.at))?,
         };
         self.status.count_barrier();
         let found = found.ok_or(Deposed::Fenced)?;
@@ -237,7 +243,8 @@ impl Replicator {
         let mut at = found;
         while at != self.at {
             let frame = self.frame_behind(at)?.ok_or(Deposed::TooOld(at.lsn))?;
-            match self.log.append(self.epoch, at, &frame, at.lsn)? {
+            let progress = self.progress(at);
+            match self.log.append(self.epoch, at, &frame, progress)? {
                 Appended::Done => at = frame.last,
                 Appended::NotThere => {
                     let moved = "it moved while it was given what it lacks".to_owned();
@@ -297,7 +304,7 @@ impl Replicator {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Leadership {
     /// The time that it leads in.
-    pub epoch: Epoch,
+    pub epoch: LogEpoch,
     /// The last record before it.
     pub at: Position,
     /// When the question was asked by which it was taken, in microseconds of [`now_us`].

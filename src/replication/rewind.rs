@@ -3,10 +3,10 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
-use super::log::{Head, LogError, ReplicatedLog};
+use super::log::{Head, LogError, LogIdentity, ReplicatedLog};
 use super::mark::Mark;
 use super::position::{Chain, LogFrame, Position};
-use crate::env::Disk;
+use crate::env::{Disk, Entropy};
 use crate::journal::{self, JournalError, snapshot};
 use crate::limits;
 use crate::planted::{Slip, is_planted};
@@ -59,6 +59,20 @@ pub enum JoinError {
         /// The record that was acknowledged.
         known: Lsn,
     },
+    /// The log is another one of the same name.
+    #[error(
+        "the replicated log \"{log}\" is not the one that this journal is replicated in: its identity is {found}, and that of this journal's log {ours}. \
+         The log was lost and made anew, and may lack what was acknowledged to this server. Nothing was changed. If this journal is to be the truth from now on, choose \
+         another replication.log for all servers; if that log is, start with an empty journal.dir or with a backup of the leader's"
+    )]
+    MadeAnew {
+        /// The name of both.
+        log: String,
+        /// The identity of the log that the journal is replicated in.
+        ours: LogIdentity,
+        /// The identity of the log that is there.
+        found: LogIdentity,
+    },
 }
 
 /// The place of a server's journal in the log.
@@ -71,7 +85,7 @@ pub struct Joined {
 }
 
 /// Brings the journal in `dir`, which nobody writes to, to a place that the log `name` has, and notes that beside it. Where there is no log of that name, makes it
-/// behind the journal's end.
+/// behind the journal's end, with an identity from `entropy`.
 ///
 /// # Errors
 /// See [`JoinError`].
@@ -80,16 +94,18 @@ pub fn join(
     name: &str,
     disk: &dyn Disk,
     dir: &Path,
+    entropy: &dyn Entropy,
 ) -> Result<Joined, JoinError> {
     let mark = Mark::read(disk, dir)?;
     if let Some(mark) = &mark {
         finish_cut(mark, disk, dir)?;
     }
+    let mark = used(mark, disk, dir)?;
     let head = match log.read_head()? {
         Some(head) => head,
         None => {
-            check_made_anew(name, mark.as_ref(), disk, dir)?;
-            log.create(end_of(disk, dir)?)?;
+            check_not_gone(name, mark.as_ref())?;
+            log.create(LogIdentity::draw(entropy), end_of(disk, dir)?)?;
             // Perhaps another server's.
             let made = log.read_head()?;
             made.ok_or_else(|| LogError::Unknown("the log that was made is not there".into()))?
@@ -126,9 +142,9 @@ pub fn check_fit(
     disk: &dyn Disk,
     dir: &Path,
 ) -> Result<(), JoinError> {
-    let mark = Mark::read(disk, dir)?;
+    let mark = used(Mark::read(disk, dir)?, disk, dir)?;
     let Some(head) = head else {
-        return check_made_anew(name, mark.as_ref(), disk, dir);
+        return check_not_gone(name, mark.as_ref());
     };
     match mark {
         Some(mark) if mark.log == name => check_not_lost(&mark, head),
@@ -136,24 +152,30 @@ pub fn check_fit(
     }
 }
 
-/// Checks that the log `name`, which is not there, has never held anything of this journal. Made anew it would begin behind the journal's end: it
-/// would look like one that fits the next journal that comes, and what is behind this one's mark would be cut off.
-fn check_made_anew(
-    name: &str,
-    mark: Option<&Mark>,
-    disk: &dyn Disk,
-    dir: &Path,
-) -> Result<(), JoinError> {
-    let Some(mark) = mark.filter(|mark| mark.log == name) else {
-        return Ok(());
-    };
-    match mark.at == Position::START && end_of(disk, dir)? == Position::START {
-        true => Ok(()),
-        false => Err(lost(mark, Lsn::ZERO)),
+/// Returns `mark` unless the journal in `dir` has never held anything: whatever log it was marked for, it can join any.
+fn used(mark: Option<Mark>, disk: &dyn Disk, dir: &Path) -> Result<Option<Mark>, JournalError> {
+    let Some(mark) = mark else { return Ok(None) };
+    let is_unused = mark.at == Position::START && end_of(disk, dir)? == Position::START;
+    Ok((!is_unused).then_some(mark))
+}
+
+/// Checks that the log `name`, which is not there, has never held anything of the journal with this `mark`. Made anew it would begin behind the
+/// journal's end: it would look like one that fits the next journal that comes, and what is behind this one's mark would be cut off.
+fn check_not_gone(name: &str, mark: Option<&Mark>) -> Result<(), JoinError> {
+    match mark.filter(|mark| mark.log == name) {
+        Some(mark) => Err(lost(mark, Lsn::ZERO)),
+        None => Ok(()),
     }
 }
 
 fn check_not_lost(mark: &Mark, head: &Head) -> Result<(), JoinError> {
+    if head.identity != mark.identity {
+        return Err(JoinError::MadeAnew {
+            log: mark.log.clone(),
+            ours: mark.identity,
+            found: head.identity,
+        });
+    }
     if head.last.lsn < mark.at.lsn || head.last.lsn == mark.at.lsn && head.last != mark.at {
         return Err(lost(mark, head.last.lsn));
     }
@@ -210,6 +232,7 @@ fn first_mark(
     if end == head.base {
         return Ok(Mark {
             log: name.to_owned(),
+            identity: head.identity,
             since: end.lsn,
             at: end,
             cut: None,
@@ -253,7 +276,7 @@ fn agree(
     };
     let mut at = mark.at;
     'log: while at.lsn < head.last.lsn {
-        let frames = log.read(at.lsn, limits::LOG_READ_BYTES)?;
+        let frames = log.read(head.identity, at.lsn, limits::LOG_READ_BYTES)?;
         let before = at;
         // What came behind the head since it was read may not be acknowledged.
         let frames = frames

@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::log::{Appended, Epoch, Head, LogError, ReplicatedLog, holding_next};
+use super::log::{
+    Appended, Epoch, Head, LeaderProgress, LogEpoch, LogError, LogIdentity, ReplicatedLog,
+    holding_next,
+};
 use super::position::{LogFrame, Position};
 use crate::planted::{Slip, is_planted};
 use crate::types::Lsn;
@@ -34,13 +37,13 @@ struct Tables {
 
 #[derive(Clone)]
 enum Change {
-    Create(Position),
-    Take(Epoch, String),
-    Append(Epoch, Position, Arc<LogFrame>, Lsn),
-    Beat(Epoch, Lsn),
-    Offer(Epoch),
+    Create(LogIdentity, Position),
+    Take(LogEpoch, String),
+    Append(LogEpoch, Position, Arc<LogFrame>, LeaderProgress),
+    Beat(LogEpoch, LeaderProgress),
+    Offer(LogEpoch),
     Touch,
-    Trim(Lsn),
+    Trim(LogIdentity, Lsn),
 }
 
 type Decide = Box<dyn FnMut() -> Outcome + Send>;
@@ -92,6 +95,13 @@ impl SimulatedLog {
     pub fn fail_over(&self) {
         let mut store = self.0.lock();
         store.first = store.all.clone();
+    }
+
+    /// The log is lost, and what is on all machines of `other` is in its place.
+    pub fn replace_by(&self, other: &Self) {
+        let tables = other.0.lock().all.clone();
+        let mut store = self.0.lock();
+        (store.first, store.all) = (tables.clone(), tables);
     }
 
     /// Brings everything on the first machine to all others.
@@ -157,28 +167,36 @@ impl SimulatedLog {
     }
 }
 
+impl Head {
+    fn beat(&mut self, progress: LeaderProgress) {
+        self.acknowledged = progress.acknowledged;
+        self.followed = progress.followed;
+        self.beat += 1;
+    }
+}
+
 impl Tables {
     /// Changes the head if it is in `epoch` and `change` wants to.
-    fn change_head(&mut self, epoch: Epoch, change: impl FnOnce(&mut Head) -> bool) -> bool {
-        let is_now = |head: &&mut Head| head.epoch == epoch || is_planted(Slip::IgnoresEpoch);
+    fn change_head(&mut self, epoch: LogEpoch, change: impl FnOnce(&mut Head) -> bool) -> bool {
+        let is_now = |head: &&mut Head| head.log_epoch() == epoch || is_planted(Slip::IgnoresEpoch);
         let head = self.head.as_mut().filter(is_now);
         head.is_some_and(change)
     }
 
     fn change(&mut self, change: &Change) -> bool {
         match change {
-            Change::Create(base) => self.create(*base),
+            Change::Create(identity, base) => self.create(*identity, *base),
             Change::Take(seen, holder) => self.change_head(*seen, |head| {
-                (head.epoch, head.holder) = (Epoch(seen.0 + 1), holder.clone());
+                (head.epoch, head.holder) = (Epoch(seen.epoch.0 + 1), holder.clone());
                 head.beat += 1;
                 true
             }),
-            Change::Append(epoch, before, frame, acknowledged) => {
+            Change::Append(epoch, before, frame, progress) => {
                 let moved = self.change_head(*epoch, |head| {
                     let fits = head.last == *before;
                     if fits {
-                        (head.last, head.acknowledged) = (frame.last, *acknowledged);
-                        head.beat += 1;
+                        head.last = frame.last;
+                        head.beat(*progress);
                     }
                     fits
                 });
@@ -187,9 +205,8 @@ impl Tables {
                 }
                 moved
             }
-            Change::Beat(epoch, acknowledged) => self.change_head(*epoch, |head| {
-                head.beat += 1;
-                head.acknowledged = *acknowledged;
+            Change::Beat(epoch, progress) => self.change_head(*epoch, |head| {
+                head.beat(*progress);
                 true
             }),
             Change::Offer(epoch) => self.change_head(*epoch, |head| {
@@ -197,21 +214,29 @@ impl Tables {
                 true
             }),
             Change::Touch => self.head.is_some(),
-            Change::Trim(through) => {
-                self.frames.retain(|frame| frame.last.lsn > *through);
-                true
+            Change::Trim(log, through) => {
+                let is_there = self.is(*log);
+                self.frames
+                    .retain(|frame| !is_there || frame.last.lsn > *through);
+                is_there
             }
         }
     }
 
-    fn create(&mut self, base: Position) -> bool {
+    fn is(&self, log: LogIdentity) -> bool {
+        self.head.as_ref().is_some_and(|head| head.identity == log)
+    }
+
+    fn create(&mut self, identity: LogIdentity, base: Position) -> bool {
         let is_new = self.head.is_none();
         self.head.get_or_insert_with(|| Head {
+            identity,
             epoch: Epoch(1),
             holder: String::new(),
             base,
             last: base,
             acknowledged: base.lsn,
+            followed: Lsn::ZERO,
             beat: 0,
         });
         is_new
@@ -231,43 +256,55 @@ impl ReplicatedLog for SimulatedLog {
         Ok(self.ask(&Change::Touch)?.0)
     }
 
-    fn create(&mut self, base: Position) -> Result<bool, LogError> {
-        Ok(self.ask(&Change::Create(base))?.1)
+    fn create(&mut self, identity: LogIdentity, base: Position) -> Result<bool, LogError> {
+        Ok(self.ask(&Change::Create(identity, base))?.1)
     }
 
-    fn take(&mut self, seen: Epoch, holder: &str) -> Result<Option<Head>, LogError> {
+    fn take(&mut self, seen: LogEpoch, holder: &str) -> Result<Option<Head>, LogError> {
         let (head, taken) = self.ask(&Change::Take(seen, holder.to_owned()))?;
         Ok(head.filter(|_| taken))
     }
 
     fn append(
         &mut self,
-        epoch: Epoch,
+        epoch: LogEpoch,
         before: Position,
         frame: &LogFrame,
-        acknowledged: Lsn,
+        progress: LeaderProgress,
     ) -> Result<Appended, LogError> {
         let frame = Arc::new(frame.clone());
-        let change = Change::Append(epoch, before, frame, acknowledged);
+        let change = Change::Append(epoch, before, frame, progress);
         match self.ask(&change)?.1 {
             true => Ok(Appended::Done),
             false => Ok(Appended::NotThere),
         }
     }
 
-    fn barrier(&mut self, epoch: Epoch, acknowledged: Lsn) -> Result<Option<Position>, LogError> {
-        let (head, is_ours) = self.ask(&Change::Beat(epoch, acknowledged))?;
+    fn barrier(
+        &mut self,
+        epoch: LogEpoch,
+        progress: LeaderProgress,
+    ) -> Result<Option<Position>, LogError> {
+        let (head, is_ours) = self.ask(&Change::Beat(epoch, progress))?;
         Ok(head.filter(|_| is_ours).map(|head| head.last))
     }
 
-    fn offer(&mut self, epoch: Epoch) -> Result<(), LogError> {
+    fn offer(&mut self, epoch: LogEpoch) -> Result<(), LogError> {
         self.ask(&Change::Offer(epoch)).map(drop)
     }
 
-    fn read(&mut self, after: Lsn, bytes_max: usize) -> Result<Vec<LogFrame>, LogError> {
+    fn read(
+        &mut self,
+        log: LogIdentity,
+        after: Lsn,
+        bytes_max: usize,
+    ) -> Result<Vec<LogFrame>, LogError> {
         let store = self.0.lock();
         if !store.is_reachable {
             return Err(LogError::Unknown("nobody answers".into()));
+        }
+        if !store.first.is(log) {
+            return Ok(Vec::new());
         }
         let behind = store
             .first
@@ -284,7 +321,7 @@ impl ReplicatedLog for SimulatedLog {
         holding_next(frames, after)
     }
 
-    fn trim(&mut self, through: Lsn) -> Result<(), LogError> {
-        self.ask(&Change::Trim(through)).map(drop)
+    fn trim(&mut self, log: LogIdentity, through: Lsn) -> Result<(), LogError> {
+        self.ask(&Change::Trim(log, through)).map(drop)
     }
 }

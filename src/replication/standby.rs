@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::log::{Epoch, Head, LogError, ReplicatedLog};
+use super::log::{Epoch, Head, LogError, LogIdentity, ReplicatedLog};
 use super::position::{FrameError, LogFrame, Position};
 use super::replicator::{Leadership, Turn};
 use super::status::{ReplicationStatus, Role, now_us};
@@ -56,6 +56,16 @@ pub enum StandbyError {
     /// There is no log any more.
     #[error("the replicated log is gone")]
     Gone,
+    /// Another log has the name of the one that this server follows.
+    #[error(
+        "the replicated log was lost and made anew: its identity is {found}, and {ours} is followed here"
+    )]
+    MadeAnew {
+        /// The identity of the log that is followed.
+        ours: LogIdentity,
+        /// The identity of the log that is there.
+        found: LogIdentity,
+    },
     /// The journal has failed, or the records contradict each other.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -68,13 +78,17 @@ impl StandbyError {
     /// Returns whether it may go on later by itself.
     #[must_use]
     pub fn may_pass(&self) -> bool {
-        matches!(self, Self::Log(_) | Self::Lost { .. } | Self::Gone)
+        matches!(
+            self,
+            Self::Log(_) | Self::Lost { .. } | Self::Gone | Self::MadeAnew { .. }
+        )
     }
 }
 
 /// The standby's way with the log.
 pub struct Standby {
     log: Box<dyn ReplicatedLog>,
+    identity: LogIdentity,
     journal: Arc<Journal>,
     fold: Box<dyn Fold>,
     clock: Arc<dyn Clock>,
@@ -112,6 +126,8 @@ impl Sign {
 pub struct StandbyParts {
     /// The log.
     pub log: Box<dyn ReplicatedLog>,
+    /// The identity of the log that the journal is replicated in.
+    pub identity: LogIdentity,
     /// The journal, which takes nothing from anybody else.
     pub journal: Arc<Journal>,
     /// The state that its records have led to.
@@ -143,6 +159,7 @@ impl Standby {
         parts.status.set_replicated(parts.at);
         Self {
             log: parts.log,
+            identity: parts.identity,
             journal: parts.journal,
             fold: parts.fold,
             clock: parts.clock,
@@ -196,7 +213,14 @@ impl Standby {
             // The leader may not reach the log either: its silence counts from when this server does.
             self.seen = None;
         }
-        head?.ok_or(StandbyError::Gone)
+        let head = head?.ok_or(StandbyError::Gone)?;
+        match head.identity == self.identity {
+            true => Ok(head),
+            false => Err(StandbyError::MadeAnew {
+                ours: self.identity,
+                found: head.identity,
+            }),
+        }
     }
 
     /// Returns for how long the leader has given no sign, in microseconds, by this server's own clock.
@@ -219,7 +243,7 @@ impl Standby {
             });
         }
         let asked_us = now_us(&*self.clock);
-        let Some(taken) = self.log.take(head.epoch, &self.name)? else {
+        let Some(taken) = self.log.take(head.log_epoch(), &self.name)? else {
             // Another one was faster, or the leader has come back.
             self.seen = None;
             return Ok(None);
@@ -239,7 +263,7 @@ impl Standby {
         self.fold.check(self.at.lsn)?;
         self.status.count_takeover();
         Ok(Some(Leadership {
-            epoch: taken.epoch,
+            epoch: taken.log_epoch(),
             at: self.at,
             asked_us,
         }))
@@ -264,7 +288,9 @@ impl Standby {
 
     /// Takes frames that end at `until` or before it. Returns whether there were any.
     fn catch_up(&mut self, until: Lsn) -> Result<bool, StandbyError> {
-        let frames = self.log.read(self.at.lsn, limits::LOG_READ_BYTES)?;
+        let frames = self
+            .log
+            .read(self.identity, self.at.lsn, limits::LOG_READ_BYTES)?;
         let before = self.at;
         for frame in &frames {
             if frame.last.lsn > until {

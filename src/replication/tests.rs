@@ -87,7 +87,9 @@ impl TestServer {
     fn start(&mut self, log: &SimulatedLog) -> Result<(), JoinError> {
         let dir = Path::new(DIR);
         self.disk.create_dir_all(dir).expect("room");
-        let joined = join(&mut log.clone(), "sale", &self.disk, dir)?;
+        let seed = self.name.bytes().map(u64::from).sum();
+        let entropy = SeededEntropy::new(seed);
+        let joined = join(&mut log.clone(), "sale", &self.disk, dir, &entropy)?;
         let opening = Opening::lock(Arc::new(self.disk.clone()), dir).expect("free");
         let replayed = opening.replay(Lsn::ZERO, &mut |_| Ok(())).expect("intact");
         if !crate::planted::is_planted(crate::planted::Slip::KeepsUnreplicatedTail) {
@@ -109,6 +111,7 @@ impl TestServer {
         self.status = Arc::default();
         let standby = Standby::new(StandbyParts {
             log: Box::new(log.clone()),
+            identity: joined.mark.identity,
             journal: Arc::clone(&journal),
             fold: Box::new(NoFold),
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
@@ -298,24 +301,84 @@ fn nothing_that_was_told_is_lost_whatever_fails() {
 
 #[test]
 fn a_log_that_is_gone_is_not_made_anew_behind_a_journal_that_it_had() {
-    let (log, dice) = (SimulatedLog::default(), Dice(Arc::new(Mutex::new(1))));
     let mut machine = TestServer::new("one");
-    machine.start(&log).expect("a log that is made");
+    let told = tell_before_the_first_note(&mut machine, &SimulatedLog::default());
+    let error = machine.start(&SimulatedLog::default());
+    let error = error.expect_err("the log is another one");
+    assert!(matches!(error, JoinError::LogLost { .. }), "{error}");
+    let kept = records_of(&machine);
+    assert!(kept >= told, "{kept} of {told}");
+}
+
+fn records_of(machine: &TestServer) -> usize {
+    let mut records = 0;
+    let dir = Path::new(DIR);
+    crate::journal::replay(&machine.disk, dir, Lsn::ZERO, None, &mut |_| {
+        records += 1;
+        Ok(())
+    })
+    .expect("intact");
+    records
+}
+
+/// Lets the server sell, as the leader of `log`, and kills it before it has noted any place but the first. Returns how many were told.
+fn tell_before_the_first_note(machine: &mut TestServer, log: &SimulatedLog) -> usize {
+    let dice = Dice(Arc::new(Mutex::new(1)));
+    machine.start(log).expect("a log that is made");
     let mut next = 0;
     let told: usize = (0..100).map(|_| machine.turn(&dice, &mut next).len()).sum();
     assert!(told > 10, "{told}");
     machine.die(0);
-    let error = machine.start(&SimulatedLog::default());
-    let error = error.expect_err("the log is another one");
-    assert!(matches!(error, JoinError::LogLost { .. }), "{error}");
-    let mut kept = 0;
-    let dir = Path::new(DIR);
-    crate::journal::replay(&machine.disk, dir, Lsn::ZERO, None, &mut |_| {
-        kept += 1;
-        Ok(())
-    })
-    .expect("intact");
+    let mark = Mark::read(&machine.disk, Path::new(DIR)).expect("readable");
+    assert_eq!(mark.expect("joined").at, Position::START);
+    told
+}
+
+#[test]
+fn a_log_that_was_made_anew_before_the_first_mark_is_not_joined() {
+    let mut machines = [TestServer::new("one"), TestServer::new("two")];
+    let told = tell_before_the_first_note(&mut machines[0], &SimulatedLog::default());
+    // Lost; the other server, whose journal is empty, makes one of the same name, and sells.
+    let anew = SimulatedLog::default();
+    tell_before_the_first_note(&mut machines[1], &anew);
+    let error = machines[0].start(&anew).expect_err("another log");
+    assert!(matches!(error, JoinError::MadeAnew { .. }), "{error}");
+    let (head, dir) = (anew.contents().0, Path::new(DIR));
+    let unfit = check_fit("sale", head.as_ref(), &machines[0].disk, dir);
+    assert!(
+        matches!(unfit, Err(JoinError::MadeAnew { .. })),
+        "{unfit:?}"
+    );
+    let kept = records_of(&machines[0]);
     assert!(kept >= told, "{kept} of {told}");
+}
+
+#[test]
+fn nobody_leads_in_a_log_that_was_made_anew() {
+    let (log, dice) = (SimulatedLog::default(), Dice(Arc::new(Mutex::new(1))));
+    let mut machines = [TestServer::new("one"), TestServer::new("two")];
+    for machine in &mut machines {
+        machine.start(&log).expect("a log");
+    }
+    let mut next = 0;
+    for _ in 0..50 {
+        machines[0].turn(&dice, &mut next);
+    }
+    assert_eq!(machines[0].status.role(), Role::Leader);
+    let anew = SimulatedLog::default();
+    TestServer::new("three").start(&anew).expect("a log");
+    log.replace_by(&anew);
+    for machine in &mut machines {
+        machine.clock.advance_us(10_000_000);
+        for _ in 0..20 {
+            machine.turn(&dice, &mut next);
+        }
+    }
+    assert_eq!(machines[0].status.role(), Role::Fenced);
+    assert_eq!(machines[1].status.role(), Role::Standby);
+    let (head, frames) = log.contents();
+    let head = head.expect("made");
+    assert_eq!((head.epoch, head.beat, frames.len()), (Epoch(1), 0, 0));
 }
 
 #[cfg(feature = "planted")]
@@ -349,6 +412,7 @@ fn a_log_that_is_gone_is_not_made_anew_for_a_journal_that_it_had() {
     disk.create_dir_all(dir).expect("room");
     let mut mark = Mark {
         log: "sale".into(),
+        identity: LogIdentity::from_stored(1),
         since: Lsn::ZERO,
         at: Position {
             lsn: Lsn(9),
@@ -358,7 +422,8 @@ fn a_log_that_is_gone_is_not_made_anew_for_a_journal_that_it_had() {
     };
     mark.write(&disk, dir).expect("room");
     let mut log = SimulatedLog::default();
-    let refused = join(&mut log, "sale", &disk, dir);
+    let entropy = SeededEntropy::new(1);
+    let refused = join(&mut log, "sale", &disk, dir, &entropy);
     assert!(
         matches!(refused, Err(JoinError::LogLost { known: Lsn(9), .. })),
         "{refused:?}"
@@ -367,6 +432,6 @@ fn a_log_that_is_gone_is_not_made_anew_for_a_journal_that_it_had() {
     // Where nothing was told yet nothing is lost.
     mark.at = Position::START;
     mark.write(&disk, dir).expect("room");
-    let joined = join(&mut log, "sale", &disk, dir).expect("a new one");
+    let joined = join(&mut log, "sale", &disk, dir, &entropy).expect("a new one");
     assert_eq!(joined.mark.at, Position::START);
 }

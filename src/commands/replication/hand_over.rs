@@ -111,18 +111,20 @@ pub fn hand_over(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::replication::Position;
+    use crate::replication::{LogIdentity, Position};
     use crate::types::Lsn;
 
     #[test]
     fn the_log_says_what_has_become_of_the_leadership() {
         let outcome = |epoch: u64, holder: &str| {
             let head = Head {
+                identity: LogIdentity::from_stored(1),
                 epoch: Epoch(epoch),
                 holder: holder.into(),
                 base: Position::START,
                 last: Position::START,
                 acknowledged: Lsn::ZERO,
+                followed: Lsn::ZERO,
                 beat: 7,
             };
             HandOverOutcome::of(&head, Epoch(3), "a:1")

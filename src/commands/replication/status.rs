@@ -158,17 +158,19 @@ impl LogReading {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::replication::{Epoch, Position};
+    use crate::replication::{Epoch, LogIdentity, Position};
     use crate::types::Lsn;
 
     #[test]
     fn a_sign_is_a_beat_or_another_epoch() {
         let head = Head {
+            identity: LogIdentity::from_stored(1),
             epoch: Epoch(3),
             holder: "a:1".into(),
             base: Position::START,
             last: Position::START,
             acknowledged: Lsn::ZERO,
+            followed: Lsn::ZERO,
             beat: 7,
         };
         assert!(!has_given_sign(&head, &head));

@@ -1,79 +1,45 @@
 //! The log in two tables, each question one statement.
 
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use tokio_postgres::Row;
+use tokio_postgres::types::Type;
 
-use tokio::runtime::Runtime;
-use tokio::task::JoinHandle;
-use tokio::time::timeout;
-use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Row};
-
-use super::settings::{self, Settings};
-use crate::limits;
+use super::session::{Dial, Session, shown};
+use super::settings::Settings;
 use crate::replication::log::holding_next;
 use crate::replication::{
-    Appended, Chain, Epoch, Head, LogError, LogFrame, Position, ReplicatedLog,
+    Appended, Chain, Epoch, Head, LeaderProgress, LogEpoch, LogError, LogFrame, LogIdentity,
+    Position, ReplicatedLog,
 };
 use crate::types::Lsn;
-
-const ANSWER: Duration = Duration::from_secs(limits::LOG_ANSWER_SECONDS);
 
 /// Makes what is missing. Each is a statement of its own, so that two servers may do it at once.
 const MAKE: [&str; 3] = [
     "CREATE SCHEMA IF NOT EXISTS flashsale_replication",
     "CREATE TABLE IF NOT EXISTS flashsale_replication.logs (
-         log text PRIMARY KEY, epoch bigint NOT NULL, holder text NOT NULL,
+         log text PRIMARY KEY, identity bigint NOT NULL, epoch bigint NOT NULL, holder text NOT NULL,
          base_lsn bigint NOT NULL, base_chain bigint NOT NULL, lsn bigint NOT NULL, chain bigint NOT NULL,
-         acknowledged bigint NOT NULL, beat bigint NOT NULL, asked bigint NOT NULL DEFAULT 0)
+         acknowledged bigint NOT NULL, followed bigint NOT NULL DEFAULT 0, beat bigint NOT NULL, asked bigint NOT NULL DEFAULT 0)
          WITH (fillfactor = 20)",
     "CREATE TABLE IF NOT EXISTS flashsale_replication.frames (
-         log text NOT NULL, first_lsn bigint NOT NULL, last_lsn bigint NOT NULL, epoch bigint NOT NULL, chain bigint NOT NULL,
-         payload bytea NOT NULL, PRIMARY KEY (log, last_lsn))",
+         identity bigint NOT NULL, first_lsn bigint NOT NULL, last_lsn bigint NOT NULL, epoch bigint NOT NULL, chain bigint NOT NULL,
+         payload bytea NOT NULL, PRIMARY KEY (identity, last_lsn))",
 ];
 
+/// Finds the tables, and whether they are those that this build makes.
+const TABLES: &str = "SELECT count(*) = 2, count(*) FILTER (WHERE EXISTS (
+         SELECT FROM pg_attribute WHERE attrelid = pg_class.oid AND attname = 'identity')) = count(*)
+     FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+     WHERE nspname = 'flashsale_replication' AND relname IN ('logs', 'frames')";
+
 /// The columns of a head, in the order of [`head_of`].
-const HEAD: &str = "epoch, holder, base_lsn, base_chain, lsn, chain, acknowledged, beat";
-
-/// A connection, with the task that moves its bytes.
-pub struct Dialled {
-    /// The connection.
-    pub client: Client,
-    /// The task.
-    pub task: JoinHandle<()>,
-}
-
-impl Drop for Dialled {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-/// The result of dialling.
-pub type DialFuture<'a> = Pin<Box<dyn Future<Output = Result<Dialled, String>> + 'a>>;
-
-/// Connects to the server that takes changes.
-pub trait Dial: Send {
-    /// Connects. `warned` is set whenever the server says something that was not asked for.
-    fn dial(&self, warned: Arc<AtomicBool>) -> DialFuture<'_>;
-
-    /// Returns where the servers are. Holds no secret.
-    fn address(&self) -> String;
-}
+const HEAD: &str =
+    "identity, epoch, holder, base_lsn, base_chain, lsn, chain, acknowledged, followed, beat";
 
 /// The log with one name in a database.
 pub struct PostgresLog {
-    runtime: Runtime,
-    dial: Box<dyn Dial>,
+    pub(super) session: Session,
     name: String,
-    warned: Arc<AtomicBool>,
-    connection: Option<Dialled>,
 }
-
-pub(super) type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 
 impl PostgresLog {
     /// Creates the log `name`, which is not connected yet.
@@ -81,126 +47,60 @@ impl PostgresLog {
     /// # Errors
     /// As the operating system says.
     pub fn new(dial: Box<dyn Dial>, name: String) -> std::io::Result<Self> {
-        Ok(Self {
-            runtime: tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()?,
-            dial,
-            name,
-            warned: Arc::default(),
-            connection: None,
-        })
+        let session = Session::new(dial)?;
+        Ok(Self { session, name })
     }
 
     /// Makes the tables where they are missing, and checks the settings.
     ///
     /// # Errors
-    /// The server does not answer, or its settings void the promise.
+    /// The server does not answer, its settings void the promise, or its tables are those of another build.
     pub fn prepare(&mut self) -> Result<Settings, LogError> {
-        let settings = self.look(settings::READ, &[])?;
-        let settings = settings.first().map(Settings::of_row).transpose();
-        let settings = settings
-            .map_err(|error| unknown(&shown(&error)))?
-            .ok_or_else(|| unknown("no answer"))?;
-        settings.check().map_err(LogError::Unsafe)?;
-        let are_there = "SELECT 1 WHERE to_regclass('flashsale_replication.logs') IS NOT NULL
-             AND to_regclass('flashsale_replication.frames') IS NOT NULL";
-        if self.look(are_there, &[])?.is_empty() {
+        let settings = self.session.check_settings()?;
+        if !self.has_tables()? {
             // Each says that it found what is there already. What is acknowledged later covers them, too.
             for statement in MAKE {
-                self.look(statement, &[])?;
+                self.session.look(statement, &[])?;
             }
         }
         Ok(settings)
     }
 
-    /// Asks one statement. What it changed is acknowledged.
-    fn ask(&mut self, statement: &str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>, LogError> {
-        self.asked(statement, parameters, true)
-    }
-
-    /// Asks one statement whose outcome may not be replicated.
-    pub(super) fn look(
-        &mut self,
-        statement: &str,
-        parameters: &[Parameter<'_>],
-    ) -> Result<Vec<Row>, LogError> {
-        self.asked(statement, parameters, false)
-    }
-
-    fn asked(
-        &mut self,
-        statement: &str,
-        parameters: &[Parameter<'_>],
-        changes: bool,
-    ) -> Result<Vec<Row>, LogError> {
-        let (connection, warned) = (self.connection.take(), &self.warned);
-        let dial = &*self.dial;
-        let answer = self.runtime.block_on(async {
-            let connected = async {
-                match connection {
-                    Some(connection) if !connection.client.is_closed() => Ok(connection),
-                    _ => dial.dial(Arc::clone(warned)).await,
-                }
-            };
-            let slow = |_| format!("no answer within {} s", ANSWER.as_secs());
-            let connection = timeout(ANSWER, connected).await.map_err(slow)??;
-            warned.store(false, Ordering::SeqCst);
-            let client = &connection.client;
-            let asked = client.query_typed(statement, parameters);
-            let answered = async {
-                if !changes {
-                    return Ok((asked.await?, None));
-                }
-                // Sent together. The second is read after the first has been committed, and has waited for the standby.
-                let (rows, checked) = tokio::join!(asked, client.query_typed(settings::READ, &[]));
-                let (rows, checked) = (rows?, checked?);
-                let settings = checked.first().map(Settings::of_row).transpose()?;
-                Ok::<_, tokio_postgres::Error>((rows, settings))
-            };
-            let answered = timeout(ANSWER, answered).await.map_err(slow)?;
-            let answered = answered.map_err(|error| shown(&error))?;
-            Ok::<_, String>((answered, connection))
-        });
-        // Otherwise the connection is gone, with what it may still be doing.
-        let ((rows, settings), connection) = answer.map_err(LogError::Unknown)?;
-        if let Some(settings) = settings {
-            settings.check().map_err(LogError::Unsafe)?;
+    /// Returns whether the tables of logs are there.
+    ///
+    /// # Errors
+    /// The server does not answer, or its tables are those of another build.
+    pub(super) fn has_tables(&mut self) -> Result<bool, LogError> {
+        let rows = self.session.look(TABLES, &[])?;
+        let found = rows
+            .first()
+            .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
+        let found = found.transpose().map_err(refused)?;
+        match found.unwrap_or((false, true)) {
+            (are_there, true) => Ok(are_there),
+            (_, false) => Err(LogError::Refused(
+                "the tables in the schema flashsale_replication are those of an earlier build, whose logs have no identity: let that build end, \
+                 and drop the schema; the log is then made anew, behind the end of the first journal that joins"
+                    .into(),
+            )),
         }
-        if changes && self.warned.load(Ordering::SeqCst) {
-            return Err(unknown(
-                "the server answered with a warning: the wait for its standby may have been cancelled",
-            ));
-        }
-        self.connection = Some(connection);
-        Ok(rows)
-    }
-
-    fn heads(&mut self, rows: &[Row]) -> Result<Option<Head>, LogError> {
-        let head = rows.first().map(head_of).transpose();
-        head.map_err(|error| LogError::Refused(shown(&error)))
     }
 }
 
-fn unknown(what: &str) -> LogError {
-    LogError::Unknown(what.to_owned())
+fn refused(error: tokio_postgres::Error) -> LogError {
+    LogError::Refused(shown(&error))
 }
 
-/// Shows an error without what was sent.
-fn shown(error: &tokio_postgres::Error) -> String {
-    match error.as_db_error() {
-        Some(said) => format!(
-            "{}: {} ({})",
-            said.severity(),
-            said.message(),
-            said.code().code()
-        ),
-        None => error.to_string(),
-    }
+fn heads(rows: &[Row]) -> Result<Option<Head>, LogError> {
+    rows.first().map(head_of).transpose().map_err(refused)
 }
 
 fn lsn(number: i64) -> Lsn {
     Lsn(number.cast_unsigned())
+}
+
+fn number(epoch: Epoch) -> i64 {
+    epoch.0.cast_signed()
 }
 
 fn stored(lsn: Lsn) -> i64 {
@@ -215,12 +115,14 @@ fn head_of(row: &Row) -> Result<Head, tokio_postgres::Error> {
         })
     };
     Ok(Head {
-        epoch: Epoch(row.try_get::<_, i64>(0)?.cast_unsigned()),
-        holder: row.try_get(1)?,
-        base: place(2)?,
-        last: place(4)?,
-        acknowledged: lsn(row.try_get(6)?),
-        beat: row.try_get::<_, i64>(7)?.cast_unsigned(),
+        identity: LogIdentity::from_stored(row.try_get(0)?),
+        epoch: Epoch(row.try_get::<_, i64>(1)?.cast_unsigned()),
+        holder: row.try_get(2)?,
+        base: place(3)?,
+        last: place(5)?,
+        acknowledged: lsn(row.try_get(7)?),
+        followed: lsn(row.try_get(8)?),
+        beat: row.try_get::<_, i64>(9)?.cast_unsigned(),
     })
 }
 
@@ -237,78 +139,76 @@ fn frame_of(row: &Row) -> Result<LogFrame, tokio_postgres::Error> {
 
 impl ReplicatedLog for PostgresLog {
     fn peek(&mut self) -> Result<Option<Head>, LogError> {
-        let name = self.name.clone();
         let statement = format!("SELECT {HEAD} FROM flashsale_replication.logs WHERE log = $1");
-        let rows = self.look(&statement, &[(&name, Type::TEXT)])?;
-        self.heads(&rows)
+        let rows = self.session.look(&statement, &[(&self.name, Type::TEXT)])?;
+        heads(&rows)
     }
 
     fn read_head(&mut self) -> Result<Option<Head>, LogError> {
-        let name = self.name.clone();
         let statement = format!(
             "UPDATE flashsale_replication.logs SET asked = asked + 1 WHERE log = $1 RETURNING {HEAD}"
         );
-        let rows = self.ask(&statement, &[(&name, Type::TEXT)])?;
-        self.heads(&rows)
+        let rows = self.session.ask(&statement, &[(&self.name, Type::TEXT)])?;
+        heads(&rows)
     }
 
-    fn create(&mut self, base: Position) -> Result<bool, LogError> {
-        let name = self.name.clone();
-        let statement = "INSERT INTO flashsale_replication.logs (log, epoch, holder, base_lsn, base_chain, lsn, chain, acknowledged, beat)
-             VALUES ($1, 1, '', $2, $3, $2, $3, $2, 0) ON CONFLICT DO NOTHING RETURNING 1";
-        let (at, chain) = (stored(base.lsn), base.chain.to_stored());
-        let made = self.ask(
+    fn create(&mut self, identity: LogIdentity, base: Position) -> Result<bool, LogError> {
+        let statement = "INSERT INTO flashsale_replication.logs (log, identity, epoch, holder, base_lsn, base_chain, lsn, chain, acknowledged, beat)
+             VALUES ($1, $2, 1, '', $3, $4, $3, $4, $3, 0) ON CONFLICT DO NOTHING RETURNING 1";
+        let made = self.session.ask(
             statement,
-            &[(&name, Type::TEXT), (&at, Type::INT8), (&chain, Type::INT8)],
+            &[
+                (&self.name, Type::TEXT),
+                (&identity.to_stored(), Type::INT8),
+                (&stored(base.lsn), Type::INT8),
+                (&base.chain.to_stored(), Type::INT8),
+            ],
         )?;
         Ok(!made.is_empty())
     }
 
-    fn take(&mut self, seen: Epoch, holder: &str) -> Result<Option<Head>, LogError> {
-        let name = self.name.clone();
+    fn take(&mut self, seen: LogEpoch, holder: &str) -> Result<Option<Head>, LogError> {
         let statement = format!(
-            "UPDATE flashsale_replication.logs SET epoch = epoch + 1, holder = $3, beat = beat + 1 WHERE log = $1 AND epoch = $2 RETURNING {HEAD}"
+            "UPDATE flashsale_replication.logs SET epoch = epoch + 1, holder = $4, beat = beat + 1
+             WHERE log = $1 AND identity = $2 AND epoch = $3 RETURNING {HEAD}"
         );
-        let seen = seen.0.cast_signed();
-        let rows = self.ask(
+        let rows = self.session.ask(
             &statement,
             &[
-                (&name, Type::TEXT),
-                (&seen, Type::INT8),
+                (&self.name, Type::TEXT),
+                (&seen.log.to_stored(), Type::INT8),
+                (&number(seen.epoch), Type::INT8),
                 (&holder, Type::TEXT),
             ],
         )?;
-        self.heads(&rows)
+        heads(&rows)
     }
 
     fn append(
         &mut self,
-        epoch: Epoch,
+        epoch: LogEpoch,
         before: Position,
         frame: &LogFrame,
-        acknowledged: Lsn,
+        progress: LeaderProgress,
     ) -> Result<Appended, LogError> {
-        let name = self.name.clone();
         let statement = "WITH moved AS (
-                 UPDATE flashsale_replication.logs SET lsn = $5, chain = $6, acknowledged = $7, beat = beat + 1
-                 WHERE log = $1 AND epoch = $2 AND lsn = $3 AND chain = $4 RETURNING 1)
-             INSERT INTO flashsale_replication.frames (log, first_lsn, last_lsn, epoch, chain, payload)
-             SELECT $1, $8, $5, $2, $6, $9 FROM moved RETURNING 1";
-        let epoch = epoch.0.cast_signed();
-        let (from, chain) = (stored(before.lsn), before.chain.to_stored());
-        let (to, new_chain) = (stored(frame.last.lsn), frame.last.chain.to_stored());
-        let (acknowledged, first) = (stored(acknowledged), stored(frame.first));
-        let moved = self.ask(
+                 UPDATE flashsale_replication.logs SET lsn = $6, chain = $7, acknowledged = $8, followed = $9, beat = beat + 1
+                 WHERE log = $1 AND identity = $2 AND epoch = $3 AND lsn = $4 AND chain = $5 RETURNING 1)
+             INSERT INTO flashsale_replication.frames (identity, first_lsn, last_lsn, epoch, chain, payload)
+             SELECT $2, $10, $6, $3, $7, $11 FROM moved RETURNING 1";
+        let moved = self.session.ask(
             statement,
             &[
-                (&name, Type::TEXT),
-                (&epoch, Type::INT8),
-                (&from, Type::INT8),
-                (&chain, Type::INT8),
-                (&to, Type::INT8),
-                (&new_chain, Type::INT8),
-                (&acknowledged, Type::INT8),
-                (&first, Type::INT8),
+                (&self.name, Type::TEXT),
+                (&epoch.log.to_stored(), Type::INT8),
+                (&number(epoch.epoch), Type::INT8),
+                (&stored(before.lsn), Type::INT8),
+                (&before.chain.to_stored(), Type::INT8),
+                (&stored(frame.last.lsn), Type::INT8),
+                (&frame.last.chain.to_stored(), Type::INT8),
+                (&stored(progress.acknowledged), Type::INT8),
+                (&stored(progress.followed), Type::INT8),
+                (&stored(frame.first), Type::INT8),
                 (&frame.records, Type::BYTEA),
             ],
         )?;
@@ -318,59 +218,77 @@ impl ReplicatedLog for PostgresLog {
         })
     }
 
-    fn barrier(&mut self, epoch: Epoch, acknowledged: Lsn) -> Result<Option<Position>, LogError> {
-        let name = self.name.clone();
+    fn barrier(
+        &mut self,
+        epoch: LogEpoch,
+        progress: LeaderProgress,
+    ) -> Result<Option<Position>, LogError> {
         let statement = format!(
-            "UPDATE flashsale_replication.logs SET beat = beat + 1, acknowledged = $3 WHERE log = $1 AND epoch = $2 RETURNING {HEAD}"
+            "UPDATE flashsale_replication.logs SET beat = beat + 1, acknowledged = $4, followed = $5
+             WHERE log = $1 AND identity = $2 AND epoch = $3 RETURNING {HEAD}"
         );
-        let (epoch, acknowledged) = (epoch.0.cast_signed(), stored(acknowledged));
-        let rows = self.ask(
+        let rows = self.session.ask(
             &statement,
             &[
-                (&name, Type::TEXT),
-                (&epoch, Type::INT8),
-                (&acknowledged, Type::INT8),
+                (&self.name, Type::TEXT),
+                (&epoch.log.to_stored(), Type::INT8),
+                (&number(epoch.epoch), Type::INT8),
+                (&stored(progress.acknowledged), Type::INT8),
+                (&stored(progress.followed), Type::INT8),
             ],
         )?;
-        Ok(self.heads(&rows)?.map(|head| head.last))
+        Ok(heads(&rows)?.map(|head| head.last))
     }
 
-    fn offer(&mut self, epoch: Epoch) -> Result<(), LogError> {
-        let name = self.name.clone();
-        let statement = "UPDATE flashsale_replication.logs SET holder = '', acknowledged = lsn, beat = beat + 1 WHERE log = $1 AND epoch = $2";
-        let epoch = epoch.0.cast_signed();
-        self.ask(statement, &[(&name, Type::TEXT), (&epoch, Type::INT8)])
-            .map(drop)
+    fn offer(&mut self, epoch: LogEpoch) -> Result<(), LogError> {
+        let statement =
+            "UPDATE flashsale_replication.logs SET holder = '', acknowledged = lsn, beat = beat + 1
+             WHERE log = $1 AND identity = $2 AND epoch = $3";
+        let asked = self.session.ask(
+            statement,
+            &[
+                (&self.name, Type::TEXT),
+                (&epoch.log.to_stored(), Type::INT8),
+                (&number(epoch.epoch), Type::INT8),
+            ],
+        );
+        asked.map(drop)
     }
 
-    fn read(&mut self, after: Lsn, bytes_max: usize) -> Result<Vec<LogFrame>, LogError> {
-        let name = self.name.clone();
+    fn read(
+        &mut self,
+        log: LogIdentity,
+        after: Lsn,
+        bytes_max: usize,
+    ) -> Result<Vec<LogFrame>, LogError> {
         // All that are up to the limit, and the first in any case.
         let statement = "SELECT first_lsn, last_lsn, chain, payload FROM (
                  SELECT first_lsn, last_lsn, chain, payload, sum(length(payload)) OVER (ORDER BY last_lsn) - length(payload) AS before
-                 FROM (SELECT * FROM flashsale_replication.frames WHERE log = $1 AND last_lsn > $2 ORDER BY last_lsn LIMIT 1000) AS next
+                 FROM (SELECT * FROM flashsale_replication.frames WHERE identity = $1 AND last_lsn > $2 ORDER BY last_lsn LIMIT 1000) AS next
              ) AS summed WHERE before < $3 ORDER BY last_lsn";
-        let (after_lsn, bytes) = (stored(after), bytes_max as i64);
-        let rows = self.look(
+        let rows = self.session.look(
             statement,
             &[
-                (&name, Type::TEXT),
-                (&after_lsn, Type::INT8),
-                (&bytes, Type::INT8),
+                (&log.to_stored(), Type::INT8),
+                (&stored(after), Type::INT8),
+                (&(bytes_max as i64), Type::INT8),
             ],
         )?;
         let frames: Result<Vec<_>, _> = rows.iter().map(frame_of).collect();
-        let frames = frames.map_err(|error| LogError::Refused(shown(&error)))?;
-        holding_next(frames, after)
+        holding_next(frames.map_err(refused)?, after)
     }
 
-    fn trim(&mut self, through: Lsn) -> Result<(), LogError> {
-        let name = self.name.clone();
+    fn trim(&mut self, log: LogIdentity, through: Lsn) -> Result<(), LogError> {
         // A piece at a time, because appends wait for it.
-        let statement = "DELETE FROM flashsale_replication.frames WHERE log = $1 AND last_lsn IN (
-             SELECT last_lsn FROM flashsale_replication.frames WHERE log = $1 AND last_lsn <= $2 ORDER BY last_lsn LIMIT 200)";
-        let through = stored(through);
-        self.ask(statement, &[(&name, Type::TEXT), (&through, Type::INT8)])
-            .map(drop)
+        let statement = "DELETE FROM flashsale_replication.frames WHERE identity = $1 AND last_lsn IN (
+             SELECT last_lsn FROM flashsale_replication.frames WHERE identity = $1 AND last_lsn <= $2 ORDER BY last_lsn LIMIT 200)";
+        let asked = self.session.ask(
+            statement,
+            &[
+                (&log.to_stored(), Type::INT8),
+                (&stored(through), Type::INT8),
+            ],
+        );
+        asked.map(drop)
     }
 }

@@ -6,9 +6,11 @@
 //! counts without an acknowledged change behind it.
 
 mod log;
+mod session;
 mod settings;
 mod survey;
 
-pub use log::{Dial, DialFuture, Dialled, PostgresLog};
+pub use log::PostgresLog;
+pub use session::{Dial, DialFuture, Dialled};
 pub use settings::{Settings, required_standbys};
 pub use survey::{ConnectedStandby, LogSurvey};

@@ -58,14 +58,14 @@ impl PostgresLog {
     /// The database does not answer.
     pub fn survey(&mut self) -> Result<LogSurvey, LogError> {
         let settings = self.one(settings::READ, Settings::of_row)?;
-        let standbys = self.look(STANDBYS, &[])?;
+        let standbys = self.session.look(STANDBYS, &[])?;
         let standbys: Result<_, _> = standbys.iter().map(standby_of).collect();
         let rights = self.one(RIGHTS, |row| {
             let right = |at| row.try_get::<_, Option<bool>>(at);
             Ok([right(0)?, right(1)?, right(2)?, right(3)?, right(4)?])
         })?;
         let [may_create_schema, may_create_in, schema, logs, frames] = rights;
-        let has_tables = logs.is_some() && frames.is_some();
+        let has_tables = self.has_tables()?;
         let parts = [
             ("schema flashsale_replication", schema),
             ("logs", logs),
@@ -91,10 +91,9 @@ impl PostgresLog {
     /// # Errors
     /// The database does not answer.
     pub fn peek_if_made(&mut self) -> Result<Option<Head>, LogError> {
-        let is_made = "SELECT 1 WHERE to_regclass('flashsale_replication.logs') IS NOT NULL";
-        match self.look(is_made, &[])?.is_empty() {
-            true => Ok(None),
-            false => self.peek(),
+        match self.has_tables()? {
+            true => self.peek(),
+            false => Ok(None),
         }
     }
 
@@ -103,7 +102,7 @@ impl PostgresLog {
         question: &str,
         read: impl FnOnce(&Row) -> Result<T, tokio_postgres::Error>,
     ) -> Result<T, LogError> {
-        let rows = self.look(question, &[] as &[(_, Type)])?;
+        let rows = self.session.look(question, &[] as &[(_, Type)])?;
         let row = rows
             .first()
             .ok_or_else(|| LogError::Unknown("no answer".into()))?;
