@@ -73,9 +73,9 @@ pub const BEATS_PER_TAKEOVER: u32 = 4;
 pub const LOG_ANSWER_SECONDS: u64 = 10;
 /// Bytes of frames that a standby reads from the replicated log at once, about.
 pub const LOG_READ_BYTES: usize = 4 * 1024 * 1024;
-/// Seconds between two times that the place in the replicated log is noted beside the journal, while it moves. A start reads what
-/// came since to find it.
-pub const LOG_MARK_SECONDS: u64 = 10;
+/// Seconds between two times that the place in the replicated log is noted beside the journal, while it moves. A start knows for
+/// certain that the log had what is before it, and reads what came since.
+pub const LOG_MARK_SECONDS: u64 = 1;
 /// Records of the replicated log that are kept for servers that are behind.
 pub const LOG_RECORDS_KEPT: u64 = 10_000_000;
 /// Longest name of a replicated log, in bytes.

@@ -9,12 +9,13 @@ use serde::{Deserialize, Serialize};
 
 use super::log::LogIdentity;
 use super::position::{Chain, Position};
-use crate::env::{Disk, OpenMode};
+use crate::env::{Disk, DiskFile, OpenMode};
 use crate::journal::{JournalError, MARK_FILE};
 use crate::types::Lsn;
 
-/// The most bytes that a mark may have.
-const MARK_BYTES_MAX: usize = 4096;
+/// Bytes of one of the two slots of the file. The mark that goes on is written over the older one: whatever a power cut leaves of that, the other
+/// one is whole.
+const SLOT_BYTES: usize = 4096;
 
 /// The mark.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,14 +54,7 @@ impl Mark {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             opened => opened.map_err(JournalError::io("open", &path))?,
         };
-        let mut bytes = vec![0; MARK_BYTES_MAX];
-        let read = file.read_at(&mut bytes, 0);
-        bytes.truncate(read.map_err(JournalError::io("read", &path))?);
-        let mark = Self::decode(&bytes).ok_or_else(|| JournalError::Damaged {
-            path,
-            offset: 0,
-            what: "it is not what was written".into(),
-        })?;
+        let (_, mark) = newest(&*file, &path)?;
         Ok(Some(mark))
     }
 
@@ -72,15 +66,43 @@ impl Mark {
         let path = path_in(dir);
         let temporary = dir.join(format!("{MARK_FILE}.preparing"));
         let file = disk
-            .open(&temporary, OpenMode::Create)
+            .open(&temporary, OpenMode::CreateInPlace)
             .map_err(JournalError::io("create", &temporary))?;
-        file.write_at(&self.encode(), 0)
+        let mut bytes = self.encode();
+        bytes.resize(2 * SLOT_BYTES, 0);
+        file.write_at(&bytes, 0)
             .map_err(JournalError::io("write", &temporary))?;
         file.sync_data()
             .map_err(JournalError::io("sync", &temporary))?;
         disk.rename(&temporary, &path)
             .map_err(JournalError::io("rename", &temporary))?;
         disk.sync_dir(dir).map_err(JournalError::io("sync", dir))
+    }
+
+    /// Notes in the mark beside the journal in `dir`, which is this one, that the log has acknowledged the records up to `at`: one small write in
+    /// place.
+    ///
+    /// # Errors
+    /// As the operating system says. The mark is the one or the other.
+    pub fn advance(
+        &mut self,
+        at: Position,
+        disk: &dyn Disk,
+        dir: &Path,
+    ) -> Result<(), JournalError> {
+        let path = path_in(dir);
+        let file = disk
+            .open(&path, OpenMode::ReadWrite)
+            .map_err(JournalError::io("open", &path))?;
+        let (slot, _) = newest(&*file, &path)?;
+        let mut bytes = Self { at, ..self.clone() }.encode();
+        bytes.resize(SLOT_BYTES, 0);
+        let older = (1 - slot) * SLOT_BYTES;
+        file.write_at(&bytes, older as u64)
+            .map_err(JournalError::io("write", &path))?;
+        file.sync_data().map_err(JournalError::io("sync", &path))?;
+        self.at = at;
+        Ok(())
     }
 
     fn encode(&self) -> Vec<u8> {
@@ -98,7 +120,8 @@ impl Mark {
     }
 
     fn decode(bytes: &[u8]) -> Option<Self> {
-        let text = std::str::from_utf8(bytes).ok()?;
+        let end = bytes.iter().position(|&byte| byte == 0);
+        let text = std::str::from_utf8(&bytes[..end.unwrap_or(bytes.len())]).ok()?;
         let (stored, crc) = text.strip_suffix('\n')?.split_once('\n')?;
         if format!("{:08x}", crc32c::crc32c(stored.as_bytes())) != crc {
             return None;
@@ -117,6 +140,22 @@ impl Mark {
     }
 }
 
+/// Returns the newest mark in `file`, with the number of its slot.
+fn newest(file: &dyn DiskFile, path: &Path) -> Result<(usize, Mark), JournalError> {
+    let mut bytes = vec![0; 2 * SLOT_BYTES];
+    let read = file.read_at(&mut bytes, 0);
+    bytes.truncate(read.map_err(JournalError::io("read", path))?);
+    let slots = bytes.chunks(SLOT_BYTES).map(Mark::decode).enumerate();
+    let whole = slots.filter_map(|(slot, mark)| Some((slot, mark?)));
+    whole
+        .max_by_key(|(_, mark)| mark.at.lsn)
+        .ok_or_else(|| JournalError::Damaged {
+            path: path.to_owned(),
+            offset: 0,
+            what: "it is not what was written".into(),
+        })
+}
+
 fn path_in(dir: &Path) -> PathBuf {
     dir.join(MARK_FILE)
 }
@@ -126,21 +165,29 @@ mod tests {
     use super::*;
     use crate::env::SimulatedDisk;
 
+    fn position(lsn: u64) -> Position {
+        Position {
+            lsn: Lsn(lsn),
+            chain: Chain::from_stored(-5),
+        }
+    }
+
+    fn mark() -> Mark {
+        Mark {
+            log: "sale".into(),
+            identity: LogIdentity::from_stored(-7),
+            since: Lsn(3),
+            at: position(9),
+            cut: None,
+        }
+    }
+
     #[test]
     fn a_mark_is_read_as_it_was_written_and_damage_is_seen() {
         let (disk, dir) = (SimulatedDisk::new(), Path::new("journal"));
         disk.create_dir_all(dir).expect("room");
         assert_eq!(Mark::read(&disk, dir).expect("readable"), None);
-        let mut mark = Mark {
-            log: "sale".into(),
-            identity: LogIdentity::from_stored(-7),
-            since: Lsn(3),
-            at: Position {
-                lsn: Lsn(9),
-                chain: Chain::from_stored(-5),
-            },
-            cut: None,
-        };
+        let mut mark = mark();
         for cut in [None, Some(Lsn(8))] {
             mark.cut = cut;
             mark.write(&disk, dir).expect("room");
@@ -157,5 +204,26 @@ mod tests {
             error.to_string().contains("not what was written"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_mark_goes_on_in_place_and_a_torn_write_leaves_the_one_before() {
+        let (disk, dir) = (SimulatedDisk::new(), Path::new("journal"));
+        disk.create_dir_all(dir).expect("room");
+        let mut mark = mark();
+        mark.write(&disk, dir).expect("room");
+        for lsn in 10..20 {
+            let before = mark.clone();
+            mark.advance(position(lsn), &disk, dir).expect("room");
+            let read = |disk: &SimulatedDisk| Mark::read(disk, dir).expect("readable");
+            assert_eq!(read(&disk.crash(lsn)), Some(mark.clone()));
+            // Half of what was written last.
+            let torn = disk.crash(0);
+            let path = dir.join(MARK_FILE);
+            let file = torn.open(&path, OpenMode::ReadWrite).expect("there");
+            let offset = (lsn - 9) % 2 * SLOT_BYTES as u64 + 40;
+            file.write_at(&[0; 512], offset).expect("room");
+            assert_eq!(read(&torn), Some(before));
+        }
     }
 }
