@@ -7,8 +7,8 @@ use serde::Serialize;
 use crate::env::Clock;
 use crate::journal::Reached;
 use crate::limits;
-use crate::replication::{ReplicationStatus, Role, now_us};
-use crate::telemetry::{JournalStatus, seconds};
+use crate::replication::{ReplicationFigures, ReplicationStatus, Role, now_us};
+use crate::telemetry::JournalStatus;
 
 /// The part of this server in the replication.
 #[derive(Clone)]
@@ -63,70 +63,36 @@ impl Replica {
         // Of a leader what may be told, of a standby what it has taken from the log.
         let acknowledged = match leads {
             true => journal.durable_lsn,
-            false => figures.replicated.0,
+            false => figures.replicated_lsn,
         };
         let lag_records = match leads {
             true => journal.appended_lsn.saturating_sub(acknowledged),
-            false => figures.head.0.saturating_sub(acknowledged),
+            false => figures.log_lsn.saturating_sub(acknowledged),
         };
         ReplicationReport {
-            role: figures.role.as_str(),
-            epoch: figures.epoch.0,
-            leader: figures.leader,
             written_lsn: journal.appended_lsn,
             durable_lsn: reached.map_or(journal.durable_lsn, |reached| reached.local.0),
-            replicated_lsn: figures.replicated.0,
             acknowledged_lsn: acknowledged,
-            log_lsn: figures.head.0,
             lag_records,
-            heard_seconds_ago: figures.heard_us_ago.map(seconds),
-            barriers: figures.barriers,
-            takeovers: figures.takeovers,
-            appends: figures.appends,
-            append_seconds: seconds(figures.append_us),
-            append_us: figures.append_us,
-            error: figures.error,
+            figures,
         }
     }
 }
 
-/// The figures of the replication in `/health`.
+/// The figures of the replication in `/health`, with those of the journal that belong to them.
 #[derive(Serialize)]
 pub struct ReplicationReport {
-    /// `starting`, `standby`, `leader` or `fenced`.
-    pub role: &'static str,
-    /// The time of the leader.
-    pub epoch: u64,
-    /// Where the leader can be reached; empty where that is not known.
-    pub leader: String,
+    /// The figures of the replication alone.
+    #[serde(flatten)]
+    pub figures: ReplicationFigures,
     /// The newest record.
     pub written_lsn: u64,
     /// The newest record that is on this disk.
     pub durable_lsn: u64,
-    /// The last record that this server knows to be in the log.
-    pub replicated_lsn: u64,
     /// The last record that is here and in the log.
     pub acknowledged_lsn: u64,
-    /// The last record of the log, as last seen.
-    pub log_lsn: u64,
     /// Records that a leader has not in the log yet, or a standby not here.
     pub lag_records: u64,
-    /// Seconds since the last question that the log has answered.
-    pub heard_seconds_ago: Option<f64>,
-    /// Barriers since the start.
-    pub barriers: u64,
-    /// Takeovers by this server since the start.
-    pub takeovers: u64,
-    /// Appends since the start.
-    pub appends: u64,
-    /// The seconds that they took.
-    pub append_seconds: f64,
-    /// The time that they took, in microseconds.
-    #[serde(skip)]
-    pub append_us: u64,
-    /// The reason why the log does not answer, if it does not.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
 }
 
 impl ReplicationReport {
@@ -134,15 +100,16 @@ impl ReplicationReport {
     pub(super) fn silence(&self) -> Option<String> {
         let too_long = |heard: &f64| *heard > limits::LEADER_FRESH_MS as f64 / 1e3;
         let nothing = |heard| format!("no answer for {heard:.1} s");
-        let silent = self.heard_seconds_ago.filter(too_long).map(nothing);
-        self.error.clone().or(silent)
+        let heard = self.figures.heard_seconds_ago;
+        let silent = heard.filter(too_long).map(nothing);
+        self.figures.error.clone().or(silent)
     }
 }
 
 /// The replication in one sample.
 #[derive(Serialize)]
 pub(super) struct ReplicationSample {
-    role: &'static str,
+    role: Role,
     epoch: u64,
     leader: String,
     log_lsn: u64,
@@ -166,18 +133,19 @@ pub(super) struct LastAppended {
 impl LastAppended {
     /// Returns the sample of `report`, with what was appended since the last one.
     pub(super) fn sample(&mut self, report: ReplicationReport) -> ReplicationSample {
-        let (appends, append_us) = self.advance(report.appends, report.append_us);
+        let figures = report.figures;
+        let (appends, append_us) = self.advance(figures.appends, figures.append_us);
         ReplicationSample {
-            role: report.role,
-            epoch: report.epoch,
-            leader: report.leader,
-            log_lsn: report.log_lsn,
+            role: figures.role,
+            epoch: figures.epoch,
+            leader: figures.leader,
+            log_lsn: figures.log_lsn,
             acknowledged_lsn: report.acknowledged_lsn,
             lag_records: report.lag_records,
-            heard_seconds_ago: report.heard_seconds_ago,
+            heard_seconds_ago: figures.heard_seconds_ago,
             appends,
             append_us,
-            error: report.error,
+            error: figures.error,
         }
     }
 

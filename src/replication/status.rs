@@ -3,11 +3,13 @@
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
+use serde::Serialize;
 
 use super::log::Epoch;
 use super::position::Position;
 use crate::env::Clock;
 use crate::limits;
+use crate::telemetry::seconds;
 use crate::types::Lsn;
 
 /// Returns the time by which leaders and standbys wait, in microseconds. It goes on while the machine sleeps: what a leader knew before is old when it
@@ -18,7 +20,8 @@ pub fn now_us(clock: &dyn Clock) -> u64 {
 }
 
 /// The part of a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 #[repr(u8)]
 pub enum Role {
     /// It finds its place in the log.
@@ -55,6 +58,7 @@ pub struct ReplicationStatus {
     heard_us: AtomicU64,
     head: AtomicU64,
     replicated: AtomicU64,
+    followed: AtomicU64,
     barriers: AtomicU64,
     takeovers: AtomicU64,
     appends: AtomicU64,
@@ -69,30 +73,34 @@ struct Texts {
     error: Option<String>,
 }
 
-/// The figures at one moment.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The figures at one moment, as `/health` shows them.
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ReplicationFigures {
     /// The part of this server.
     pub role: Role,
-    /// The time of the leader, as last seen.
-    pub epoch: Epoch,
+    /// The number of the leader's time, as last seen.
+    pub epoch: u64,
     /// The leader's name for itself; empty where it is not known.
     pub leader: String,
     /// The last record of the log, as last seen.
-    pub head: Lsn,
-    /// The last record that this server knows to be acknowledged.
-    pub replicated: Lsn,
-    /// Microseconds since the last acknowledged question was asked; `None` before the first.
-    pub heard_us_ago: Option<u64>,
+    pub log_lsn: u64,
+    /// The last record that this server knows to be in the log.
+    pub replicated_lsn: u64,
+    /// Seconds since the last acknowledged question was asked; `None` before the first.
+    pub heard_seconds_ago: Option<f64>,
     /// Barriers since the start.
     pub barriers: u64,
     /// Takeovers by this server since the start.
     pub takeovers: u64,
     /// Appends since the start.
     pub appends: u64,
+    /// The seconds that they took.
+    pub append_seconds: f64,
     /// The time that they took, in microseconds.
+    #[serde(skip)]
     pub append_us: u64,
     /// The reason why the log does not answer, if it does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
 
@@ -130,17 +138,19 @@ impl ReplicationStatus {
         let get = |value: &AtomicU64| value.load(Ordering::Relaxed);
         let texts = self.texts.lock();
         let heard_us = get(&self.heard_us);
+        let append_us = get(&self.append_us);
         ReplicationFigures {
             role: self.role(),
-            epoch: Epoch(get(&self.epoch)),
+            epoch: get(&self.epoch),
             leader: texts.leader.clone(),
-            head: Lsn(get(&self.head)),
-            replicated: Lsn(get(&self.replicated)),
-            heard_us_ago: (heard_us > 0).then(|| now_us.saturating_sub(heard_us)),
+            log_lsn: get(&self.head),
+            replicated_lsn: get(&self.replicated),
+            heard_seconds_ago: (heard_us > 0).then(|| seconds(now_us.saturating_sub(heard_us))),
             barriers: get(&self.barriers),
             takeovers: get(&self.takeovers),
             appends: get(&self.appends),
-            append_us: get(&self.append_us),
+            append_seconds: seconds(append_us),
+            append_us,
             error: texts.error.clone(),
         }
     }
@@ -189,6 +199,16 @@ impl ReplicationStatus {
 
     pub(super) fn set_replicated(&self, at: Position) {
         self.replicated.store(at.lsn.0, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_followed(&self, followed: Lsn) {
+        self.followed.store(followed.0, Ordering::Release);
+    }
+
+    /// Returns the last record that all databases have which the leader fills, as the leader has said in the log; 0 where it has not, or fills none.
+    #[must_use]
+    pub fn followed(&self) -> Lsn {
+        Lsn(self.followed.load(Ordering::Acquire))
     }
 
     pub(super) fn count_barrier(&self) {

@@ -10,21 +10,22 @@ pub(super) fn write(view: &View, out: &mut Exposition) {
     let Some(report) = view.replication() else {
         return;
     };
+    let figures = &report.figures;
     let help = "1 for the part of this server, else 0.";
     let mut samples = out.family("replication_role", FamilyKind::Gauge, help);
     for role in ROLES {
-        samples.sample(&[("role", role)], u64::from(role == report.role));
+        samples.sample(&[("role", role)], u64::from(role == figures.role.as_str()));
     }
     for (name, help, value) in [
         (
             "replication_epoch",
             "Number of the leader's time, which rises with every takeover.",
-            report.epoch,
+            figures.epoch,
         ),
         (
             "replication_log_lsn",
             "Number of the last record of the replicated log, as last seen.",
-            report.log_lsn,
+            figures.log_lsn,
         ),
         (
             "replication_acknowledged_lsn",
@@ -39,12 +40,12 @@ pub(super) fn write(view: &View, out: &mut Exposition) {
         (
             "replication_log_answers",
             "1 while the replicated log answers as it should, else 0.",
-            u64::from(report.error.is_none()),
+            u64::from(figures.error.is_none()),
         ),
     ] {
         out.gauge(name, help, value);
     }
-    if let Some(age) = report.heard_seconds_ago {
+    if let Some(age) = figures.heard_seconds_ago {
         out.gauge(
             "replication_heard_seconds",
             "Seconds since the last question that the replicated log has answered.",
@@ -55,17 +56,17 @@ pub(super) fn write(view: &View, out: &mut Exposition) {
         (
             "replication_appends_total",
             "Appends to the replicated log since the start.",
-            report.appends,
+            figures.appends,
         ),
         (
             "replication_barriers_total",
             "Questions since the start that made the place of the log certain.",
-            report.barriers,
+            figures.barriers,
         ),
         (
             "replication_takeovers_total",
             "Takeovers by this server since the start.",
-            report.takeovers,
+            figures.takeovers,
         ),
     ] {
         out.counter(name, help, value);
@@ -73,6 +74,6 @@ pub(super) fn write(view: &View, out: &mut Exposition) {
     out.counter(
         "replication_append_seconds_total",
         "Seconds that the appends took.",
-        report.append_seconds,
+        figures.append_seconds,
     );
 }
