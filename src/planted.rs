@@ -88,25 +88,38 @@ slips! {
     KeepsUnreplicatedTail
     /// An old leader goes on appending in the time of the new one.
     IgnoresEpoch
+    /// A log is used whatever the settings of its database are.
+    IgnoresLogSettings
 }
 
 #[cfg(feature = "planted")]
 mod switch {
     use std::cell::Cell;
+    use std::sync::LazyLock;
 
     use super::Slip;
 
+    /// The variable that names a slip for all threads of a process.
+    const VARIABLE: &str = "FLASHSALE_PLANTED";
+
     thread_local!(static PLANTED: Cell<Option<Slip>> = const { Cell::new(None) });
+    static PLANTED_EVERYWHERE: LazyLock<Option<Slip>> = LazyLock::new(named);
+
+    fn named() -> Option<Slip> {
+        let name = std::env::var(VARIABLE).ok()?;
+        let slip = Slip::ALL.iter().find(|slip| format!("{slip:?}") == name);
+        Some(*slip.unwrap_or_else(|| panic!("{VARIABLE}: there is no slip {name}")))
+    }
 
     /// Plants one slip on the calling thread, or none.
     pub fn plant(slip: Option<Slip>) {
         PLANTED.set(slip);
     }
 
-    /// Returns whether `slip` is planted.
+    /// Returns whether `slip` is planted, here or by the variable `FLASHSALE_PLANTED`.
     #[must_use]
     pub fn is_planted(slip: Slip) -> bool {
-        PLANTED.get() == Some(slip)
+        PLANTED.get() == Some(slip) || *PLANTED_EVERYWHERE == Some(slip)
     }
 }
 

@@ -2,6 +2,8 @@
 
 use tokio_postgres::Row;
 
+use crate::planted::{Slip, is_planted};
+
 /// Reads them. The columns are in the order of [`Settings::of_row`].
 pub(super) const READ: &str = "SELECT current_setting('synchronous_commit'), current_setting('synchronous_standby_names'), \
      current_setting('fsync'), current_setting('full_page_writes'), pg_is_in_recovery()";
@@ -44,6 +46,9 @@ impl Settings {
         };
         if self.is_in_recovery {
             return Err("the server is a standby, and takes no changes".to_owned());
+        }
+        if is_planted(Slip::IgnoresLogSettings) {
+            return Ok(());
         }
         match &*self.synchronous_commit {
             "on" | "remote_apply" => {}
