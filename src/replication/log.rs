@@ -198,10 +198,11 @@ pub trait ReplicatedLog: Send {
     fn offer(&mut self, epoch: LogEpoch) -> Result<(), LogError>;
 
     /// Returns frames of the log `log` behind the record `after`, in order: the first is the one that holds the record after it. About `bytes_max`
-    /// bytes, but at least one frame if there is one.
+    /// bytes, but at least one frame if there is one. The machine answers that the question before this one was answered by: of what it said to be
+    /// acknowledged, another one may hold something else.
     ///
     /// # Errors
-    /// The log does not answer, or no longer holds the record after `after`.
+    /// The log does not answer, the connection was lost since the question before, or the log no longer holds the record after `after`.
     fn read(
         &mut self,
         log: LogIdentity,

@@ -104,47 +104,58 @@ impl LogFrame {
             },
             records: batch.records,
         };
-        frame.last = frame.walk(before, &mut |_, _| {})?;
+        frame.last = frame.walk::<FrameError>(before, &mut |_, _| Ok(()))?;
         Ok(frame)
+    }
+
+    /// Checks that the frame leads from `from`, which is the place before it or within it, to the place that it names.
+    ///
+    /// # Errors
+    /// It does not follow, or leads elsewhere.
+    pub fn check(&self, from: Position) -> Result<(), FrameError> {
+        self.visit(from, &mut |_, _| Ok(()))
     }
 
     /// Hands each record behind `from`, which is the place before the frame or within it, to `visit` with its own place.
     ///
     /// # Errors
-    /// The frame does not follow, or its records do not lead from there to the place that it names. `visit` may have seen some of
-    /// them.
-    pub fn visit(
+    /// The frame does not follow, or its records do not lead from there to the place that it names; or the first error of `visit`, which has seen
+    /// the records before.
+    pub fn visit<E: From<FrameError>>(
         &self,
         from: Position,
-        visit: &mut dyn FnMut(&Entry<'_>, Position),
-    ) -> Result<(), FrameError> {
+        visit: &mut dyn FnMut(&Entry<'_>, Position) -> Result<(), E>,
+    ) -> Result<(), E> {
         let reached = self.walk(from, visit)?;
         match reached == self.last {
             true => Ok(()),
             false => Err(FrameError::Chain {
                 named: self.last,
                 reached,
-            }),
+            }
+            .into()),
         }
     }
 
-    fn walk(
+    fn walk<E: From<FrameError>>(
         &self,
         from: Position,
-        visit: &mut dyn FnMut(&Entry<'_>, Position),
-    ) -> Result<Position, FrameError> {
+        visit: &mut dyn FnMut(&Entry<'_>, Position) -> Result<(), E>,
+    ) -> Result<Position, E> {
         if from.lsn.next() < self.first || from.lsn > self.last.lsn {
             return Err(FrameError::Gap {
                 before: from.lsn,
                 first: self.first,
-            });
+            }
+            .into());
         }
         let (mut at, mut next, mut rest) = (from, self.first, &*self.records);
         while !rest.is_empty() {
-            let (entry, after) = Entry::split_first(next, rest).ok_or(Undecodable)?;
+            let split = Entry::split_first(next, rest);
+            let (entry, after) = split.ok_or(FrameError::Undecodable(Undecodable))?;
             if next > from.lsn {
                 at = at.then(&entry);
-                visit(&entry, at);
+                visit(&entry, at)?;
             }
             (next, rest) = (next.next(), after);
         }
@@ -153,7 +164,8 @@ impl LogFrame {
             false => Err(FrameError::Count {
                 named: self.last.lsn,
                 reached: Lsn(next.0 - 1),
-            }),
+            }
+            .into()),
         }
     }
 }

@@ -131,6 +131,11 @@ impl Replicator {
         }
     }
 
+    /// Notes the last record that all databases have that this server fills, which it says to its standbys with its next sign; 0 where it fills none.
+    pub fn note_followed(&mut self, followed: Lsn) {
+        self.followed = followed;
+    }
+
     /// Offers the leadership to the first server that asks. Everything must have been acknowledged.
     ///
     /// # Errors
@@ -225,9 +230,11 @@ impl Replicator {
             return Err(diverged);
         };
         let mut is_ours = false;
-        let look = &mut |_: &Entry<'_>, at| is_ours |= at == found;
         let frame = LogFrame::behind(self.at, batch)?;
-        frame.visit(self.at, look)?;
+        frame.visit::<FrameError>(self.at, &mut |_, at| {
+            is_ours |= at == found;
+            Ok(())
+        })?;
         is_ours.then_some(()).ok_or(diverged)
     }
 

@@ -284,7 +284,7 @@ fn agree(
             .filter(|frame| frame.last.lsn <= head.last.lsn);
         for frame in frames {
             // That it leads on from here proves that everything before is the same, too.
-            if at == mark.at && frame.visit(at, &mut |_, _| ()).is_err() {
+            if at == mark.at && frame.check(at).is_err() {
                 return Err(lost(mark, head.last.lsn));
             }
             let Some(place) = common_part(frame, end, &place_at) else {
@@ -313,8 +313,7 @@ fn common_part(
         return (place_at(frame.last.lsn) == Some(frame.last)).then_some(frame.last);
     }
     // The rest of the frame must lead from the journal's end to where the frame ends.
-    let leads = frame.visit(end, &mut |_, _| ()).is_ok();
-    leads.then_some(end)
+    frame.check(end).is_ok().then_some(end)
 }
 
 /// Hands the place of each record of the journal behind `from` to `visit`. Returns the last one.

@@ -83,6 +83,12 @@ impl StandbyError {
             Self::Log(_) | Self::Lost { .. } | Self::Gone | Self::MadeAnew { .. }
         )
     }
+
+    /// Returns whether the log and this journal do not fit, of which nothing has been taken.
+    #[must_use]
+    pub fn is_mismatch(&self) -> bool {
+        matches!(self, Self::Frame(_))
+    }
 }
 
 /// The standby's way with the log.
@@ -196,6 +202,7 @@ impl Standby {
         self.status.heard(asked_us);
         self.status.set_leader(head.epoch, &head.holder);
         self.status.set_head(head.last.lsn);
+        self.status.set_followed(head.followed);
         let silent_us = self.silence(&head, asked_us);
         if head.acknowledged > self.at.lsn && self.catch_up(head.acknowledged)? {
             return Ok(Err(Turn::Moved));
@@ -303,32 +310,20 @@ impl Standby {
 
     fn take_frame(&mut self, frame: &LogFrame) -> Result<(), StandbyError> {
         // The whole of it first: what is appended stays.
-        frame.visit(self.at, &mut |_, _| ())?;
+        frame.check(self.at)?;
         let (journal, fold) = (&self.journal, &mut self.fold);
         let mut bytes = 0;
-        let mut failure = None;
-        frame.visit(self.at, &mut |entry, at| {
-            if failure.is_some() {
-                return;
+        frame.visit::<StandbyError>(self.at, &mut |entry, at| {
+            fold.apply(entry)?;
+            let lsn = journal.append(entry.at, entry);
+            assert_eq!(lsn, at.lsn, "nobody else appends");
+            bytes += entry.bytes().len();
+            if bytes >= PIECE_BYTES {
+                bytes = 0;
+                journal.wait(lsn)?;
             }
-            let taken = fold
-                .apply(entry)
-                .map_err(StandbyError::from)
-                .and_then(|()| {
-                    let lsn = journal.append(entry.at, entry);
-                    assert_eq!(lsn, at.lsn, "nobody else appends");
-                    bytes += entry.bytes().len();
-                    if bytes >= PIECE_BYTES {
-                        bytes = 0;
-                        journal.wait(lsn)?;
-                    }
-                    Ok(())
-                });
-            failure = taken.err();
+            Ok(())
         })?;
-        if let Some(error) = failure {
-            return Err(error);
-        }
         // A batch of the journal never holds records of two frames, so that it can be cut off between any two.
         self.journal.wait(frame.last.lsn)?;
         self.at = frame.last;

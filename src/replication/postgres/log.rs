@@ -266,7 +266,7 @@ impl ReplicatedLog for PostgresLog {
                  SELECT first_lsn, last_lsn, chain, payload, sum(length(payload)) OVER (ORDER BY last_lsn) - length(payload) AS before
                  FROM (SELECT * FROM flashsale_replication.frames WHERE identity = $1 AND last_lsn > $2 ORDER BY last_lsn LIMIT 1000) AS next
              ) AS summed WHERE before < $3 ORDER BY last_lsn";
-        let rows = self.session.look(
+        let rows = self.session.look_further(
             statement,
             &[
                 (&log.to_stored(), Type::INT8),

@@ -47,6 +47,17 @@ pub trait Dial: Send {
 /// A value of a statement, with its type.
 pub(super) type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 
+/// A kind of statement.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Question {
+    /// It changes something, and counts once that is acknowledged.
+    Change,
+    /// It changes nothing.
+    Look,
+    /// It changes nothing, and goes on from the answer to the one before.
+    LookFurther,
+}
+
 /// The conversation. It is dialled again whenever an outcome is not known.
 pub(super) struct Session {
     runtime: Runtime,
@@ -91,7 +102,7 @@ impl Session {
         statement: &str,
         parameters: &[Parameter<'_>],
     ) -> Result<Vec<Row>, LogError> {
-        self.asked(statement, parameters, true)
+        self.asked(statement, parameters, Question::Change)
     }
 
     /// Asks one statement whose outcome may not be replicated.
@@ -100,14 +111,23 @@ impl Session {
         statement: &str,
         parameters: &[Parameter<'_>],
     ) -> Result<Vec<Row>, LogError> {
-        self.asked(statement, parameters, false)
+        self.asked(statement, parameters, Question::Look)
+    }
+
+    /// Asks one statement whose answer is to fit the one before: over another connection another machine may answer.
+    pub(super) fn look_further(
+        &mut self,
+        statement: &str,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Vec<Row>, LogError> {
+        self.asked(statement, parameters, Question::LookFurther)
     }
 
     fn asked(
         &mut self,
         statement: &str,
         parameters: &[Parameter<'_>],
-        changes: bool,
+        question: Question,
     ) -> Result<Vec<Row>, LogError> {
         let (connection, warned) = (self.connection.take(), &self.warned);
         let dial = &*self.dial;
@@ -115,6 +135,9 @@ impl Session {
             let connected = async {
                 match connection {
                     Some(connection) if !connection.client.is_closed() => Ok(connection),
+                    _ if question == Question::LookFurther => {
+                        Err("the connection was lost: what the log says is asked anew".to_owned())
+                    }
                     _ => dial.dial(Arc::clone(warned)).await,
                 }
             };
@@ -124,7 +147,7 @@ impl Session {
             let client = &connection.client;
             let asked = client.query_typed(statement, parameters);
             let answered = async {
-                if !changes {
+                if question != Question::Change {
                     return Ok((asked.await?, None));
                 }
                 // Sent together. The second is read after the first has been committed, and has waited for the standby.
@@ -142,7 +165,7 @@ impl Session {
         if let Some(settings) = settings {
             settings.check().map_err(LogError::Unsafe)?;
         }
-        if changes && self.warned.load(Ordering::SeqCst) {
+        if question == Question::Change && self.warned.load(Ordering::SeqCst) {
             return Err(unknown(
                 "the server answered with a warning: the wait for its standby may have been cancelled",
             ));
