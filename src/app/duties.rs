@@ -27,9 +27,9 @@ pub(super) struct DutyParts {
 pub(super) struct FollowedRecord(Arc<OnceLock<Box<dyn Fn() -> Lsn + Send + Sync>>>);
 
 impl FollowedRecord {
-    /// Returns the record; 0 while nobody can tell.
-    pub(super) fn get(&self) -> Lsn {
-        self.0.get().map_or(Lsn::ZERO, |followed| followed())
+    /// Returns the record; `None` while this server has not taken up its duties.
+    pub(super) fn get(&self) -> Option<Lsn> {
+        self.0.get().map(|followed| followed())
     }
 
     fn set(&self, followed: impl Fn() -> Lsn + Send + Sync + 'static) {

@@ -11,6 +11,7 @@ mod followers;
 mod journal;
 mod log_writer;
 mod logging;
+mod needed_records;
 #[cfg(feature = "otel")]
 mod otel;
 mod reload;

@@ -4,15 +4,16 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{self, Command};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, Builder, JoinHandle};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::duties::{Duties, DutyParts};
+use super::duties::{Duties, DutyParts, FollowedRecord};
 use super::followers::Followers;
 use super::log_dial::LogDial;
+use super::needed_records::NeededRecords;
 use super::stop::Ended;
 use super::{AppError, EXIT_JOURNAL_FAILED, logging};
 use crate::config::{Config, ReplicationConfig};
@@ -27,12 +28,15 @@ use crate::replication::{
 };
 use crate::runtime::Shutdown;
 use crate::sale::FollowingState;
+use crate::schedule::ClockWatch;
 use crate::types::Lsn;
 
 /// The pause between two attempts to reach the log.
 const RETRY: Duration = Duration::from_millis(500);
 /// The variable that tells a process that the one before it has handed its leadership over.
 const HANDED_OVER: &str = "FLASHSALE_HANDED_OVER";
+/// How often a standby asks again for what does not fit its journal before it starts anew: a pooler before the database may have shown it two machines as one.
+const MISMATCHES_MAX: u32 = 3;
 /// The pause between two looks of a standby.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -43,7 +47,7 @@ pub(super) struct Membership {
     name: String,
     settings: ReplicationConfig,
     status: Arc<ReplicationStatus>,
-    marked: Arc<AtomicU64>,
+    needed: NeededRecords,
 }
 
 impl Membership {
@@ -90,14 +94,15 @@ impl Membership {
             last = joined.mark.at.lsn.0,
             "the replicated log is joined"
         );
-        let last = joined.mark.at.lsn;
+        let status = Arc::<ReplicationStatus>::default();
+        let has_sinks = config.database.is_some() || config.redis.is_some();
         Ok(Self {
             log: Box::new(log),
-            joined,
             name,
             settings: settings.clone(),
-            status: Arc::default(),
-            marked: Arc::new(AtomicU64::new(last.0)),
+            needed: NeededRecords::new(joined.mark.at.lsn, &status, has_sinks),
+            joined,
+            status,
         })
     }
 
@@ -106,10 +111,9 @@ impl Membership {
         &self.status
     }
 
-    /// Returns the record up to which the journal is not needed to find this server's place again.
-    pub(super) fn marked(&self) -> impl Fn() -> Lsn + Send + use<> {
-        let marked = Arc::clone(&self.marked);
-        move || Lsn(marked.load(Ordering::Acquire))
+    /// The records that are kept.
+    pub(super) fn needed(&self) -> NeededRecords {
+        self.needed.clone()
     }
 }
 
@@ -173,7 +177,8 @@ impl ReplicationThread {
             takeover_ms: membership.settings.takeover_ms,
             mark: membership.joined.mark,
             status: Arc::clone(&membership.status),
-            marked: Arc::clone(&membership.marked),
+            needed: membership.needed,
+            followed: duties.followed.clone(),
             turn: Arc::clone(&turn),
             shutdown: shutdown.clone(),
         };
@@ -225,24 +230,39 @@ struct Participant {
     /// The mark with which this server has joined.
     mark: Mark,
     status: Arc<ReplicationStatus>,
-    marked: Arc<AtomicU64>,
+    needed: NeededRecords,
+    followed: FollowedRecord,
     turn: Arc<LeadersTurn>,
     shutdown: Shutdown,
 }
 
 impl Participant {
     fn run(self, mut standby: Standby, duties: DutyParts) {
-        let mut said = String::new();
+        let (mut said, mut mismatches) = (String::new(), 0);
         tracing::info!("standing by");
+        let mut notes = Notes::new(&self);
+        let mut watch = ClockWatch::new(Arc::clone(&duties.engine));
         while !self.turn.is_stopped.load(Ordering::Acquire) {
+            watch.read();
             match standby.turn() {
-                Ok(Ok(leadership)) => return self.lead(standby, leadership, duties),
-                Ok(Err(Turn::Moved)) => {}
+                Ok(Ok(leadership)) => {
+                    notes.write(standby.at());
+                    let mark = notes.mark;
+                    return Self { mark, ..self }.lead(standby, leadership, duties);
+                }
+                Ok(Err(Turn::Moved)) => {
+                    notes.advance(standby.at());
+                }
                 Ok(Err(_)) => {
+                    notes.advance(standby.at());
                     said.clear();
+                    mismatches = 0;
                     thread::sleep(LOOK);
                 }
-                Err(error) if error.may_pass() => {
+                Err(error)
+                    if error.may_pass() || error.is_mismatch() && mismatches < MISMATCHES_MAX =>
+                {
+                    mismatches += u32::from(error.is_mismatch());
                     let error = error.to_string();
                     self.status.failed(&error);
                     if said != error {
@@ -280,8 +300,13 @@ impl Participant {
             Duration::from_millis(u64::from(self.takeover_ms / limits::BEATS_PER_TAKEOVER / 4));
         let mut notes = Notes::new(&self);
         loop {
+            replicator.note_followed(self.needed.told(self.followed.get()));
             match replicator.turn() {
-                Ok(Turn::Moved) => notes.advance(&mut replicator),
+                Ok(Turn::Moved) => {
+                    if notes.advance(replicator.at()) {
+                        trim(&mut replicator);
+                    }
+                }
                 Ok(Turn::Idle) => {
                     if !outbox.wait(patience) {
                         break;
@@ -335,7 +360,16 @@ impl Participant {
     }
 }
 
-/// The mark beside the journal, and the trimming of the log, now and then.
+/// Removes what nobody needs from the log of a leader.
+fn trim(replicator: &mut Replicator) {
+    let last = replicator.at().lsn.0;
+    let through = last.saturating_sub(limits::LOG_RECORDS_KEPT);
+    if through > 0 {
+        replicator.trim(Lsn(through));
+    }
+}
+
+/// The mark beside the journal, which goes on now and then.
 struct Notes<'a> {
     part: &'a Participant,
     mark: Mark,
@@ -351,31 +385,25 @@ impl<'a> Notes<'a> {
         }
     }
 
-    fn advance(&mut self, replicator: &mut Replicator) {
+    /// Notes that the log has acknowledged everything up to `at`, unless it is too soon. Returns whether it was due.
+    fn advance(&mut self, at: Position) -> bool {
         let now_us = self.part.clock.monotonic_us();
         if now_us.saturating_sub(self.noted_us) < limits::LOG_MARK_SECONDS * 1_000_000 {
-            return;
+            return false;
         }
         self.noted_us = now_us;
-        self.write(replicator.at());
-        let through = replicator
-            .at()
-            .lsn
-            .0
-            .saturating_sub(limits::LOG_RECORDS_KEPT);
-        if through > 0 {
-            replicator.trim(Lsn(through));
-        }
+        self.write(at);
+        true
     }
 
     fn write(&mut self, at: Position) {
         if self.mark.at == at {
             return;
         }
-        self.mark.at = at;
         let journal = &self.part.journal;
-        match self.mark.write(&**journal.disk(), journal.dir()) {
-            Ok(()) => self.part.marked.store(at.lsn.0, Ordering::Release),
+        let noted = self.mark.advance(at, &**journal.disk(), journal.dir());
+        match noted {
+            Ok(()) => self.part.needed.note_marked(at.lsn),
             Err(error) if error.is_failed_sync() => journal.fail(&error),
             Err(error) => tracing::warn!(
                 log = self.mark.log,

@@ -170,17 +170,19 @@ fn housekeeping(
     followed: &FollowedRecord,
     membership: Option<&Membership>,
 ) -> Housekeeping {
-    let retain = config.journal.retain;
     let followed = followed.clone();
-    let marked = membership.map(Membership::marked);
-    let followed = move || {
-        let marked = marked.as_ref().map_or(Lsn(u64::MAX), |marked| marked());
-        followed.get().min(marked)
+    let needed = membership.map(Membership::needed);
+    let followed = move || match &needed {
+        None => followed.get().unwrap_or(Lsn::ZERO),
+        Some(needed) => needed.kept_behind(followed.get()),
     };
     Housekeeping {
         keep_ended_seconds: seconds(config.sale.keep_ended),
         followed: Box::new(followed),
-        retention: retain.map(|retain| retention(config, retain)),
+        retention: config
+            .journal
+            .retain
+            .map(|retain| retention(config, retain)),
     }
 }
 

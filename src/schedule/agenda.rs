@@ -14,8 +14,6 @@ use crate::types::{ItemIndex, Lsn, SaleId, Timestamp};
 const CHECK_INTERVAL_MAX: Duration = Duration::from_millis(200);
 /// The shortest time between two readings, so that nothing turns into a busy loop.
 const CHECK_INTERVAL_MIN: Duration = Duration::from_millis(1);
-/// Longest time that reading both clocks may take, in microseconds.
-const READ_US_MAX: i64 = 100_000;
 
 /// Runs the actions that are due: opens, closes and rotates sales, expires reservations.
 pub struct Agenda {
@@ -164,11 +162,7 @@ impl Agenda {
 
     /// Marks the actions that have become due by the wall clock as pending.
     fn collect_due_events(&mut self) {
-        let clock = self.engine.clock();
-        let (steady, now, after) = (clock.steady(), clock.now(), clock.steady());
-        // A thread that is stopped between two clocks must not take the time for a jump.
-        let together = after.0 - steady.0 < READ_US_MAX;
-        let jump_us = together.then(|| self.jumps.sample(now, steady)).flatten();
+        let (now, jump_us) = self.jumps.read(self.engine.clock());
         if let Some(jump_us) = jump_us {
             let seconds = jump_us / 1_000_000;
             tracing::warn!(jump_seconds = seconds, %now, "the wall clock has jumped; no sale is closed until it goes on evenly");

@@ -1,5 +1,6 @@
 //! Detection of jumps of the wall clock, by comparison with the steady clock.
 
+use crate::env::Clock;
 use crate::types::Timestamp;
 
 /// Difference between the clocks' advances from one sample to the next that counts as a jump. Time servers that
@@ -11,6 +12,9 @@ const SETTLE_US: i64 = 10_000_000;
 /// Time that the clock must go on evenly after a start before it is believed, where a sale has ended by it: the clock
 /// of a machine that has just booted may be wrong until a time server has answered.
 const START_SETTLE_US: i64 = 20_000_000;
+
+/// Longest time that reading both clocks may take, in microseconds.
+const READ_US_MAX: i64 = 100_000;
 
 /// The comparison of the wall clock with the steady clock.
 #[derive(Debug, Default)]
@@ -32,6 +36,14 @@ impl JumpWatch {
             ahead_us: None,
             doubted_until: Some(Timestamp(steady.0 + settle_us)),
         }
+    }
+
+    /// Reads `clock`. Returns the wall clock's time, and by how much it has jumped since the last reading, in microseconds.
+    pub(super) fn read(&mut self, clock: &dyn Clock) -> (Timestamp, Option<i64>) {
+        let (steady, now, after) = (clock.steady(), clock.now(), clock.steady());
+        // A thread that is stopped between two clocks must not take the time for a jump.
+        let together = after.0 - steady.0 < READ_US_MAX;
+        (now, together.then(|| self.sample(now, steady)).flatten())
     }
 
     /// Samples the clocks. Returns by how much the wall clock has jumped since the last sample, in microseconds.

@@ -9,10 +9,12 @@
 
 mod agenda;
 mod calendar;
+mod clock_watch;
 mod jump;
 mod rotation;
 mod scheduler;
 
 pub use agenda::{Agenda, CatchUpError};
+pub use clock_watch::ClockWatch;
 pub use rotation::{ADDED_SEED, Rotation};
 pub use scheduler::Scheduler;

@@ -1,6 +1,9 @@
 //! Clocks that jump, and machines that sleep.
 
+use std::sync::Arc;
+
 use flashsale::sale::{CheckoutOutcome, PurchaseOutcome};
+use flashsale::schedule::ClockWatch;
 use flashsale::types::SaleId;
 
 use crate::schedule::world::{World, at, rotation};
@@ -30,6 +33,25 @@ fn a_clock_that_is_put_right_at_once_closes_nothing() {
     world.pass(86_400 - 3_600);
     assert_eq!(world.active(), Some(SaleId(2)));
     world.check();
+}
+
+#[test]
+fn the_clock_of_a_standby_is_believed_once_it_goes_on_evenly() {
+    let world = World::start(10, rotation(3600, 0));
+    let mut watch = ClockWatch::new(Arc::clone(&world.engine));
+    let mut is_believed_after = |seconds: i64| {
+        world.clock.advance_us(seconds * 1_000_000);
+        watch.read();
+        world.engine.is_clock_believed()
+    };
+    assert!(!is_believed_after(0) && !is_believed_after(9));
+    // A time server puts it right.
+    world.clock.jump_to(at(86_400));
+    assert!(!is_believed_after(0) && !is_believed_after(9));
+    assert!(is_believed_after(1));
+    world.clock.jump_to(at(0));
+    assert!(!world.engine.is_clock_believed());
+    assert!(!is_believed_after(9) && is_believed_after(1));
 }
 
 #[test]
