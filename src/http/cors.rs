@@ -18,7 +18,7 @@ use crate::telemetry::Outcome;
 
 const ANY: HeaderValue = HeaderValue::from_static("*");
 const EXPOSED: HeaderValue =
-    HeaderValue::from_static("Link, Retry-After, Location, RateLimit, RateLimit-Policy");
+    HeaderValue::from_static("Link, Retry-After, Location, Leader, RateLimit, RateLimit-Policy");
 /// The methods that any route takes.
 const ALL_METHODS: &str = "GET, HEAD, POST, OPTIONS";
 /// A star does not stand for `Authorization`.

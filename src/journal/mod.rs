@@ -373,6 +373,12 @@ impl Journal {
         self.shared.is_accepting() && !self.shared.closing.load(Ordering::Relaxed)
     }
 
+    /// Returns whether nothing stands against new records but that somebody else decides what comes into the journal, as on a standby.
+    #[must_use]
+    pub fn is_able(&self) -> bool {
+        self.shared.is_able()
+    }
+
     /// Sets the time after which a commit counts as stalled.
     pub fn set_stall_threshold(&self, threshold: Duration) {
         self.shared.stall().set_threshold(threshold);

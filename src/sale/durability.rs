@@ -15,6 +15,12 @@ impl Engine {
         self.journal.is_writable()
     }
 
+    /// Returns whether the journal takes records from whoever may decide: of a standby, from its leader.
+    #[must_use]
+    pub fn is_able(&self) -> bool {
+        self.journal.is_able()
+    }
+
     /// Returns whether a commit takes so long that the server does not count as ready.
     #[must_use]
     pub fn is_stalled(&self) -> bool {

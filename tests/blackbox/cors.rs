@@ -27,7 +27,7 @@ const PRIVATE: [&str; 9] = [
     "/admin/nothing",
     "/api/v1/admin/checkouts/C",
 ];
-const EXPOSED: &str = "Link, Retry-After, Location, RateLimit, RateLimit-Policy";
+const EXPOSED: &str = "Link, Retry-After, Location, Leader, RateLimit, RateLimit-Policy";
 
 /// Returns the origin that the answer allows, and asserts that it never allows credentials.
 fn allowed(answer: &Answer) -> Option<&str> {

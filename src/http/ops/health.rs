@@ -46,7 +46,7 @@ pub(in crate::http) fn readyz(request: &RoutedRequest<'_>) -> Result<Answer, Pro
     choices.check()?;
     // Nothing is served before recovery has ended.
     let engine = &request.api.engine;
-    let (writable, draining) = (engine.is_writable(), engine.is_draining());
+    let (writable, draining) = (engine.is_able(), engine.is_draining());
     let commits = !engine.is_stalled();
     let not_selling = request.api.not_selling();
     let mut conditions = vec![
@@ -66,10 +66,10 @@ pub(in crate::http) fn readyz(request: &RoutedRequest<'_>) -> Result<Answer, Pro
     };
     let problem = if draining {
         Problem::draining()
-    } else if let Some(problem) = not_selling {
-        problem
     } else if !writable || !commits {
         Problem::journal_unavailable()
+    } else if let Some(problem) = not_selling {
+        problem
     } else {
         return Ok(Answer::shown(TEXT, text).not_stored());
     };
