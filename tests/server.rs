@@ -32,6 +32,9 @@ mod postgres_pair;
 #[path = "servers/postgres.rs"]
 mod postgres_server;
 #[allow(dead_code, reason = "a part of it is used")]
+#[path = "servers/proxy.rs"]
+mod proxy;
+#[allow(dead_code, reason = "a part of it is used")]
 #[path = "servers/redis.rs"]
 mod redis_server;
 #[allow(dead_code, reason = "a part of it is used")]

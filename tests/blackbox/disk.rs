@@ -26,7 +26,7 @@ impl SmallDisk {
         })
     }
 
-    fn resize(&self, mebibytes: u32) {
+    pub fn resize(&self, mebibytes: u32) {
         let size = format!("remount,size={mebibytes}m");
         assert!(mount(&["-o", &size], &self.path), "a larger disk");
     }

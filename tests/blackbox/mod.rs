@@ -9,7 +9,7 @@ mod clock;
 mod closed_sales;
 mod cors;
 mod crash;
-mod disk;
+pub mod disk;
 mod exchanged;
 mod figures;
 mod holds;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::server::wait_for;
+use crate::server::{Server, wait_for};
 
 const BUYERS: u32 = 4;
 /// How long a buyer waits for an answer before it goes to the next server.
@@ -38,6 +38,15 @@ pub fn ask(
     Ok((status.ok_or_else(broken)?, body.to_owned()))
 }
 
+/// Waits until the server leads and sells.
+pub fn wait_until_it_sells(server: &Server) {
+    wait_for("the leadership", || {
+        let target = "/readyz?role=leader";
+        let answer = ask(server.addr(), "GET", target, None, ANSWER).ok()?;
+        (answer.0 == 200).then_some(())
+    });
+}
+
 /// A purchase as far as its buyer knows.
 #[derive(Clone, Debug)]
 pub struct Told {
@@ -45,6 +54,8 @@ pub struct Told {
     pub item: u32,
     /// It was answered 200; otherwise there was no answer.
     pub is_sold: bool,
+    /// When that was known.
+    pub at: Instant,
 }
 
 struct Shared {
@@ -92,9 +103,13 @@ impl Buyers {
 
     /// Waits until `count` more purchases were answered 200.
     pub fn wait_for_more(&self, count: u64) {
-        let sold = || self.shared.sold.load(Ordering::Relaxed);
-        let enough = sold() + count;
-        wait_for("purchases", || (sold() >= enough).then_some(()));
+        let enough = self.sold() + count;
+        wait_for("purchases", || (self.sold() >= enough).then_some(()));
+    }
+
+    /// How many purchases were answered 200.
+    pub fn sold(&self) -> u64 {
+        self.shared.sold.load(Ordering::Relaxed)
     }
 
     /// The longest time since `begun` in which no purchase was answered 200.
@@ -138,6 +153,7 @@ impl Shared {
             code,
             item,
             is_sold: answer.is_some(),
+            at: Instant::now(),
         })
     }
 

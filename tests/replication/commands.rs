@@ -66,6 +66,19 @@ fn a_leadership_is_shown_and_handed_over() {
         "{text}"
     );
 
+    // It is as well as a standby can be.
+    let verbose = other.client().get("/readyz?verbose");
+    let conditions = String::from_utf8(verbose.body.clone()).expect("UTF-8");
+    assert_eq!(verbose.status, 503, "{conditions}");
+    let missing: Vec<_> = conditions
+        .lines()
+        .filter(|it| it.starts_with("[-]"))
+        .collect();
+    assert_eq!(missing, ["[-]leader"], "{conditions}");
+    for server in [one, other] {
+        server.place().report(&["healthcheck"]);
+    }
+
     // Asked for in the wrong place.
     let hand_over = ["replication", "hand-over"];
     let (code, text) = said(&other.place().run(&hand_over));

@@ -11,7 +11,7 @@ use super::ledger::Ledger;
 use crate::server::{Server, wait_for};
 
 /// Purchases that are waited for between two faults.
-const SOME: u64 = 40;
+pub const SOME: u64 = 40;
 
 /// Ends everything, and checks that nothing that was told is lost, and nothing sold twice.
 pub fn settle(group: Group, buyers: Buyers) {
@@ -27,7 +27,7 @@ pub fn settle(group: Group, buyers: Buyers) {
     }
 }
 
-fn selling(count: usize) -> (Group, Buyers) {
+pub fn selling(count: usize) -> (Group, Buyers) {
     let group = Group::start(count);
     let buyers = Buyers::start(group.addresses());
     buyers.wait_for_more(SOME);

@@ -45,18 +45,26 @@ impl Ledger {
 
     /// Checks that everything is there that the buyers were told, and nothing was sold twice.
     pub fn check(&self, told: &[Told]) {
+        assert_eq!(self.oversold(), Vec::<u32>::new(), "items were sold twice");
+        let lost = self.lost(told);
+        assert!(lost.is_empty(), "told and not in the journal: {lost:?}");
+    }
+
+    /// The items that were sold more than once.
+    pub fn oversold(&self) -> Vec<u32> {
         let mut items = BTreeSet::new();
-        for item in self.sold.values().flatten() {
-            assert!(items.insert(item), "item {item} was sold twice");
-        }
-        for purchase in told.iter().filter(|purchase| purchase.is_sold) {
+        let all = self.sold.values().flatten().copied();
+        all.filter(|&item| !items.insert(item)).collect()
+    }
+
+    /// The purchases that a buyer was told of, and that are not here.
+    pub fn lost<'a>(&self, told: &'a [Told]) -> Vec<&'a Told> {
+        let is_here = |purchase: &&Told| {
             let sold = self.sold.get(&purchase.code);
-            assert_eq!(
-                sold,
-                Some(&vec![purchase.item]),
-                "{purchase:?} was told and is not in the journal"
-            );
-        }
+            sold.is_some_and(|items| *items == [purchase.item])
+        };
+        let told = told.iter().filter(|purchase| purchase.is_sold);
+        told.filter(|purchase| !is_here(purchase)).collect()
     }
 
     /// Checks that the other journal has the same records, as far as both go.

@@ -3,8 +3,13 @@
 mod buyers;
 mod campaign;
 mod commands;
+mod databases;
+mod disks;
 mod faults;
 mod group;
 mod ledger;
 mod members;
+#[cfg(feature = "planted")]
+mod negative;
 mod settings;
+mod trimming;

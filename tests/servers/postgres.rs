@@ -48,9 +48,14 @@ impl Postgres {
         let dir = new_directory();
         copy(&template(), &dir.path().join("data"));
         let settings = SETTINGS.iter().chain(settings);
+        let settings = settings.map(|&setting| setting.to_owned()).collect();
+        Self::launch_in(dir, settings)
+    }
+
+    fn launch_in(dir: TempDir, settings: Vec<String>) -> Self {
         let mut postgres = Self {
             dir,
-            settings: settings.map(|&setting| setting.to_owned()).collect(),
+            settings,
             port: 0,
             server: None,
         };
@@ -66,46 +71,37 @@ impl Postgres {
 
     /// Starts a standby of `primary`, which knows it as `name`.
     pub fn start_standby(primary: &Self, name: &str) -> Self {
-        let dir = new_directory();
-        let port = primary.port.to_string();
-        let mut backup = as_server("pg_basebackup");
-        backup.arg("-h").arg(primary.socket_dir());
-        backup.args([
-            "-p",
-            &port,
-            "-U",
-            USER,
-            "-X",
-            "stream",
-            "-c",
-            "fast",
-            "--no-sync",
-            "-D",
-        ]);
-        backup.arg(dir.path().join("data"));
-        said(&mut backup).expect("the primary lets itself be copied");
+        let dir = primary.back_up();
         let signal = dir.path().join("data/standby.signal");
         File::create(&signal).expect("our own directory");
         give_away(&signal);
         let connection = format!(
-            "primary_conninfo=host={} port={port} user={USER} application_name={name}",
-            primary.socket_dir().display()
+            "primary_conninfo=host={} port={} user={USER} application_name={name}",
+            primary.socket_dir().display(),
+            primary.port
         );
         let mut settings: Vec<String> = SETTINGS.iter().map(|&it| it.to_owned()).collect();
         settings.push(connection);
-        let mut standby = Self {
-            dir,
-            settings,
-            port: 0,
-            server: None,
-        };
-        for _ in 0..20 {
-            standby.port = free_port();
-            if standby.launch() {
-                return standby;
-            }
-        }
-        panic!("no port was free:\n{}", standby.log());
+        Self::launch_in(dir, settings)
+    }
+
+    /// A directory whose `data` is a copy of this cluster, as it is now.
+    pub fn back_up(&self) -> TempDir {
+        let dir = new_directory();
+        let (mut backup, port) = (as_server("pg_basebackup"), self.port.to_string());
+        backup.args(["-p", &port, "-U", USER, "-h"]);
+        backup.arg(self.socket_dir());
+        backup
+            .args("-X stream -c fast --no-sync -D".split(' '))
+            .arg(dir.path().join("data"));
+        said(&mut backup).expect("it lets itself be copied");
+        dir
+    }
+
+    /// Replaces the cluster, which must not run, by the one in `backup`.
+    pub fn restore(&self, backup: &TempDir) {
+        fs::remove_dir_all(self.data()).expect("our own directory");
+        copy(&backup.path().join("data"), &self.data());
     }
 
     /// Changes a setting that a running server takes anew.

@@ -1,5 +1,7 @@
 //! Two real Postgres of the test's own: a primary, and a standby that every commit waits for.
 
+use tempfile::TempDir;
+
 use crate::postgres_server::{DATABASE, Postgres, wait_for};
 
 /// The pair. Either may be killed and started again.
@@ -44,6 +46,16 @@ impl PostgresPair {
         // The old primary never comes back: its data is gone with it.
         self.primary = std::mem::replace(&mut self.standby, standby);
         self.name = next;
+        self.require_standby();
+    }
+
+    /// Ends both, and goes on with the primary as it was in `backup`, and a new standby.
+    pub fn restore(&mut self, backup: &TempDir) {
+        self.primary.kill_9();
+        self.standby.kill_9();
+        self.primary.restore(backup);
+        self.primary.restart();
+        self.standby = Postgres::start_standby(&self.primary, self.name);
         self.require_standby();
     }
 

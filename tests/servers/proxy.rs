@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-/// What happens to the next `COMMIT` that passes.
+/// What happens to the next `COMMIT` that passes, or to the next append to a replicated log, which commits by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AtCommit {
     /// Nothing.
@@ -192,7 +192,7 @@ impl Messages {
                 bytes = &bytes[taken..];
                 self.rest -= taken;
                 if self.rest == 0 {
-                    commits |= self.started && self.head[0] == b'Q' && self.body == b"COMMIT\0";
+                    commits |= self.started && is_commit(self.head[0], &self.body);
                     self.started = true;
                     self.head.clear();
                 }
@@ -200,4 +200,9 @@ impl Messages {
         }
         commits
     }
+}
+
+/// Whether a message of this kind commits something.
+fn is_commit(kind: u8, body: &[u8]) -> bool {
+    kind == b'Q' && body == b"COMMIT\0" || kind == b'P' && body.starts_with(b"\0WITH moved AS")
 }
