@@ -117,7 +117,7 @@ impl Etcd {
         self.process(index).id()
     }
 
-    /// What the member `index` has logged.
+    /// The log of the member `index`.
     pub fn log(&self, index: usize) -> String {
         let log = log_file(&self.members[index].data);
         fs::read_to_string(log).unwrap_or_default()
