@@ -6,6 +6,8 @@
 #[forbid(unsafe_code)]
 mod aligned_buffer;
 mod allocator;
+#[forbid(unsafe_code)]
+mod authorities;
 mod background;
 #[forbid(unsafe_code)]
 mod certificate_rule;
@@ -44,6 +46,7 @@ mod simulated_file;
 mod simulated_writer;
 
 pub use allocator::AllocatorFigures;
+pub use authorities::{AuthoritiesError, read_authorities};
 pub use background::step_back;
 pub use certificate_rule::{CertificateRule, Presented, RuleVerifier};
 #[cfg(feature = "otel")]

@@ -1,19 +1,15 @@
 //! Which server counts as the right one.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::{CryptoProvider, ring};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use rustls::{CertificateError, ClientConfig, Error, RootCertStore};
+use rustls::{CertificateError, ClientConfig, Error};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::options::{Encryption, PostgresOptions};
-use crate::env::{CertificateRule, Presented, RealDisk, RuleVerifier, read_file};
-use crate::limits;
+use crate::env::{AuthoritiesError, CertificateRule, Presented, RuleVerifier, read_authorities};
 use crate::reconcile::SinkError;
 
 /// What encrypts the connection; `None` when nothing does.
@@ -52,42 +48,13 @@ fn verifier(
     options: &PostgresOptions,
     provider: &Arc<CryptoProvider>,
 ) -> Result<Arc<WebPkiServerVerifier>, SinkError> {
-    let roots = match &options.authorities {
-        Some(path) => roots_of_file(path)?,
-        None => roots_of_system()?,
-    };
+    let roots = read_authorities(options.authorities.as_deref()).map_err(|error| match error {
+        AuthoritiesError::File { path, what } => SinkError::authorities(&path, &what),
+        AuthoritiesError::System => SinkError::Refused(error.to_string()),
+    })?;
     WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
         .build()
         .map_err(|error| SinkError::Refused(format!("sslrootcert cannot be used: {error}")))
-}
-
-fn roots_of_file(path: &Path) -> Result<RootCertStore, SinkError> {
-    let refused = |what: String| SinkError::authorities(path, &what);
-    let pem = read_file(&RealDisk, path, limits::CERTIFICATES_BYTES_MAX)
-        .map_err(|error| refused(error.to_string()))?;
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
-        let certificate = certificate.map_err(|error| refused(format!("no PEM: {error}")))?;
-        let added = roots.add(certificate);
-        added.map_err(|error| refused(format!("no certificate of an authority: {error}")))?;
-    }
-    if roots.is_empty() {
-        return Err(refused("holds no certificate".into()));
-    }
-    Ok(roots)
-}
-
-fn roots_of_system() -> Result<RootCertStore, SinkError> {
-    let mut roots = RootCertStore::empty();
-    // Some of those that a system trusts may be of a form that is no longer understood.
-    let (added, _) =
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if added == 0 {
-        return Err(SinkError::Refused(
-            "this system trusts no authority: name one with sslrootcert".into(),
-        ));
-    }
-    Ok(roots)
 }
 
 /// Trusts any certificate, or any that the authority has signed; the name does not matter.
