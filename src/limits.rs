@@ -78,6 +78,22 @@ pub const LOG_READ_BYTES: usize = 4 * 1024 * 1024;
 pub const LOG_MARK_SECONDS: u64 = 1;
 /// Records of the replicated log that are kept for servers that are behind.
 pub const LOG_RECORDS_KEPT: u64 = 10_000_000;
+/// Records of a replicated log in etcd that are kept for servers that are behind: a few hundred megabytes, of a quota of two gigabytes.
+pub const ETCD_RECORDS_KEPT: u64 = 2_000_000;
+/// Most bytes of records in one transaction of etcd, which takes 1.5 MiB unless it is told otherwise. What is longer goes in parts.
+pub const ETCD_PART_BYTES: usize = 1024 * 1024;
+/// Most frames that are read from etcd at once: it cannot be told how many bytes are wanted.
+pub const ETCD_PAGE_FRAMES_MAX: i64 = 64;
+/// Longest answer of etcd, in bytes.
+pub const ETCD_ANSWER_BYTES_MAX: usize =
+    (ETCD_PAGE_FRAMES_MAX as usize + 1) * (ETCD_PART_BYTES + 4096);
+/// Most frames that one trim removes from etcd.
+pub const ETCD_TRIM_FRAMES: i64 = 2_000;
+/// Milliseconds in which a member of etcd has to accept a connection before the next one is tried.
+pub const ETCD_CONNECT_MS: u64 = 1_000;
+/// Milliseconds in which a member of etcd has to answer before the outcome counts as unknown and the next one is asked. An election takes one to two
+/// seconds, and what was on its way to the old leader meanwhile is lost.
+pub const ETCD_ANSWER_MS: u64 = 2_000;
 /// Longest name of a replicated log, in bytes.
 pub const LOG_NAME_BYTES_MAX: usize = 63;
 /// Threads that may append to a journal at the same time. Each may overshoot
@@ -414,6 +430,11 @@ const _: () = {
     assert!(PACED_PREPARE_MS_MAX < ANNOUNCE_SECONDS * 1000);
     assert!(POSTGRES_PACE_MS < SINK_ASK_MS && SINK_ASK_MS <= SINK_SLOW_SECONDS * 1000);
     assert!(BACKOFF_MS_MIN < BACKOFF_MS_MAX);
+    // A frame as long as they become by themselves goes in one transaction, which etcd takes.
+    assert!(LOG_FRAME_BYTES_MAX <= ETCD_PART_BYTES);
+    assert!(ETCD_PART_BYTES + 4096 < 1536 * 1024);
+    // What is kept of a frame in parts is read at once, too.
+    assert!(PENDING_BYTES_MAX + APPENDERS_MAX * RECORD_BYTES_MAX < ETCD_ANSWER_BYTES_MAX);
     // Nothing stale is told any more when another one may lead.
     assert!(LEADER_FRESH_MS < TAKEOVER_MS_MIN as u64);
     // The clearer words come first.

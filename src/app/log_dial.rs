@@ -4,38 +4,30 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use super::sinks::postgres_options;
-use crate::config::ReplicationConfig;
+use crate::config::DatabaseConfig;
 use crate::limits;
 use crate::reconcile::SinkError;
 use crate::reconcile::postgres::{PostgresDial, PostgresOptions};
 use crate::replication::postgres::{Dial, DialFuture, Dialled};
+use crate::types::ServerAddress;
 
 /// Connects to the server of the configured ones that takes changes.
 pub struct LogDial {
     dial: PostgresDial,
-    options: PostgresOptions,
 }
 
 impl LogDial {
-    /// Reads what the settings name.
+    /// Reads what the settings name. `others` are the servers behind the first.
     ///
     /// # Errors
     /// The certificates of the authorities cannot be read.
-    pub fn new(settings: &ReplicationConfig) -> Result<Self, SinkError> {
+    pub fn new(database: &DatabaseConfig, others: &[ServerAddress]) -> Result<Self, SinkError> {
         let options = PostgresOptions {
-            others: settings.other_hosts.clone(),
-            ..postgres_options(&settings.database)
+            others: others.to_vec(),
+            ..postgres_options(database)
         };
         let dial = PostgresDial::new(&options)?;
-        Ok(Self { dial, options })
-    }
-
-    /// Returns where the servers are. Holds no secret.
-    #[must_use]
-    pub fn address_text(&self) -> String {
-        let others = self.options.others.iter().map(ToString::to_string);
-        let all: Vec<_> = [self.options.address()].into_iter().chain(others).collect();
-        all.join(",")
+        Ok(Self { dial })
     }
 }
 
@@ -47,9 +39,5 @@ impl Dial for LogDial {
             let (client, task) = connected.map_err(|error| error.to_string())?;
             Ok(Dialled { client, task })
         })
-    }
-
-    fn address(&self) -> String {
-        self.address_text()
     }
 }

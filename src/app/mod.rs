@@ -1,6 +1,7 @@
 //! The only place where the parts are put together.
 
 pub mod admin_token;
+pub mod configured_log;
 pub mod listener_options;
 pub mod log_dial;
 pub mod postgres_sales;
@@ -28,6 +29,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use self::admin_token::admin_token;
+use self::configured_log::OpenLogError;
 use self::signals::Signals;
 pub use self::signals::survive_file_size_limit;
 use self::start::Service;
@@ -63,7 +65,7 @@ enum AppError {
     )]
     Diverged { address: String, source: SinkError },
     #[error("the replicated log cannot be reached: {0}")]
-    Log(SinkError),
+    Log(#[from] OpenLogError),
     #[error("the replicated log cannot be joined: {0}")]
     Join(#[from] JoinError),
     #[error("cannot start a thread or listen to signals: {0}")]

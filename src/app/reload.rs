@@ -39,7 +39,7 @@ fn secrets(config: &Config, admin_token: &Secret) -> Vec<(&'static str, Secret)>
     let database = config.database.as_ref().map(|it| it.password.clone());
     // By default it is that of the database, which is read anew already.
     let log = config.replication.as_ref();
-    let log = log.and_then(|it| it.database.password.clone());
+    let log = log.and_then(|it| it.password().cloned());
     let log = log.filter(|it| !is_shared(it, config));
     let redis = config.redis.as_ref().map(|it| it.password.clone());
     let sentinels = config.redis.as_ref().map(|it| match &it.place {

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::configured_log::open_log;
 use super::duties::{Duties, DutyParts, FollowedRecord};
 use super::followers::Followers;
-use super::log_dial::LogDial;
 use super::needed_records::NeededRecords;
 use super::stop::Ended;
 use super::{AppError, EXIT_JOURNAL_FAILED, logging};
@@ -21,7 +21,6 @@ use crate::env::{Clock, Disk, OsEntropy};
 use crate::journal::{Journal, JournalError};
 use crate::limits;
 use crate::record::envelope::Entry;
-use crate::replication::postgres::PostgresLog;
 use crate::replication::{
     Deposed, Fold, JoinError, Joined, Leadership, LogError, Mark, Position, ReplicatedLog,
     ReplicationStatus, Replicator, Role, Standby, StandbyParts, Turn, join,
@@ -61,18 +60,17 @@ impl Membership {
         disk: &dyn Disk,
         dir: &Path,
     ) -> Result<Self, AppError> {
-        let dial = LogDial::new(settings).map_err(AppError::Log)?;
-        let address = dial.address_text();
-        let mut log = PostgresLog::new(Box::new(dial), settings.log.clone())?;
+        let address = settings.hosts_text();
+        let mut log = open_log(settings)?;
         let name = name_of(config);
         let mut said = String::new();
         let joined = loop {
             let joined = log
                 .prepare()
                 .map_err(JoinError::from)
-                .and_then(|_| join(&mut log, &settings.log, disk, dir, &OsEntropy));
+                .and_then(|()| join(&mut *log, &settings.log, disk, dir, &OsEntropy));
             match joined {
-                Err(JoinError::Log(LogError::Unknown(why))) => {
+                Err(JoinError::Log(LogError::Unknown(why) | LogError::Full(why))) => {
                     if said != why {
                         tracing::warn!(address, "waiting for the replicated log: {address}: {why}");
                         said = why;
@@ -97,7 +95,7 @@ impl Membership {
         let status = Arc::<ReplicationStatus>::default();
         let has_sinks = config.database.is_some() || config.redis.is_some();
         Ok(Self {
-            log: Box::new(log),
+            log,
             name,
             settings: settings.clone(),
             needed: NeededRecords::new(joined.mark.at.lsn, &status, has_sinks),
@@ -263,8 +261,8 @@ impl Participant {
                     if error.may_pass() || error.is_mismatch() && mismatches < MISMATCHES_MAX =>
                 {
                     mismatches += u32::from(error.is_mismatch());
-                    let error = error.to_string();
-                    self.status.failed(&error);
+                    let (error, is_full) = (error.to_string(), error.is_log_full());
+                    self.status.failed(&error, is_full);
                     if said != error {
                         tracing::warn!("the replicated log is not followed: {error}");
                         said = error;
@@ -304,7 +302,7 @@ impl Participant {
             match replicator.turn() {
                 Ok(Turn::Moved) => {
                     if notes.advance(replicator.at()) {
-                        trim(&mut replicator);
+                        replicator.trim();
                     }
                 }
                 Ok(Turn::Idle) => {
@@ -357,15 +355,6 @@ impl Participant {
             _ => tracing::error!("{deposed}: starting again"),
         }
         restart()
-    }
-}
-
-/// Removes what nobody needs from the log of a leader.
-fn trim(replicator: &mut Replicator) {
-    let last = replicator.at().lsn.0;
-    let through = last.saturating_sub(limits::LOG_RECORDS_KEPT);
-    if through > 0 {
-        replicator.trim(Lsn(through));
     }
 }
 

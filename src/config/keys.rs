@@ -180,6 +180,11 @@ keys! {
     REPLICATION_PASSWORD: SecretText = "replication.password", "REPLICATION_PASSWORD", rules::PASSWORD;
     REPLICATION_DBNAME: Text = "replication.dbname", "REPLICATION_DBNAME",
         Text::up_to(IDENTIFIER_BYTES_MAX);
+    REPLICATION_TLS: Truth = "replication.tls", "REPLICATION_TLS", Truth { default: false };
+    REPLICATION_SSLROOTCERT: Text = "replication.sslrootcert", "REPLICATION_SSLROOTCERT",
+        Text::up_to(TEXT_BYTES_MAX);
+    REPLICATION_SSLCERT: Text = "replication.sslcert", "REPLICATION_SSLCERT", Text::up_to(TEXT_BYTES_MAX);
+    REPLICATION_SSLKEY: Text = "replication.sslkey", "REPLICATION_SSLKEY", Text::up_to(TEXT_BYTES_MAX);
 
     SALE_TOTAL_ITEMS: Integer<u32> = "sale.total_items", "SALE_TOTAL_ITEMS",
         Integer::new(10_000, 1, limits::SALE_ITEMS_MAX);

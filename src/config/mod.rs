@@ -113,7 +113,7 @@ pub struct ServerConfig {
     pub advertise: Option<String>,
 }
 
-/// The files of the server's own certificate, in PEM.
+/// The files of a certificate of our own, in PEM.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsFiles {
     /// The certificate, and behind it those of the authorities between it and a trusted one.
@@ -264,10 +264,16 @@ pub enum LogEngine {
     Off,
     /// PostgreSQL with synchronous replication.
     Postgres,
+    /// etcd.
+    Etcd,
 }
 
 impl LogEngine {
-    const NAMES: [(&str, Self); 2] = [("off", Self::Off), ("postgres", Self::Postgres)];
+    const NAMES: [(&str, Self); 3] = [
+        ("off", Self::Off),
+        ("postgres", Self::Postgres),
+        ("etcd", Self::Etcd),
+    ];
 }
 
 /// The replicated log.
@@ -277,10 +283,75 @@ pub struct ReplicationConfig {
     pub log: String,
     /// Milliseconds without a sign of the leader after which a standby takes over.
     pub takeover_ms: u32,
-    /// The servers that may keep it, at least one, and how they are reached. Of its host and port the first is in this.
-    pub database: DatabaseConfig,
-    /// The servers behind the first.
-    pub other_hosts: Vec<ServerAddress>,
+    /// What keeps it.
+    pub keeper: LogKeeper,
+}
+
+/// The keeper of a replicated log, and the way to it.
+#[derive(Clone, Debug)]
+pub enum LogKeeper {
+    /// PostgreSQL with synchronous replication.
+    Postgres {
+        /// The way to its servers. Of their hosts and ports the first is in this.
+        database: DatabaseConfig,
+        /// The servers behind the first.
+        other_hosts: Vec<ServerAddress>,
+    },
+    /// etcd.
+    Etcd(EtcdConfig),
+}
+
+/// An etcd that keeps a replicated log.
+#[derive(Clone, Debug)]
+pub struct EtcdConfig {
+    /// Its members, at least one.
+    pub members: Vec<ServerAddress>,
+    /// The user, where a password says who it is.
+    pub user: Option<String>,
+    /// The user's password.
+    pub password: Option<Secret>,
+    /// What encrypts the connections; `None` when nothing does.
+    pub tls: Option<EtcdTls>,
+}
+
+/// The encryption of the connections to an etcd.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EtcdTls {
+    /// File of the authorities that may sign the members' certificates, in PEM; `None` for those that the system trusts.
+    pub sslrootcert: Option<PathBuf>,
+    /// The certificate that is shown to the members, if there is one.
+    pub client: Option<TlsFiles>,
+}
+
+impl ReplicationConfig {
+    /// Returns the password by which this server is known to what keeps the log.
+    #[must_use]
+    pub fn password(&self) -> Option<&Secret> {
+        match &self.keeper {
+            LogKeeper::Postgres { database, .. } => database.password.as_ref(),
+            LogKeeper::Etcd(etcd) => etcd.password.as_ref(),
+        }
+    }
+
+    /// Returns where the servers are that keep the log. Holds no secret.
+    #[must_use]
+    pub fn hosts_text(&self) -> String {
+        let hosts: Vec<_> = match &self.keeper {
+            LogKeeper::Postgres {
+                database,
+                other_hosts,
+            } => {
+                let first = ServerAddress {
+                    host: database.host.clone(),
+                    port: database.port,
+                };
+                let others = other_hosts.iter().map(ToString::to_string);
+                [first.to_string()].into_iter().chain(others).collect()
+            }
+            LogKeeper::Etcd(etcd) => etcd.members.iter().map(ToString::to_string).collect(),
+        };
+        hosts.join(",")
+    }
 }
 
 /// The sales.

@@ -132,8 +132,8 @@ pub(super) fn servers_allowed(example: &str) -> String {
 
 pub(super) fn log_hosts_allowed() -> String {
     format!(
-        "empty (that of database.host), or a list of up to {} of host:port, such as postgres-1:5432 or [::1]:5432, with commas \
-         between them in a variable",
+        "empty (that of database.host, for Postgres), or a list of up to {} of host:port, such as postgres-1:5432 or [::1]:2379, \
+         with commas between them in a variable",
         limits::REDIS_CONTACTS_MAX
     )
 }

@@ -2,6 +2,7 @@
 
 use super::position::{LogFrame, Position};
 use crate::env::Entropy;
+use crate::limits;
 use crate::types::Lsn;
 
 /// The number that a log was made with, drawn at random: one that was lost and made anew under the same name has another one.
@@ -115,6 +116,9 @@ pub enum LogError {
     /// It is not known whether the log has done what it was asked. Only a barrier tells.
     #[error("{0}")]
     Unknown(String),
+    /// What keeps the log has no room for more, and takes no changes before somebody makes some.
+    #[error("{0}")]
+    Full(String),
     /// The log is kept in a way that voids its promise.
     #[error("{0}")]
     Unsafe(String),
@@ -143,11 +147,27 @@ pub(super) fn holding_next(frames: Vec<LogFrame>, after: Lsn) -> Result<Vec<LogF
 /// **Invariant:** the head moves only from the place that is named, in the time that is named. Whatever a connection that was
 /// thought to be dead still delivers, no frame is in the log twice and none without the one before it.
 pub trait ReplicatedLog: Send {
+    /// Checks what keeps the log, and makes what is missing there before any log can be kept.
+    ///
+    /// # Errors
+    /// There is no answer, or the promise would be void.
+    fn prepare(&mut self) -> Result<(), LogError> {
+        Ok(())
+    }
+
     /// Returns what the log says at the moment, which may be gone after a failover; `None` where there is no log of that name yet.
     ///
     /// # Errors
     /// The log does not answer.
     fn peek(&mut self) -> Result<Option<Head>, LogError>;
+
+    /// Returns what [`ReplicatedLog::peek`] does, also where nothing has been prepared yet.
+    ///
+    /// # Errors
+    /// The log does not answer.
+    fn peek_unprepared(&mut self) -> Result<Option<Head>, LogError> {
+        self.peek()
+    }
 
     /// Returns what the log says, acknowledged; `None` where there is no log of that name yet.
     ///
@@ -210,7 +230,12 @@ pub trait ReplicatedLog: Send {
         bytes_max: usize,
     ) -> Result<Vec<LogFrame>, LogError>;
 
-    /// Removes the frames of the log `log` whose records are all up to `through`.
+    /// Returns how many records up to the last one are kept for servers that are behind.
+    fn records_kept(&self) -> u64 {
+        limits::LOG_RECORDS_KEPT
+    }
+
+    /// Removes some frames of the log `log` whose records are all up to `through`, from the oldest on, and what earlier changes have left.
     ///
     /// # Errors
     /// It is not known how many were removed.

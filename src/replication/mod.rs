@@ -8,6 +8,7 @@
 //! decides that. Who leads is decided by a compare-and-swap in the log, never by a clock: clocks say only when to try. An outcome that is not
 //! known is found out by a barrier before anything else is done. Nothing is cut off a journal but what is behind its [`Mark`] and not in the log.
 
+pub mod etcd;
 mod log;
 mod mark;
 mod position;

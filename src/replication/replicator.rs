@@ -119,7 +119,8 @@ impl Replicator {
         match done {
             Ok(()) => Ok(Turn::Moved),
             Err(Stop::Open(error)) => {
-                if self.status.failed(&error.to_string()) {
+                let is_full = matches!(error, LogError::Full(_));
+                if self.status.failed(&error.to_string(), is_full) {
                     tracing::warn!("the replicated log: {error}");
                 }
                 Ok(Turn::Unanswered)
@@ -144,8 +145,9 @@ impl Replicator {
         self.log.offer(self.epoch)
     }
 
-    /// Removes what nobody needs from the log: the frames up to `through`.
-    pub fn trim(&mut self, through: Lsn) {
+    /// Removes what nobody needs from the log: what is far behind the last record.
+    pub fn trim(&mut self) {
+        let through = Lsn(self.at.lsn.0.saturating_sub(self.log.records_kept()));
         if let Err(error) = self.log.trim(self.epoch.log, through) {
             tracing::warn!("the replicated log was not trimmed: {error}");
         }

@@ -211,6 +211,8 @@ impl Tables {
             }),
             Change::Offer(epoch) => self.change_head(*epoch, |head| {
                 head.holder.clear();
+                head.acknowledged = head.last.lsn;
+                head.beat += 1;
                 true
             }),
             Change::Touch => self.head.is_some(),

@@ -75,6 +75,12 @@ pub enum StandbyError {
 }
 
 impl StandbyError {
+    /// Returns whether the log has no room for more.
+    #[must_use]
+    pub fn is_log_full(&self) -> bool {
+        matches!(self, Self::Log(LogError::Full(_)))
+    }
+
     /// Returns whether it may go on later by itself.
     #[must_use]
     pub fn may_pass(&self) -> bool {

@@ -71,6 +71,7 @@ pub struct ReplicationStatus {
 struct Texts {
     leader: String,
     error: Option<String>,
+    is_full: bool,
 }
 
 /// The figures at one moment, as `/health` shows them.
@@ -102,6 +103,9 @@ pub struct ReplicationFigures {
     /// The reason why the log does not answer, if it does not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// Whether that is that there is no room for more.
+    #[serde(skip)]
+    pub is_full: bool,
 }
 
 impl ReplicationStatus {
@@ -152,6 +156,7 @@ impl ReplicationStatus {
             append_seconds: seconds(append_us),
             append_us,
             error: texts.error.clone(),
+            is_full: texts.is_full,
         }
     }
 
@@ -171,14 +176,15 @@ impl ReplicationStatus {
     /// Notes an acknowledged answer to what was asked at `asked_us`.
     pub fn heard(&self, asked_us: u64) {
         self.heard_us.store(asked_us.max(1), Ordering::Release);
-        self.texts.lock().error = None;
+        let mut texts = self.texts.lock();
+        (texts.error, texts.is_full) = (None, false);
     }
 
-    /// Notes that the log does not answer as it should. Returns whether that is news.
-    pub fn failed(&self, error: &str) -> bool {
+    /// Notes that the log does not answer as it should, perhaps because there is no room for more. Returns whether that is news.
+    pub fn failed(&self, error: &str, is_full: bool) -> bool {
         let mut texts = self.texts.lock();
         let is_new = texts.error.as_deref() != Some(error);
-        texts.error = Some(error.to_owned());
+        (texts.error, texts.is_full) = (Some(error.to_owned()), is_full);
         is_new
     }
 

@@ -48,6 +48,8 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("deadpool_postgres", &["reconcile"]),
     ("tokio_postgres", &["reconcile", "replication"]),
     ("redis", &["reconcile"]),
+    ("h2", &["replication"]),
+    ("prost", &["replication"]),
     ("opentelemetry", &["app", "telemetry"]),
     ("opentelemetry_otlp", &["app"]),
     ("opentelemetry_sdk", &["app"]),

@@ -13,10 +13,9 @@ pub use self::status::{StatusFormat, status};
 
 use super::client_tls::PinnedTls;
 use super::server_client::ServerClient;
-use crate::app::log_dial::LogDial;
+use crate::app::configured_log::{OpenLogError, open_log};
 use crate::config::{Config, ReplicationConfig};
-use crate::replication::postgres::PostgresLog;
-use crate::replication::{Head, LogError};
+use crate::replication::{Head, LogError, ReplicatedLog};
 
 /// The time that the server on this machine has for an answer.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -51,7 +50,7 @@ pub enum ReplicationError {
     /// The token of administration is not known.
     #[error("the token of administration: {0}")]
     Token(String),
-    /// The certificate of the server cannot be read.
+    /// The certificate of the server, or of what keeps the log, cannot be read.
     #[error("{0}")]
     Certificate(String),
     /// The output is gone, or no runtime can be made.
@@ -69,26 +68,27 @@ impl ReplicationError {
 
 /// The replicated log that is configured.
 struct ConfiguredLog {
-    log: PostgresLog,
+    log: Box<dyn ReplicatedLog>,
     name: String,
     address: String,
 }
 
 impl ConfiguredLog {
     fn open(settings: &ReplicationConfig) -> Result<Self, ReplicationError> {
-        let dial = LogDial::new(settings);
-        let dial = dial.map_err(|error| ReplicationError::Certificate(error.to_string()))?;
-        let address = dial.address_text();
+        let log = open_log(settings).map_err(|error| match error {
+            OpenLogError::Io(error) => ReplicationError::Output(error),
+            error => ReplicationError::Certificate(error.to_string()),
+        })?;
         Ok(Self {
-            log: PostgresLog::new(Box::new(dial), settings.log.clone())?,
+            log,
             name: settings.log.clone(),
-            address,
+            address: settings.hosts_text(),
         })
     }
 
     /// Returns what the log says. It may be gone after a failover.
     fn look(&mut self) -> Result<Head, ReplicationError> {
-        let head = self.log.peek_if_made();
+        let head = self.log.peek_unprepared();
         let head = head.map_err(|error: LogError| ReplicationError::Log {
             address: self.address.clone(),
             why: error.to_string(),

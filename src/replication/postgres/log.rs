@@ -4,7 +4,6 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use super::session::{Dial, Session, shown};
-use super::settings::Settings;
 use crate::replication::log::holding_next;
 use crate::replication::{
     Appended, Chain, Epoch, Head, LeaderProgress, LogEpoch, LogError, LogFrame, LogIdentity,
@@ -49,21 +48,6 @@ impl PostgresLog {
     pub fn new(dial: Box<dyn Dial>, name: String) -> std::io::Result<Self> {
         let session = Session::new(dial)?;
         Ok(Self { session, name })
-    }
-
-    /// Makes the tables where they are missing, and checks the settings.
-    ///
-    /// # Errors
-    /// The server does not answer, its settings void the promise, or its tables are those of another build.
-    pub fn prepare(&mut self) -> Result<Settings, LogError> {
-        let settings = self.session.check_settings()?;
-        if !self.has_tables()? {
-            // Each says that it found what is there already. What is acknowledged later covers them, too.
-            for statement in MAKE {
-                self.session.look(statement, &[])?;
-            }
-        }
-        Ok(settings)
     }
 
     /// Returns whether the tables of logs are there.
@@ -138,10 +122,28 @@ fn frame_of(row: &Row) -> Result<LogFrame, tokio_postgres::Error> {
 }
 
 impl ReplicatedLog for PostgresLog {
+    fn prepare(&mut self) -> Result<(), LogError> {
+        self.session.check_settings()?;
+        if !self.has_tables()? {
+            // Each says that it found what is there already. What is acknowledged later covers them, too.
+            for statement in MAKE {
+                self.session.look(statement, &[])?;
+            }
+        }
+        Ok(())
+    }
+
     fn peek(&mut self) -> Result<Option<Head>, LogError> {
         let statement = format!("SELECT {HEAD} FROM flashsale_replication.logs WHERE log = $1");
         let rows = self.session.look(&statement, &[(&self.name, Type::TEXT)])?;
         heads(&rows)
+    }
+
+    fn peek_unprepared(&mut self) -> Result<Option<Head>, LogError> {
+        match self.has_tables()? {
+            true => self.peek(),
+            false => Ok(None),
+        }
     }
 
     fn read_head(&mut self) -> Result<Option<Head>, LogError> {
@@ -279,6 +281,9 @@ impl ReplicatedLog for PostgresLog {
     }
 
     fn trim(&mut self, log: LogIdentity, through: Lsn) -> Result<(), LogError> {
+        if through == Lsn::ZERO {
+            return Ok(());
+        }
         // A piece at a time, because appends wait for it.
         let statement = "DELETE FROM flashsale_replication.frames WHERE identity = $1 AND last_lsn IN (
              SELECT last_lsn FROM flashsale_replication.frames WHERE identity = $1 AND last_lsn <= $2 ORDER BY last_lsn LIMIT 200)";

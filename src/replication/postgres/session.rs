@@ -39,9 +39,6 @@ pub type DialFuture<'a> = Pin<Box<dyn Future<Output = Result<Dialled, String>> +
 pub trait Dial: Send {
     /// Connects. `warned` is set whenever the server says something that was not asked for.
     fn dial(&self, warned: Arc<AtomicBool>) -> DialFuture<'_>;
-
-    /// Returns where the servers are. Holds no secret.
-    fn address(&self) -> String;
 }
 
 /// A value of a statement, with its type.

@@ -86,17 +86,6 @@ impl PostgresLog {
         })
     }
 
-    /// Returns what the log says at the moment, as [`ReplicatedLog::peek`] does, but `None` where there are no tables either.
-    ///
-    /// # Errors
-    /// The database does not answer.
-    pub fn peek_if_made(&mut self) -> Result<Option<Head>, LogError> {
-        match self.has_tables()? {
-            true => self.peek(),
-            false => Ok(None),
-        }
-    }
-
     fn one<T>(
         &mut self,
         question: &str,

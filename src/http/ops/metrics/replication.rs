@@ -42,6 +42,11 @@ pub(super) fn write(view: &View, out: &mut Exposition) {
             "1 while the replicated log answers as it should, else 0.",
             u64::from(figures.error.is_none()),
         ),
+        (
+            "replication_log_full",
+            "1 while the replicated log has no room for more, else 0.",
+            u64::from(figures.is_full),
+        ),
     ] {
         out.gauge(name, help, value);
     }
