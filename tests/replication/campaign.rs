@@ -9,10 +9,12 @@ use rustix::process::Signal;
 use super::buyers::{Buyers, Told};
 use super::databases::{behind_proxy, wait_for_a_waiting_commit};
 use super::faults::SOME;
-use super::group::Group;
+use super::group::{Group, place};
+use super::keeper::{Keeper, LogEngine};
 use super::ledger::Ledger;
+use crate::etcd::Etcd;
 use crate::proxy::{AtCommit, Proxy};
-use crate::server::wait_for;
+use crate::server::{Server, wait_for};
 
 /// Purchases before each round.
 const BEFORE: u64 = 20;
@@ -20,6 +22,8 @@ const BEFORE: u64 = 20;
 const STOCK: u32 = 1_000_000;
 /// The environment variable that says how many rounds there are.
 const ROUNDS_VARIABLE: &str = "FLASHSALE_ROUNDS";
+/// The environment variable that names what keeps the log.
+const ENGINE_VARIABLE: &str = "FLASHSALE_ENGINE";
 
 /// A thing that goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +46,14 @@ enum Fault {
     WaitCancelled,
     /// The connection is cut between a commit and its answer.
     AnswerCut,
+    /// The member that leads etcd is killed and started again.
+    MemberKilled,
+    /// The member that leads etcd stands still until the servers sell without it.
+    MemberPaused,
+    /// A member is replaced by a new one with an empty disk.
+    MemberReplaced,
+    /// Two of three members are killed and started again.
+    MostKilled,
 }
 
 /// The faults of a campaign, with their names in the table at the end.
@@ -64,6 +76,15 @@ const TAKEOVERS: [(Fault, &str); 8] = [
     ),
     (Fault::AnswerCut, "the answer to a commit is cut off"),
 ];
+const ETCD_TAKEOVERS: [(Fault, &str); 7] = [
+    (Fault::Kill, "the leader is killed"),
+    (Fault::HandOver, "the leader is told to stop"),
+    (Fault::Pause, "the leader hangs"),
+    (Fault::MemberKilled, "etcd's leader is killed"),
+    (Fault::MemberPaused, "etcd's leader hangs"),
+    (Fault::MemberReplaced, "a member of etcd is replaced"),
+    (Fault::MostKilled, "two of three members are killed"),
+];
 const TOGETHER: [(Fault, &str); 1] = [(
     Fault::Together,
     "both servers are killed, and start at once",
@@ -79,14 +100,21 @@ struct Round {
 
 struct Campaign {
     group: Group,
-    proxy: Proxy,
+    /// Between the servers and the primary of a Postgres.
+    proxy: Option<Proxy>,
     buyers: Buyers,
     rounds: Vec<Round>,
 }
 
 impl Campaign {
-    fn start() -> Self {
-        let (group, proxy) = behind_proxy(STOCK);
+    fn start(engine: LogEngine) -> Self {
+        let (group, proxy) = match engine {
+            LogEngine::Postgres => {
+                let (group, proxy) = behind_proxy(STOCK);
+                (group, Some(proxy))
+            }
+            LogEngine::Etcd => (on_etcd(), None),
+        };
         let buyers = Buyers::start(group.addresses());
         Self {
             group,
@@ -128,7 +156,7 @@ impl Campaign {
     }
 
     fn begin(&mut self, fault: Fault, leader: usize) {
-        let Group { servers, pair } = &mut self.group;
+        let Group { servers, keeper } = &mut self.group;
         match fault {
             Fault::Kill => servers[leader].kill_9(),
             Fault::HandOver => assert!(servers[leader].terminate().success()),
@@ -144,6 +172,16 @@ impl Campaign {
                     server.wait_until_listening();
                 }
             }
+            _ => match keeper {
+                Keeper::Postgres(_) => self.begin_on_postgres(fault),
+                Keeper::Etcd(etcd) => begin_on_etcd(fault, etcd, &self.buyers),
+            },
+        }
+    }
+
+    fn begin_on_postgres(&mut self, fault: Fault) {
+        let pair = self.group.pair();
+        match fault {
             Fault::PrimaryKilled => {
                 pair.primary.kill_9();
                 pair.primary.restart();
@@ -164,12 +202,14 @@ impl Campaign {
                 pair.standby.resume();
             }
             Fault::AnswerCut => {
-                let before = self.proxy.commits_lost();
-                self.proxy.at_commit(AtCommit::LoseAnswer);
+                let proxy = self.proxy.as_ref().expect("it is there");
+                let before = proxy.commits_lost();
+                proxy.at_commit(AtCommit::LoseAnswer);
                 wait_for("an append that is cut off", || {
-                    (self.proxy.commits_lost() > before).then_some(())
+                    (proxy.commits_lost() > before).then_some(())
                 });
             }
+            other => panic!("{other:?} is no fault of a Postgres"),
         }
     }
 
@@ -184,7 +224,7 @@ impl Campaign {
         buyers.wait_for_more(SOME);
         let told = buyers.stop();
         let leader = group.wait_for_leader();
-        let (places, _pair) = group.stop();
+        let (places, _keeper) = group.stop();
         let ledgers: Vec<_> = places.iter().map(Ledger::read).collect();
         let lost = ledgers[leader].lost(&told);
         let oversold = ledgers[leader].oversold();
@@ -206,6 +246,47 @@ impl Campaign {
         for ledger in &ledgers {
             ledger.check_same_order(&ledgers[leader]);
         }
+    }
+}
+
+/// Starts two servers on an etcd of three members.
+fn on_etcd() -> Group {
+    let keeper = LogEngine::Etcd.start();
+    let start = |_| {
+        let mut place = place(&keeper);
+        place.set("SALE_TOTAL_ITEMS", &STOCK.to_string());
+        Server::start_in(place)
+    };
+    let servers = (0..2).map(start).collect();
+    let group = Group { servers, keeper };
+    group.wait_for_leader();
+    group
+}
+
+fn begin_on_etcd(fault: Fault, etcd: &mut Etcd, buyers: &Buyers) {
+    let leader = etcd.wait_for_leader();
+    match fault {
+        Fault::MemberKilled => {
+            etcd.kill_9(leader);
+            buyers.wait_for_more(1);
+            etcd.restart(leader);
+        }
+        Fault::MemberPaused => {
+            etcd.pause(leader);
+            buyers.wait_for_more(1);
+            etcd.resume(leader);
+        }
+        // Its new port nobody knows, so that it is always the same one.
+        Fault::MemberReplaced => etcd.replace(0),
+        Fault::MostKilled => {
+            for member in [1, 2] {
+                etcd.kill_9(member);
+            }
+            for member in [1, 2] {
+                etcd.restart(member);
+            }
+        }
+        other => panic!("{other:?} is no fault of an etcd"),
     }
 }
 
@@ -238,14 +319,21 @@ fn rounds() -> usize {
     env::var(ROUNDS_VARIABLE).map_or(8, |text| text.parse().expect("a number"))
 }
 
+fn engine() -> LogEngine {
+    env::var(ENGINE_VARIABLE).map_or(LogEngine::Postgres, |name| LogEngine::named(&name))
+}
+
 #[test]
 #[ignore = "takes seconds for each round; scripts/campaign takeovers runs it"]
 fn takeovers_lose_nothing() {
-    Campaign::start().run(&TAKEOVERS, rounds());
+    match engine() {
+        LogEngine::Postgres => Campaign::start(LogEngine::Postgres).run(&TAKEOVERS, rounds()),
+        LogEngine::Etcd => Campaign::start(LogEngine::Etcd).run(&ETCD_TAKEOVERS, rounds()),
+    }
 }
 
 #[test]
 #[ignore = "takes seconds for each round; scripts/campaign together runs it"]
 fn two_servers_that_start_at_once_lose_nothing() {
-    Campaign::start().run(&TOGETHER, rounds());
+    Campaign::start(engine()).run(&TOGETHER, rounds());
 }

@@ -7,12 +7,19 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use super::group::Group;
+use super::keeper::{Keeper, LogEngine, on_each_engine};
 use crate::postgres_pair::PostgresPair;
-use crate::postgres_server::{DATABASE, PASSWORD, USER};
+use crate::postgres_server::{DATABASE, PASSWORD};
 use crate::server::{Place, Server, wait_for};
 
+on_each_engine!(
+    a_leadership_is_shown_and_handed_over,
+    a_leader_that_nobody_follows_takes_its_leadership_back,
+    a_journal_that_does_not_fit_the_log_is_found_before_the_start,
+);
+
 /// Exit code, and standard output with standard error behind it.
-fn said(output: &Output) -> (Option<i32>, String) {
+pub fn said(output: &Output) -> (Option<i32>, String) {
     let text = [&output.stdout[..], &output.stderr].concat();
     (
         output.status.code(),
@@ -28,7 +35,7 @@ fn status(place: &Place) -> (Option<i32>, Value) {
 }
 
 /// What `preflight` says of the replicated log: each finding with its level before it.
-fn preflight(place: &Place) -> String {
+pub fn preflight(place: &Place) -> String {
     let (_, text) = said(&place.run(&["preflight", "--json"]));
     assert!(!text.contains(PASSWORD), "{text}");
     let document: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text}"));
@@ -42,9 +49,8 @@ fn preflight(place: &Place) -> String {
     of_log.map(line).collect()
 }
 
-#[test]
-fn a_leadership_is_shown_and_handed_over() {
-    let group = Group::start(2);
+fn a_leadership_is_shown_and_handed_over(engine: LogEngine) {
+    let group = Group::start(2, engine);
     let leader = group.wait_for_leader();
     group.wait_for_standby(1 - leader);
     let (one, other) = (&group.servers[leader], &group.servers[1 - leader]);
@@ -104,7 +110,7 @@ fn a_leadership_is_shown_and_handed_over() {
     assert!(found["epoch"].as_u64() > Some(epoch), "{found}");
 
     // The places are left, the leader's last: what it has offered nobody takes.
-    let (places, _pair) = group.stop();
+    let (places, _keeper) = group.stop();
     let (code, found) = status(&places[0]);
     assert_eq!((code, &found["leader"]), (Some(1), &"".into()), "{found}");
     assert_eq!(found["server"], Value::Null);
@@ -123,9 +129,8 @@ fn a_leadership_is_shown_and_handed_over() {
     }
 }
 
-#[test]
-fn a_leader_that_nobody_follows_takes_its_leadership_back() {
-    let group = Group::start(1);
+fn a_leader_that_nobody_follows_takes_its_leadership_back(engine: LogEngine) {
+    let group = Group::start(1, engine);
     let (code, text) = said(&group.servers[0].place().run(&["replication", "hand-over"]));
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("leads again"), "{text}");
@@ -150,7 +155,7 @@ fn nothing_is_handed_over_where_nothing_is_replicated() {
 #[test]
 fn preflight_says_what_is_wrong_with_the_log() {
     let pair = PostgresPair::start();
-    let mut place = super::group::place(&pair.hosts());
+    let mut place = super::group::place_on(&pair.hosts());
     let text = preflight(&place);
     for part in [
         "a commit waits for second\n",
@@ -189,7 +194,7 @@ fn preflight_says_what_is_wrong_with_the_log() {
     );
     assert!(!text.contains("not-the-right-one"), "{text}");
 
-    place = super::group::place(&pair.hosts());
+    place = super::group::place_on(&pair.hosts());
     pair.primary.set("synchronous_commit", "local");
     let text = preflight(&place);
     assert!(text.contains("synchronous_commit is 'local'"), "{text}");
@@ -212,24 +217,17 @@ fn preflight_says_what_is_wrong_with_the_log() {
     );
 }
 
-#[test]
-fn a_journal_that_does_not_fit_the_log_is_found_before_the_start() {
-    let group = Group::start(1);
-    let (mut places, pair) = group.stop();
+fn a_journal_that_does_not_fit_the_log_is_found_before_the_start(engine: LogEngine) {
+    let group = Group::start(1, engine);
+    let (mut places, keeper) = group.stop();
     let mut replicated = places.remove(0);
     replicated.set("REPLICATION_LOG", "another");
     assert!(preflight(&replicated).contains("ok another is made at the first start"));
 
     // It was never replicated.
     let mut sold = Server::start(&[]).stop();
-    for (key, value) in [
-        ("REPLICATION_ENGINE", "postgres"),
-        ("REPLICATION_HOSTS", &*pair.hosts()),
-        ("REPLICATION_USER", USER),
-        ("REPLICATION_PASSWORD", PASSWORD),
-        ("REPLICATION_DBNAME", DATABASE),
-    ] {
-        sold.set(key, value);
+    for (key, value) in keeper.settings() {
+        sold.set(key, &value);
     }
     let text = preflight(&sold);
     assert!(
@@ -240,7 +238,7 @@ fn a_journal_that_does_not_fit_the_log_is_found_before_the_start() {
     // The log is gone.
     replicated.set("REPLICATION_LOG", "flashsale");
     assert!(preflight(&replicated).contains("ok the journal fits"));
-    pair.query("DELETE FROM flashsale_replication.logs");
+    keeper.remove_log();
     let text = preflight(&replicated);
     assert!(
         text.contains("fail the replicated log \"flashsale\" ends with record 0"),
@@ -259,30 +257,30 @@ fn the_password_of_the_log_is_exchanged_without_a_restart() {
     pair.query(&format!(
         "CREATE ROLE keeper LOGIN PASSWORD '{PASSWORD}'; GRANT CREATE ON DATABASE {DATABASE} TO keeper"
     ));
-    let mut place = super::group::place(&pair.hosts());
+    let mut place = super::group::place_on(&pair.hosts());
     let file = place.path().join("password");
     fs::write(&file, PASSWORD).expect("a new file");
     place.set("REPLICATION_USER", "keeper");
     place.set("REPLICATION_PASSWORD", "");
     place.set("REPLICATION_PASSWORD_FILE", file.to_str().expect("UTF-8"));
     let server = Server::start_in(place);
-    let group = Group {
+    let mut group = Group {
         servers: vec![server],
-        pair,
+        keeper: Keeper::Postgres(pair),
     };
     group.wait_for_leader();
     group
-        .pair
+        .pair()
         .query(&format!("ALTER ROLE keeper PASSWORD '{NEW}'"));
     fs::write(&file, NEW).expect("our own");
-    let server = &group.servers[0];
-    server.signal(Signal::HUP);
-    server.wait_for_log("SIGHUP: the password of the replicated log was read anew");
+    group.servers[0].signal(Signal::HUP);
+    group.servers[0].wait_for_log("SIGHUP: the password of the replicated log was read anew");
     // From now on nobody gets in with the old one.
     group
-        .pair
+        .pair()
         .query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'keeper'");
     group.wait_for_leader();
+    let server = &group.servers[0];
     server.client().checkout("ada", "ITM-1-0").ok();
     let log = server.log();
     assert!(!log.contains(NEW) && !log.contains(PASSWORD), "{log}");

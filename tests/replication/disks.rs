@@ -7,7 +7,8 @@ use serde_json::json;
 
 use super::buyers::{Buyers, ask};
 use super::faults::{SOME, settle};
-use super::group::{Group, place};
+use super::group::{Group, place_on};
+use super::keeper::Keeper;
 use crate::admin::{JSON, in_seconds};
 use crate::blackbox::disk::SmallDisk;
 use crate::postgres_pair::PostgresPair;
@@ -19,7 +20,7 @@ const MEBIBYTES: u32 = 9;
 /// Starts two servers, each with a small disk of its own; `None` where those cannot be made.
 fn on_small_disks() -> Option<(Group, Vec<SmallDisk>)> {
     let pair = PostgresPair::start();
-    let places = [place(&pair.hosts()), place(&pair.hosts())];
+    let places = [(); 2].map(|()| place_on(&pair.hosts()));
     let directories: Vec<PathBuf> = places.iter().map(|place| place.journal_dir()).collect();
     let disks = directories
         .iter()
@@ -29,7 +30,8 @@ fn on_small_disks() -> Option<(Group, Vec<SmallDisk>)> {
         return None;
     };
     let servers = places.into_iter().map(Server::start_in).collect();
-    let group = Group { servers, pair };
+    let keeper = Keeper::Postgres(pair);
+    let group = Group { servers, keeper };
     group.wait_for_leader();
     Some((group, disks))
 }

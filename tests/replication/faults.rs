@@ -7,8 +7,18 @@ use rustix::process::Signal;
 
 use super::buyers::{Buyers, ask};
 use super::group::{Group, place};
+use super::keeper::{LogEngine, on_each_engine};
 use super::ledger::Ledger;
 use crate::server::{Server, wait_for};
+
+on_each_engine!(
+    a_standby_sells_on_when_the_leader_is_killed,
+    a_leader_that_hangs_and_wakes_tells_nothing_any_more,
+    a_leader_that_stops_hands_over_and_loses_nobody,
+    the_leader_sells_on_without_a_standby_and_both_may_start_at_once,
+    a_log_that_comes_back_older_gets_what_it_lacks,
+    a_journal_that_was_never_replicated_is_refused_and_not_cut,
+);
 
 /// Purchases that are waited for between two faults.
 pub const SOME: u64 = 40;
@@ -19,7 +29,7 @@ pub fn settle(group: Group, buyers: Buyers) {
     let told = buyers.stop();
     assert!(told.len() as u64 >= SOME, "too little happened");
     let leader = group.wait_for_leader();
-    let (places, _pair) = group.stop();
+    let (places, _keeper) = group.stop();
     let ledgers: Vec<_> = places.iter().map(Ledger::read).collect();
     ledgers[leader].check(&told);
     for ledger in &ledgers {
@@ -27,16 +37,21 @@ pub fn settle(group: Group, buyers: Buyers) {
     }
 }
 
+/// Starts servers on a pair of Postgres, and buyers.
 pub fn selling(count: usize) -> (Group, Buyers) {
-    let group = Group::start(count);
+    selling_on(count, LogEngine::Postgres)
+}
+
+/// Starts servers on an engine of their own, and buyers.
+pub fn selling_on(count: usize, engine: LogEngine) -> (Group, Buyers) {
+    let group = Group::start(count, engine);
     let buyers = Buyers::start(group.addresses());
     buyers.wait_for_more(SOME);
     (group, buyers)
 }
 
-#[test]
-fn a_standby_sells_on_when_the_leader_is_killed() {
-    let (mut group, buyers) = selling(2);
+fn a_standby_sells_on_when_the_leader_is_killed(engine: LogEngine) {
+    let (mut group, buyers) = selling_on(2, engine);
     for _ in 0..3 {
         let leader = group.wait_for_leader();
         group.kill_and_restart(leader);
@@ -45,9 +60,8 @@ fn a_standby_sells_on_when_the_leader_is_killed() {
     settle(group, buyers);
 }
 
-#[test]
-fn a_leader_that_hangs_and_wakes_tells_nothing_any_more() {
-    let (group, buyers) = selling(2);
+fn a_leader_that_hangs_and_wakes_tells_nothing_any_more(engine: LogEngine) {
+    let (group, buyers) = selling_on(2, engine);
     for _ in 0..2 {
         let leader = group.wait_for_leader();
         group.servers[leader].signal(Signal::STOP);
@@ -71,9 +85,8 @@ fn a_leader_that_hangs_and_wakes_tells_nothing_any_more() {
     settle(group, buyers);
 }
 
-#[test]
-fn a_leader_that_stops_hands_over_and_loses_nobody() {
-    let (mut group, buyers) = selling(2);
+fn a_leader_that_stops_hands_over_and_loses_nobody(engine: LogEngine) {
+    let (mut group, buyers) = selling_on(2, engine);
     for _ in 0..3 {
         let leader = group.wait_for_leader();
         let ended = group.servers[leader].terminate();
@@ -88,9 +101,8 @@ fn a_leader_that_stops_hands_over_and_loses_nobody() {
     settle(group, buyers);
 }
 
-#[test]
-fn the_leader_sells_on_without_a_standby_and_both_may_start_at_once() {
-    let (mut group, buyers) = selling(2);
+fn the_leader_sells_on_without_a_standby_and_both_may_start_at_once(engine: LogEngine) {
+    let (mut group, buyers) = selling_on(2, engine);
     let leader = group.wait_for_leader();
     group.servers[1 - leader].kill_9();
     buyers.wait_for_more(SOME);
@@ -114,33 +126,33 @@ fn the_leader_sells_on_without_a_standby_and_both_may_start_at_once() {
 #[test]
 fn the_database_may_die_at_either_end() {
     let (mut group, buyers) = selling(2);
-    group.pair.standby.kill_9();
+    group.pair().standby.kill_9();
     // Nothing is told meanwhile; how long that is does not matter.
     thread::sleep(Duration::from_secs(1));
-    group.pair.standby.restart();
+    group.pair().standby.restart();
     buyers.wait_for_more(SOME);
-    group.pair.primary.kill_9();
-    group.pair.primary.restart();
+    group.pair().primary.kill_9();
+    group.pair().primary.restart();
     buyers.wait_for_more(SOME);
-    group.pair.standby.pause();
+    group.pair().standby.pause();
     thread::sleep(Duration::from_secs(1));
-    group.pair.standby.resume();
+    group.pair().standby.resume();
     settle(group, buyers);
 }
 
 #[test]
 fn a_wait_that_is_cancelled_acknowledges_nothing() {
-    let (group, buyers) = selling(2);
-    group.pair.standby.pause();
+    let (mut group, buyers) = selling(2);
+    group.pair().standby.pause();
     let waiting =
         "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
     let mut cancelled = 0;
     wait_for("commits that wait for the standby", || {
-        let count: u32 = group.pair.query(waiting).parse().expect("a number");
+        let count: u32 = group.pair().query(waiting).parse().expect("a number");
         cancelled += count;
         (cancelled >= 3).then_some(())
     });
-    group.pair.standby.resume();
+    group.pair().standby.resume();
     buyers.wait_for_more(SOME);
     settle(group, buyers);
 }
@@ -148,8 +160,8 @@ fn a_wait_that_is_cancelled_acknowledges_nothing() {
 #[test]
 fn a_standby_of_the_database_is_promoted() {
     let (mut group, buyers) = selling(2);
-    group.pair.fail_over();
-    let hosts = group.pair.hosts();
+    group.pair().fail_over();
+    let hosts = group.pair().hosts();
     // One after the other learns of the new standby; the new primary they know.
     buyers.wait_for_more(SOME);
     for index in 0..group.servers.len() {
@@ -161,36 +173,26 @@ fn a_standby_of_the_database_is_promoted() {
     settle(group, buyers);
 }
 
-#[test]
-fn a_log_that_comes_back_older_gets_what_it_lacks() {
-    let (group, buyers) = selling(2);
+fn a_log_that_comes_back_older_gets_what_it_lacks(engine: LogEngine) {
+    let (group, buyers) = selling_on(2, engine);
     buyers.wait_for_more(SOME);
-    // Locked, because the leader appends meanwhile.
-    let forget = "LOCK TABLE flashsale_replication.logs, flashsale_replication.frames;
-        WITH kept AS (
-            SELECT last_lsn, chain FROM flashsale_replication.frames ORDER BY last_lsn OFFSET 20 LIMIT 1),
-        gone AS (DELETE FROM flashsale_replication.frames WHERE last_lsn > (SELECT last_lsn FROM kept) RETURNING 1)
-        UPDATE flashsale_replication.logs SET lsn = (SELECT last_lsn FROM kept), chain = (SELECT chain FROM kept),
-            acknowledged = (SELECT last_lsn FROM kept)";
-    group.pair.query(forget);
+    group.keeper.restore_to_frame(20);
     let leader = group.wait_for_leader();
     group.servers[leader].wait_for_log("has come back older");
     buyers.wait_for_more(SOME);
     settle(group, buyers);
 }
 
-#[test]
-fn a_journal_that_was_never_replicated_is_refused_and_not_cut() {
-    let group = Group::start(1);
-    let hosts = group.pair.hosts();
-    let mut alone = place(&hosts);
+fn a_journal_that_was_never_replicated_is_refused_and_not_cut(engine: LogEngine) {
+    let group = Group::start(1, engine);
+    let mut alone = place(&group.keeper);
     alone.set("REPLICATION_ENGINE", "off");
     let mut server = Server::start_in(alone);
     let mut client = server.client();
     client.choose("ann", &["ITM-1-5"]);
     assert!(server.terminate().success());
     let mut place = server.leave();
-    place.set("REPLICATION_ENGINE", "postgres");
+    place.set("REPLICATION_ENGINE", &group.keeper.settings()[0].1);
     let (code, said) = Server::try_start_in(place)
         .map(|_| ())
         .expect_err("refused");

@@ -6,30 +6,38 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use super::buyers::ask;
+use super::keeper::{Keeper, LogEngine, on_postgres};
 use crate::postgres_pair::PostgresPair;
-use crate::postgres_server::{DATABASE, PASSWORD, USER, free_port};
+use crate::postgres_server::free_port;
 use crate::server::{Place, Server, wait_for};
 
 /// Items of the sale.
 pub const STOCK: u32 = 100_000;
 
-/// A pair of Postgres with a log, and the servers that keep it.
+/// The keeper of a log, and the servers that replicate into it.
 pub struct Group {
     pub servers: Vec<Server>,
-    pub pair: PostgresPair,
+    pub keeper: Keeper,
 }
 
 impl Group {
-    /// Starts `count` servers on a pair of their own, and waits until one of them sells.
-    pub fn start(count: usize) -> Self {
-        let pair = PostgresPair::start();
-        let hosts = pair.hosts();
-        let servers = (0..count)
-            .map(|_| Server::start_in(place(&hosts)))
-            .collect();
-        let group = Self { servers, pair };
+    /// Starts `count` servers on a keeper of their own, and waits until one of them sells.
+    pub fn start(count: usize, engine: LogEngine) -> Self {
+        Self::start_on(count, engine.start())
+    }
+
+    /// Starts `count` servers on `keeper`, and waits until one of them sells.
+    pub fn start_on(count: usize, keeper: Keeper) -> Self {
+        let servers = (0..count).map(|_| Server::start_in(place(&keeper)));
+        let servers = servers.collect();
+        let group = Self { servers, keeper };
         group.wait_for_leader();
         group
+    }
+
+    /// The pair of Postgres that keeps the log.
+    pub fn pair(&mut self) -> &mut PostgresPair {
+        self.keeper.pair()
     }
 
     /// The addresses of the servers.
@@ -83,7 +91,7 @@ impl Group {
     }
 
     /// Ends all servers in order, the leader last, and leaves their directories.
-    pub fn stop(mut self) -> (Vec<Place>, PostgresPair) {
+    pub fn stop(mut self) -> (Vec<Place>, Keeper) {
         let leader = self.wait_for_leader();
         let mut order: Vec<usize> = (0..self.servers.len()).collect();
         order.sort_by_key(|&index| index == leader);
@@ -92,23 +100,31 @@ impl Group {
             self.servers[index].wait();
         }
         let places = self.servers.into_iter().map(Server::leave);
-        (places.collect(), self.pair)
+        (places.collect(), self.keeper)
     }
 }
 
-/// A directory for a server that keeps the log on these hosts, with a port of its own: others find it there.
-pub fn place(hosts: &str) -> Place {
+/// A directory for a server that replicates into `keeper`, with a port of its own: others find it there.
+pub fn place(keeper: &Keeper) -> Place {
+    place_with(&keeper.settings())
+}
+
+/// As [`place`], for the Postgres on these hosts.
+pub fn place_on(hosts: &str) -> Place {
+    place_with(&on_postgres(hosts))
+}
+
+fn place_with(settings: &[(&'static str, String)]) -> Place {
     let port = free_port().to_string();
     let stock = STOCK.to_string();
-    Place::new(&[
+    let mut place = Place::new(&[
         ("SERVER_PORT", &*port),
         ("SERVER_ADVERTISE", &format!("127.0.0.1:{port}")),
         ("SERVER_WORKERS", "2"),
         ("SALE_TOTAL_ITEMS", &*stock),
-        ("REPLICATION_ENGINE", "postgres"),
-        ("REPLICATION_HOSTS", hosts),
-        ("REPLICATION_USER", USER),
-        ("REPLICATION_PASSWORD", PASSWORD),
-        ("REPLICATION_DBNAME", DATABASE),
-    ])
+    ]);
+    for (key, value) in settings {
+        place.set(key, value);
+    }
+    place
 }

@@ -1,12 +1,15 @@
-//! Two servers, one log on a real pair of Postgres, buyers, and everything that dies.
+//! Two servers, one log on a real pair of Postgres or a real etcd, buyers, and everything that dies.
 
 mod buyers;
 mod campaign;
 mod commands;
+mod contract;
 mod databases;
 mod disks;
+mod etcd_faults;
 mod faults;
 mod group;
+mod keeper;
 mod ledger;
 mod members;
 #[cfg(feature = "planted")]

@@ -5,7 +5,7 @@ use flashsale::planted::Slip;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::buyers::{Buyers, wait_until_it_sells};
-use super::group::place;
+use super::group::place_on;
 use super::ledger::Ledger;
 use crate::postgres_pair::PostgresPair;
 use crate::postgres_server::{DATABASE, Postgres};
@@ -20,7 +20,7 @@ const MORE: u64 = 5;
 const WAITING: &str = "FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
 
 fn place_with(slip: Slip, hosts: &str) -> Place {
-    let mut place = place(hosts);
+    let mut place = place_on(hosts);
     place.set("FLASHSALE_PLANTED", &format!("{slip:?}"));
     place
 }
@@ -41,7 +41,7 @@ fn lost_with_the_machine(slip: Slip, disturb: impl FnOnce(&mut PostgresPair, &Bu
 
     pair.standby.restart();
     pair.fail_over();
-    let server = Server::start_in(place(&pair.hosts()));
+    let server = Server::start_in(place_on(&pair.hosts()));
     wait_until_it_sells(&server);
     let ledger = Ledger::read(&server.stop());
     let lost = ledger.lost(&told).len();

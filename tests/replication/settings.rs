@@ -1,12 +1,13 @@
 //! Settings of the database that void the promise stop the start, and say which and why.
 
 use super::group::place;
+use super::keeper::Keeper;
 use crate::postgres_pair::PostgresPair;
 use crate::server::Server;
 
 #[test]
 fn a_database_that_may_lose_what_it_acknowledged_is_refused() {
-    let pair = PostgresPair::start();
+    let mut keeper = Keeper::Postgres(PostgresPair::start());
     for (setting, value, word) in [
         ("synchronous_standby_names", "", "no standby"),
         ("synchronous_standby_names", "ANY 1 (second, third)", "ANY"),
@@ -25,9 +26,9 @@ fn a_database_that_may_lose_what_it_acknowledged_is_refused() {
         ("fsync", "off", "certain to be on a disk"),
         ("full_page_writes", "off", "power cut"),
     ] {
-        let before = pair.query(&format!("SHOW {setting}"));
-        pair.primary.set(setting, value);
-        let started = Server::try_start_in(place(&pair.hosts()));
+        let before = keeper.pair().query(&format!("SHOW {setting}"));
+        keeper.pair().primary.set(setting, value);
+        let started = Server::try_start_in(place(&keeper));
         let (code, said) = started.map(|_| ()).expect_err("refused");
         assert_eq!(code, Some(1), "{said}");
         let is_named = said.contains(&format!("{setting} is '{value}'"));
@@ -35,6 +36,6 @@ fn a_database_that_may_lose_what_it_acknowledged_is_refused() {
             is_named && said.contains(word),
             "{setting} = {value}: {said}"
         );
-        pair.primary.set(setting, &before);
+        keeper.pair().primary.set(setting, &before);
     }
 }

@@ -10,7 +10,7 @@ use flashsale::sale::write_snapshot;
 use flashsale::types::{Lsn, Timestamp};
 
 use super::buyers::wait_until_it_sells;
-use super::group::place;
+use super::group::place_on;
 use crate::postgres_pair::PostgresPair;
 use crate::postgres_server::{DATABASE, PASSWORD, Postgres, USER};
 use crate::server::{Place, Server, wait_for};
@@ -55,7 +55,7 @@ fn write_old_journal(dir: &Path) {
 
 /// A place with the journal that all begin with.
 fn old_place(pair: &PostgresPair, sink: Option<&Postgres>) -> Place {
-    let mut place = place(&pair.hosts());
+    let mut place = place_on(&pair.hosts());
     place.set("JOURNAL_RETAIN_HOURS", "1");
     if let Some(sink) = sink {
         let port = sink.port().to_string();

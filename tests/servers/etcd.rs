@@ -1,9 +1,10 @@
 //! A real etcd of the test's own: one member or several, each of which can be killed, paused, started again and replaced.
 
 use std::fs::{self, File};
+use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -162,19 +163,51 @@ impl Etcd {
 
     /// As [`Etcd::ctl`], where that may fail.
     pub fn try_ctl(&self, arguments: &[&str]) -> Result<String, String> {
+        let output = self.command(arguments, &self.running()).output();
+        result_of(output.expect("etcdctl runs"))
+    }
+
+    /// Where the members are that run.
+    fn running(&self) -> String {
         let members = self.members.iter().enumerate();
         let running = members.filter(|(_, member)| {
             let process = member.process.as_ref();
             process.is_some_and(|process| !is_stopped(process.id()))
         });
         let hosts: Vec<_> = running.map(|(index, _)| self.host(index)).collect();
-        let output = self.command(arguments, &hosts.join(",")).output();
-        let output = output.expect("etcdctl runs");
-        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).trim().to_owned();
-        match output.status.success() {
-            true => Ok(text(output.stdout)),
-            false => Err(text(output.stderr)),
-        }
+        hosts.join(",")
+    }
+
+    /// Makes these changes, each a line as `put a 1`, in one transaction.
+    pub fn txn(&self, changes: &[&str]) -> String {
+        let said = self.try_txn(changes);
+        said.unwrap_or_else(|error| panic!("{changes:?}: {error}"))
+    }
+
+    /// As [`Etcd::txn`], where that may fail.
+    pub fn try_txn(&self, changes: &[&str]) -> Result<String, String> {
+        // Without a condition, and with nothing to do otherwise.
+        self.try_ctl_with_input(&["txn"], &format!("\n{}\n\n\n", changes.join("\n")))
+    }
+
+    /// As [`Etcd::ctl`], where `etcdctl` reads `input`.
+    pub fn ctl_with_input(&self, arguments: &[&str], input: &str) -> String {
+        let said = self.try_ctl_with_input(arguments, input);
+        said.unwrap_or_else(|error| panic!("etcdctl {arguments:?}: {error}"))
+    }
+
+    fn try_ctl_with_input(&self, arguments: &[&str], input: &str) -> Result<String, String> {
+        let mut command = self.command(arguments, &self.running());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut process = command
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("etcdctl runs");
+        let mut stdin = process.stdin.take().expect("piped");
+        // It may not read all of it.
+        let _ = writeln!(stdin, "{input}");
+        drop(stdin);
+        result_of(process.wait_with_output().expect("a child"))
     }
 
     fn command(&self, arguments: &[&str], hosts: &str) -> Command {
@@ -363,6 +396,14 @@ impl Drop for Etcd {
 fn has_leader(status: &Value) -> bool {
     let leader = status.pointer("/Status/leader").and_then(Value::as_u64);
     leader.is_some_and(|id| id != 0)
+}
+
+fn result_of(output: Output) -> Result<String, String> {
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).trim().to_owned();
+    match output.status.success() {
+        true => Ok(text(output.stdout)),
+        false => Err(text(output.stderr)),
+    }
 }
 
 fn log_file(data: &Path) -> PathBuf {
