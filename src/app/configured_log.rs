@@ -25,7 +25,7 @@ const PROTOCOL: &[u8] = b"h2";
 /// The reason why a log cannot even be asked.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenLogError {
-    /// What the settings of a Postgres name cannot be used.
+    /// A file that the settings of a Postgres name cannot be used.
     #[error(transparent)]
     Postgres(#[from] SinkError),
     /// The authorities that sign the certificates of an etcd cannot be read.

@@ -17,7 +17,7 @@ const ETCD_KEYS: &[Key] = &[
 ];
 
 /// The values of the keys that both engines have.
-struct Given {
+struct CommonValues {
     hosts: Vec<ServerAddress>,
     user: Option<String>,
     password: Option<Secret>,
@@ -32,7 +32,7 @@ pub(super) fn replication(
     let engine = check.read(keys::REPLICATION_ENGINE);
     let log = check.read(keys::REPLICATION_LOG);
     let takeover_ms = check.read(keys::REPLICATION_TAKEOVER_MS);
-    let given = Given {
+    let given = CommonValues {
         hosts: check.read(keys::REPLICATION_HOSTS),
         user: check.optional_text(keys::REPLICATION_USER),
         password: check.secret(keys::REPLICATION_PASSWORD),
@@ -57,7 +57,7 @@ pub(super) fn replication(
 
 fn postgres(
     check: &mut Check,
-    given: Given,
+    given: CommonValues,
     is_tls_given: bool,
     database: DatabaseConfig,
 ) -> Option<LogKeeper> {
@@ -92,7 +92,7 @@ fn postgres(
     })
 }
 
-fn etcd(check: &mut Check, given: Given, tls: Option<EtcdTls>) -> Option<LogKeeper> {
+fn etcd(check: &mut Check, given: CommonValues, tls: Option<EtcdTls>) -> Option<LogKeeper> {
     if given.dbname.is_some() {
         let allowed = "empty with replication.engine = etcd, which has no databases";
         check.refuse(keys::REPLICATION_DBNAME.key, allowed.to_owned());

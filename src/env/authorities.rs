@@ -17,7 +17,7 @@ pub enum AuthoritiesError {
     File {
         /// Where it is.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The reason.
         what: String,
     },
     /// The system has none.

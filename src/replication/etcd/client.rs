@@ -9,7 +9,7 @@ use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
 use super::connection::{CallError, MemberConnection};
-use super::messages::{AuthenticateRequest, Question};
+use super::messages::{AuthenticateRequest, EtcdQuestion};
 use crate::env::Secret;
 use crate::limits;
 use crate::replication::LogError;
@@ -37,11 +37,11 @@ pub(super) struct EtcdClient {
     options: EtcdOptions,
     /// The member that is tried first, by its place.
     first: usize,
-    session: Option<Session>,
+    session: Option<MemberSession>,
 }
 
 /// A connection on which a user has been recognised.
-struct Session {
+struct MemberSession {
     connection: MemberConnection,
     token: Option<String>,
 }
@@ -68,7 +68,7 @@ impl EtcdClient {
     ///
     /// # Errors
     /// There is no clean answer; another member is asked the next time.
-    pub(super) fn ask<Q: Question>(&mut self, question: &Q) -> Result<Q::Answer, LogError> {
+    pub(super) fn ask<Q: EtcdQuestion>(&mut self, question: &Q) -> Result<Q::Answer, LogError> {
         self.asked(question).map_err(|(address, error)| {
             let why = format!("{address}: {error}");
             match error.says("database space exceeded") {
@@ -81,7 +81,7 @@ impl EtcdClient {
     }
 
     /// Asks as [`EtcdClient::ask`] does. Returns the member with its error.
-    pub(super) fn asked<Q: Question>(
+    pub(super) fn asked<Q: EtcdQuestion>(
         &mut self,
         question: &Q,
     ) -> Result<Q::Answer, (String, CallError)> {
@@ -89,7 +89,7 @@ impl EtcdClient {
         let (answer, session) = self.runtime.block_on(async {
             let mut session = match session {
                 Some(session) => session,
-                None => Session::open(options, first).await?,
+                None => MemberSession::open(options, first).await?,
             };
             let answer = session.ask(options, question).await;
             let named = |error| (session.connection.address().to_owned(), error);
@@ -113,20 +113,20 @@ impl EtcdClient {
     ///
     /// # Errors
     /// There is no clean answer.
-    pub(super) fn ask_at<Q: Question>(
+    pub(super) fn ask_at<Q: EtcdQuestion>(
         &self,
         place: usize,
         question: &Q,
     ) -> Result<Q::Answer, CallError> {
         let options = &self.options;
         self.runtime.block_on(async {
-            let mut session = Session::open_at(options, &options.members[place]).await?;
+            let mut session = MemberSession::open_at(options, &options.members[place]).await?;
             session.ask(options, question).await
         })
     }
 }
 
-impl Session {
+impl MemberSession {
     /// Connects to the first member, or the next one that can be reached, which is the first from now on.
     async fn open(options: &EtcdOptions, first: &mut usize) -> Result<Self, (String, CallError)> {
         let mut failure = None;
@@ -156,7 +156,7 @@ impl Session {
         Ok(session)
     }
 
-    async fn ask<Q: Question>(
+    async fn ask<Q: EtcdQuestion>(
         &mut self,
         options: &EtcdOptions,
         question: &Q,
@@ -171,7 +171,7 @@ impl Session {
         }
     }
 
-    async fn call<Q: Question>(&self, question: &Q) -> Result<Q::Answer, CallError> {
+    async fn call<Q: EtcdQuestion>(&self, question: &Q) -> Result<Q::Answer, CallError> {
         let answer = self
             .connection
             .call(question, self.token.as_deref(), ANSWER);

@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 
-use super::messages::Question;
+use super::messages::EtcdQuestion;
 use crate::limits;
 use crate::types::ServerAddress;
 
@@ -124,7 +124,7 @@ impl MemberConnection {
     ///
     /// # Errors
     /// See [`CallError`].
-    pub(super) async fn call<Q: Question>(
+    pub(super) async fn call<Q: EtcdQuestion>(
         &self,
         question: &Q,
         token: Option<&str>,

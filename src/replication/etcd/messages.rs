@@ -3,7 +3,7 @@
 use prost::{Message, Oneof};
 
 /// A question, and where it is asked.
-pub(super) trait Question: Message {
+pub(super) trait EtcdQuestion: Message {
     /// The path of the call.
     const PATH: &'static str;
     /// The answer.
@@ -12,7 +12,7 @@ pub(super) trait Question: Message {
 
 macro_rules! questions {
     ($($question:ty => $answer:ty, $path:literal;)*) => {
-        $(impl Question for $question {
+        $(impl EtcdQuestion for $question {
             const PATH: &'static str = $path;
             type Answer = $answer;
         })*
