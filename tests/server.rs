@@ -43,6 +43,7 @@ mod server;
 
 mod blackbox;
 mod browser;
+mod cluster;
 mod contract;
 mod install;
 mod load_scripts;

@@ -63,6 +63,9 @@ struct Shared {
     stop: AtomicBool,
     next: AtomicU32,
     sold: AtomicU64,
+    /// Requests that had no answer, or one of 500 and above.
+    unanswered: AtomicU64,
+    told: Mutex<Vec<Told>>,
     /// When purchases were answered 200, in order.
     times: Mutex<Vec<Instant>>,
 }
@@ -70,7 +73,7 @@ struct Shared {
 /// The buyers.
 pub struct Buyers {
     shared: Arc<Shared>,
-    threads: Vec<JoinHandle<Vec<Told>>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 impl Buyers {
@@ -81,18 +84,20 @@ impl Buyers {
             stop: AtomicBool::new(false),
             next: AtomicU32::new(0),
             sold: AtomicU64::new(0),
+            unanswered: AtomicU64::new(0),
+            told: Mutex::default(),
             times: Mutex::default(),
         });
         let threads = (0..BUYERS).map(|_| {
             let shared = Arc::clone(&shared);
             thread::spawn(move || {
-                let mut told = Vec::new();
                 let mut server = 0;
                 while !shared.stop.load(Ordering::Relaxed) {
-                    told.extend(shared.buy(&mut server));
+                    if let Some(told) = shared.buy(&mut server) {
+                        shared.told.lock().expect("no panic").push(told);
+                    }
                     thread::sleep(PAUSE);
                 }
-                told
             })
         });
         Self {
@@ -121,13 +126,24 @@ impl Buyers {
         gaps.max().unwrap_or_default()
     }
 
+    /// How many requests had no answer so far, or one of 500 and above.
+    pub fn unanswered(&self) -> u64 {
+        self.shared.unanswered.load(Ordering::Relaxed)
+    }
+
+    /// What they know so far.
+    pub fn told(&self) -> Vec<Told> {
+        self.shared.told.lock().expect("no panic").clone()
+    }
+
     /// Ends the buyers; what they know.
     pub fn stop(self) -> Vec<Told> {
         self.shared.stop.store(true, Ordering::Relaxed);
-        let threads = self.threads.into_iter();
-        threads
-            .flat_map(|thread| thread.join().expect("no panic"))
-            .collect()
+        for thread in self.threads {
+            thread.join().expect("no panic");
+        }
+        let mut told = self.shared.told.lock().expect("no panic");
+        std::mem::take(&mut *told)
     }
 }
 
@@ -166,6 +182,7 @@ impl Shared {
                 Ok((status, body)) if status < 500 => return Some((status, body)),
                 _ => *server += 1,
             }
+            self.unanswered.fetch_add(1, Ordering::Relaxed);
             thread::sleep(PAUSE);
         }
         None

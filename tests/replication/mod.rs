@@ -1,6 +1,6 @@
 //! Two servers, one log on a real pair of Postgres or a real etcd, buyers, and everything that dies.
 
-mod buyers;
+pub mod buyers;
 mod campaign;
 mod commands;
 mod contract;
@@ -10,7 +10,7 @@ mod etcd_faults;
 mod faults;
 mod group;
 mod keeper;
-mod ledger;
+pub mod ledger;
 mod members;
 #[cfg(feature = "planted")]
 mod negative;

@@ -370,7 +370,7 @@ fn binary(name: &str) -> PathBuf {
 }
 
 /// Postgres does not run as root: a user who may not do much, with its group.
-fn other_user() -> Option<(u32, u32)> {
+pub fn other_user() -> Option<(u32, u32)> {
     if !rustix::process::geteuid().is_root() {
         return None;
     }
