@@ -253,8 +253,7 @@ fn move_primary(shop: &Shop, buyers: &Buyers, how: &str) -> String {
     let (primary, standby) = (role_of(shop, "leader"), role_of(shop, "sync_standby"));
     let (from, to) = (shop.machines[primary].name(), shop.machines[standby].name());
     let arguments = [how, "flashsale", "--candidate", &to, "--force"];
-    let leader = ["--leader", &from];
-    shop.machines[standby].patronictl(&[&arguments[..], &leader].concat());
+    shop.machines[standby].patronictl(&arguments);
     shop.wait_for_another_primary(primary);
     buyers.wait_for_more(1);
     format!("from {from} to {to}")

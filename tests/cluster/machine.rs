@@ -17,6 +17,10 @@ use crate::postgres_server::give_away;
 use crate::replication::buyers::ask;
 use crate::server::{Place, Server, wait_for};
 
+/// The one that `scripts/test` has installed Patroni for, which every user may run.
+const PYTHON: &str = "/usr/bin/python3";
+/// The directory of Patroni and what it needs, in that of the network.
+const PACKAGES: &str = "packages";
 const ETCD: u16 = 2379;
 const ETCD_PEERS: u16 = 2380;
 const PATRONI: u16 = 8008;
@@ -60,7 +64,7 @@ impl Machine {
         }
     }
 
-    /// What the cluster calls it.
+    /// Returns the name that the cluster has for it.
     pub fn name(&self) -> String {
         name(self.number)
     }
@@ -85,8 +89,8 @@ impl Machine {
     }
 
     pub fn start_patroni(&mut self) {
-        let mut command = self.command("patroni", "patroni.log");
-        command.arg("patroni.yml");
+        let mut command = self.command(PYTHON, "patroni.log");
+        command.args(["-m", "patroni", "patroni.yml"]);
         self.patroni = Some(command.spawn().expect("patroni runs"));
     }
 
@@ -138,6 +142,7 @@ impl Machine {
         command.stdout(log.try_clone().expect("a file")).stderr(log);
         command.current_dir(self.dir.join("configuration"));
         command.envs(self.patroni_variables());
+        command.env("PYTHONPATH", self.network.dir().join(PACKAGES));
         command
     }
 
@@ -168,7 +173,8 @@ impl Machine {
 
     /// Runs patronictl, which must succeed.
     pub fn patronictl(&self, arguments: &[&str]) {
-        let mut command = self.command("patronictl", "patronictl.log");
+        let mut command = self.command(PYTHON, "patronictl.log");
+        command.args(["-c", "from patroni.ctl import ctl; ctl()"]);
         command.args(["-c", "patroni.yml"]).args(arguments);
         let status = command.status().expect("patronictl runs");
         assert!(status.success(), "patronictl {arguments:?}: {status}");
@@ -264,7 +270,24 @@ impl Machine {
     }
 }
 
-/// What the cluster calls a machine.
+/// Copies Patroni, in the version of `docker/ha`, to where every user may read it.
+pub fn copy_patroni(network: &Network) {
+    let temporary = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let tools = temporary.with_file_name("tools").join("patroni/lib");
+    let versions = fs::read_dir(&tools).into_iter().flatten().flatten();
+    let found = versions.map(|version| version.path().join("site-packages"));
+    let from = found.last().unwrap_or_else(|| {
+        panic!(
+            "no Patroni in {}: run scripts/test, which installs it",
+            tools.display()
+        )
+    });
+    let mut copy = Command::new("cp");
+    copy.arg("-r").arg(from).arg(network.dir().join(PACKAGES));
+    assert!(copy.status().expect("cp runs").success());
+}
+
+/// Returns the name that the cluster has for a machine.
 pub fn name(number: usize) -> String {
     format!("n{}", number + 1)
 }

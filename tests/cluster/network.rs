@@ -19,7 +19,7 @@ use crate::postgres_server::other_user;
 pub const MACHINES: usize = 3;
 /// The number of the machine that the load comes from.
 pub const OUTSIDE: usize = MACHINES;
-/// What the names of everything begin with; the process that made it follows.
+/// Every name begins with this, and goes on with the process that made it.
 const PREFIX: &str = "fsc";
 const NAMESPACES: &str = "/run/netns";
 

@@ -8,7 +8,7 @@ use std::process::Child;
 use std::sync::Arc;
 use std::thread;
 
-use super::machine::{Machine, SHOP, name, source};
+use super::machine::{Machine, SHOP, copy_patroni, name, source};
 use super::network::{MACHINES, Network, OUTSIDE, address};
 use crate::replication::buyers::Told;
 use crate::replication::ledger::Ledger;
@@ -40,6 +40,7 @@ impl Shop {
                 return None;
             }
         };
+        copy_patroni(&network);
         let machines = (0..MACHINES).map(|number| Machine::new(&network, number));
         let mut machines: Vec<_> = machines.collect();
         machines.iter_mut().for_each(Machine::start_etcd);
@@ -184,8 +185,8 @@ fn balancer(network: &Network) -> Child {
 fn skip(why: &str) {
     let line = format!("skipped: no namespaces: {why}");
     println!("{line}");
-    let target = option_env!("CARGO_TARGET_TMPDIR").map_or_else(std::env::temp_dir, Into::into);
-    let target: &Path = &target;
+    let target = env!("CARGO_TARGET_TMPDIR");
+    let target = Path::new(target);
     let notes = File::options()
         .append(true)
         .create(true)

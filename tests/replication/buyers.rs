@@ -131,7 +131,7 @@ impl Buyers {
         self.shared.unanswered.load(Ordering::Relaxed)
     }
 
-    /// What they know so far.
+    /// Returns what they know so far.
     pub fn told(&self) -> Vec<Told> {
         self.shared.told.lock().expect("no panic").clone()
     }
