@@ -18,12 +18,12 @@ use super::stop::Ended;
 use super::{AppError, EXIT_JOURNAL_FAILED, logging};
 use crate::config::{Config, ReplicationConfig};
 use crate::env::{Clock, Disk, OsEntropy};
-use crate::journal::{Journal, JournalError};
+use crate::journal::{Journal, JournalError, Outbox};
 use crate::limits;
 use crate::record::envelope::Entry;
 use crate::replication::{
     Deposed, Fold, JoinError, Joined, Leadership, LogError, Mark, Position, ReplicatedLog,
-    ReplicationStatus, Replicator, Role, Standby, StandbyParts, Turn, join,
+    ReplicationStatus, Replicator, Role, Standby, StandbyError, StandbyParts, Turn, join,
 };
 use crate::runtime::Shutdown;
 use crate::sale::FollowingState;
@@ -153,6 +153,9 @@ pub(super) struct ReplicationThread {
 struct LeadersTurn {
     is_stopped: AtomicBool,
     is_handed_over: AtomicBool,
+    /// Held while a standby takes from the log. Whoever closes the journal has had it after `is_stopped` was set: a closed journal
+    /// would never write what is appended then.
+    following: Mutex<()>,
     /// The thread that takes up the leader's duties, once this server leads.
     duties: Mutex<Option<JoinHandle<Option<Duties>>>>,
 }
@@ -198,7 +201,7 @@ impl ReplicationThread {
         Ok(Self { turn, thread })
     }
 
-    /// Ends the leader's schedule, if this server leads. Returns the followers, which go on until the journal is closed.
+    /// Ends a standby's following, or the leader's schedule. Returns the followers, which go on until the journal is closed.
     pub(super) fn end_duties(&self) -> Option<Followers> {
         let taken_up = {
             let mut duties = self.turn.duties.lock();
@@ -206,6 +209,7 @@ impl ReplicationThread {
             self.turn.is_stopped.store(true, Ordering::Release);
             duties.take()
         };
+        drop(self.turn.following.lock());
         let duties = taken_up?.join().ok().flatten();
         duties.map(Duties::end_schedule)
     }
@@ -220,6 +224,9 @@ impl ReplicationThread {
         }
     }
 }
+
+/// A leadership, and what is to be brought into the log in it.
+type Taken = (Leadership, Arc<Outbox>);
 
 struct Participant {
     journal: Arc<Journal>,
@@ -240,13 +247,16 @@ impl Participant {
         tracing::info!("standing by");
         let mut notes = Notes::new(&self);
         let mut watch = ClockWatch::new(Arc::clone(&duties.engine));
-        while !self.turn.is_stopped.load(Ordering::Acquire) {
+        loop {
             watch.read();
-            match standby.turn() {
-                Ok(Ok(leadership)) => {
+            let Some(followed) = self.follow(&mut standby) else {
+                return;
+            };
+            match followed {
+                Ok(Ok(taken)) => {
                     notes.write(standby.at());
                     let mark = notes.mark;
-                    return Self { mark, ..self }.lead(standby, leadership, duties);
+                    return Self { mark, ..self }.lead(standby, taken, duties);
                 }
                 Ok(Err(Turn::Moved)) => {
                     notes.advance(standby.at());
@@ -279,9 +289,18 @@ impl Participant {
         }
     }
 
-    fn lead(self, standby: Standby, leadership: Leadership, duties: DutyParts) {
+    /// Lets the standby look once. Where it has taken the leadership, the journal is replicated from there. `None` once this server is to stop.
+    fn follow(&self, standby: &mut Standby) -> Option<Result<Result<Taken, Turn>, StandbyError>> {
+        let _following = self.turn.following.lock();
+        if self.turn.is_stopped.load(Ordering::Acquire) {
+            return None;
+        }
+        let taken = |leadership| (leadership, self.journal.replicate());
+        Some(standby.turn().map(|looked| looked.map(taken)))
+    }
+
+    fn lead(self, standby: Standby, (leadership, outbox): Taken, duties: DutyParts) {
         let log = standby.end();
-        let outbox = self.journal.replicate();
         let mut replicator = Replicator::new(
             log,
             Arc::clone(&outbox),

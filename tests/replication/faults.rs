@@ -15,6 +15,7 @@ on_each_engine!(
     a_standby_sells_on_when_the_leader_is_killed,
     a_leader_that_hangs_and_wakes_tells_nothing_any_more,
     a_leader_that_stops_hands_over_and_loses_nobody,
+    a_standby_that_stops_in_the_middle_of_a_frame_ends,
     the_leader_sells_on_without_a_standby_and_both_may_start_at_once,
     a_log_that_comes_back_older_gets_what_it_lacks,
     a_journal_that_was_never_replicated_is_refused_and_not_cut,
@@ -97,6 +98,19 @@ fn a_leader_that_stops_hands_over_and_loses_nobody(engine: LogEngine) {
         group.servers[leader].restart();
         group.wait_for_standby(leader);
         buyers.wait_for_more(SOME);
+    }
+    settle(group, buyers);
+}
+
+fn a_standby_that_stops_in_the_middle_of_a_frame_ends(engine: LogEngine) {
+    let (mut group, buyers) = selling_on(2, engine);
+    let leader = group.wait_for_leader();
+    for _ in 0..12 {
+        let standby = &mut group.servers[1 - leader];
+        assert!(standby.terminate().success(), "a clean end");
+        standby.restart();
+        group.wait_for_standby(1 - leader);
+        buyers.wait_for_more(1);
     }
     settle(group, buyers);
 }
