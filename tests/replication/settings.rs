@@ -3,7 +3,7 @@
 use super::group::place;
 use super::keeper::Keeper;
 use crate::postgres_pair::PostgresPair;
-use crate::server::Server;
+use crate::server::{Server, wait_for};
 
 #[test]
 fn a_database_that_may_lose_what_it_acknowledged_is_refused() {
@@ -16,7 +16,6 @@ fn a_database_that_may_lose_what_it_acknowledged_is_refused() {
             "second, third",
             "require all of them",
         ),
-        ("synchronous_standby_names", "*", "any standby"),
         ("synchronous_commit", "local", "on the standby's disk"),
         (
             "synchronous_commit",
@@ -38,4 +37,21 @@ fn a_database_that_may_lose_what_it_acknowledged_is_refused() {
         );
         keeper.pair().primary.set(setting, &before);
     }
+}
+
+/// Patroni sets it in strict mode from the loss of the standby until there is another one.
+#[test]
+fn a_start_waits_while_the_database_has_no_standby() {
+    let pair = PostgresPair::start();
+    pair.primary.set("synchronous_standby_names", "*");
+    let mut server = Server::begin_in(place(&pair.hosts()));
+    server.wait_for_log("waiting for the replicated log");
+    let log = server.log();
+    assert!(log.contains("synchronous_standby_names is '*'"), "{log}");
+    pair.primary.set("synchronous_standby_names", "second");
+    server.wait_until_listening();
+    wait_for("the leadership", || {
+        let answer = server.client().get("/readyz?role=leader");
+        (answer.status == 200).then_some(())
+    });
 }

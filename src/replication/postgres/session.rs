@@ -89,7 +89,7 @@ impl Session {
         let settings = settings
             .map_err(|error| unknown(&shown(&error)))?
             .ok_or_else(|| unknown("no answer"))?;
-        settings.check().map_err(LogError::Unsafe)?;
+        check_promise(&settings)?;
         Ok(settings)
     }
 
@@ -160,7 +160,7 @@ impl Session {
         // Otherwise the connection is gone, with what it may still be doing.
         let ((rows, settings), connection) = answer.map_err(LogError::Unknown)?;
         if let Some(settings) = settings {
-            settings.check().map_err(LogError::Unsafe)?;
+            check_promise(&settings)?;
         }
         if question == Question::Change && self.warned.load(Ordering::SeqCst) {
             return Err(unknown(
@@ -170,6 +170,14 @@ impl Session {
         self.connection = Some(connection);
         Ok(rows)
     }
+}
+
+/// Checks that what was answered under these settings is durable on two machines.
+fn check_promise(settings: &Settings) -> Result<(), LogError> {
+    settings.check().map_err(|why| match settings.may_pass() {
+        true => LogError::Unknown(why),
+        false => LogError::Unsafe(why),
+    })
 }
 
 fn unknown(what: &str) -> LogError {

@@ -34,6 +34,24 @@ impl Settings {
         })
     }
 
+    /// Returns whether it is a matter of time alone until the settings are as they must be: a standby is not promoted yet, or there is none that a
+    /// commit could wait for, which Patroni in strict mode says by `*`.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        let promoted = Self {
+            is_in_recovery: false,
+            ..self.clone()
+        };
+        let followed = Self {
+            synchronous_standby_names: "standby".to_owned(),
+            ..promoted.clone()
+        };
+        match self.synchronous_standby_names.trim() {
+            "*" => followed.check().is_ok(),
+            _ => promoted.check().is_ok(),
+        }
+    }
+
     /// Checks that what is answered under these settings is durable on two machines, whichever of them dies.
     ///
     /// # Errors
@@ -108,7 +126,10 @@ pub fn required_standbys(setting: &str) -> Result<Vec<String>, String> {
     for word in words {
         match word {
             Word::Bare(name) if name == "*" => {
-                return Err("'*' lets any standby answer; name each one that is required".into());
+                return Err(
+                    "'*' lets any standby answer; name each one that is required. Patroni sets it while there is no standby"
+                        .into(),
+                );
             }
             Word::Bare(name) => names.push(name.to_ascii_lowercase()),
             Word::Quoted(name) => names.push(name.clone()),
@@ -199,6 +220,29 @@ mod tests {
         ] {
             assert!(required_standbys(refused).is_err(), "{refused:?}");
         }
+    }
+
+    #[test]
+    fn only_what_a_failover_ends_by_itself_may_pass() {
+        let settings = |names: &str, is_in_recovery| Settings {
+            synchronous_commit: "on".into(),
+            synchronous_standby_names: names.into(),
+            fsync: "on".into(),
+            full_page_writes: "on".into(),
+            is_in_recovery,
+        };
+        for passing in [("*", false), ("*", true), ("n2", true), ("n2", false)] {
+            assert!(settings(passing.0, passing.1).may_pass(), "{passing:?}");
+        }
+        for lasting in ["", "ANY 1 (a, b)", "a, b"] {
+            assert!(!settings(lasting, false).may_pass(), "{lasting:?}");
+            assert!(!settings(lasting, true).may_pass(), "{lasting:?}");
+        }
+        let unsafe_too = Settings {
+            fsync: "off".into(),
+            ..settings("*", true)
+        };
+        assert!(!unsafe_too.may_pass());
     }
 
     #[test]
