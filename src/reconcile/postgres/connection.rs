@@ -94,13 +94,15 @@ impl PostgresDial {
     pub fn new(options: &PostgresOptions) -> Result<Self, SinkError> {
         let tls = tls::connector(options)?;
         let mut config = Config::new();
+        // Each gets its part of the time: the others are asked where one says nothing.
+        let servers = 1 + u32::try_from(options.others.len()).expect("a few");
         config
             .host(&options.host)
             .port(options.port)
             .user(&options.user)
             .dbname(&options.dbname)
             .application_name("flashsale")
-            .connect_timeout(CONNECT)
+            .connect_timeout(CONNECT / servers)
             .keepalives_idle(Duration::from_secs(limits::DATABASE_IDLE_SECONDS))
             .ssl_mode(match tls {
                 Some(_) => SslMode::Require,
@@ -294,5 +296,40 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         self.task.abort();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::reconcile::postgres::options::Encryption;
+    use crate::types::ServerAddress;
+
+    #[test]
+    fn a_server_that_says_nothing_leaves_time_for_the_others() {
+        let other = |last: u8| ServerAddress {
+            host: format!("127.0.0.{last}"),
+            port: 5432,
+        };
+        let timeout_with = |others| {
+            let options = PostgresOptions {
+                host: "127.0.0.1".into(),
+                port: 5432,
+                others,
+                user: "shop".into(),
+                password: None,
+                dbname: "flashsale".into(),
+                schema: "public".into(),
+                encryption: Encryption::Off,
+                authorities: None,
+                migrations: PathBuf::new(),
+            };
+            let dial = PostgresDial::new(&options).expect("nothing to read");
+            *dial.config.get_connect_timeout().expect("it is set")
+        };
+        assert_eq!(timeout_with(Vec::new()), CONNECT);
+        assert_eq!(timeout_with(vec![other(2), other(3)]) * 3, CONNECT);
     }
 }
