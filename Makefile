@@ -1,6 +1,6 @@
 .PHONY: build run test fmt lint doc bench compare check-instructions fuzz fuzz-api \
 	load-test load-test-light load-test-medium load-test-heavy load-test-stress realistic-test soak run-monitoring \
-	docker-build docker-run docker-stop docker-logs needs-compose sbom check-image
+	docker-build docker-run docker-run-ha docker-stop docker-logs needs-compose sbom check-image
 
 # A container's build cannot ask git for the revision.
 revision = $(shell git describe --always --dirty --abbrev=12 --exclude='*' 2>/dev/null)
@@ -30,7 +30,11 @@ docker-run: needs-compose .env
 	$(compose) run --rm --no-deps roles
 	$(compose) run --rm --no-deps migrate
 	$(compose) up --detach --wait
-docker-stop: needs-compose .env ; $(compose) --profile monitoring down
+# The servers that replicate, and what they need: not the server alone and its databases.
+docker-run-ha: needs-compose .env
+	$(compose) --profile ha build app patroni1
+	$(compose) --profile ha up --detach --wait balancer
+docker-stop: needs-compose .env ; $(compose) --profile monitoring --profile ha down
 docker-logs: needs-compose .env ; $(compose) logs --follow
 # Says what is missing, and not which word of the command line is unknown.
 needs-compose:

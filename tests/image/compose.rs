@@ -79,6 +79,9 @@ fn images_are_pinned() {
     }
     let version = format!("flashsale:{}", env!("CARGO_PKG_VERSION"));
     assert_eq!(service("app")["image"], version);
+    assert_eq!(service("server1")["image"], version);
+    let clustered = version.replace("flashsale:", "flashsale-ha:");
+    assert_eq!(service("patroni1")["image"], clustered);
 }
 
 #[test]
@@ -120,12 +123,14 @@ fn what_stays_is_asked_for_its_health_and_what_passes_is_waited_for() {
 #[test]
 fn the_server_is_given_the_time_to_end() {
     use flashsale::limits::STOP_SECONDS_MAX;
-    let grace = service("app")["stop_grace_period"]
-        .as_str()
-        .expect("a time")
-        .to_owned();
-    let grace_seconds: u64 = grace.trim_end_matches('s').parse().expect("seconds");
-    assert!(grace_seconds > STOP_SECONDS_MAX);
+    for name in ["app", "server1", "server2"] {
+        let grace = service(name)["stop_grace_period"]
+            .as_str()
+            .expect("a time")
+            .to_owned();
+        let grace_seconds: u64 = grace.trim_end_matches('s').parse().expect("seconds");
+        assert!(grace_seconds > STOP_SECONDS_MAX, "{name}");
+    }
 }
 
 #[test]
@@ -133,11 +138,12 @@ fn only_the_server_can_be_reached_from_outside() {
     let file = parse("docker/compose.yaml");
     assert_eq!(file["networks"]["back"]["internal"], true);
     for (name, service) in ours() {
-        assert_eq!(service["ports"].is_array(), name == "app", "{name}");
+        let is_door = ["app", "balancer"].contains(&name.as_str());
+        assert_eq!(service["ports"].is_array(), is_door, "{name}");
         let networks = service["networks"].as_array().expect("a list");
         let is_inside = networks.len() == 1 && networks[0] == "back";
         // The database that these two use may be one outside.
-        let reaches_out = ["app", "migrate"].contains(&name.as_str());
+        let reaches_out = is_door || name == "migrate";
         assert_eq!(is_inside, !reaches_out, "{name}");
     }
     for (name, service) in services("monitoring/compose.yaml") {
@@ -184,7 +190,7 @@ fn there_is_no_default_for_a_secret_and_make_env_has_them_all() {
             assert!(!is_argument || !text.contains("PASSWORD"), "{key}: {text}");
         }
     }
-    assert_eq!(wanted.len(), 7, "{wanted:?}");
+    assert_eq!(wanted.len(), 11, "{wanted:?}");
     for name in wanted {
         assert!(
             made.contains(&name),
@@ -213,6 +219,40 @@ fn the_server_is_replaced_when_all_before_it_has_succeeded() {
         "up --detach --wait",
     ];
     assert_eq!(steps, expected);
+}
+
+/// With another name the members would not find each other, and with the profile's others the shop would listen twice.
+#[test]
+fn the_clustered_services_are_complete_and_on_demand() {
+    let all = ours().into_iter();
+    let clustered: Vec<_> = all
+        .filter(|(_, it)| it["profiles"] == serde_json::json!(["ha"]))
+        .collect();
+    assert_eq!(clustered.len(), 9);
+    for (name, service) in &clustered {
+        let environment = &service["environment"];
+        let own = match name.trim_end_matches(|it: char| it.is_ascii_digit()) {
+            "etcd" => ("ETCD_NAME", name.clone()),
+            "patroni" => ("PATRONI_NAME", name.clone()),
+            "server" => ("SERVER_ADVERTISE", format!("{name}:8080")),
+            _ => continue,
+        };
+        assert_eq!(environment[own.0], *own.1);
+        let needed = service["depends_on"].as_object().into_iter().flatten();
+        for (needed, _) in needed {
+            assert!(clustered.iter().any(|(it, _)| it == needed), "{needed}");
+        }
+    }
+    let named = |variable: &str, service: &str| {
+        let value = self::service(service)["environment"][variable].clone();
+        value.as_str().expect("text").to_owned()
+    };
+    for number in 1..=3 {
+        let members = named("ETCD_INITIAL_CLUSTER", "etcd1");
+        assert!(members.contains(&format!("etcd{number}=http://etcd{number}:2380")));
+        assert!(named("PATRONI_ETCD3_HOSTS", "patroni1").contains(&format!("etcd{number}:2379")));
+        assert!(named("REPLICATION_HOSTS", "server1").contains(&format!("patroni{number}:5432")));
+    }
 }
 
 #[test]
@@ -250,7 +290,7 @@ fn secrets_that_are_missing_are_added_and_the_others_stay() {
         fs::read_to_string(&file).expect("our own file")
     };
     let made = make();
-    assert_eq!(made.lines().count(), 8, "{made}");
+    assert_eq!(made.lines().count(), 12, "{made}");
     assert_eq!(make(), made, "nothing is missing");
     let (first, rest) = made.split_once("ADMIN_TOKEN=").expect("it has them all");
     let (token, rest) = rest.split_once('\n').expect("more follows");

@@ -3,6 +3,7 @@
 
 mod compose;
 mod dockerfile;
+mod kubernetes;
 
 use std::path::Path;
 use std::process::Command;
