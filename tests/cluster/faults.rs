@@ -222,6 +222,7 @@ fn lose_machine(shop: &mut Shop, buyers: &Buyers) -> String {
     machine.lose_power();
     last(buyers, CUT);
     let machine = &mut shop.machines[primary];
+    machine.restart_etcd();
     machine.power_on();
     machine.server_mut().wait_until_listening();
     format!("{}, the primary", machine.name())
@@ -239,6 +240,9 @@ fn lose_all_but_one(shop: &mut Shop, buyers: &Buyers, choice: usize) -> String {
     let sold = buyers.sold();
     thread::sleep(PAUSE);
     assert_eq!(buyers.sold(), sold, "one machine sold alone");
+    for number in others() {
+        shop.machines[number].restart_etcd();
+    }
     for number in others() {
         shop.machines[number].power_on();
     }

@@ -214,9 +214,9 @@ impl Machine {
         self.server_mut().wait();
     }
 
-    /// Starts everything again.
+    /// Starts what runs beside etcd again, once that answers: Patroni ends where it does not.
     pub fn power_on(&mut self) {
-        self.restart_etcd();
+        wait_for("etcd", || self.has_healthy_etcd().then_some(()));
         self.restart_patroni();
         self.server_mut().begin_again();
     }
