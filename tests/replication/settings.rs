@@ -1,6 +1,6 @@
 //! Settings of the database that void the promise stop the start, and say which and why.
 
-use super::group::place;
+use super::group::{place, place_on};
 use super::keeper::Keeper;
 use crate::postgres_pair::PostgresPair;
 use crate::server::{Server, wait_for};
@@ -44,7 +44,7 @@ fn a_database_that_may_lose_what_it_acknowledged_is_refused() {
 fn a_start_waits_while_the_database_has_no_standby() {
     let pair = PostgresPair::start();
     pair.primary.set("synchronous_standby_names", "*");
-    let mut server = Server::begin_in(place(&pair.hosts()));
+    let mut server = Server::begin_in(place_on(&pair.hosts()));
     server.wait_for_log("waiting for the replicated log");
     let log = server.log();
     assert!(log.contains("synchronous_standby_names is '*'"), "{log}");
