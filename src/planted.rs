@@ -90,6 +90,26 @@ slips! {
     IgnoresEpoch
     /// A log is used whatever the settings of its database are.
     IgnoresLogSettings
+    /// The mark names a record that the log has, and this disk does not yet.
+    MarksBeforeDurable
+    /// A follower reads records that are on this disk, and perhaps not in the log.
+    FollowsUnacknowledged
+    /// A snapshot is written of records that are on this disk, and perhaps not in the log.
+    SnapshotsUnacknowledged
+    /// A standby takes whatever it sees in the log, acknowledged or not.
+    TakesUnacknowledged
+    /// A standby follows to the sinks.
+    StandbyFollows
+    /// A takeover does not read to the end of the log.
+    LeadsBehindLog
+    /// A new leader gives new sales the numbers that it knew at its start.
+    KeepsFollowing
+    /// A leader answers for however long it has not heard from the log.
+    TellsStale
+    /// A leader that finds another one in its place goes on.
+    GoesOnFenced
+    /// The leadership is handed over before what is under way is in the log.
+    OffersAtOnce
 }
 
 #[cfg(feature = "planted")]

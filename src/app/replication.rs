@@ -17,13 +17,12 @@ use super::needed_records::NeededRecords;
 use super::stop::Ended;
 use super::{AppError, EXIT_JOURNAL_FAILED, logging};
 use crate::config::{Config, ReplicationConfig};
-use crate::env::{Clock, Disk, OsEntropy};
-use crate::journal::{Journal, JournalError, Outbox};
-use crate::limits;
+use crate::env::{Disk, OsEntropy};
+use crate::journal::JournalError;
 use crate::record::envelope::Entry;
 use crate::replication::{
-    Deposed, Fold, JoinError, Joined, Leadership, LogError, Mark, Position, ReplicatedLog,
-    ReplicationStatus, Replicator, Role, Standby, StandbyError, StandbyParts, Turn, join,
+    Demand, Fold, JoinError, Joined, Participant, ReplicatedLog, ReplicationStatus, Role,
+    StandbyParts, join,
 };
 use crate::runtime::Shutdown;
 use crate::sale::FollowingState;
@@ -34,10 +33,6 @@ use crate::types::Lsn;
 const RETRY: Duration = Duration::from_millis(500);
 /// The variable that tells a process that the one before it has handed its leadership over.
 const HANDED_OVER: &str = "FLASHSALE_HANDED_OVER";
-/// How often a standby asks again for what does not fit its journal before it starts anew: a pooler before the database may have shown it two machines as one.
-const MISMATCHES_MAX: u32 = 3;
-/// The pause between two looks of a standby.
-const LOOK: Duration = Duration::from_millis(100);
 
 /// A log that this server has joined, and its place there.
 pub(super) struct Membership {
@@ -70,7 +65,8 @@ impl Membership {
                 .map_err(JoinError::from)
                 .and_then(|()| join(&mut *log, &settings.log, disk, dir, &OsEntropy));
             match joined {
-                Err(JoinError::Log(LogError::Unknown(why) | LogError::Full(why))) => {
+                Err(error) if error.may_pass() => {
+                    let why = error.to_string();
                     if said != why {
                         tracing::warn!(address, "waiting for the replicated log: {address}: {why}");
                         said = why;
@@ -98,7 +94,7 @@ impl Membership {
             log,
             name,
             settings: settings.clone(),
-            needed: NeededRecords::new(joined.mark.at.lsn, &status, has_sinks),
+            needed: NeededRecords::new(&status, has_sinks),
             joined,
             status,
         })
@@ -125,32 +121,29 @@ fn name_of(config: &Config) -> String {
     config.server.advertise.clone().unwrap_or_else(own)
 }
 
-/// The state of an engine that follows the log.
-struct EngineFold(FollowingState);
-
-impl Fold for EngineFold {
+impl Fold for FollowingState {
     fn apply(&mut self, entry: &Entry<'_>) -> Result<(), JournalError> {
-        self.0.apply(entry)
+        self.apply(entry)
     }
 
     fn check(&self, lsn: Lsn) -> Result<(), JournalError> {
-        self.0.check(lsn)
+        self.check(lsn)
     }
 
     fn end(self: Box<Self>) {
-        self.0.end();
+        (*self).end();
     }
 }
 
-/// The thread that follows the log, and brings records into it once this server leads.
+/// The thread that gives this server's part in the replication its turns.
 pub(super) struct ReplicationThread {
-    turn: Arc<LeadersTurn>,
+    shared: Arc<ThreadState>,
     thread: JoinHandle<()>,
 }
 
 /// The thread's state that is shared with who ends it.
 #[derive(Default)]
-struct LeadersTurn {
+struct ThreadState {
     is_stopped: AtomicBool,
     is_handed_over: AtomicBool,
     /// Held while a standby takes from the log. Whoever closes the journal has had it after `is_stopped` was set: a closed journal
@@ -171,45 +164,46 @@ impl ReplicationThread {
         duties: DutyParts,
         shutdown: &Shutdown,
     ) -> std::io::Result<Self> {
-        let turn = Arc::<LeadersTurn>::default();
-        let part = Participant {
-            journal: Arc::clone(duties.engine.journal()),
-            clock: Arc::clone(&duties.clock),
-            takeover_ms: membership.settings.takeover_ms,
-            mark: membership.joined.mark,
-            status: Arc::clone(&membership.status),
-            needed: membership.needed,
-            followed: duties.followed.clone(),
-            turn: Arc::clone(&turn),
-            shutdown: shutdown.clone(),
-        };
-        let standby = Standby::new(StandbyParts {
+        let shared = Arc::<ThreadState>::default();
+        let status = membership.status;
+        let watch = ClockWatch::new(Arc::clone(&duties.engine));
+        let followed = duties.followed.clone();
+        let participant = Participant::new(StandbyParts {
             log: membership.log,
-            identity: part.mark.identity,
-            journal: Arc::clone(&part.journal),
-            fold: Box::new(EngineFold(following)),
-            clock: Arc::clone(&part.clock),
-            status: Arc::clone(&part.status),
+            journal: Arc::clone(duties.engine.journal()),
+            fold: Box::new(following),
+            clock: Arc::clone(&duties.clock),
+            status: Arc::clone(&status),
             name: membership.name,
-            at: part.mark.at,
-            takeover_ms: part.takeover_ms,
+            mark: membership.joined.mark,
+            takeover_ms: membership.settings.takeover_ms,
             has_offered: std::env::var_os(HANDED_OVER).is_some(),
         });
+        let driver = Driver {
+            participant,
+            duties: Some(duties),
+            status,
+            needed: membership.needed,
+            followed,
+            watch: Some(watch),
+            shared: Arc::clone(&shared),
+            shutdown: shutdown.clone(),
+        };
         let thread = Builder::new()
             .name("replicate".into())
-            .spawn(move || part.run(standby, duties))?;
-        Ok(Self { turn, thread })
+            .spawn(move || driver.run())?;
+        Ok(Self { shared, thread })
     }
 
     /// Ends a standby's following, or the leader's schedule. Returns the followers, which go on until the journal is closed.
     pub(super) fn end_duties(&self) -> Option<Followers> {
         let taken_up = {
-            let mut duties = self.turn.duties.lock();
+            let mut duties = self.shared.duties.lock();
             // Under the lock, so that no duties are taken up behind it.
-            self.turn.is_stopped.store(true, Ordering::Release);
+            self.shared.is_stopped.store(true, Ordering::Release);
             duties.take()
         };
-        drop(self.turn.following.lock());
+        drop(self.shared.following.lock());
         let duties = taken_up?.join().ok().flatten();
         duties.map(Duties::end_schedule)
     }
@@ -218,143 +212,74 @@ impl ReplicationThread {
     /// closed.
     pub(super) fn end(self) -> Ended {
         let _ = self.thread.join();
-        match self.turn.is_handed_over.load(Ordering::Acquire) {
+        match self.shared.is_handed_over.load(Ordering::Acquire) {
             true => Ended::HandedOver,
             false => Ended::Stopped,
         }
     }
 }
 
-/// A leadership, and what is to be brought into the log in it.
-type Taken = (Leadership, Arc<Outbox>);
-
-struct Participant {
-    journal: Arc<Journal>,
-    clock: Arc<dyn Clock>,
-    takeover_ms: u32,
-    /// The mark with which this server has joined.
-    mark: Mark,
+/// The work of the thread.
+struct Driver {
+    participant: Participant,
+    /// The duties, until they are taken up.
+    duties: Option<DutyParts>,
     status: Arc<ReplicationStatus>,
     needed: NeededRecords,
     followed: FollowedRecord,
-    turn: Arc<LeadersTurn>,
+    /// The watch over the clock, which the schedule of a leader has for itself.
+    watch: Option<ClockWatch>,
+    shared: Arc<ThreadState>,
     shutdown: Shutdown,
 }
 
-impl Participant {
-    fn run(self, mut standby: Standby, duties: DutyParts) {
-        let (mut said, mut mismatches) = (String::new(), 0);
+impl Driver {
+    fn run(mut self) {
         tracing::info!("standing by");
-        let mut notes = Notes::new(&self);
-        let mut watch = ClockWatch::new(Arc::clone(&duties.engine));
-        loop {
-            watch.read();
-            let Some(followed) = self.follow(&mut standby) else {
-                return;
-            };
-            match followed {
-                Ok(Ok(taken)) => {
-                    notes.write(standby.at());
-                    let mark = notes.mark;
-                    return Self { mark, ..self }.lead(standby, taken, duties);
+        while let Some(demand) = self.turn() {
+            match demand {
+                Demand::Turn => {}
+                Demand::Pause(pause) => thread::sleep(pause),
+                Demand::AwaitBatch(patience) => self.participant.await_batch(patience),
+                Demand::TakeUpDuties => self.take_up_duties(),
+                Demand::HandOver => {
+                    self.shared.is_handed_over.store(true, Ordering::Release);
+                    self.shutdown.begin();
                 }
-                Ok(Err(Turn::Moved)) => {
-                    notes.advance(standby.at());
-                }
-                Ok(Err(_)) => {
-                    notes.advance(standby.at());
-                    said.clear();
-                    mismatches = 0;
-                    thread::sleep(LOOK);
-                }
-                Err(error)
-                    if error.may_pass() || error.is_mismatch() && mismatches < MISMATCHES_MAX =>
-                {
-                    mismatches += u32::from(error.is_mismatch());
-                    let (error, is_full) = (error.to_string(), error.is_log_full());
-                    self.status.failed(&error, is_full);
-                    if said != error {
-                        tracing::warn!("the replicated log is not followed: {error}");
-                        said = error;
-                    }
-                    thread::sleep(RETRY);
-                }
-                Err(error) => {
-                    tracing::error!("{error}: starting again");
-                    // It may come to the same end again, and nobody waits for it.
-                    thread::sleep(RETRY);
-                    restart();
-                }
+                Demand::StartAnew(_) => self.start_anew(),
+                Demand::End => return,
             }
         }
     }
 
-    /// Lets the standby look once. Where it has taken the leadership, the journal is replicated from there. `None` once this server is to stop.
-    fn follow(&self, standby: &mut Standby) -> Option<Result<Result<Taken, Turn>, StandbyError>> {
-        let _following = self.turn.following.lock();
-        if self.turn.is_stopped.load(Ordering::Acquire) {
+    /// Gives the part its turn. `None` once this server is to stop, and does not lead.
+    fn turn(&mut self) -> Option<Demand> {
+        self.watch.iter_mut().for_each(ClockWatch::read);
+        let shared = Arc::clone(&self.shared);
+        let leads = self.participant.leads().is_some();
+        let _following = (!leads).then(|| shared.following.lock());
+        if !leads && self.is_stopped() {
             return None;
         }
-        let taken = |leadership| (leadership, self.journal.replicate());
-        Some(standby.turn().map(|looked| looked.map(taken)))
+        let followed = self.needed.told(self.followed.get());
+        Some(self.participant.turn(followed))
     }
 
-    fn lead(self, standby: Standby, (leadership, outbox): Taken, duties: DutyParts) {
-        let log = standby.end();
-        let mut replicator = Replicator::new(
-            log,
-            Arc::clone(&outbox),
-            Arc::clone(&self.journal),
-            Arc::clone(&self.clock),
-            Arc::clone(&self.status),
-            leadership,
-            self.takeover_ms,
-        );
-        self.status.heard(leadership.asked_us);
-        self.journal.hold_back(false);
-        self.take_up(duties);
-        let patience =
-            Duration::from_millis(u64::from(self.takeover_ms / limits::BEATS_PER_TAKEOVER / 4));
-        let mut notes = Notes::new(&self);
-        loop {
-            replicator.note_followed(self.needed.told(self.followed.get()));
-            match replicator.turn() {
-                Ok(Turn::Moved) => {
-                    if notes.advance(replicator.at()) {
-                        replicator.trim();
-                    }
-                }
-                Ok(Turn::Idle) => {
-                    if !outbox.wait(patience) {
-                        break;
-                    }
-                }
-                Ok(Turn::Unanswered) => thread::sleep(LOOK),
-                Err(deposed) => self.stand_down(&deposed),
-            }
-            if self.status.take_hand_over() {
-                tracing::info!("the leadership is to be handed over");
-                self.turn.is_handed_over.store(true, Ordering::Release);
-                self.shutdown.begin();
-            }
-        }
-        notes.write(replicator.at());
-        match replicator.offer() {
-            Ok(()) => tracing::info!("the leadership is offered"),
-            Err(error) => tracing::warn!("the leadership could not be offered: {error}"),
-        }
+    fn is_stopped(&self) -> bool {
+        self.shared.is_stopped.load(Ordering::Acquire)
     }
 
     /// Takes up the leader's duties, on another thread: what they record waits for this one.
-    fn take_up(&self, duties: DutyParts) {
-        let mut taken_up = self.turn.duties.lock();
-        if self.turn.is_stopped.load(Ordering::Acquire) {
+    fn take_up_duties(&mut self) {
+        self.watch = None;
+        let mut taken_up = self.shared.duties.lock();
+        let Some(duties) = self.duties.take().filter(|_| !self.is_stopped()) else {
             return;
-        }
+        };
         let status = Arc::clone(&self.status);
         let begin = move || {
             let duties = duties.take_up();
-            status.set_role(Role::Leader);
+            status.lead();
             tracing::info!("this server leads and sells");
             duties
         };
@@ -367,57 +292,18 @@ impl Participant {
         }
     }
 
-    /// Ends this process's part at once: another one may have sold what is in memory here.
-    fn stand_down(&self, deposed: &Deposed) -> ! {
-        match deposed {
-            Deposed::Fenced => tracing::warn!("{deposed}: starting again as a standby"),
-            _ => tracing::error!("{deposed}: starting again"),
+    /// Ends this process at once. A new one takes its place, unless this one was told to stop for good.
+    fn start_anew(&self) -> ! {
+        let is_handed_over = self.shared.is_handed_over.load(Ordering::Acquire);
+        if self.is_stopped() && !is_handed_over {
+            logging::flush();
+            process::exit(0);
+        }
+        // It may come to the same end again, and nobody waits for a standby.
+        if self.status.role() == Role::Standby {
+            thread::sleep(RETRY);
         }
         restart()
-    }
-}
-
-/// The mark beside the journal, which goes on now and then.
-struct Notes<'a> {
-    part: &'a Participant,
-    mark: Mark,
-    noted_us: u64,
-}
-
-impl<'a> Notes<'a> {
-    fn new(part: &'a Participant) -> Self {
-        Self {
-            part,
-            mark: part.mark.clone(),
-            noted_us: part.clock.monotonic_us(),
-        }
-    }
-
-    /// Notes that the log has acknowledged everything up to `at`, unless it is too soon. Returns whether it was due.
-    fn advance(&mut self, at: Position) -> bool {
-        let now_us = self.part.clock.monotonic_us();
-        if now_us.saturating_sub(self.noted_us) < limits::LOG_MARK_SECONDS * 1_000_000 {
-            return false;
-        }
-        self.noted_us = now_us;
-        self.write(at);
-        true
-    }
-
-    fn write(&mut self, at: Position) {
-        if self.mark.at == at {
-            return;
-        }
-        let journal = &self.part.journal;
-        let noted = self.mark.advance(at, &**journal.disk(), journal.dir());
-        match noted {
-            Ok(()) => self.part.needed.note_marked(at.lsn),
-            Err(error) if error.is_failed_sync() => journal.fail(&error),
-            Err(error) => tracing::warn!(
-                log = self.mark.log,
-                "the place in the replicated log is not noted: {error}"
-            ),
-        }
     }
 }
 

@@ -145,15 +145,21 @@ impl Outbox {
         Some(all)
     }
 
-    /// Blocks until a batch waits, for at most `patience`. Returns `false` once nothing will come any more.
-    pub fn wait(&self, patience: Duration) -> bool {
+    /// Returns whether no batch waits, and none will come any more.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        let waiting = self.waiting.lock();
+        waiting.is_closed && waiting.batches.is_empty()
+    }
+
+    /// Blocks until a batch waits, or none will come any more: for at most `patience`.
+    pub fn wait(&self, patience: Duration) {
         let mut waiting = self.waiting.lock();
         self.changed.wait_while_for(
             &mut waiting,
             |waiting| waiting.batches.is_empty() && !waiting.is_closed,
             patience,
         );
-        !waiting.is_closed || !waiting.batches.is_empty()
     }
 
     /// Notes that nothing is put in any more.

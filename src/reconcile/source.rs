@@ -40,9 +40,13 @@ impl RecordSource {
             disk: Arc::clone(journal.disk()),
             dir: journal.dir().to_owned(),
             is_settled: Box::new(move || settling.is_settled()),
-            durable: Box::new(move || match is_planted(Slip::FollowsUnwritten) {
-                true => Lsn(journal.status().appended_lsn),
-                false => journal.durable(),
+            durable: Box::new(move || {
+                if is_planted(Slip::FollowsUnwritten) {
+                    return Lsn(journal.status().appended_lsn);
+                }
+                let is_local = is_planted(Slip::FollowsUnacknowledged);
+                let local = is_local.then(|| journal.reached()).flatten();
+                local.map_or_else(|| journal.durable(), |reached| reached.local)
             }),
             syncs,
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::log::{Appended, LeaderProgress, LogEpoch, LogError, ReplicatedLog};
+use super::log::{Appended, Epoch, LeaderProgress, LogEpoch, LogError, ReplicatedLog};
 use super::position::{FrameError, LogFrame, Position};
 use super::status::{ReplicationStatus, Role, now_us};
 use crate::env::Clock;
@@ -99,6 +99,17 @@ impl Replicator {
     #[must_use]
     pub fn at(&self) -> Position {
         self.at
+    }
+
+    /// The batches that the log does not have yet.
+    pub(super) fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
+    /// The time that this server leads in.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.epoch.epoch
     }
 
     /// Does what is due: finds out what became of an open question, appends what waits, or gives a sign.

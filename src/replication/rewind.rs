@@ -75,6 +75,14 @@ pub enum JoinError {
     },
 }
 
+impl JoinError {
+    /// Returns whether a later attempt may succeed by itself.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Log(LogError::Unknown(_) | LogError::Full(_)))
+    }
+}
+
 /// The place of a server's journal in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Joined {
@@ -96,9 +104,11 @@ pub fn join(
     dir: &Path,
     entropy: &dyn Entropy,
 ) -> Result<Joined, JoinError> {
-    let mark = Mark::read(disk, dir)?;
-    if let Some(mark) = &mark {
+    let mut mark = Mark::read(disk, dir)?;
+    if let Some(mark) = &mut mark {
         finish_cut(mark, disk, dir)?;
+        // Once: what comes behind that place from now on stays.
+        mark.cut = None;
     }
     let mark = used(mark, disk, dir)?;
     let head = match log.read_head()? {

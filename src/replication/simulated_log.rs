@@ -2,8 +2,9 @@
 //! failovers that lose what was not acknowledged.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::log::{
     Appended, Epoch, Head, LeaderProgress, LogEpoch, LogError, LogIdentity, ReplicatedLog,
@@ -15,7 +16,7 @@ use crate::types::Lsn;
 
 /// What becomes of one question.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Outcome {
+pub enum LogOutcome {
     /// It is done, on all machines, and answered.
     #[default]
     Answered,
@@ -46,7 +47,7 @@ enum Change {
     Trim(LogIdentity, Lsn),
 }
 
-type Decide = Box<dyn FnMut() -> Outcome + Send>;
+type Decide = Box<dyn FnMut() -> LogOutcome + Send>;
 
 struct Store {
     /// What who asks the first machine sees.
@@ -54,65 +55,88 @@ struct Store {
     /// The tables that are on all machines.
     all: Tables,
     late: Vec<Change>,
-    is_reachable: bool,
     decide: Decide,
 }
 
-/// The log, as one of its servers reaches it. Clones reach the same log.
+/// The log, as one of its servers reaches it. Clones reach it by the same way.
 #[derive(Clone)]
-pub struct SimulatedLog(Arc<Mutex<Store>>);
+pub struct SimulatedLog {
+    store: Arc<Mutex<Store>>,
+    /// The way to it is cut.
+    is_cut: Arc<AtomicBool>,
+}
 
 impl Default for SimulatedLog {
     fn default() -> Self {
-        Self::new(|| Outcome::Answered)
+        Self::new(|| LogOutcome::Answered)
     }
 }
 
 impl SimulatedLog {
     /// Creates an empty log, in which `decide` says what becomes of each question.
     #[must_use]
-    pub fn new(decide: impl FnMut() -> Outcome + Send + 'static) -> Self {
-        Self(Arc::new(Mutex::new(Store {
+    pub fn new(decide: impl FnMut() -> LogOutcome + Send + 'static) -> Self {
+        let store = Store {
             first: Tables::default(),
             all: Tables::default(),
             late: Vec::new(),
-            is_reachable: true,
             decide: Box::new(decide),
-        })))
+        };
+        Self {
+            store: Arc::new(Mutex::new(store)),
+            is_cut: Arc::default(),
+        }
+    }
+
+    /// Returns another way to the same log, which is cut by itself.
+    #[must_use]
+    pub fn another_way(&self) -> Self {
+        Self {
+            store: Arc::clone(&self.store),
+            is_cut: Arc::default(),
+        }
     }
 
     /// Sets who decides what becomes of each question.
-    pub fn decide_by(&self, decide: impl FnMut() -> Outcome + Send + 'static) {
-        self.0.lock().decide = Box::new(decide);
+    pub fn decide_by(&self, decide: impl FnMut() -> LogOutcome + Send + 'static) {
+        self.store.lock().decide = Box::new(decide);
     }
 
-    /// Sets whether anybody reaches the log.
+    /// Sets whether the log is reached by this way.
     pub fn set_reachable(&self, is_reachable: bool) {
-        self.0.lock().is_reachable = is_reachable;
+        self.is_cut.store(!is_reachable, Ordering::SeqCst);
+    }
+
+    /// Returns the store, if it is reached by this way.
+    fn reach(&self) -> Result<MutexGuard<'_, Store>, LogError> {
+        match self.is_cut.load(Ordering::SeqCst) {
+            true => Err(unknown("nobody answers")),
+            false => Ok(self.store.lock()),
+        }
     }
 
     /// The first machine dies, and another one takes its place: what was not on all machines is gone.
     pub fn fail_over(&self) {
-        let mut store = self.0.lock();
+        let mut store = self.store.lock();
         store.first = store.all.clone();
     }
 
     /// The log is lost, and what is on all machines of `other` is in its place.
     pub fn replace_by(&self, other: &Self) {
-        let tables = other.0.lock().all.clone();
-        let mut store = self.0.lock();
+        let tables = other.store.lock().all.clone();
+        let mut store = self.store.lock();
         (store.first, store.all) = (tables.clone(), tables);
     }
 
     /// Brings everything on the first machine to all others.
     pub fn replicate(&self) {
-        let mut store = self.0.lock();
+        let mut store = self.store.lock();
         store.all = store.first.clone();
     }
 
     /// Lets everything arrive that was late.
     pub fn deliver_late(&self) {
-        let mut store = self.0.lock();
+        let mut store = self.store.lock();
         for change in std::mem::take(&mut store.late) {
             store.first.change(&change);
         }
@@ -120,7 +144,7 @@ impl SimulatedLog {
 
     /// The log comes back as it was when `earlier` was its last record, whatever was acknowledged since.
     pub fn restore_to(&self, earlier: Lsn) {
-        let mut store = self.0.lock();
+        let mut store = self.store.lock();
         let frames = &mut store.first.frames;
         frames.retain(|frame| frame.last.lsn <= earlier);
         let last = frames.last().map(|frame| frame.last);
@@ -131,27 +155,30 @@ impl SimulatedLog {
         store.all = store.first.clone();
     }
 
-    /// Returns what is on all machines: the head and the frames.
+    /// Returns the head that is on all machines.
     #[must_use]
-    pub fn contents(&self) -> (Option<Head>, Vec<Arc<LogFrame>>) {
-        let store = self.0.lock();
-        (store.all.head.clone(), store.all.frames.clone())
+    pub fn head(&self) -> Option<Head> {
+        self.store.lock().all.head.clone()
+    }
+
+    /// Returns the frames that are on all machines and end behind the record `after`.
+    #[must_use]
+    pub fn frames_behind(&self, after: Lsn) -> Vec<Arc<LogFrame>> {
+        let frames = &self.store.lock().all.frames;
+        let begin = frames.partition_point(|frame| frame.last.lsn <= after);
+        frames[begin..].to_vec()
     }
 
     /// Asks for `change`; returns the head afterwards, and whether it changed anything.
     fn ask(&self, change: &Change) -> Result<(Option<Head>, bool), LogError> {
-        let mut store = self.0.lock();
-        let unknown = |what: &str| LogError::Unknown(what.to_owned());
-        if !store.is_reachable {
-            return Err(unknown("nobody answers"));
-        }
+        let mut store = self.reach()?;
         match (store.decide)() {
-            Outcome::Lost => Err(unknown("the connection was lost")),
-            Outcome::Late => {
+            LogOutcome::Lost => Err(unknown("the connection was lost")),
+            LogOutcome::Late => {
                 store.late.push(change.clone());
                 Err(unknown("no answer in time"))
             }
-            Outcome::Unreplicated => {
+            LogOutcome::Unreplicated => {
                 store.first.change(change);
                 Err(unknown("the wait was cancelled"))
             }
@@ -159,7 +186,7 @@ impl SimulatedLog {
                 let changed = store.first.change(change);
                 store.all = store.first.clone();
                 match outcome {
-                    Outcome::Answered => Ok((store.first.head.clone(), changed)),
+                    LogOutcome::Answered => Ok((store.first.head.clone(), changed)),
                     _ => Err(unknown("the answer was lost")),
                 }
             }
@@ -173,6 +200,10 @@ impl Head {
         self.followed = progress.followed;
         self.beat += 1;
     }
+}
+
+fn unknown(what: &str) -> LogError {
+    LogError::Unknown(what.to_owned())
 }
 
 impl Tables {
@@ -247,11 +278,7 @@ impl Tables {
 
 impl ReplicatedLog for SimulatedLog {
     fn peek(&mut self) -> Result<Option<Head>, LogError> {
-        let store = self.0.lock();
-        match store.is_reachable {
-            true => Ok(store.first.head.clone()),
-            false => Err(LogError::Unknown("nobody answers".into())),
-        }
+        Ok(self.reach()?.first.head.clone())
     }
 
     fn read_head(&mut self) -> Result<Option<Head>, LogError> {
@@ -301,10 +328,7 @@ impl ReplicatedLog for SimulatedLog {
         after: Lsn,
         bytes_max: usize,
     ) -> Result<Vec<LogFrame>, LogError> {
-        let store = self.0.lock();
-        if !store.is_reachable {
-            return Err(LogError::Unknown("nobody answers".into()));
-        }
+        let store = self.reach()?;
         if !store.first.is(log) {
             return Ok(Vec::new());
         }

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use super::log::{Epoch, Head, LogError, LogIdentity, ReplicatedLog};
+use super::mark::Mark;
 use super::position::{FrameError, LogFrame, Position};
 use super::replicator::{Leadership, Turn};
 use super::status::{ReplicationStatus, Role, now_us};
 use crate::env::Clock;
 use crate::journal::{Journal, JournalError, JournalFailed};
 use crate::limits;
+use crate::planted::{Slip, is_planted};
 use crate::record::envelope::Entry;
 use crate::types::Lsn;
 
@@ -138,8 +140,6 @@ impl Sign {
 pub struct StandbyParts {
     /// The log.
     pub log: Box<dyn ReplicatedLog>,
-    /// The identity of the log that the journal is replicated in.
-    pub identity: LogIdentity,
     /// The journal, which takes nothing from anybody else.
     pub journal: Arc<Journal>,
     /// The state that its records have led to.
@@ -150,8 +150,8 @@ pub struct StandbyParts {
     pub status: Arc<ReplicationStatus>,
     /// The server's name for itself.
     pub name: String,
-    /// The last record of the journal, which the log has.
-    pub at: Position,
+    /// The mark beside the journal. Its place is the last record of the journal, which the log has.
+    pub mark: Mark,
     /// Milliseconds without a sign after which it takes over.
     pub takeover_ms: u32,
     /// It has offered the leadership itself, just before: an offer is left to others for as long as that.
@@ -168,16 +168,16 @@ impl Standby {
             true => now_us(&*parts.clock) + takeover_us,
             false => 0,
         };
-        parts.status.set_replicated(parts.at);
+        parts.status.set_replicated(parts.mark.at);
         Self {
             log: parts.log,
-            identity: parts.identity,
+            identity: parts.mark.identity,
             journal: parts.journal,
             fold: parts.fold,
             clock: parts.clock,
             status: parts.status,
             name: parts.name,
-            at: parts.at,
+            at: parts.mark.at,
             seen: None,
             takeover_us,
             offers_from_us,
@@ -193,7 +193,9 @@ impl Standby {
     /// Ends the following, and gives back the log, with which the server goes on as a leader.
     #[must_use]
     pub fn end(self) -> Box<dyn ReplicatedLog> {
-        self.fold.end();
+        if !is_planted(Slip::KeepsFollowing) {
+            self.fold.end();
+        }
         self.log
     }
 
@@ -210,7 +212,11 @@ impl Standby {
         self.status.set_head(head.last.lsn);
         self.status.set_followed(head.followed);
         let silent_us = self.silence(&head, asked_us);
-        if head.acknowledged > self.at.lsn && self.catch_up(head.acknowledged)? {
+        let until = match is_planted(Slip::TakesUnacknowledged) {
+            true => head.last.lsn,
+            false => head.acknowledged,
+        };
+        if until > self.at.lsn && self.catch_up(until)? {
             return Ok(Err(Turn::Moved));
         }
         let is_offered = head.holder.is_empty() && asked_us >= self.offers_from_us;
@@ -271,8 +277,10 @@ impl Standby {
             }
         );
         self.status.set_leader(taken.epoch, &self.name);
-        while self.at.lsn < taken.last.lsn && self.catch_up(taken.last.lsn)? {}
-        self.check_reached(&taken)?;
+        if !is_planted(Slip::LeadsBehindLog) {
+            while self.at.lsn < taken.last.lsn && self.catch_up(taken.last.lsn)? {}
+            self.check_reached(&taken)?;
+        }
         self.fold.check(self.at.lsn)?;
         self.status.count_takeover();
         Ok(Some(Leadership {

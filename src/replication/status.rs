@@ -9,6 +9,7 @@ use super::log::Epoch;
 use super::position::Position;
 use crate::env::Clock;
 use crate::limits;
+use crate::planted::{Slip, is_planted};
 use crate::telemetry::seconds;
 use crate::types::Lsn;
 
@@ -59,6 +60,7 @@ pub struct ReplicationStatus {
     head: AtomicU64,
     replicated: AtomicU64,
     followed: AtomicU64,
+    marked: AtomicU64,
     barriers: AtomicU64,
     takeovers: AtomicU64,
     appends: AtomicU64,
@@ -120,8 +122,8 @@ impl ReplicationStatus {
     #[must_use]
     pub fn may_tell(&self, now_us: u64) -> bool {
         let heard_us = self.heard_us.load(Ordering::Acquire);
-        self.role() == Role::Leader
-            && now_us.saturating_sub(heard_us) <= limits::LEADER_FRESH_MS * 1000
+        let is_fresh = now_us.saturating_sub(heard_us) <= limits::LEADER_FRESH_MS * 1000;
+        self.role() == Role::Leader && (is_fresh || is_planted(Slip::TellsStale))
     }
 
     /// Returns the leader's name for itself; empty where it is not known.
@@ -160,9 +162,27 @@ impl ReplicationStatus {
         }
     }
 
-    /// Sets the part of this server.
-    pub fn set_role(&self, role: Role) {
+    /// Returns the last record that the mark beside the journal names: what is before it is not needed to find this server's place again.
+    #[must_use]
+    pub fn marked(&self) -> Lsn {
+        Lsn(self.marked.load(Ordering::Acquire))
+    }
+
+    /// Notes that this server leads and has taken up its duties, unless another one leads by now: from here on it sells.
+    pub fn lead(&self) {
+        let (from, to) = (Role::Standby as u8, Role::Leader as u8);
+        let _ = self
+            .role
+            .compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_role(&self, role: Role) {
         self.role.store(role as u8, Ordering::Release);
+    }
+
+    /// Notes that the mark beside the journal names the record `marked`.
+    pub fn note_marked(&self, marked: Lsn) {
+        self.marked.store(marked.0, Ordering::Release);
     }
 
     pub(super) fn set_leader(&self, epoch: Epoch, leader: &str) {

@@ -6,10 +6,9 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::simulated_log::Outcome;
 use super::*;
 use crate::env::{Clock, Disk, ManualClock, SeededEntropy, SimulatedDisk, splitmix64};
-use crate::journal::{Durability, Journal, JournalError, Opening, Options, Outbox, Tools};
+use crate::journal::{Durability, Journal, JournalError, Opening, Options, Tools};
 use crate::record::Record;
 use crate::record::envelope::Entry;
 use crate::types::{Lsn, SaleId, Timestamp};
@@ -32,19 +31,13 @@ impl Fold for NoFold {
     fn end(self: Box<Self>) {}
 }
 
-enum TestPart {
-    Down,
-    Standby(Box<Standby>),
-    Leader(Box<Replicator>, Arc<Outbox>),
-}
-
 struct TestServer {
     name: String,
     disk: SimulatedDisk,
     clock: Arc<ManualClock>,
     status: Arc<ReplicationStatus>,
     journal: Option<Arc<Journal>>,
-    part: TestPart,
+    participant: Option<Participant>,
     /// Records that somebody waits for, with what tells them apart.
     open: BTreeMap<Lsn, i64>,
 }
@@ -71,14 +64,14 @@ impl TestServer {
             clock: Arc::new(ManualClock::at(Timestamp::from_seconds(100))),
             status: Arc::default(),
             journal: None,
-            part: TestPart::Down,
+            participant: None,
             open: BTreeMap::new(),
         }
     }
 
     fn die(&mut self, seed: u64) {
         self.disk = self.disk.crash(seed);
-        self.part = TestPart::Down;
+        self.participant = None;
         self.journal = None;
         self.open.clear();
     }
@@ -109,60 +102,42 @@ impl TestServer {
             .expect("room");
         let journal = Arc::new(journal);
         self.status = Arc::default();
-        let standby = Standby::new(StandbyParts {
+        let participant = Participant::new(StandbyParts {
             log: Box::new(log.clone()),
-            identity: joined.mark.identity,
             journal: Arc::clone(&journal),
             fold: Box::new(NoFold),
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             status: Arc::clone(&self.status),
             name: self.name.clone(),
-            at: joined.mark.at,
+            mark: joined.mark,
             takeover_ms: TAKEOVER_MS,
             has_offered: false,
         });
         self.journal = Some(journal);
-        self.part = TestPart::Standby(Box::new(standby));
+        self.participant = Some(participant);
         Ok(())
-    }
-
-    fn lead(&mut self, standby: Standby, leadership: Leadership) {
-        let journal = self.journal.clone().expect("it is up");
-        let outbox = journal.replicate();
-        self.status.set_role(Role::Leader);
-        self.status.heard(leadership.asked_us);
-        let replicator = Replicator::new(
-            standby.end(),
-            Arc::clone(&outbox),
-            journal,
-            Arc::clone(&self.clock) as Arc<dyn Clock>,
-            Arc::clone(&self.status),
-            leadership,
-            TAKEOVER_MS,
-        );
-        self.part = TestPart::Leader(Box::new(replicator), outbox);
     }
 
     /// Does one thing. Returns what a buyer of this machine was told, by record.
     fn turn(&mut self, dice: &Dice, next: &mut i64) -> Vec<(Lsn, i64)> {
-        match std::mem::replace(&mut self.part, TestPart::Down) {
-            TestPart::Down => {}
-            TestPart::Standby(mut standby) => match standby.turn() {
-                Ok(Ok(leadership)) => self.lead(*standby, leadership),
-                Ok(Err(_)) => self.part = TestPart::Standby(standby),
-                Err(error) if error.may_pass() => self.part = TestPart::Standby(standby),
-                Err(error) => panic!("{}: {error}", self.name),
-            },
-            TestPart::Leader(mut replicator, outbox) => {
-                self.work(dice, next);
-                match replicator.turn() {
-                    Ok(_) => self.part = TestPart::Leader(replicator, outbox),
-                    Err(Deposed::Fenced) => self.die(dice.below(u64::MAX)),
-                    Err(other) => panic!("{}: {other}", self.name),
-                }
+        if self.leads() {
+            self.work(dice, next);
+        }
+        let demand = self.participant.as_mut().map(|it| it.turn(Lsn::ZERO));
+        match demand {
+            Some(Demand::TakeUpDuties) => self.status.lead(),
+            Some(Demand::StartAnew(cause)) => {
+                assert_eq!(cause, RestartCause::Fenced, "{}", self.name);
+                self.die(dice.below(u64::MAX));
             }
+            _ => {}
         }
         self.tell()
+    }
+
+    fn leads(&self) -> bool {
+        let participant = self.participant.as_ref();
+        participant.is_some_and(|participant| participant.leads().is_some())
     }
 
     fn work(&mut self, dice: &Dice, next: &mut i64) {
@@ -197,12 +172,12 @@ fn run(seed: u64) -> Result<u64, String> {
     let lots = dice.clone();
     let log = SimulatedLog::new(move || match lots.below(trouble) {
         0 => match lots.below(4) {
-            0 => Outcome::Lost,
-            1 => Outcome::AnswerLost,
-            2 => Outcome::Unreplicated,
-            _ => Outcome::Late,
+            0 => LogOutcome::Lost,
+            1 => LogOutcome::AnswerLost,
+            2 => LogOutcome::Unreplicated,
+            _ => LogOutcome::Late,
         },
-        _ => Outcome::Answered,
+        _ => LogOutcome::Answered,
     });
     let mut machines = [TestServer::new("one"), TestServer::new("two")];
     let (mut told, mut next) = (BTreeMap::new(), 0);
@@ -221,7 +196,7 @@ fn run(seed: u64) -> Result<u64, String> {
                 }
             }
             _ => {
-                if matches!(machine.part, TestPart::Down) && dice.one_in(4) {
+                if machine.participant.is_none() && dice.one_in(4) {
                     // It may not answer.
                     let _ = machine.start(&log);
                 }
@@ -235,7 +210,7 @@ fn run(seed: u64) -> Result<u64, String> {
         }
     }
     log.set_reachable(true);
-    log.decide_by(|| Outcome::Answered);
+    log.decide_by(|| LogOutcome::Answered);
     log.fail_over();
     log.deliver_late();
     let kept = survivors(&log, &mut machines, &dice)?;
@@ -264,9 +239,7 @@ fn survivors(
             machine.turn(dice, &mut 1_000_000);
         }
     }
-    let leaders = machines
-        .iter()
-        .filter(|machine| matches!(machine.part, TestPart::Leader(..)));
+    let leaders = machines.iter().filter(|machine| machine.leads());
     let leaders: Vec<_> = leaders.collect();
     if leaders.len() != 1 {
         return Err(format!("{} servers lead at the end", leaders.len()));
@@ -343,7 +316,7 @@ fn a_log_that_was_made_anew_before_the_first_mark_is_not_joined() {
     tell_before_the_first_note(&mut machines[1], &anew);
     let error = machines[0].start(&anew).expect_err("another log");
     assert!(matches!(error, JoinError::MadeAnew { .. }), "{error}");
-    let (head, dir) = (anew.contents().0, Path::new(DIR));
+    let (head, dir) = (anew.head(), Path::new(DIR));
     let unfit = check_fit("sale", head.as_ref(), &machines[0].disk, dir);
     assert!(
         matches!(unfit, Err(JoinError::MadeAnew { .. })),
@@ -376,7 +349,7 @@ fn nobody_leads_in_a_log_that_was_made_anew() {
     }
     assert_eq!(machines[0].status.role(), Role::Fenced);
     assert_eq!(machines[1].status.role(), Role::Standby);
-    let (head, frames) = log.contents();
+    let (head, frames) = (log.head(), log.frames_behind(Lsn::ZERO));
     let head = head.expect("made");
     assert_eq!((head.epoch, head.beat, frames.len()), (Epoch(1), 0, 0));
 }
@@ -428,10 +401,59 @@ fn a_log_that_is_gone_is_not_made_anew_for_a_journal_that_it_had() {
         matches!(refused, Err(JoinError::LogLost { known: Lsn(9), .. })),
         "{refused:?}"
     );
-    assert_eq!(log.contents().0, None);
+    assert_eq!(log.head(), None);
     // Where nothing was told yet nothing is lost.
     mark.at = Position::START;
     mark.write(&disk, dir).expect("room");
     let joined = join(&mut log, "sale", &disk, dir, &entropy).expect("a new one");
     assert_eq!(joined.mark.at, Position::START);
+}
+
+#[test]
+fn what_comes_behind_an_interrupted_cut_is_not_cut_off() {
+    let (log, dice) = (SimulatedLog::default(), Dice(Arc::new(Mutex::new(1))));
+    let (mut machine, mut next) = (TestServer::new("one"), 0);
+    machine.start(&log).expect("a log that is made");
+    for _ in 0..100 {
+        machine.turn(&dice, &mut next);
+    }
+    machine.die(0);
+    // As a start leaves it whose power fails when the journal was cut.
+    let (disk, dir) = (machine.disk.clone(), Path::new(DIR));
+    let joined = join(&mut log.clone(), "sale", &disk, dir, &SeededEntropy::new(1));
+    let mark = joined.expect("it fits").mark;
+    let mark = Mark {
+        cut: Some(mark.at.lsn),
+        ..mark
+    };
+    mark.write(&disk, dir).expect("room");
+    machine.start(&log).expect("the cut is ended");
+    let mark = Mark::read(&disk, dir).expect("readable").expect("there");
+    assert_eq!(mark.cut, None);
+}
+
+#[test]
+fn a_mark_does_not_name_what_is_not_on_the_disk() {
+    let (log, dice) = (SimulatedLog::default(), Dice(Arc::new(Mutex::new(1))));
+    let (mut machine, mut next) = (TestServer::new("one"), 0);
+    machine.start(&log).expect("a log that is made");
+    while !machine.leads() {
+        machine.turn(&dice, &mut next);
+    }
+    // The disk has no room, and the log has.
+    let used = machine.disk.paths().len() as u64 * 16 * 1024;
+    machine.disk.set_capacity_bytes(Some(used));
+    machine.disk.fail_syncs_for_room(true);
+    let journal = machine.journal.clone().expect("it is up");
+    journal.append(Timestamp(1), &Record::SaleClosed { sale: SaleId(7) });
+    machine.clock.advance_us(20_000_000);
+    for _ in 0..20 {
+        journal.step_commit();
+        machine.participant.as_mut().expect("up").turn(Lsn::ZERO);
+    }
+    let reached = journal.reached().expect("it leads");
+    assert!(reached.local < reached.replicated, "{reached:?}");
+    let mark = Mark::read(&machine.disk, Path::new(DIR));
+    let mark = mark.expect("readable").expect("there");
+    assert!(mark.at.lsn <= reached.local, "{mark:?} {reached:?}");
 }

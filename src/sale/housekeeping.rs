@@ -134,7 +134,10 @@ impl Keeper {
 
     fn snapshot(&self) -> Result<(), JournalError> {
         let (engine, journal) = (&self.engine, self.engine.journal());
-        let (disk, until) = (journal.background_disk(), journal.durable());
+        let is_local = is_planted(Slip::SnapshotsUnacknowledged);
+        let local = is_local.then(|| journal.reached()).flatten();
+        let until = local.map_or_else(|| journal.durable(), |reached| reached.local);
+        let disk = journal.background_disk();
         disk.begin();
         write_snapshot(disk, journal.dir(), until, &*engine.clock, &*engine.entropy)?;
         journal.note_snapshot(until);
