@@ -2,11 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use flashsale::limits::LEADER_FRESH_MS;
 use flashsale::types::{CheckoutCode, SaleId};
 use serde_json::Value;
 
 use crate::history::{Ask, Event, Told};
 use crate::ledger::{Checkout, End, Ledger};
+
+/// The age that an answer may have which another leader may have made untrue, in microseconds.
+const STALE_US_MAX: u64 = LEADER_FRESH_MS * 1000;
 
 /// Checks every answer, and that everything in the ledger was asked for. Where the wall clock `runs_evenly` and nobody closes a
 /// sale before its time, also that none is called over before that.
@@ -24,6 +28,7 @@ pub fn check(events: &[Event], ledger: &Ledger, runs_evenly: bool) -> Result<(),
         };
         checked.map_err(|wrong| format!("{:?} was told {}: {wrong}", event.ask, text(told)))?;
     }
+    tellers(events)?;
     same_key_same_answer(events)?;
     one_success_a_code(events)?;
     sold_out_is_final(events, ledger)?;
@@ -189,6 +194,34 @@ fn look(told: &Told) -> Result<(), String> {
         404 | 503 => Ok(()),
         _ => Err("no such answer is known".into()),
     }
+}
+
+/// Checks that one process alone sells in each time of a leader, and that nobody is told what was true before the last two seconds.
+fn tellers(events: &[Event]) -> Result<(), String> {
+    let mut leaders = BTreeMap::new();
+    for event in events {
+        let Some(told) = &event.told else { continue };
+        let Some(teller) = told.teller else { continue };
+        if told.status == 503 || matches!(event.ask, Ask::Look { .. }) {
+            continue;
+        }
+        let leader = *leaders.entry(teller.epoch).or_insert(teller.process);
+        if leader != teller.process {
+            return Err(format!(
+                "processes {leader} and {} both answer as leaders in epoch {}",
+                teller.process, teller.epoch
+            ));
+        }
+        if teller.stale_us > STALE_US_MAX {
+            return Err(format!(
+                "{:?} was told {} by one in whose place another one had led for {} us",
+                event.ask,
+                text(told),
+                teller.stale_us
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Checks that a key brings the first answer again, byte for byte.

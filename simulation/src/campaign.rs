@@ -29,22 +29,32 @@ pub struct Campaign {
 }
 
 impl Campaign {
-    /// Runs seeds from `first` on, on `threads` threads, until `seeds` have been run, `time` is over, or one fails.
+    /// Runs those seeds from `first` on that are `wanted`, on `threads` threads, until `seeds` have been run, `time` is over, or one fails.
     #[must_use]
-    pub fn run(first: u64, seeds: u64, time: Duration, threads: usize) -> Self {
+    pub fn run(
+        first: u64,
+        wanted: fn(u64) -> bool,
+        seeds: u64,
+        time: Duration,
+        threads: usize,
+    ) -> Self {
         // What a panic says is in the failure.
         panic::set_hook(Box::new(|_| ()));
         let begun = Instant::now();
-        let (next, has_failed) = (AtomicU64::new(0), AtomicBool::new(false));
+        let (next, taken) = (AtomicU64::new(first), AtomicU64::new(0));
+        let has_failed = AtomicBool::new(false);
         let total = Mutex::new(Self::default());
         let work = || {
             let mut own = Self::default();
             while begun.elapsed() < time && !has_failed.load(Ordering::Relaxed) {
-                let place = next.fetch_add(1, Ordering::Relaxed);
-                if place >= seeds {
+                let seed = next.fetch_add(1, Ordering::Relaxed);
+                if !wanted(seed) {
+                    continue;
+                }
+                if taken.fetch_add(1, Ordering::Relaxed) >= seeds {
                     break;
                 }
-                if let Err(failure) = own.take(first.wrapping_add(place)) {
+                if let Err(failure) = own.take(seed) {
                     has_failed.store(true, Ordering::Relaxed);
                     own.failure = Some(failure);
                 }
@@ -99,14 +109,16 @@ pub struct Found {
     pub failure: Failure,
 }
 
-/// Runs seeds from `first` on, on the calling thread, until one fails: at most `seeds`.
+/// Runs those seeds from `first` on that are `wanted`, on the calling thread, until one fails: at most `seeds`.
 #[must_use]
-pub fn find(first: u64, seeds: u64) -> Option<Found> {
-    let failed = |seeds| {
-        let failure = run(first + seeds - 1, &Cuts::default(), false).err()?;
+pub fn find(first: u64, wanted: fn(u64) -> bool, seeds: u64) -> Option<Found> {
+    let failed = |(place, seed): (usize, u64)| {
+        let failure = run(seed, &Cuts::default(), false).err()?;
+        let seeds = place as u64 + 1;
         Some(Found { seeds, failure })
     };
-    (1..=seeds).find_map(failed)
+    let all = (first..).filter(|seed| wanted(*seed)).enumerate();
+    all.take(seeds as usize).find_map(failed)
 }
 
 /// Returns the largest cuts with which `seed` still fails: first kinds of steps are left out, then requests.

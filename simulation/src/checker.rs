@@ -65,7 +65,10 @@ pub fn check(
 }
 
 /// Checks what memory says of each sale.
-fn figures(engine: &Engine, ledger: &Ledger) -> Result<(), String> {
+///
+/// # Errors
+/// It is not what is written.
+pub fn figures(engine: &Engine, ledger: &Ledger) -> Result<(), String> {
     for sale in engine.sales() {
         let written = &ledger.sales.get(&sale.id());
         let written = written.ok_or_else(|| format!("sale {} is not written", sale.id()))?;

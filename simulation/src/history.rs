@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use bytes::Bytes;
+use flashsale::replication::Epoch;
 use flashsale::types::{Lsn, Timestamp};
 
 /// A request of a client.
@@ -73,6 +74,17 @@ impl Ask {
     }
 }
 
+/// The server that has answered, where a log is replicated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Teller {
+    /// The number of its process.
+    pub process: u64,
+    /// The time that it led in, as far as it knew.
+    pub epoch: Epoch,
+    /// For how long another one had led when it began to answer, in microseconds of its own clock.
+    pub stale_us: u64,
+}
+
 /// An answer, as the client received it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Told {
@@ -88,10 +100,12 @@ pub struct Told {
     pub at: u64,
     /// The time by the wall clock.
     pub time: Timestamp,
+    /// Who has answered.
+    pub teller: Option<Teller>,
 }
 
 impl Told {
-    fn new(status: u16, body: Bytes, at: u64, time: Timestamp) -> Self {
+    fn new(status: u16, body: Bytes, at: u64, time: Timestamp, teller: Option<Teller>) -> Self {
         Self {
             status,
             code: text(&body, "\"code\":\""),
@@ -99,6 +113,7 @@ impl Told {
             body,
             at,
             time,
+            teller,
         }
     }
 
@@ -165,11 +180,17 @@ impl History {
     }
 
     /// Notes the answer to the request at `place`.
-    pub fn answer(&self, place: usize, status: u16, body: Bytes, time: Timestamp) {
+    pub fn answer(
+        &self,
+        place: usize,
+        (status, body): (u16, Bytes),
+        time: Timestamp,
+        teller: Option<Teller>,
+    ) {
         let events = &mut *self.0.borrow_mut();
         events.next += 1;
         let at = events.next;
-        events.events[place].told = Some(Told::new(status, body, at, time));
+        events.events[place].told = Some(Told::new(status, body, at, time, teller));
     }
 
     /// Returns what `look` makes of all requests so far.

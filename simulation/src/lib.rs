@@ -7,6 +7,7 @@
 //!
 //! The ideas are those of FoundationDB's simulation and of TigerBeetle's VOPR.
 
+mod administrators;
 mod answers;
 mod buyers;
 mod campaign;
@@ -16,6 +17,10 @@ mod faults;
 mod history;
 mod ledger;
 mod lifecycle;
+mod log_watch;
+mod machine;
+mod opening;
+mod pair;
 mod plan;
 mod rot;
 mod rush;
@@ -29,6 +34,6 @@ mod vitals;
 mod world;
 
 pub use campaign::{Campaign, Found, find, shrink};
-pub use plan::Cuts;
+pub use plan::{Cuts, is_paired};
 pub use trace::{Counts, Trace};
 pub use world::{Failure, Report, run};

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use flashsale_simulation::{Campaign, Cuts, run, shrink};
+use flashsale_simulation::{Campaign, Cuts, is_paired, run, shrink};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -50,6 +50,9 @@ enum Command {
         /// Threads [default: as many as there are processors]
         #[arg(long)]
         threads: Option<usize>,
+        /// Only seeds in which two servers replicate one log
+        #[arg(long)]
+        pairs: bool,
     },
     /// Plants each slip and counts the seeds until it is found
     #[cfg(feature = "planted")]
@@ -60,6 +63,9 @@ enum Command {
         /// This one alone
         #[arg(long)]
         only: Option<String>,
+        /// Only seeds in which two servers replicate one log
+        #[arg(long)]
+        pairs: bool,
     },
 }
 
@@ -76,13 +82,14 @@ fn main() -> ExitCode {
             seeds,
             minutes,
             threads,
+            pairs,
         } => {
             let cores = thread::available_parallelism().map_or(1, usize::from);
             let time = Duration::from_secs_f64(minutes * 60.0);
-            campaign(from, seeds, time, threads.unwrap_or(cores))
+            campaign(from, wanted(pairs), seeds, time, threads.unwrap_or(cores))
         }
         #[cfg(feature = "planted")]
-        Command::Slips { seeds, only } => slips(seeds, only.as_deref()),
+        Command::Slips { seeds, only, pairs } => slips(seeds, wanted(pairs), only.as_deref()),
     }
 }
 
@@ -99,11 +106,25 @@ fn replay(seed: u64, cuts: &Cuts, quiet: bool) -> ExitCode {
     }
 }
 
-fn campaign(from: Option<u64>, seeds: u64, time: Duration, threads: usize) -> ExitCode {
+/// Returns the rule which seeds are run: all, or those with two servers.
+fn wanted(pairs: bool) -> fn(u64) -> bool {
+    match pairs {
+        true => is_paired,
+        false => |_| true,
+    }
+}
+
+fn campaign(
+    from: Option<u64>,
+    wanted: fn(u64) -> bool,
+    seeds: u64,
+    time: Duration,
+    threads: usize,
+) -> ExitCode {
     use flashsale::env::{Entropy, OsEntropy};
     let first = from.unwrap_or_else(|| OsEntropy.bits_128() as u64 >> 1);
     println!("seeds from {first}, on {threads} threads");
-    let done = Campaign::run(first, seeds, time, threads);
+    let done = Campaign::run(first, wanted, seeds, time, threads);
     let seconds = done.took.as_secs_f64();
     for (what, count) in &done.counts {
         println!("{count:12}  {what}");
@@ -131,7 +152,7 @@ fn campaign(from: Option<u64>, seeds: u64, time: Duration, threads: usize) -> Ex
 }
 
 #[cfg(feature = "planted")]
-fn slips(seeds: u64, only: Option<&str>) -> ExitCode {
+fn slips(seeds: u64, wanted: fn(u64) -> bool, only: Option<&str>) -> ExitCode {
     use flashsale::planted::{Slip, plant};
     use flashsale_simulation::find;
     std::panic::set_hook(Box::new(|_| ()));
@@ -142,7 +163,7 @@ fn slips(seeds: u64, only: Option<&str>) -> ExitCode {
             continue;
         }
         plant(Some(slip));
-        match find(1, seeds) {
+        match find(1, wanted, seeds) {
             Some(found) => println!(
                 "| {} | {} | {} |",
                 slip.what(),

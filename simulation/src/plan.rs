@@ -4,6 +4,20 @@
 use crate::dice::Dice;
 use crate::sink::Kind;
 
+/// Seeds per mille in which two servers replicate one log.
+const PAIRS: u64 = 333;
+
+/// Returns the dice that decide whether there is one server or two.
+pub fn pair_dice(seed: u64) -> Dice {
+    Dice::new(!seed)
+}
+
+/// Returns whether two servers replicate one log in the run of `seed`.
+#[must_use]
+pub fn is_paired(seed: u64) -> bool {
+    pair_dice(seed).chance(PAIRS)
+}
+
 /// The parts that are left out of the plan of a seed, to find the shortest run that still fails.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cuts {
@@ -54,6 +68,19 @@ pub struct Plan {
     pub rots: u64,
     /// How often each kind of step is taken.
     pub weights: Weights,
+    /// The plan of two servers that replicate one log; `None` of a server alone.
+    pub pair: Option<PairPlan>,
+}
+
+/// The faults of two servers that replicate one log.
+#[derive(Clone, Copy, Debug)]
+pub struct PairPlan {
+    /// Questions to the log per mille that are not answered as they should be.
+    pub trouble: u64,
+    /// Each has a clock of its own. This is the speed of the second one, per mille of the first one's.
+    pub clock_speed: Option<i64>,
+    /// The log may lose what it has acknowledged.
+    pub restores: bool,
 }
 
 /// How often each kind of step is taken, in relation to each other.
@@ -89,6 +116,14 @@ pub struct Weights {
     pub disk: u64,
     /// A sink goes away, comes back, or does worse.
     pub sink: u64,
+    /// The thread of the replication has a turn.
+    pub replicate: u64,
+    /// The machines of the replicated log, or the ways to it, fail or are there again.
+    pub log: u64,
+    /// A process is stopped for some time, or goes on.
+    pub pause: u64,
+    /// A leader is asked to hand over.
+    pub hand_over: u64,
 }
 
 impl Plan {
@@ -123,7 +158,30 @@ impl Plan {
             },
             rots: *dice.pick(&[0, 300]),
             weights: Weights::draw(dice),
+            pair: None,
         }
+    }
+
+    /// Makes the plan one of two servers that replicate a log: of every third run. The others stay as they are.
+    #[must_use]
+    pub fn paired(mut self, dice: &mut Dice) -> Self {
+        if !dice.chance(PAIRS) {
+            return self;
+        }
+        self.pair = Some(PairPlan {
+            trouble: *dice.pick(&[0, 5, 30, 150]),
+            clock_speed: dice.chance(500).then(|| dice.between(500, 2000) as i64),
+            restores: dice.chance(600),
+        });
+        let mut sometimes = |low, high| match dice.chance(600) {
+            true => dice.between(low, high),
+            false => 0,
+        };
+        self.weights.log = sometimes(5, 30);
+        self.weights.pause = sometimes(2, 12);
+        self.weights.hand_over = sometimes(1, 6);
+        self.weights.replicate = 400;
+        self
     }
 }
 
@@ -143,7 +201,7 @@ impl Plan {
 
 impl Weights {
     /// Returns the kinds of steps that may be left out, by their names.
-    fn optional(&mut self) -> [(&'static str, &mut u64); 8] {
+    fn optional(&mut self) -> [(&'static str, &mut u64); 11] {
         [
             ("view", &mut self.view),
             ("administer", &mut self.administer),
@@ -153,11 +211,14 @@ impl Weights {
             ("power", &mut self.power),
             ("disk", &mut self.disk),
             ("sink", &mut self.sink),
+            ("log", &mut self.log),
+            ("pause", &mut self.pause),
+            ("hand_over", &mut self.hand_over),
         ]
     }
 
     /// The names of the kinds of steps that may be left out.
-    pub const OPTIONAL: [&'static str; 8] = [
+    pub const OPTIONAL: [&'static str; 11] = [
         "view",
         "administer",
         "clock",
@@ -166,6 +227,9 @@ impl Weights {
         "power",
         "disk",
         "sink",
+        "log",
+        "pause",
+        "hand_over",
     ];
 
     fn draw(dice: &mut Dice) -> Self {
@@ -189,6 +253,10 @@ impl Weights {
             power: sometimes(1, 8),
             disk: sometimes(1, 5),
             sink: sometimes(5, 30),
+            replicate: 0,
+            log: 0,
+            pause: 0,
+            hand_over: 0,
         }
     }
 }

@@ -102,7 +102,11 @@ fn judge(
             Ok(_) => {}
         }
     }
-    match tape.compare(rotten, Path::new(DIR), last.min(tape.last()))? {
+    match tape.compare(
+        rotten,
+        Path::new(DIR),
+        last.min(tape.last()).min(acknowledged),
+    )? {
         Ok(()) => Ok("a flipped bit: nothing rests on it"),
         Err(error) => named(path, &error).map(|()| "a flipped bit: found by a reader"),
     }

@@ -4,6 +4,7 @@ use flashsale::sale::{Sale, SaleStatus};
 use flashsale::types::ItemIndex;
 
 use crate::history::{Ask, Told};
+use crate::machine::Machine;
 use crate::sink::Database;
 use crate::world::World;
 
@@ -27,8 +28,8 @@ impl World {
                 break;
             }
             // What others hold comes back.
-            self.advance_us(i64::from(sale.terms().hold_seconds + 1) * 1_000_000)
-                .await;
+            let hold_us = i64::from(sale.terms().hold_seconds + 1) * 1_000_000;
+            self.pass_us(hold_us).await?;
             self.turn().await?;
         }
         let figures = sale.figures();
@@ -53,12 +54,16 @@ impl World {
             let now = self.now();
             let active = self.server().engine.active_sale();
             let left = active.map(|sale| sale.terms().ended_at.0 - now.0);
-            if left.is_some_and(|left| left > 3_000_000) {
+            if self.server().sells() && left.is_some_and(|left| left > 3_000_000) {
                 return Ok(());
             }
-            self.advance_us(1_000_000).await;
+            self.pass_us(1_000_000).await?;
         }
-        Err("no sale opens although everything works".into())
+        let machines: Vec<_> = self.machines.iter().map(Machine::describe).collect();
+        Err(format!(
+            "no sale opens although everything works: {}",
+            machines.join("; ")
+        ))
     }
 
     async fn buy_up(&mut self, sale: &Sale, item: ItemIndex, user: &mut u64) -> Result<(), String> {
@@ -114,7 +119,7 @@ impl World {
         let ends = self.server().engine.open_sales().into_iter();
         let ends = ends.map(|sale| sale.terms().ended_at.0).max();
         let left_us = ends.unwrap_or(0) - self.now().0;
-        self.advance_us(left_us.max(0) + 1_000_000).await;
+        self.pass_us(left_us.max(0) + 1_000_000).await?;
         for _ in 0..SECONDS_MAX {
             self.turn().await?;
             let (now, durable) = (self.now(), self.server().durable());
@@ -129,7 +134,7 @@ impl World {
             if has_ended && is_written && is_followed && is_answered {
                 return Ok(());
             }
-            self.advance_us(1_000_000).await;
+            self.pass_us(1_000_000).await?;
         }
         let engine = &self.server().engine;
         Err(format!(

@@ -2,21 +2,19 @@
 
 use std::cell::RefCell;
 use std::net::Ipv4Addr;
-use std::path::Path;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use flashsale::env::{Clock, Disk, ManualClock, SeededEntropy, SimulatedDisk};
+use flashsale::env::{Clock, ManualClock, SeededEntropy, SimulatedDisk};
 use flashsale::http::{Administration, Api, Peer};
-use flashsale::journal::{Durability, JournalError, Opening, Options, Tools};
 use flashsale::live::Feeds;
-use flashsale::operations::Observer;
+use flashsale::operations::{Observer, Replica};
+use flashsale::planted::{Slip, is_planted};
 use flashsale::reconcile::{Applied, FollowerTools, RecordSource, feed};
-use flashsale::sale::{
-    Archive, Engine, EngineOptions, Housekeeping, Keeper, Loader, Recovered, Retention,
-};
-use flashsale::schedule::{Agenda, Rotation};
+use flashsale::replication::{Demand, Role, now_us};
+use flashsale::sale::{Archive, Engine, Housekeeping, Keeper, Loader, Retention};
+use flashsale::schedule::{Agenda, ClockWatch, Rotation};
 use flashsale::telemetry::WorkerTelemetry;
 use flashsale::types::Lsn;
 use http_body_util::{BodyExt, Full};
@@ -24,9 +22,10 @@ use hyper::Request;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
-use crate::history::{Ask, History};
+use crate::history::{Ask, History, Teller};
+use crate::opening::{LogPlace, NotStarted, ReplicaPart, open_engine};
 use crate::plan::Plan;
-use crate::sink::{Connection, Database};
+use crate::sink::{Connection, Database, FeedRule};
 use crate::vitals::Vitals;
 
 /// The directory of the journal.
@@ -44,6 +43,8 @@ pub struct Surroundings<'a> {
     pub history: &'a History,
     /// Determines what the process draws.
     pub seed: u64,
+    /// Its part in a replication, if it has one.
+    pub place: Option<LogPlace>,
 }
 
 /// A process.
@@ -56,8 +57,8 @@ pub struct Server {
     pub engine: Arc<Engine>,
     /// Its feeds.
     pub feeds: Arc<Feeds>,
-    /// Its scheduler.
-    pub agenda: Agenda,
+    /// Its scheduler, once it has taken up the duties of a server that sells.
+    pub agenda: Option<Agenda>,
     /// Its housekeeper.
     pub keeper: Keeper,
     /// Its loader of ended sales.
@@ -67,6 +68,20 @@ pub struct Server {
     tasks: JoinSet<()>,
     requests: Rc<RefCell<Vec<Open>>>,
     stop: watch::Sender<bool>,
+    duties: Duties,
+    replica: Option<ReplicaPart>,
+    /// The watch over the clock, which the scheduler has for itself.
+    watch: Option<ClockWatch>,
+}
+
+/// The duties of a process that sells.
+struct Duties {
+    rotation: Rotation,
+    clock: Arc<ManualClock>,
+    databases: Vec<Database>,
+    seed: u64,
+    /// How far the databases are, once they are followed.
+    applied: Arc<OnceLock<Vec<Applied>>>,
 }
 
 /// A request that is not answered.
@@ -80,7 +95,7 @@ impl Server {
     ///
     /// # Errors
     /// The errors that end the start of the real one, too.
-    pub fn start(disk: SimulatedDisk, around: &Surroundings<'_>) -> Result<Self, JournalError> {
+    pub fn start(disk: SimulatedDisk, around: &Surroundings<'_>) -> Result<Self, NotStarted> {
         let plan = around.plan;
         if plan.writes_asynchronously {
             disk.write_asynchronously();
@@ -89,49 +104,162 @@ impl Server {
             disk.set_sync_time(Arc::clone(around.clock), plan.sync_us);
         }
         let vitals = Vitals::new(disk.clone());
-        let engine = open_engine(&disk, &vitals, around)?;
-        let mut tasks = JoinSet::new();
-        let (stop, stopped) = watch::channel(false);
-        let mut followed = Vec::new();
-        for database in around.databases {
-            let applied = Applied::default();
-            followed.push(applied.clone());
-            let connection = Connection::new(database.clone(), vitals.clone(), Arc::clone(&engine));
-            let tools = follower_tools(around.clock, around.seed);
-            let fed = following(connection, &engine, tools, applied, &stopped);
-            tasks.spawn_local(fed);
-        }
-        let rotation = rotation(plan);
-        let mut agenda = Agenda::new(Arc::clone(&engine), rotation);
-        let keeper = Keeper::new(Arc::clone(&engine), housekeeping(plan, followed));
-        // A start that finds no room goes on without a sale.
-        let _ = agenda.catch_up();
+        let (engine, replica) = open_engine(&disk, &vitals, around)?;
+        let (stop, _) = watch::channel(false);
+        let duties = Duties {
+            rotation: rotation(plan),
+            clock: Arc::clone(around.clock),
+            databases: around.databases.to_vec(),
+            seed: around.seed,
+            applied: Arc::default(),
+        };
+        let housekeeping = housekeeping(plan, &duties.applied, replica.as_ref());
+        let keeper = Keeper::new(Arc::clone(&engine), housekeeping);
         let feeds = Feeds::new(Arc::clone(&engine));
         let (archive, loader) = Archive::unstarted(Arc::clone(&engine), None);
-        let api = Rc::new(Api::new(
+        let api = Api::new(
             Arc::clone(&engine),
             Arc::new(archive),
             telemetry(),
             Arc::clone(&feeds),
-            Arc::new(Administration::new("0123456789abcdef".into(), rotation)),
+            Arc::new(Administration::new(
+                "0123456789abcdef".into(),
+                duties.rotation,
+            )),
             Observer::unstarted(),
-        ));
-        let driven = Rc::clone(&api);
-        tasks.spawn_local(async move { driven.drive().await });
-        Ok(Self {
+        );
+        let status = replica.as_ref().map(|part| Arc::clone(&part.status));
+        let watch = replica
+            .is_some()
+            .then(|| ClockWatch::new(Arc::clone(&engine)));
+        let mut server = Self {
+            watch,
             disk,
             vitals,
             engine,
             feeds,
-            agenda,
+            agenda: None,
             keeper,
             loader,
-            api,
+            api: Rc::new(api.with_replica(status.map(Replica::new))),
             history: around.history.clone(),
-            tasks,
+            tasks: JoinSet::new(),
             requests: Rc::default(),
             stop,
+            duties,
+            replica,
+        };
+        if server.replica.is_none() {
+            server.take_up_duties();
+        } else if is_planted(Slip::StandbyFollows) {
+            server.follow();
+        }
+        let driven = Rc::clone(&server.api);
+        server.spawn(async move { driven.drive().await });
+        Ok(server)
+    }
+
+    fn spawn(&mut self, task: impl Future<Output = ()> + 'static) {
+        let vitals = self.vitals.clone();
+        self.tasks.spawn_local(vitals.work(task));
+    }
+
+    /// Takes up the duties of a server that sells.
+    fn take_up_duties(&mut self) {
+        self.watch = None;
+        self.follow();
+        let mut agenda = Agenda::new(Arc::clone(&self.engine), self.duties.rotation);
+        // A start that finds no room goes on without a sale.
+        let _ = agenda.catch_up();
+        self.agenda = Some(agenda);
+    }
+
+    /// Begins to follow the journal with every database.
+    fn follow(&mut self) {
+        let databases = self.duties.databases.clone();
+        let applied: Vec<_> = databases.iter().map(|_| Applied::default()).collect();
+        let _ = self.duties.applied.set(applied.clone());
+        let seed = self.duties.seed;
+        for (database, applied) in databases.into_iter().zip(applied) {
+            self.feed(database, applied, seed);
+        }
+    }
+
+    /// Feeds `database`.
+    fn feed(&mut self, database: Database, applied: Applied, seed: u64) {
+        let connection = Connection::new(database, self.vitals.clone(), self.feed_rule());
+        let tools = FollowerTools {
+            clock: Arc::clone(&self.duties.clock) as Arc<dyn Clock>,
+            entropy: Arc::new(SeededEntropy::new(seed)),
+            gauge: Arc::default(),
+        };
+        let source = RecordSource::new(Arc::clone(self.engine.journal()), false);
+        let stopped = self.stop.subscribe();
+        self.spawn(feed(connection, source, tools, applied, stopped));
+    }
+
+    /// Returns the rule that what is fed is durable, and where a log is replicated in it; and that who feeds it leads, or has.
+    fn feed_rule(&self) -> FeedRule {
+        let engine = Arc::clone(&self.engine);
+        let replica = self.replica.as_ref();
+        let replica = replica.map(|part| (Arc::clone(&part.status), part.place.watch.clone()));
+        Rc::new(move |until| {
+            let durable = engine.durable_lsn();
+            if until > durable {
+                return Some(format!("record {until}, and durable is {durable}"));
+            }
+            let (status, watch) = replica.as_ref()?;
+            if status.role() == Role::Standby {
+                return Some(format!("record {until} of a standby"));
+            }
+            let is_acknowledged = until <= watch.last();
+            (!is_acknowledged).then(|| format!("record {until}, which the log does not have"))
         })
+    }
+
+    /// Gives the process's part in the replication a turn, and does what that demands; but for what ends the process.
+    pub fn replicate(&mut self) -> Option<Demand> {
+        self.watch.iter_mut().for_each(ClockWatch::read);
+        let followed = self.followed();
+        let part = self.replica.as_mut()?;
+        let demand = part.participant.turn(followed.unwrap_or(Lsn::ZERO));
+        match demand {
+            Demand::TakeUpDuties => {
+                let status = Arc::clone(&part.status);
+                self.take_up_duties();
+                status.lead();
+            }
+            Demand::StartAnew(_) => self.vitals.end(),
+            _ => {}
+        }
+        Some(demand)
+    }
+
+    /// Returns the last record that all databases have, once they are followed and there are any.
+    fn followed(&self) -> Option<Lsn> {
+        self.duties.applied.get()?.iter().map(Applied::get).min()
+    }
+
+    /// Asks the process to hand its leadership over.
+    pub fn ask_hand_over(&self) {
+        if let Some(part) = &self.replica {
+            part.status.ask_hand_over();
+        }
+    }
+
+    /// Returns whether the process sells, as far as it knows.
+    #[must_use]
+    pub fn sells(&self) -> bool {
+        self.replica
+            .as_ref()
+            .is_none_or(|part| part.status.may_tell(now_us(&*self.duties.clock)))
+    }
+
+    /// Returns whether the process leads, as far as it knows.
+    #[must_use]
+    pub fn leads(&self) -> bool {
+        let part = self.replica.as_ref();
+        part.is_some_and(|part| part.participant.leads().is_some())
     }
 
     /// Sends a request.
@@ -142,33 +270,40 @@ impl Server {
         let (api, vitals) = (Rc::clone(&self.api), self.vitals.clone());
         let (history, requests) = (self.history.clone(), Rc::clone(&self.requests));
         let engine = Arc::clone(&self.engine);
-        let task = self.tasks.spawn_local(async move {
+        let teller = self.teller();
+        let work = async move {
             let peer = Peer::new(Ipv4Addr::LOCALHOST.into());
+            let teller = teller.map(|teller| teller());
             let response = api.handle(request, &peer).await;
             let status = response.status().as_u16();
             let body = response.into_body().collect().await;
             let body = body.expect("it cannot fail").to_bytes();
             requests.borrow_mut().retain(|open| open.place != place);
             if vitals.is_alive() {
-                history.answer(place, status, body, engine.clock().now());
+                history.answer(place, (status, body), engine.clock().now(), teller);
             }
-        });
+        };
+        let task = self.tasks.spawn_local(self.vitals.clone().work(work));
         self.requests.borrow_mut().push(Open { place, task });
     }
 
+    /// Returns what says of the process what it is when it begins to answer.
+    fn teller(&self) -> Option<impl Fn() -> Teller + 'static> {
+        let part = self.replica.as_ref()?;
+        let (status, place) = (Arc::clone(&part.status), part.place.clone());
+        Some(move || {
+            let epoch = status.epoch();
+            Teller {
+                process: place.process,
+                epoch,
+                stale_us: place.watch.stale_us(place.machine, epoch),
+            }
+        })
+    }
+
     /// Lets a second follower feed `database`, as one of an earlier process does that does not know that it is over.
-    pub fn rival(&mut self, database: &Database, clock: &Arc<ManualClock>, seed: u64) {
-        let engine = Arc::clone(&self.engine);
-        let connection = Connection::new(database.clone(), self.vitals.clone(), engine);
-        let (tools, stopped) = (follower_tools(clock, seed), self.stop.subscribe());
-        let fed = following(
-            connection,
-            &self.engine,
-            tools,
-            Applied::default(),
-            &stopped,
-        );
-        self.tasks.spawn_local(fed);
+    pub fn rival(&mut self, database: &Database, seed: u64) {
+        self.feed(database.clone(), Applied::default(), seed);
     }
 
     /// Returns the number of requests that are not answered.
@@ -216,6 +351,13 @@ impl Server {
         self.loader.load_next();
     }
 
+    /// Runs what is due by the clock, where the process sells: one turn of the scheduler's thread.
+    pub fn run_due(&mut self) {
+        if let Some(agenda) = &mut self.agenda {
+            agenda.run_due();
+        }
+    }
+
     /// Returns the last record that is durable.
     #[must_use]
     pub fn durable(&self) -> Lsn {
@@ -229,57 +371,6 @@ fn telemetry() -> Arc<WorkerTelemetry> {
     TELEMETRY.with(Arc::clone)
 }
 
-/// Returns the task that feeds a database.
-fn following(
-    connection: Connection,
-    engine: &Arc<Engine>,
-    tools: FollowerTools,
-    applied: Applied,
-    stopped: &watch::Receiver<bool>,
-) -> impl Future<Output = ()> + 'static {
-    let source = RecordSource::new(Arc::clone(engine.journal()), false);
-    feed(connection, source, tools, applied, stopped.clone())
-}
-
-fn follower_tools(clock: &Arc<ManualClock>, seed: u64) -> FollowerTools {
-    FollowerTools {
-        clock: Arc::clone(clock) as Arc<dyn Clock>,
-        entropy: Arc::new(SeededEntropy::new(seed)),
-        gauge: Arc::default(),
-    }
-}
-
-fn open_engine(
-    disk: &SimulatedDisk,
-    vitals: &Vitals,
-    around: &Surroundings<'_>,
-) -> Result<Arc<Engine>, JournalError> {
-    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
-    let opening = Opening::lock(shared, Path::new(DIR))?;
-    let recovered = Recovered::from_journal(&opening)?;
-    let ending = vitals.clone();
-    let tools = Tools {
-        clock: Arc::clone(around.clock) as Arc<dyn Clock>,
-        entropy: Arc::new(SeededEntropy::new(around.seed)),
-        fail_stop: Box::new(move |_| ending.fail()),
-    };
-    let options = Options {
-        durability: Durability::Fsync,
-        segment_bytes: around.plan.segment_bytes,
-    };
-    let journal = opening.start_stepped(&recovered.replayed, &options, tools)?;
-    let options = EngineOptions {
-        record_refused: around.plan.records_refused,
-    };
-    Ok(Arc::new(Engine::new(
-        recovered.state,
-        Arc::new(journal),
-        Arc::clone(around.clock) as Arc<dyn Clock>,
-        Arc::new(SeededEntropy::new(!around.seed)),
-        options,
-    )))
-}
-
 fn rotation(plan: &Plan) -> Rotation {
     Rotation {
         interval_seconds: plan.interval_seconds,
@@ -290,11 +381,28 @@ fn rotation(plan: &Plan) -> Rotation {
     }
 }
 
-fn housekeeping(plan: &Plan, followed: Vec<Applied>) -> Housekeeping {
-    let last = move || followed.iter().map(Applied::get).min();
+fn housekeeping(
+    plan: &Plan,
+    applied: &Arc<OnceLock<Vec<Applied>>>,
+    replica: Option<&ReplicaPart>,
+) -> Housekeeping {
+    let (applied, has_sinks) = (Arc::clone(applied), !plan.sinks.is_empty());
+    let status = replica.map(|part| Arc::clone(&part.status));
+    let followed = move || {
+        let marked = status.as_ref().map(|status| status.marked());
+        let followed = match applied.get() {
+            _ if !has_sinks => Lsn(u64::MAX),
+            Some(all) => all.iter().map(Applied::get).min().unwrap_or_default(),
+            // Of a standby: its leader tells.
+            None => status
+                .as_ref()
+                .map_or(Lsn::ZERO, |status| status.followed()),
+        };
+        followed.min(marked.unwrap_or(Lsn(u64::MAX)))
+    };
     Housekeeping {
         keep_ended_seconds: plan.keep_ended_seconds,
-        followed: Box::new(move || last().unwrap_or(Lsn(u64::MAX))),
+        followed: Box::new(followed),
         retention: plan.trims.then_some(Retention {
             segment_seconds: 5,
             sale_seconds: None,

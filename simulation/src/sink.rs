@@ -3,7 +3,6 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,7 +13,7 @@ use flashsale::reconcile::postgres::Rebuilt;
 use flashsale::reconcile::redis::{Projection, Reading};
 use flashsale::reconcile::{CatchUpProgress, RecordSource, Sink, SinkBatch, SinkError, Watermark};
 use flashsale::record::{Entry, Undecodable};
-use flashsale::sale::{EndedSale, Engine};
+use flashsale::sale::EndedSale;
 use flashsale::types::Lsn;
 use tokio::time::sleep;
 
@@ -276,21 +275,24 @@ fn from_snapshot(source: &RecordSource) -> Result<Rows, SinkError> {
     }
 }
 
+/// Says why a process must not feed a database up to a record, if it must not.
+pub type FeedRule = Rc<dyn Fn(Lsn) -> Option<String>>;
+
 /// A process's connection to a database.
 pub struct Connection {
     database: Database,
     vitals: Vitals,
-    engine: Arc<Engine>,
+    rule: FeedRule,
 }
 
 impl Connection {
-    /// Creates the connection of the process that `vitals` are of, and `engine`.
+    /// Creates the connection of the process that `vitals` are of, which may feed the database as `rule` says.
     #[must_use]
-    pub fn new(database: Database, vitals: Vitals, engine: Arc<Engine>) -> Self {
+    pub fn new(database: Database, vitals: Vitals, rule: FeedRule) -> Self {
         Self {
             database,
             vitals,
-            engine,
+            rule,
         }
     }
 
@@ -389,12 +391,9 @@ impl Sink for Connection {
         to: Watermark,
     ) -> Result<(), SinkError> {
         self.answer().await;
-        let durable = self.engine.durable_lsn();
+        let broken = (self.rule)(to.lsn);
         let applied = self.database.with(&self.vitals, |contents| {
-            if to.lsn > durable {
-                let what = format!("record {}, and durable is {durable}", to.lsn);
-                contents.contradiction.get_or_insert(what);
-            }
+            contents.contradiction = contents.contradiction.take().or(broken);
             if contents.rows.watermark != from && !is_planted(Slip::ForgetsFence) {
                 return Err(SinkError::Moved);
             }

@@ -5,6 +5,7 @@ use std::path::Path;
 use flashsale::env::Disk;
 use flashsale::journal::{self, JournalError};
 use flashsale::record::Entry;
+use flashsale::replication::{FrameError, Position, SimulatedLog};
 use flashsale::types::Lsn;
 
 use crate::ledger::Ledger;
@@ -14,6 +15,8 @@ use crate::tables::Tables;
 #[derive(Default)]
 pub struct Tape {
     records: Vec<Vec<u8>>,
+    /// The last record that was followed in a log.
+    position: Position,
 }
 
 impl Tape {
@@ -39,6 +42,40 @@ impl Tape {
         let first = journal::first_lsn(disk, dir).map_err(|error| error.to_string())?;
         let after = Lsn(first.map_or(0, |first| first.0 - 1));
         self.read_behind(disk, dir, after.min(durable), durable)
+    }
+
+    /// Reads on in a replicated log, up to its end.
+    ///
+    /// # Errors
+    /// The log contradicts itself.
+    pub fn follow(&mut self, log: &SimulatedLog) -> Result<(), String> {
+        for frame in log.frames_behind(self.position.lsn) {
+            let (records, position) = (&mut self.records, &mut self.position);
+            let visited = frame.visit(*position, &mut |entry, at| {
+                records.push(entry.bytes().to_vec());
+                *position = at;
+                Ok::<_, FrameError>(())
+            });
+            visited.map_err(|error| format!("the log contradicts itself: {error}"))?;
+        }
+        Ok(())
+    }
+
+    /// Checks that a replicated log holds these records, each once, and nothing else.
+    ///
+    /// # Errors
+    /// It does not.
+    pub fn check_log(&self, log: &SimulatedLog) -> Result<(), String> {
+        let mut other = Self::default();
+        other.follow(log)?;
+        match other.records == self.records {
+            true => Ok(()),
+            false => Err(format!(
+                "the log ends with {} records, and had {}, or they are others",
+                other.records.len(),
+                self.records.len()
+            )),
+        }
     }
 
     /// Holds the records that the journal in `dir` still has, up to `until`, against what they were.

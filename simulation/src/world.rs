@@ -6,13 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flashsale::env::{Clock, ManualClock, SimulatedDisk, fix_hash_seed};
+use flashsale::env::{Clock, ManualClock, fix_hash_seed};
 use flashsale::journal;
-use flashsale::live::Update;
-use flashsale::record::NewItem;
-use flashsale::sale::{NewCatalogue, NewSale};
 use flashsale::types::{Lsn, Timestamp};
-use tokio::sync::watch;
 use tokio::task::{LocalSet, yield_now};
 
 use crate::buyers;
@@ -20,7 +16,9 @@ use crate::checker::{self, Followers};
 use crate::dice::Dice;
 use crate::faults;
 use crate::history::History;
-use crate::plan::{Cuts, Plan};
+use crate::machine::{Machine, Viewer};
+use crate::pair::Pair;
+use crate::plan::{Cuts, Plan, pair_dice};
 use crate::server::{DIR, Server};
 use crate::sink::Database;
 use crate::tape::Tape;
@@ -28,6 +26,12 @@ use crate::trace::{Counts, Trace};
 
 /// The time at which every run begins.
 const BEGIN: Timestamp = Timestamp(1_800_000_000_000_000);
+/// The kinds of steps that need no process which works.
+const REQUEST: usize = 0;
+const TIME: usize = 4;
+const LOG: usize = 16;
+const PAUSE: usize = 17;
+
 /// A run that went well.
 #[derive(Clone, Debug)]
 pub struct Report {
@@ -85,61 +89,57 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
     text.unwrap_or_default()
 }
 
-/// A viewer of a sale.
-pub(crate) struct Viewer {
-    updates: watch::Receiver<Update>,
-    seen: u64,
-}
-
 /// The world.
 pub(crate) struct World {
     pub(crate) dice: Dice,
     pub(crate) plan: Plan,
-    pub(crate) clock: Arc<ManualClock>,
-    /// How far the timers of tasks are, in microseconds of the monotonic clock.
-    timers_us: u64,
+    pub(crate) machines: Vec<Machine>,
+    /// The machine on which the next step happens.
+    pub(crate) at: usize,
+    /// The log that they replicate, where there are two.
+    pub(crate) pair: Option<Pair>,
+    /// Nothing fails any more.
+    pub(crate) is_healed: bool,
     pub(crate) databases: Vec<Database>,
     pub(crate) history: History,
     pub(crate) trace: Trace,
-    pub(crate) server: Option<Server>,
-    pub(crate) viewers: Vec<Viewer>,
     pub(crate) tape: Tape,
-    /// The last record that a process which lived has told to be durable.
-    pub(crate) acknowledged: Lsn,
     asked: u64,
-    listed: u64,
-    /// The disk was made to fail, so that a start may fail.
-    pub(crate) is_disk_disturbed: bool,
+    /// Sales that administrators have created.
+    pub(crate) listed: u64,
 }
 
 impl World {
     fn new(seed: u64, cuts: &Cuts, trace: Trace) -> Self {
         let mut dice = Dice::new(seed);
-        let plan = Plan::draw(&mut dice).cut(cuts);
+        let plan = Plan::draw(&mut dice).paired(&mut pair_dice(seed));
+        let plan = plan.cut(cuts);
         let databases = plan.sinks.iter().map(|kind| Database::new(*kind)).collect();
         let clock = Arc::new(ManualClock::at(BEGIN));
+        let pair = plan.pair.map(|it| Pair::new(it, &clock, seed));
         Self {
             dice,
+            machines: match &pair {
+                None => vec![Machine::new(clock, None)],
+                Some(pair) => pair.machines(),
+            },
             plan,
-            timers_us: clock.monotonic_us(),
-            clock,
+            at: 0,
+            pair,
+            is_healed: false,
             databases,
             history: History::default(),
             trace,
-            server: None,
-            viewers: Vec::new(),
             tape: Tape::default(),
-            acknowledged: Lsn::ZERO,
             asked: 0,
             listed: 0,
-            is_disk_disturbed: false,
         }
     }
 
     /// Runs from the first start to the last check.
     async fn live(mut self) -> Result<(), String> {
         self.trace.step(format_args!("{:?}", self.plan));
-        self.start(SimulatedDisk::new()).await?;
+        self.attend().await?;
         while self.asked < self.plan.requests {
             self.step().await?;
         }
@@ -149,20 +149,26 @@ impl World {
         self.finish().await
     }
 
+    pub(crate) fn machine(&self) -> &Machine {
+        &self.machines[self.at]
+    }
+
+    pub(crate) fn machine_mut(&mut self) -> &mut Machine {
+        &mut self.machines[self.at]
+    }
+
     pub(crate) fn server(&self) -> &Server {
-        self.server
-            .as_ref()
-            .expect("a process runs between two steps")
+        let server = self.machine().server.as_ref();
+        server.expect("a process runs between two steps")
     }
 
     pub(crate) fn server_mut(&mut self) -> &mut Server {
-        self.server
-            .as_mut()
-            .expect("a process runs between two steps")
+        let server = self.machine_mut().server.as_mut();
+        server.expect("a process runs between two steps")
     }
 
     pub(crate) fn now(&self) -> Timestamp {
-        self.clock.now()
+        self.machine().clock.now()
     }
 
     /// Takes one step of the plan.
@@ -184,15 +190,31 @@ impl World {
             weights.power,
             weights.disk,
             weights.sink,
+            weights.replicate,
+            weights.log,
+            weights.pause,
+            weights.hand_over,
         ];
-        match self.dice.weighted(&kinds) {
-            0 => self.request(),
+        let kind = self.dice.weighted(&kinds);
+        let is_awake = self.choose_machine();
+        if is_awake || matches!(kind, TIME | LOG | PAUSE) || kind == REQUEST && self.is_up() {
+            self.take_step(kind).await?;
+        }
+        for _ in 0..self.dice.below(3) {
+            yield_now().await;
+        }
+        self.attend().await
+    }
+
+    async fn take_step(&mut self, kind: usize) -> Result<(), String> {
+        match kind {
+            REQUEST => self.request(),
             1 => self.server().engine.journal().step_commit(),
             2 => self.server().engine.journal().step_preparation(),
-            3 => self.server_mut().agenda.run_due(),
-            4 => {
+            3 => self.server_mut().run_due(),
+            TIME => {
                 let micros = self.draw_time_us();
-                self.advance_us(micros).await;
+                self.pass_some_us(micros).await?;
             }
             5 => self.tidy()?,
             6 => {
@@ -202,8 +224,11 @@ impl World {
             8 => self.administer(),
             9 => {
                 let now = self.now();
-                let disk = self.server().disk.clone();
-                let what = faults::disturb_clock(&self.clock, &disk, &mut self.dice, now);
+                let (clock, disk) = (
+                    Arc::clone(&self.machine().clock),
+                    self.server().disk.clone(),
+                );
+                let what = faults::disturb_clock(&clock, &disk, &mut self.dice, now);
                 self.note(what);
             }
             10 => {
@@ -217,30 +242,38 @@ impl World {
                 self.server().disk.fail_power_after(operations, seed);
             }
             13 => {
-                self.is_disk_disturbed = true;
+                self.machine_mut().is_disk_disturbed = true;
                 let disk = self.server().disk.clone();
                 let what = faults::disturb_disk(&disk, &mut self.dice, &self.plan);
                 self.note(what);
             }
-            _ => {
+            14 => {
                 if !self.databases.is_empty() {
                     self.disturb_database();
                 }
             }
+            15 => self.replicate().await?,
+            LOG => self.disturb_log().await?,
+            PAUSE => self.pause_or_wake(),
+            _ => {
+                self.note("a leader is asked to hand over");
+                self.server().ask_hand_over();
+            }
         }
-        if self.is_disk_disturbed && self.dice.chance(20) {
-            faults::make_room(&self.server().disk);
+        if self.machine().is_disk_disturbed
+            && self.dice.chance(20)
+            && let Some(server) = &self.machine().server
+        {
+            faults::make_room(&server.disk);
         }
-        for _ in 0..self.dice.below(3) {
-            yield_now().await;
-        }
-        self.attend().await
+        Ok(())
     }
 
     /// Draws the time that passes: mostly little, and sometimes just so much that a sale ends.
     fn draw_time_us(&mut self) -> i64 {
         if self.dice.chance(50)
-            && let Some(sale) = self.server().engine.active_sale()
+            && let Some(server) = &self.machine().server
+            && let Some(sale) = server.engine.active_sale()
         {
             return (sale.terms().ended_at.0 - self.now().0).max(0);
         }
@@ -253,6 +286,12 @@ impl World {
     pub(crate) fn note(&self, what: &str) {
         self.trace.count(what);
         self.trace.step(format_args!("{what}"));
+    }
+
+    /// Returns whether there is a process, which may be paused.
+    fn is_up(&self) -> bool {
+        let server = self.machine().server.as_ref();
+        server.is_some_and(|server| server.vitals.is_alive())
     }
 
     fn request(&mut self) {
@@ -275,9 +314,11 @@ impl World {
     fn disturb_database(&mut self) {
         let database = self.dice.pick(&self.databases).clone();
         if self.dice.chance(100) {
-            self.note("a second follower comes");
-            let (clock, seed) = (Arc::clone(&self.clock), self.dice.bits());
-            self.server_mut().rival(&database, &clock, seed);
+            let seed = self.dice.bits();
+            if self.server().agenda.is_some() {
+                self.note("a second follower comes");
+                self.server_mut().rival(&database, seed);
+            }
             return;
         }
         let what = database.disturb(&mut self.dice);
@@ -285,10 +326,10 @@ impl World {
     }
 
     fn tidy(&mut self) -> Result<(), String> {
-        if self.plan.trims {
-            let server = self.server.as_ref().expect("a process runs");
-            let durable = server.durable();
-            self.tape.read_on(&server.disk, Path::new(DIR), durable)?;
+        if self.plan.trims && self.pair.is_none() {
+            let disk = self.server().disk.clone();
+            let durable = self.server().durable();
+            self.tape.read_on(&disk, Path::new(DIR), durable)?;
         }
         // As if so much had been sealed that a snapshot is due.
         let sealed = if self.dice.chance(300) { u64::MAX } else { 0 };
@@ -298,7 +339,7 @@ impl World {
 
     fn view(&mut self) -> Result<(), String> {
         self.server().feeds.tick();
-        for viewer in &mut self.viewers {
+        for viewer in &mut self.machine_mut().viewers {
             let number = viewer.updates.borrow_and_update().number;
             if number < viewer.seen {
                 return Err(format!("a viewer is shown {number} behind {}", viewer.seen));
@@ -308,79 +349,46 @@ impl World {
         match (self.dice.chance(300), self.server().engine.active_sale()) {
             (true, Some(sale)) => {
                 let updates = self.server().feeds.subscribe(&sale);
-                self.viewers.push(Viewer { updates, seen: 0 });
+                let viewer = Viewer { updates, seen: 0 };
+                self.machine_mut().viewers.push(viewer);
             }
-            _ if self.viewers.len() > 3 => drop(self.viewers.swap_remove(0)),
+            _ if self.machine().viewers.len() > 3 => {
+                drop(self.machine_mut().viewers.swap_remove(0));
+            }
             _ => {}
         }
         Ok(())
     }
 
-    fn administer(&mut self) {
-        let engine = Arc::clone(&self.server().engine);
-        let open = engine.open_sales();
-        if !open.is_empty() && self.dice.chance(300) {
-            let sale = self.dice.pick(&open).id();
-            self.note("a sale is closed");
-            engine.close_sale(sale);
-            return;
-        }
-        self.listed += 1;
-        let dice = &mut self.dice;
-        let ids: Vec<_> = (0..dice.between(1, 60))
-            .map(|place| format!("LST{}-{place}", self.listed))
-            .collect();
-        let is_large = dice.chance(200);
-        let items = ids.iter().map(|id| NewItem {
-            id,
-            name: "a thing",
-            image_url: "",
-            stock: if is_large {
-                dice.between(1000, 1300)
-            } else {
-                dice.between(1, 9)
-            },
-        });
-        let items = items.collect();
-        let started_at = Timestamp(self.clock.now().0 - 1_000_000);
-        let sale = NewSale {
-            started_at,
-            ended_at: started_at.plus_seconds(dice.between(2, 60) as u32),
-            max_items_per_user: if is_large {
-                400
-            } else {
-                dice.between(1, 10) as u32
-            },
-            hold_seconds: *dice.pick(&[0, 0, 5]),
-            catalogue: NewCatalogue::Explicit(items),
-        };
-        self.note("a sale is created");
-        let _ = engine.create_sale(&sale);
-    }
-
-    /// Lets time pass.
+    /// Lets time pass, and nothing happen.
     pub(crate) async fn advance_us(&mut self, micros: i64) {
-        self.clock.advance_us(micros);
+        for (place, machine) in self.machines.iter().enumerate() {
+            let is_shared = place > 0 && Arc::ptr_eq(&machine.clock, &self.machines[0].clock);
+            if !is_shared {
+                machine.clock.advance_us(micros * machine.speed / 1000);
+            }
+        }
         self.advance_timers().await;
     }
 
-    /// Lets the timers catch up with the clock.
+    /// Lets the timers catch up with the clocks.
     pub(crate) async fn advance_timers(&mut self) {
-        let awake_us = self.clock.monotonic_us();
-        let passed_us = awake_us - self.timers_us;
-        self.timers_us = awake_us;
-        tokio::time::advance(Duration::from_micros(passed_us)).await;
+        let passed_us = self.machines.iter_mut().map(Machine::passed_us).max();
+        tokio::time::advance(Duration::from_micros(passed_us.unwrap_or(0))).await;
     }
 
     /// Lets every thread have a turn, and what they woke.
     pub(crate) async fn turn(&mut self) -> Result<(), String> {
+        if self.pair.is_some() {
+            return self.turn_both().await;
+        }
         for _ in 0..3 {
             yield_now().await;
             self.server_mut().serve_waiting();
             self.advance_timers().await;
         }
         let server = self.server_mut();
-        server.agenda.run_due();
+        server.run_due();
         server.keeper.tidy(0);
         server.reap()?;
         match server.vitals.is_alive() {
@@ -396,14 +404,18 @@ impl World {
         Ok(first.unwrap_or(Lsn(1)))
     }
 
+    /// Compares the journal with what it has held, or reads on there.
     pub(crate) fn read_tape(&mut self) -> Result<(), String> {
-        let server = self.server.as_ref().expect("a process runs");
-        self.tape
-            .read(&server.disk, Path::new(DIR), server.durable())
+        let (disk, durable) = (self.server().disk.clone(), self.server().durable());
+        if self.pair.is_some() {
+            return self.compare_with_log(&disk, durable);
+        }
+        self.tape.read(&disk, Path::new(DIR), durable)
     }
 
     /// Stops the last process, and checks everything.
     async fn finish(&mut self) -> Result<(), String> {
+        self.end_pair().await?;
         self.server().engine.journal().close();
         self.read_tape()?;
         let server = self.server();
@@ -413,15 +425,19 @@ impl World {
             first: self.first_lsn()?,
         };
         let weights = &self.plan.weights;
-        let runs_evenly = weights.clock == 0 && weights.administer == 0;
+        let has_one_clock = self.plan.pair.is_none_or(|it| it.clock_speed.is_none());
+        let runs_evenly = weights.clock == 0 && weights.administer == 0 && has_one_clock;
         let (tape, history) = (&self.tape, &self.history);
         checker::check(tape, history, &databases, &server.engine, runs_evenly)?;
         self.verify().await?;
         let disk = self.server().disk.after_kill();
-        self.acknowledged = self.tape.last();
+        self.machine_mut().acknowledged = self.tape.last();
         self.rot(&disk)?;
         self.note_outcome();
-        self.bury().await;
+        for place in 0..self.machines.len() {
+            self.at = place;
+            self.bury().await;
+        }
         Ok(())
     }
 

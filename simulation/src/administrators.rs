@@ -1,0 +1,57 @@
+//! The administrators: they create sales, and close some.
+
+use std::sync::Arc;
+
+use flashsale::record::NewItem;
+use flashsale::sale::{NewCatalogue, NewSale};
+use flashsale::types::Timestamp;
+
+use crate::world::World;
+
+impl World {
+    /// Creates or closes a sale, where the server sells.
+    pub(crate) fn administer(&mut self) {
+        if !self.server().sells() {
+            return;
+        }
+        let engine = Arc::clone(&self.server().engine);
+        let open = engine.open_sales();
+        if !open.is_empty() && self.dice.chance(300) {
+            let sale = self.dice.pick(&open).id();
+            self.note("a sale is closed");
+            engine.close_sale(sale);
+            return;
+        }
+        self.listed += 1;
+        let dice = &mut self.dice;
+        let ids: Vec<_> = (0..dice.between(1, 60))
+            .map(|place| format!("LST{}-{place}", self.listed))
+            .collect();
+        let is_large = dice.chance(200);
+        let items = ids.iter().map(|id| NewItem {
+            id,
+            name: "a thing",
+            image_url: "",
+            stock: if is_large {
+                dice.between(1000, 1300)
+            } else {
+                dice.between(1, 9)
+            },
+        });
+        let items = items.collect();
+        let started_at = Timestamp(engine.clock().now().0 - 1_000_000);
+        let sale = NewSale {
+            started_at,
+            ended_at: started_at.plus_seconds(dice.between(2, 60) as u32),
+            max_items_per_user: if is_large {
+                400
+            } else {
+                dice.between(1, 10) as u32
+            },
+            hold_seconds: *dice.pick(&[0, 0, 5]),
+            catalogue: NewCatalogue::Explicit(items),
+        };
+        self.note("a sale is created");
+        let _ = engine.create_sale(&sale);
+    }
+}
