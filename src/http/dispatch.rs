@@ -114,7 +114,8 @@ impl Api {
                 Err(Problem::method_not_allowed(endpoint.methods()))
             }
             Some(RouteMatch { endpoint, .. })
-                if endpoint.records()
+                if self.is_replica()
+                    && endpoint.records()
                     && let Some(problem) = self.not_selling() =>
             {
                 Err(problem)
