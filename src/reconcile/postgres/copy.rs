@@ -224,8 +224,8 @@ mod tests {
             (2, 1, 0),
         ];
         let (mut rows, mut expected) = (Rows::by_secret(3), Rows::new(3));
-        came.map(|it| row(&mut rows, it));
-        leave.map(|it| row(&mut expected, it));
+        came.into_iter().for_each(|it| row(&mut rows, it));
+        leave.into_iter().for_each(|it| row(&mut expected, it));
         assert_eq!(rows.end(), expected.end());
         assert_eq!(Rows::by_secret(3).end(), Rows::new(3).end());
     }
