@@ -76,6 +76,8 @@ pub const LOG_READ_BYTES: usize = 4 * 1024 * 1024;
 /// Seconds between two times that the place in the replicated log is noted beside the journal, while it moves. A start knows for
 /// certain that the log had what is before it, and reads what came since.
 pub const LOG_MARK_SECONDS: u64 = 1;
+/// Different errors of the replicated log that are told apart from those that were logged before.
+pub const COMPLAINTS_MAX: usize = 16;
 /// Records of the replicated log that are kept for servers that are behind.
 pub const LOG_RECORDS_KEPT: u64 = 10_000_000;
 /// Records of a replicated log in etcd that are kept for servers that are behind: a few hundred megabytes, of a quota of two gigabytes.

@@ -21,8 +21,8 @@ use crate::env::{Disk, OsEntropy};
 use crate::journal::JournalError;
 use crate::record::envelope::Entry;
 use crate::replication::{
-    Demand, Fold, JoinError, Joined, Participant, ReplicatedLog, ReplicationStatus, Role,
-    StandbyParts, join,
+    Complaints, Demand, Fold, JoinError, Joined, Participant, ReplicatedLog, ReplicationStatus,
+    Role, StandbyParts, join,
 };
 use crate::runtime::Shutdown;
 use crate::sale::FollowingState;
@@ -58,7 +58,7 @@ impl Membership {
         let address = settings.hosts_text();
         let mut log = open_log(settings)?;
         let name = name_of(config);
-        let mut said = String::new();
+        let mut complaints = Complaints::default();
         let joined = loop {
             let joined = log
                 .prepare()
@@ -67,9 +67,8 @@ impl Membership {
             match joined {
                 Err(error) if error.may_pass() => {
                     let why = error.to_string();
-                    if said != why {
+                    if complaints.note(&why) {
                         tracing::warn!(address, "waiting for the replicated log: {address}: {why}");
-                        said = why;
                     }
                     thread::sleep(RETRY);
                 }

@@ -9,6 +9,7 @@
 //! decides that. Who leads is decided by a compare-and-swap in the log, never by a clock: clocks say only when to try. An outcome that is not
 //! known is found out by a barrier before anything else is done. Nothing is cut off a journal but what is behind its [`Mark`] and not in the log.
 
+mod complaints;
 pub mod etcd;
 mod log;
 mod mark;
@@ -24,6 +25,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 
+pub use complaints::Complaints;
 pub use log::{
     Appended, Epoch, Head, LeaderProgress, LogEpoch, LogError, LogIdentity, ReplicatedLog,
 };

@@ -6,6 +6,7 @@ use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::complaints::Complaints;
 use super::log::Epoch;
 use super::mark_keeper::MarkKeeper;
 use super::position::Position;
@@ -61,8 +62,8 @@ pub struct Participant {
     status: Arc<ReplicationStatus>,
     takeover_ms: u32,
     marks: MarkKeeper,
-    /// The failure that was logged last, while it lasts.
-    logged: String,
+    /// What was logged while the log is not followed.
+    complaints: Complaints,
     /// How often in a row the log did not fit a standby's journal.
     mismatches: u32,
 }
@@ -92,7 +93,7 @@ impl Participant {
             journal,
             clock,
             status,
-            logged: String::new(),
+            complaints: Complaints::default(),
             mismatches: 0,
         }
     }
@@ -154,7 +155,7 @@ impl Participant {
         if done == Turn::Moved {
             return Demand::Turn;
         }
-        self.logged.clear();
+        self.complaints.clear();
         self.mismatches = 0;
         Demand::Pause(LOOK)
     }
@@ -162,9 +163,8 @@ impl Participant {
     fn wait_for_log(&mut self, error: &StandbyError) -> Demand {
         let (error, is_full) = (error.to_string(), error.is_log_full());
         self.status.failed(&error, is_full);
-        if self.logged != error {
+        if self.complaints.note(&error) {
             tracing::warn!("the replicated log is not followed: {error}");
-            self.logged = error;
         }
         Demand::Pause(RETRY)
     }
