@@ -75,6 +75,8 @@ enum AppError {
 /// Runs the server until it is told to stop. Connections are accepted as `options` say.
 #[must_use]
 pub fn serve(config: &Config, options: ListenerOptions) -> ExitCode {
+    // A process that has replaced itself is named after the link through which it did.
+    let _ = rustix::thread::set_name(c"flashsale");
     let _logging = logging::start(&config.log);
     #[cfg(feature = "otel")]
     let _traces = otel::Traces::start();
