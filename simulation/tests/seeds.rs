@@ -16,6 +16,14 @@ const KEPT: &[(u64, &str)] = &[
         24,
         "a cut that was interrupted was made again at later starts, and took what had come since",
     ),
+    (
+        100_598,
+        "a start noted a record in the mark that a failed sync had left in the page cache alone",
+    ),
+    (
+        4_992_771_411_135_127_034,
+        "a journal was cut back to where a frame of the log began, and not to the first record that differed",
+    ),
 ];
 /// Fresh seeds of a test.
 const FRESH: u64 = 2_000;

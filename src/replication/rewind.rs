@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::log::{Head, LogError, LogIdentity, ReplicatedLog};
 use super::mark::Mark;
-use super::position::{Chain, LogFrame, Position};
+use super::position::{Chain, FrameError, LogFrame, Position};
 use crate::env::{Disk, Entropy};
 use crate::journal::{self, JournalError, snapshot};
 use crate::limits;
@@ -47,7 +47,7 @@ pub enum JoinError {
     },
     /// The log lacks what was acknowledged.
     #[error(
-        "the replicated log \"{log}\" ends with record {head} or is another one there, but record {known} was acknowledged to this server: the log has \
+        "the replicated log \"{log}\" ends with record {head} or is another one there, but record {known} was acknowledged: the log has \
          lost records, or was made anew. Nothing was changed. A leader that still runs gives the log what it lacks: keep it running. Without one, and if this journal is \
          to be the truth from now on, choose another replication.log for all servers"
     )]
@@ -86,8 +86,10 @@ impl JoinError {
 /// The place of a server's journal in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Joined {
-    /// The mark beside the journal. Its place is the last record of the journal, which the log has.
+    /// The mark beside the journal.
     pub mark: Mark,
+    /// The last record of the journal, which the log has.
+    pub at: Position,
     /// The records that were cut off behind it.
     pub cut: u64,
 }
@@ -127,16 +129,20 @@ pub fn join(
     };
     let agreed = agree(log, &mark, &head, disk, dir)?;
     let (local, at) = (agreed.local, agreed.at);
-    let mut mark = Mark { at, ..mark };
     if local > at.lsn && !is_planted(Slip::KeepsUnreplicatedTail) {
-        mark.cut = Some(at.lsn);
-        mark.write(disk, dir)?;
-        finish_cut(&mark, disk, dir)?;
-        mark.cut = None;
+        let cut = Some(at.lsn);
+        let cutting = Mark {
+            cut,
+            ..mark.clone()
+        };
+        cutting.write(disk, dir)?;
+        finish_cut(&cutting, disk, dir)?;
     }
+    // The place stays that was noted before: what is found behind it may not be certain to be on this disk, and is noted once it is.
     mark.write(disk, dir)?;
     Ok(Joined {
         mark,
+        at,
         cut: local.0 - at.lsn.0,
     })
 }
@@ -189,7 +195,15 @@ fn check_not_lost(mark: &Mark, head: &Head) -> Result<(), JoinError> {
     if head.last.lsn < mark.at.lsn || head.last.lsn == mark.at.lsn && head.last != mark.at {
         return Err(lost(mark, head.last.lsn));
     }
-    Ok(())
+    // A leader that still ran has said so; what this journal has of it must not be cut off.
+    match head.last.lsn < head.acknowledged {
+        true => Err(JoinError::LogLost {
+            log: mark.log.clone(),
+            head: head.last.lsn,
+            known: head.acknowledged,
+        }),
+        false => Ok(()),
+    }
 }
 
 fn lost(mark: &Mark, head: Lsn) -> JoinError {
@@ -294,14 +308,9 @@ fn agree(
             .filter(|frame| frame.last.lsn <= head.last.lsn);
         for frame in frames {
             // That it leads on from here proves that everything before is the same, too.
-            if at == mark.at && frame.check(at).is_err() {
-                return Err(lost(mark, head.last.lsn));
-            }
-            let Some(place) = common_part(frame, end, &place_at) else {
-                break 'log;
-            };
-            at = place;
-            if at.lsn >= end.lsn {
+            let common = common_part(frame, at, &place_at);
+            at = common.map_err(|_| lost(mark, head.last.lsn))?;
+            if at != frame.last || at.lsn >= end.lsn {
                 break 'log;
             }
         }
@@ -312,18 +321,26 @@ fn agree(
     Ok(Agreed { at, local: end.lsn })
 }
 
-/// Returns the last place of `frame` that the journal, which ends at `end`, has: all of it, or its beginning where the journal ends within it; `None` where they
-/// differ.
+/// Returns the last place of `frame` that the journal has, too, with `at` for one before it that both have. Record by record: where the log was given once
+/// more what it had lost, its frames may end at other records than those that this journal was written from.
+///
+/// # Errors
+/// The frame does not lead on from `at`.
 fn common_part(
     frame: &LogFrame,
-    end: Position,
+    at: Position,
     place_at: &impl Fn(Lsn) -> Option<Position>,
-) -> Option<Position> {
-    if frame.last.lsn <= end.lsn {
-        return (place_at(frame.last.lsn) == Some(frame.last)).then_some(frame.last);
-    }
-    // The rest of the frame must lead from the journal's end to where the frame ends.
-    frame.check(end).is_ok().then_some(end)
+) -> Result<Position, FrameError> {
+    let mut common = at;
+    let mut differs = false;
+    frame.visit::<FrameError>(at, &mut |_, place| {
+        differs |= place_at(place.lsn) != Some(place);
+        if !differs {
+            common = place;
+        }
+        Ok(())
+    })?;
+    Ok(common)
 }
 
 /// Hands the place of each record of the journal behind `from` to `visit`. Returns the last one.
