@@ -91,6 +91,13 @@ pub const ETCD_ANSWER_BYTES_MAX: usize =
     (ETCD_PAGE_FRAMES_MAX as usize + 1) * (ETCD_PART_BYTES + 4096);
 /// Most frames that one trim removes from etcd.
 pub const ETCD_TRIM_FRAMES: i64 = 2_000;
+/// Times that the log is trimmed between two compactions: a leader trims it with each mark. etcd reads all its keys for one, a thousand at a time, with a
+/// pause and a sync behind each thousand.
+pub const ETCD_COMPACT_TRIMS: u32 = 300;
+/// Changes of an etcd after which a compaction is worth its work.
+pub const ETCD_COMPACT_REVISIONS: i64 = 10_000;
+/// Frames that are removed at once from a log in Postgres, more than come in a second.
+pub const POSTGRES_TRIM_FRAMES: i64 = 2_000;
 /// Milliseconds in which a member of etcd has to accept a connection before the next one is tried.
 pub const ETCD_CONNECT_MS: u64 = 1_000;
 /// Milliseconds in which a member of etcd has to answer before the outcome counts as unknown and the next one is asked. An election takes one to two

@@ -182,11 +182,12 @@ pub trait ReplicatedLog: Send {
     /// It is not known whether it was made.
     fn create(&mut self, identity: LogIdentity, base: Position) -> Result<bool, LogError>;
 
-    /// Takes the leadership over from the leader of the time `seen`. Returns the new head, or `None` where that time is over.
+    /// Takes the leadership over from the leader that was seen in `seen`. Returns the new head, or `None` where that leader's time is over, or it
+    /// has given another sign since.
     ///
     /// # Errors
     /// It is not known whether it was taken.
-    fn take(&mut self, seen: LogEpoch, holder: &str) -> Result<Option<Head>, LogError>;
+    fn take(&mut self, seen: &Head, holder: &str) -> Result<Option<Head>, LogError>;
 
     /// Appends `frame` behind `before`, in the time `epoch`, and notes the leader's `progress`.
     ///

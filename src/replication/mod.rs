@@ -23,6 +23,8 @@ mod simulated_log;
 mod standby;
 mod status;
 #[cfg(test)]
+mod takeover_tests;
+#[cfg(test)]
 mod tests;
 
 pub use complaints::Complaints;

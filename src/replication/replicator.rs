@@ -186,7 +186,7 @@ impl Replicator {
             Appended::Done => {
                 let took_us = now_us(&*self.clock).saturating_sub(asked_us);
                 self.status.count_append(took_us);
-                self.is_at(frame.last, asked_us);
+                self.reach(frame.last, asked_us);
                 Ok(())
             }
             // It may be there already, by an earlier attempt; or another one leads.
@@ -214,11 +214,11 @@ impl Replicator {
             self.check_ahead(found)?;
             found
         };
-        self.is_at(at, asked_us);
+        self.reach(at, asked_us);
         Ok(())
     }
 
-    fn is_at(&mut self, at: Position, asked_us: u64) {
+    fn reach(&mut self, at: Position, asked_us: u64) {
         self.is_certain = true;
         self.asked_us = asked_us;
         self.at = at;
@@ -263,7 +263,8 @@ impl Replicator {
         let mut at = found;
         while at != self.at {
             let frame = self.frame_behind(at)?.ok_or(Deposed::TooOld(at.lsn))?;
-            let progress = self.progress(at);
+            // That all of it was acknowledged stays in the log: a standby that finds less does not lead.
+            let progress = self.progress(self.at);
             match self.log.append(self.epoch, at, &frame, progress)? {
                 Appended::Done => at = frame.last,
                 Appended::NotThere => {

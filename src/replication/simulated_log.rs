@@ -39,7 +39,8 @@ struct Tables {
 #[derive(Clone)]
 enum Change {
     Create(LogIdentity, Position),
-    Take(LogEpoch, String),
+    /// In the time, from the leader whose last sign was this one, by the server of this name.
+    Take(LogEpoch, u64, String),
     Append(LogEpoch, Position, Arc<LogFrame>, LeaderProgress),
     Beat(LogEpoch, LeaderProgress),
     Offer(LogEpoch),
@@ -217,10 +218,13 @@ impl Tables {
     fn change(&mut self, change: &Change) -> bool {
         match change {
             Change::Create(identity, base) => self.create(*identity, *base),
-            Change::Take(seen, holder) => self.change_head(*seen, |head| {
-                (head.epoch, head.holder) = (Epoch(seen.epoch.0 + 1), holder.clone());
-                head.beat += 1;
-                true
+            Change::Take(seen, beat, holder) => self.change_head(*seen, |head| {
+                let is_silent = head.beat == *beat || is_planted(Slip::IgnoresEpoch);
+                if is_silent {
+                    (head.epoch, head.holder) = (Epoch(seen.epoch.0 + 1), holder.clone());
+                    head.beat += 1;
+                }
+                is_silent
             }),
             Change::Append(epoch, before, frame, progress) => {
                 let moved = self.change_head(*epoch, |head| {
@@ -289,8 +293,12 @@ impl ReplicatedLog for SimulatedLog {
         Ok(self.ask(&Change::Create(identity, base))?.1)
     }
 
-    fn take(&mut self, seen: LogEpoch, holder: &str) -> Result<Option<Head>, LogError> {
-        let (head, taken) = self.ask(&Change::Take(seen, holder.to_owned()))?;
+    fn take(&mut self, seen: &Head, holder: &str) -> Result<Option<Head>, LogError> {
+        let (head, taken) = self.ask(&Change::Take(
+            seen.log_epoch(),
+            seen.beat,
+            holder.to_owned(),
+        ))?;
         Ok(head.filter(|_| taken))
     }
 

@@ -113,6 +113,8 @@ pub struct Standby {
     at: Position,
     /// The last sign of the leader, and when it was first seen.
     seen: Option<(Sign, u64)>,
+    /// The time that this server has tried to lead in last.
+    tried: Option<Epoch>,
     takeover_us: u64,
     /// Until when an offer is left to others.
     offers_from_us: u64,
@@ -150,8 +152,10 @@ pub struct StandbyParts {
     pub status: Arc<ReplicationStatus>,
     /// The server's name for itself.
     pub name: String,
-    /// The mark beside the journal. Its place is the last record of the journal, which the log has.
+    /// The mark beside the journal.
     pub mark: Mark,
+    /// The last record of the journal, which the log has.
+    pub at: Position,
     /// Milliseconds without a sign after which it takes over.
     pub takeover_ms: u32,
     /// It has offered the leadership itself, just before: an offer is left to others for as long as that.
@@ -168,7 +172,7 @@ impl Standby {
             true => now_us(&*parts.clock) + takeover_us,
             false => 0,
         };
-        parts.status.set_replicated(parts.mark.at);
+        parts.status.set_replicated(parts.at);
         Self {
             log: parts.log,
             identity: parts.mark.identity,
@@ -177,8 +181,9 @@ impl Standby {
             clock: parts.clock,
             status: parts.status,
             name: parts.name,
-            at: parts.mark.at,
+            at: parts.at,
             seen: None,
+            tried: None,
             takeover_us,
             offers_from_us,
         }
@@ -207,11 +212,12 @@ impl Standby {
     pub fn turn(&mut self) -> Result<Result<Leadership, Turn>, StandbyError> {
         let asked_us = now_us(&*self.clock);
         let head = self.look()?;
+        let seen_us = now_us(&*self.clock);
         self.status.heard(asked_us);
         self.status.set_leader(head.epoch, &head.holder);
         self.status.set_head(head.last.lsn);
         self.status.set_followed(head.followed);
-        let silent_us = self.silence(&head, asked_us);
+        let silent_us = self.silence(&head, asked_us, seen_us);
         let until = match is_planted(Slip::TakesUnacknowledged) {
             true => head.last.lsn,
             false => head.acknowledged,
@@ -220,7 +226,9 @@ impl Standby {
             return Ok(Err(Turn::Moved));
         }
         let is_offered = head.holder.is_empty() && asked_us >= self.offers_from_us;
-        if is_offered || silent_us >= self.takeover_us {
+        // It was done, and the answer was lost; or the records could not be read behind it.
+        let is_taken = self.tried == Some(head.epoch) && head.holder == self.name;
+        if is_offered || is_taken || silent_us >= self.takeover_us {
             return self.take_over(&head).map(|taken| taken.ok_or(Turn::Idle));
         }
         Ok(Err(Turn::Idle))
@@ -242,27 +250,24 @@ impl Standby {
         }
     }
 
-    /// Returns for how long the leader has given no sign, in microseconds, by this server's own clock.
-    fn silence(&mut self, head: &Head, now_us: u64) -> u64 {
+    /// Returns for how long the leader has given no sign for certain, in microseconds, by this server's own clock: from the moment in which a sign was there
+    /// to the one in which this look was asked. The look itself may have taken long.
+    fn silence(&mut self, head: &Head, asked_us: u64, seen_us: u64) -> u64 {
         let sign = Sign::of(head);
         match self.seen {
-            Some((seen, since_us)) if seen == sign => now_us.saturating_sub(since_us),
+            Some((seen, since_us)) if seen == sign => asked_us.saturating_sub(since_us),
             _ => {
-                self.seen = Some((sign, now_us));
+                self.seen = Some((sign, seen_us));
                 0
             }
         }
     }
 
     fn take_over(&mut self, head: &Head) -> Result<Option<Leadership>, StandbyError> {
-        if head.last.lsn < self.at.lsn {
-            return Err(StandbyError::Lost {
-                log: head.last.lsn,
-                here: self.at.lsn,
-            });
-        }
+        self.check_not_lost(head)?;
         let asked_us = now_us(&*self.clock);
-        let Some(taken) = self.log.take(head.log_epoch(), &self.name)? else {
+        self.tried = Some(Epoch(head.epoch.0 + 1));
+        let Some(taken) = self.log.take(head, &self.name)? else {
             // Another one was faster, or the leader has come back.
             self.seen = None;
             return Ok(None);
@@ -277,6 +282,7 @@ impl Standby {
             }
         );
         self.status.set_leader(taken.epoch, &self.name);
+        self.check_not_lost(&taken)?;
         if !is_planted(Slip::LeadsBehindLog) {
             while self.at.lsn < taken.last.lsn && self.catch_up(taken.last.lsn)? {}
             self.check_reached(&taken)?;
@@ -290,15 +296,21 @@ impl Standby {
         }))
     }
 
+    /// Checks that the log has all that was acknowledged, as far as this server and the last leader knew.
+    fn check_not_lost(&self, head: &Head) -> Result<(), StandbyError> {
+        let acknowledged = head.acknowledged.max(self.at.lsn);
+        match head.last.lsn < acknowledged {
+            true => Err(StandbyError::Lost {
+                log: head.last.lsn,
+                here: acknowledged,
+            }),
+            false => Ok(()),
+        }
+    }
+
     fn check_reached(&self, taken: &Head) -> Result<(), StandbyError> {
         if self.at == taken.last {
             return Ok(());
-        }
-        if self.at.lsn > taken.last.lsn {
-            return Err(StandbyError::Lost {
-                log: taken.last.lsn,
-                here: self.at.lsn,
-            });
         }
         Err(FrameError::Chain {
             named: taken.last,

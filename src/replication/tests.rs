@@ -13,7 +13,7 @@ use crate::record::Record;
 use crate::record::envelope::Entry;
 use crate::types::{Lsn, SaleId, Timestamp};
 
-const TAKEOVER_MS: u32 = 3000;
+pub(super) const TAKEOVER_MS: u32 = 3000;
 const DIR: &str = "journal";
 
 /// Folds nothing.
@@ -31,13 +31,13 @@ impl Fold for NoFold {
     fn end(self: Box<Self>) {}
 }
 
-struct TestServer {
+pub(super) struct TestServer {
     name: String,
     disk: SimulatedDisk,
-    clock: Arc<ManualClock>,
+    pub(super) clock: Arc<ManualClock>,
     status: Arc<ReplicationStatus>,
     journal: Option<Arc<Journal>>,
-    participant: Option<Participant>,
+    pub(super) participant: Option<Participant>,
     /// Records that somebody waits for, with what tells them apart.
     open: BTreeMap<Lsn, i64>,
 }
@@ -57,7 +57,7 @@ impl Dice {
 }
 
 impl TestServer {
-    fn new(name: &str) -> Self {
+    pub(super) fn new(name: &str) -> Self {
         Self {
             name: name.to_owned(),
             disk: SimulatedDisk::new(),
@@ -78,6 +78,15 @@ impl TestServer {
 
     /// Starts as a standby, if the log lets it.
     fn start(&mut self, log: &SimulatedLog) -> Result<(), JoinError> {
+        self.start_on(log, Box::new(log.clone()))
+    }
+
+    /// Starts as a standby that joins `log` and asks it by `way` from then on.
+    pub(super) fn start_on(
+        &mut self,
+        log: &SimulatedLog,
+        way: Box<dyn ReplicatedLog>,
+    ) -> Result<(), JoinError> {
         let dir = Path::new(DIR);
         self.disk.create_dir_all(dir).expect("room");
         let seed = self.name.bytes().map(u64::from).sum();
@@ -86,7 +95,7 @@ impl TestServer {
         let opening = Opening::lock(Arc::new(self.disk.clone()), dir).expect("free");
         let replayed = opening.replay(Lsn::ZERO, &mut |_| Ok(())).expect("intact");
         if !crate::planted::is_planted(crate::planted::Slip::KeepsUnreplicatedTail) {
-            assert_eq!(replayed.last_lsn, joined.mark.at.lsn);
+            assert_eq!(replayed.last_lsn, joined.at.lsn);
         }
         let tools = Tools {
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
@@ -103,13 +112,14 @@ impl TestServer {
         let journal = Arc::new(journal);
         self.status = Arc::default();
         let participant = Participant::new(StandbyParts {
-            log: Box::new(log.clone()),
+            log: way,
             journal: Arc::clone(&journal),
             fold: Box::new(NoFold),
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             status: Arc::clone(&self.status),
             name: self.name.clone(),
             mark: joined.mark,
+            at: joined.at,
             takeover_ms: TAKEOVER_MS,
             has_offered: false,
         });
@@ -135,7 +145,7 @@ impl TestServer {
         self.tell()
     }
 
-    fn leads(&self) -> bool {
+    pub(super) fn leads(&self) -> bool {
         let participant = self.participant.as_ref();
         participant.is_some_and(|participant| participant.leads().is_some())
     }
@@ -406,7 +416,7 @@ fn a_log_that_is_gone_is_not_made_anew_for_a_journal_that_it_had() {
     mark.at = Position::START;
     mark.write(&disk, dir).expect("room");
     let joined = join(&mut log, "sale", &disk, dir, &entropy).expect("a new one");
-    assert_eq!(joined.mark.at, Position::START);
+    assert_eq!(joined.at, Position::START);
 }
 
 #[test]

@@ -119,8 +119,19 @@ impl Pair {
         match dice.below(10) {
             0 => {
                 let holder = format!("server-{server}");
-                let taken = plain(real.take(epoch, &holder).expect("an answer"));
-                assert_eq!(taken, plain(model.take(epoch, &holder).expect("an answer")));
+                let is_late = dice.below(4) == 0;
+                let mut take = |log: &mut dyn ReplicatedLog| {
+                    let head = log.peek().expect("an answer").expect("a log");
+                    let seen = Head {
+                        identity: epoch.log,
+                        epoch: epoch.epoch,
+                        beat: head.beat.wrapping_sub(u64::from(is_late)),
+                        ..head
+                    };
+                    plain(log.take(&seen, &holder).expect("an answer"))
+                };
+                let taken = take(real);
+                assert_eq!(taken, take(model));
                 self.epoch += u64::from(taken.is_some());
             }
             1 => {

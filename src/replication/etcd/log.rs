@@ -20,7 +20,9 @@ pub struct EtcdLog {
     keys: Keys,
     /// Frames that are read at once.
     page: i64,
-    /// The revision at the last trim, up to which earlier ones are given up at the next.
+    /// Trims since the last look at the revision.
+    trims: u32,
+    /// The revision at that look, up to which earlier ones are given up at the next.
     revision: Option<i64>,
     compaction: Compaction,
     is_warned: bool,
@@ -44,6 +46,7 @@ impl EtcdLog {
             client: EtcdClient::new(options)?,
             keys: Keys::of(name),
             page: 1,
+            trims: 0,
             revision: None,
             compaction: Compaction::Ours,
             is_warned: false,
@@ -58,7 +61,7 @@ impl EtcdLog {
         self.client.ask(&TxnRequest { compare, success })
     }
 
-    fn is_in(&self, epoch: LogEpoch) -> Vec<Compare> {
+    fn compare_epoch(&self, epoch: LogEpoch) -> Vec<Compare> {
         let (log, epoch) = (epoch.log.to_string(), epoch.epoch.to_string());
         vec![
             Compare::has_value(self.keys.identity(), log.into_bytes()),
@@ -66,8 +69,8 @@ impl EtcdLog {
         ]
     }
 
-    fn is_at(&self, epoch: LogEpoch, last: Position) -> Vec<Compare> {
-        let mut is_at = self.is_in(epoch);
+    fn compare_place(&self, epoch: LogEpoch, last: Position) -> Vec<Compare> {
+        let mut is_at = self.compare_epoch(epoch);
         let last = position_text(last).into_bytes();
         is_at.push(Compare::has_value(self.keys.last(), last));
         is_at
@@ -95,8 +98,9 @@ impl EtcdLog {
         let found = self.client.ask(&question)?;
         if found.kvs.len() != parts as usize {
             let lsn = frame.last.lsn;
-            return Err(LogError::Refused(format!(
-                "the replicated log is damaged: the frame that ends with record {lsn} is not whole"
+            // It may have been removed in between.
+            return Err(LogError::Unknown(format!(
+                "the frame of the replicated log that ends with record {lsn} is not whole"
             )));
         }
         let last = std::mem::take(&mut frame.records);
@@ -133,16 +137,23 @@ impl EtcdLog {
         self.txn(Vec::new(), vec![frames, parts]).map(drop)
     }
 
-    /// Gives up what etcd keeps of earlier changes, up to the last call: otherwise its file grows with every append.
+    /// Gives up what etcd keeps of earlier changes, now and then, up to the look before: otherwise its file grows with every append. Not often: etcd reads
+    /// all its keys for it, and others may keep theirs there, too.
     fn compact(&mut self) -> Result<(), LogError> {
-        let found = self.client.ask(&self.keys.whole_head())?;
-        let now = found.header.map(|header| header.revision);
-        let Some(revision) = std::mem::replace(&mut self.revision, now) else {
-            return Ok(());
-        };
-        if self.compaction == Compaction::Others {
+        self.trims += 1;
+        if self.compaction == Compaction::Others || self.trims < limits::ETCD_COMPACT_TRIMS {
             return Ok(());
         }
+        self.trims = 0;
+        let found = self.client.ask(&self.keys.whole_head())?;
+        let now = found.header.map_or(0, |header| header.revision);
+        let moved = self.revision.map(|before| now - before);
+        if moved.is_some_and(|moved| moved < limits::ETCD_COMPACT_REVISIONS) {
+            return Ok(());
+        }
+        let Some(revision) = self.revision.replace(now) else {
+            return Ok(());
+        };
         match self.client.asked(&CompactionRequest { revision }) {
             Ok(_) => Ok(()),
             Err((_, error)) if error.says("has been compacted") => Ok(()),
@@ -205,14 +216,19 @@ impl ReplicatedLog for EtcdLog {
         Ok(self.txn(is_new, made)?.succeeded)
     }
 
-    fn take(&mut self, seen: LogEpoch, holder: &str) -> Result<Option<Head>, LogError> {
+    fn take(&mut self, seen: &Head, holder: &str) -> Result<Option<Head>, LogError> {
         let epoch = Epoch(seen.epoch.0 + 1).to_string();
         let taken = vec![
             RequestOp::put(self.keys.epoch(), epoch),
             RequestOp::put(self.keys.holder(), holder),
             self.keys.whole_head().into(),
         ];
-        let found = self.txn(self.is_in(seen), taken)?;
+        let mut is_silent = self.compare_epoch(seen.log_epoch());
+        is_silent.push(Compare::was_changed_at(
+            self.keys.sign(),
+            seen.beat.cast_signed(),
+        ));
+        let found = self.txn(is_silent, taken)?;
         self.head_of(found.into_last_range())
     }
 
@@ -223,7 +239,7 @@ impl ReplicatedLog for EtcdLog {
         frame: &LogFrame,
         progress: LeaderProgress,
     ) -> Result<Appended, LogError> {
-        let (follows, last) = (self.is_at(epoch, before), frame.last.lsn);
+        let (follows, last) = (self.compare_place(epoch, before), frame.last.lsn);
         let mut parts: Vec<_> = frame.records.chunks(limits::ETCD_PART_BYTES).collect();
         let final_part = parts.pop().unwrap_or_default();
         // Nobody reads these before the frame is there.
@@ -256,7 +272,7 @@ impl ReplicatedLog for EtcdLog {
             ..RangeRequest::default()
         };
         let signed = vec![self.sign(progress), last.into()];
-        let found = self.txn(self.is_in(epoch), signed)?;
+        let found = self.txn(self.compare_epoch(epoch), signed)?;
         let Some(found) = found.into_last_range() else {
             return Ok(None);
         };
@@ -275,7 +291,10 @@ impl ReplicatedLog for EtcdLog {
             followed: head.followed,
         };
         let offered = vec![RequestOp::put(self.keys.holder(), ""), self.sign(progress)];
-        match self.txn(self.is_at(epoch, head.last), offered)?.succeeded {
+        match self
+            .txn(self.compare_place(epoch, head.last), offered)?
+            .succeeded
+        {
             true => Ok(()),
             false => Err(LogError::Unknown(
                 "it moved while it was offered".to_owned(),
@@ -295,9 +314,17 @@ impl ReplicatedLog for EtcdLog {
             limit: self.page,
             keys_only: false,
         };
-        let found = self.client.ask(&behind)?;
+        let found = self.client.ask(&behind);
+        if found.is_err() {
+            // They may be more than one answer has time for.
+            self.page = (self.page / 2).max(1);
+        }
+        let found = found?;
         let (mut frames, mut bytes) = (Vec::new(), 0);
         for kv in &found.kvs {
+            if bytes > bytes_max {
+                break;
+            }
             let mut stored = read_frame(self.keys.last_of(&kv.key)?, &kv.value)?;
             if stored.parts > 0 {
                 self.complete(log, &mut stored.frame, stored.parts)?;

@@ -1,5 +1,7 @@
 //! The messages of etcd's interface, as far as they are used, with the numbers of their fields in etcd's `rpc.proto`, `kv.proto` and `auth.proto`.
 
+use std::fmt;
+
 use prost::{Message, Oneof};
 
 /// A question, and where it is asked.
@@ -84,14 +86,14 @@ pub(super) struct DeleteRangeRequest {
     pub(super) range_end: Vec<u8>,
 }
 
-/// A condition of a transaction: that a key has been changed so often, or has this value. The comparison is for equality, which is 0.
+/// A condition of a transaction: that a key has been changed so often, was changed last then, or has this value. The comparison is for equality, which is 0.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub(super) struct Compare {
     #[prost(int32, tag = "2")]
     target: i32,
     #[prost(bytes = "vec", tag = "3")]
     key: Vec<u8>,
-    #[prost(oneof = "ComparedWith", tags = "4, 7")]
+    #[prost(oneof = "ComparedWith", tags = "4, 6, 7")]
     expected: Option<ComparedWith>,
 }
 
@@ -99,6 +101,8 @@ pub(super) struct Compare {
 enum ComparedWith {
     #[prost(int64, tag = "4")]
     Version(i64),
+    #[prost(int64, tag = "6")]
+    ModRevision(i64),
     #[prost(bytes, tag = "7")]
     Value(Vec<u8>),
 }
@@ -110,6 +114,15 @@ impl Compare {
             target: 0,
             key,
             expected: Some(ComparedWith::Version(0)),
+        }
+    }
+
+    /// Holds where the key was changed last by the change with this revision.
+    pub(super) fn was_changed_at(key: Vec<u8>, revision: i64) -> Self {
+        Self {
+            target: 2,
+            key,
+            expected: Some(ComparedWith::ModRevision(revision)),
         }
     }
 
@@ -203,13 +216,24 @@ pub(super) struct CompactionRequest {
 #[derive(Clone, PartialEq, Eq, Message)]
 pub(super) struct CompactionResponse {}
 
-/// Asks for a token. Its `Debug` shows the password: it is never shown.
+/// Asks for a token.
 #[derive(Clone, PartialEq, Eq, Message)]
+#[prost(skip_debug)]
 pub(super) struct AuthenticateRequest {
     #[prost(string, tag = "1")]
     pub(super) name: String,
     #[prost(string, tag = "2")]
     pub(super) password: String,
+}
+
+/// Without the password.
+impl fmt::Debug for AuthenticateRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = &self.name;
+        f.debug_struct("AuthenticateRequest")
+            .field("name", name)
+            .finish_non_exhaustive()
+    }
 }
 
 #[derive(Clone, PartialEq, Eq, Message)]

@@ -4,6 +4,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use super::session::{Dial, Session, shown};
+use crate::limits;
 use crate::replication::log::holding_next;
 use crate::replication::{
     Appended, Chain, Epoch, Head, LeaderProgress, LogEpoch, LogError, LogFrame, LogIdentity,
@@ -169,18 +170,19 @@ impl ReplicatedLog for PostgresLog {
         Ok(!made.is_empty())
     }
 
-    fn take(&mut self, seen: LogEpoch, holder: &str) -> Result<Option<Head>, LogError> {
+    fn take(&mut self, seen: &Head, holder: &str) -> Result<Option<Head>, LogError> {
         let statement = format!(
             "UPDATE flashsale_replication.logs SET epoch = epoch + 1, holder = $4, beat = beat + 1
-             WHERE log = $1 AND identity = $2 AND epoch = $3 RETURNING {HEAD}"
+             WHERE log = $1 AND identity = $2 AND epoch = $3 AND beat = $5 RETURNING {HEAD}"
         );
         let rows = self.session.ask(
             &statement,
             &[
                 (&self.name, Type::TEXT),
-                (&seen.log.to_stored(), Type::INT8),
+                (&seen.identity.to_stored(), Type::INT8),
                 (&number(seen.epoch), Type::INT8),
                 (&holder, Type::TEXT),
+                (&seen.beat.cast_signed(), Type::INT8),
             ],
         )?;
         heads(&rows)
@@ -285,13 +287,15 @@ impl ReplicatedLog for PostgresLog {
             return Ok(());
         }
         // A piece at a time, because appends wait for it.
+        let pieces = limits::POSTGRES_TRIM_FRAMES;
         let statement = "DELETE FROM flashsale_replication.frames WHERE identity = $1 AND last_lsn IN (
-             SELECT last_lsn FROM flashsale_replication.frames WHERE identity = $1 AND last_lsn <= $2 ORDER BY last_lsn LIMIT 200)";
+             SELECT last_lsn FROM flashsale_replication.frames WHERE identity = $1 AND last_lsn <= $2 ORDER BY last_lsn LIMIT $3)";
         let asked = self.session.ask(
             statement,
             &[
                 (&log.to_stored(), Type::INT8),
                 (&stored(through), Type::INT8),
+                (&pieces, Type::INT8),
             ],
         );
         asked.map(drop)

@@ -4,6 +4,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use super::log::PostgresLog;
+use super::session::shown;
 use super::settings::{self, Settings};
 use crate::replication::{Head, LogError, ReplicatedLog};
 
@@ -100,7 +101,7 @@ impl PostgresLog {
 }
 
 fn refused(error: tokio_postgres::Error) -> LogError {
-    LogError::Refused(error.to_string())
+    LogError::Refused(shown(&error))
 }
 
 fn standby_of(row: &Row) -> Result<ConnectedStandby, tokio_postgres::Error> {
