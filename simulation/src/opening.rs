@@ -127,6 +127,7 @@ pub fn open_engine(
             status: Arc::clone(&status),
             name: place.machine.to_string(),
             mark: joined.mark,
+            at: joined.at,
             takeover_ms: TAKEOVER_MS,
             has_offered: place.has_offered,
         });

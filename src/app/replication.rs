@@ -22,7 +22,7 @@ use crate::journal::JournalError;
 use crate::record::envelope::Entry;
 use crate::replication::{
     Complaints, Demand, Fold, JoinError, Joined, Participant, ReplicatedLog, ReplicationStatus,
-    Role, StandbyParts, join,
+    RestartCause, Role, StandbyParts, join,
 };
 use crate::runtime::Shutdown;
 use crate::sale::FollowingState;
@@ -78,13 +78,13 @@ impl Membership {
         if joined.cut > 0 {
             tracing::warn!(
                 records = joined.cut,
-                last = joined.mark.at.lsn.0,
+                last = joined.at.lsn.0,
                 "records that the replicated log does not have are cut off; nobody was answered from them"
             );
         }
         tracing::info!(
             log = settings.log,
-            last = joined.mark.at.lsn.0,
+            last = joined.at.lsn.0,
             "the replicated log is joined"
         );
         let status = Arc::<ReplicationStatus>::default();
@@ -175,6 +175,7 @@ impl ReplicationThread {
             status: Arc::clone(&status),
             name: membership.name,
             mark: membership.joined.mark,
+            at: membership.joined.at,
             takeover_ms: membership.settings.takeover_ms,
             has_offered: std::env::var_os(HANDED_OVER).is_some(),
         });
@@ -245,7 +246,7 @@ impl Driver {
                     self.shared.is_handed_over.store(true, Ordering::Release);
                     self.shutdown.begin();
                 }
-                Demand::StartAnew(_) => self.start_anew(),
+                Demand::StartAnew(cause) => self.start_anew(cause),
                 Demand::End => return,
             }
         }
@@ -292,11 +293,14 @@ impl Driver {
     }
 
     /// Ends this process at once. A new one takes its place, unless this one was told to stop for good.
-    fn start_anew(&self) -> ! {
+    fn start_anew(&self, cause: RestartCause) -> ! {
         let is_handed_over = self.shared.is_handed_over.load(Ordering::Acquire);
         if self.is_stopped() && !is_handed_over {
             logging::flush();
-            process::exit(0);
+            process::exit(match cause {
+                RestartCause::Fenced => 0,
+                RestartCause::Fault => EXIT_JOURNAL_FAILED,
+            });
         }
         // It may come to the same end again, and nobody waits for a standby.
         if self.status.role() == Role::Standby {

@@ -78,6 +78,6 @@ impl MarkKeeper {
     fn is_here(&self, at: Position) -> bool {
         let reached = self.journal.reached();
         let local = reached.map_or_else(|| self.journal.durable(), |reached| reached.local);
-        local >= at.lsn || is_planted(Slip::MarksBeforeDurable)
+        local >= at.lsn && self.journal.is_settled() || is_planted(Slip::MarksBeforeDurable)
     }
 }

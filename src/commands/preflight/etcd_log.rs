@@ -101,7 +101,8 @@ fn voters(survey: &EtcdSurvey, named: usize, findings: &mut Findings) {
 }
 
 fn access(survey: &EtcdSurvey, etcd: &EtcdConfig, findings: &mut Findings) {
-    if etcd.user.is_some() && !survey.has_users {
+    let is_certified = etcd.tls.as_ref().is_some_and(|tls| tls.client.is_some());
+    if !survey.has_users && !is_certified {
         findings.warn(
             CHECK,
             "etcd asks nobody who they are: whoever reaches it can change the log",
