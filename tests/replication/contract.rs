@@ -120,7 +120,7 @@ impl Pair {
             0 => {
                 let holder = format!("server-{server}");
                 let is_late = dice.below(4) == 0;
-                let mut take = |log: &mut dyn ReplicatedLog| {
+                let take = |log: &mut dyn ReplicatedLog| {
                     let head = log.peek().expect("an answer").expect("a log");
                     let seen = Head {
                         identity: epoch.log,
