@@ -1,18 +1,16 @@
 //! The replicated log that is configured, whichever engine keeps it.
 
+use std::fmt::Display;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use rustls::ClientConfig;
 use rustls::crypto::ring;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::log_dial::LogDial;
 use crate::config::{DatabaseConfig, EtcdConfig, EtcdTls, LogKeeper, ReplicationConfig, TlsFiles};
-use crate::env::{AuthoritiesError, RealDisk, read_authorities, read_file};
-use crate::limits;
+use crate::env::{AuthoritiesError, read_authorities, read_chain, read_private_key};
 use crate::reconcile::SinkError;
 use crate::replication::ReplicatedLog;
 use crate::replication::etcd::{EtcdLog, EtcdOptions};
@@ -90,39 +88,18 @@ fn client_config(tls: &EtcdTls) -> Result<ClientConfig, OpenLogError> {
     let mut config = match &tls.client {
         None => config.with_no_client_auth(),
         Some(TlsFiles { cert, key }) => {
-            let (chain, private) = (certificates(cert)?, private_key(key)?);
+            let chain = read_chain(cert).map_err(|error| unusable("sslcert", cert, &error))?;
+            let private = read_private_key(key).map_err(|error| unusable("sslkey", key, &error))?;
             config
                 .with_client_auth_cert(chain, private)
-                .map_err(|error| unusable("sslcert", cert, &error.to_string()))?
+                .map_err(|error| unusable("sslcert", cert, &error))?
         }
     };
     config.alpn_protocols = vec![PROTOCOL.to_vec()];
     Ok(config)
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, OpenLogError> {
-    let unusable = |what: &str| unusable("sslcert", path, what);
-    let pem = read(path).map_err(|error| unusable(&error.to_string()))?;
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    let chain = chain.map_err(|_| unusable("it is not PEM"))?;
-    match chain.is_empty() {
-        true => Err(unusable("it holds no certificate")),
-        false => Ok(chain),
-    }
-}
-
-fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, OpenLogError> {
-    let unusable = |what: &str| unusable("sslkey", path, what);
-    let pem = read(path).map_err(|error| unusable(&error.to_string()))?;
-    // The error may show a line of the file.
-    PrivateKeyDer::from_pem_slice(&pem).map_err(|_| unusable("it holds no private key"))
-}
-
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    read_file(&RealDisk, path, limits::CERTIFICATES_BYTES_MAX)
-}
-
-fn unusable(key: &str, path: &Path, what: &str) -> OpenLogError {
+fn unusable(key: &str, path: &Path, what: &dyn Display) -> OpenLogError {
     let path = path.display();
     OpenLogError::Certificate(format!("replication.{key} cannot be used: {path}: {what}"))
 }

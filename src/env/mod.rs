@@ -26,6 +26,7 @@ mod filesystem;
 #[forbid(unsafe_code)]
 mod machine;
 #[forbid(unsafe_code)]
+mod pem;
 mod process;
 #[forbid(unsafe_code)]
 mod real_disk;
@@ -62,6 +63,7 @@ pub use filesystem::{
     BlockDevice, Filesystem, behind_links, is_mount_point, newest_journal_below, target_dir,
 };
 pub use machine::Machine;
+pub use pem::{PemError, read_chain, read_private_key};
 pub use process::{ProcessFigures, thread_cpu_us};
 pub use real_disk::RealDisk;
 pub use resolver::resolve;

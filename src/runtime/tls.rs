@@ -6,15 +6,13 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rustls::crypto::ring;
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::version::{TLS12, TLS13};
 use rustls::{Error, ServerConfig};
 use tokio_rustls::TlsAcceptor;
 use webpki::{EndEntityCert, KeyUsage};
 
-use crate::env::{Clock, RealDisk, read_file};
-use crate::limits::CERTIFICATES_BYTES_MAX;
+use crate::env::{Clock, read_chain, read_private_key};
 
 const CERT: &str = "server.tls_cert";
 const KEY: &str = "server.tls_key";
@@ -118,23 +116,11 @@ fn read_config(cert: &Path, key: &Path) -> Result<ServerConfig, TlsError> {
 /// # Errors
 /// When the file cannot be read, or holds none.
 pub fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let pem = read_file(&RealDisk, path, CERTIFICATES_BYTES_MAX)
-        .map_err(|error| refused_cert(path, format!("it cannot be read: {error}")))?;
-    let chain: Vec<_> = CertificateDer::pem_slice_iter(&pem)
-        .collect::<Result<_, _>>()
-        .map_err(|_| refused_cert(path, "it is not PEM".into()))?;
-    match chain.is_empty() {
-        true => Err(refused_cert(path, "it holds no certificate".into())),
-        false => Ok(chain),
-    }
+    read_chain(path).map_err(|error| refused_cert(path, error.to_string()))
 }
 
 fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
-    let pem = read_file(&RealDisk, path, CERTIFICATES_BYTES_MAX)
-        .map_err(|error| refused_key(path, format!("it cannot be read: {error}")))?;
-    // The error may show a line of the file.
-    PrivateKeyDer::from_pem_slice(&pem)
-        .map_err(|_| refused_key(path, "it holds no private key".into()))
+    read_private_key(path).map_err(|error| refused_key(path, error.to_string()))
 }
 
 fn end_entity<'a>(
