@@ -5,7 +5,7 @@ use super::replication::{CHECK, UnreadableLog};
 use crate::app::configured_log::open_etcd_log;
 use crate::config::EtcdConfig;
 use crate::replication::Head;
-use crate::replication::etcd::{EtcdMember, EtcdState, EtcdSurvey};
+use crate::replication::etcd::{EtcdMember, EtcdState, EtcdSurvey, ONE_MEMBER};
 
 /// As few members as go on without one.
 const MEMBERS_MIN: usize = 3;
@@ -72,11 +72,7 @@ fn voters(survey: &EtcdSurvey, named: usize, findings: &mut Findings) {
             "this user may not see how many members there are",
             "see that there are three or five: etcdctl member list",
         ),
-        Some(1) => findings.warn(
-            CHECK,
-            "etcd has one member: what is answered is on no second machine but the server's own",
-            "run three members on three machines",
-        ),
+        Some(1) => findings.warn(CHECK, ONE_MEMBER, "run three members on three machines"),
         Some(members) if members < MEMBERS_MIN => findings.warn(
             CHECK,
             format!("etcd has {members} members, and goes on without none of them"),

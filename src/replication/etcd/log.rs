@@ -14,6 +14,10 @@ use crate::replication::{
 };
 use crate::types::Lsn;
 
+/// A warning of an etcd that is on one machine.
+pub const ONE_MEMBER: &str =
+    "etcd has one member: what is answered is on no second machine but the server's own";
+
 /// The log with one name in an etcd.
 pub struct EtcdLog {
     pub(super) client: EtcdClient,
@@ -51,6 +55,13 @@ impl EtcdLog {
             compaction: Compaction::Ours,
             is_warned: false,
         })
+    }
+
+    /// Returns the number of members that have a vote; `None` where nobody says.
+    pub(super) fn voters(&mut self) -> Option<usize> {
+        let found = self.client.asked(&MemberListRequest {}).ok()?;
+        let voters = found.members.iter().filter(|member| !member.is_learner);
+        Some(voters.count())
     }
 
     fn txn(
@@ -174,16 +185,10 @@ impl ReplicatedLog for EtcdLog {
         if self.is_warned {
             return Ok(());
         }
-        let Ok(found) = self.client.asked(&MemberListRequest {}) else {
-            // It may not be told who they are; whether there is an answer the next question says.
-            return Ok(());
-        };
-        let voters = found.members.iter().filter(|member| !member.is_learner);
-        if voters.count() == 1 {
+        // It may not be told who they are; whether there is an answer the next question says.
+        if self.voters() == Some(1) {
             self.is_warned = true;
-            tracing::warn!(
-                "etcd has one member: what is answered is on no second machine but the server's own"
-            );
+            tracing::warn!("{ONE_MEMBER}");
         }
         Ok(())
     }

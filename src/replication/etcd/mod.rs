@@ -15,5 +15,5 @@ mod messages;
 mod survey;
 
 pub use client::EtcdOptions;
-pub use log::EtcdLog;
+pub use log::{EtcdLog, ONE_MEMBER};
 pub use survey::{EtcdMember, EtcdState, EtcdSurvey};

@@ -1,7 +1,7 @@
 //! The etcd that keeps the log, as a command finds it. Nothing is changed by looking.
 
 use super::log::EtcdLog;
-use super::messages::{MemberListRequest, StatusRequest};
+use super::messages::StatusRequest;
 use crate::replication::{Head, LogError, ReplicatedLog};
 
 /// An etcd that keeps a log, at one moment.
@@ -57,13 +57,8 @@ impl EtcdLog {
     pub fn survey(&mut self) -> Result<EtcdSurvey, LogError> {
         let head = self.peek()?;
         let has_users = self.client.has_token();
-        let members = self.client.asked(&MemberListRequest {}).ok();
-        let voters = members.map(|found| {
-            let voters = found.members.iter().filter(|member| !member.is_learner);
-            voters.count()
-        });
         Ok(EtcdSurvey {
-            voters,
+            voters: self.voters(),
             has_users,
             head,
         })
