@@ -118,22 +118,7 @@ fn sentinels(check: &mut Check) -> Option<RedisPlace> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Config, ConfigFile, ConfigSources, Overrides, SecretsNeeded};
-
-    /// Loads the configuration of these variables alone.
-    fn load(variables: &[(&str, &str)]) -> Result<Config, String> {
-        let environment = |name: &str| {
-            let found = variables.iter().find(|(variable, _)| *variable == name)?;
-            Some(found.1.to_owned())
-        };
-        let sources = ConfigSources {
-            file: ConfigFile::IfPresent("no-such-file.json".into()),
-            environment: &environment,
-            overrides: Overrides::default(),
-            secrets: SecretsNeeded::All,
-        };
-        Config::load(&sources).map_err(|error| error.to_string())
-    }
+    use crate::config::tests::load_variables as load;
 
     fn place(variables: &[(&str, &str)]) -> RedisPlace {
         load(variables).expect("allowed").redis.expect("on").place

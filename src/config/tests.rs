@@ -20,6 +20,21 @@ const SECRETS: [&str; 3] = [
     "s3cret-of-the-operator",
 ];
 
+/// Loads the configuration of these variables alone.
+pub(super) fn load_variables(variables: &[(&str, &str)]) -> Result<Config, String> {
+    let environment = |name: &str| {
+        let found = variables.iter().find(|(variable, _)| *variable == name)?;
+        Some(found.1.to_owned())
+    };
+    let sources = ConfigSources {
+        file: ConfigFile::IfPresent("no-such-file.json".into()),
+        environment: &environment,
+        overrides: Overrides::default(),
+        secrets: SecretsNeeded::All,
+    };
+    Config::load(&sources).map_err(|error| error.to_string())
+}
+
 /// Loads a file's text with an environment and flags.
 fn load(
     text: &str,
