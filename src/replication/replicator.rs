@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::complaints::Complaints;
 use super::log::{Appended, Epoch, LeaderProgress, LogEpoch, LogError, ReplicatedLog};
 use super::position::{FrameError, LogFrame, Position};
 use super::status::{ReplicationStatus, Role, now_us};
@@ -65,6 +66,8 @@ pub struct Replicator {
     /// Whether the log is known to be there. Otherwise something was asked whose outcome is open.
     is_certain: bool,
     asked_us: u64,
+    /// What was logged since the log answered.
+    complaints: Complaints,
     beat_every_us: u64,
 }
 
@@ -91,6 +94,7 @@ impl Replicator {
             followed: Lsn::ZERO,
             is_certain: true,
             asked_us: leadership.asked_us,
+            complaints: Complaints::default(),
             beat_every_us: u64::from(takeover_ms / limits::BEATS_PER_TAKEOVER) * 1000 / 2,
         }
     }
@@ -131,7 +135,9 @@ impl Replicator {
             Ok(()) => Ok(Turn::Moved),
             Err(Stop::Open(error)) => {
                 let is_full = matches!(error, LogError::Full(_));
-                if self.status.failed(&error.to_string(), is_full) {
+                let error = error.to_string();
+                self.status.failed(&error, is_full);
+                if self.complaints.note(&error) {
                     tracing::warn!("the replicated log: {error}");
                 }
                 Ok(Turn::Unanswered)
@@ -223,6 +229,7 @@ impl Replicator {
         self.asked_us = asked_us;
         self.at = at;
         self.status.heard(asked_us);
+        self.complaints.clear();
         self.status.set_head(at.lsn);
         self.status.set_replicated(at);
         if self.outbox.reached().replicated < at.lsn {

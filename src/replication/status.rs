@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use parking_lot::Mutex;
 use serde::Serialize;
 
-use super::complaints::Complaints;
 use super::log::Epoch;
 use super::position::Position;
 use crate::env::Clock;
@@ -75,7 +74,6 @@ struct Texts {
     leader: String,
     error: Option<String>,
     is_full: bool,
-    complaints: Complaints,
 }
 
 /// The figures at one moment, as `/health` shows them.
@@ -200,14 +198,12 @@ impl ReplicationStatus {
         self.heard_us.store(asked_us.max(1), Ordering::Release);
         let mut texts = self.texts.lock();
         (texts.error, texts.is_full) = (None, false);
-        texts.complaints.clear();
     }
 
-    /// Notes that the log does not answer as it should, perhaps because there is no room for more. Returns whether that is news.
-    pub fn failed(&self, error: &str, is_full: bool) -> bool {
+    /// Notes that the log does not answer as it should, perhaps because there is no room for more.
+    pub fn failed(&self, error: &str, is_full: bool) {
         let mut texts = self.texts.lock();
         (texts.error, texts.is_full) = (Some(error.to_owned()), is_full);
-        texts.complaints.note(error)
     }
 
     /// Asks the leader to hand its leadership over.
