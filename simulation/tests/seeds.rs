@@ -24,6 +24,10 @@ const KEPT: &[(u64, &str)] = &[
         4_992_771_411_135_127_034,
         "a journal was cut back to where a frame of the log began, and not to the first record that differed",
     ),
+    (
+        7_959_112_000_010_344_166,
+        "a torn first batch of a segment behind a snapshot made a start think that the journal was empty",
+    ),
 ];
 /// Fresh seeds of a test.
 const FRESH: u64 = 2_000;

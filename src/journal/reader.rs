@@ -180,7 +180,11 @@ impl<'a> SegmentReader<'a> {
         let later = self.find_frame_from(offset + frame_bytes);
         self.offset = offset;
         match later? {
-            None => Ok(Step::End { torn: true }),
+            // It was written when all before it was durable.
+            None => {
+                self.next_lsn = Some(header.first_lsn);
+                Ok(Step::End { torn: true })
+            }
             Some(_) => Err(self.damage("a batch before this segment's last ones is incomplete")),
         }
     }

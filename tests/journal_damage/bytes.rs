@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use flashsale::env::SimulatedDisk;
+use flashsale::journal::Opening;
 use flashsale::journal::frame::{FRAME_HEADER_BYTES, FrameAlign};
+use flashsale::types::Lsn;
 
 use crate::journal_damage::fixture::{
-    Batch, LAST, SEGMENT_BYTES, append, contents, damaged_at, open, path, recover, two_segments,
+    Batch, LAST, SEGMENT_BYTES, append, contents, damaged_at, dir, open, path, recover,
+    two_segments,
 };
 
 const SECTOR: usize = 512;
@@ -143,6 +146,34 @@ fn a_torn_last_batch_is_cut_off_and_the_journal_goes_on() {
             (last.first.0 + 29, false)
         );
     }
+}
+
+/// A snapshot may stand for the last record of a segment; what is read behind it begins with the torn batch.
+#[test]
+fn a_torn_first_batch_of_a_segment_leaves_no_gap_behind_a_snapshot() {
+    let (disk, batches) = two_segments();
+    let first = batches.iter().find(|batch| batch.segment == 2);
+    let first = *first.expect("the second segment has batches");
+    let sectors = sectors(&first);
+    let &(torn_from, _) = sectors.get(1).expect("it has more than one sector");
+    let mut bytes = contents(&disk, 2);
+    bytes[torn_from..].fill(0);
+    disk.overwrite(&path(2), bytes);
+    let before = Lsn(first.first.0 - 1);
+    let opening = Opening::lock(Arc::new(disk.clone()), dir()).expect("nobody has it");
+    let replayed = opening.replay(before, &mut |entry| panic!("{} was torn", entry.lsn));
+    let replayed = replayed.expect("torn, not damaged");
+    assert_eq!((replayed.last_lsn, replayed.torn), (before, true));
+    // What was torn may have been the record that the snapshot stands for; then something is missing.
+    drop(opening);
+    let opening = Opening::lock(Arc::new(disk), dir()).expect("nobody has it");
+    let refused = opening.replay(first.first, &mut |_| Ok(()));
+    let told = refused.map(drop).expect_err("a record is missing");
+    assert!(
+        told.to_string()
+            .contains(&format!("record {} is missing", first.first)),
+        "{told}"
+    );
 }
 
 #[test]
