@@ -175,12 +175,12 @@ pub trait ReplicatedLog: Send {
     /// The log does not answer, or the answer might not last.
     fn read_head(&mut self) -> Result<Option<Head>, LogError>;
 
-    /// Makes the log, which has this `identity` and begins behind `base`. Its leadership is offered. Returns whether it did: where there is
-    /// a log of that name already it does nothing.
+    /// Makes the log, which has this `identity` and begins behind `base`. Its leadership is offered. Does nothing where there is a log of that name
+    /// already.
     ///
     /// # Errors
     /// It is not known whether it was made.
-    fn create(&mut self, identity: LogIdentity, base: Position) -> Result<bool, LogError>;
+    fn create(&mut self, identity: LogIdentity, base: Position) -> Result<(), LogError>;
 
     /// Takes the leadership over from the leader that was seen in `seen`. Returns the new head, or `None` where that leader's time is over, or it
     /// has given another sign since.
@@ -212,11 +212,11 @@ pub trait ReplicatedLog: Send {
         progress: LeaderProgress,
     ) -> Result<Option<Position>, LogError>;
 
-    /// Offers the leadership of the time `epoch` to the first server that asks.
+    /// Offers the leadership of the time `epoch` to the first server that asks. Returns whether it did: `false` where that time is over.
     ///
     /// # Errors
     /// It is not known whether it was offered.
-    fn offer(&mut self, epoch: LogEpoch) -> Result<(), LogError>;
+    fn offer(&mut self, epoch: LogEpoch) -> Result<bool, LogError>;
 
     /// Returns frames of the log `log` behind the record `after`, in order: the first is the one that holds the record after it. About `bytes_max`
     /// bytes, but at least one frame if there is one. The machine answers that the question before this one was answered by: of what it said to be

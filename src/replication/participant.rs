@@ -227,7 +227,10 @@ impl Participant {
     fn offer(&mut self, replicator: &mut Replicator) {
         self.marks.write(replicator.at());
         match replicator.offer() {
-            Ok(()) => tracing::info!("the leadership is offered"),
+            Ok(true) => tracing::info!("the leadership is offered"),
+            Ok(false) => {
+                tracing::warn!("the leadership is not offered: another server has taken it over")
+            }
             Err(error) => tracing::warn!("the leadership could not be offered: {error}"),
         }
     }

@@ -154,11 +154,12 @@ impl Replicator {
         self.followed = followed;
     }
 
-    /// Offers the leadership to the first server that asks. Everything must have been acknowledged.
+    /// Offers the leadership to the first server that asks. Everything must have been acknowledged. Returns whether it did: `false` where another
+    /// server has taken over.
     ///
     /// # Errors
     /// It is not known whether it was offered: a standby takes over after its time, then.
-    pub fn offer(&mut self) -> Result<(), LogError> {
+    pub fn offer(&mut self) -> Result<bool, LogError> {
         self.log.offer(self.epoch)
     }
 

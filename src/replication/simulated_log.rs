@@ -289,8 +289,8 @@ impl ReplicatedLog for SimulatedLog {
         Ok(self.ask(&Change::Touch)?.0)
     }
 
-    fn create(&mut self, identity: LogIdentity, base: Position) -> Result<bool, LogError> {
-        Ok(self.ask(&Change::Create(identity, base))?.1)
+    fn create(&mut self, identity: LogIdentity, base: Position) -> Result<(), LogError> {
+        self.ask(&Change::Create(identity, base)).map(drop)
     }
 
     fn take(&mut self, seen: &Head, holder: &str) -> Result<Option<Head>, LogError> {
@@ -326,8 +326,8 @@ impl ReplicatedLog for SimulatedLog {
         Ok(head.filter(|_| is_ours).map(|head| head.last))
     }
 
-    fn offer(&mut self, epoch: LogEpoch) -> Result<(), LogError> {
-        self.ask(&Change::Offer(epoch)).map(drop)
+    fn offer(&mut self, epoch: LogEpoch) -> Result<bool, LogError> {
+        Ok(self.ask(&Change::Offer(epoch))?.1)
     }
 
     fn read(

@@ -25,7 +25,7 @@ impl ReplicatedLog for SlowLog {
         self.log.read_head()
     }
 
-    fn create(&mut self, identity: LogIdentity, base: Position) -> Result<bool, LogError> {
+    fn create(&mut self, identity: LogIdentity, base: Position) -> Result<(), LogError> {
         self.log.create(identity, base)
     }
 
@@ -51,7 +51,7 @@ impl ReplicatedLog for SlowLog {
         self.log.barrier(epoch, progress)
     }
 
-    fn offer(&mut self, epoch: LogEpoch) -> Result<(), LogError> {
+    fn offer(&mut self, epoch: LogEpoch) -> Result<bool, LogError> {
         self.log.offer(epoch)
     }
 

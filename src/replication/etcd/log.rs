@@ -203,7 +203,7 @@ impl ReplicatedLog for EtcdLog {
         self.peek()
     }
 
-    fn create(&mut self, identity: LogIdentity, base: Position) -> Result<bool, LogError> {
+    fn create(&mut self, identity: LogIdentity, base: Position) -> Result<(), LogError> {
         let keys = &self.keys;
         let progress = LeaderProgress {
             acknowledged: base.lsn,
@@ -218,7 +218,7 @@ impl ReplicatedLog for EtcdLog {
             self.sign(progress),
         ];
         let is_new = vec![Compare::is_absent(self.keys.epoch())];
-        Ok(self.txn(is_new, made)?.succeeded)
+        self.txn(is_new, made).map(drop)
     }
 
     fn take(&mut self, seen: &Head, holder: &str) -> Result<Option<Head>, LogError> {
@@ -286,10 +286,10 @@ impl ReplicatedLog for EtcdLog {
         read_position(&last.value).map(Some)
     }
 
-    fn offer(&mut self, epoch: LogEpoch) -> Result<(), LogError> {
+    fn offer(&mut self, epoch: LogEpoch) -> Result<bool, LogError> {
         let head = self.peek()?;
         let Some(head) = head.filter(|head| head.log_epoch() == epoch) else {
-            return Ok(());
+            return Ok(false);
         };
         let progress = LeaderProgress {
             acknowledged: head.last.lsn,
@@ -300,7 +300,7 @@ impl ReplicatedLog for EtcdLog {
             .txn(self.compare_place(epoch, head.last), offered)?
             .succeeded
         {
-            true => Ok(()),
+            true => Ok(true),
             false => Err(LogError::Unknown(
                 "it moved while it was offered".to_owned(),
             )),

@@ -155,10 +155,10 @@ impl ReplicatedLog for PostgresLog {
         heads(&rows)
     }
 
-    fn create(&mut self, identity: LogIdentity, base: Position) -> Result<bool, LogError> {
+    fn create(&mut self, identity: LogIdentity, base: Position) -> Result<(), LogError> {
         let statement = "INSERT INTO flashsale_replication.logs (log, identity, epoch, holder, base_lsn, base_chain, lsn, chain, acknowledged, beat)
-             VALUES ($1, $2, 1, '', $3, $4, $3, $4, $3, 0) ON CONFLICT DO NOTHING RETURNING 1";
-        let made = self.session.ask(
+             VALUES ($1, $2, 1, '', $3, $4, $3, $4, $3, 0) ON CONFLICT DO NOTHING";
+        let asked = self.session.ask(
             statement,
             &[
                 (&self.name, Type::TEXT),
@@ -166,8 +166,8 @@ impl ReplicatedLog for PostgresLog {
                 (&stored(base.lsn), Type::INT8),
                 (&base.chain.to_stored(), Type::INT8),
             ],
-        )?;
-        Ok(!made.is_empty())
+        );
+        asked.map(drop)
     }
 
     fn take(&mut self, seen: &Head, holder: &str) -> Result<Option<Head>, LogError> {
@@ -244,19 +244,19 @@ impl ReplicatedLog for PostgresLog {
         Ok(heads(&rows)?.map(|head| head.last))
     }
 
-    fn offer(&mut self, epoch: LogEpoch) -> Result<(), LogError> {
+    fn offer(&mut self, epoch: LogEpoch) -> Result<bool, LogError> {
         let statement =
             "UPDATE flashsale_replication.logs SET holder = '', acknowledged = lsn, beat = beat + 1
-             WHERE log = $1 AND identity = $2 AND epoch = $3";
-        let asked = self.session.ask(
+             WHERE log = $1 AND identity = $2 AND epoch = $3 RETURNING 1";
+        let offered = self.session.ask(
             statement,
             &[
                 (&self.name, Type::TEXT),
                 (&epoch.log.to_stored(), Type::INT8),
                 (&number(epoch.epoch), Type::INT8),
             ],
-        );
-        asked.map(drop)
+        )?;
+        Ok(!offered.is_empty())
     }
 
     fn read(
