@@ -78,6 +78,9 @@ pub const LOG_READ_BYTES: usize = 4 * 1024 * 1024;
 pub const LOG_MARK_SECONDS: u64 = 1;
 /// Different errors of the replicated log that are told apart from those that were logged before.
 pub const COMPLAINTS_MAX: usize = 16;
+/// Times in a row that a standby asks again for what does not fit its journal before it starts anew: a pooler before the database may have shown it
+/// two machines as one.
+pub const LOG_MISMATCHES_MAX: u32 = 3;
 /// Records of the replicated log that are kept for servers that are behind.
 pub const LOG_RECORDS_KEPT: u64 = 10_000_000;
 /// Records of a replicated log in etcd that are kept for servers that are behind: a few hundred megabytes, of a quota of two gigabytes.
@@ -86,6 +89,8 @@ pub const ETCD_RECORDS_KEPT: u64 = 2_000_000;
 pub const ETCD_PART_BYTES: usize = 1024 * 1024;
 /// Most frames that are read from etcd at once: it cannot be told how many bytes are wanted.
 pub const ETCD_PAGE_FRAMES_MAX: i64 = 64;
+/// Bytes of an answer of etcd that may be on their way before they are taken.
+pub const ETCD_WINDOW_BYTES: u32 = 8 * 1024 * 1024;
 /// Longest answer of etcd, in bytes.
 pub const ETCD_ANSWER_BYTES_MAX: usize =
     (ETCD_PAGE_FRAMES_MAX as usize + 1) * (ETCD_PART_BYTES + 4096);
@@ -96,6 +101,8 @@ pub const ETCD_TRIM_FRAMES: i64 = 2_000;
 pub const ETCD_COMPACT_TRIMS: u32 = 300;
 /// Changes of an etcd after which a compaction is worth its work.
 pub const ETCD_COMPACT_REVISIONS: i64 = 10_000;
+/// Most frames that are read at once from a log in Postgres, of which those are taken that have room.
+pub const POSTGRES_PAGE_FRAMES_MAX: i64 = 1_000;
 /// Frames that are removed at once from a log in Postgres, more than come in a second.
 pub const POSTGRES_TRIM_FRAMES: i64 = 2_000;
 /// Milliseconds in which a member of etcd has to accept a connection before the next one is tried.

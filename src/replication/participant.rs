@@ -23,8 +23,6 @@ use crate::types::Lsn;
 const LOOK: Duration = Duration::from_millis(100);
 /// The pause behind a failure of a standby.
 const RETRY: Duration = Duration::from_millis(500);
-/// How often a standby asks again for what does not fit its journal before it starts anew: a pooler before the database may have shown it two machines as one.
-const MISMATCHES_MAX: u32 = 3;
 
 /// The work of a participant's owner before the next turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,7 +137,8 @@ impl Participant {
             Ok(Ok(leadership)) => return self.begin_to_lead(*standby, leadership),
             Ok(Err(done)) => done,
             Err(error)
-                if error.may_pass() || error.is_mismatch() && self.mismatches < MISMATCHES_MAX =>
+                if error.may_pass()
+                    || error.is_mismatch() && self.mismatches < limits::LOG_MISMATCHES_MAX =>
             {
                 self.standing = Standing::Standby(standby);
                 self.mismatches += u32::from(error.is_mismatch());

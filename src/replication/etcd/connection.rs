@@ -22,8 +22,6 @@ use crate::types::ServerAddress;
 
 /// The bytes before a message: whether it is compressed, and its length.
 const PREFIX_BYTES: usize = 5;
-/// Bytes of an answer that may be on their way before they are taken.
-const WINDOW_BYTES: u32 = 8 * 1024 * 1024;
 
 /// The reason why a call has no clean answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -97,8 +95,8 @@ impl MemberConnection {
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let mut builder = Builder::new();
-        builder.initial_window_size(WINDOW_BYTES);
-        builder.initial_connection_window_size(WINDOW_BYTES);
+        builder.initial_window_size(limits::ETCD_WINDOW_BYTES);
+        builder.initial_connection_window_size(limits::ETCD_WINDOW_BYTES);
         let (requests, connection) = builder
             .handshake(socket)
             .await

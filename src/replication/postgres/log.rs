@@ -268,7 +268,7 @@ impl ReplicatedLog for PostgresLog {
         // All that are up to the limit, and the first in any case.
         let statement = "SELECT first_lsn, last_lsn, chain, payload FROM (
                  SELECT first_lsn, last_lsn, chain, payload, sum(length(payload)) OVER (ORDER BY last_lsn) - length(payload) AS before
-                 FROM (SELECT * FROM flashsale_replication.frames WHERE identity = $1 AND last_lsn > $2 ORDER BY last_lsn LIMIT 1000) AS next
+                 FROM (SELECT * FROM flashsale_replication.frames WHERE identity = $1 AND last_lsn > $2 ORDER BY last_lsn LIMIT $4) AS next
              ) AS summed WHERE before < $3 ORDER BY last_lsn";
         let rows = self.session.look_further(
             statement,
@@ -276,6 +276,7 @@ impl ReplicatedLog for PostgresLog {
                 (&log.to_stored(), Type::INT8),
                 (&stored(after), Type::INT8),
                 (&(bytes_max as i64), Type::INT8),
+                (&limits::POSTGRES_PAGE_FRAMES_MAX, Type::INT8),
             ],
         )?;
         let frames: Result<Vec<_>, _> = rows.iter().map(frame_of).collect();
