@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
-use super::connection::{CallError, MemberConnection};
+use super::connection::{CallError, MemberConnection, NO_SPACE};
 use super::messages::{AuthenticateRequest, EtcdQuestion};
 use crate::env::Secret;
 use crate::limits;
@@ -71,7 +71,7 @@ impl EtcdClient {
     pub(super) fn ask<Q: EtcdQuestion>(&mut self, question: &Q) -> Result<Q::Answer, LogError> {
         self.asked(question).map_err(|(address, error)| {
             let why = format!("{address}: {error}");
-            match error.says("database space exceeded") {
+            match error.says(NO_SPACE) {
                 true => LogError::Full(format!(
                     "{why}: etcd has used up its quota (--quota-backend-bytes) and takes no changes; docs/replication.md says how to make room"
                 )),
@@ -97,6 +97,7 @@ impl EtcdClient {
         })?;
         match &answer {
             Ok(_) => self.session = Some(session),
+            Err((_, error)) if error.is_judgement() => self.session = Some(session),
             // The connection is gone, with what it may still be doing.
             Err(_) => self.first = (self.first + 1) % self.options.members.len(),
         }

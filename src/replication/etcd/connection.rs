@@ -22,6 +22,8 @@ use crate::types::ServerAddress;
 
 /// The bytes before a message: whether it is compressed, and its length.
 const PREFIX_BYTES: usize = 5;
+/// A member's words where the quota is used up.
+pub(super) const NO_SPACE: &str = "database space exceeded";
 
 /// The reason why a call has no clean answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -47,7 +49,19 @@ impl CallError {
             if *code == UNAUTHENTICATED || message.contains("revision of auth store is old"))
     }
 
-    /// Returns whether the member lacks the words that are looked for.
+    /// Returns whether the member has judged the question as any other one would: there is nothing wrong with the connection, nor with who asks over it.
+    pub(super) fn is_judgement(&self) -> bool {
+        const PERMISSION_DENIED: u32 = 7;
+        const OUT_OF_RANGE: u32 = 11;
+        match self {
+            Self::Refused { code, .. } => {
+                matches!(*code, PERMISSION_DENIED | OUT_OF_RANGE) || self.says(NO_SPACE)
+            }
+            Self::Broken(_) => false,
+        }
+    }
+
+    /// Returns whether the member says these words.
     pub(super) fn says(&self, words: &str) -> bool {
         matches!(self, Self::Refused { message, .. } if message.contains(words))
     }
