@@ -4,13 +4,14 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use flashsale::app::configured_log::open_log;
 use rustix::process::Signal;
 
 use super::buyers::{Buyers, ask};
 use super::commands::{preflight, said};
 use super::faults::{SOME, selling_on, settle};
 use super::group::{Group, place};
-use super::keeper::{Keeper, LogEngine};
+use super::keeper::{Keeper, LogEngine, configured};
 use crate::certificates::Authority;
 use crate::etcd::{Etcd, EtcdFiles};
 use crate::postgres_server::free_port;
@@ -211,8 +212,8 @@ fn files(dir: &Path) -> EtcdFiles {
     }
 }
 
-/// Lets only users in: one that may do everything, and one that may use the logs.
-fn ask_for_passwords(etcd: &mut Etcd) {
+/// Lets only users in: one that may do everything, and one that has this right to the logs.
+fn ask_for_passwords(etcd: &mut Etcd, right: &str) {
     etcd.ctl(&["user", "add", "root:root-pa55word"]);
     etcd.ctl(&["user", "grant-role", "root", "root"]);
     etcd.ctl(&["role", "add", "flashsale"]);
@@ -221,7 +222,7 @@ fn ask_for_passwords(etcd: &mut Etcd) {
         "grant-permission",
         "flashsale",
         "--prefix=true",
-        "readwrite",
+        right,
         "flashsale/replication/",
     ]);
     etcd.ctl(&["user", "add", &format!("flashsale:{PASSWORD}")]);
@@ -231,11 +232,56 @@ fn ask_for_passwords(etcd: &mut Etcd) {
 }
 
 #[test]
+fn a_user_who_may_not_change_the_log_is_named_at_the_start() {
+    let mut etcd = Etcd::start(1);
+    ask_for_passwords(&mut etcd, "read");
+    let keeper = Keeper::Etcd(etcd);
+    let user = [
+        ("REPLICATION_USER", "flashsale"),
+        ("REPLICATION_PASSWORD", PASSWORD),
+    ];
+    let named = "the user flashsale may not read and change the keys that begin with flashsale/replication/flashsale/";
+
+    let mut settings = keeper.settings();
+    settings.extend(user.map(|(key, value)| (key, value.to_owned())));
+    let mut log = open_log(&configured(&settings)).expect("it can be asked");
+    for _ in 0..3 {
+        let error = log.prepare().expect_err("it may not be changed");
+        assert!(error.to_string().contains(named), "{error}");
+    }
+    let addr = keeper.settings()[1].1.parse().expect("one address");
+    let (_, figures) = ask(addr, "GET", "/metrics", None, Duration::from_secs(5)).expect("figures");
+    let logins = figures.lines().find(|line| {
+        line.starts_with("grpc_server_handled_total{")
+            && line.contains("\"Authenticate\"")
+            && line.contains("\"OK\"")
+    });
+    let logins = logins.expect("a user logs in");
+    assert!(
+        logins.ends_with(" 1"),
+        "a refusal ends no session: {logins}"
+    );
+
+    let mut place = place(&keeper);
+    for (key, value) in user {
+        place.set(key, value);
+    }
+    let text = preflight(&place);
+    assert!(
+        text.contains(&format!("fail {}", keeper.settings()[1].1)) && text.contains(named),
+        "{text}"
+    );
+    let (code, said) = Server::try_start_in(place).err().expect("it ends");
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains(named), "{said}");
+}
+
+#[test]
 fn certificates_and_passwords_are_checked_and_tokens_renewed() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let files = files(dir.path());
     let mut etcd = Etcd::start_tls(3, &[], files.clone());
-    ask_for_passwords(&mut etcd);
+    ask_for_passwords(&mut etcd, "readwrite");
     let keeper = Keeper::Etcd(etcd);
     let mut place = place(&keeper);
 

@@ -10,7 +10,7 @@ use crate::replication::etcd::{EtcdMember, EtcdState, EtcdSurvey, ONE_MEMBER};
 /// As few members as go on without one.
 const MEMBERS_MIN: usize = 3;
 
-/// Checks everything but the journal. Returns the log's head if there is a log.
+/// Checks everything but the journal. Returns the log's head if there is a log; `None` where that may not be looked at.
 pub(super) fn check(
     etcd: &EtcdConfig,
     log: &str,
@@ -23,6 +23,14 @@ pub(super) fn check(
     let survey = opened.survey()?;
     voters(&survey, etcd.members.len(), findings);
     access(&survey, etcd, findings);
+    if let Some(why) = survey.denied {
+        findings.fail(
+            CHECK,
+            why,
+            "grant readwrite on the prefix flashsale/replication/ to a role of that user, as docs/replication.md says; the server does not start before",
+        );
+        return Ok(None);
+    }
     Ok(Some(survey.head))
 }
 

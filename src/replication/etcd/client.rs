@@ -104,6 +104,16 @@ impl EtcdClient {
         answer
     }
 
+    /// Returns who the members take this client for, in words.
+    pub(super) fn identity(&self) -> String {
+        let options = &self.options;
+        match (&*options.user, &options.tls) {
+            ("", None) => "who asks without a user".to_owned(),
+            ("", Some(_)) => "the user that the certificate names".to_owned(),
+            (user, _) => format!("the user {user}"),
+        }
+    }
+
     /// Returns whether the user was recognised when something was asked last.
     pub(super) fn has_token(&self) -> bool {
         let session = self.session.as_ref();

@@ -68,6 +68,27 @@ impl Keys {
         self.head("sign")
     }
 
+    /// A key that nothing is ever stored under.
+    pub(super) fn never(&self) -> Vec<u8> {
+        format!("{}/never", self.below).into_bytes()
+    }
+
+    /// The question whether there is anything of the log, which only who may read all of it is answered.
+    pub(super) fn everything(&self) -> RangeRequest {
+        RangeRequest {
+            key: self.prefix().into_bytes(),
+            // The first text that does not begin so.
+            range_end: format!("{}0", self.below).into_bytes(),
+            limit: 1,
+            keys_only: true,
+        }
+    }
+
+    /// The text that all keys of the log begin with.
+    pub(super) fn prefix(&self) -> String {
+        format!("{}/", self.below)
+    }
+
     /// The question for the whole head.
     pub(super) fn whole_head(&self) -> RangeRequest {
         RangeRequest {

@@ -64,6 +64,33 @@ impl EtcdLog {
         Some(voters.count())
     }
 
+    /// Checks that this user may read and change whatever belongs to the log, by a transaction that is never done: etcd looks at the rights first.
+    ///
+    /// # Errors
+    /// [`LogError::Refused`] names the user and the keys; otherwise there is no clean answer.
+    pub(super) fn check_rights(&mut self) -> Result<(), LogError> {
+        let never = self.keys.never();
+        let cannot_hold = vec![
+            Compare::is_absent(never.clone()),
+            Compare::has_value(never.clone(), Vec::new()),
+        ];
+        let change = RequestOp::put(never, Vec::new());
+        let asked = self.client.asked(&TxnRequest {
+            compare: cannot_hold,
+            success: vec![self.keys.everything().into(), change],
+        });
+        match asked {
+            Ok(_) => Ok(()),
+            Err((address, error)) if error.says("permission denied") => {
+                let (who, prefix) = (self.client.identity(), self.keys.prefix());
+                Err(LogError::Refused(format!(
+                    "{address}: {error}: {who} may not read and change the keys that begin with {prefix}; etcdctl role grant-permission gives that right"
+                )))
+            }
+            Err((address, error)) => Err(LogError::Unknown(format!("{address}: {error}"))),
+        }
+    }
+
     fn txn(
         &mut self,
         compare: Vec<Compare>,
@@ -182,6 +209,10 @@ impl EtcdLog {
 
 impl ReplicatedLog for EtcdLog {
     fn prepare(&mut self) -> Result<(), LogError> {
+        // Whatever else is wrong the next question says; an etcd that is full can still be followed.
+        if let Err(error @ LogError::Refused(_)) = self.check_rights() {
+            return Err(error);
+        }
         if self.is_warned {
             return Ok(());
         }

@@ -11,7 +11,9 @@ pub struct EtcdSurvey {
     pub voters: Option<usize>,
     /// Whether it asks who somebody is, by a user's name.
     pub has_users: bool,
-    /// The log; `None` where there is none of that name.
+    /// Why this user may not use the log as a server does, if so.
+    pub denied: Option<String>,
+    /// The log; `None` where there is none of that name, or it may not be read.
     pub head: Option<Head>,
 }
 
@@ -55,11 +57,20 @@ impl EtcdLog {
     /// # Errors
     /// No member has a clean answer.
     pub fn survey(&mut self) -> Result<EtcdSurvey, LogError> {
-        let head = self.peek()?;
+        let denied = match self.check_rights() {
+            Err(LogError::Refused(why)) => Some(why),
+            // An etcd that is full says so, and can still be read.
+            _ => None,
+        };
+        let head = match denied {
+            None => self.peek()?,
+            Some(_) => None,
+        };
         let has_users = self.client.has_token();
         Ok(EtcdSurvey {
             voters: self.voters(),
             has_users,
+            denied,
             head,
         })
     }
