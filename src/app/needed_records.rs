@@ -41,6 +41,11 @@ impl NeededRecords {
             false => Lsn::ZERO,
         }
     }
+
+    /// Returns whether the leader fills databases and this server would fill none once it leads.
+    pub(super) fn lacks_sinks(&self) -> bool {
+        !self.has_sinks && self.status.followed() > Lsn::ZERO
+    }
 }
 
 #[cfg(test)]

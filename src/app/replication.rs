@@ -186,6 +186,7 @@ impl ReplicationThread {
             needed: membership.needed,
             followed,
             watch: Some(watch),
+            is_warned: false,
             shared: Arc::clone(&shared),
             shutdown: shutdown.clone(),
         };
@@ -229,6 +230,8 @@ struct Driver {
     followed: FollowedRecord,
     /// The watch over the clock, which the schedule of a leader has for itself.
     watch: Option<ClockWatch>,
+    /// Whether it was said that this server has none of the sinks that its leader has.
+    is_warned: bool,
     shared: Arc<ThreadState>,
     shutdown: Shutdown,
 }
@@ -260,6 +263,12 @@ impl Driver {
         let _following = (!leads).then(|| shared.following.lock());
         if !leads && self.is_stopped() {
             return None;
+        }
+        if !leads && !self.is_warned && self.needed.lacks_sinks() {
+            self.is_warned = true;
+            tracing::warn!(
+                "the leader fills databases, and this server has none configured: once it leads, nobody fills them. Configure DB_HOST and REDIS_HOST alike on all servers"
+            );
         }
         let followed = self.needed.told(self.followed.get());
         Some(self.participant.turn(followed))

@@ -10,6 +10,7 @@ use flashsale::sale::write_snapshot;
 use flashsale::types::{Lsn, Timestamp};
 
 use super::buyers::wait_until_it_sells;
+use super::commands::preflight;
 use super::group::place_on;
 use crate::postgres_pair::PostgresPair;
 use crate::postgres_server::{DATABASE, PASSWORD, Postgres, USER};
@@ -110,6 +111,12 @@ fn a_standby_removes_what_its_database_has_and_nothing_else() {
     wait_for("the other one to remove what the database has", || {
         (segments(&standby) < all - 2).then_some(())
     });
+    without.wait_for_log("this server has none configured");
+    let text = preflight(without.place());
+    assert!(
+        text.contains("warn 127.0.0.1:") && text.contains("fills databases, and this server"),
+        "{text}"
+    );
 
     // It takes over, and the database gets the rest.
     without.stop();

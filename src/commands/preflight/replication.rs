@@ -6,6 +6,7 @@ use crate::app::configured_log::OpenLogError;
 use crate::config::{Config, LogKeeper};
 use crate::env::RealDisk;
 use crate::replication::{Head, JoinError, LogError, Mark, check_fit};
+use crate::types::Lsn;
 
 pub(super) const CHECK: &str = "replicated log";
 
@@ -44,13 +45,31 @@ pub(super) fn check(config: &Config, findings: &mut Findings) -> std::io::Result
         ),
     };
     match checked {
-        Ok(Some(head)) => journal(config, &settings.log, head.as_ref(), findings),
+        Ok(Some(head)) => {
+            sinks(config, head.as_ref(), findings);
+            journal(config, &settings.log, head.as_ref(), findings);
+        }
         Ok(None) => {}
         Err(UnreadableLog::Open(OpenLogError::Io(error))) => return Err(error),
         Err(UnreadableLog::Open(error)) => findings.fail(CHECK, error.to_string(), certificates),
         Err(error) => findings.fail(CHECK, format!("{address}: {error}"), reach),
     }
     Ok(())
+}
+
+/// The databases that are filled, which all servers of a log must have.
+fn sinks(config: &Config, head: Option<&Head>, findings: &mut Findings) {
+    let has_none = config.database.is_none() && config.redis.is_none();
+    if has_none && let Some(head) = head.filter(|head| head.followed > Lsn::ZERO) {
+        findings.warn(
+            CHECK,
+            format!(
+                "{} fills databases, and this server has none configured: once it leads, nobody fills them",
+                head.holder
+            ),
+            "set DB_HOST and REDIS_HOST alike on all servers",
+        );
+    }
 }
 
 /// The journal, which must be one that the log is made of or begins with.
