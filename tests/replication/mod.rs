@@ -1,5 +1,6 @@
 //! Two servers, one log on a real pair of Postgres or a real etcd, buyers, and everything that dies.
 
+mod balancer;
 pub mod buyers;
 mod campaign;
 mod commands;

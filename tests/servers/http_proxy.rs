@@ -54,6 +54,21 @@ impl HttpProxy {
         })
     }
 
+    /// Starts the HAProxy of `docker/ha`, which sends everybody to whichever of these servers leads. It takes a leader for gone so late that it goes on
+    /// asking one that refuses everything.
+    pub fn to_leader(servers: [SocketAddr; 2]) -> Self {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docker/ha/haproxy.cfg");
+        let text = fs::read_to_string(file).expect("a file of docker/ha");
+        assert!(text.contains(" fall 5 "), "{text}");
+        let text = text.replace(" fall 5 ", " fall 1000 ");
+        let [one, two] = servers.map(|server| server.to_string());
+        Self::start("haproxy", |_, addr| {
+            text.replace("${SHOP_ADDRESS}", &addr.to_string())
+                .replace("${SERVER_1}", &one)
+                .replace("${SERVER_2}", &two)
+        })
+    }
+
     fn start(program: &str, settings: impl Fn(&Path, SocketAddr) -> String) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let file = dir.path().join("settings");
