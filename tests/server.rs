@@ -40,6 +40,9 @@ mod redis_server;
 #[allow(dead_code, reason = "a part of it is used")]
 #[path = "blackbox/server.rs"]
 mod server;
+#[cfg(target_arch = "x86_64")]
+#[path = "servers/stepped_clock.rs"]
+mod stepped_clock;
 
 mod blackbox;
 mod browser;

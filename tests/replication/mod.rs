@@ -3,6 +3,8 @@
 mod balancer;
 pub mod buyers;
 mod campaign;
+#[cfg(target_arch = "x86_64")]
+mod clock_steps;
 mod commands;
 mod contract;
 mod databases;
