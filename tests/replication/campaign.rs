@@ -22,8 +22,8 @@ const BEFORE: u64 = 20;
 const STOCK: u32 = 1_000_000;
 /// The environment variable that says how many rounds there are.
 const ROUNDS_VARIABLE: &str = "FLASHSALE_ROUNDS";
-/// The environment variable that names what keeps the log.
-const ENGINE_VARIABLE: &str = "FLASHSALE_ENGINE";
+/// How long something stands still in a campaign of pauses: longer than anything waits for it.
+const LONG: Duration = Duration::from_secs(60);
 
 /// A thing that goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +54,18 @@ enum Fault {
     MemberReplaced,
     /// Two of three members are killed and started again.
     MostKilled,
+    /// The leader stands still for a minute.
+    LeaderStopped,
+    /// The server that stands by stands still for a minute.
+    FollowerStopped,
+    /// The primary stands still for a minute.
+    PrimaryStopped,
+    /// The standby of the database stands still for a minute.
+    StandbyStopped,
+    /// The member that leads etcd stands still for a minute.
+    MemberStopped,
+    /// A member that does not lead etcd stands still for a minute.
+    OtherMemberStopped,
 }
 
 /// The faults of a campaign, with their names in the table at the end.
@@ -84,6 +96,27 @@ const ETCD_TAKEOVERS: [(Fault, &str); 7] = [
     (Fault::MemberPaused, "etcd's leader hangs"),
     (Fault::MemberReplaced, "a member of etcd is replaced"),
     (Fault::MostKilled, "two of three members are killed"),
+];
+const PAUSES: [(Fault, &str); 4] = [
+    (Fault::LeaderStopped, "the leader hangs for 60 s"),
+    (
+        Fault::FollowerStopped,
+        "the server that stands by hangs for 60 s",
+    ),
+    (Fault::PrimaryStopped, "the primary hangs for 60 s"),
+    (Fault::StandbyStopped, "its standby hangs for 60 s"),
+];
+const ETCD_PAUSES: [(Fault, &str); 4] = [
+    (Fault::LeaderStopped, "the leader hangs for 60 s"),
+    (
+        Fault::FollowerStopped,
+        "the server that stands by hangs for 60 s",
+    ),
+    (Fault::MemberStopped, "etcd's leader hangs for 60 s"),
+    (
+        Fault::OtherMemberStopped,
+        "another member of etcd hangs for 60 s",
+    ),
 ];
 const TOGETHER: [(Fault, &str); 1] = [(
     Fault::Together,
@@ -140,7 +173,10 @@ impl Campaign {
         let leader = self.group.wait_for_leader();
         let begun = Instant::now();
         self.begin(fault, leader);
-        if matches!(fault, Fault::Kill | Fault::HandOver | Fault::Pause) {
+        if matches!(
+            fault,
+            Fault::Kill | Fault::HandOver | Fault::Pause | Fault::LeaderStopped
+        ) {
             let others = (0..self.group.servers.len()).filter(move |&other| other != leader);
             self.group.wait_for_leader_among(others);
         }
@@ -148,6 +184,14 @@ impl Campaign {
         let gap = self.buyers.longest_gap_since(begun);
         match fault {
             Fault::Pause => self.group.servers[leader].signal(Signal::CONT),
+            Fault::LeaderStopped => {
+                thread::sleep(LONG.saturating_sub(begun.elapsed()));
+                self.group.servers[leader].signal(Signal::CONT);
+            }
+            Fault::FollowerStopped => {
+                self.group.wait_for_standby(1 - leader);
+                return Round { fault, begun, gap };
+            }
             Fault::Kill | Fault::HandOver => self.group.servers[leader].restart(),
             _ => return Round { fault, begun, gap },
         }
@@ -160,7 +204,12 @@ impl Campaign {
         match fault {
             Fault::Kill => servers[leader].kill_9(),
             Fault::HandOver => assert!(servers[leader].terminate().success()),
-            Fault::Pause => servers[leader].signal(Signal::STOP),
+            Fault::Pause | Fault::LeaderStopped => servers[leader].signal(Signal::STOP),
+            Fault::FollowerStopped => {
+                servers[1 - leader].signal(Signal::STOP);
+                thread::sleep(LONG);
+                servers[1 - leader].signal(Signal::CONT);
+            }
             Fault::Together => {
                 for server in &mut *servers {
                     server.kill_9();
@@ -190,6 +239,16 @@ impl Campaign {
                 pair.primary.pause();
                 thread::sleep(Duration::from_secs(1));
                 pair.primary.resume();
+            }
+            Fault::PrimaryStopped => {
+                pair.primary.pause();
+                thread::sleep(LONG);
+                pair.primary.resume();
+            }
+            Fault::StandbyStopped => {
+                pair.standby.pause();
+                thread::sleep(LONG);
+                pair.standby.resume();
             }
             Fault::StandbyKilled => {
                 pair.standby.kill_9();
@@ -276,6 +335,15 @@ fn begin_on_etcd(fault: Fault, etcd: &mut Etcd, buyers: &Buyers) {
             buyers.wait_for_more(1);
             etcd.resume(leader);
         }
+        Fault::MemberStopped | Fault::OtherMemberStopped => {
+            let member = match fault {
+                Fault::MemberStopped => leader,
+                _ => (leader + 1) % 3,
+            };
+            etcd.pause(member);
+            thread::sleep(LONG);
+            etcd.resume(member);
+        }
         // Its new port nobody knows, so that it is always the same one.
         Fault::MemberReplaced => etcd.replace(0),
         Fault::MostKilled => {
@@ -319,21 +387,30 @@ fn rounds() -> usize {
     env::var(ROUNDS_VARIABLE).map_or(8, |text| text.parse().expect("a number"))
 }
 
-fn engine() -> LogEngine {
-    env::var(ENGINE_VARIABLE).map_or(LogEngine::Postgres, |name| LogEngine::named(&name))
-}
-
 #[test]
 #[ignore = "takes seconds for each round; scripts/campaign takeovers runs it"]
 fn takeovers_lose_nothing() {
-    match engine() {
-        LogEngine::Postgres => Campaign::start(LogEngine::Postgres).run(&TAKEOVERS, rounds()),
-        LogEngine::Etcd => Campaign::start(LogEngine::Etcd).run(&ETCD_TAKEOVERS, rounds()),
-    }
+    let engine = LogEngine::from_environment();
+    let faults: &[_] = match engine {
+        LogEngine::Postgres => &TAKEOVERS,
+        LogEngine::Etcd => &ETCD_TAKEOVERS,
+    };
+    Campaign::start(engine).run(faults, rounds());
+}
+
+#[test]
+#[ignore = "takes a minute for each round; scripts/campaign pauses runs it"]
+fn what_hangs_for_a_minute_loses_nothing() {
+    let engine = LogEngine::from_environment();
+    let faults = match engine {
+        LogEngine::Postgres => &PAUSES,
+        LogEngine::Etcd => &ETCD_PAUSES,
+    };
+    Campaign::start(engine).run(faults, rounds());
 }
 
 #[test]
 #[ignore = "takes seconds for each round; scripts/campaign together runs it"]
 fn two_servers_that_start_at_once_lose_nothing() {
-    Campaign::start(engine()).run(&TOGETHER, rounds());
+    Campaign::start(LogEngine::from_environment()).run(&TOGETHER, rounds());
 }

@@ -1,5 +1,7 @@
 //! What keeps the log of a group: a pair of Postgres, or three members of etcd.
 
+use std::env;
+
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use flashsale::app::configured_log::open_log;
@@ -12,6 +14,9 @@ use serde_json::Value;
 use crate::etcd::Etcd;
 use crate::postgres_pair::PostgresPair;
 use crate::postgres_server::{DATABASE, PASSWORD, USER};
+
+/// The environment variable that names what keeps the log.
+const ENGINE_VARIABLE: &str = "FLASHSALE_ENGINE";
 
 /// Defines a module for each engine, with a test for each of these functions, which take the engine.
 macro_rules! on_each_engine {
@@ -41,6 +46,11 @@ impl LogEngine {
             "etcd" => Self::Etcd,
             other => panic!("{other:?} is no engine: postgres or etcd"),
         }
+    }
+
+    /// The engine that `scripts/campaign` was told.
+    pub fn from_environment() -> Self {
+        env::var(ENGINE_VARIABLE).map_or(Self::Postgres, |name| Self::named(&name))
     }
 
     /// Starts a keeper of this kind, as many machines as it takes to lose one.
