@@ -3,9 +3,10 @@
 use std::env;
 use std::time::{Duration, Instant};
 
-use super::faults::{ALL, Fault};
+use super::faults::Fault;
 use super::shop::{Losses, Shop};
 use crate::replication::buyers::Buyers;
+use crate::replication::keeper::LogEngine;
 use crate::replication::ledger::Ledger;
 
 /// Purchases before and after each fault.
@@ -65,10 +66,10 @@ impl Round {
 }
 
 /// Runs rounds of these faults in turn; `None` where there can be no machines.
-fn run(faults: &[Fault], rounds: usize) -> Option<Vec<Round>> {
+fn run(engine: LogEngine, faults: &[Fault], rounds: usize) -> Option<Vec<Round>> {
     let mut done: Vec<Round> = Vec::new();
     while done.len() < rounds {
-        let mut shop = Shop::start()?;
+        let mut shop = Shop::start(engine)?;
         let mut load = Load {
             buyers: Buyers::start(vec![Shop::address()]),
             ledger: Ledger::default(),
@@ -91,10 +92,11 @@ fn percentile(sorted: &[Duration], percent: usize) -> f64 {
 }
 
 /// Prints a line for each fault.
-fn print_table(rounds: &[Round]) {
+fn print_table(faults: &[Fault], rounds: &[Round]) {
     println!("| fault | rounds | p50 s | p95 s | longest s | refused, at most | lost | oversold |");
     println!("|---|--:|--:|--:|--:|--:|--:|--:|");
-    for (fault, name) in ALL {
+    for &fault in faults {
+        let name = fault.name();
         let of: Vec<_> = rounds.iter().filter(|round| round.fault == fault).collect();
         let mut gaps: Vec<_> = of.iter().map(|round| round.gap).collect();
         gaps.sort_unstable();
@@ -125,10 +127,30 @@ fn check(rounds: &[Round]) {
 #[test]
 fn a_cluster_loses_nothing_by_a_killed_server_a_switchover_and_an_upgrade() {
     let faults = [Fault::KillServer, Fault::Switchover, Fault::Upgrade];
-    let Some(rounds) = run(&faults, faults.len()) else {
+    let Some(rounds) = run(LogEngine::Postgres, &faults, faults.len()) else {
         return;
     };
     check(&rounds);
+    check_upgrade(&rounds);
+}
+
+#[test]
+fn a_cluster_on_etcd_loses_nothing_by_a_killed_server_and_member_a_cut_and_an_upgrade() {
+    let faults = [
+        Fault::KillServer,
+        Fault::KillEtcd,
+        Fault::CutOff,
+        Fault::Upgrade,
+    ];
+    let Some(rounds) = run(LogEngine::Etcd, &faults, faults.len()) else {
+        return;
+    };
+    check(&rounds);
+    check_upgrade(&rounds);
+}
+
+/// Checks that nobody was refused by an upgrade of the servers.
+fn check_upgrade(rounds: &[Round]) {
     let upgrade = rounds.iter().find(|it| it.fault == Fault::Upgrade);
     let refused = upgrade.expect("it ran").unanswered;
     assert_eq!(refused, 0, "requests of an upgrade");
@@ -137,26 +159,26 @@ fn a_cluster_loses_nothing_by_a_killed_server_a_switchover_and_an_upgrade() {
 #[test]
 #[ignore = "takes a minute for each round; scripts/campaign failover runs it"]
 fn failovers_lose_nothing() {
+    let engine = LogEngine::from_environment();
+    let all = Fault::of(engine);
     let rounds =
-        env::var(ROUNDS_VARIABLE).map_or(ALL.len(), |text| text.parse().expect("a number"));
-    let known = |name: &str| {
-        let found = ALL.iter().find(|(_, known)| *known == name);
-        found.map(|(fault, _)| *fault)
-    };
+        env::var(ROUNDS_VARIABLE).map_or(all.len(), |text| text.parse().expect("a number"));
+    let known = |name: &str| all.iter().copied().find(|fault| fault.name() == name);
     let chosen = env::var(FAULTS_VARIABLE).unwrap_or_default();
     let names = chosen.split(',').filter(|name| !name.is_empty());
-    let unknown = |name: &str| panic!("no fault {name}; there are {:?}", ALL.map(|(_, name)| name));
+    let names_of_all: Vec<_> = all.iter().map(|fault| fault.name()).collect();
+    let unknown = |name: &str| panic!("no fault {name}; there are {names_of_all:?}");
     let mut faults: Vec<_> = names
         .map(|name| known(name).unwrap_or_else(|| unknown(name)))
         .collect();
     if faults.is_empty() {
-        faults = ALL.iter().map(|(fault, _)| *fault).collect();
+        faults = all.clone();
     }
     let began = Instant::now();
-    let Some(done) = run(&faults, rounds) else {
+    let Some(done) = run(engine, &faults, rounds) else {
         return;
     };
     println!("{} rounds in {} s", done.len(), began.elapsed().as_secs());
-    print_table(&done);
+    print_table(&faults, &done);
     check(&done);
 }

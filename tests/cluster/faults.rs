@@ -5,14 +5,16 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use super::machine::Machine;
 use super::network::MACHINES;
 use super::shop::Shop;
 use crate::replication::buyers::Buyers;
+use crate::replication::keeper::LogEngine;
 use crate::server::wait_for;
 
 /// How long a cut lasts at least: longer than Patroni's ttl, so that who is cut off is replaced.
 const CUT: Duration = Duration::from_secs(25);
+/// How long a cut lasts where etcd keeps the log: longer than an election and a takeover.
+const CUT_OF_ETCD: Duration = Duration::from_secs(12);
 /// How long something stands still that is replaced sooner.
 const PAUSE: Duration = Duration::from_secs(10);
 
@@ -27,6 +29,8 @@ pub enum Fault {
     PauseStandby,
     KillEtcd,
     PauseEtcd,
+    KillMember,
+    PauseMember,
     KillPatroni,
     PausePatroni,
     CutOneWay,
@@ -41,7 +45,7 @@ pub enum Fault {
 }
 
 /// All of them, with the names that `scripts/campaign` takes.
-pub const ALL: [(Fault, &str); 19] = [
+const ALL: [(Fault, &str); 21] = [
     (Fault::KillServer, "server-kill"),
     (Fault::PauseServer, "server-stop"),
     (Fault::KillPrimary, "primary-kill"),
@@ -50,6 +54,8 @@ pub const ALL: [(Fault, &str); 19] = [
     (Fault::PauseStandby, "standby-stop"),
     (Fault::KillEtcd, "etcd-kill"),
     (Fault::PauseEtcd, "etcd-stop"),
+    (Fault::KillMember, "member-kill"),
+    (Fault::PauseMember, "member-stop"),
     (Fault::KillPatroni, "patroni-kill"),
     (Fault::PausePatroni, "patroni-stop"),
     (Fault::CutOneWay, "cut-one-way"),
@@ -64,6 +70,30 @@ pub const ALL: [(Fault, &str); 19] = [
 ];
 
 impl Fault {
+    /// Those that can happen where this engine keeps the log.
+    pub fn of(engine: LogEngine) -> Vec<Self> {
+        let all = ALL.iter().map(|(fault, _)| *fault);
+        all.filter(|fault| fault.engine().is_none_or(|only| only == engine))
+            .collect()
+    }
+
+    /// The engine without which it cannot happen.
+    fn engine(self) -> Option<LogEngine> {
+        match self {
+            Self::KillPrimary
+            | Self::PausePrimary
+            | Self::KillStandby
+            | Self::PauseStandby
+            | Self::KillPatroni
+            | Self::PausePatroni
+            | Self::Switchover
+            | Self::Failover => Some(LogEngine::Postgres),
+            // The one that leads is fault enough where only Patroni needs them.
+            Self::KillMember | Self::PauseMember => Some(LogEngine::Etcd),
+            _ => None,
+        }
+    }
+
     pub fn name(self) -> &'static str {
         let found = ALL.iter().find(|(fault, _)| *fault == self);
         found.expect("all of them are there").1
@@ -78,14 +108,16 @@ impl Fault {
             Self::PausePrimary => hit_postgres(shop, buyers, "leader", Some(CUT)),
             Self::KillStandby => hit_postgres(shop, buyers, "sync_standby", None),
             Self::PauseStandby => hit_postgres(shop, buyers, "sync_standby", Some(PAUSE)),
-            Self::KillEtcd => kill_etcd(shop, buyers),
-            Self::PauseEtcd => pause_etcd(shop, buyers),
+            Self::KillEtcd => kill_etcd(shop, buyers, 0),
+            Self::PauseEtcd => pause_etcd(shop, buyers, 0),
+            Self::KillMember => kill_etcd(shop, buyers, 1),
+            Self::PauseMember => pause_etcd(shop, buyers, 1),
             Self::KillPatroni => kill_patroni(shop, buyers),
             Self::PausePatroni => pause_patroni(shop, buyers),
             Self::CutOneWay => cut(shop, buyers, choice, false),
             Self::CutBothWays => cut(shop, buyers, choice, true),
-            Self::CutOff => cut_off(shop, buyers),
-            Self::LoseMachine => lose_machine(shop, buyers),
+            Self::CutOff => cut_off(shop, buyers, choice),
+            Self::LoseMachine => lose_machine(shop, buyers, choice),
             Self::LoseAllButOne => lose_all_but_one(shop, buyers, choice),
             Self::Switchover => move_primary(shop, buyers, "switchover"),
             Self::Failover => move_primary(shop, buyers, "failover"),
@@ -149,26 +181,31 @@ fn hit_postgres(shop: &Shop, buyers: &Buyers, role: &str, pause: Option<Duration
     format!("PostgreSQL of {}, {role}", machine.name())
 }
 
-fn etcd_leader(shop: &Shop) -> usize {
-    wait_for("a leader of etcd", || {
-        shop.machines.iter().position(Machine::leads_etcd)
-    })
+/// The machine that is so many behind the one whose member leads etcd, and what that is called.
+fn member(shop: &Shop, behind: usize) -> (usize, String) {
+    let leader = wait_for("a leader of etcd", || shop.etcd_leader());
+    let member = (leader + behind) % MACHINES;
+    let name = shop.machines[member].name();
+    match behind {
+        0 => (member, format!("etcd of {name}, its leader")),
+        _ => (member, format!("etcd of {name}, which follows")),
+    }
 }
 
-fn kill_etcd(shop: &mut Shop, buyers: &Buyers) -> String {
-    let leader = etcd_leader(shop);
-    shop.machines[leader].signal_etcd(Signal::KILL);
+fn kill_etcd(shop: &mut Shop, buyers: &Buyers, behind: usize) -> String {
+    let (number, who) = member(shop, behind);
+    shop.machines[number].signal_etcd(Signal::KILL);
     last(buyers, PAUSE);
-    shop.machines[leader].restart_etcd();
-    format!("etcd of {}, its leader", shop.machines[leader].name())
+    shop.machines[number].restart_etcd();
+    who
 }
 
-fn pause_etcd(shop: &Shop, buyers: &Buyers) -> String {
-    let machine = &shop.machines[etcd_leader(shop)];
-    machine.signal_etcd(Signal::STOP);
+fn pause_etcd(shop: &Shop, buyers: &Buyers, behind: usize) -> String {
+    let (number, who) = member(shop, behind);
+    shop.machines[number].signal_etcd(Signal::STOP);
     last(buyers, PAUSE);
-    machine.signal_etcd(Signal::CONT);
-    format!("etcd of {}, its leader", machine.name())
+    shop.machines[number].signal_etcd(Signal::CONT);
+    who
 }
 
 /// Kills the primary's Patroni alone: its PostgreSQL goes on, and thinks that it is the primary.
@@ -199,7 +236,7 @@ fn cut(shop: &Shop, buyers: &Buyers, choice: usize, is_both: bool) -> String {
     if is_both {
         network.deafen(other, machine);
     }
-    last(buyers, CUT);
+    last(buyers, cut_time(shop));
     network.heal().expect("it worked before");
     let (machine, other) = (&shop.machines[machine], &shop.machines[other]);
     match is_both {
@@ -208,24 +245,40 @@ fn cut(shop: &Shop, buyers: &Buyers, choice: usize, is_both: bool) -> String {
     }
 }
 
-fn cut_off(shop: &Shop, buyers: &Buyers) -> String {
-    let primary = role_of(shop, "leader");
-    shop.network.cut_off(primary).expect("it worked before");
-    last(buyers, CUT);
-    shop.network.heal().expect("it worked before");
-    format!("{}, the primary", shop.machines[primary].name())
+fn cut_time(shop: &Shop) -> Duration {
+    match shop.engine {
+        LogEngine::Postgres => CUT,
+        LogEngine::Etcd => CUT_OF_ETCD,
+    }
 }
 
-fn lose_machine(shop: &mut Shop, buyers: &Buyers) -> String {
-    let primary = role_of(shop, "leader");
-    let machine = &mut shop.machines[primary];
-    machine.lose_power();
-    last(buyers, CUT);
-    let machine = &mut shop.machines[primary];
+/// The machine that keeps the log; with etcd, which others keep as well, the one whose server leads every other time. With what it is called.
+fn important(shop: &Shop, choice: usize) -> (usize, String) {
+    let (number, what) = match (shop.engine, choice % 2) {
+        (LogEngine::Etcd, 1) => (shop.wait_for_leader(), "whose server leads"),
+        (LogEngine::Etcd, _) => (member(shop, 0).0, "which leads etcd"),
+        (LogEngine::Postgres, _) => (role_of(shop, "leader"), "the primary"),
+    };
+    (number, format!("{}, {what}", shop.machines[number].name()))
+}
+
+fn cut_off(shop: &Shop, buyers: &Buyers, choice: usize) -> String {
+    let (number, who) = important(shop, choice);
+    shop.network.cut_off(number).expect("it worked before");
+    last(buyers, cut_time(shop));
+    shop.network.heal().expect("it worked before");
+    who
+}
+
+fn lose_machine(shop: &mut Shop, buyers: &Buyers, choice: usize) -> String {
+    let (number, who) = important(shop, choice);
+    shop.machines[number].lose_power();
+    last(buyers, cut_time(shop));
+    let machine = &mut shop.machines[number];
     machine.restart_etcd();
     machine.power_on();
     machine.server_mut().wait_until_listening();
-    format!("{}, the primary", machine.name())
+    who
 }
 
 /// Nothing can be sold by one machine, so that this one ends when the others are back.
@@ -280,25 +333,32 @@ fn upgrade(shop: &mut Shop, buyers: &Buyers) -> String {
     "every server in turn".into()
 }
 
-/// The servers, then each Patroni with its database, the primary last and after a switchover, then each etcd.
+/// The servers, then each Patroni with its database, then each etcd.
 fn restart_all(shop: &mut Shop, buyers: &Buyers) -> String {
     upgrade(shop, buyers);
-    let primary = role_of(shop, "leader");
-    let mut order: Vec<_> = (0..MACHINES).collect();
-    order.sort_by_key(|&number| number == primary);
-    for number in order {
-        shop.wait_for_databases();
-        if number == primary {
-            move_primary(shop, buyers, "switchover");
-            shop.wait_for_databases();
-        }
-        shop.machines[number].signal_patroni(Signal::TERM);
-        shop.machines[number].restart_patroni();
+    if shop.engine == LogEngine::Postgres {
+        restart_databases(shop, buyers);
     }
     for number in 0..MACHINES {
-        shop.wait_for_databases();
+        shop.wait_for_keepers();
         shop.machines[number].signal_etcd(Signal::TERM);
         shop.machines[number].restart_etcd();
     }
     "everything in turn".into()
+}
+
+/// Each Patroni with its database, the primary last and after a switchover.
+fn restart_databases(shop: &mut Shop, buyers: &Buyers) {
+    let primary = role_of(shop, "leader");
+    let mut order: Vec<_> = (0..MACHINES).collect();
+    order.sort_by_key(|&number| number == primary);
+    for number in order {
+        shop.wait_for_keepers();
+        if number == primary {
+            move_primary(shop, buyers, "switchover");
+            shop.wait_for_keepers();
+        }
+        shop.machines[number].signal_patroni(Signal::TERM);
+        shop.machines[number].restart_patroni();
+    }
 }

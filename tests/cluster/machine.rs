@@ -1,4 +1,4 @@
-//! A machine: a member of etcd, Patroni with its PostgreSQL, and a server.
+//! A machine: a member of etcd, Patroni with its PostgreSQL unless etcd keeps the log, and a server.
 
 use std::fs::{self, File};
 use std::net::SocketAddr;
@@ -15,6 +15,7 @@ use serde_json::Value;
 use super::network::{MACHINES, Network, address};
 use crate::postgres_server::give_away;
 use crate::replication::buyers::ask;
+use crate::replication::keeper::LogEngine;
 use crate::server::{Place, Server, wait_for};
 
 /// The one that `scripts/test` has installed Patroni for, which every user may run.
@@ -94,11 +95,15 @@ impl Machine {
         self.patroni = Some(command.spawn().expect("patroni runs"));
     }
 
-    /// Starts the server for the first time, and does not wait for anything.
-    pub fn begin_server(&mut self) {
+    /// Starts the server for the first time, with its log in the databases or the etcd of all machines, and does not wait for anything.
+    pub fn begin_server(&mut self, engine: LogEngine) {
         let host = address(self.number).to_string();
+        let (engine, port) = match engine {
+            LogEngine::Postgres => ("postgres", POSTGRES),
+            LogEngine::Etcd => ("etcd", ETCD),
+        };
         let hosts: Vec<_> = (0..MACHINES)
-            .map(|number| format!("{}:{POSTGRES}", address(number)))
+            .map(|number| format!("{}:{port}", address(number)))
             .collect();
         let mut place = Place::new(&[
             ("SERVER_HOST", &host),
@@ -107,12 +112,14 @@ impl Machine {
             ("SERVER_WORKERS", "1"),
             ("SALE_TOTAL_ITEMS", STOCK),
             ("JOURNAL_RETAIN_HOURS", "24"),
-            ("REPLICATION_ENGINE", "postgres"),
+            ("REPLICATION_ENGINE", engine),
             ("REPLICATION_HOSTS", &hosts.join(",")),
-            ("REPLICATION_USER", "flashsale"),
-            ("REPLICATION_PASSWORD", PASSWORD),
-            ("REPLICATION_DBNAME", "flashsale"),
         ]);
+        if port == POSTGRES {
+            place.set("REPLICATION_USER", "flashsale");
+            place.set("REPLICATION_PASSWORD", PASSWORD);
+            place.set("REPLICATION_DBNAME", "flashsale");
+        }
         let space = self.network.space(self.number);
         let binary = env!("CARGO_BIN_EXE_flashsale");
         place.use_program(ip_program(), &["netns", "exec", &space, binary]);
@@ -217,7 +224,9 @@ impl Machine {
     /// Starts what runs beside etcd again, once that answers: Patroni ends where it does not.
     pub fn power_on(&mut self) {
         wait_for("etcd", || self.has_healthy_etcd().then_some(()));
-        self.restart_patroni();
+        if self.patroni.is_some() {
+            self.restart_patroni();
+        }
         self.server_mut().begin_again();
     }
 

@@ -11,6 +11,7 @@ use std::thread;
 use super::machine::{Machine, SHOP, copy_patroni, name, source};
 use super::network::{MACHINES, Network, OUTSIDE, address};
 use crate::replication::buyers::Told;
+use crate::replication::keeper::LogEngine;
 use crate::replication::ledger::Ledger;
 use crate::server::{Server, wait_for};
 
@@ -25,14 +26,15 @@ pub struct Losses {
 
 /// The machines, each in the state that the last fault has left it in.
 pub struct Shop {
+    pub engine: LogEngine,
     pub machines: Vec<Machine>,
     pub network: Arc<Network>,
     balancer: Child,
 }
 
 impl Shop {
-    /// Starts everything, and waits until all of it is well. `None`, with a line of why, where that cannot be done here.
-    pub fn start() -> Option<Self> {
+    /// Starts everything, with the log in this engine, and waits until all of it is well. `None`, with a line of why, where that cannot be done here.
+    pub fn start(engine: LogEngine) -> Option<Self> {
         let network = match Network::start() {
             Ok(network) => Arc::new(network),
             Err(why) => {
@@ -40,21 +42,26 @@ impl Shop {
                 return None;
             }
         };
-        copy_patroni(&network);
         let machines = (0..MACHINES).map(|number| Machine::new(&network, number));
         let mut machines: Vec<_> = machines.collect();
         machines.iter_mut().for_each(Machine::start_etcd);
         wait_for("etcd", || {
             machines.iter().all(Machine::has_healthy_etcd).then_some(())
         });
-        machines.iter_mut().for_each(Machine::start_patroni);
+        if engine == LogEngine::Postgres {
+            copy_patroni(&network);
+            machines.iter_mut().for_each(Machine::start_patroni);
+        }
         let mut shop = Self {
+            engine,
             balancer: balancer(&network),
             machines,
             network,
         };
-        shop.wait_for_databases();
-        shop.machines.iter_mut().for_each(Machine::begin_server);
+        shop.wait_for_keepers();
+        for machine in &mut shop.machines {
+            machine.begin_server(engine);
+        }
         for machine in &mut shop.machines {
             machine.server_mut().wait_until_listening();
         }
@@ -92,9 +99,14 @@ impl Shop {
         });
     }
 
+    /// The machine whose member leads etcd, if one does.
+    pub fn etcd_leader(&self) -> Option<usize> {
+        self.machines.iter().position(Machine::leads_etcd)
+    }
+
     /// Waits until all of etcd, all of the databases and all servers are as they should be.
     pub fn wait_until_whole(&self) {
-        self.wait_for_databases();
+        self.wait_for_keepers();
         wait_for("a leader and its standbys", || {
             let sell = self.machines.iter().filter(|it| it.sells()).count();
             let stand_by = self.machines.iter().filter(|it| it.stands_by()).count();
@@ -102,8 +114,18 @@ impl Shop {
         });
     }
 
-    /// Waits until etcd is well, and the primary has a synchronous standby and another one.
-    pub fn wait_for_databases(&self) {
+    /// Waits until etcd is well and, where the log is in the database, its primary has a synchronous standby and another one.
+    pub fn wait_for_keepers(&self) {
+        match self.engine {
+            LogEngine::Postgres => self.wait_for_databases(),
+            LogEngine::Etcd => wait_for("all members of etcd", || {
+                let are_up = self.machines.iter().all(Machine::has_healthy_etcd);
+                (are_up && self.etcd_leader().is_some()).then_some(())
+            }),
+        }
+    }
+
+    fn wait_for_databases(&self) {
         wait_for("a primary and its standbys", || {
             let are_up =
                 |machine: &Machine| machine.has_healthy_etcd() && machine.has_running_postgres();

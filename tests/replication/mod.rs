@@ -12,7 +12,7 @@ mod disks;
 mod etcd_faults;
 mod faults;
 mod group;
-mod keeper;
+pub mod keeper;
 pub mod ledger;
 mod members;
 #[cfg(feature = "planted")]
