@@ -67,7 +67,7 @@ pub use pacer::{Haste, Pacer};
 pub use progress::CommitProgress;
 pub use reader::{Frame, SegmentEnd, SegmentReader, check_decodable};
 pub use repair::{Repaired, repair};
-pub use tail::{Tail, fingerprint};
+pub use tail::{Tail, TailPlace, fingerprint};
 pub use trim::{first_lsn, trim};
 pub use waiters::CommitWaiters;
 

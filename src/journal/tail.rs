@@ -12,6 +12,23 @@ use crate::env::{Disk, OpenMode};
 use crate::record::envelope::Entry;
 use crate::types::Lsn;
 
+/// A place in a journal, at which a [`Tail`] can go on.
+#[derive(Clone, Copy, Debug)]
+pub struct TailPlace {
+    segment: u64,
+    offset: u64,
+    first: Option<Lsn>,
+    next: Lsn,
+}
+
+impl TailPlace {
+    /// Returns the next record that is read there.
+    #[must_use]
+    pub fn next(&self) -> Lsn {
+        self.next
+    }
+}
+
 /// A reader of a journal that is being written, with the place that it has come to.
 pub struct Tail {
     disk: Arc<dyn Disk>,
@@ -72,6 +89,41 @@ impl Tail {
             next: after.next(),
             unsynced: Vec::new(),
         }))
+    }
+
+    /// Returns a reader that goes on at `place`, where another one of this journal was.
+    ///
+    /// # Errors
+    /// The segment of the place cannot be opened: it may have been removed.
+    pub fn at(
+        disk: Arc<dyn Disk>,
+        dir: impl Into<PathBuf>,
+        place: TailPlace,
+    ) -> Result<Self, JournalError> {
+        let dir = dir.into();
+        let segment = Segment::open(&*disk, &dir, place.segment, OpenMode::Read)?;
+        Ok(Self {
+            disk,
+            dir,
+            cursor: Cursor {
+                segment,
+                offset: place.offset,
+                first: place.first,
+            },
+            next: place.next,
+            unsynced: Vec::new(),
+        })
+    }
+
+    /// Returns the place that it has come to.
+    #[must_use]
+    pub fn place(&self) -> TailPlace {
+        TailPlace {
+            segment: self.cursor.segment.header.number,
+            offset: self.cursor.offset,
+            first: self.cursor.first,
+            next: self.next,
+        }
     }
 
     /// Returns the next record that will be read.
@@ -229,6 +281,29 @@ mod tests {
             let until = (after + 4).min(2999);
             let expected: Vec<_> = (after + 1..=until).collect();
             assert_eq!(read(&mut tail, Lsn(until), usize::MAX), expected);
+        }
+    }
+
+    #[test]
+    fn a_tail_goes_on_at_a_place_that_it_has_come_to() {
+        let (disk, dir) = (SimulatedDisk::new(), Path::new("journal"));
+        let journal = open(&disk, dir);
+        append(&journal, 1000);
+        let disk = Arc::new(disk);
+        let durable = journal.durable();
+        let mut tail = Tail::after(disk.clone(), dir, Lsn::ZERO, durable)
+            .expect("intact")
+            .expect("all is there");
+        let mut expected = Vec::new();
+        let mut places = Vec::new();
+        while tail.next() <= durable {
+            places.push(tail.place());
+            expected.push(read(&mut tail, durable, 70));
+        }
+        for (place, expected) in places.into_iter().zip(expected) {
+            let mut again = Tail::at(disk.clone(), dir, place).expect("intact");
+            assert_eq!(again.next(), place.next());
+            assert_eq!(read(&mut again, durable, 70), expected);
         }
     }
 
