@@ -41,7 +41,7 @@ Exit codes:
 Signals: TERM, INT and QUIT end the server in good order, a second one without waiting for connections.
 HUP reads the TLS certificate and the files of secrets again.
 
-Secrets may come from files: ADMIN_TOKEN_FILE, DB_PASSWORD_FILE, REDIS_PASSWORD_FILE, REDIS_SENTINEL_PASSWORD_FILE,
+Secrets may come from files: ADMIN_TOKEN_FILE, SHOP_TOKEN_FILE, DB_PASSWORD_FILE, REDIS_PASSWORD_FILE, REDIS_SENTINEL_PASSWORD_FILE,
 REPLICATION_PASSWORD_FILE.";
 
 /// Sells exactly the stock, durably, to everybody at once.

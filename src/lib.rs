@@ -26,9 +26,10 @@
 //! | [`sale`] | stock, buyers, checkouts, purchases, recovery | journal, leaves |
 //! | [`schedule`] | what happens by the clock | sale, leaves |
 //! | [`replication`] | the replicated log: who leads, who stands by, what may be told | journal, leaves |
+//! | [`events`] | what the journal tells shops, as CloudEvents | sale, journal, leaves |
 //! | [`live`] | feeds: the states of sales as they change | sale, leaves |
 //! | [`operations`] | figures of the whole server, for operators | sale, schedule, live, replication, journal, leaves |
-//! | [`http`] | requests to engine calls, outcomes to answers | sale, schedule, live, operations, leaves |
+//! | [`http`] | requests to engine calls, outcomes to answers | sale, schedule, live, operations, events, leaves |
 //! | [`runtime`] | a pinned runtime per core, connections, drain | http, leaves |
 //! | [`reconcile`] | Postgres and Redis, brought behind the journal | journal, leaves |
 //! | [`app`] | starts the server, stops it, listens to signals, logs | everything |
@@ -109,6 +110,8 @@ pub mod commands;
 #[forbid(unsafe_code)]
 pub mod config;
 pub mod env;
+#[forbid(unsafe_code)]
+pub mod events;
 #[forbid(unsafe_code)]
 pub mod generated;
 #[forbid(unsafe_code)]

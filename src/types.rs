@@ -7,8 +7,10 @@ use std::str::FromStr;
 
 use crate::limits;
 
+mod event_type;
 mod text;
 
+pub use self::event_type::EventType;
 pub(crate) use self::text::CONTROL;
 pub use self::text::{PlainText, has_control};
 

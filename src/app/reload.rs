@@ -52,6 +52,7 @@ fn secrets(config: &Config, admin_token: &Secret) -> Vec<(&'static str, Secret)>
         ("the password of Redis", redis.flatten()),
         ("the password of the sentinels", sentinels.flatten()),
         ("the token of administration", Some(admin_token.clone())),
+        ("the token of the shop", config.shop.token.clone()),
     ]
     .into_iter()
     .filter_map(|(what, secret)| Some((what, secret?)))

@@ -21,8 +21,8 @@ use crate::env::{Disk, OsEntropy};
 use crate::journal::JournalError;
 use crate::record::envelope::Entry;
 use crate::replication::{
-    Complaints, Demand, Fold, JoinError, Joined, Participant, ReplicatedLog, ReplicationStatus,
-    RestartCause, Role, StandbyParts, join,
+    Complaints, Demand, Fold, JoinError, Joined, LogIdentity, Participant, ReplicatedLog,
+    ReplicationStatus, RestartCause, Role, StandbyParts, join,
 };
 use crate::runtime::Shutdown;
 use crate::sale::FollowingState;
@@ -102,6 +102,11 @@ impl Membership {
     /// The figures.
     pub(super) fn status(&self) -> &Arc<ReplicationStatus> {
         &self.status
+    }
+
+    /// The identity of the log.
+    pub(super) fn identity(&self) -> LogIdentity {
+        self.joined.mark.identity
     }
 
     /// The records that are kept.

@@ -15,7 +15,8 @@ use super::signals::Signals;
 use super::startup_phases::StartupPhases;
 use super::systemd::{Notifier, WatchedServer};
 use crate::config::Config;
-use crate::env::{Clock, Secret};
+use crate::env::{Clock, OsEntropy, RealDisk, Secret};
+use crate::events::{EventFeed, EventReader, EventSales, EventSource, EventWriter};
 use crate::http::{Administration, Api, CrossOrigin};
 use crate::limits;
 use crate::live::{Feeds, Ticker};
@@ -43,6 +44,7 @@ pub(super) struct Service {
     pub(super) housekeeper: Housekeeper,
     pub(super) ticker: Ticker,
     pub(super) observer: Arc<Observer>,
+    pub(super) feed: Arc<EventFeed>,
     pub(super) running: RunningServer,
     pub(super) notifier: Option<Notifier>,
 }
@@ -107,6 +109,8 @@ impl Service {
             replica: replica.clone(),
             started_us: steps.began_us(),
         })?;
+        let source = event_source(config, following.as_ref().map(|(membership, _)| membership));
+        let feed = Arc::new(start_feed(&engine, &archive, source, clock, &telemetry)?);
         let parts = ApiParts {
             admin_token,
             engine: Arc::clone(&engine),
@@ -114,6 +118,7 @@ impl Service {
             telemetry: Arc::clone(&telemetry),
             feeds,
             observer: Arc::clone(&observer),
+            feed: Arc::clone(&feed),
             replica,
         };
         signals.serve();
@@ -143,6 +148,7 @@ impl Service {
             housekeeper,
             ticker,
             observer,
+            feed,
             running,
             notifier,
         })
@@ -215,6 +221,34 @@ fn start_archive(config: &Config, engine: &Arc<Engine>) -> Result<Archive, AppEr
     Ok(Archive::start(Arc::clone(engine), elsewhere)?)
 }
 
+/// Returns the name of the journal in its events: that of the log, where one is replicated.
+fn event_source(config: &Config, membership: Option<&Membership>) -> EventSource {
+    if let Some(membership) = membership {
+        return EventSource::of_log(membership.identity());
+    }
+    let source = EventSource::of_dir(&RealDisk, &OsEntropy, &config.journal.dir);
+    source.unwrap_or_else(|error| {
+        tracing::error!("events have another source until the next start: {error}");
+        EventSource::passing(&OsEntropy)
+    })
+}
+
+fn start_feed(
+    engine: &Arc<Engine>,
+    archive: &Arc<Archive>,
+    source: EventSource,
+    clock: &Arc<dyn Clock>,
+    telemetry: &TelemetryRegistry,
+) -> Result<EventFeed, AppError> {
+    let sales = EventSales::new(Arc::clone(engine), Arc::clone(archive));
+    let reader = EventReader::new(
+        Arc::clone(engine.journal()),
+        EventWriter::new(source, sales),
+    );
+    let gauge = Arc::clone(telemetry.events());
+    Ok(EventFeed::start(reader, Arc::clone(clock), gauge)?)
+}
+
 /// What every worker's interface is made of.
 struct ApiParts {
     admin_token: Secret,
@@ -223,6 +257,7 @@ struct ApiParts {
     telemetry: Arc<TelemetryRegistry>,
     feeds: Arc<Feeds>,
     observer: Arc<Observer>,
+    feed: Arc<EventFeed>,
     replica: Option<Replica>,
 }
 
@@ -250,6 +285,7 @@ fn start_server(
         );
         let cross_origin = cross_origin.clone();
         let api = api.with_scheme(scheme).with_cross_origin(cross_origin);
+        let api = api.with_events(Arc::clone(&parts.feed));
         Rc::new(api.with_replica(parts.replica.clone()))
     };
     Ok(server.start(options, make_api, shutdown)?)
@@ -257,5 +293,5 @@ fn start_server(
 
 fn administration(config: &Config, admin_token: Secret) -> Administration {
     load_drawn(&admin_token, config);
-    Administration::new(admin_token, rotation(config))
+    Administration::new(admin_token, rotation(config)).with_shop_token(config.shop.token.clone())
 }

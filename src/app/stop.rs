@@ -34,6 +34,7 @@ impl Service {
         steps.next("scheduler");
         self.observer.stop();
         self.ticker.stop();
+        self.feed.stop();
         let (followers, replication) = self.selling.end_schedule();
         tracing::info!(
             took_ms = steps.took_ms(),

@@ -200,6 +200,8 @@ keys! {
 
     ADMIN_TOKEN: SecretText = "admin.token", "ADMIN_TOKEN", rules::TOKEN;
 
+    SHOP_TOKEN: SecretText = "shop.token", "SHOP_TOKEN", rules::TOKEN;
+
     LOG_LEVEL: Parsed<String> = "log.level", "LOG_LEVEL", Parsed {
         default: || "info".to_owned(),
         allowed: rules::log_level_allowed,
@@ -242,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn the_secrets_are_the_passwords_and_the_token() {
+    fn the_secrets_are_the_passwords_and_the_tokens() {
         let secrets: Vec<_> = ALL
             .iter()
             .filter(|key| key.secret)
@@ -255,7 +257,8 @@ mod tests {
                 "redis.password",
                 "redis.sentinel_password",
                 "replication.password",
-                "admin.token"
+                "admin.token",
+                "shop.token"
             ]
         );
     }

@@ -61,7 +61,7 @@ impl SecretsNeeded {
     fn includes(self, key: keys::Key) -> bool {
         match self {
             Self::All => true,
-            Self::OfSinks => key != keys::ADMIN_TOKEN.key,
+            Self::OfSinks => key != keys::ADMIN_TOKEN.key && key != keys::SHOP_TOKEN.key,
             Self::None => !key.secret,
         }
     }
@@ -84,6 +84,8 @@ pub struct Config {
     pub sale: SaleConfig,
     /// The operator's part of the API.
     pub admin: AdminConfig,
+    /// The shop that the server sells for.
+    pub shop: ShopConfig,
     /// The log.
     pub log: LogConfig,
     /// Environment variables that look like settings and are none.
@@ -375,6 +377,13 @@ pub struct SaleConfig {
 #[derive(Clone, Debug)]
 pub struct AdminConfig {
     /// The bearer token; with `None` it is drawn, and kept beside the journal.
+    pub token: Option<Secret>,
+}
+
+/// The shop that the server sells for.
+#[derive(Clone, Debug)]
+pub struct ShopConfig {
+    /// The bearer token that opens what is for shops; with `None` that takes the token of administration.
     pub token: Option<Secret>,
 }
 

@@ -368,6 +368,7 @@ fn no_secret_is_shown_by_a_refusal() {
         "redis.password",
         "redis.sentinel_password",
         "admin.token",
+        "shop.token",
     ] {
         let wrong = [
             json!(secret),

@@ -14,7 +14,7 @@ use super::replication::replication;
 use super::values::{AllowedValues, SecretText, Text};
 use super::{
     AdminConfig, Config, DatabaseConfig, JournalConfig, LogConfig, SaleConfig, ServerConfig,
-    TlsFiles,
+    ShopConfig, TlsFiles,
 };
 use crate::env::{Secret, SecretFile};
 
@@ -40,6 +40,7 @@ pub(super) fn validate(raw: RawConfig) -> Result<Config, ConfigError> {
         admin: AdminConfig {
             token: check.secret(keys::ADMIN_TOKEN),
         },
+        shop: shop(&mut check),
         log: LogConfig {
             level: check.read(keys::LOG_LEVEL),
             format: check.read(keys::LOG_FORMAT),
@@ -122,6 +123,24 @@ fn sale(check: &mut Check) -> SaleConfig {
         keep_ended: seconds(check.read(keys::SALE_KEEP_ENDED_SECONDS)),
         seed: check.read(keys::SALE_SEED),
     }
+}
+
+/// The shop, whose token is not that of administration: it would open all of it.
+fn shop(check: &mut Check) -> ShopConfig {
+    let token = check.secret(keys::SHOP_TOKEN);
+    let admin_token = check.raw.of(keys::ADMIN_TOKEN.key).last();
+    let shop_token = check.raw.of(keys::SHOP_TOKEN.key).last();
+    let is_same = match (admin_token, shop_token) {
+        (Some(admin), Some(shop)) => {
+            token.is_some() && admin.given.as_text() == shop.given.as_text()
+        }
+        _ => false,
+    };
+    if is_same {
+        let allowed = "another text than admin.token, which opens all of /admin".to_owned();
+        check.refuse(keys::SHOP_TOKEN.key, allowed);
+    }
+    ShopConfig { token }
 }
 
 fn seconds(seconds: u32) -> Duration {

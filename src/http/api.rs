@@ -9,6 +9,7 @@ use super::admin::Administration;
 use super::cors::CrossOrigin;
 use super::live::broadcaster::Broadcaster;
 use super::problem::Problem;
+use crate::events::EventFeed;
 use crate::limits::VIEWERS_PER_WORKER_MAX;
 use crate::live::Feeds;
 use crate::operations::{Observer, Query, Replica, SharedBody, View};
@@ -25,6 +26,8 @@ pub struct Api {
     pub(super) broadcaster: Rc<Broadcaster>,
     pub(super) administration: Arc<Administration>,
     pub(super) observer: Arc<Observer>,
+    /// The events of the journal, where they may be read.
+    pub(super) events: Option<Arc<EventFeed>>,
     /// The scheme of the server's address.
     pub(super) scheme: &'static str,
     pub(super) cross_origin: CrossOrigin,
@@ -54,9 +57,19 @@ impl Api {
             broadcaster,
             administration,
             observer,
+            events: None,
             scheme: "http",
             cross_origin: CrossOrigin::Any,
             replica: None,
+        }
+    }
+
+    /// Sets the feed that events are read from.
+    #[must_use]
+    pub fn with_events(self, events: Arc<EventFeed>) -> Self {
+        Self {
+            events: Some(events),
+            ..self
         }
     }
 
@@ -116,6 +129,9 @@ impl Api {
     pub fn start_draining(&self) {
         self.engine.start_draining();
         self.broadcaster.close_all();
+        if let Some(events) = &self.events {
+            events.close();
+        }
     }
 
     /// Sets how many connections the worker may have. A quarter of them is kept free of streams, for buyers.

@@ -10,7 +10,7 @@ use hyper::body::{Body, Bytes};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response};
 
-use super::admin;
+use super::admin::{self, TokenHolder};
 use super::answer::Answer;
 use super::api::Api;
 use super::body;
@@ -219,7 +219,8 @@ impl Api {
             names: found.map(|found| found.names).unwrap_or_default(),
         };
         let answer = match access {
-            Access::Admin => admin::answer(handler, request).await,
+            Access::Admin => admin::answer(handler, request, TokenHolder::Admin).await,
+            Access::Shop => admin::answer(handler, request, TokenHolder::Shop).await,
             Access::Public | Access::Operators => handler(request).await,
         };
         self.finish(&exchange, answer)

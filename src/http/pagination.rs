@@ -25,33 +25,44 @@ pub(super) fn page_limit(parameters: &mut Parameters<'_>) -> u32 {
 }
 
 /// Returns a page of a list. `next` is the cursor of the page after it, when there is one.
-///
-/// The link to that one is a query alone: relative to the request, it stays below every prefix.
 pub(super) fn page(
     body: Vec<u8>,
     uri: &Uri,
     next: Option<impl Display>,
 ) -> Result<Answer, Problem> {
-    let mut answer = Answer::shown(JSON, body);
-    if let Some(next) = next {
-        let kept = uri.query().unwrap_or_default().split('&');
-        let kept = kept.filter(|pair| !pair.is_empty() && !is_cursor(pair));
-        let mut link = "<?".to_owned();
-        for pair in kept {
-            link.push_str(pair);
-            link.push('&');
-        }
-        link.push_str(&format!("cursor={next}>; rel=\"next\""));
-        let link = HeaderValue::try_from(link).map_err(|_| Problem::internal())?;
-        answer.response.headers_mut().insert(LINK, link);
+    let answer = Answer::shown(JSON, body);
+    match next {
+        Some(next) => linked_to_next(answer, uri, "cursor", next),
+        None => Ok(answer),
     }
+}
+
+/// Adds a link to the page after `answer`, at which the parameter `name` of `uri` has the value `next`.
+///
+/// It is a query alone: relative to the request, it stays below every prefix.
+pub(super) fn linked_to_next(
+    mut answer: Answer,
+    uri: &Uri,
+    name: &str,
+    next: impl Display,
+) -> Result<Answer, Problem> {
+    let kept = uri.query().unwrap_or_default().split('&');
+    let kept = kept.filter(|pair| !pair.is_empty() && !is_named(pair, name));
+    let mut link = "<?".to_owned();
+    for pair in kept {
+        link.push_str(pair);
+        link.push('&');
+    }
+    link.push_str(&format!("{name}={next}>; rel=\"next\""));
+    let link = HeaderValue::try_from(link).map_err(|_| Problem::internal())?;
+    answer.response.headers_mut().insert(LINK, link);
     Ok(answer)
 }
 
-/// Whether a pair of a query has the name `cursor`, in whatever encoding.
-fn is_cursor(pair: &str) -> bool {
-    let name = pair.split('=').next().unwrap_or_default();
-    decode(name).is_ok_and(|name| name == "cursor")
+/// Whether a pair of a query has this name, in whatever encoding.
+fn is_named(pair: &str, name: &str) -> bool {
+    let given = pair.split('=').next().unwrap_or_default();
+    decode(given).is_ok_and(|given| given == name)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use http_body_util::Full;
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 
 use super::live::channel::Subscriber;
+use crate::events::EventSubscriber;
 
 /// The body of an answer.
 #[derive(Debug)]
@@ -24,8 +25,10 @@ pub enum Payload {
 /// client that takes nothing.
 #[derive(Debug)]
 pub enum Pieces {
-    /// Events, as they are published.
-    Events(Subscriber),
+    /// Updates, as they are published.
+    Updates(Subscriber),
+    /// Events of the journal, each of them.
+    Events(EventSubscriber),
     /// Pieces that are all known, and shared with other answers.
     Known(std::vec::IntoIter<Bytes>),
 }
@@ -34,6 +37,7 @@ impl Pieces {
     /// Returns the next piece; `None` at the end.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         match self {
+            Self::Updates(subscriber) => subscriber.poll_next(cx),
             Self::Events(subscriber) => subscriber.poll_next(cx),
             Self::Known(pieces) => Poll::Ready(pieces.next()),
         }
@@ -61,6 +65,12 @@ impl From<Bytes> for Payload {
 
 impl From<Subscriber> for Payload {
     fn from(subscriber: Subscriber) -> Self {
+        Self::Stream(Pieces::Updates(subscriber))
+    }
+}
+
+impl From<EventSubscriber> for Payload {
+    fn from(subscriber: EventSubscriber) -> Self {
         Self::Stream(Pieces::Events(subscriber))
     }
 }

@@ -13,7 +13,7 @@ use super::kept_bodies;
 use crate::limits::RETRY_AFTER_SECONDS;
 use crate::sale::{NotLoaded, Unavailable};
 use crate::telemetry::Outcome;
-use crate::types::has_control;
+use crate::types::{Lsn, has_control};
 
 /// The header that says where the leader can be reached.
 const LEADER: HeaderName = HeaderName::from_static("leader");
@@ -113,6 +113,14 @@ impl Problem {
             allow: Some(allow),
             ..problem
         }
+    }
+
+    /// The journal no longer has the events that were asked for. Behind `oldest` it has all.
+    pub(super) fn events_gone(oldest: Lsn) -> Self {
+        let message =
+            "The journal no longer has these events; it has all behind the one that oldest names";
+        Self::new(StatusCode::GONE, Outcome::EventsGone, message)
+            .with_members(format!(",\"oldest\":\"{oldest}\"").into_bytes())
     }
 
     /// The bearer token is missing or wrong.

@@ -1,12 +1,13 @@
-//! Parameters of a query whose values are enums: each is one of a few words.
+//! Parameters of a query that one path alone knows: words, flags, and texts of a type.
 
 use std::borrow::Cow;
+use std::str::FromStr;
 
 use super::encoding::{decode, pairs};
 use super::problem::{FieldError, Problem};
 use crate::types::Malformed;
 
-/// Reads the enums of a query, and gathers everything that is wrong with it.
+/// Reads the parameters of a query, and gathers everything that is wrong with it.
 pub(super) struct QueryEnums<'a> {
     query: &'a str,
     errors: Vec<FieldError>,
@@ -49,6 +50,39 @@ impl<'a> QueryEnums<'a> {
             Some(_) => {
                 self.wrong(field, "must be true or false");
                 false
+            }
+        }
+    }
+
+    /// Returns the values of `field` among `words`, separated by commas. None are given by an empty value.
+    pub(super) fn some_of<T: Copy>(&mut self, field: &'static str, words: &[(&str, T)]) -> Vec<T> {
+        let value = self.value(field).unwrap_or_default();
+        let value = decode(value).unwrap_or(Cow::Borrowed("?"));
+        let given = value.split(',').filter(|_| !value.is_empty());
+        let find = |word: &str| words.iter().find(|(known, _)| *known == word);
+        let chosen: Option<Vec<_>> = given.map(|word| Some(find(word)?.1)).collect();
+        chosen.unwrap_or_else(|| {
+            let known: Vec<_> = words.iter().map(|(known, _)| *known).collect();
+            let known = known.join(", ");
+            self.wrong(
+                field,
+                format!("must be some of {known}, with commas between them"),
+            );
+            Vec::new()
+        })
+    }
+
+    /// Returns the value of `field`, if it is given. An empty value counts as not given.
+    pub(super) fn parsed<T>(&mut self, field: &'static str) -> Option<T>
+    where
+        T: FromStr<Err = Malformed>,
+    {
+        let value = self.value(field).filter(|value| !value.is_empty())?;
+        match decode(value).and_then(|value| value.parse()) {
+            Ok(value) => Some(value),
+            Err(Malformed(wrong)) => {
+                self.wrong(field, wrong);
+                None
             }
         }
     }
@@ -104,6 +138,46 @@ mod tests {
             assert_eq!(chosen(wrong), Err(vec!["word".to_owned()]), "{wrong}");
         }
         assert_eq!(chosen("%zz=1"), Err(vec!["query".to_owned()]));
+    }
+
+    #[test]
+    fn words_are_separated_by_commas() {
+        let chosen = |query: &str| {
+            let mut choices = QueryEnums::of(Some(query));
+            let chosen = choices.some_of("words", &[("one", 1), ("two", 2)]);
+            choices.check().map(|()| chosen).map_err(drop)
+        };
+        assert_eq!(chosen("words=two%2Cone"), Ok(vec![2, 1]));
+        assert_eq!(chosen("words=one"), Ok(vec![1]));
+        for none in ["", "words", "words=", "word=one"] {
+            assert_eq!(chosen(none), Ok(Vec::new()), "{none}");
+        }
+        for wrong in [
+            "words=one,",
+            "words=,",
+            "words=three",
+            "words=%zz",
+            "words=one&words=two",
+        ] {
+            assert_eq!(chosen(wrong), Err(()), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_value_is_of_its_type() {
+        let parsed = |query: &str| {
+            let mut choices = QueryEnums::of(Some(query));
+            let parsed = choices.parsed::<crate::types::SaleId>("sale");
+            choices
+                .check()
+                .map(|()| parsed.map(|sale| sale.0))
+                .map_err(drop)
+        };
+        assert_eq!(parsed("s%61le=%37"), Ok(Some(7)));
+        assert_eq!(parsed("sale="), Ok(None));
+        for wrong in ["sale=0", "sale=x", "sale=%zz", "sale=1&sale=1"] {
+            assert_eq!(parsed(wrong), Err(()), "{wrong}");
+        }
     }
 
     #[test]

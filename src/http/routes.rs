@@ -9,7 +9,7 @@ use hyper::Method;
 use hyper::body::{Body, Bytes};
 use hyper::http::request::Parts;
 
-use super::admin::{checkouts, close_sale, create_sale, hand_over, purchases};
+use super::admin::{checkouts, close_sale, create_sale, events, hand_over, purchases};
 use super::answer::Answer;
 use super::api::Api;
 use super::buy::{Decided, SellRequest, checkout, purchase};
@@ -50,10 +50,10 @@ macro_rules! endpoints {
 }
 
 /// All routes. [`find`] compares them in this order, so a fixed path stands before a pattern that it also matches.
-pub(super) static ENDPOINTS: [Endpoint; 26] = TABLE;
+pub(super) static ENDPOINTS: [Endpoint; 27] = TABLE;
 
 #[rustfmt::skip]
-const TABLE: [Endpoint; 26] = endpoints! {
+const TABLE: [Endpoint; 27] = endpoints! {
     // The paths of these three are compared first, without a walk over the table.
     post "/checkout"                    Checkout       Public    Decide checkout::decide;
     post "/purchase"                    Purchase       Public    Decide purchase::decide;
@@ -81,6 +81,7 @@ const TABLE: [Endpoint; 26] = endpoints! {
     post "/admin/sales/{id}/close"      AdminClose     Admin     Wait   close_sale::close;
     get  "/admin/sales/{id}/purchases"  AdminPurchases Admin     Wait   purchases::list;
     get  "/admin/checkouts/{code}"      AdminCheckout  Admin     Wait   checkouts::show;
+    get  "/admin/events"                AdminEvents    Shop      Wait   events::events;
     post "/admin/replication/hand-over" AdminHandOver  Admin     Wait   hand_over::hand_over;
 };
 
@@ -118,6 +119,8 @@ pub(super) enum Access {
     Operators,
     /// Administrators, who have the token.
     Admin,
+    /// Administrators, and the shop that the server sells for, which has a token of its own.
+    Shop,
 }
 
 /// The function that answers a route.

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use crate::limits::CODE_BYTES_MAX;
-use crate::types::{CONTROL, CheckoutCode, Malformed, has_control};
+use crate::types::{CONTROL, CheckoutCode, Lsn, Malformed, has_control};
 
 /// Returns a JSON number as the text of a parameter. A whole number may be written with a point or an exponent.
 pub(super) fn number_text(number: &serde_json::Number) -> String {
@@ -33,6 +33,23 @@ impl FromStr for Whole {
         }
         let number = text.parse().map(Self);
         number.map_err(|_| Malformed("is too large a number"))
+    }
+}
+
+/// A place in the journal: the number of a record, or 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place(pub(super) Lsn);
+
+impl FromStr for Place {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        const WRONG: Malformed = Malformed("must be the id of an event, such as 120, or 0");
+        let digits = (1..=20).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+        if !digits || text.len() > 1 && text.starts_with('0') {
+            return Err(WRONG);
+        }
+        text.parse().map(|lsn| Self(Lsn(lsn))).map_err(|_| WRONG)
     }
 }
 
@@ -79,6 +96,16 @@ mod tests {
         }
         let too_large = Malformed("is too large a number");
         assert_eq!("4294967296".parse::<Whole>(), Err(too_large));
+    }
+
+    #[test]
+    fn a_place_is_a_number_of_64_bits() {
+        for right in [0, 1, u64::MAX] {
+            assert_eq!(right.to_string().parse(), Ok(Place(Lsn(right))));
+        }
+        for wrong in ["", "01", "-1", "+1", "1.0", "x", "18446744073709551616"] {
+            assert!(wrong.parse::<Place>().is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -12,7 +12,8 @@ use crate::env::{AllocatorFigures, ProcessFigures};
 use crate::live::FeedFigures;
 use crate::telemetry::JournalStatus;
 use crate::telemetry::{
-    BuildInfo, LatencySummary, SinkFigures, SinkId, SinkStatus, Window, Windowed, seconds,
+    BuildInfo, EventFigures, LatencySummary, SinkFigures, SinkId, SinkStatus, Window, Windowed,
+    seconds,
 };
 
 /// The body of `/health`. Existing clients read the first four keys.
@@ -40,6 +41,7 @@ pub(super) struct HealthReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     replication: Option<ReplicationReport>,
     stream: StreamFigures,
+    events: EventFigures,
     workers: Vec<WorkerLoad>,
     process: Process,
     build: BuildInfo,
@@ -177,6 +179,7 @@ impl HealthReport {
                 viewers: view.viewers(),
                 figures: view.sources.feeds.figures(),
             },
+            events: view.events(),
             workers,
             process: Process::of(&process),
             build: BuildInfo::CURRENT,

@@ -17,8 +17,8 @@ use crate::live::{Feeds, Rate};
 use crate::sale::{Archive, Engine, Sale, SaleStatus};
 use crate::schedule::Rotation;
 use crate::telemetry::{
-    ConnectionFigures, History, Merged, Series, SinkFigures, SinkId, Stage, TelemetryRegistry,
-    Window, Windowed, WorkerFigures,
+    ConnectionFigures, EventFigures, History, Merged, Series, SinkFigures, SinkId, Stage,
+    TelemetryRegistry, Window, Windowed, WorkerFigures,
 };
 use crate::types::{SaleId, Timestamp};
 
@@ -220,6 +220,12 @@ impl View {
     #[must_use]
     pub fn viewers(&self) -> u64 {
         self.sources.registry.viewers()
+    }
+
+    /// Returns the figures of those who read events.
+    #[must_use]
+    pub fn events(&self) -> EventFigures {
+        self.sources.registry.events().figures()
     }
 
     /// Returns the figures of each sink, in the order of [`SinkId::ALL`].

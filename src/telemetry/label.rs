@@ -80,6 +80,8 @@ labels! {
         AdminPurchases = "admin_purchases",
         /// `GET /admin/checkouts/{code}`
         AdminCheckout = "admin_checkout",
+        /// `GET /admin/events`; of a stream, up to its first piece.
+        AdminEvents = "admin_events",
         /// `POST /admin/replication/hand-over`
         AdminHandOver = "admin_hand_over",
         /// Any other path, and `OPTIONS` on every path.
@@ -121,6 +123,8 @@ macro_rules! outcomes {
                 Created = "created",
                 /// As many sales are open as may be.
                 TooManySales = "too_many_sales",
+                /// The journal no longer has the events that were asked for.
+                EventsGone = "events_gone",
                 /// The token of administration is missing or wrong.
                 Unauthorized = "unauthorized",
                 /// The peer was wrong about the token too often.

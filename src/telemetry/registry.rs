@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::Mutex;
 use tokio::runtime::RuntimeMetrics;
 
-use super::{ErrorLog, Merged, Outcome, Recorder, Route, Series, Sinks, Stage};
+use super::{ErrorLog, EventGauge, Merged, Outcome, Recorder, Route, Series, Sinks, Stage};
 
 /// The figures of one worker. Only that worker writes.
 #[derive(Debug)]
@@ -175,6 +175,7 @@ pub struct TelemetryRegistry {
     workers: Mutex<Vec<Arc<WorkerTelemetry>>>,
     sinks: Sinks,
     errors: Arc<ErrorLog>,
+    events: Arc<EventGauge>,
 }
 
 impl TelemetryRegistry {
@@ -245,6 +246,12 @@ impl TelemetryRegistry {
     #[must_use]
     pub fn errors(&self) -> &ErrorLog {
         &self.errors
+    }
+
+    /// The readers of events.
+    #[must_use]
+    pub fn events(&self) -> &Arc<EventGauge> {
+        &self.events
     }
 
     /// The state of every sink.

@@ -15,7 +15,7 @@ use crate::admin::{JSON, TOKEN, ask, create, shop};
 use crate::client::{Answer, Client};
 use crate::server::{Place, Server, wait_for};
 
-const PATHS: [(&str, &str); 4] = [
+const PATHS: [(&str, &str); 5] = [
     ("POST", "/admin/sales"),
     ("POST", "/admin/sales/1/close"),
     ("GET", "/admin/sales/1/purchases"),
@@ -23,6 +23,7 @@ const PATHS: [(&str, &str); 4] = [
         "GET",
         "/admin/checkouts/CHK-1-00000000000000000000000000000000",
     ),
+    ("GET", "/admin/events"),
 ];
 
 fn guarded() -> (Server, Client) {

@@ -10,6 +10,7 @@ mod closed_sales;
 mod cors;
 mod crash;
 pub mod disk;
+pub mod events;
 mod exchanged;
 mod figures;
 mod holds;

@@ -91,7 +91,7 @@ fn a_parameter_has_one_place_and_one_plain_type() {
             let name = parameter["name"].as_str().expect("a name");
             let (schema, _) = resolved(&parameter["schema"], String::new());
             let expected = match name {
-                "limit" | "quantity" => "integer",
+                "limit" | "quantity" | "wait" => "integer",
                 "available" | "verbose" | "pretty" => "boolean",
                 _ => "string",
             };

@@ -22,11 +22,15 @@ const PARTS: &[(&str, &[&str])] = &[
     ("sale", &["journal"]),
     ("schedule", &["sale"]),
     ("live", &["sale"]),
+    ("events", &["sale", "journal"]),
     (
         "operations",
         &["sale", "schedule", "live", "journal", "replication"],
     ),
-    ("http", &["sale", "schedule", "live", "operations"]),
+    (
+        "http",
+        &["sale", "schedule", "live", "operations", "events"],
+    ),
     ("runtime", &["http"]),
     ("reconcile", &["journal"]),
 ];

@@ -60,6 +60,7 @@ fn every_variable_sets_its_key() {
         ("SALE_KEEP_ENDED_SECONDS", "10"),
         ("SALE_SEED", "18446744073709551615"),
         ("ADMIN_TOKEN", "0123456789abcdef"),
+        ("SHOP_TOKEN", "fedcba9876543210"),
         ("LOG_LEVEL", "flashsale=debug,info"),
         ("LOG_FORMAT", "json"),
     ];
@@ -82,7 +83,7 @@ fn every_variable_sets_its_key() {
          replication.dbname=d sale.total_items=6 sale.interval_seconds=7 \
          sale.max_items_per_user=8 sale.hold_seconds=9 sale.keep_ended_seconds=10 \
          sale.seed=18446744073709551615 \
-         admin.token=set log.level=flashsale=debug,info log.format=json"
+         admin.token=set shop.token=set log.level=flashsale=debug,info log.format=json"
     );
     assert_eq!(
         config
@@ -108,4 +109,19 @@ fn every_variable_sets_its_key() {
         config.admin.token.unwrap().get().expose_secret(),
         "0123456789abcdef"
     );
+}
+
+#[test]
+fn the_token_of_the_shop_must_not_open_administration() {
+    let same = r#"{"admin": {"token": "0123456789abcdef"}, "shop": {"token": "0123456789abcdef"}}"#;
+    let error = load(same, &[], Overrides::default()).unwrap_err();
+    let error = error.to_string();
+    assert!(
+        error.contains("shop.token = (hidden)") && error.contains("admin.token"),
+        "{error}"
+    );
+    let both_empty = r#"{"admin": {"token": ""}, "shop": {"token": ""}}"#;
+    assert!(load(both_empty, &[], Overrides::default()).is_ok());
+    let other = [("SHOP_TOKEN", "fedcba9876543210")];
+    assert!(load(same, &other, Overrides::default()).is_ok());
 }

@@ -15,11 +15,22 @@ use crate::telemetry::Outcome;
 /// The scheme of the `Authorization` header.
 const BEARER: &[u8] = b"bearer ";
 
+/// The holders of tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::http) enum TokenHolder {
+    /// The shop that the server sells for.
+    Shop,
+    /// Administrators, to whom everything is open that is open to the shop.
+    Admin,
+}
+
 /// Checks the token of requests, and locks out networks that fail too often.
 #[derive(Debug)]
 pub(super) struct Authenticator {
     /// The expected token, which a reload may replace at any time.
     token: Secret,
+    /// The token of the shop, if it has one.
+    shop_token: Option<Secret>,
     failures: Failures,
 }
 
@@ -28,21 +39,33 @@ impl Authenticator {
     pub(super) fn new(token: Secret) -> Self {
         Self {
             token,
+            shop_token: None,
             failures: Failures::default(),
         }
     }
 
-    /// Returns an error unless the request has the token.
+    /// Sets the token of the shop.
+    pub(super) fn with_shop_token(self, shop_token: Option<Secret>) -> Self {
+        Self { shop_token, ..self }
+    }
+
+    /// Returns an error unless the request has the token of `least`, or of an administrator.
     pub(super) fn check(
         &self,
         peer: &Peer,
         headers: &HeaderMap,
+        least: TokenHolder,
         now_us: u64,
     ) -> Result<(), Problem> {
-        let expected = digest(self.token.get().expose_secret().as_bytes());
         let given = digest(bearer_token(headers).unwrap_or_default());
+        let is_given = |token: &Secret| -> bool {
+            let expected = digest(token.get().expose_secret().as_bytes());
+            given.ct_eq(&expected).into()
+        };
+        let shop_token = self.shop_token.as_ref();
+        let is_shop = shop_token.is_some_and(is_given) && least == TokenHolder::Shop;
         // Before the lock-out: behind a proxy all clients have one address.
-        if given.ct_eq(&expected).into() {
+        if is_given(&self.token) || is_shop {
             return Ok(());
         }
         let network = Network::of(peer.address());
@@ -100,7 +123,7 @@ mod tests {
             map.append(name, HeaderValue::from_static(value));
         }
         let peer = Peer::new(address.parse().expect("an address"));
-        match authenticator.check(&peer, &map, 0) {
+        match authenticator.check(&peer, &map, TokenHolder::Admin, 0) {
             Ok(()) => 200,
             Err(problem) => problem
                 .into_answer(ProblemFormat::Plain)
@@ -144,6 +167,28 @@ mod tests {
                 expected,
                 "{headers:?}"
             );
+        }
+    }
+
+    #[test]
+    fn the_token_of_the_shop_opens_what_is_for_shops_alone() {
+        let shop = Some("fedcba9876543210".into());
+        let authenticator = Authenticator::new(TOKEN.into()).with_shop_token(shop);
+        let peer = Peer::new([192, 0, 2, 1].into());
+        let is_open = |token: &str, least| {
+            let mut map = HeaderMap::new();
+            let value = HeaderValue::from_str(&format!("Bearer {token}")).expect("a header");
+            map.insert(AUTHORIZATION, value);
+            authenticator.check(&peer, &map, least, 0).is_ok()
+        };
+        for (token, of_shop, of_admin) in [
+            (TOKEN, true, true),
+            ("fedcba9876543210", true, false),
+            ("fedcba987654321", false, false),
+            ("", false, false),
+        ] {
+            assert_eq!(is_open(token, TokenHolder::Shop), of_shop, "{token}");
+            assert_eq!(is_open(token, TokenHolder::Admin), of_admin, "{token}");
         }
     }
 

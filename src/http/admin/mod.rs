@@ -7,6 +7,7 @@
 pub(super) mod checkouts;
 pub(super) mod close_sale;
 pub(super) mod create_sale;
+pub(super) mod events;
 pub(super) mod hand_over;
 pub(super) mod purchases;
 
@@ -19,6 +20,7 @@ mod failures;
 mod json_document;
 
 use self::authentication::Authenticator;
+pub(super) use self::authentication::TokenHolder;
 use self::blocking_pool::BlockingPool;
 use self::body_limits::BodyLimits;
 use super::answer::Answer;
@@ -51,16 +53,26 @@ impl Administration {
             defaults,
         }
     }
+
+    /// Sets the token of the shop. It opens what is for shops, and nothing else.
+    #[must_use]
+    pub fn with_shop_token(self, token: Option<Secret>) -> Self {
+        Self {
+            authenticator: self.authenticator.with_shop_token(token),
+            ..self
+        }
+    }
 }
 
-/// Answers a request with `handler`, if it has the token.
+/// Answers a request with `handler`, if it has the token of `least`, or of an administrator.
 pub(super) async fn answer<'r>(
     handler: fn(RoutedRequest<'r>) -> HandlerFuture<'r>,
     request: RoutedRequest<'r>,
+    least: TokenHolder,
 ) -> Result<Answer, Problem> {
     let now_us = request.api.engine.clock().monotonic_us();
     let authenticator = &request.api.administration.authenticator;
-    authenticator.check(request.peer, &request.head.headers, now_us)?;
+    authenticator.check(request.peer, &request.head.headers, least, now_us)?;
     Ok(handler(request).await?.not_stored())
 }
 

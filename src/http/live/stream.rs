@@ -15,7 +15,7 @@ use crate::operations::Query;
 use crate::sale::Unavailable;
 use crate::telemetry::Outcome;
 
-const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
+pub(in crate::http) const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 /// The header with which nginx, and proxies like it, pass events on at once.
 const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
@@ -36,10 +36,17 @@ fn stream(request: &RoutedRequest<'_>, topic: Topic<'_>) -> Result<Answer, Probl
     if api.engine.is_draining() {
         return Err(Problem::draining());
     }
-    let events = || {
+    event_stream(request, || {
         let subscriber = api.broadcaster.subscribe(topic);
         Ok(subscriber.ok_or(Unavailable::Overloaded)?.into())
-    };
+    })
+}
+
+/// Returns an answer whose body is an event stream.
+pub(in crate::http) fn event_stream(
+    request: &RoutedRequest<'_>,
+    events: impl FnOnce() -> Result<Payload, Problem>,
+) -> Result<Answer, Problem> {
     let mut answer = in_pieces(EVENT_STREAM, request, events)?;
     let headers = answer.response.headers_mut();
     headers.insert(BUFFERING, HeaderValue::from_static("no"));

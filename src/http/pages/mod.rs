@@ -81,6 +81,7 @@ mod tests {
             | Outcome::Created
             | Outcome::SaleNotFound
             | Outcome::TooManySales
+            | Outcome::EventsGone
             | Outcome::Unauthorized
             | Outcome::TooManyFailures
             | Outcome::NotLeader

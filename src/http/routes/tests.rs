@@ -61,6 +61,7 @@ fn paths_answer_with_and_without_version() {
             ["3", ""],
         ),
         ("/admin/checkouts/C", "/admin/checkouts/{code}", ["C", ""]),
+        ("/admin/events", "/admin/events", ["", ""]),
         (
             "/admin/replication/hand-over",
             "/admin/replication/hand-over",
@@ -112,6 +113,7 @@ fn near_misses_are_unknown() {
         "/admin/checkouts",
         "/admin/checkouts/",
         "/admin/checkouts/a/b",
+        "/admin/events/",
     ] {
         assert_eq!(matched(path), None, "{path}");
     }
@@ -187,7 +189,7 @@ fn the_description_has_the_paths_methods_and_labels_of_the_table() {
 #[test]
 fn administration_needs_the_token_and_nothing_else_does() {
     for endpoint in &ENDPOINTS {
-        let is_admin = endpoint.access == Access::Admin;
+        let is_admin = matches!(endpoint.access, Access::Admin | Access::Shop);
         assert_eq!(
             is_admin,
             endpoint.path.starts_with("/admin/"),

@@ -4,6 +4,7 @@
 //! except for those of a sink that is not configured.
 
 mod connections;
+mod events;
 mod exposition;
 mod journal;
 mod latency;
@@ -45,6 +46,7 @@ fn expose(view: &View, format: MetricsFormat) -> String {
     sales::write(view, &mut out);
     journal::write(view, &mut out);
     sinks::write(view, &mut out);
+    events::write(view, &mut out);
     replication::write(view, &mut out);
     workers::write(view, &mut out);
     process::write(view, &mut out);

@@ -1,0 +1,200 @@
+//! The event of a record: its type, and what it says.
+//!
+//! No event has the code of an open checkout: whoever knows that may purchase.
+
+use std::fmt::{self, Display};
+
+use serde::{Serialize, Serializer};
+
+use crate::record::{Lines, Record};
+use crate::sale::Sale;
+use crate::types::{CheckoutCode, EventType, ItemIndex, Lsn, SaleId, Timestamp};
+
+/// The event of a record.
+pub(super) struct ShopEvent<'a> {
+    pub(super) kind: EventType,
+    pub(super) sale: SaleId,
+    data: EventData<'a>,
+}
+
+/// What an event says, as its `data`.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum EventData<'a> {
+    Sale {
+        #[serde(serialize_with = "as_text")]
+        sale_id: SaleId,
+        #[serde(serialize_with = "as_text")]
+        started_at: Timestamp,
+        #[serde(serialize_with = "as_text")]
+        ended_at: Timestamp,
+        total_items: u32,
+        max_items_per_user: u32,
+        hold_seconds: u32,
+    },
+    OfSale {
+        #[serde(serialize_with = "as_text")]
+        sale_id: SaleId,
+    },
+    Checkout {
+        #[serde(serialize_with = "as_text")]
+        sale_id: SaleId,
+        #[serde(serialize_with = "as_text")]
+        code: CheckoutCode,
+        user_id: &'a str,
+    },
+    Purchase {
+        #[serde(serialize_with = "as_text")]
+        sale_id: SaleId,
+        #[serde(serialize_with = "as_text")]
+        code: CheckoutCode,
+        user_id: &'a str,
+        items: Vec<EventItem>,
+        total_purchased: u64,
+        failed_count: u64,
+        #[serde(skip)]
+        lines: Lines<'a>,
+    },
+}
+
+/// One line of a purchase.
+#[derive(Serialize)]
+struct EventItem {
+    id: String,
+    quantity: u32,
+    sold: bool,
+}
+
+impl<'a> ShopEvent<'a> {
+    /// Returns the event of `record`; `None` where it tells shops nothing. A new record is one arm more.
+    pub(super) fn of(record: &Record<'a>) -> Option<Self> {
+        let event = |kind, sale, data| Some(Self { kind, sale, data });
+        match *record {
+            Record::SaleCreated { sale, terms } => {
+                let data = EventData::Sale {
+                    sale_id: sale,
+                    started_at: terms.started_at,
+                    ended_at: terms.ended_at,
+                    total_items: terms.catalogue.item_count(),
+                    max_items_per_user: terms.max_items_per_user,
+                    hold_seconds: terms.hold_seconds,
+                };
+                event(EventType::SaleCreated, sale, data)
+            }
+            Record::SaleClosed { sale } => {
+                let data = EventData::OfSale { sale_id: sale };
+                event(EventType::SaleClosed, sale, data)
+            }
+            Record::Expired { sale, secret, user } => {
+                let data = EventData::Checkout {
+                    sale_id: sale,
+                    code: CheckoutCode { sale, secret },
+                    user_id: user,
+                };
+                event(EventType::CheckoutExpired, sale, data)
+            }
+            Record::Purchase {
+                sale,
+                secret,
+                user,
+                lines,
+                ..
+            } => {
+                let units = |sold| units(lines, sold);
+                let (total_purchased, failed_count) = (units(true), units(false));
+                let data = EventData::Purchase {
+                    sale_id: sale,
+                    code: CheckoutCode { sale, secret },
+                    user_id: user,
+                    items: Vec::new(),
+                    total_purchased,
+                    failed_count,
+                    lines,
+                };
+                // Of a checkout whose items were all gone there is nothing to deliver.
+                (total_purchased > 0)
+                    .then(|| event(EventType::PurchaseCompleted, sale, data))
+                    .flatten()
+            }
+            // An open checkout is the buyer's alone. The others are parts of a sale or of snapshots.
+            Record::Checkout { .. }
+            | Record::Refused { .. }
+            | Record::SaleItems { .. }
+            | Record::SaleArchived { .. }
+            | Record::KeptKey { .. } => None,
+        }
+    }
+
+    /// Returns whether it names items, which [`Self::list_items`] must list.
+    pub(super) fn names_items(&self) -> bool {
+        matches!(self.data, EventData::Purchase { .. })
+    }
+
+    /// Lists the items, which are of `sale`.
+    pub(super) fn list_items(&mut self, sale: &Sale) {
+        if let EventData::Purchase { items, lines, .. } = &mut self.data {
+            items.extend(lines.iter().map(|line| EventItem {
+                id: id_of(sale, line.item),
+                quantity: line.quantity,
+                sold: line.sold,
+            }));
+        }
+    }
+
+    /// Appends it as a CloudEvent, as that of the record `lsn` of the journal `source`, which was decided at `time`.
+    pub(super) fn write(&self, source: &str, lsn: Lsn, time: Timestamp, out: &mut Vec<u8>) {
+        let event = CloudEvent {
+            specversion: "1.0",
+            id: lsn,
+            source,
+            kind: self.kind.name(),
+            subject: EventSubject(self.sale),
+            time,
+            datacontenttype: "application/json",
+            data: &self.data,
+        };
+        serde_json::to_writer(out, &event).expect("nothing of it can fail");
+    }
+}
+
+/// Returns the units of the lines that were sold, or were not.
+fn units(lines: Lines<'_>, sold: bool) -> u64 {
+    let lines = lines.iter().filter(|line| line.sold == sold);
+    lines.map(|line| u64::from(line.quantity)).sum()
+}
+
+fn id_of(sale: &Sale, item: ItemIndex) -> String {
+    let mut id = Vec::new();
+    sale.write_item_id(item, &mut id);
+    String::from_utf8_lossy(&id).into_owned()
+}
+
+/// The envelope of an event, as CloudEvents 1.0 has it.
+#[derive(Serialize)]
+struct CloudEvent<'e> {
+    specversion: &'static str,
+    #[serde(serialize_with = "as_text")]
+    id: Lsn,
+    source: &'e str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    #[serde(serialize_with = "as_text")]
+    subject: EventSubject,
+    #[serde(serialize_with = "as_text")]
+    time: Timestamp,
+    datacontenttype: &'static str,
+    data: &'e EventData<'e>,
+}
+
+/// What an event is about: its sale.
+struct EventSubject(SaleId);
+
+impl Display for EventSubject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "sales/{}", self.0)
+    }
+}
+
+fn as_text<S: Serializer>(value: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}

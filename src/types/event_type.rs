@@ -1,0 +1,44 @@
+//! The types of events that shops are told.
+
+/// Defines the types of events, each with its name.
+macro_rules! kinds {
+    ($($(#[$about:meta])* $kind:ident = $name:literal,)*) => {
+        /// The type of an event.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum EventType {
+            $($(#[$about])* $kind,)*
+        }
+
+        impl EventType {
+            /// Every type, in the order of declaration.
+            pub const ALL: &[Self] = &[$(Self::$kind,)*];
+
+            /// Returns the name that shops know it by.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $name,)*
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// A sale was created.
+    SaleCreated = "sale.created",
+    /// A sale has ended for good.
+    SaleClosed = "sale.closed",
+    /// The hold of a checkout ran out.
+    CheckoutExpired = "checkout.expired",
+    /// At least one line of a checkout was sold.
+    PurchaseCompleted = "purchase.completed",
+}
+
+impl EventType {
+    /// Returns the type with this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.name() == name)
+    }
+}
