@@ -59,8 +59,8 @@ impl HttpProxy {
     pub fn to_leader(servers: [SocketAddr; 2]) -> Self {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docker/ha/haproxy.cfg");
         let text = fs::read_to_string(file).expect("a file of docker/ha");
-        assert!(text.contains(" fall 5 "), "{text}");
-        let text = text.replace(" fall 5 ", " fall 1000 ");
+        assert!(text.contains(" fall 10 "), "{text}");
+        let text = text.replace(" fall 10 ", " fall 1000 ");
         let [one, two] = servers.map(|server| server.to_string());
         Self::start("haproxy", |_, addr| {
             text.replace("${SHOP_ADDRESS}", &addr.to_string())
