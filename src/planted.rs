@@ -48,6 +48,10 @@ slips! {
     ForgetsUnitsOfExpired
     /// The units of a hold that ran out come back twice.
     ReleasesHoldTwice
+    /// The units of an item that is given back come back twice.
+    ReleasesLineTwice
+    /// A code that was given back is called unknown before that is durable.
+    ForgetsCodeBeforeDurable
     /// A purchase at the very end of a sale is taken.
     SellsAtTheEnd
     /// A purchase in the last two seconds of a sale is refused.
@@ -68,6 +72,8 @@ slips! {
     ForgetsKeys
     /// A start forgets which checkouts have expired.
     ForgetsExpired
+    /// A start forgets what was given back.
+    ForgetsReleased
     /// Units in one of the shards are not gathered.
     GathersTooFewShards
     /// The closing of a sale leaves holds as they are.

@@ -6,6 +6,7 @@ use flashsale::limits::LEADER_FRESH_MS;
 use flashsale::types::{CheckoutCode, SaleId};
 use serde_json::Value;
 
+use crate::given_back;
 use crate::history::{Ask, Event, Told};
 use crate::ledger::{Checkout, End, Ledger};
 
@@ -24,13 +25,15 @@ pub fn check(events: &[Event], ledger: &Ledger, runs_evenly: bool) -> Result<(),
         let checked = match &event.ask {
             Ask::Checkout { .. } => checkout(&event.ask, told, ledger, &chosen),
             Ask::Purchase { code, .. } => purchase(code, told, ledger),
-            Ask::Look { .. } => look(told),
+            Ask::Release { .. } => given_back::check(&event.ask, told, ledger),
+            Ask::Look { path } => look(path, told),
         };
         checked.map_err(|wrong| format!("{:?} was told {}: {wrong}", event.ask, text(told)))?;
     }
     tellers(events)?;
     same_key_same_answer(events)?;
     one_success_a_code(events)?;
+    given_back::once(events, ledger)?;
     sold_out_is_final(events, ledger)?;
     if runs_evenly {
         over_is_over(events, ledger)?;
@@ -42,11 +45,13 @@ fn text(told: &Told) -> String {
     format!("{} {}", told.status, String::from_utf8_lossy(&told.body))
 }
 
-fn json(told: &Told) -> Result<Value, String> {
+/// Reads the body of an answer.
+pub(crate) fn json(told: &Told) -> Result<Value, String> {
     serde_json::from_slice(&told.body).map_err(|error| format!("no JSON: {error}"))
 }
 
-fn find<'l>(code: &str, ledger: &'l Ledger) -> Result<&'l Checkout, String> {
+/// Finds a checkout by its code.
+pub(crate) fn find<'l>(code: &str, ledger: &'l Ledger) -> Result<&'l Checkout, String> {
     let code: CheckoutCode = code.parse().map_err(|_| format!("{code} is no code"))?;
     let found = ledger.checkouts.get(&(code.sale, code.secret));
     found.ok_or_else(|| format!("no checkout {code} is written"))
@@ -144,28 +149,19 @@ fn checkout(ask: &Ask, told: &Told, ledger: &Ledger, chosen: &Chosen) -> Result<
     }
     let (_, place) = ledger.item(item).ok_or("the item is not written")?;
     let line = (place as u32, *quantity);
-    match checkout.lines.contains(&line) {
+    match checkout.chosen.contains(&line) {
         true => Ok(()),
         false => Err("the line is not written".into()),
     }
 }
 
-fn purchase(code: &str, told: &Told, ledger: &Ledger) -> Result<(), String> {
+/// Checks the answer to a purchase, or to whoever comes after one.
+pub(crate) fn purchase(code: &str, told: &Told, ledger: &Ledger) -> Result<(), String> {
     let error = told.error();
     let has_result =
         told.status == 200 || matches!(error, Some("already_processed" | "all_items_sold"));
     if !has_result {
-        if error == Some("checkout_expired") {
-            let end = &find(code, ledger)?.end;
-            return match end {
-                Some(End::Expired) => Ok(()),
-                other => Err(format!("written is {other:?}")),
-            };
-        }
-        return match is_refusal(told) {
-            true => Ok(()),
-            false => Err("no such answer is known".into()),
-        };
+        return refused_code(code, told, ledger);
     }
     let body = json(told)?;
     let result = match error {
@@ -188,9 +184,27 @@ fn purchase(code: &str, told: &Told, ledger: &Ledger) -> Result<(), String> {
     }
 }
 
-fn look(told: &Told) -> Result<(), String> {
+/// Checks the refusal of a code that somebody was told.
+pub(crate) fn refused_code(code: &str, told: &Told, ledger: &Ledger) -> Result<(), String> {
+    let end = || find(code, ledger).map(|checkout| &checkout.end);
+    match told.error() {
+        Some("checkout_expired") => match end()? {
+            Some(End::Expired) => Ok(()),
+            other => Err(format!("written is {other:?}")),
+        },
+        Some("checkout_not_found") => match end()? {
+            Some(End::GivenBack) => Ok(()),
+            other => Err(format!("written is {other:?}")),
+        },
+        _ if is_refusal(told) => Ok(()),
+        _ => Err("no such answer is known".into()),
+    }
+}
+
+fn look(path: &str, told: &Told) -> Result<(), String> {
     match told.status {
         200 => json(told).map(drop),
+        400 | 409 if path.starts_with("/checkout") => Ok(()),
         404 | 503 => Ok(()),
         _ => Err("no such answer is known".into()),
     }
@@ -234,7 +248,7 @@ fn same_key_same_answer(events: &[Event]) -> Result<(), String> {
         let (key, name) = match &event.ask {
             Ask::Checkout { key, .. } => (key, event.ask.identity()),
             Ask::Purchase { key, .. } => (key, event.ask.identity()),
-            Ask::Look { .. } => continue,
+            Ask::Release { .. } | Ask::Look { .. } => continue,
         };
         if key.is_none() {
             continue;
@@ -323,7 +337,9 @@ fn over_is_over(events: &[Event], ledger: &Ledger) -> Result<(), String> {
         let Some(told) = &event.told else { continue };
         let sale = match &event.ask {
             Ask::Checkout { item, .. } => ledger.item(item).map(|(sale, _)| sale),
-            Ask::Purchase { code, .. } => code.parse().ok().map(|code: CheckoutCode| code.sale),
+            Ask::Purchase { code, .. } | Ask::Release { code, .. } => {
+                code.parse().ok().map(|code: CheckoutCode| code.sale)
+            }
             Ask::Look { .. } => None,
         };
         if told.error() == Some("sale_not_active")
@@ -360,14 +376,14 @@ fn nothing_unasked(events: &[Event], ledger: &Ledger) -> Result<(), String> {
                         .map(|code| (code.sale, code.secret)),
                 );
             }
-            Ask::Look { .. } => {}
+            Ask::Release { .. } | Ask::Look { .. } => {}
         }
     }
     for (code, checkout) in &ledger.checkouts {
         let user = checkout.user.strip_prefix("user-");
         let user = user.and_then(|user| user.parse().ok()).unwrap_or(u64::MAX);
         let line = checkout
-            .lines
+            .chosen
             .iter()
             .find(|(item, quantity)| !checkouts.contains(&(code.0, *item, *quantity, user)));
         if let Some(line) = line {

@@ -78,6 +78,41 @@ fn purchase(dice: &mut Dice, plan: &Plan, history: &History) -> Option<Ask> {
     Some(Ask::Purchase { code, key })
 }
 
+/// Draws a buyer who looks at a checkout that somebody was told, or gives of it back; none where the plan says that nobody does, or
+/// not now.
+pub fn give_back(dice: &mut Dice, plan: &Plan, history: &History) -> Option<Ask> {
+    if !dice.chance(plan.given_back) {
+        return None;
+    }
+    history.with(|events| {
+        let told = events
+            .iter()
+            .rev()
+            .filter_map(|event| Some((code_of(event)?, event)));
+        let told: Vec<_> = told.take(RECENT / 2).collect();
+        if told.is_empty() {
+            return None;
+        }
+        let (code, event) = *dice.pick(&told);
+        let code = code.to_owned();
+        if dice.chance(200) {
+            let path = format!("/checkout?code={code}");
+            return Some(Ask::Look { path });
+        }
+        let Ask::Checkout { item, .. } = &event.ask else {
+            return None;
+        };
+        let item = dice.chance(700).then(|| item.clone());
+        let some = item.is_some() && dice.chance(500);
+        let quantity = some.then(|| dice.between(1, 2) as u32);
+        Some(Ask::Release {
+            code,
+            item,
+            quantity,
+        })
+    })
+}
+
 /// Draws an earlier request, to ask it again: most often one whose answer was lost.
 fn again(dice: &mut Dice, history: &History) -> Option<Ask> {
     history.with(|events| {

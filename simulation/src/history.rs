@@ -30,6 +30,15 @@ pub enum Ask {
         /// The key.
         key: Option<u64>,
     },
+    /// `POST /release`
+    Release {
+        /// The code.
+        code: String,
+        /// The item's id; `None` for all.
+        item: Option<String>,
+        /// Units; `None` for as many as are in the checkout.
+        quantity: Option<u32>,
+    },
     /// `GET`
     Look {
         /// The path.
@@ -43,7 +52,7 @@ impl Ask {
     pub fn has_key(&self) -> bool {
         match self {
             Self::Checkout { key, .. } | Self::Purchase { key, .. } => key.is_some(),
-            Self::Look { .. } => false,
+            Self::Release { .. } | Self::Look { .. } => false,
         }
     }
 
@@ -59,6 +68,11 @@ impl Ask {
                 ..
             } => format!("{user} {item} {quantity} {key:?}"),
             Self::Purchase { code, key } => format!("{code} {key:?}"),
+            Self::Release {
+                code,
+                item,
+                quantity,
+            } => format!("{code} {item:?} {quantity:?}"),
             Self::Look { path } => path.clone(),
         }
     }
@@ -69,6 +83,7 @@ impl Ask {
         match self {
             Self::Checkout { .. } => "checkout",
             Self::Purchase { .. } => "purchase",
+            Self::Release { .. } => "release",
             Self::Look { .. } => "look",
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use flashsale::record::{CatalogueKind, Entry, Record, SaleTerms};
+use flashsale::record::{CatalogueKind, Entry, Record, ReleasedLine, SaleTerms};
 use flashsale::types::{Lsn, PurchasedLine, SaleId, Timestamp};
 
 /// The state that the records so far have led to.
@@ -39,12 +39,25 @@ pub struct Sale {
 pub struct Checkout {
     /// The user.
     pub user: String,
-    /// The place of each item, and the units of it.
+    /// The place of each item that was ever chosen, and the units of it.
+    pub chosen: Vec<(u32, u32)>,
+    /// The place of each item that is in it, and the units of it.
     pub lines: Vec<(u32, u32)>,
+    /// What was given back, in its order.
+    pub given_back: Vec<GivenBack>,
     /// Its units are held.
     pub holds: bool,
     /// How it ended.
     pub end: Option<End>,
+}
+
+/// What was given back of a checkout.
+#[derive(Debug)]
+pub struct GivenBack {
+    /// The place of the item, and the units of it; `None` for all of the checkout.
+    pub line: Option<(u32, u32)>,
+    /// What was left.
+    pub left: Vec<(u32, u32)>,
 }
 
 /// The end of a checkout.
@@ -52,6 +65,8 @@ pub struct Checkout {
 pub enum End {
     /// Its hold ran out.
     Expired,
+    /// Everything was given back.
+    GivenBack,
     /// It was processed, with these lines.
     Processed(Vec<PurchasedLine>),
 }
@@ -101,6 +116,12 @@ impl Ledger {
                 ..
             } => self.purchase((sale, secret), user, lines.iter().collect(), at),
             Record::Expired { sale, secret, user } => self.expire((sale, secret), user),
+            Record::Released {
+                sale,
+                secret,
+                user,
+                line,
+            } => self.give_back((sale, secret), user, line, at),
             Record::Refused { .. } => Ok(()),
             Record::SaleArchived { .. } | Record::KeptKey { .. } => {
                 Err("a record of snapshots is in the journal".into())
@@ -180,7 +201,9 @@ impl Ledger {
             check(before.is_none(), "a second open checkout of a user")?;
             let checkout = Checkout {
                 user: user.to_owned(),
+                chosen: Vec::new(),
                 lines: Vec::new(),
+                given_back: Vec::new(),
                 holds,
                 end: None,
             };
@@ -191,6 +214,7 @@ impl Ledger {
         check(checkout.end.is_none(), "a checkout that is over")?;
         let is_new = checkout.lines.iter().all(|(other, _)| *other != item);
         check(is_new, "an item is twice in a checkout")?;
+        checkout.chosen.push((item, quantity));
         checkout.lines.push((item, quantity));
         let chosen: u64 = checkout
             .lines
@@ -270,6 +294,59 @@ impl Ledger {
         }
         sale.open.remove(user);
         checkout.end = Some(End::Expired);
+        Ok(())
+    }
+
+    fn give_back(
+        &mut self,
+        code: (SaleId, u128),
+        user: &str,
+        line: Option<ReleasedLine>,
+        at: Timestamp,
+    ) -> Result<(), String> {
+        let sale = self.sales.get_mut(&code.0).ok_or("no such sale")?;
+        check(!sale.is_closed, "units are given back behind their sale")?;
+        check(
+            at < sale.terms.ended_at,
+            "units are given back behind the end of the sale",
+        )?;
+        let checkout = self.checkouts.get_mut(&code).ok_or("no such checkout")?;
+        check(
+            checkout.user == user,
+            "somebody gives back what is not theirs",
+        )?;
+        check(
+            checkout.end.is_none(),
+            "units of a checkout that is over are given back",
+        )?;
+        let line = line.map(|line| (line.item.0, line.quantity));
+        let given_back: Vec<_> = match line {
+            Some(line) => vec![line],
+            None => checkout.lines.clone(),
+        };
+        let units = checkout.lines.iter().map(|(_, units)| u64::from(*units));
+        let checkout_units: u64 = units.sum();
+        for (item, quantity) in given_back {
+            let own = checkout.lines.iter_mut().find(|(own, _)| *own == item);
+            let (_, own) = own.ok_or("an item is given back that is not in the checkout")?;
+            check(
+                1 <= quantity && quantity <= *own,
+                "more is given back than was chosen",
+            )?;
+            let is_last = line.is_some() && checkout_units == u64::from(quantity);
+            check(!is_last, "all is given back, and a part of it named")?;
+            *own -= quantity;
+            if checkout.holds {
+                sale.held[item as usize] -= u64::from(quantity);
+            }
+        }
+        checkout.lines.retain(|(_, units)| *units > 0);
+        let left = checkout.lines.clone();
+        if left.is_empty() {
+            sale.open.remove(user);
+            checkout.end = Some(End::GivenBack);
+        }
+        checkout.given_back.push(GivenBack { line, left });
         Ok(())
     }
 }

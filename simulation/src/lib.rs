@@ -14,6 +14,7 @@ mod campaign;
 mod checker;
 mod dice;
 mod faults;
+mod given_back;
 mod history;
 mod ledger;
 mod lifecycle;

@@ -12,6 +12,12 @@ pub fn pair_dice(seed: u64) -> Dice {
     Dice::new(!seed)
 }
 
+/// Returns the dice that decide who gives back. They are their own, so that what else happens in a run is as it was before
+/// anybody could.
+pub fn give_back_dice(seed: u64) -> Dice {
+    Dice::new(seed.rotate_left(32) ^ 0x5bd1_e995)
+}
+
 /// Returns whether two servers replicate one log in the run of `seed`.
 #[must_use]
 pub fn is_paired(seed: u64) -> bool {
@@ -48,6 +54,8 @@ pub struct Plan {
     pub keyed: u64,
     /// Requests per mille that are given up before they are answered.
     pub given_up: u64,
+    /// Requests per mille before which somebody looks at a checkout, or gives of it back.
+    pub given_back: u64,
     /// Requests that may be open at the same time.
     pub open_max: usize,
     /// Length of a segment.
@@ -143,6 +151,7 @@ impl Plan {
             hold_seconds,
             keyed: *dice.pick(&[0, 200, 700]),
             given_up: *dice.pick(&[0, 0, 30]),
+            given_back: 0,
             open_max: dice.between(1, 24) as usize,
             segment_bytes: *dice.pick(&[16 << 10, 32 << 10, 64 << 10]),
             keep_ended_seconds: *dice.pick(&[0, 5, 600]),
@@ -160,6 +169,13 @@ impl Plan {
             weights: Weights::draw(dice),
             pair: None,
         }
+    }
+
+    /// Lets buyers give back, in half of the runs.
+    #[must_use]
+    pub fn giving_back(mut self, dice: &mut Dice) -> Self {
+        self.given_back = *dice.pick(&[0, 0, 60, 200]);
+        self
     }
 
     /// Makes the plan one of two servers that replicate a log: of every third run. The others stay as they are.

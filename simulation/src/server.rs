@@ -429,6 +429,20 @@ fn request(ask: &Ask) -> Request<Full<Bytes>> {
             ("POST", path, key)
         }
         Ask::Purchase { code, key } => ("POST", format!("/purchase?code={code}"), key),
+        Ask::Release {
+            code,
+            item,
+            quantity,
+        } => {
+            let item = item.as_ref().map(|item| format!("&id={item}"));
+            let quantity = quantity.map(|quantity| format!("&quantity={quantity}"));
+            let (item, quantity) = (item.unwrap_or_default(), quantity.unwrap_or_default());
+            (
+                "POST",
+                format!("/release?code={code}{item}{quantity}"),
+                &None,
+            )
+        }
         Ask::Look { path } => ("GET", path.clone(), &None),
     };
     let mut request = Request::builder().method(method).uri(path);

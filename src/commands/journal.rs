@@ -357,6 +357,16 @@ fn write_record(out: &mut dyn Write, entry: &Entry<'_>, record: &Record<'_>) -> 
         Record::Expired { sale, user, .. } => {
             writeln!(out, "sale {sale}: the hold of {user:?} runs out")
         }
+        Record::Released {
+            sale, user, line, ..
+        } => match line {
+            Some(line) => writeln!(
+                out,
+                "sale {sale}: {user:?} gives {} of item {} back",
+                line.quantity, line.item.0
+            ),
+            None => writeln!(out, "sale {sale}: {user:?} gives a checkout back"),
+        },
         Record::Refused {
             user, item, reason, ..
         } => {

@@ -93,6 +93,19 @@ impl<'a> ShopEvent<'a> {
                 };
                 event(EventType::CheckoutExpired, sale, data)
             }
+            Record::Released {
+                sale,
+                secret,
+                user,
+                line: None,
+            } => {
+                let data = EventData::Checkout {
+                    sale_id: sale,
+                    code: CheckoutCode { sale, secret },
+                    user_id: user,
+                };
+                event(EventType::CheckoutReleased, sale, data)
+            }
             Record::Purchase {
                 sale,
                 secret,
@@ -118,6 +131,7 @@ impl<'a> ShopEvent<'a> {
             }
             // An open checkout is the buyer's alone. The others are parts of a sale or of snapshots.
             Record::Checkout { .. }
+            | Record::Released { line: Some(_), .. }
             | Record::Refused { .. }
             | Record::SaleItems { .. }
             | Record::SaleArchived { .. }

@@ -14,7 +14,7 @@ use super::admin::{self, TokenHolder};
 use super::answer::Answer;
 use super::api::Api;
 use super::body;
-use super::buy::{ArchivedRequest, Decided, SellDecision, SellRequest, purchase};
+use super::buy::{ArchivedRequest, Decided, SellDecision, SellRequest, contents, purchase};
 use super::common_headers::CommonHeaders;
 use super::cors::{self, Grant};
 use super::payload::Payload;
@@ -92,7 +92,7 @@ impl Api {
         B: Body<Data = Bytes> + Unpin + 'a,
     {
         let watch = Stopwatch::start(self.engine.clock(), &self.telemetry);
-        let found = routes::find(head.uri.path());
+        let found = routes::find(&head.method, head.uri.path());
         let endpoint = found.map(|found| found.endpoint);
         let headers = CommonHeaders::of(&head.headers);
         let is_options = head.method == Method::OPTIONS;
@@ -210,7 +210,7 @@ impl Api {
     where
         B: Body<Data = Bytes> + Unpin,
     {
-        let found = routes::find(head.uri.path());
+        let found = routes::find(&head.method, head.uri.path());
         let request = RoutedRequest {
             api: self,
             head: &head,
@@ -296,6 +296,13 @@ impl Api {
                 let decision = request.decide(&self.engine, &sale);
                 self.confirm(decision.lsn, watch).await?;
                 purchase::answer(decision.outcome, Some(&sale))
+            }
+            ArchivedRequest::Contents(code) => {
+                let sale = self.find_sale_of_checkout(code.sale).await?;
+                watch.skip();
+                let decision = self.engine.contents_of(&sale, code);
+                self.confirm(decision.lsn, watch).await?;
+                contents::answer(decision.outcome, Some(&sale))
             }
         }
     }

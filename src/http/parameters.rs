@@ -272,6 +272,25 @@ impl<'a> Parameters<'a> {
         user.zip(item).ok_or_else(Problem::internal)
     }
 
+    /// Returns the item's id, which may be left out.
+    ///
+    /// # Errors
+    /// Something of what was asked for until now, or it, is wrong.
+    pub(super) fn item(&mut self) -> Result<Option<ItemId<'_>>, Problem> {
+        let Self { values, errors } = self;
+        let item = values[Field::Item as usize]
+            .as_ref()
+            .map(ItemId::from_plain);
+        let item = item.and_then(|item| errors.required(Field::Item, Some(item)));
+        errors.check()?;
+        Ok(item)
+    }
+
+    /// Returns whether the field was given, right or wrong.
+    pub(super) fn is_given(&self, field: Field) -> bool {
+        self.values[field as usize].is_some()
+    }
+
     /// Returns an error with everything that was found wrong.
     pub(super) fn check(&mut self) -> Result<(), Problem> {
         self.errors.check()

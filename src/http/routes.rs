@@ -12,7 +12,7 @@ use hyper::http::request::Parts;
 use super::admin::{checkouts, close_sale, create_sale, events, hand_over, purchases};
 use super::answer::Answer;
 use super::api::Api;
-use super::buy::{Decided, SellRequest, checkout, purchase};
+use super::buy::{Decided, SellRequest, checkout, contents, purchase};
 use super::live::stream;
 use super::ops::{health, histogram, metrics, openapi};
 use super::peer::Peer;
@@ -25,6 +25,9 @@ use crate::telemetry::Route;
 
 /// Every path also answers under this prefix.
 const VERSION_PREFIX: &str = "/api/v1";
+
+/// The number of routes.
+const ROUTES: usize = 29;
 
 /// The most names in one path.
 const NAMES_MAX: usize = 2;
@@ -50,14 +53,16 @@ macro_rules! endpoints {
 }
 
 /// All routes. [`find`] compares them in this order, so a fixed path stands before a pattern that it also matches.
-pub(super) static ENDPOINTS: [Endpoint; 27] = TABLE;
+pub(super) static ENDPOINTS: [Endpoint; ROUTES] = TABLE;
 
 #[rustfmt::skip]
-const TABLE: [Endpoint; 27] = endpoints! {
-    // The paths of these three are compared first, without a walk over the table.
+const TABLE: [Endpoint; ROUTES] = endpoints! {
+    // The paths of these four are compared first, without a walk over the table.
     post "/checkout"                    Checkout       Public    Decide checkout::decide;
     post "/purchase"                    Purchase       Public    Decide purchase::decide;
     get  "/sales/active"                SalesActive    Public    Show   sales::active_sale;
+    get  "/checkout"                    Contents       Public    Decide contents::show;
+    post "/release"                     Release        Public    Decide contents::release;
     get  "/sales/{id}/items"            SaleItems      Public    Wait   sales::sale_items;
     get  "/sales/{id}/stream"           Stream         Public    Wait   stream::of_sale;
     get  "/sales/{id}/items/{item}"     SaleItem       Public    Wait   sales::sale_item;
@@ -200,9 +205,9 @@ pub(super) struct RouteMatch<'p> {
     pub(super) names: [&'p str; NAMES_MAX],
 }
 
-/// Returns the route of `path`; `None` when no route has it. A trailing slash makes another path. Nothing is decoded:
-/// except in the ids of items no known path needs an escape.
-pub(super) fn find(path: &str) -> Option<RouteMatch<'_>> {
+/// Returns the route of `path`, where it has several that of `method` if there is one; `None` when no route has the path. A trailing slash
+/// makes another path. Nothing is decoded: except in the ids of items no known path needs an escape.
+pub(super) fn find<'p>(method: &Method, path: &'p str) -> Option<RouteMatch<'p>> {
     let path = match path.strip_prefix(VERSION_PREFIX) {
         Some(rest) if rest.starts_with('/') => rest,
         _ => path,
@@ -212,6 +217,7 @@ pub(super) fn find(path: &str) -> Option<RouteMatch<'_>> {
         names: [""; NAMES_MAX],
     };
     match path {
+        CHECKOUT if ENDPOINTS[3].takes(method) => Some(fixed(&ENDPOINTS[3])),
         CHECKOUT => Some(fixed(&ENDPOINTS[0])),
         PURCHASE => Some(fixed(&ENDPOINTS[1])),
         SALES_ACTIVE => Some(fixed(&ENDPOINTS[2])),
@@ -232,19 +238,21 @@ impl Endpoint {
         }
     }
 
-    /// The methods that the route takes, as a list.
+    /// The methods that the path takes, as a list.
     pub(super) fn methods(&self) -> &'static str {
-        match self.is_post {
-            true => "POST",
-            false => "GET, HEAD",
+        match (self.path, self.is_post) {
+            (CHECKOUT, _) => "GET, HEAD, POST",
+            (_, true) => "POST",
+            (_, false) => "GET, HEAD",
         }
     }
 
-    /// The methods that the route takes, and `OPTIONS`.
+    /// The methods that the path takes, and `OPTIONS`.
     pub(super) fn methods_and_options(&self) -> &'static str {
-        match self.is_post {
-            true => "POST, OPTIONS",
-            false => "GET, HEAD, OPTIONS",
+        match (self.path, self.is_post) {
+            (CHECKOUT, _) => "GET, HEAD, POST, OPTIONS",
+            (_, true) => "POST, OPTIONS",
+            (_, false) => "GET, HEAD, OPTIONS",
         }
     }
 

@@ -2,7 +2,8 @@
 //! UTF-8. Decoding checks everything.
 
 use super::{
-    CatalogueKind, CheckoutKey, Encode, Items, Lines, NewItem, Record, RefusedReason, SaleTerms,
+    CatalogueKind, CheckoutKey, Encode, Items, Lines, NewItem, Record, RefusedReason, ReleasedLine,
+    SaleTerms,
 };
 use crate::types::{ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};
 
@@ -21,6 +22,9 @@ mod kind {
     /// A checkout as above, and its key behind.
     pub(super) const CHECKOUT_WITH_KEY: u8 = 9;
     pub(super) const KEPT_KEY: u8 = 10;
+    pub(super) const RELEASED: u8 = 11;
+    /// Some units of one item of a checkout.
+    pub(super) const LINE_RELEASED: u8 = 12;
 }
 
 /// "No time" and "no sale" in the encoding.
@@ -49,6 +53,8 @@ fn kind_of(record: &Record<'_>) -> u8 {
         Record::KeptKey { .. } => kind::KEPT_KEY,
         Record::Purchase { .. } => kind::PURCHASE,
         Record::Expired { .. } => kind::EXPIRED,
+        Record::Released { line: None, .. } => kind::RELEASED,
+        Record::Released { line: Some(_), .. } => kind::LINE_RELEASED,
         Record::Refused { .. } => kind::REFUSED,
     }
 }
@@ -142,6 +148,20 @@ fn encode_fields(record: &Record<'_>, out: &mut Vec<u8>) {
             put_u32(out, sale.0);
             out.extend_from_slice(&secret.to_le_bytes());
             put_text(out, user);
+        }
+        Record::Released {
+            sale,
+            secret,
+            user,
+            line,
+        } => {
+            put_u32(out, sale.0);
+            out.extend_from_slice(&secret.to_le_bytes());
+            put_text(out, user);
+            if let Some(ReleasedLine { item, quantity }) = line {
+                put_u32(out, item.0);
+                put_u32(out, quantity);
+            }
         }
         Record::Refused {
             sale,
@@ -255,6 +275,18 @@ fn decode_kind<'a>(kind: u8, input: &mut Input<'a>) -> Option<Record<'a>> {
             sale: input.sale()?,
             secret: input.u128()?,
             user: input.text()?,
+        },
+        kind::RELEASED | kind::LINE_RELEASED => Record::Released {
+            sale: input.sale()?,
+            secret: input.u128()?,
+            user: input.text()?,
+            line: match kind {
+                kind::RELEASED => None,
+                _ => Some(ReleasedLine {
+                    item: ItemIndex(input.u32()?),
+                    quantity: Some(input.u32()?).filter(|&quantity| quantity > 0)?,
+                }),
+            },
         },
         kind::REFUSED => Record::Refused {
             sale: Some(input.u32()?)

@@ -8,8 +8,8 @@ use crate::types::Timestamp;
 pub enum FieldValue<'a> {
     /// A number or an id.
     Number(u128),
-    /// The number of a sale that may be unknown.
-    Sale(Option<u32>),
+    /// A number that may be missing.
+    OptionalNumber(Option<u32>),
     /// A text.
     Text(&'a str),
     /// A text that may be missing.
@@ -34,7 +34,9 @@ impl<'a> Record<'a> {
     /// Returns every field with its name for people. Records of one kind have the same names in the same order.
     #[must_use]
     pub fn fields(&self) -> Vec<(&'static str, FieldValue<'a>)> {
-        use FieldValue::{Flag, Key, Number, OptionalText, Reason, Sale, Terms, Text, Time};
+        use FieldValue::{
+            Flag, Key, Number, OptionalNumber, OptionalText, Reason, Terms, Text, Time,
+        };
         let number = |number: u32| Number(number.into());
         match *self {
             Record::SaleItems { sale, first, items } => vec![
@@ -113,13 +115,25 @@ impl<'a> Record<'a> {
                 ("code", Number(secret)),
                 ("user", Text(user)),
             ],
+            Record::Released {
+                sale,
+                secret,
+                user,
+                line,
+            } => vec![
+                ("sale", number(sale.0)),
+                ("code", Number(secret)),
+                ("user", Text(user)),
+                ("item", OptionalNumber(line.map(|line| line.item.0))),
+                ("quantity", OptionalNumber(line.map(|line| line.quantity))),
+            ],
             Record::Refused {
                 sale,
                 user,
                 item,
                 reason,
             } => vec![
-                ("sale", Sale(sale.map(|sale| sale.0))),
+                ("sale", OptionalNumber(sale.map(|sale| sale.0))),
                 ("user", Text(user)),
                 ("item", Text(item)),
                 ("reason", Reason(reason)),

@@ -118,6 +118,17 @@ pub enum Record<'a> {
         /// The user.
         user: &'a str,
     },
+    /// A buyer gave units of an open checkout back. Where nothing is left in it, the checkout is over, and its code with it.
+    Released {
+        /// The sale.
+        sale: SaleId,
+        /// The secret half of the checkout's code.
+        secret: u128,
+        /// The user.
+        user: &'a str,
+        /// What was given back of it, where something is left; `None` for all that is in it.
+        line: Option<ReleasedLine>,
+    },
     /// A checkout attempt was refused. Kept only on demand; changes nothing.
     Refused {
         /// The sale, when one was found.
@@ -157,6 +168,7 @@ impl<'a> Record<'a> {
             Record::KeptKey { .. } => ["key of a checkout", "keys of checkouts"],
             Record::Purchase { .. } => ["purchase", "purchases"],
             Record::Expired { .. } => ["checkout expired", "checkouts expired"],
+            Record::Released { .. } => ["checkout given back", "checkouts given back"],
             Record::Refused { .. } => ["refused attempt", "refused attempts"],
         }
     }
@@ -181,6 +193,15 @@ pub struct CheckoutKey<'a> {
     pub sale_ends_at: Timestamp,
     /// Until when the units were held, by the wall clock.
     pub held_until: Option<Timestamp>,
+}
+
+/// Units of one item that a buyer gave back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReleasedLine {
+    /// The item.
+    pub item: ItemIndex,
+    /// Units of it, at least one, and no more than were in the checkout.
+    pub quantity: u32,
 }
 
 /// The terms of a sale.

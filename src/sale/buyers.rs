@@ -14,6 +14,7 @@ use super::keys::{CheckoutKeys, KeyedCheckout};
 use super::outcome::PurchaseResult;
 use crate::env::{Clock, KeyHasher, key_hasher};
 use crate::limits::{BUYER_SHARDS, BUYERS_PER_SALE_MAX};
+use crate::record::ReleasedLine;
 use crate::sync::{Mutex, MutexGuard};
 use crate::types::{ItemIndex, Lsn, Timestamp};
 use crate::wheel::{TimerKey, Wheel};
@@ -73,6 +74,13 @@ impl OpenCheckout {
     #[must_use]
     pub fn units(&self) -> u32 {
         self.lines.iter().map(|(_, quantity)| quantity).sum()
+    }
+
+    /// Units of this item in it.
+    #[must_use]
+    pub fn units_of(&self, item: ItemIndex) -> u32 {
+        let line = self.lines.iter().find(|(chosen, _)| *chosen == item);
+        line.map_or(0, |(_, quantity)| *quantity)
     }
 
     /// Returns whether this item is in it.
@@ -329,6 +337,28 @@ impl BuyerShard {
         (open.secret == secret).then(|| self.take_open(reference))?
     }
 
+    /// Takes units of an item out of a buyer's open checkout, in which others are left. They are still held. Returns whether they were.
+    ///
+    /// # Panics
+    /// Fewer are in it.
+    pub fn take_line(&mut self, reference: BuyerRef, line: ReleasedLine, lsn: Lsn) -> bool {
+        let open = self.buyer(reference).open.as_mut().expect("it is open");
+        let place = open.lines.iter().position(|&(item, _)| item == line.item);
+        let place = place.expect("it contains the item");
+        let quantity = &mut open.lines[place].1;
+        assert!(*quantity >= line.quantity, "it has fewer units");
+        *quantity -= line.quantity;
+        if *quantity == 0 {
+            open.lines.remove(place);
+        }
+        open.lsn = lsn;
+        let held = open.hold.is_some();
+        if held {
+            self.held -= u64::from(line.quantity);
+        }
+        held
+    }
+
     /// Takes out the first open checkout whose hold has run out by `steady`.
     pub fn take_expired(&mut self, steady: Timestamp) -> Option<(BuyerRef, OpenCheckout)> {
         let (_, reference) = self.timers.as_mut()?.pop_due(steady)?;
@@ -441,6 +471,17 @@ impl Buyers {
     #[must_use]
     pub fn by_code(&self, secret: u128) -> Option<BuyerRef> {
         self.codes.find(secret)
+    }
+
+    /// Forgets a code whose checkout is over by the record `lsn` and leaves nothing to ask for.
+    pub fn remove_code(&self, secret: u128, lsn: Lsn) {
+        self.codes.remove(secret, lsn);
+    }
+
+    /// Returns the record that must be durable before anybody is told that a code is nobody's.
+    #[must_use]
+    pub fn removed_lsn(&self) -> Option<Lsn> {
+        self.codes.removed_lsn()
     }
 
     /// Remembers whose a code is; `false`, and nothing is changed, when it cannot be told from one

@@ -5,13 +5,16 @@ use hashbrown::hash_table::Entry;
 
 use super::buyers::BuyerRef;
 use crate::limits::CODE_SHARDS;
-use crate::sync::Mutex;
+use crate::sync::{AtomicU64, Mutex, Ordering};
+use crate::types::Lsn;
 
 /// The buyer of every code of a sale. Of a code only half is kept, which is unique in the sale; the
 /// buyer, who has the whole of it, tells whether it is right. That makes an entry of 12 bytes, where
 /// the whole code would take 32.
 pub(super) struct Codes {
     shards: Box<[Mutex<HashTable<Code>>]>,
+    /// The newest record by which a code became nobody's; 0 for none.
+    removed_lsn: AtomicU64,
 }
 
 #[derive(Clone, Copy)]
@@ -32,6 +35,7 @@ impl Default for Codes {
     fn default() -> Self {
         Self {
             shards: (0..CODE_SHARDS).map(|_| Mutex::default()).collect(),
+            removed_lsn: AtomicU64::new(0),
         }
     }
 }
@@ -59,6 +63,22 @@ impl Codes {
                 true
             }
         }
+    }
+
+    /// Forgets a code, whose checkout is over by the record `lsn` and leaves nothing to ask for.
+    pub(super) fn remove(&self, secret: u128, lsn: Lsn) {
+        let half = secret as u64;
+        self.removed_lsn.fetch_max(lsn.0, Ordering::AcqRel);
+        let mut shard = self.shard(secret).lock();
+        if let Ok(code) = shard.find_entry(half, |code| code.half() == half) {
+            code.remove();
+        }
+    }
+
+    /// Returns the newest record by which a code became nobody's; `None` where none ever did.
+    pub(super) fn removed_lsn(&self) -> Option<Lsn> {
+        let lsn = self.removed_lsn.load(Ordering::Acquire);
+        (lsn > 0).then_some(Lsn(lsn))
     }
 
     /// Memory that the codes take, in bytes.

@@ -22,6 +22,7 @@ mod buyers;
 mod catalogue;
 mod checkout;
 mod codes;
+mod contents;
 mod creation;
 mod durability;
 mod ended_sale;
@@ -59,6 +60,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub use crate::record::{CatalogueKind, NewItem, SaleTerms};
 pub use archive::{Archive, Loader, NotLoaded, SaleSource, VisitEntry};
 pub use checkout::CheckoutRequest;
+pub use contents::ReleaseRequest;
 pub use creation::{
     CreateError, NewCatalogue, NewSale, REPEATED_ITEM_ID, check_image_url, check_item_id,
     check_item_name,
@@ -73,7 +75,8 @@ pub use following::FollowingState;
 pub use housekeeping::{Housekeeper, Housekeeping, Keeper, Retention};
 pub use inventory::{Balance, Gap};
 pub use outcome::{
-    CheckoutOutcome, Decision, PurchaseDecision, PurchaseOutcome, StockFigures, Unavailable,
+    CheckoutContents, CheckoutOutcome, ContentsOutcome, Decision, PurchaseOutcome, SaleDecision,
+    StockFigures, Unavailable,
 };
 pub use overview::Overview;
 pub use sale::{Closing, ItemView, Sale, SaleStatus};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::sale::Sale;
 use crate::record::RefusedReason;
 pub use crate::types::PurchasedLine;
-use crate::types::{CheckoutCode, Lsn, SaleId, Timestamp};
+use crate::types::{CheckoutCode, ItemIndex, Lsn, SaleId, Timestamp};
 
 /// An outcome together with the record that must be durable before anybody hears of it.
 #[derive(Clone, Debug)]
@@ -32,33 +32,39 @@ impl<T> Decision<T> {
     }
 }
 
-/// A [`Decision`] on a purchase, with its sale where the outcome names items of it. The sale may leave memory before
+/// A [`Decision`] on a checkout that exists, with its sale where the outcome names items of it. The sale may leave memory before
 /// the record is durable.
 #[derive(Clone)]
 #[must_use = "an outcome may be told only when its record is durable"]
-pub struct PurchaseDecision {
+pub struct SaleDecision<T> {
     /// The outcome.
-    pub outcome: PurchaseOutcome,
+    pub outcome: T,
     /// The record that the outcome rests on; `None` when it rests on nothing new.
     pub lsn: Option<Lsn>,
     /// The sale; `None` where the outcome names no items.
     pub sale: Option<Arc<Sale>>,
 }
 
-impl PurchaseDecision {
-    pub(super) fn new(decision: Decision<PurchaseOutcome>, sale: &Arc<Sale>) -> Self {
+impl<T: NamesItems> SaleDecision<T> {
+    pub(super) fn new(decision: Decision<T>, sale: &Arc<Sale>) -> Self {
         let Decision { outcome, lsn } = decision;
         let sale = outcome.names_items().then(|| Arc::clone(sale));
         Self { outcome, lsn, sale }
     }
 
-    pub(super) fn immediate(outcome: PurchaseOutcome) -> Self {
+    pub(super) fn immediate(outcome: T) -> Self {
         Self {
             outcome,
             lsn: None,
             sale: None,
         }
     }
+}
+
+/// An outcome that may name items of its sale.
+pub trait NamesItems {
+    /// Returns whether it does.
+    fn names_items(&self) -> bool;
 }
 
 /// Why the engine takes no work at the moment.
@@ -184,11 +190,57 @@ pub enum PurchaseOutcome {
     Unavailable(Unavailable),
 }
 
-impl PurchaseOutcome {
-    /// Returns whether the outcome names items of the sale.
-    #[must_use]
-    pub fn names_items(&self) -> bool {
+impl NamesItems for PurchaseOutcome {
+    fn names_items(&self) -> bool {
         matches!(self, Self::Processed { .. } | Self::AlreadyProcessed { .. })
+    }
+}
+
+/// What is in an open checkout.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckoutContents {
+    /// Its code.
+    pub code: CheckoutCode,
+    /// Its items with their quantities, in the order of their coming. None where all was given back: the checkout is over.
+    pub lines: Box<[(ItemIndex, u32)]>,
+    /// Until when its units are held, by the wall clock; `None` where they are not.
+    pub held_until: Option<Timestamp>,
+    /// When the sale ends.
+    pub sale_ends_at: Timestamp,
+}
+
+/// The answer to who looks at an open checkout, or gives units of it back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ContentsOutcome {
+    /// What is in it now.
+    Contents(CheckoutContents),
+    /// No checkout has this code.
+    CheckoutNotFound,
+    /// The item that was to be given back is not in it.
+    ItemNotInCheckout,
+    /// More units were to be given back than are in it, or none.
+    QuantityNotAllowed {
+        /// Units of the item in it.
+        max: u32,
+    },
+    /// The sale is over.
+    SaleNotActive,
+    /// The sale has left memory: load it, and ask [`super::Engine::contents_of`].
+    SaleArchived,
+    /// Its hold ran out.
+    CheckoutExpired,
+    /// It was purchased.
+    AlreadyProcessed {
+        /// What was answered then.
+        result: Arc<PurchaseResult>,
+    },
+    /// No work is taken.
+    Unavailable(Unavailable),
+}
+
+impl NamesItems for ContentsOutcome {
+    fn names_items(&self) -> bool {
+        matches!(self, Self::Contents(_) | Self::AlreadyProcessed { .. })
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::buyers::{Buyer, BuyerRef, CheckoutEnd, ClosedCheckout, OpenCheckout};
 use super::engine::Engine;
-use super::outcome::{Decision, PurchaseDecision, PurchaseOutcome, PurchaseResult};
+use super::outcome::{Decision, PurchaseOutcome, PurchaseResult, SaleDecision};
 use super::sale::Sale;
 use crate::planted::{Slip, is_planted};
 use crate::record::{Lines, Record};
@@ -17,14 +17,14 @@ impl Engine {
         &self,
         code: CheckoutCode,
         key: Option<IdempotencyKey<'_>>,
-    ) -> PurchaseDecision {
+    ) -> SaleDecision<PurchaseOutcome> {
         let registry = self.registry.load();
         match registry.get(code.sale) {
-            Some(sale) => PurchaseDecision::new(self.purchase_of(sale, code, key), sale),
+            Some(sale) => SaleDecision::new(self.purchase_of(sale, code, key), sale),
             None if self.ended().get(code.sale).is_some() => {
-                PurchaseDecision::immediate(PurchaseOutcome::SaleArchived)
+                SaleDecision::immediate(PurchaseOutcome::SaleArchived)
             }
-            None => PurchaseDecision::immediate(PurchaseOutcome::CheckoutNotFound),
+            None => SaleDecision::immediate(PurchaseOutcome::CheckoutNotFound),
         }
     }
 
@@ -37,7 +37,7 @@ impl Engine {
     ) -> Decision<PurchaseOutcome> {
         let now = self.now();
         let Some(reference) = sale.buyers.by_code(code.secret) else {
-            return Decision::immediate(PurchaseOutcome::CheckoutNotFound);
+            return sale.unknown_code(PurchaseOutcome::CheckoutNotFound);
         };
         let mut shard = sale.buyers.lock_buyer(reference);
         let buyer = shard.buyer(reference);
@@ -54,8 +54,8 @@ impl Engine {
             .as_ref()
             .filter(|open| open.secret == code.secret)
         else {
-            // The code has only its one half in common with one of this buyer's.
-            return Decision::immediate(PurchaseOutcome::CheckoutNotFound);
+            // It was given back just now, or the code has only its one half in common with one of this buyer's.
+            return sale.unknown_code(PurchaseOutcome::CheckoutNotFound);
         };
         // Under the lock, as in a checkout.
         let ended_at = sale.terms.ended_at;

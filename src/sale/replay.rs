@@ -7,7 +7,7 @@ use super::keys::KeyedCheckout;
 use super::outcome::PurchaseResult;
 use super::sale::Sale;
 use crate::planted::{Slip, is_planted};
-use crate::record::{CheckoutKey, Lines};
+use crate::record::{CheckoutKey, Lines, ReleasedLine};
 use crate::types::{ItemIndex, Lsn, PurchasedLine, Timestamp};
 
 /// The parts of a checkout record.
@@ -95,15 +95,11 @@ impl Sale {
         }
     }
 
-    /// A key alone, as snapshots have it: its buyer is there.
+    /// A key alone, as snapshots have it. Its checkout may have been given back, and its buyer have no other.
     pub(super) fn apply_key(&self, user: &str, keyed: KeyedCheckout) -> Result<(), String> {
         self.check_item(keyed.item)?;
         let mut locked = self.buyers.lock_user(user);
-        let Some(reference) = locked.find(user) else {
-            return Err(format!(
-                "a key of user {user:?} comes before their checkouts"
-            ));
-        };
+        let reference = locked.find_or_insert(user);
         self.keep_key(&mut locked.shard, reference, keyed)
     }
 
@@ -199,6 +195,37 @@ impl Sale {
             (false, false) => {}
             (false, true) if self.inventory.sell(item, quantity, taker) => {}
             (false, true) => return Err(format!("item {} is sold beyond its stock", item.0)),
+        }
+        Ok(())
+    }
+
+    /// What is given back was in an open checkout.
+    pub(super) fn apply_released(
+        &self,
+        secret: u128,
+        user: &str,
+        line: Option<ReleasedLine>,
+        lsn: Lsn,
+    ) -> Result<(), String> {
+        let mut locked = self.buyers.lock_user(user);
+        let reference = locked.find(user);
+        let open = reference.and_then(|reference| locked.shard.buyer(reference).open.as_ref());
+        let (Some(reference), Some(open)) = (reference, open.filter(|open| open.secret == secret))
+        else {
+            return Err(format!(
+                "user {user:?} gives units of a checkout back that is not open"
+            ));
+        };
+        if let Some(ReleasedLine { item, quantity }) = line
+            && open.units_of(item) < quantity
+        {
+            let item = item.0;
+            return Err(format!(
+                "user {user:?} gives more of item {item} back than they chose"
+            ));
+        }
+        if !is_planted(Slip::ForgetsReleased) {
+            self.give_back(&mut locked.shard, reference, line, lsn);
         }
         Ok(())
     }

@@ -2,13 +2,15 @@
 
 use std::sync::OnceLock;
 
-use super::buyers::{Buyer, BuyerRef, Buyers, CheckoutEnd, ClosedCheckout, OpenCheckout};
+use super::buyers::{
+    Buyer, BuyerRef, BuyerShard, Buyers, CheckoutEnd, ClosedCheckout, OpenCheckout,
+};
 use super::catalogue::Catalogue;
 use super::inventory::{Balance, Inventory, Taker};
-use super::outcome::StockFigures;
+use super::outcome::{Decision, StockFigures};
 use super::sold_out::SoldOut;
 use crate::planted::{Slip, is_planted};
-use crate::record::SaleTerms;
+use crate::record::{ReleasedLine, SaleTerms};
 use crate::sync::{AtomicBool, AtomicI64, Ordering};
 use crate::types::{ItemId, ItemIndex, Lsn, SaleId, Timestamp};
 
@@ -347,6 +349,46 @@ impl Sale {
             lsn,
             end: CheckoutEnd::Expired,
         });
+    }
+
+    /// Takes `line`, or everything, out of a buyer's open checkout, and frees what it held. The record that says so, `lsn`, must
+    /// be enqueued already. Returns the rest of the checkout; `None` where nothing is left: it is over then, and its code is
+    /// nobody's.
+    pub(super) fn give_back<'s>(
+        &self,
+        shard: &'s mut BuyerShard,
+        reference: BuyerRef,
+        line: Option<ReleasedLine>,
+        lsn: Lsn,
+    ) -> Option<&'s OpenCheckout> {
+        let units = shard.buyer(reference).open.as_ref()?.units();
+        let Some(line) = line.filter(|line| line.quantity < units) else {
+            let open = shard.take_open(reference)?;
+            if open.hold.is_some() {
+                self.release_lines(reference, &open);
+            }
+            self.buyers.remove_code(open.secret, lsn);
+            return None;
+        };
+        if shard.take_line(reference, line, lsn) {
+            let times = if is_planted(Slip::ReleasesLineTwice) {
+                2
+            } else {
+                1
+            };
+            for _ in 0..times {
+                self.inventory
+                    .release(line.item, line.quantity, self.taker(reference));
+            }
+        }
+        shard.buyer(reference).open.as_ref()
+    }
+
+    /// Returns the answer to a code that is nobody's, which rests on the record by which the last one became that.
+    pub(super) fn unknown_code<T>(&self, outcome: T) -> Decision<T> {
+        let lsn = self.buyers.removed_lsn();
+        let lsn = lsn.filter(|_| !is_planted(Slip::ForgetsCodeBeforeDurable));
+        Decision { outcome, lsn }
     }
 
     fn release_lines(&self, reference: BuyerRef, open: &OpenCheckout) {

@@ -245,6 +245,14 @@ impl State {
             Record::Expired { sale, secret, user } => self
                 .find(sale)
                 .and_then(|sale| sale.apply_expired(secret, user, entry.at, entry.lsn)),
+            Record::Released {
+                sale,
+                secret,
+                user,
+                line,
+            } => self
+                .find(sale)
+                .and_then(|sale| sale.apply_released(secret, user, line, entry.lsn)),
             Record::SaleArchived { sale, .. } => {
                 Err(format!("only a snapshot may stand for sale {sale}"))
             }

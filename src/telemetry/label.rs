@@ -36,6 +36,10 @@ labels! {
         Checkout = "checkout",
         /// `POST /purchase`
         Purchase = "purchase",
+        /// `GET /checkout`
+        Contents = "checkout_contents",
+        /// `POST /release`
+        Release = "release",
         /// `GET /sales/active`
         SalesActive = "sales_active",
         /// `GET /sales`
@@ -115,6 +119,8 @@ macro_rules! outcomes {
                 AllItemsSold = "all_items_sold",
                 /// The hold ran out before the purchase.
                 CheckoutExpired = "checkout_expired",
+                /// The item that was to be given back is not in the checkout.
+                ItemNotInCheckout = "item_not_in_checkout",
                 /// The code was used before.
                 AlreadyProcessed = "already_processed",
                 /// No sale has this id, or none is open.
@@ -197,7 +203,7 @@ labels! {
         Repeated = "repeated",
         /// All other answers to requests to sell.
         Refused = "refused",
-        /// Answers to requests that only read, and to administrators.
+        /// Answers to requests that only read or give back, and to administrators.
         Shown = "shown",
     }
 }

@@ -31,6 +31,8 @@ kinds! {
     SaleClosed = "sale.closed",
     /// The hold of a checkout ran out.
     CheckoutExpired = "checkout.expired",
+    /// All that was in a checkout was given back.
+    CheckoutReleased = "checkout.released",
     /// At least one line of a checkout was sold.
     PurchaseCompleted = "purchase.completed",
 }

@@ -24,6 +24,7 @@ mod pages;
 mod parameters;
 mod peers;
 mod proxies;
+mod releases;
 mod rotation;
 mod sales;
 mod secrets;

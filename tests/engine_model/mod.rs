@@ -12,7 +12,7 @@ use proptest::prelude::{Strategy, any};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 /// Every outcome that a history can have.
-const OUTCOMES: [&str; 17] = [
+const OUTCOMES: [&str; 19] = [
     "accepted",
     "accepted before",
     "key reused",
@@ -30,6 +30,8 @@ const OUTCOMES: [&str; 17] = [
     "no checkout",
     "sale over",
     "expired",
+    "contents",
+    "not in it",
 ];
 
 #[test]

@@ -76,6 +76,15 @@ pub enum End {
     Processed(Option<usize>, Vec<(u32, u32, bool)>),
 }
 
+/// What is wanted of an open checkout.
+#[derive(Clone, Copy)]
+pub enum Wanted<'a> {
+    Look,
+    GiveAllBack,
+    /// An item, and units of it if not all.
+    GiveBack(&'a str, Option<u32>),
+}
+
 pub fn answer(name: &'static str, number: u32) -> Answer {
     let lines = Vec::new();
     Answer {
@@ -302,6 +311,62 @@ impl Model {
         Answer {
             lines,
             ..answer(name, 0)
+        }
+    }
+
+    /// What is in a checkout once `wanted` was done.
+    pub fn contents(&mut self, code: &str, wanted: Wanted<'_>, now: i64) -> Answer {
+        let Some(checkout) = self.checkouts.get_mut(code) else {
+            return answer("no checkout", 0);
+        };
+        match &checkout.end {
+            Some(End::Expired) => return answer("expired", 0),
+            Some(End::Processed(_, lines)) => {
+                let lines = lines.clone();
+                return Answer {
+                    lines,
+                    ..answer("used before", 0)
+                };
+            }
+            None => {}
+        }
+        let sale = &self.sales[checkout.sale];
+        if sale.closed || now >= sale.end {
+            return answer("sale over", 0);
+        }
+        if checkout.until.is_some_and(|until| until <= now) {
+            // Whoever only looks records nothing.
+            if !matches!(wanted, Wanted::Look) {
+                checkout.end = Some(End::Expired);
+            }
+            return answer("expired", 0);
+        }
+        match wanted {
+            Wanted::Look => {}
+            Wanted::GiveAllBack => checkout.lines.clear(),
+            Wanted::GiveBack(id, quantity) => {
+                let item = sale.item(id);
+                let line = checkout.lines.iter_mut().find(|(of, _)| Some(*of) == item);
+                let Some((_, units)) = line else {
+                    return answer("not in it", 0);
+                };
+                let quantity = quantity.unwrap_or(*units);
+                if quantity == 0 || quantity > *units {
+                    return answer("quantity", *units);
+                }
+                *units -= quantity;
+                checkout.lines.retain(|(_, units)| *units > 0);
+            }
+        }
+        let holds = checkout.until.is_some();
+        let lines = checkout.lines.iter();
+        let lines: Vec<_> = lines.map(|&(item, units)| (item, units, holds)).collect();
+        if lines.is_empty() {
+            self.checkouts.remove(code);
+        }
+        Answer {
+            lines,
+            ..answer("contents", 0)
         }
     }
 

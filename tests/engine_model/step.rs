@@ -19,6 +19,12 @@ pub enum Step {
         code: usize,
         key: Option<usize>,
     },
+    Look(usize),
+    GiveBack {
+        code: usize,
+        /// The place of a line in the checkout, and units of it; `None` for all.
+        line: Option<(usize, Option<u32>)>,
+    },
     Wait(i64),
     Close(u32),
     CloseEnded,
@@ -48,12 +54,16 @@ pub fn any_step() -> impl Strategy<Value = Step> {
     });
     let purchase =
         (0_usize..30, option::of(0_usize..2)).prop_map(|(code, key)| Step::Purchase { code, key });
+    let line = option::of((0_usize..3, option::of(0_u32..3)));
+    let give_back = (0_usize..30, line).prop_map(|(code, line)| Step::GiveBack { code, line });
     let crash =
         (any::<bool>(), any::<u64>()).prop_map(|(gently, seed)| Step::Crash { gently, seed });
     prop_oneof![
         120 => checkout,
         60 => purchase,
         8 => any::<usize>().prop_map(Step::Again),
+        8 => (0_usize..30).prop_map(Step::Look),
+        20 => give_back,
         10 => (1_i64..20).prop_map(Step::Wait),
         1 => (60_i64..100).prop_map(Step::Wait),
         1 => (1_u32..4).prop_map(Step::Close),

@@ -7,14 +7,14 @@ use flashsale::env::{ManualClock, SeededEntropy, SimulatedDisk};
 use flashsale::record::{NewItem, Record, RefusedReason};
 use flashsale::sale::outcome::PurchasedLine;
 use flashsale::sale::{
-    CheckoutOutcome, CheckoutRequest, Decision, Engine, NewCatalogue, NewSale, PurchaseDecision,
-    PurchaseOutcome, State, load_ended, write_snapshot,
+    CheckoutOutcome, CheckoutRequest, ContentsOutcome, Decision, Engine, NewCatalogue, NewSale,
+    PurchaseOutcome, ReleaseRequest, SaleDecision, State, load_ended, write_snapshot,
 };
 use flashsale::types::{CheckoutCode, IdempotencyKey, ItemId, Lsn, SaleId, Timestamp, UserId};
 
 use crate::common::{dump_whole, open_engine};
 use crate::engine_model::model::{
-    Answer, Answered, Asked, Checkout, Keyed, Model, ModelSale, answer,
+    Answer, Answered, Asked, Checkout, Keyed, Model, ModelSale, Wanted, answer,
 };
 use crate::engine_model::step::Step;
 
@@ -150,6 +150,8 @@ impl World {
             }
             Step::Again(choice) => return self.ask_again(choice),
             Step::Purchase { code, key } => return Some(self.purchase(code, key)),
+            Step::Look(code) => return Some(self.look(code)),
+            Step::GiveBack { code, line } => return Some(self.give_back(code, line)),
             Step::Wait(seconds) => {
                 self.now += seconds;
                 self.clock.set(Timestamp::from_seconds(self.now));
@@ -332,7 +334,7 @@ impl World {
     fn purchase(&mut self, choice: usize, key: Option<usize>) -> &'static str {
         let code = self.choose_code(choice);
         let text = key.map(|key| IdempotencyKey::new(KEYS[key]).expect("a key"));
-        let PurchaseDecision { outcome, lsn, .. } = self.engine.purchase(code, text);
+        let SaleDecision { outcome, lsn, .. } = self.engine.purchase(code, text);
         let mut decision = Decision { outcome, lsn };
         if decision.outcome == PurchaseOutcome::SaleArchived {
             let ended = *self.engine.ended().get(code.sale).expect("it was put away");
@@ -365,6 +367,87 @@ impl World {
             PurchaseOutcome::Unavailable(why) => panic!("{why:?}"),
         };
         assert_eq!(got, expected);
+        expected.name
+    }
+
+    fn look(&mut self, choice: usize) -> &'static str {
+        let code = self.choose_code(choice);
+        let decision = self.engine.contents(code);
+        self.check_contents(decision, code, Wanted::Look)
+    }
+
+    fn give_back(&mut self, choice: usize, line: Option<(usize, Option<u32>)>) -> &'static str {
+        let code = self.choose_code(choice);
+        let id = line.map(|(place, _)| self.id_in(code, place));
+        let quantity = line.and_then(|(_, quantity)| quantity);
+        let decision = self.engine.release(&ReleaseRequest {
+            code,
+            item: id.as_deref().map(|id| ItemId::new(id).expect("an id")),
+            quantity,
+        });
+        let wanted = match &id {
+            None => Wanted::GiveAllBack,
+            Some(id) => Wanted::GiveBack(id, quantity),
+        };
+        self.check_contents(decision, code, wanted)
+    }
+
+    /// The id of the item at `place` in a checkout, or of one that may be in none.
+    fn id_in(&self, code: CheckoutCode, place: usize) -> String {
+        let checkout = self.model.checkouts.get(&code.to_string());
+        let line = checkout.and_then(|checkout| Some((checkout, checkout.lines.get(place)?)));
+        match line {
+            Some((checkout, &(item, _))) => self.model.sales[checkout.sale].items[item as usize]
+                .0
+                .clone(),
+            None => IDS[place].to_owned(),
+        }
+    }
+
+    fn check_contents(
+        &mut self,
+        decision: SaleDecision<ContentsOutcome>,
+        code: CheckoutCode,
+        wanted: Wanted<'_>,
+    ) -> &'static str {
+        let SaleDecision { outcome, lsn, .. } = decision;
+        let mut decision = Decision { outcome, lsn };
+        if decision.outcome == ContentsOutcome::SaleArchived {
+            let ended = *self.engine.ended().get(code.sale).expect("it was put away");
+            let sale = load_ended(&self.disk, dir(), &ended).expect("intact");
+            decision = self.engine.contents_of(&sale, code);
+        }
+        self.wait(decision.lsn);
+        let got = match &decision.outcome {
+            ContentsOutcome::Contents(contents) => {
+                let holds = contents.held_until.is_some();
+                let lines = contents.lines.iter();
+                Answer {
+                    lines: lines.map(|&(item, units)| (item.0, units, holds)).collect(),
+                    ..answer("contents", 0)
+                }
+            }
+            ContentsOutcome::AlreadyProcessed { result } => {
+                let lines = result.lines.iter();
+                Answer {
+                    lines: lines
+                        .map(|line| (line.item.0, line.quantity, line.sold))
+                        .collect(),
+                    ..answer("used before", 0)
+                }
+            }
+            ContentsOutcome::QuantityNotAllowed { max } => answer("quantity", *max),
+            ContentsOutcome::ItemNotInCheckout => answer("not in it", 0),
+            ContentsOutcome::CheckoutNotFound => answer("no checkout", 0),
+            ContentsOutcome::SaleNotActive => answer("sale over", 0),
+            ContentsOutcome::CheckoutExpired => answer("expired", 0),
+            ContentsOutcome::SaleArchived => panic!("it was loaded"),
+            ContentsOutcome::Unavailable(why) => panic!("{why:?}"),
+        };
+        let expected = self.model.contents(&code.to_string(), wanted, self.now);
+        assert_eq!(got, expected);
+        let open = self.model.checkouts.contains_key(&code.to_string());
+        self.codes.retain(|known| open || *known != code);
         expected.name
     }
 

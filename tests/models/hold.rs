@@ -1,7 +1,7 @@
-//! What a checkout holds comes back once, whoever ends it: its purchase, its expiry, the end of the sale.
+//! What a checkout holds comes back once, whoever ends it: its purchase, its buyer, its expiry, the end of the sale.
 //!
 //! The sale, its buyers and its stock are the server's own. The steps of the threads are those of the engine
-//! (`src/sale/{checkout,purchase,closing}.rs`); its journal is a list.
+//! (`src/sale/{checkout,purchase,contents,lifecycle}.rs`); its journal is a list.
 
 use std::sync::Arc;
 
@@ -31,6 +31,7 @@ enum Said {
         by_ada: bool,
     },
     Bought,
+    GivenBack,
     Expired,
     Closed,
 }
@@ -92,7 +93,9 @@ impl Hall {
 
     /// Ada purchases, if she still can.
     fn purchase(&self) {
-        let ada = self.sale.buyers.by_code(SECRET).expect("it was told");
+        let Some(ada) = self.sale.buyers.by_code(SECRET) else {
+            return;
+        };
         let mut shard = self.sale.buyers.lock_buyer(ada);
         if self.sale.is_closed() {
             return;
@@ -102,6 +105,19 @@ impl Hall {
             shard.buyer(ada).bought += 1;
             self.say(Said::Bought);
         }
+    }
+
+    /// Ada gives back what she holds, if she still does.
+    fn give_back(&self) {
+        let Some(ada) = self.sale.buyers.by_code(SECRET) else {
+            return;
+        };
+        let mut shard = self.sale.buyers.lock_buyer(ada);
+        if self.sale.is_closed() || shard.buyer(ada).open.is_none() {
+            return;
+        }
+        let lsn = self.say(Said::GivenBack);
+        self.sale.give_back(&mut shard, ada, None, lsn);
     }
 
     /// The hold has run out, if there still is one.
@@ -148,6 +164,7 @@ impl Hall {
                     assert_eq!(held_by.take(), Some(true), "bought what she did not hold");
                     sold = true;
                 }
+                Said::GivenBack => assert_eq!(held_by.take(), Some(true), "given back twice"),
                 Said::Expired => assert_eq!(held_by.take(), Some(true), "expired twice"),
                 // What others hold is not a checkout of this sale in the model, and stays.
                 Said::Closed => held_by = held_by.filter(|by_ada| !by_ada),
@@ -196,6 +213,21 @@ fn a_purchase_and_the_end_of_the_sale_race() {
 #[test]
 fn an_expiry_and_the_end_of_the_sale_race() {
     race(Hall::expire, Hall::close, take_if_free);
+}
+
+#[test]
+fn two_give_the_same_back_and_somebody_waits_for_the_unit() {
+    race(Hall::give_back, Hall::give_back, take_if_free);
+}
+
+#[test]
+fn giving_back_and_an_expiry_race_and_somebody_waits_for_the_unit() {
+    race(Hall::give_back, Hall::expire, take_if_free);
+}
+
+#[test]
+fn giving_back_a_purchase_and_the_end_of_the_sale_race() {
+    race(Hall::give_back, Hall::purchase, Hall::close);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What each table holds of each record.
 
-use flashsale::record::{CheckoutKey, Lines, NewItem, Record, RefusedReason};
+use flashsale::record::{CheckoutKey, Lines, NewItem, Record, RefusedReason, ReleasedLine};
 use flashsale::types::{ItemIndex, PurchasedLine, SaleId, Timestamp};
 
 use crate::postgres::driver::{
@@ -130,6 +130,37 @@ fn a_generated_sale_fills_every_table() {
     let watermark = postgres.query(DATABASE, "SELECT lsn, fingerprint FROM watermark");
     let ours = driver.watermark;
     assert_eq!(watermark, format!("{}|{}", ours.lsn, ours.fingerprint));
+}
+
+#[test]
+fn what_is_given_back_is_kept_beside_what_was_chosen() {
+    let (postgres, mut driver) = start();
+    let released = |line| Record::Released {
+        sale: SaleId(1),
+        secret: 0xabc,
+        user: "ada",
+        line,
+    };
+    let some = ReleasedLine {
+        item: ItemIndex(0),
+        quantity: 2,
+    };
+    let records = [
+        announce(1, 0, &[item("a", 5)]),
+        listed(1, 1),
+        checkout(1, 0xabc, 0, 3),
+        released(Some(some)),
+        released(None),
+    ];
+    assert_eq!(driver.apply(&records).expect("a database"), 1);
+    let code = "00000000-0000-0000-0000-000000000abc";
+    let expected = [
+        format!("1|{code}|0|2|2001-09-09 01:46:44+00|4"),
+        format!("1|{code}|||2001-09-09 01:46:45+00|5"),
+    ];
+    assert_eq!(rows(&postgres, "releases"), expected);
+    assert_eq!(rows(&postgres, "checkout_items").len(), 1);
+    assert!(rows(&postgres, "violations").is_empty());
 }
 
 #[test]

@@ -182,11 +182,16 @@ impl Story {
         };
         let (id, user) = (sale.id, &*user);
         if !purchase {
-            let record = Record::Expired {
-                sale: id,
+            let (sale, line) = (id, None);
+            let expired = Record::Expired { sale, secret, user };
+            let given_back = Record::Released {
+                sale,
                 secret,
                 user,
+                line,
             };
+            let is_expired = secret % 2 == 0;
+            let record = if is_expired { expired } else { given_back };
             return journal.append(self.now, &record);
         }
         let mut lines = Vec::new();

@@ -39,6 +39,8 @@ pub struct Bought {
     pub open: BTreeSet<String>,
     /// Codes of purchases that were not answered.
     pub unknown: BTreeSet<String>,
+    /// Codes of checkouts that were to be given back.
+    given_back: BTreeSet<String>,
 }
 
 impl Bought {
@@ -47,9 +49,11 @@ impl Bought {
         self.sold.extend(other.sold);
         self.unknown.extend(other.unknown);
         self.open.extend(other.open);
-        let (sold, unknown) = (&self.sold, &self.unknown);
-        self.open
-            .retain(|code| !sold.contains_key(code) && !unknown.contains(code));
+        self.given_back.extend(other.given_back);
+        let (sold, others) = (&self.sold, [&self.unknown, &self.given_back]);
+        self.open.retain(|code| {
+            !sold.contains_key(code) && !others.iter().any(|others| others.contains(code))
+        });
     }
 }
 
@@ -175,6 +179,7 @@ impl Buyer {
             code = self.choose(client, &user)?.or(code);
         }
         match code {
+            Some(code) if self.below(12) == 0 => self.give_back(client, &code),
             Some(code) if self.below(10) > 0 => self.purchase(client, code),
             _ => Ok(()),
         }
@@ -199,6 +204,18 @@ impl Buyer {
         Ok(Some(code))
     }
 
+    /// Gives all back that is in a checkout, unless another client of the same user was faster.
+    fn give_back(&mut self, client: &mut Client, code: &str) -> io::Result<()> {
+        self.bought.given_back.insert(code.to_owned());
+        let answer = client.try_send("POST", &format!("/release?code={code}"), &[], b"")?;
+        assert!(
+            matches!(answer.status, 200 | 404 | 409),
+            "{}",
+            answer.text()
+        );
+        Ok(())
+    }
+
     /// Purchases, with a key or without one, and now and then once more.
     fn purchase(&mut self, client: &mut Client, code: String) -> io::Result<()> {
         self.bought.open.remove(&code);
@@ -212,6 +229,7 @@ impl Buyer {
         match answer.error_if_any().as_deref() {
             // Another client of the same user was faster, or everybody was too slow.
             Some("already_processed" | "checkout_expired") => {}
+            Some("checkout_not_found") => return Ok(()),
             _ => drop(self.bought.sold.insert(code, sold(&answer))),
         }
         if self.below(20) == 0 {

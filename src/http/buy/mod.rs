@@ -1,6 +1,7 @@
 //! Buying: checkouts and purchases.
 
 pub(super) mod checkout;
+pub(super) mod contents;
 pub(super) mod purchase;
 pub(super) mod purchase_result;
 
@@ -11,8 +12,8 @@ use hyper::http::request::Parts;
 use super::answer::Answer;
 use super::common_headers::CommonHeaders;
 use super::problem::Problem;
-use crate::sale::{CheckoutOutcome, Decision, PurchaseDecision};
-use crate::types::Lsn;
+use crate::sale::{CheckoutOutcome, ContentsOutcome, Decision, PurchaseOutcome, SaleDecision};
+use crate::types::{CheckoutCode, Lsn};
 
 /// A request to sell, with all of its body.
 pub(super) struct SellRequest<'r> {
@@ -35,7 +36,9 @@ pub(super) enum SellDecision {
     /// A decision on a checkout.
     Checkout(Decision<CheckoutOutcome>),
     /// A decision on a purchase.
-    Purchase(PurchaseDecision),
+    Purchase(SaleDecision<PurchaseOutcome>),
+    /// What is in a checkout, or left in it.
+    Contents(SaleDecision<ContentsOutcome>),
 }
 
 impl SellDecision {
@@ -44,6 +47,7 @@ impl SellDecision {
         match self {
             Self::Checkout(decision) => decision.lsn,
             Self::Purchase(decision) => decision.lsn,
+            Self::Contents(decision) => decision.lsn,
         }
     }
 
@@ -53,6 +57,9 @@ impl SellDecision {
             Self::Checkout(decision) => decision.outcome.try_into(),
             Self::Purchase(decision) => {
                 purchase::answer(decision.outcome, decision.sale.as_deref())
+            }
+            Self::Contents(decision) => {
+                contents::answer(decision.outcome, decision.sale.as_deref())
             }
         }
     }
@@ -64,4 +71,6 @@ pub(super) enum ArchivedRequest {
     Checkout(checkout::ArchivedCheckout),
     /// A purchase.
     Purchase(purchase::ArchivedPurchase),
+    /// A look at a checkout, or at what was to be given back.
+    Contents(CheckoutCode),
 }

@@ -84,17 +84,23 @@ pub(in crate::http) fn answer(
         PurchaseOutcome::SaleArchived => Problem::internal(),
         PurchaseOutcome::CheckoutNotFound => Problem::checkout_not_found(),
         PurchaseOutcome::SaleNotActive => Problem::sale_not_active(),
-        PurchaseOutcome::CheckoutExpired => {
-            Problem::conflict(Outcome::CheckoutExpired, "This checkout has expired")
-        }
-        PurchaseOutcome::AlreadyProcessed { result } => {
-            let mut members = b",\"result\":".to_vec();
-            write_purchase(sale()?, &result, &mut members);
-            let message = "This checkout was already processed";
-            Problem::conflict(Outcome::AlreadyProcessed, message).with_members(members)
-        }
+        PurchaseOutcome::CheckoutExpired => checkout_expired(),
+        PurchaseOutcome::AlreadyProcessed { result } => already_processed(sale()?, &result),
         PurchaseOutcome::Unavailable(reason) => reason.into(),
     })
+}
+
+/// The hold of a checkout has run out.
+pub(super) fn checkout_expired() -> Problem {
+    Problem::conflict(Outcome::CheckoutExpired, "This checkout has expired")
+}
+
+/// A checkout was purchased before, with this result.
+pub(super) fn already_processed(sale: &Sale, result: &PurchaseResult) -> Problem {
+    let mut members = b",\"result\":".to_vec();
+    write_purchase(sale, result, &mut members);
+    let message = "This checkout was already processed";
+    Problem::conflict(Outcome::AlreadyProcessed, message).with_members(members)
 }
 
 fn all_items_sold(sale: &Sale, result: &PurchaseResult) -> Problem {

@@ -64,6 +64,7 @@ mod tests {
             | Outcome::AllItemsSold
             | Outcome::IdempotencyKeyReused
             | Outcome::CheckoutExpired
+            | Outcome::ItemNotInCheckout
             | Outcome::AlreadyProcessed
             | Outcome::MethodNotAllowed
             | Outcome::PayloadTooLarge

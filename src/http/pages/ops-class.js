@@ -39,6 +39,7 @@ export const REFUSALS = {
   already_processed: "Code used before",
   checkout_expired: "Hold ran out",
   checkout_not_found: "No such code",
+  item_not_in_checkout: "Given back before",
   idempotency_key_reused: "Key used for another",
   item_not_found: "No such item",
   sale_not_active: "Sale not open",

@@ -21,6 +21,7 @@ const WORDS = {
     "Unless they buy it, it comes back. Try again in {wait}.",
   ],
   checkout_not_found: ["The shop does not know this checkout.", "Choose your items again."],
+  item_not_in_checkout: ["This is not in your checkout.", "It was given back before."],
   all_items_sold: [
     "Somebody else was faster.",
     "Everything that you chose is gone. You paid for nothing; choose again.",

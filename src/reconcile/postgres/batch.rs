@@ -97,6 +97,17 @@ impl PostgresBatch {
                     .time(entry.at)
                     .u64(entry.lsn.0);
             }
+            Record::Released {
+                sale, secret, line, ..
+            } => {
+                let rows = self.rows_of(Table::Releases, sale);
+                rows.row().u32(sale.0).uuid(secret);
+                match line {
+                    Some(line) => rows.u32(line.item.0).u32(line.quantity),
+                    None => rows.null().null(),
+                };
+                rows.time(entry.at).u64(entry.lsn.0);
+            }
             Record::Refused {
                 sale,
                 user,

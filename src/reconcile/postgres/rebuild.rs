@@ -6,8 +6,8 @@ use super::rows::{AnyRow, RowKind};
 use crate::generated;
 use crate::limits::RECORD_BYTES_MAX;
 use crate::record::{
-    CatalogueKind, CheckoutKey, Entry, Items, Lines, NewItem, Record, RefusedReason, SaleTerms,
-    envelope,
+    CatalogueKind, CheckoutKey, Entry, Items, Lines, NewItem, Record, RefusedReason, ReleasedLine,
+    SaleTerms, envelope,
 };
 use crate::types::{GeneratedItemId, ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};
 
@@ -122,6 +122,23 @@ const NO_CHECKOUT: &str = "its checkout is missing";
 const OUT_OF_RANGE: &str = "a number is out of range";
 const MISSING: &str = "a value is missing";
 
+fn released(sale: SaleId, row: &AnyRow) -> Result<Record<'_>, &'static str> {
+    let line = match (row.part, row.numbers[0]) {
+        (None, None) => None,
+        (Some(item), quantity) => Some(ReleasedLine {
+            item: ItemIndex(number(Some(item.into()))?),
+            quantity: number(quantity)?,
+        }),
+        (None, Some(_)) => return Err(MISSING),
+    };
+    Ok(Record::Released {
+        sale,
+        secret: row.secret.ok_or(MISSING)?,
+        user: text(&row.user, NO_CHECKOUT)?,
+        line,
+    })
+}
+
 /// The record that the rows make; or why they make none.
 fn rebuild(first: &AnyRow, parts: &[AnyRow]) -> Result<Vec<u8>, &'static str> {
     let sale = SaleId(u32::try_from(first.sale).map_err(|_| OUT_OF_RANGE)?);
@@ -172,6 +189,7 @@ fn rebuild(first: &AnyRow, parts: &[AnyRow]) -> Result<Vec<u8>, &'static str> {
             let user = text(&first.user, NO_CHECKOUT)?;
             encode(first, &Record::Expired { sale, secret, user })
         }
+        RowKind::Released => encode(first, &released(sale, first)?),
         RowKind::Refused => {
             let refused = Record::Refused {
                 sale: Some(sale).filter(|sale| sale.0 > 0),

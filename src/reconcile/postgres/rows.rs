@@ -20,6 +20,7 @@ pub(super) enum RowKind {
     PurchaseLine,
     Expired,
     Refused,
+    Released,
 }
 
 /// The kind of a refused attempt in [`ALL_ROWS`].
@@ -66,6 +67,10 @@ UNION ALL
 SELECT lsn, 7, 0, attempted_at, sale_id, NULL, user_id, item_id, reason, NULL, NULL, NULL, NULL,
        NULL, NULL, NULL, NULL, NULL
 FROM refused_attempts
+UNION ALL
+SELECT r.lsn, 8, r.item_index, r.released_at, r.sale_id, r.secret, c.user_id, NULL, NULL, NULL, r.quantity, NULL,
+       NULL, NULL, NULL, NULL, NULL, NULL
+FROM releases r LEFT JOIN checkouts c ON c.sale_id = r.sale_id AND c.secret = r.secret
 ORDER BY 1, 2, 5, 6, 3";
 
 /// What no record tells of, but must hold: one line of text for each breach.
@@ -103,7 +108,7 @@ WHERE (i.sale_id IS NOT NULL OR p.sold > 0)
 pub(super) struct AnyRow {
     pub(super) lsn: i64,
     pub(super) kind: RowKind,
-    /// `None` where a purchase has no results.
+    /// `None` where a purchase has no results, or all of a checkout is given back.
     pub(super) part: Option<i32>,
     pub(super) at: Timestamp,
     pub(super) sale: i32,
@@ -129,7 +134,8 @@ impl AnyRow {
             4 => RowKind::CheckoutItem,
             5 => RowKind::PurchaseLine,
             6 => RowKind::Expired,
-            _ => RowKind::Refused,
+            7 => RowKind::Refused,
+            _ => RowKind::Released,
         };
         let time = |column| -> Result<_, tokio_postgres::Error> {
             Ok(row

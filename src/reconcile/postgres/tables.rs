@@ -15,11 +15,12 @@ pub(super) enum Table {
     ExpiredCheckouts,
     Purchases,
     PurchaseResults,
+    Releases,
     RefusedAttempts,
 }
 
 impl Table {
-    pub(super) const ALL: [Table; 10] = [
+    pub(super) const ALL: [Table; 11] = [
         Self::Sales,
         Self::Items,
         Self::Pools,
@@ -29,6 +30,7 @@ impl Table {
         Self::ExpiredCheckouts,
         Self::Purchases,
         Self::PurchaseResults,
+        Self::Releases,
         Self::RefusedAttempts,
     ];
 
@@ -42,6 +44,7 @@ impl Table {
             Self::ExpiredCheckouts => "expired_checkouts",
             Self::Purchases => "purchases",
             Self::PurchaseResults => "purchase_results",
+            Self::Releases => "releases",
             Self::RefusedAttempts => "refused_attempts",
         }
     }
@@ -64,6 +67,7 @@ impl Table {
             Self::ExpiredCheckouts => "sale_id, secret, expired_at, lsn",
             Self::Purchases => "sale_id, secret, purchased_at, idempotency_key, lsn",
             Self::PurchaseResults => "sale_id, secret, line, item_index, quantity, sold, is_single",
+            Self::Releases => "sale_id, secret, item_index, quantity, released_at, lsn",
             Self::RefusedAttempts => "sale_id, user_id, item_id, reason, attempted_at, lsn",
         }
     }

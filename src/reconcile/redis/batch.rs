@@ -190,6 +190,7 @@ impl RedisBatch {
             | Record::Checkout { .. }
             | Record::KeptKey { .. }
             | Record::Expired { .. }
+            | Record::Released { .. }
             | Record::Refused { .. } => {}
         }
         Some(())

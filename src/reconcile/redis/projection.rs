@@ -102,6 +102,7 @@ impl Projection {
             | Record::Checkout { .. }
             | Record::KeptKey { .. }
             | Record::Expired { .. }
+            | Record::Released { .. }
             | Record::Refused { .. } => {}
         }
         Ok(())

@@ -133,6 +133,7 @@ fn sale_of(record: &Record<'_>) -> Option<SaleId> {
         | Record::Checkout { .. }
         | Record::KeptKey { .. }
         | Record::Expired { .. }
+        | Record::Released { .. }
         | Record::Refused { .. } => None,
     }
 }

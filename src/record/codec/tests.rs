@@ -140,6 +140,18 @@ fn samples() -> Vec<Record<'static>> {
             secret,
             user,
         },
+        Record::Released {
+            sale: SALE,
+            secret,
+            user,
+            line: None,
+        },
+        Record::Released {
+            sale: SALE,
+            secret,
+            user,
+            line: Some(ReleasedLine { item, quantity: 2 }),
+        },
         Record::Refused {
             sale: None,
             user,

@@ -24,7 +24,7 @@ macro_rules! built_in {
 const USUAL_DIR: &str = "migrations";
 
 /// The files of this version, so that the binary is enough: stem, up and down.
-const BUILT_IN: [(&str, &str, &str); 9] = [
+const BUILT_IN: [(&str, &str, &str); 10] = [
     built_in!("001_watermark"),
     built_in!("002_sales"),
     built_in!("003_checkouts"),
@@ -34,6 +34,7 @@ const BUILT_IN: [(&str, &str, &str); 9] = [
     built_in!("007_seed_views"),
     built_in!("008_checkout_keys"),
     built_in!("009_checkouts_of_sale"),
+    built_in!("010_releases"),
 ];
 
 /// A step of the schema, and the way back.

@@ -1,0 +1,141 @@
+//! `GET /checkout` and `POST /release`
+
+use std::io::Write;
+
+use super::purchase::{already_processed, checkout_expired};
+use super::{ArchivedRequest, Decided, SellDecision, SellRequest};
+use crate::http::answer::Answer;
+use crate::http::json::{self, escape_from, write_code, write_number, write_time};
+use crate::http::parameters::{Field, Parameters};
+use crate::http::problem::Problem;
+use crate::http::stopwatch::Stopwatch;
+use crate::http::values::{GivenCode, Whole, not_up_to};
+use crate::limits::ITEMS_PER_USER_MAX;
+use crate::sale::{CheckoutContents, ContentsOutcome, Engine, ReleaseRequest, Sale, SaleDecision};
+use crate::telemetry::{Outcome, Stage};
+use crate::types::CheckoutCode;
+
+/// Looks what is in an open checkout.
+pub(in crate::http) fn show(
+    engine: &Engine,
+    request: &SellRequest<'_>,
+    watch: &mut Stopwatch<'_>,
+) -> Result<Decided, Problem> {
+    let mut parameters = Parameters::from_request(request.head, request.body);
+    let code = parameters.required(Field::Code);
+    parameters.check()?;
+    let code = known(code)?;
+    watch.lap(Stage::Parse);
+    let decision = engine.contents(code);
+    watch.lap(Stage::Decide);
+    Ok(decided(decision, code))
+}
+
+/// Gives a checkout back, one item of it, or some units.
+pub(in crate::http) fn release(
+    engine: &Engine,
+    request: &SellRequest<'_>,
+    watch: &mut Stopwatch<'_>,
+) -> Result<Decided, Problem> {
+    let mut parameters = Parameters::from_request(request.head, request.body);
+    let code = parameters.required(Field::Code);
+    let quantity: Option<Whole> = parameters.optional(Field::Quantity);
+    let quantity = quantity.map(|Whole(quantity)| quantity);
+    if quantity.is_some_and(|quantity| !(1..=ITEMS_PER_USER_MAX).contains(&quantity)) {
+        parameters.wrong(Field::Quantity, not_up_to(ITEMS_PER_USER_MAX));
+    } else if quantity.is_some() && !parameters.is_given(Field::Item) {
+        parameters.wrong(Field::Quantity, "is that of an item: give its id, too");
+    }
+    let item = parameters.item()?;
+    let code = known(code)?;
+    watch.lap(Stage::Parse);
+    let decision = engine.release(&ReleaseRequest {
+        code,
+        item,
+        quantity,
+    });
+    watch.lap(Stage::Decide);
+    Ok(decided(decision, code))
+}
+
+fn known(code: Option<GivenCode>) -> Result<CheckoutCode, Problem> {
+    let GivenCode(code) = code.ok_or_else(Problem::internal)?;
+    code.ok_or_else(Problem::checkout_not_found)
+}
+
+fn decided(decision: SaleDecision<ContentsOutcome>, code: CheckoutCode) -> Decided {
+    match decision.outcome {
+        // It is closed, so that nothing can be given back in it either.
+        ContentsOutcome::SaleArchived => {
+            Decided::Archived(Box::new(ArchivedRequest::Contents(code)))
+        }
+        _ => Decided::Now(SellDecision::Contents(decision)),
+    }
+}
+
+/// Returns the answer to who looks into a checkout, or gives of it back. It needs the sale where the outcome names items.
+pub(in crate::http) fn answer(
+    outcome: ContentsOutcome,
+    sale: Option<&Sale>,
+) -> Result<Answer, Problem> {
+    let sale = || sale.ok_or_else(Problem::internal);
+    Err(match outcome {
+        ContentsOutcome::Contents(contents) => {
+            let sale = sale()?;
+            let body = json::body(|out| write_contents(sale, &contents, out));
+            return Ok(Answer::json(Outcome::Ok, body));
+        }
+        ContentsOutcome::CheckoutNotFound => Problem::checkout_not_found(),
+        ContentsOutcome::ItemNotInCheckout => {
+            let message = "This item is not in the checkout";
+            Problem::missing(Outcome::ItemNotInCheckout, message)
+        }
+        ContentsOutcome::QuantityNotAllowed { max } => {
+            Problem::validation(vec![("quantity".into(), not_up_to(max).into())])
+        }
+        ContentsOutcome::SaleNotActive => Problem::sale_not_active(),
+        ContentsOutcome::SaleArchived => Problem::internal(),
+        ContentsOutcome::CheckoutExpired => checkout_expired(),
+        ContentsOutcome::AlreadyProcessed { result } => already_processed(sale()?, &result),
+        ContentsOutcome::Unavailable(reason) => reason.into(),
+    })
+}
+
+fn write_contents(sale: &Sale, contents: &CheckoutContents, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"code\":\"");
+    write_code(contents.code, out);
+    out.extend_from_slice(b"\",\"items\":[");
+    let reserved: &[u8] = match contents.held_until {
+        Some(_) => b",\"reserved\":true}",
+        None => b",\"reserved\":false}",
+    };
+    let mut items_count = 0;
+    for (place, &(item, quantity)) in contents.lines.iter().enumerate() {
+        items_count += quantity;
+        out.extend_from_slice(if place == 0 {
+            b"{\"id\":\""
+        } else {
+            b",{\"id\":\""
+        });
+        let start = out.len();
+        sale.write_item_id(item, out);
+        escape_from(start, out);
+        out.extend_from_slice(b"\",\"name\":\"");
+        let start = out.len();
+        sale.write_item_name(item, out);
+        escape_from(start, out);
+        out.extend_from_slice(b"\",\"quantity\":");
+        write_number(quantity, out);
+        out.extend_from_slice(reserved);
+    }
+    out.extend_from_slice(b"],\"items_count\":");
+    write_number(items_count, out);
+    out.extend_from_slice(b",\"sale_ends_at\":\"");
+    write_time(contents.sale_ends_at, out);
+    if let Some(until) = contents.held_until {
+        out.extend_from_slice(b"\",\"held_until\":\"");
+        // Each checkout has its own time: it would only displace kept texts.
+        write!(out, "{until}").expect("writing into memory cannot fail");
+    }
+    out.extend_from_slice(b"\"}");
+}

@@ -1,0 +1,235 @@
+//! What is in an open checkout: to look at, and to give back.
+
+use std::sync::Arc;
+
+use super::buyers::{Buyer, CheckoutEnd, OpenCheckout};
+use super::engine::Engine;
+use super::outcome::{CheckoutContents, ContentsOutcome, Decision, SaleDecision};
+use super::sale::Sale;
+use crate::record::{Record, ReleasedLine};
+use crate::types::{CheckoutCode, ItemId, ItemIndex, Timestamp};
+
+/// A request to give units of an open checkout back.
+#[derive(Clone, Copy, Debug)]
+pub struct ReleaseRequest<'a> {
+    /// The checkout.
+    pub code: CheckoutCode,
+    /// The item; `None` for all that is in it.
+    pub item: Option<ItemId<'a>>,
+    /// Units of the item; `None` for as many as are in it.
+    pub quantity: Option<u32>,
+}
+
+impl Engine {
+    /// Returns what is in an open checkout.
+    pub fn contents(&self, code: CheckoutCode) -> SaleDecision<ContentsOutcome> {
+        self.in_sale_of(code, |sale| self.contents_of(sale, code))
+    }
+
+    /// Gives units of an open checkout back, which the user may put into one again, and others at once.
+    pub fn release(&self, request: &ReleaseRequest<'_>) -> SaleDecision<ContentsOutcome> {
+        self.in_sale_of(request.code, |sale| self.release_of(sale, request))
+    }
+
+    fn in_sale_of(
+        &self,
+        code: CheckoutCode,
+        decide: impl FnOnce(&Sale) -> Decision<ContentsOutcome>,
+    ) -> SaleDecision<ContentsOutcome> {
+        let registry = self.registry.load();
+        match registry.get(code.sale) {
+            Some(sale) => SaleDecision::new(decide(sale), sale),
+            None if self.ended().get(code.sale).is_some() => {
+                SaleDecision::immediate(ContentsOutcome::SaleArchived)
+            }
+            None => SaleDecision::immediate(ContentsOutcome::CheckoutNotFound),
+        }
+    }
+
+    /// Returns what is in an open checkout of `sale`, which may have left memory and been loaded again.
+    pub fn contents_of(&self, sale: &Sale, code: CheckoutCode) -> Decision<ContentsOutcome> {
+        let Some(reference) = sale.buyers.by_code(code.secret) else {
+            return sale.unknown_code(ContentsOutcome::CheckoutNotFound);
+        };
+        let mut shard = sale.buyers.lock_buyer(reference);
+        match self.open_checkout_of(sale, shard.buyer(reference), code) {
+            // Whoever only looks records nothing.
+            Ok(open) if open.is_expired(&*self.clock) => {
+                Decision::immediate(ContentsOutcome::CheckoutExpired)
+            }
+            Ok(open) => Decision::after(open.lsn, self.contents_now(sale, code, Some(open))),
+            Err(refusal) => refusal,
+        }
+    }
+
+    fn release_of(&self, sale: &Sale, request: &ReleaseRequest<'_>) -> Decision<ContentsOutcome> {
+        let code = request.code;
+        let Some(reference) = sale.buyers.by_code(code.secret) else {
+            return sale.unknown_code(ContentsOutcome::CheckoutNotFound);
+        };
+        let mut shard = sale.buyers.lock_buyer(reference);
+        let open = match self.open_checkout_of(sale, shard.buyer(reference), code) {
+            Ok(open) => open,
+            Err(refusal) => return refusal,
+        };
+        if let Err(unavailable) = self.admit() {
+            return Decision::immediate(ContentsOutcome::Unavailable(unavailable));
+        }
+        if open.is_expired(&*self.clock) {
+            let open = shard.take_open(reference).expect("it was there");
+            let lsn = self.expire(sale, &mut shard, reference, open);
+            return Decision::after(lsn, ContentsOutcome::CheckoutExpired);
+        }
+        let line = match wanted_line(sale, open, request) {
+            // Nothing is left of it then, which is one thing to say, however it was asked for.
+            Ok(line) => line.filter(|line| line.quantity < open.units()),
+            Err(refusal) => return Decision::after(open.lsn, refusal),
+        };
+        let record = Record::Released {
+            sale: sale.id,
+            secret: code.secret,
+            user: &shard.buyer(reference).user,
+            line,
+        };
+        let lsn = self.journal.append(self.now(), &record);
+        let rest = sale.give_back(&mut shard, reference, line, lsn);
+        Decision::after(lsn, self.contents_now(sale, code, rest))
+    }
+
+    /// Returns the buyer's open checkout with this code, or the answer where it is open no longer.
+    fn open_checkout_of<'b>(
+        &self,
+        sale: &Sale,
+        buyer: &'b Buyer,
+        code: CheckoutCode,
+    ) -> Result<&'b OpenCheckout, Decision<ContentsOutcome>> {
+        let mut closed = buyer.closed.iter();
+        if let Some(closed) = closed.find(|closed| closed.secret == code.secret) {
+            let outcome = match &closed.end {
+                CheckoutEnd::Expired => ContentsOutcome::CheckoutExpired,
+                CheckoutEnd::Processed { result, .. } => ContentsOutcome::AlreadyProcessed {
+                    result: Arc::clone(result),
+                },
+            };
+            return Err(Decision::after(closed.lsn, outcome));
+        }
+        let open = buyer.open.as_ref();
+        let Some(open) = open.filter(|open| open.secret == code.secret) else {
+            // It was given back just now, or the code has only its one half in common with one of this buyer's.
+            return Err(sale.unknown_code(ContentsOutcome::CheckoutNotFound));
+        };
+        if sale.is_closed() || self.now() >= sale.terms.ended_at {
+            return Err(Decision::immediate(ContentsOutcome::SaleNotActive));
+        }
+        Ok(open)
+    }
+
+    fn contents_now(
+        &self,
+        sale: &Sale,
+        code: CheckoutCode,
+        open: Option<&OpenCheckout>,
+    ) -> ContentsOutcome {
+        let lines = open.map(|open| open.lines.iter().copied().collect());
+        let held_until = open.and_then(OpenCheckout::hold_until);
+        ContentsOutcome::Contents(CheckoutContents {
+            code,
+            lines: lines.unwrap_or_default(),
+            held_until: held_until.map(|until| self.by_wall_clock(until)),
+            sale_ends_at: sale.terms.ended_at,
+        })
+    }
+
+    /// Returns the time that the wall clock will show when the steady one shows `steady`.
+    fn by_wall_clock(&self, steady: Timestamp) -> Timestamp {
+        Timestamp(self.now().0 + (steady.0 - self.clock.steady().0))
+    }
+}
+
+/// Returns what is to be given back; `None` for all that is in the checkout.
+fn wanted_line(
+    sale: &Sale,
+    open: &OpenCheckout,
+    request: &ReleaseRequest<'_>,
+) -> Result<Option<ReleasedLine>, ContentsOutcome> {
+    let Some(id) = request.item else {
+        return Ok(None);
+    };
+    let units_of = |item: ItemIndex| (item, open.units_of(item));
+    let found = sale
+        .find_item(id)
+        .map(units_of)
+        .filter(|&(_, units)| units > 0);
+    let (item, max) = found.ok_or(ContentsOutcome::ItemNotInCheckout)?;
+    let quantity = request.quantity.unwrap_or(max);
+    match (1..=max).contains(&quantity) {
+        true => Ok(Some(ReleasedLine { item, quantity })),
+        false => Err(ContentsOutcome::QuantityNotAllowed { max }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Entry, envelope};
+    use crate::sale::test_engine::engine_with_a_sale;
+    use crate::sale::{CheckoutOutcome, CheckoutRequest, PurchaseOutcome, State};
+    use crate::types::{IdempotencyKey, Lsn, UserId};
+
+    /// Has ada put an item into a checkout, with a key, and give it back.
+    fn chosen_and_given_back(engine: &Engine) -> (CheckoutCode, Decision<CheckoutOutcome>, Lsn) {
+        let request = CheckoutRequest {
+            user: UserId::new("ada").expect("an id"),
+            item: ItemId::new("ITM-1-0").expect("an id"),
+            quantity: 1,
+            sale: None,
+            key: Some(IdempotencyKey::new("key").expect("a key")),
+        };
+        let CheckoutOutcome::Accepted { code, .. } = engine.checkout(&request).outcome else {
+            panic!("ten items are free");
+        };
+        let released = engine.release(&ReleaseRequest {
+            code,
+            item: None,
+            quantity: None,
+        });
+        let lsn = released.lsn.expect("a record");
+        (code, engine.checkout(&request), lsn)
+    }
+
+    #[test]
+    fn a_start_keeps_the_key_of_a_checkout_that_was_given_back() {
+        let (engine, _, _) = engine_with_a_sale();
+        let (code, again, _) = chosen_and_given_back(&engine);
+        assert!(
+            matches!(again.outcome, CheckoutOutcome::Accepted { code: same, .. } if same == code)
+        );
+        // What a snapshot would hold.
+        let (mut state, mut lsn) = (State::default(), Lsn::ZERO);
+        let restored = State::of_engine(&engine).visit_records(&mut |at, record| {
+            let mut bytes = Vec::new();
+            envelope::encode(at.unwrap_or_default(), record, &mut bytes);
+            lsn.0 += 1;
+            state.restore(&Entry::whole(lsn, &bytes)?)
+        });
+        restored.expect("a start");
+        let mut shard = state.sales()[0].buyers.lock_user("ada").shard;
+        let (buyer, keyed) = shard.keyed_checkouts().next().expect("a key");
+        assert_eq!((&*buyer.user, keyed.secret), ("ada", code.secret));
+        assert_eq!(shard.iter_mut().count(), 1);
+    }
+
+    #[test]
+    fn a_code_that_was_given_back_is_unknown_when_that_is_durable() {
+        let (engine, _, sale) = engine_with_a_sale();
+        let unknown = engine.purchase(sale.code(1), None);
+        assert_eq!(unknown.lsn, None);
+        let (code, _, released) = chosen_and_given_back(&engine);
+        let purchase = engine.purchase(code, None);
+        assert_eq!(purchase.outcome, PurchaseOutcome::CheckoutNotFound);
+        assert_eq!(purchase.lsn, Some(released));
+        let contents = engine.contents(code);
+        assert_eq!(contents.outcome, ContentsOutcome::CheckoutNotFound);
+        assert_eq!(contents.lsn, Some(released));
+    }
+}
