@@ -73,6 +73,28 @@ fn several_items_are_one_checkout_also_on_a_phone_and_across_a_reload() {
 }
 
 #[test]
+fn what_is_given_back_can_be_had_by_others() {
+    let server = Server::start(&[("SALE_HOLD_SECONDS", "3600")]);
+    let browser = Browser::start();
+    let page = browser.open(Look::DESKTOP, server.addr(), "/");
+    (1..=2).for_each(|place| choose(&page, place));
+    let mut client = server.client();
+    client
+        .checkout("bob", "ITM-1-0")
+        .refused(409, "item_held", "held");
+    for (item, left) in [("ITM-1-0", "1 item"), ("ITM-1-1", "")] {
+        page.click("#basket > :first-child .close");
+        page.wait_for_text("#basket-count", left);
+        client.checkout("bob", item).ok();
+    }
+    // With a new code.
+    choose(&page, 3);
+    page.click("#buy");
+    page.wait_for_text("#result-title", "It is yours.");
+    assert_eq!(truth(&server, &page), outcomes(&[("ITM-1-2", true)]));
+}
+
+#[test]
 fn the_keyboard_is_enough() {
     let server = Server::start(&[]);
     let browser = Browser::start();

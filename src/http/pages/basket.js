@@ -21,6 +21,9 @@ const ENDINGS = [
   "validation_failed",
 ];
 
+// Answers to who gives an item back that is not in the checkout any more: an answer was lost, or another tab was faster.
+const GONE = ["item_not_in_checkout", "checkout_not_found"];
+
 const NO_SALE = { id: null, ends_ms: null };
 
 const $ = (id) => document.getElementById(id);
@@ -35,6 +38,8 @@ export class Basket {
     this.running = new Map();
     this.again_ms = 0;
     this.rest_ms = REST_MS;
+    // Items that are being given back, by id.
+    this.returning = new Set();
     // Choices that had no answer, `{ key, quantity }` by item: nobody knows whether they are in the checkout.
     this.unanswered = new Map();
     $("buy").addEventListener("click", () => this.buy(this.state));
@@ -105,6 +110,35 @@ export class Basket {
     $("spoken").textContent = `${item.name} is in your checkout: ${items(this.state.count)}.`;
     this.save();
     return null;
+  }
+
+  // Gives an item of the checkout back, so that others can have it.
+  async giveBack(item) {
+    const { code } = this.state;
+    this.returning.add(item.id);
+    this.show();
+    const answer = await insist(`release?${new URLSearchParams({ code, id: item.id })}`, random(), {
+      attempts: CHOOSE_ATTEMPTS,
+      onWait: (problem) => this.say(problem),
+    });
+    this.returning.delete(item.id);
+    // The page may be about another checkout by now.
+    if (this.state.code !== code) return this.show();
+    const isGone = GONE.includes(answer.error);
+    if (answer.ok || isGone) this.remove(item, answer);
+    else if (ENDINGS.includes(answer.error)) checkouts.clear(this.state);
+    this.say(answer.ok || isGone ? null : answer);
+    this.save();
+  }
+
+  // The item is in the checkout no longer, in which there is what the answer says.
+  remove(item, { body, error }) {
+    const { state } = this;
+    state.lines = state.lines.filter((line) => line.id !== item.id);
+    state.count = body.items_count ?? state.count - item.quantity;
+    if (state.count <= 0 || error === "checkout_not_found") checkouts.clear(state);
+    $("spoken").textContent = `${item.name} is given back.`;
+    if (document.activeElement === document.body) $("basket-title").focus();
   }
 
   // The checkout that an answer is about, into which units have come.
@@ -181,7 +215,7 @@ export class Basket {
     const empty = !code;
     $("checkout").dataset.empty = empty;
     $("basket").replaceChildren(
-      ...lines.map((line) => row(line.name, line.quantity > 1 ? `× ${line.quantity}` : "")),
+      ...lines.map((line) => this.line(line)),
     );
     const besides = this.besides();
     if (besides > 0) $("basket").append(row(`and ${items(besides)} besides`, ""));
@@ -198,6 +232,21 @@ export class Basket {
     $("others").hidden = others.length === 0;
     $("others-lines").replaceChildren(...others.map((each) => this.other(each)));
     this.tick();
+  }
+
+  // An item of the checkout, with the button that gives it back.
+  line(item) {
+    const line = row(item.name, item.quantity > 1 ? `× ${item.quantity}` : "");
+    const button = document.createElement("button");
+    button.className = "close";
+    button.textContent = "×";
+    button.setAttribute("aria-label", `Give ${item.name} back`);
+    button.title = "Give back";
+    // What is being bought cannot be given back.
+    button.disabled = this.returning.has(item.id) || Boolean(purchases.find(this.state.code));
+    button.addEventListener("click", () => this.giveBack(item));
+    line.lastChild.append(" ", button);
+    return line;
   }
 
   // What a button that buys a checkout says.
