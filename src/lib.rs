@@ -31,7 +31,7 @@
 //! | [`operations`] | figures of the whole server, for operators | sale, schedule, live, replication, journal, leaves |
 //! | [`http`] | requests to engine calls, outcomes to answers | sale, schedule, live, operations, events, leaves |
 //! | [`runtime`] | a pinned runtime per core, connections, drain | http, leaves |
-//! | [`reconcile`] | Postgres and Redis, brought behind the journal | journal, leaves |
+//! | [`reconcile`] | Postgres, Redis and webhooks, brought behind the journal | journal, events, leaves |
 //! | [`app`] | starts the server, stops it, listens to signals, logs | everything |
 //! | [`commands`], [`cli`] | the other commands, and the command line | everything |
 //!

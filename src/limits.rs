@@ -1,6 +1,10 @@
 //! Every bound of the server, in one place, with the relations between them asserted when it is
 //! compiled. What is over a bound gets a clear error; nothing is cut off silently.
 
+mod events;
+
+pub use self::events::*;
+
 /// Longest user or item id, in bytes of UTF-8.
 pub const ID_BYTES_MAX: usize = 128;
 /// Most bytes of a checkout's code in a request. No longer one is looked for.
@@ -269,23 +273,6 @@ pub const STREAM_WOKEN_MAX: usize = 16;
 /// of the whole server.
 pub const STREAM_UNSENT_BYTES_MAX: u32 = 2_048;
 
-/// Longest time that a request for events may wait for one, in seconds.
-pub const EVENT_WAIT_SECONDS_MAX: u32 = 30;
-/// Requests for events that may wait or be read at once.
-pub const EVENT_REQUESTS_MAX: usize = 256;
-/// Streams of events that may be open at once.
-pub const EVENT_STREAMS_MAX: usize = 256;
-/// Bytes after which a page of events, or a piece of a stream of them, takes no more.
-pub const EVENT_PAGE_BYTES_MAX: usize = 512 * 1024;
-/// Most records that are looked at for one page of events.
-pub const EVENT_PAGE_RECORDS_MAX: usize = 200_000;
-/// Most events of one piece of a stream.
-pub const EVENT_PIECE_EVENTS_MAX: usize = 2_000;
-/// Places in the journal's files that are remembered for those who read events page after page.
-pub const EVENT_PLACES_MAX: usize = 512;
-/// Milliseconds between two looks at the journal for those who wait for events.
-pub const EVENT_TICK_MS: u64 = 25;
-
 /// Most records that a sink is given at once.
 pub const BATCH_RECORDS_MAX: usize = 16 * 1024;
 /// Milliseconds between two looks at the journal for Postgres, whose transactions cost a sync each.
@@ -461,7 +448,6 @@ const _: () = {
     );
     // The creation of a sale waits for the next segment.
     assert!(PACED_PREPARE_MS_MAX < ANNOUNCE_SECONDS * 1000);
-    assert!(EVENT_TICK_MS < 1000 && EVENT_REQUESTS_MAX <= EVENT_PLACES_MAX);
     assert!(POSTGRES_PACE_MS < SINK_ASK_MS && SINK_ASK_MS <= SINK_SLOW_SECONDS * 1000);
     assert!(BACKOFF_MS_MIN < BACKOFF_MS_MAX);
     // A frame as long as they become by themselves goes in one transaction, which etcd takes.

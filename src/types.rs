@@ -9,10 +9,12 @@ use crate::limits;
 
 mod event_type;
 mod text;
+mod webhook_url;
 
 pub use self::event_type::EventType;
 pub(crate) use self::text::CONTROL;
 pub use self::text::{PlainText, has_control};
+pub use self::webhook_url::WebhookUrl;
 
 /// Log sequence number: the place of a record in the journal's one total order. The first record
 /// is 1; 0 means "before every record".

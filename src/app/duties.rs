@@ -6,6 +6,7 @@ use super::AppError;
 use super::followers::Followers;
 use super::start::rotation;
 use super::startup_phases::StartupPhases;
+use super::webhooks::EventParts;
 use crate::config::Config;
 use crate::env::Clock;
 use crate::sale::Engine;
@@ -20,6 +21,7 @@ pub(super) struct DutyParts {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) telemetry: Arc<TelemetryRegistry>,
     pub(super) followed: FollowedRecord,
+    pub(super) events: EventParts,
 }
 
 /// The last record that all have who follow the journal, once that is known.
@@ -50,36 +52,40 @@ pub(super) struct Duties {
 }
 
 impl DutyParts {
-    /// Prepares them.
+    /// Prepares them. A webhook that has no place here yet begins behind `begins_behind`, or the newest record.
     ///
     /// # Errors
     /// A thread cannot be started.
-    pub(super) fn prepare(&self) -> Result<PreparedDuties, AppError> {
+    pub(super) fn prepare(&self, begins_behind: Option<Lsn>) -> Result<PreparedDuties, AppError> {
         let Self {
             config,
             engine,
             clock,
             telemetry,
             followed,
+            events,
         } = self;
-        let followers = Followers::start(config, engine.journal(), clock, telemetry)?;
+        let journal = engine.journal();
+        let followers = Followers::start(config, journal, clock, telemetry, events, begins_behind)?;
         followed.set(followers.followed());
         // Before anything else is done by the clock, because it knows whether that is to be believed.
         let agenda = Agenda::new(Arc::clone(engine), rotation(config));
         Ok(PreparedDuties { followers, agenda })
     }
 
-    /// Begins them on a server that has just taken over. What cannot be begun is logged: it sells what there is.
-    pub(super) fn take_up(&self) -> Option<Duties> {
+    /// Begins them on a server that has just taken over, where those before have told webhooks everything up to `begins_behind`. What cannot be begun is logged: it sells what there is.
+    pub(super) fn take_up(&self, begins_behind: Lsn) -> Option<Duties> {
         let phases = StartupPhases::begin(&self.clock, "lead");
-        let begun = self.prepare().and_then(|mut prepared| {
-            let caught_up = prepared.catch_up(&phases);
-            let fits = prepared.check(&phases);
-            for error in [caught_up.err(), fits.err()].into_iter().flatten() {
-                tracing::error!("{error}");
-            }
-            prepared.begin()
-        });
+        let begun = self
+            .prepare(Some(begins_behind).filter(|&lsn| lsn > Lsn::ZERO))
+            .and_then(|mut prepared| {
+                let caught_up = prepared.catch_up(&phases);
+                let fits = prepared.check(&phases);
+                for error in [caught_up.err(), fits.err()].into_iter().flatten() {
+                    tracing::error!("{error}");
+                }
+                prepared.begin()
+            });
         begun.inspect_err(|error| tracing::error!("{error}")).ok()
     }
 }

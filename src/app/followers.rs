@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::AppError;
 use super::sinks::{postgres_options, redis_options};
 use super::startup_phases::StartupPhases;
+use super::webhooks::{self, EventParts, FollowedWebhook, KeptForWebhook};
 use crate::config::Config;
 use crate::env::{Clock, OsEntropy};
 use crate::journal::Journal;
@@ -21,6 +22,9 @@ pub(super) struct Followers {
     journal: Arc<Journal>,
     telemetry: Arc<TelemetryRegistry>,
     followed: Vec<FollowedSink>,
+    webhooks: Vec<FollowedWebhook>,
+    clock: Arc<dyn Clock>,
+    keep_for_webhooks: Duration,
 }
 
 /// A sink that is configured, and its follower.
@@ -62,6 +66,8 @@ impl Followers {
         journal: &Arc<Journal>,
         clock: &Arc<dyn Clock>,
         telemetry: &Arc<TelemetryRegistry>,
+        events: &EventParts,
+        begins_behind: Option<Lsn>,
     ) -> std::io::Result<Self> {
         let start = FollowerStart {
             journal,
@@ -90,6 +96,9 @@ impl Followers {
                 .into_iter()
                 .flatten()
                 .collect::<std::io::Result<_>>()?,
+            webhooks: webhooks::start(config, events, clock, telemetry, begins_behind)?,
+            clock: Arc::clone(clock),
+            keep_for_webhooks: config.journal.keep_for_webhooks,
         })
     }
 
@@ -152,17 +161,23 @@ impl Followers {
     pub(super) fn followed(&self) -> impl Fn() -> Lsn + Send + Sync + use<> {
         let followers = self.followed.iter().map(|followed| &followed.follower);
         let all: Vec<Applied> = followers.map(Follower::applied).collect();
-        move || all.iter().map(Applied::get).min().unwrap_or(Lsn(u64::MAX))
+        let keep = self.keep_for_webhooks;
+        let kept = |it| KeptForWebhook::new(it, &self.journal, &self.clock, keep);
+        let webhooks: Vec<_> = self.webhooks.iter().map(kept).collect();
+        move || {
+            let sinks = all.iter().map(Applied::get);
+            let webhooks = webhooks.iter().map(KeptForWebhook::kept_behind);
+            sinks.chain(webhooks).min().unwrap_or(Lsn(u64::MAX))
+        }
     }
 
     /// Lets them take what is left, and ends them. The journal must be closed.
     pub(super) fn stop(self) {
-        for followed in &self.followed {
-            followed.follower.ask_to_stop();
-        }
-        for followed in self.followed {
-            followed.follower.stop();
-        }
+        let sinks = self.followed.into_iter().map(|it| it.follower);
+        let webhooks = self.webhooks.into_iter().map(|it| it.follower);
+        let all: Vec<_> = sinks.chain(webhooks).collect();
+        all.iter().for_each(Follower::ask_to_stop);
+        all.into_iter().for_each(Follower::stop);
     }
 }
 

@@ -24,6 +24,7 @@ mod stop;
 mod systemd;
 mod trace_endpoint;
 mod watchdog;
+mod webhooks;
 
 use std::process::ExitCode;
 use std::sync::Arc;

@@ -55,6 +55,12 @@ fn secrets(config: &Config, admin_token: &Secret) -> Vec<(&'static str, Secret)>
         ("the token of the shop", config.shop.token.clone()),
     ]
     .into_iter()
+    .chain(
+        config
+            .webhooks
+            .iter()
+            .map(|it| ("the secret of a webhook", Some(it.secrets.clone()))),
+    )
     .filter_map(|(what, secret)| Some((what, secret?)))
     .collect()
 }

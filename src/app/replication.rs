@@ -88,7 +88,8 @@ impl Membership {
             "the replicated log is joined"
         );
         let status = Arc::<ReplicationStatus>::default();
-        let has_sinks = config.database.is_some() || config.redis.is_some();
+        let has_sinks =
+            config.database.is_some() || config.redis.is_some() || !config.webhooks.is_empty();
         Ok(Self {
             log,
             name,
@@ -292,7 +293,7 @@ impl Driver {
         };
         let status = Arc::clone(&self.status);
         let begin = move || {
-            let duties = duties.take_up();
+            let duties = duties.take_up(status.followed());
             status.lead();
             tracing::info!("this server leads and sells");
             duties

@@ -14,9 +14,10 @@ use super::replication::{Membership, ReplicationThread};
 use super::signals::Signals;
 use super::startup_phases::StartupPhases;
 use super::systemd::{Notifier, WatchedServer};
+use super::webhooks::EventParts;
 use crate::config::Config;
 use crate::env::{Clock, OsEntropy, RealDisk, Secret};
-use crate::events::{EventFeed, EventReader, EventSales, EventSource, EventWriter};
+use crate::events::{EventFeed, EventReader, EventSource};
 use crate::http::{Administration, Api, CrossOrigin};
 use crate::limits;
 use crate::live::{Feeds, Ticker};
@@ -74,19 +75,25 @@ impl Service {
         let status = following.as_ref().map(|(log, _)| Arc::clone(log.status()));
         let replica = status.map(Replica::new);
 
+        let membership = following.as_ref().map(|(membership, _)| membership);
+        let events = EventParts {
+            source: event_source(config, membership),
+            engine: Arc::clone(&engine),
+            archive: Arc::new(start_archive(config, &engine)?),
+        };
         let duties = DutyParts {
             config: config.clone(),
             engine: Arc::clone(&engine),
             clock: Arc::clone(clock),
             telemetry: Arc::clone(&telemetry),
             followed: FollowedRecord::default(),
+            events: events.clone(),
         };
-        let membership = following.as_ref().map(|(membership, _)| membership);
         let housekeeping = housekeeping(config, &duties.followed, membership);
         let mut prepared = None;
         if membership.is_none() {
             steps.next("sinks");
-            let duties = prepared.insert(duties.prepare()?);
+            let duties = prepared.insert(duties.prepare(None)?);
             duties.check(steps)?;
         }
         let housekeeper = Housekeeper::start(Arc::clone(&engine), housekeeping)?;
@@ -98,7 +105,7 @@ impl Service {
         steps.next("listeners");
         let feeds = Feeds::new(Arc::clone(&engine));
         let ticker = Ticker::start(Arc::clone(&feeds))?;
-        let archive = Arc::new(start_archive(config, &engine)?);
+        let archive = Arc::clone(&events.archive);
         let observer = Observer::start(FigureSources {
             engine: Arc::clone(&engine),
             archive: Arc::clone(&archive),
@@ -109,8 +116,7 @@ impl Service {
             replica: replica.clone(),
             started_us: steps.began_us(),
         })?;
-        let source = event_source(config, following.as_ref().map(|(membership, _)| membership));
-        let feed = Arc::new(start_feed(&engine, &archive, source, clock, &telemetry)?);
+        let feed = Arc::new(start_feed(&events, clock, &telemetry)?);
         let parts = ApiParts {
             admin_token,
             engine: Arc::clone(&engine),
@@ -234,17 +240,12 @@ fn event_source(config: &Config, membership: Option<&Membership>) -> EventSource
 }
 
 fn start_feed(
-    engine: &Arc<Engine>,
-    archive: &Arc<Archive>,
-    source: EventSource,
+    events: &EventParts,
     clock: &Arc<dyn Clock>,
     telemetry: &TelemetryRegistry,
 ) -> Result<EventFeed, AppError> {
-    let sales = EventSales::new(Arc::clone(engine), Arc::clone(archive));
-    let reader = EventReader::new(
-        Arc::clone(engine.journal()),
-        EventWriter::new(source, sales),
-    );
+    let journal = Arc::clone(events.engine.journal());
+    let reader = EventReader::new(journal, events.writer());
     let gauge = Arc::clone(telemetry.events());
     Ok(EventFeed::start(reader, Arc::clone(clock), gauge)?)
 }

@@ -99,6 +99,16 @@ fn parse_into(path: &Path, bytes: &[u8], raw: &mut RawConfig) {
             raw.problems
                 .push(ConfigProblem::duplicate(path, &name, "{…}".to_owned()));
         }
+        if let (Some(key), Section::Other(value @ Value::Array(_))) = (Key::whole(&name), &section)
+        {
+            raw.settings.push(Setting {
+                key,
+                given: Given::Json(value.clone()),
+                source: SettingSource::File(path.to_owned()),
+                file: None,
+            });
+            continue;
+        }
         match section {
             Section::Keys(members) => section_into(path, &name, members, raw),
             Section::Other(value) => {

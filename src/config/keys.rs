@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use super::raw::Given;
 use super::rules::{self, IDENTIFIER_BYTES_MAX, MASTER_BYTES_MAX, TEXT_BYTES_MAX};
 use super::values::{AllowedValues, Choice, Integer, Parsed, SecretText, Text, Truth};
+use super::webhooks::Objects;
 use super::{LogEngine, LogFormat, SslMode};
 use crate::limits;
 use crate::types::{Durability, ServerAddress};
@@ -29,6 +30,11 @@ impl Key {
         self.path
             .split_once('.')
             .map_or(self.path, |(section, _)| section)
+    }
+
+    /// Returns the key that is a whole section, if there is one of this name.
+    pub(super) fn whole(section: &str) -> Option<Self> {
+        ALL.iter().find(|key| key.path == section).copied()
     }
 
     /// The key at `section.name`, if there is one.
@@ -153,6 +159,8 @@ keys! {
         Choice(&Durability::NAMES);
     JOURNAL_RETAIN_HOURS: Integer<u64> = "journal.retain_hours", "JOURNAL_RETAIN_HOURS",
         Integer::new(0, 0, limits::RETAIN_HOURS_MAX);
+    JOURNAL_WEBHOOK_HOURS: Integer<u64> = "journal.webhook_hours", "JOURNAL_WEBHOOK_HOURS",
+        Integer::new(72, 1, limits::RETAIN_HOURS_MAX);
     JOURNAL_REFUSED_ATTEMPTS: Truth = "journal.refused_attempts", "JOURNAL_REFUSED_ATTEMPTS",
         Truth { default: false };
     JOURNAL_SEGMENT_MEBIBYTES: Integer<u64> = "journal.segment_mebibytes", "JOURNAL_SEGMENT_MEBIBYTES",
@@ -201,6 +209,8 @@ keys! {
     ADMIN_TOKEN: SecretText = "admin.token", "ADMIN_TOKEN", rules::TOKEN;
 
     SHOP_TOKEN: SecretText = "shop.token", "SHOP_TOKEN", rules::TOKEN;
+
+    WEBHOOKS: Objects = "webhooks", "WEBHOOKS", Objects;
 
     LOG_LEVEL: Parsed<String> = "log.level", "LOG_LEVEL", Parsed {
         default: || "info".to_owned(),
@@ -258,7 +268,8 @@ mod tests {
                 "redis.sentinel_password",
                 "replication.password",
                 "admin.token",
-                "shop.token"
+                "shop.token",
+                "webhooks"
             ]
         );
     }

@@ -15,6 +15,7 @@ mod replication;
 mod rules;
 mod validate;
 mod values;
+mod webhooks;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -31,7 +32,7 @@ pub use raw::{IgnoredVariable, SettingSource};
 pub use rules::{is_token, token_allowed};
 
 use crate::env::Secret;
-use crate::types::{Durability, ServerAddress};
+use crate::types::{Durability, EventType, SaleId, ServerAddress, WebhookUrl};
 
 /// The sources of a configuration, the weakest first.
 pub struct ConfigSources<'a> {
@@ -61,7 +62,14 @@ impl SecretsNeeded {
     fn includes(self, key: keys::Key) -> bool {
         match self {
             Self::All => true,
-            Self::OfSinks => key != keys::ADMIN_TOKEN.key && key != keys::SHOP_TOKEN.key,
+            Self::OfSinks => {
+                let others = [
+                    keys::ADMIN_TOKEN.key,
+                    keys::SHOP_TOKEN.key,
+                    keys::WEBHOOKS.key,
+                ];
+                !others.contains(&key)
+            }
             Self::None => !key.secret,
         }
     }
@@ -86,6 +94,8 @@ pub struct Config {
     pub admin: AdminConfig,
     /// The shop that the server sells for.
     pub shop: ShopConfig,
+    /// The endpoints that are told events.
+    pub webhooks: Vec<WebhookConfig>,
     /// The log.
     pub log: LogConfig,
     /// Environment variables that look like settings and are none.
@@ -247,6 +257,8 @@ pub struct JournalConfig {
     pub durability: Durability,
     /// The time that segments are kept which the sinks have applied; `None` is for ever.
     pub retain: Option<Duration>,
+    /// The time that segments are kept for a webhook that lacks what is in them.
+    pub keep_for_webhooks: Duration,
     /// Refused attempts are recorded, too.
     pub refused_attempts: bool,
     /// Size of a segment, in bytes.
@@ -385,6 +397,23 @@ pub struct AdminConfig {
 pub struct ShopConfig {
     /// The bearer token that opens what is for shops; with `None` that takes the token of administration.
     pub token: Option<Secret>,
+}
+
+/// An endpoint that is told events.
+#[derive(Clone, Debug)]
+pub struct WebhookConfig {
+    /// Its address.
+    pub url: WebhookUrl,
+    /// What signs messages to it: one secret, or two with a space or a line break between them.
+    pub secrets: Secret,
+    /// The types of events that it is told; empty for all.
+    pub types: Vec<EventType>,
+    /// The sales whose events it is told; empty for all.
+    pub sale_ids: Vec<SaleId>,
+    /// It may have an address of a private network, and need no TLS.
+    pub allow_private: bool,
+    /// File of the authorities that may sign its certificate, in PEM; `None` for those that the system trusts.
+    pub sslrootcert: Option<PathBuf>,
 }
 
 /// The log.

@@ -3,6 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::raw::Given;
 use super::values::SecretText;
 use crate::limits;
@@ -50,6 +53,27 @@ pub fn token_allowed() -> String {
 #[must_use]
 pub fn is_token(text: &str) -> bool {
     text.is_empty() || (TOKEN_BYTES.contains(&text.len()) && is_visible_ascii(text))
+}
+
+/// The lengths of the key of a webhook, in bytes, as Standard Webhooks have them.
+const WEBHOOK_KEY_BYTES: RangeInclusive<usize> = 24..=64;
+
+/// Describes the secrets of a webhook that are allowed.
+#[must_use]
+pub(super) fn webhook_secret_allowed() -> String {
+    let (min, max) = WEBHOOK_KEY_BYTES.into_inner();
+    format!("whsec_ and {min} to {max} bytes in base64, or two of these")
+}
+
+/// Returns whether the secret of a webhook may be `text`, or both of a rotation.
+#[must_use]
+pub(super) fn is_webhook_secret(text: &str) -> bool {
+    let is_one = |word: &str| {
+        let key = word.strip_prefix("whsec_").map(|key| STANDARD.decode(key));
+        matches!(key, Some(Ok(key)) if WEBHOOK_KEY_BYTES.contains(&key.len()))
+    };
+    let mut words = text.split_whitespace();
+    (1..=2).contains(&words.clone().count()) && words.all(is_one)
 }
 
 /// Returns whether a text is on one line, and without the mark of bytes that were not UTF-8.

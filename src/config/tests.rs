@@ -62,14 +62,13 @@ fn from_environment(variable: &str, value: &str) -> Result<Config, ConfigError> 
     load("{}", &[(variable, value)], Overrides::default())
 }
 
-/// Puts one value at `section.name` in an otherwise empty file.
+/// Puts one value at its key in an otherwise empty file.
 fn from_file(key: &str, value: &Value) -> Result<Config, ConfigError> {
-    let (section, name) = key.split_once('.').unwrap();
-    load(
-        &json!({section: {name: value}}).to_string(),
-        &[],
-        Overrides::default(),
-    )
+    let file = match key.split_once('.') {
+        Some((section, name)) => json!({section: {name: value}}),
+        None => json!({key: value}),
+    };
+    load(&file.to_string(), &[], Overrides::default())
 }
 
 #[test]
@@ -120,8 +119,11 @@ fn the_shipped_file_has_every_key_with_its_default() {
     let config = load(text, &[], Overrides::default()).unwrap();
     let file: Value = serde_json::from_str(text).unwrap();
     for (key, default, _) in keys::documented() {
-        let (section, name) = key.path.split_once('.').unwrap();
-        assert!(file[section].get(name).is_some(), "{} is missing", key.path);
+        let value = match key.path.split_once('.') {
+            Some((section, name)) => file[section].get(name),
+            None => file.get(key.path),
+        };
+        assert!(value.is_some(), "{} is missing", key.path);
         assert_eq!(config.effective.get(key), Some(&*default), "{}", key.path);
     }
 }

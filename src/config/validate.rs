@@ -12,6 +12,7 @@ use super::raw::RawConfig;
 use super::redis::redis;
 use super::replication::replication;
 use super::values::{AllowedValues, SecretText, Text};
+use super::webhooks::webhooks;
 use super::{
     AdminConfig, Config, DatabaseConfig, JournalConfig, LogConfig, SaleConfig, ServerConfig,
     ShopConfig, TlsFiles,
@@ -41,6 +42,7 @@ pub(super) fn validate(raw: RawConfig) -> Result<Config, ConfigError> {
             token: check.secret(keys::ADMIN_TOKEN),
         },
         shop: shop(&mut check),
+        webhooks: webhooks(&mut check),
         log: LogConfig {
             level: check.read(keys::LOG_LEVEL),
             format: check.read(keys::LOG_FORMAT),
@@ -108,6 +110,7 @@ fn journal(check: &mut Check) -> JournalConfig {
         dir: check.read(keys::JOURNAL_DIR).into(),
         durability: check.read(keys::JOURNAL_DURABILITY),
         retain: duration_unless_zero(check.read(keys::JOURNAL_RETAIN_HOURS) * 3600),
+        keep_for_webhooks: Duration::from_secs(check.read(keys::JOURNAL_WEBHOOK_HOURS) * 3600),
         refused_attempts: check.read(keys::JOURNAL_REFUSED_ATTEMPTS),
         segment_bytes: check.read(keys::JOURNAL_SEGMENT_MEBIBYTES) << 20,
         stall: seconds(check.read(keys::JOURNAL_STALL_SECONDS)),

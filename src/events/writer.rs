@@ -32,6 +32,12 @@ impl EventWriter {
         Self { source, sales }
     }
 
+    /// Returns the name of the journal.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        self.source.as_str()
+    }
+
     /// Appends what `frame` makes of the event of `entry`, if it has one that `filter` admits, and returns its type and sale.
     ///
     /// # Errors

@@ -238,6 +238,15 @@ impl View {
             .collect()
     }
 
+    /// Returns the figures of each webhook, in the order of the configuration; none while this server does not lead.
+    #[must_use]
+    pub fn webhooks(&self) -> Vec<SinkFigures> {
+        let (durable, now) = (self.engine().durable_lsn(), self.now());
+        let webhooks = self.sources.registry.webhooks();
+        let figures = webhooks.iter().map(|gauge| gauge.figures(durable, now));
+        figures.collect()
+    }
+
     /// Returns whether the units of this sale add up, as far as is known.
     #[must_use]
     pub fn is_conserved(&self, sale: SaleId) -> bool {

@@ -1,4 +1,4 @@
-//! Postgres and Redis as exact projections of the journal.
+//! Postgres and Redis as exact projections of the journal, and webhooks, which are told of it.
 //!
 //! Every configured sink has a [`Follower`]: a thread that reads the journal behind its durable end,
 //! makes batches of what it finds, and hands them to the sink in order. The sink keeps the rows and the
@@ -22,6 +22,7 @@ mod sink;
 mod source;
 mod verify;
 mod watermark;
+pub mod webhooks;
 
 pub use error::SinkError;
 pub use follower::{Follower, FollowerTools, feed};

@@ -7,7 +7,9 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::Mutex;
 use tokio::runtime::RuntimeMetrics;
 
-use super::{ErrorLog, EventGauge, Merged, Outcome, Recorder, Route, Series, Sinks, Stage};
+use super::{
+    ErrorLog, EventGauge, Merged, Outcome, Recorder, Route, Series, SinkGauge, Sinks, Stage,
+};
 
 /// The figures of one worker. Only that worker writes.
 #[derive(Debug)]
@@ -176,6 +178,7 @@ pub struct TelemetryRegistry {
     sinks: Sinks,
     errors: Arc<ErrorLog>,
     events: Arc<EventGauge>,
+    webhooks: Mutex<Vec<Arc<SinkGauge>>>,
 }
 
 impl TelemetryRegistry {
@@ -246,6 +249,22 @@ impl TelemetryRegistry {
     #[must_use]
     pub fn errors(&self) -> &ErrorLog {
         &self.errors
+    }
+
+    /// The state of the webhook with this index; those before it are there, too.
+    #[must_use]
+    pub fn webhook(&self, index: usize) -> Arc<SinkGauge> {
+        let mut webhooks = self.webhooks.lock();
+        while webhooks.len() <= index {
+            webhooks.push(Arc::default());
+        }
+        Arc::clone(&webhooks[index])
+    }
+
+    /// The state of each webhook, in the order of the configuration.
+    #[must_use]
+    pub fn webhooks(&self) -> Vec<Arc<SinkGauge>> {
+        self.webhooks.lock().clone()
     }
 
     /// The readers of events.

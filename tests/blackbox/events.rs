@@ -68,7 +68,7 @@ fn id(event: &Value) -> u64 {
 }
 
 /// All events behind `target`, in pages.
-fn read_all(client: &mut Client, target: &str) -> Vec<Value> {
+pub fn read_all(client: &mut Client, target: &str) -> Vec<Value> {
     let (mut all, mut target) = (Vec::new(), target.to_owned());
     loop {
         let page = client.get(&target).ok();

@@ -33,3 +33,4 @@ mod stopping;
 mod stream;
 mod support;
 mod unread;
+mod webhooks;

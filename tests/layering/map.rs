@@ -32,7 +32,7 @@ const PARTS: &[(&str, &[&str])] = &[
         &["sale", "schedule", "live", "operations", "events"],
     ),
     ("runtime", &["http"]),
-    ("reconcile", &["journal"]),
+    ("reconcile", &["journal", "events"]),
 ];
 
 /// Leaves of which a part sees only one module: part, leaf, module.
@@ -47,8 +47,8 @@ const ASSEMBLY: &[&str] = &["lib", "main", "app", "commands", "cli"];
 
 /// What lies outside the crate, with the only parts that may name it.
 const OUTSIDE: &[(&str, &[&str])] = &[
-    ("hyper", &["http", "runtime"]),
-    ("hyper_util", &["http", "runtime"]),
+    ("hyper", &["http", "runtime", "reconcile"]),
+    ("hyper_util", &["reconcile"]),
     ("deadpool_postgres", &["reconcile"]),
     ("tokio_postgres", &["reconcile", "replication"]),
     ("redis", &["reconcile"]),

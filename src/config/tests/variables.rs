@@ -39,6 +39,7 @@ fn every_variable_sets_its_key() {
         ("JOURNAL_DIR", "j"),
         ("JOURNAL_DURABILITY", "os"),
         ("JOURNAL_RETAIN_HOURS", "5"),
+        ("JOURNAL_WEBHOOK_HOURS", "6"),
         ("JOURNAL_REFUSED_ATTEMPTS", "true"),
         ("JOURNAL_SEGMENT_MEBIBYTES", "4"),
         ("JOURNAL_STALL_SECONDS", "12"),
@@ -61,6 +62,7 @@ fn every_variable_sets_its_key() {
         ("SALE_SEED", "18446744073709551615"),
         ("ADMIN_TOKEN", "0123456789abcdef"),
         ("SHOP_TOKEN", "fedcba9876543210"),
+        ("WEBHOOKS", "[]"),
         ("LOG_LEVEL", "flashsale=debug,info"),
         ("LOG_FORMAT", "json"),
     ];
@@ -77,13 +79,13 @@ fn every_variable_sets_its_key() {
          database.user=u database.password=set database.dbname=n database.schema=x database.sslmode=verify-full \
          database.sslrootcert=c database.migrations_path=m redis.host=r redis.port=2 redis.user=v \
          redis.password=set redis.db=65535 redis.tls=true redis.sslrootcert=s \
-         journal.dir=j journal.durability=os journal.retain_hours=5 journal.refused_attempts=true \
+         journal.dir=j journal.durability=os journal.retain_hours=5 journal.webhook_hours=6 journal.refused_attempts=true \
          journal.segment_mebibytes=4 journal.stall_seconds=12 replication.engine=postgres replication.log=one \
          replication.takeover_ms=4000 replication.hosts=p1:5432,p2:5433 replication.user=w replication.password=set \
          replication.dbname=d sale.total_items=6 sale.interval_seconds=7 \
          sale.max_items_per_user=8 sale.hold_seconds=9 sale.keep_ended_seconds=10 \
          sale.seed=18446744073709551615 \
-         admin.token=set shop.token=set log.level=flashsale=debug,info log.format=json"
+         admin.token=set shop.token=set webhooks=none log.level=flashsale=debug,info log.format=json"
     );
     assert_eq!(
         config

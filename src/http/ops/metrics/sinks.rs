@@ -71,4 +71,18 @@ pub(super) fn write(view: &View, out: &mut Exposition) {
             }
         }
     }
+    write_webhooks(&view.webhooks(), out);
+}
+
+/// Adds the same families of the webhooks, each under its number.
+fn write_webhooks(webhooks: &[SinkFigures], out: &mut Exposition) {
+    for family in &FAMILIES {
+        let name = format!("webhook_{}", family.name);
+        let mut samples = out.family(name, family.kind, family.help);
+        for (index, figures) in webhooks.iter().enumerate() {
+            if let Some(value) = (family.value)(figures) {
+                samples.sample(&[("endpoint", &(index + 1).to_string())], value);
+            }
+        }
+    }
 }

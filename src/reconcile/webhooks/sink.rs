@@ -1,0 +1,270 @@
+//! An endpoint as a sink: each batch is a message, and its watermark the place beside the journal.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::StatusCode;
+use secrecy::{ExposeSecret, SecretString};
+use tokio::time::timeout;
+
+use super::batch::WebhookBatch;
+use super::client::{EndpointAnswer, EndpointClient};
+use super::options::WebhookOptions;
+use super::place::PlaceFile;
+use super::retry::Retry;
+use super::signature::signed;
+use crate::env::{Clock, Disk, Entropy};
+use crate::events::EventWriter;
+use crate::journal::{self, fingerprint};
+use crate::limits::{WEBHOOK_PACE_MS, WEBHOOK_PLACE_MS, WEBHOOK_SECONDS_MAX};
+use crate::reconcile::{CatchUpProgress, RecordSource, Sink, SinkError, Watermark};
+use crate::types::Lsn;
+
+/// The parts that a sink of this kind is made of.
+pub struct WebhookParts {
+    /// The options of the endpoint.
+    pub options: WebhookOptions,
+    /// Writes the events.
+    pub writer: EventWriter,
+    /// The disk that the journal is on.
+    pub disk: Arc<dyn Disk>,
+    /// The journal's directory.
+    pub dir: std::path::PathBuf,
+    /// Tells when a message is sent.
+    pub clock: Arc<dyn Clock>,
+    /// Spreads the attempts.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+/// One endpoint.
+pub struct WebhookSink {
+    options: Arc<WebhookOptions>,
+    writer: Rc<RefCell<EventWriter>>,
+    client: EndpointClient,
+    clock: Arc<dyn Clock>,
+    place: PlaceFile,
+    /// Up to where the endpoint has everything, once that is known.
+    at: Option<Watermark>,
+    /// What of it is in the file, and since when.
+    written: Option<Watermark>,
+    written_us: u64,
+    retry: Retry,
+    /// The endpoint has answered that it is gone.
+    is_off: bool,
+}
+
+impl WebhookSink {
+    /// Creates the sink, which has sent nothing.
+    #[must_use]
+    pub fn new(parts: WebhookParts) -> Self {
+        let options = Arc::new(parts.options);
+        Self {
+            place: PlaceFile::new(parts.disk, &parts.dir, options.url.as_str()),
+            client: EndpointClient::new(Arc::clone(&options)),
+            writer: Rc::new(RefCell::new(parts.writer)),
+            retry: Retry::new(parts.entropy),
+            clock: parts.clock,
+            options,
+            at: None,
+            written: None,
+            written_us: 0,
+            is_off: false,
+        }
+    }
+
+    /// Sends a message until the endpoint has taken it, or an error.
+    async fn deliver(&mut self, batch: WebhookBatch) -> Result<(), SinkError> {
+        let id = batch.message_id(self.writer.borrow().source());
+        let body = Bytes::from(batch.into_body());
+        let now = self.clock.now();
+        let headers = signed(&id, now, &body, &self.secrets());
+        let patience = Duration::from_secs(WEBHOOK_SECONDS_MAX);
+        let posted = timeout(patience, self.client.post(&headers, &body, now)).await;
+        let answer = posted.unwrap_or_else(|_| {
+            Err(SinkError::Unavailable(format!(
+                "no answer within {WEBHOOK_SECONDS_MAX} s"
+            )))
+        });
+        match answer {
+            Ok(answer) if answer.status.is_success() => {
+                self.retry.reset();
+                Ok(())
+            }
+            Ok(answer) => Err(self.refused(answer)),
+            Err(error) => {
+                self.client.disconnect();
+                self.retry.fail(self.clock.monotonic_us(), None, &error);
+                Err(error)
+            }
+        }
+    }
+
+    fn refused(&mut self, answer: EndpointAnswer) -> SinkError {
+        let status = answer.status;
+        if status == StatusCode::GONE {
+            self.is_off = true;
+            return switched_off();
+        }
+        let pause = answer.retry_after_seconds;
+        let mut why = format!("it answered {}", status.as_u16());
+        if status.is_redirection() {
+            why.push_str(", and redirects are not followed");
+        }
+        if let Some(seconds) = pause {
+            why.push_str(&format!(", and wants to be asked again after {seconds} s"));
+        }
+        let error = SinkError::Unavailable(why);
+        self.retry.fail(self.clock.monotonic_us(), pause, &error);
+        error
+    }
+
+    fn secrets(&self) -> Vec<SecretString> {
+        let secrets = self.options.secrets.get();
+        let secrets = secrets.expose_secret().split_whitespace();
+        secrets.map(SecretString::from).collect()
+    }
+
+    /// Writes the place down, if it is another one and the last one was written long enough ago.
+    fn keep_place(&mut self) -> Result<(), SinkError> {
+        let now_us = self.clock.monotonic_us();
+        let is_due = now_us.saturating_sub(self.written_us) >= WEBHOOK_PLACE_MS * 1000;
+        if self.at == self.written || !is_due {
+            return Ok(());
+        }
+        self.written_us = now_us;
+        self.write_place()
+    }
+
+    fn write_place(&mut self) -> Result<(), SinkError> {
+        if let Some(at) = self.at {
+            self.place.write(at)?;
+            self.written = self.at;
+        }
+        Ok(())
+    }
+
+    /// Returns the watermark of the record `lsn`, or of the first place that the journal still has behind it.
+    fn begin_at(&self, source: &RecordSource, lsn: Lsn) -> Result<Watermark, SinkError> {
+        let found = source.with_record(lsn, &mut fingerprint)?;
+        if let Some(fingerprint) = found {
+            return Ok(Watermark { lsn, fingerprint });
+        }
+        let first = journal::first_lsn(source.disk(), source.dir())?;
+        let oldest = first.map_or(Lsn::ZERO, |first| Lsn(first.0.saturating_sub(1)));
+        Ok(Watermark {
+            lsn: oldest.max(lsn).min(source.durable()),
+            fingerprint: 0,
+        })
+    }
+}
+
+fn switched_off() -> SinkError {
+    SinkError::Refused(
+        "it answered 410 Gone: it is switched off until the next start of the server".into(),
+    )
+}
+
+impl Sink for WebhookSink {
+    type Batch = WebhookBatch;
+
+    fn name(&self) -> &'static str {
+        "Webhook"
+    }
+
+    fn address(&self) -> String {
+        format!("{} ({})", self.options.number, self.options.url.origin())
+    }
+
+    fn remedy(&self) -> &'static str {
+        ". Remove the file of its place (webhook-…), beside the journal, to have it begin with what happens from then on"
+    }
+
+    fn pace(&self) -> Duration {
+        Duration::from_millis(WEBHOOK_PACE_MS)
+    }
+
+    async fn open(&mut self) -> Result<Watermark, SinkError> {
+        if self.is_off {
+            return Err(switched_off());
+        }
+        self.retry.check(self.clock.monotonic_us())?;
+        if self.at.is_none() {
+            self.at = self.place.read()?;
+            self.written = self.at;
+        }
+        Ok(self.at.unwrap_or(Watermark::ZERO))
+    }
+
+    async fn watermark(&mut self) -> Result<Watermark, SinkError> {
+        self.keep_place()?;
+        Ok(self.at.unwrap_or(Watermark::ZERO))
+    }
+
+    async fn start_over(
+        &mut self,
+        source: &RecordSource,
+        found: Watermark,
+        _held: Lsn,
+        _progress: &mut CatchUpProgress,
+    ) -> Result<Watermark, SinkError> {
+        let address = self.address();
+        // A place that is 0 was noted before the first record.
+        let is_new = self.at.is_none();
+        let behind = match is_new {
+            true => self.options.begins_behind.unwrap_or(source.durable()),
+            false => found.lsn,
+        };
+        let begun = self.begin_at(source, behind)?;
+        let (last, lsn) = (found.lsn.0, begun.lsn.0);
+        if is_new {
+            tracing::info!(address, lsn, "Webhook {address} begins behind this record");
+        } else if begun.lsn > found.lsn {
+            tracing::error!(
+                address,
+                last,
+                lsn,
+                "Webhook {address} goes on behind a gap: the journal no longer has the events in between"
+            );
+        }
+        self.at = Some(begun);
+        self.write_place()?;
+        Ok(begun)
+    }
+
+    fn batch(&self) -> WebhookBatch {
+        WebhookBatch::new(Rc::clone(&self.writer), Arc::clone(&self.options))
+    }
+
+    async fn apply(
+        &mut self,
+        batch: WebhookBatch,
+        from: Watermark,
+        to: Watermark,
+    ) -> Result<(), SinkError> {
+        if self.at != Some(from) {
+            return Err(SinkError::Moved);
+        }
+        if from == to {
+            let why = "what an ended sale consisted of cannot be read at the moment";
+            return Err(SinkError::Unavailable(why.into()));
+        }
+        if batch.has_events() {
+            self.deliver(batch).await?;
+        }
+        self.at = Some(to);
+        self.keep_place()
+    }
+}
+
+impl Drop for WebhookSink {
+    fn drop(&mut self) {
+        if self.at != self.written
+            && let Err(error) = self.write_place()
+        {
+            tracing::warn!("Webhook {}: {error}", self.address());
+        }
+    }
+}
