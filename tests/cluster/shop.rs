@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Child;
 use std::sync::Arc;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use super::machine::{Machine, SHOP, copy_patroni, name, source};
 use super::network::{MACHINES, Network, OUTSIDE, address};
@@ -14,6 +15,9 @@ use crate::replication::buyers::Told;
 use crate::replication::keeper::LogEngine;
 use crate::replication::ledger::Ledger;
 use crate::server::{Server, wait_for};
+
+/// How long a database may take to join again. On a machine at a load of 30 an old primary took two minutes, half a minute of them for `pg_rewind`.
+const REJOIN: Duration = Duration::from_secs(300);
 
 /// What a round has found in the journals.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -126,21 +130,28 @@ impl Shop {
     }
 
     fn wait_for_databases(&self) {
-        wait_for("a primary and its standbys", || {
-            let are_up =
-                |machine: &Machine| machine.has_healthy_etcd() && machine.has_running_postgres();
-            self.machines.iter().all(are_up).then_some(())?;
-            let members = self.machines[0].members()?;
-            let count = |role| members.iter().filter(|it| it["role"] == role).count();
-            let is_well = |it: &serde_json::Value| {
-                let state = it["state"].as_str().unwrap_or_default();
-                ["running", "streaming"].contains(&state)
-                    && it["timeline"] == members[0]["timeline"]
-            };
-            let are_well = members.len() == MACHINES && members.iter().all(is_well);
-            let roles = ["leader", "sync_standby", "replica"].map(count);
-            (are_well && roles == [1, 1, 1]).then_some(())
-        });
+        let deadline = Instant::now() + REJOIN;
+        while self.has_databases() != Some(true) {
+            let is_late = Instant::now() > deadline;
+            assert!(!is_late, "waited too long for a primary and its standbys");
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Whether there are a primary, its synchronous standby and another one; `None` where nobody says.
+    fn has_databases(&self) -> Option<bool> {
+        let are_up =
+            |machine: &Machine| machine.has_healthy_etcd() && machine.has_running_postgres();
+        self.machines.iter().all(are_up).then_some(())?;
+        let members = self.machines[0].members()?;
+        let count = |role| members.iter().filter(|it| it["role"] == role).count();
+        let is_well = |it: &serde_json::Value| {
+            let state = it["state"].as_str().unwrap_or_default();
+            ["running", "streaming"].contains(&state) && it["timeline"] == members[0]["timeline"]
+        };
+        let are_well = members.len() == MACHINES && members.iter().all(is_well);
+        let roles = ["leader", "sync_standby", "replica"].map(count);
+        Some(are_well && roles == [1, 1, 1])
     }
 
     /// Reads on in `ledger` what the server that sells has written, and holds against it what buyers were told.
