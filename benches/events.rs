@@ -109,6 +109,8 @@ fn main() {
         b.iter(|| runtime.block_on(told.read_stream()))
     });
     group.finish();
-    drop(told);
+    told.feed.stop();
+    // Before its directory goes.
+    told.hall.engine.journal().close();
     criterion.final_summary();
 }
