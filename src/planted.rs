@@ -52,6 +52,8 @@ slips! {
     ReleasesLineTwice
     /// A code that was given back is called unknown before that is durable.
     ForgetsCodeBeforeDurable
+    /// A sale that is paused takes checkouts.
+    IgnoresPause
     /// A purchase at the very end of a sale is taken.
     SellsAtTheEnd
     /// A purchase in the last two seconds of a sale is refused.
@@ -72,6 +74,8 @@ slips! {
     ForgetsKeys
     /// A start forgets which checkouts have expired.
     ForgetsExpired
+    /// A start forgets that a sale is paused.
+    ForgetsPause
     /// A start forgets what was given back.
     ForgetsReleased
     /// Units in one of the shards are not gathered.

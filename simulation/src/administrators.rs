@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use flashsale::record::NewItem;
-use flashsale::sale::{NewCatalogue, NewSale};
+use flashsale::sale::{NewCatalogue, NewSale, SaleChange};
 use flashsale::types::Timestamp;
 
 use crate::world::World;
@@ -53,5 +53,28 @@ impl World {
         };
         self.note("a sale is created");
         let _ = engine.create_sale(&sale);
+    }
+
+    /// Pauses a sale, lets one go on, or has one end later, where the server sells.
+    pub(crate) fn change_a_sale(&mut self) {
+        if !self.server().sells() {
+            return;
+        }
+        let engine = Arc::clone(&self.server().engine);
+        let open = engine.open_sales();
+        if open.is_empty() {
+            return;
+        }
+        let dice = &mut self.order_dice;
+        let sale = dice.pick(&open);
+        let change = match dice.below(3) {
+            _ if sale.is_paused() && dice.chance(700) => SaleChange::Resumed,
+            0 => SaleChange::Extended(sale.ends_at().plus_seconds(dice.below(8) as u32)),
+            1 => SaleChange::Resumed,
+            _ => SaleChange::Paused,
+        };
+        if let Ok(Some(_)) = engine.change_sale(sale.id(), change) {
+            self.note(&format!("a sale is {}", change.name()));
+        }
     }
 }

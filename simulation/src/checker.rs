@@ -73,6 +73,12 @@ pub fn figures(engine: &Engine, ledger: &Ledger) -> Result<(), String> {
         let written = &ledger.sales.get(&sale.id());
         let written = written.ok_or_else(|| format!("sale {} is not written", sale.id()))?;
         sale.check_conserved()?;
+        if (sale.is_paused(), sale.ends_at()) != (written.is_paused, written.terms.ended_at) {
+            return Err(format!(
+                "sale {}: memory has another state or end than is written",
+                sale.id()
+            ));
+        }
         let (sold, shown) = (written.sold.iter().sum::<u64>(), sale.figures().sold);
         if sold != shown {
             return Err(format!(

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use flashsale::record::{CatalogueKind, Entry, Record, ReleasedLine, SaleTerms};
+use flashsale::record::{CatalogueKind, Entry, Record, ReleasedLine, SaleChange, SaleTerms};
 use flashsale::types::{Lsn, PurchasedLine, SaleId, Timestamp};
 
 /// The state that the records so far have led to.
@@ -29,6 +29,8 @@ pub struct Sale {
     /// The units sold of each item.
     pub sold: Vec<u64>,
     held: Vec<u64>,
+    /// It takes no checkouts for now.
+    pub is_paused: bool,
     /// It is closed.
     pub is_closed: bool,
     bought: BTreeMap<String, u64>,
@@ -91,7 +93,7 @@ impl Ledger {
             Record::SaleClosed { sale } => {
                 let sale = self.sales.get_mut(&sale).ok_or("no such sale")?;
                 check(!sale.is_closed, "a sale is closed twice")?;
-                sale.is_closed = true;
+                (sale.is_closed, sale.is_paused) = (true, false);
                 sale.held.fill(0);
                 Ok(())
             }
@@ -115,6 +117,7 @@ impl Ledger {
                 lines,
                 ..
             } => self.purchase((sale, secret), user, lines.iter().collect(), at),
+            Record::SaleChanged { sale, change } => self.change(sale, change, at),
             Record::Expired { sale, secret, user } => self.expire((sale, secret), user),
             Record::Released {
                 sale,
@@ -158,6 +161,7 @@ impl Ledger {
             items,
             sold: vec![0; count],
             held: vec![0; count],
+            is_paused: false,
             is_closed: false,
             bought: BTreeMap::new(),
             open: BTreeMap::new(),
@@ -166,6 +170,27 @@ impl Ledger {
             self.sales.insert(id, sale).is_none(),
             "a sale is created twice",
         )
+    }
+
+    fn change(&mut self, id: SaleId, change: SaleChange, at: Timestamp) -> Result<(), String> {
+        let sale = self.sales.get_mut(&id).ok_or("no such sale")?;
+        check(!sale.is_closed, "a closed sale is changed")?;
+        check(at < sale.terms.ended_at, "a sale is changed behind its end")?;
+        match change {
+            SaleChange::Paused => {
+                check(!sale.is_paused, "a sale is paused twice")?;
+                sale.is_paused = true;
+            }
+            SaleChange::Resumed => {
+                check(sale.is_paused, "a sale is resumed that was not paused")?;
+                sale.is_paused = false;
+            }
+            SaleChange::Extended(ended_at) => {
+                check(ended_at > sale.terms.ended_at, "a sale is cut short")?;
+                sale.terms.ended_at = ended_at;
+            }
+        }
+        Ok(())
     }
 
     fn check_out(
@@ -179,6 +204,7 @@ impl Ledger {
     ) -> Result<(), String> {
         let sale = self.sales.get_mut(&code.0).ok_or("no such sale")?;
         check(!sale.is_closed, "a checkout in a closed sale")?;
+        check(!sale.is_paused, "a checkout in a paused sale")?;
         check(
             sale.terms.started_at <= at,
             "a checkout before the sale begins",

@@ -12,9 +12,9 @@ pub fn pair_dice(seed: u64) -> Dice {
     Dice::new(!seed)
 }
 
-/// Returns the dice that decide who gives back. They are their own, so that what else happens in a run is as it was before
-/// anybody could.
-pub fn give_back_dice(seed: u64) -> Dice {
+/// Returns the dice of what buyers give back and of how sales are changed. They are their own, so that what else happens in a run is
+/// as it was before there was that.
+pub fn order_dice(seed: u64) -> Dice {
     Dice::new(seed.rotate_left(32) ^ 0x5bd1_e995)
 }
 
@@ -56,6 +56,8 @@ pub struct Plan {
     pub given_up: u64,
     /// Requests per mille before which somebody looks at a checkout, or gives of it back.
     pub given_back: u64,
+    /// Requests per mille before which an administrator changes a sale that goes on.
+    pub changed: u64,
     /// Requests that may be open at the same time.
     pub open_max: usize,
     /// Length of a segment.
@@ -152,6 +154,7 @@ impl Plan {
             keyed: *dice.pick(&[0, 200, 700]),
             given_up: *dice.pick(&[0, 0, 30]),
             given_back: 0,
+            changed: 0,
             open_max: dice.between(1, 24) as usize,
             segment_bytes: *dice.pick(&[16 << 10, 32 << 10, 64 << 10]),
             keep_ended_seconds: *dice.pick(&[0, 5, 600]),
@@ -171,10 +174,11 @@ impl Plan {
         }
     }
 
-    /// Lets buyers give back, in half of the runs.
+    /// Lets buyers give back in half of the runs, and administrators change sales in a third.
     #[must_use]
-    pub fn giving_back(mut self, dice: &mut Dice) -> Self {
+    pub fn with_orders(mut self, dice: &mut Dice) -> Self {
         self.given_back = *dice.pick(&[0, 0, 60, 200]);
+        self.changed = *dice.pick(&[0, 0, 20]);
         self
     }
 

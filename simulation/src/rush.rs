@@ -1,6 +1,6 @@
 //! The end of a run: everything works again, more buyers come than there are units, and all has to end well.
 
-use flashsale::sale::{Sale, SaleStatus};
+use flashsale::sale::{Sale, SaleChange, SaleStatus};
 use flashsale::types::ItemIndex;
 
 use crate::history::{Ask, Told};
@@ -51,6 +51,7 @@ impl World {
     async fn open_a_sale(&mut self) -> Result<(), String> {
         for _ in 0..SECONDS_MAX {
             self.turn().await?;
+            self.resume_all();
             let now = self.now();
             let active = self.server().engine.active_sale();
             let left = active.map(|sale| sale.terms().ended_at.0 - now.0);
@@ -64,6 +65,18 @@ impl World {
             "no sale opens although everything works: {}",
             machines.join("; ")
         ))
+    }
+
+    /// Lets all sales go on that administrators have paused.
+    fn resume_all(&self) {
+        let engine = &self.server().engine;
+        let paused = engine
+            .open_sales()
+            .into_iter()
+            .filter(|sale| sale.is_paused());
+        for sale in paused.filter(|_| self.server().sells()) {
+            let _ = engine.change_sale(sale.id(), SaleChange::Resumed);
+        }
     }
 
     async fn buy_up(&mut self, sale: &Sale, item: ItemIndex, user: &mut u64) -> Result<(), String> {

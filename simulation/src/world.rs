@@ -18,7 +18,7 @@ use crate::faults;
 use crate::history::History;
 use crate::machine::{Machine, Viewer};
 use crate::pair::Pair;
-use crate::plan::{Cuts, Plan, give_back_dice, pair_dice};
+use crate::plan::{Cuts, Plan, order_dice, pair_dice};
 use crate::server::{DIR, Server};
 use crate::sink::Database;
 use crate::tape::Tape;
@@ -92,7 +92,7 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
 /// The world.
 pub(crate) struct World {
     pub(crate) dice: Dice,
-    give_back_dice: Dice,
+    pub(crate) order_dice: Dice,
     pub(crate) plan: Plan,
     pub(crate) machines: Vec<Machine>,
     /// The machine on which the next step happens.
@@ -114,14 +114,14 @@ impl World {
     fn new(seed: u64, cuts: &Cuts, trace: Trace) -> Self {
         let mut dice = Dice::new(seed);
         let plan = Plan::draw(&mut dice).paired(&mut pair_dice(seed));
-        let mut give_back_dice = give_back_dice(seed);
-        let plan = plan.giving_back(&mut give_back_dice).cut(cuts);
+        let mut order_dice = order_dice(seed);
+        let plan = plan.with_orders(&mut order_dice).cut(cuts);
         let databases = plan.sinks.iter().map(|kind| Database::new(*kind)).collect();
         let clock = Arc::new(ManualClock::at(BEGIN));
         let pair = plan.pair.map(|it| Pair::new(it, &clock, seed));
         Self {
             dice,
-            give_back_dice,
+            order_dice,
             machines: match &pair {
                 None => vec![Machine::new(clock, None)],
                 Some(pair) => pair.machines(),
@@ -307,7 +307,10 @@ impl World {
             self.note("a client gives up");
             self.server_mut().give_up(number);
         }
-        let given_back = buyers::give_back(&mut self.give_back_dice, &self.plan, &self.history);
+        if self.order_dice.chance(self.plan.changed) {
+            self.change_a_sale();
+        }
+        let given_back = buyers::give_back(&mut self.order_dice, &self.plan, &self.history);
         if let Some(ask) = given_back {
             self.trace.step(format_args!("{ask:?}"));
             self.server_mut().ask(ask);

@@ -354,6 +354,10 @@ fn write_record(out: &mut dyn Write, entry: &Entry<'_>, record: &Record<'_>) -> 
             }
             writeln!(out)
         }
+        Record::SaleChanged { sale, change } => match change.ended_at() {
+            Some(ended_at) => writeln!(out, "sale {sale} is extended until {ended_at}"),
+            None => writeln!(out, "sale {sale} is {}", change.name()),
+        },
         Record::Expired { sale, user, .. } => {
             writeln!(out, "sale {sale}: the hold of {user:?} runs out")
         }

@@ -6,7 +6,7 @@ use std::fmt::{self, Display};
 
 use serde::{Serialize, Serializer};
 
-use crate::record::{Lines, Record};
+use crate::record::{Lines, Record, SaleChange};
 use crate::sale::Sale;
 use crate::types::{CheckoutCode, EventType, ItemIndex, Lsn, SaleId, Timestamp};
 
@@ -35,6 +35,12 @@ enum EventData<'a> {
     OfSale {
         #[serde(serialize_with = "as_text")]
         sale_id: SaleId,
+    },
+    Extended {
+        #[serde(serialize_with = "as_text")]
+        sale_id: SaleId,
+        #[serde(serialize_with = "as_text")]
+        ended_at: Timestamp,
     },
     Checkout {
         #[serde(serialize_with = "as_text")]
@@ -84,6 +90,20 @@ impl<'a> ShopEvent<'a> {
             Record::SaleClosed { sale } => {
                 let data = EventData::OfSale { sale_id: sale };
                 event(EventType::SaleClosed, sale, data)
+            }
+            Record::SaleChanged { sale, change } => {
+                let of_sale = EventData::OfSale { sale_id: sale };
+                match change {
+                    SaleChange::Paused => event(EventType::SalePaused, sale, of_sale),
+                    SaleChange::Resumed => event(EventType::SaleResumed, sale, of_sale),
+                    SaleChange::Extended(ended_at) => {
+                        let data = EventData::Extended {
+                            sale_id: sale,
+                            ended_at,
+                        };
+                        event(EventType::SaleExtended, sale, data)
+                    }
+                }
             }
             Record::Expired { sale, secret, user } => {
                 let data = EventData::Checkout {

@@ -31,9 +31,10 @@ pub(super) enum Field {
     Available,
     Limit,
     Cursor,
+    EndedAt,
 }
 
-const FIELD_COUNT: usize = Field::Cursor as usize + 1;
+const FIELD_COUNT: usize = Field::EndedAt as usize + 1;
 
 impl Field {
     fn named(name: &str) -> Option<Self> {
@@ -47,6 +48,7 @@ impl Field {
             "available" => Self::Available,
             "limit" => Self::Limit,
             "cursor" => Self::Cursor,
+            "ended_at" => Self::EndedAt,
             _ => return None,
         })
     }
@@ -63,6 +65,7 @@ impl Field {
             Self::Available => &["available"],
             Self::Limit => &["limit"],
             Self::Cursor => &["cursor"],
+            Self::EndedAt => &["ended_at"],
         }
     }
 

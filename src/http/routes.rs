@@ -9,7 +9,7 @@ use hyper::Method;
 use hyper::body::{Body, Bytes};
 use hyper::http::request::Parts;
 
-use super::admin::{checkouts, close_sale, create_sale, events, hand_over, purchases};
+use super::admin::{change_sale, checkouts, close_sale, create_sale, events, hand_over, purchases};
 use super::answer::Answer;
 use super::api::Api;
 use super::buy::{Decided, SellRequest, checkout, contents, purchase};
@@ -27,7 +27,7 @@ use crate::telemetry::Route;
 const VERSION_PREFIX: &str = "/api/v1";
 
 /// The number of routes.
-const ROUTES: usize = 29;
+const ROUTES: usize = 32;
 
 /// The most names in one path.
 const NAMES_MAX: usize = 2;
@@ -84,6 +84,9 @@ const TABLE: [Endpoint; ROUTES] = endpoints! {
     get  "/ops/history"                 OpsHistory     Operators Wait   stream::history;
     post "/admin/sales"                 AdminSales     Admin     Wait   create_sale::create;
     post "/admin/sales/{id}/close"      AdminClose     Admin     Wait   close_sale::close;
+    post "/admin/sales/{id}/pause"      AdminPause     Admin     Wait   change_sale::pause;
+    post "/admin/sales/{id}/resume"     AdminResume    Admin     Wait   change_sale::resume;
+    post "/admin/sales/{id}/extend"     AdminExtend    Admin     Wait   change_sale::extend;
     get  "/admin/sales/{id}/purchases"  AdminPurchases Admin     Wait   purchases::list;
     get  "/admin/checkouts/{code}"      AdminCheckout  Admin     Wait   checkouts::show;
     get  "/admin/events"                AdminEvents    Shop      Wait   events::events;

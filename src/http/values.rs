@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use crate::limits::CODE_BYTES_MAX;
-use crate::types::{CONTROL, CheckoutCode, Lsn, Malformed, has_control};
+use crate::types::{CONTROL, CheckoutCode, Lsn, Malformed, Timestamp, has_control};
 
 /// Returns a JSON number as the text of a parameter. A whole number may be written with a point or an exponent.
 pub(super) fn number_text(number: &serde_json::Number) -> String {
@@ -50,6 +50,23 @@ impl FromStr for Place {
             return Err(WRONG);
         }
         text.parse().map(|lsn| Self(Lsn(lsn))).map_err(|_| WRONG)
+    }
+}
+
+/// The error of a text that is no time.
+pub(super) const NOT_A_TIME: &str =
+    "must be a time as RFC 3339 writes it, such as 2026-11-23T10:00:00Z";
+
+/// A time as RFC 3339 writes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct GivenTime(pub(super) Timestamp);
+
+impl FromStr for GivenTime {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        let time: jiff::Timestamp = text.parse().map_err(|_| Malformed(NOT_A_TIME))?;
+        Ok(Self(Timestamp(time.as_microsecond())))
     }
 }
 

@@ -19,6 +19,7 @@ pub(super) fn of(sale: &Sale, moment: Moment, rate: &mut Rate) -> (String, bool)
         rate: rate.at(moment.now_us, figures.sold),
         ends_at: sale.ended_at(),
         active: sale.status(moment.now) == SaleStatus::Active,
+        is_paused: sale.is_paused(),
     };
     (open.event(), false)
 }
@@ -31,6 +32,7 @@ struct OpenSale {
     rate: f64,
     ends_at: Timestamp,
     active: bool,
+    is_paused: bool,
 }
 
 impl OpenSale {
@@ -41,13 +43,15 @@ impl OpenSale {
             rate,
             ends_at,
             active,
+            is_paused,
         } = self;
+        let paused = if *is_paused { ",\"paused\":true" } else { "" };
         let (total, sold, held) = (figures.total, figures.sold, figures.held);
         let remaining = figures.free();
         format!(
             "event: stock\n\
              data: {{\"sale_id\":\"{sale}\",\"total\":{total},\"remaining\":{remaining},\"sold\":{sold},\
-             \"held\":{held},\"rate\":{rate:.1},\"ends_at\":\"{ends_at}\",\"active\":{active}}}\n\n"
+             \"held\":{held},\"rate\":{rate:.1},\"ends_at\":\"{ends_at}\",\"active\":{active}{paused}}}\n\n"
         )
     }
 }
@@ -76,11 +80,17 @@ mod tests {
             rate: 12.46,
             ends_at: Timestamp::from_seconds(3600),
             active: true,
+            is_paused: false,
         };
         let expected = "event: stock\n\
              data: {\"sale_id\":\"1\",\"total\":10000,\"remaining\":9987,\"sold\":10,\"held\":3,\
              \"rate\":12.5,\"ends_at\":\"1970-01-01T01:00:00Z\",\"active\":true}\n\n";
         assert_eq!(open.event(), expected);
+        let paused = OpenSale {
+            is_paused: true,
+            ..open
+        };
+        assert!(paused.event().contains("\"active\":true,\"paused\":true}"));
         let data = expected.lines().nth(1).expect("two lines");
         let data = data.strip_prefix("data: ").expect("data");
         let json: serde_json::Value = serde_json::from_str(data).expect("JSON");

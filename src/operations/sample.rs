@@ -73,6 +73,9 @@ struct SaleSample {
     started_at: String,
     ended_at: String,
     active: bool,
+    /// Whether it takes no checkouts for now.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    paused: bool,
 }
 
 #[derive(Serialize)]
@@ -221,6 +224,7 @@ impl SaleSample {
             started_at: sale.terms().started_at.to_string(),
             ended_at: sale.ended_at().to_string(),
             active: true,
+            paused: sale.is_paused(),
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use super::{
     CatalogueKind, CheckoutKey, Encode, Items, Lines, NewItem, Record, RefusedReason, ReleasedLine,
-    SaleTerms,
+    SaleChange, SaleTerms,
 };
 use crate::types::{ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};
 
@@ -25,6 +25,9 @@ mod kind {
     pub(super) const RELEASED: u8 = 11;
     /// Some units of one item of a checkout.
     pub(super) const LINE_RELEASED: u8 = 12;
+    pub(super) const SALE_PAUSED: u8 = 13;
+    pub(super) const SALE_RESUMED: u8 = 14;
+    pub(super) const SALE_EXTENDED: u8 = 15;
 }
 
 /// "No time" and "no sale" in the encoding.
@@ -47,6 +50,11 @@ fn kind_of(record: &Record<'_>) -> u8 {
         Record::SaleItems { .. } => kind::SALE_ITEMS,
         Record::SaleCreated { .. } => kind::SALE_CREATED,
         Record::SaleClosed { .. } => kind::SALE_CLOSED,
+        Record::SaleChanged { change, .. } => match change {
+            SaleChange::Paused => kind::SALE_PAUSED,
+            SaleChange::Resumed => kind::SALE_RESUMED,
+            SaleChange::Extended(_) => kind::SALE_EXTENDED,
+        },
         Record::SaleArchived { .. } => kind::SALE_ARCHIVED,
         Record::Checkout { key: None, .. } => kind::CHECKOUT,
         Record::Checkout { key: Some(_), .. } => kind::CHECKOUT_WITH_KEY,
@@ -76,6 +84,12 @@ fn encode_fields(record: &Record<'_>, out: &mut Vec<u8>) {
             put_terms(out, &terms);
         }
         Record::SaleClosed { sale } => put_u32(out, sale.0),
+        Record::SaleChanged { sale, change } => {
+            put_u32(out, sale.0);
+            if let Some(ended_at) = change.ended_at() {
+                out.extend_from_slice(&ended_at.0.to_le_bytes());
+            }
+        }
         Record::SaleArchived {
             sale,
             terms,
@@ -234,6 +248,14 @@ fn decode_kind<'a>(kind: u8, input: &mut Input<'a>) -> Option<Record<'a>> {
         },
         kind::SALE_CLOSED => Record::SaleClosed {
             sale: input.sale()?,
+        },
+        kind::SALE_PAUSED | kind::SALE_RESUMED | kind::SALE_EXTENDED => Record::SaleChanged {
+            sale: input.sale()?,
+            change: match kind {
+                kind::SALE_PAUSED => SaleChange::Paused,
+                kind::SALE_RESUMED => SaleChange::Resumed,
+                _ => SaleChange::Extended(Timestamp(input.i64()?)),
+            },
         },
         kind::SALE_ARCHIVED => Record::SaleArchived {
             sale: input.sale()?,

@@ -48,6 +48,11 @@ impl<'a> Record<'a> {
                 vec![("sale", number(sale.0)), ("terms", Terms(terms))]
             }
             Record::SaleClosed { sale } => vec![("sale", number(sale.0))],
+            Record::SaleChanged { sale, change } => vec![
+                ("sale", number(sale.0)),
+                ("what is changed", Text(change.name())),
+                ("its new end", Time(change.ended_at())),
+            ],
             Record::SaleArchived {
                 sale,
                 terms,

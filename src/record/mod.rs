@@ -42,6 +42,13 @@ pub enum Record<'a> {
         /// The sale.
         sale: SaleId,
     },
+    /// An administrator changed a sale that is not closed.
+    SaleChanged {
+        /// The sale.
+        sale: SaleId,
+        /// What was changed.
+        change: SaleChange,
+    },
     /// A sale that has ended, without its contents, which are in a file of their own. Only snapshots
     /// have it, in place of all else about the sale.
     SaleArchived {
@@ -163,6 +170,7 @@ impl<'a> Record<'a> {
             Record::SaleItems { .. } => ["list of items", "lists of items"],
             Record::SaleCreated { .. } => ["sale created", "sales created"],
             Record::SaleClosed { .. } => ["sale closed", "sales closed"],
+            Record::SaleChanged { .. } => ["change of a sale", "changes of sales"],
             Record::SaleArchived { .. } => ["sale archived", "sales archived"],
             Record::Checkout { .. } => ["checkout", "checkouts"],
             Record::KeptKey { .. } => ["key of a checkout", "keys of checkouts"],
@@ -193,6 +201,38 @@ pub struct CheckoutKey<'a> {
     pub sale_ends_at: Timestamp,
     /// Until when the units were held, by the wall clock.
     pub held_until: Option<Timestamp>,
+}
+
+/// A change of a sale that is not closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SaleChange {
+    /// It takes no checkouts for now.
+    Paused,
+    /// It takes checkouts again.
+    Resumed,
+    /// It ends later than it was to: at this time.
+    Extended(Timestamp),
+}
+
+impl SaleChange {
+    /// Returns its name, as the projections spell it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Paused => "paused",
+            Self::Resumed => "resumed",
+            Self::Extended(_) => "extended",
+        }
+    }
+
+    /// Returns the new end of the sale, where it has one.
+    #[must_use]
+    pub fn ended_at(self) -> Option<Timestamp> {
+        match self {
+            Self::Extended(ended_at) => Some(ended_at),
+            Self::Paused | Self::Resumed => None,
+        }
+    }
 }
 
 /// Units of one item that a buyer gave back.

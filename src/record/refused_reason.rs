@@ -23,6 +23,8 @@ macro_rules! refused_reasons {
                 ItemHeld = 7, "item_held";
                 /// The idempotency key came with another item or quantity before.
                 IdempotencyKeyReused = 8, "idempotency_key_reused";
+                /// The sale takes no checkouts for now.
+                SalePaused = 9, "sale_paused";
             }
             // Reasons whose answer has the label in the last column.
             labelled_otherwise {

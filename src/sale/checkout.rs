@@ -110,10 +110,8 @@ impl Engine {
         if let Some(repeated) = repeated(sale, &locked, wanted) {
             return repeated;
         }
-        // Under the lock: closing takes each lock once after it has begun, so nobody decides
-        // after that.
-        if sale.is_closed() {
-            return Decision::immediate(CheckoutOutcome::SaleNotActive);
+        if let Some(refusal) = sale.refusal_of_checkouts() {
+            return Decision::immediate(refusal);
         }
         if let Some(reference) = locked.find(wanted.user) {
             if let Err(unavailable) = self.expire_if_due(sale, &mut locked.shard, reference) {
@@ -175,7 +173,7 @@ impl Engine {
         let buyer = locked.shard.buyer(reference);
         let open = buyer.open.as_mut().expect("it is open, or was opened");
         let (secret, items_count) = (open.secret, open.units() + wanted.quantity);
-        let sale_ends_at = sale.terms.ended_at;
+        let sale_ends_at = sale.ends_at();
         let held_until = open.hold_until().map(|until| {
             let steady = self.clock.steady();
             Timestamp(wanted.now.0 + (until.0 - steady.0))

@@ -118,7 +118,7 @@ impl Engine {
             // It was given back just now, or the code has only its one half in common with one of this buyer's.
             return Err(sale.unknown_code(ContentsOutcome::CheckoutNotFound));
         };
-        if sale.is_closed() || self.now() >= sale.terms.ended_at {
+        if sale.is_closed() || self.now() >= sale.ends_at() {
             return Err(Decision::immediate(ContentsOutcome::SaleNotActive));
         }
         Ok(open)
@@ -132,12 +132,12 @@ impl Engine {
     ) -> ContentsOutcome {
         let lines = open.map(|open| open.lines.iter().copied().collect());
         let held_until = open.and_then(OpenCheckout::hold_until);
-        ContentsOutcome::Contents(CheckoutContents {
+        ContentsOutcome::Contents(Box::new(CheckoutContents {
             code,
             lines: lines.unwrap_or_default(),
             held_until: held_until.map(|until| self.by_wall_clock(until)),
-            sale_ends_at: sale.terms.ended_at,
-        })
+            sale_ends_at: sale.ends_at(),
+        }))
     }
 
     /// Returns the time that the wall clock will show when the steady one shows `steady`.

@@ -27,7 +27,7 @@ impl EndedSale {
         let figures = sale.figures();
         Some(Self {
             id: sale.id,
-            terms: sale.terms,
+            terms: sale.terms(),
             closing: sale.closing()?,
             total: figures.total,
             sold: figures.sold,

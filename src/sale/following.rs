@@ -30,7 +30,9 @@ impl FollowingState {
         let record = entry.record()?;
         self.state.apply_record(entry, &record)?;
         match record {
-            Record::SaleCreated { .. } | Record::SaleClosed { .. } => self.show_sales(),
+            Record::SaleCreated { .. } | Record::SaleClosed { .. } | Record::SaleChanged { .. } => {
+                self.show_sales()
+            }
             _ => {}
         }
         Ok(())

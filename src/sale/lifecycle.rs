@@ -43,7 +43,7 @@ impl Engine {
     fn selling(&self) -> Vec<Arc<Sale>> {
         let now = self.now();
         let mut sales = self.open_sales();
-        sales.retain(|sale| sale.terms.ended_at > now);
+        sales.retain(|sale| sale.ends_at() > now);
         sales
     }
 
@@ -96,10 +96,22 @@ impl Engine {
     /// Ends a sale, at once and for good. `None` when there is no such sale; otherwise the record that
     /// says so, or `Some(None)` when it was closed before.
     pub fn close_sale(&self, id: SaleId) -> Option<Option<Lsn>> {
+        self.close_sale_if(id, |_| true)
+    }
+
+    /// Ends a sale as [`Self::close_sale`] does, if `is_over` says so while nobody changes it.
+    fn close_sale_if(
+        &self,
+        id: SaleId,
+        is_over: impl FnOnce(&Sale) -> bool,
+    ) -> Option<Option<Lsn>> {
         let _one_at_a_time = self.administration.lock();
         let Some(sale) = self.sale(id) else {
             return self.ended().get(id).map(|_| None);
         };
+        if !is_over(&sale) {
+            return Some(None);
+        }
         let (now, record) = (self.now(), Record::SaleClosed { sale: id });
         let mut lsn = None;
         let enqueue = || *lsn.insert(self.journal.append(now, &record));
@@ -116,14 +128,16 @@ impl Engine {
     pub fn close_ended(&self) -> usize {
         let (now, steady) = (self.now(), self.clock.steady());
         let mut ended = self.open_sales();
-        ended.retain(|sale| sale.terms.ended_at <= now);
-        ended.sort_by_key(|sale| (sale.terms.ended_at, sale.id));
+        ended.retain(|sale| sale.ends_at() <= now);
+        ended.sort_by_key(|sale| (sale.ends_at(), sale.id));
         let close = |sale: &Arc<Sale>| {
             // When it ended, by the steady clock.
-            let end = Timestamp(steady.0 - (now.0 - sale.terms.ended_at.0));
+            let end = Timestamp(steady.0 - (now.0 - sale.ends_at().0));
             self.release_expired_until(end);
             let all_released = sale.next_expiry().is_none_or(|next| next > end);
-            let closed = all_released && matches!(self.close_sale(sale.id()), Some(Some(_)));
+            let is_over = |sale: &Sale| sale.ends_at() <= now;
+            let closed =
+                all_released && matches!(self.close_sale_if(sale.id(), is_over), Some(Some(_)));
             if closed {
                 let StockFigures { total, sold, .. } = sale.figures();
                 tracing::info!(sale = %sale.id(), total, sold, "sale closed at its end");

@@ -20,6 +20,7 @@ pub mod stock;
 mod archive;
 mod buyers;
 mod catalogue;
+mod changes;
 mod checkout;
 mod codes;
 mod contents;
@@ -36,6 +37,7 @@ mod item_batches;
 mod keys;
 mod lifecycle;
 mod overview;
+mod phase;
 mod purchase;
 mod registry;
 mod replay;
@@ -57,8 +59,9 @@ mod tests;
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-pub use crate::record::{CatalogueKind, NewItem, SaleTerms};
+pub use crate::record::{CatalogueKind, NewItem, SaleChange, SaleTerms};
 pub use archive::{Archive, Loader, NotLoaded, SaleSource, VisitEntry};
+pub use changes::ChangeError;
 pub use checkout::CheckoutRequest;
 pub use contents::ReleaseRequest;
 pub use creation::{

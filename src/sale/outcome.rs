@@ -103,6 +103,8 @@ pub enum CheckoutOutcome {
     },
     /// The item's sale has not begun or is over.
     SaleNotActive,
+    /// The item's sale takes no checkouts for now.
+    SalePaused,
     /// Bought and chosen units would exceed the limit.
     UserLimitExceeded {
         /// The limit per user.
@@ -138,6 +140,7 @@ impl CheckoutOutcome {
             Self::ItemNotFound => RefusedReason::ItemNotFound,
             Self::QuantityNotAllowed { .. } => RefusedReason::QuantityNotAllowed,
             Self::SaleNotActive => RefusedReason::SaleNotActive,
+            Self::SalePaused => RefusedReason::SalePaused,
             Self::UserLimitExceeded { .. } => RefusedReason::UserLimitExceeded,
             Self::ItemAlreadyInCheckout { .. } => RefusedReason::ItemAlreadyInCheckout,
             Self::IdempotencyKeyReused => RefusedReason::IdempotencyKeyReused,
@@ -212,8 +215,8 @@ pub struct CheckoutContents {
 /// The answer to who looks at an open checkout, or gives units of it back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ContentsOutcome {
-    /// What is in it now.
-    Contents(CheckoutContents),
+    /// What is in it now. In a box, so that requests which wait for checkouts and purchases need no room for it.
+    Contents(Box<CheckoutContents>),
     /// No checkout has this code.
     CheckoutNotFound,
     /// The item that was to be given back is not in it.

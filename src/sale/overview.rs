@@ -19,6 +19,8 @@ pub struct Overview {
     pub ended_at: Timestamp,
     /// The sale's status.
     pub status: SaleStatus,
+    /// Whether it takes no checkouts for now.
+    pub is_paused: bool,
     /// Units that it began with.
     pub total: u64,
     /// Units sold.
@@ -39,6 +41,7 @@ impl Overview {
             started_at: sale.started_at(),
             ended_at: sale.ended_at(),
             status: sale.status(now),
+            is_paused: sale.is_paused(),
             total: figures.total,
             sold: figures.sold,
             max_items_per_user: sale.terms().max_items_per_user,
@@ -54,6 +57,7 @@ impl From<&EndedSale> for Overview {
             started_at: ended.terms.started_at,
             ended_at: ended.ended_at(),
             status: SaleStatus::Ended,
+            is_paused: false,
             total: ended.total,
             sold: ended.sold,
             max_items_per_user: ended.terms.max_items_per_user,
@@ -147,6 +151,7 @@ mod tests {
             started_at: Timestamp(0),
             ended_at: Timestamp(1),
             status: SaleStatus::Ended,
+            is_paused: false,
             total: 1,
             sold: 0,
             max_items_per_user: 1,

@@ -58,7 +58,7 @@ impl Engine {
             return sale.unknown_code(PurchaseOutcome::CheckoutNotFound);
         };
         // Under the lock, as in a checkout.
-        let ended_at = sale.terms.ended_at;
+        let ended_at = sale.ends_at();
         let is_over = match is_planted(Slip::SellsAtTheEnd) {
             true => now > ended_at,
             false => now >= ended_at,

@@ -7,7 +7,7 @@ use super::keys::KeyedCheckout;
 use super::outcome::PurchaseResult;
 use super::sale::Sale;
 use crate::planted::{Slip, is_planted};
-use crate::record::{CheckoutKey, Lines, ReleasedLine};
+use crate::record::{CheckoutKey, Lines, ReleasedLine, SaleChange};
 use crate::types::{ItemIndex, Lsn, PurchasedLine, Timestamp};
 
 /// The parts of a checkout record.
@@ -37,6 +37,29 @@ impl Sale {
         }
     }
 
+    /// A change comes before the closing, and changes something.
+    pub(super) fn apply_change(&self, change: SaleChange) -> Result<(), String> {
+        let changes = match change {
+            _ if self.is_closed() => false,
+            SaleChange::Paused if is_planted(Slip::ForgetsPause) => true,
+            SaleChange::Paused => self.pause(|| ()),
+            SaleChange::Resumed => self.resume() || is_planted(Slip::ForgetsPause),
+            SaleChange::Extended(ends_at) => {
+                let is_later = ends_at > self.ends_at();
+                self.extend(ends_at.max(self.ends_at()));
+                is_later
+            }
+        };
+        match changes {
+            true => Ok(()),
+            false => Err(format!(
+                "sale {} cannot be {} as it is",
+                self.id,
+                change.name()
+            )),
+        }
+    }
+
     pub(super) fn apply_checkout(
         &self,
         chosen: &Chosen<'_>,
@@ -52,6 +75,9 @@ impl Sale {
             key,
         } = *chosen;
         self.check_item(item)?;
+        if self.is_paused() {
+            return Err(format!("user {user:?} chooses while the sale is paused"));
+        }
         let mut locked = self.buyers.lock_user(user);
         let reference = locked.find_or_insert(user);
         if hold_until.is_some() {

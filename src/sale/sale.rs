@@ -7,11 +7,12 @@ use super::buyers::{
 };
 use super::catalogue::Catalogue;
 use super::inventory::{Balance, Inventory, Taker};
-use super::outcome::{Decision, StockFigures};
+use super::outcome::{CheckoutOutcome, Decision, StockFigures};
+use super::phase::{Phase, SalePhase};
 use super::sold_out::SoldOut;
 use crate::planted::{Slip, is_planted};
 use crate::record::{ReleasedLine, SaleTerms};
-use crate::sync::{AtomicBool, AtomicI64, Ordering};
+use crate::sync::{AtomicI64, Ordering};
 use crate::types::{ItemId, ItemIndex, Lsn, SaleId, Timestamp};
 
 /// The status of a sale.
@@ -45,13 +46,16 @@ pub struct ItemView {
 /// A sale.
 pub struct Sale {
     pub(super) id: SaleId,
+    /// The terms that it was created with, of which the end may have changed.
     pub(super) terms: SaleTerms,
+    /// From when on it sells no more, unless it is closed before: in microseconds by the wall clock.
+    ends_at_us: AtomicI64,
     pub(super) catalogue: Catalogue,
     pub(super) inventory: Inventory,
     pub(super) buyers: Buyers,
     sold_out: SoldOut,
-    /// Nothing is decided any more; [`Self::closing`] follows at once.
-    pub(super) closed: AtomicBool,
+    /// Where nothing is decided any more, [`Self::closing`] follows at once.
+    phase: SalePhase,
     pub(super) closing: OnceLock<Closing>,
     /// When a hold can run out next, in microseconds of the steady clock; [`NEVER`] for none.
     next_expiry_us: AtomicI64,
@@ -83,11 +87,12 @@ impl Sale {
         Self {
             id,
             terms,
+            ends_at_us: AtomicI64::new(terms.ended_at.0),
             catalogue,
             inventory,
             buyers: Buyers::default(),
             sold_out: SoldOut::new(item_count),
-            closed: AtomicBool::new(false),
+            phase: SalePhase::default(),
             closing: OnceLock::new(),
             next_expiry_us: AtomicI64::new(NEVER),
         }
@@ -118,22 +123,30 @@ impl Sale {
     /// Returns from when on it sells no more: the end that its terms say, or an earlier one.
     #[must_use]
     pub fn ended_at(&self) -> Timestamp {
+        let terms = self.terms();
         let closing = self.closing.get();
-        closing.map_or(self.terms.ended_at, |closing| {
-            shown_end(&self.terms, closing)
-        })
+        closing.map_or(terms.ended_at, |closing| shown_end(&terms, closing))
     }
 
-    /// Its terms.
+    /// Returns from when on it sells no more, unless it is closed before.
     #[must_use]
-    pub fn terms(&self) -> &SaleTerms {
-        &self.terms
+    pub fn ends_at(&self) -> Timestamp {
+        Timestamp(self.ends_at_us.load(Ordering::Acquire))
+    }
+
+    /// Returns its terms as they are now.
+    #[must_use]
+    pub fn terms(&self) -> SaleTerms {
+        SaleTerms {
+            ended_at: self.ends_at(),
+            ..self.terms
+        }
     }
 
     /// The sale's status.
     #[must_use]
     pub fn status(&self, now: Timestamp) -> SaleStatus {
-        if self.is_closed() || now >= self.terms.ended_at {
+        if self.is_closed() || now >= self.ends_at() {
             SaleStatus::Ended
         } else if now < self.terms.started_at {
             SaleStatus::Scheduled
@@ -145,7 +158,24 @@ impl Sale {
     /// Returns whether it was closed, by its end or before it.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Acquire)
+        self.phase.get() == Phase::Closed
+    }
+
+    /// Returns whether it takes no checkouts for now.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.phase.get() == Phase::Paused
+    }
+
+    /// Returns the refusal of all checkouts, where none is taken. To be called under the buyer's lock: closing and pausing take each
+    /// lock once after they have begun, so that nobody decides otherwise after that.
+    pub(super) fn refusal_of_checkouts(&self) -> Option<CheckoutOutcome> {
+        match self.phase.get() {
+            Phase::Open => None,
+            Phase::Paused if is_planted(Slip::IgnoresPause) => None,
+            Phase::Paused => Some(CheckoutOutcome::SalePaused),
+            Phase::Closed => Some(CheckoutOutcome::SaleNotActive),
+        }
     }
 
     /// Returns when and with which record it was closed.
@@ -398,11 +428,33 @@ impl Sale {
         }
     }
 
+    /// Takes no checkouts from here on. `enqueue` is called behind the records of all that were taken. Returns false where none is taken
+    /// already.
+    pub(super) fn pause(&self, enqueue: impl FnOnce()) -> bool {
+        if !self.phase.pause() {
+            return false;
+        }
+        // As in closing.
+        self.buyers.lock_each().for_each(drop);
+        enqueue();
+        true
+    }
+
+    /// Takes checkouts again. The record that says so must be enqueued already. Returns false where it was not paused.
+    pub(super) fn resume(&self) -> bool {
+        self.phase.resume()
+    }
+
+    /// Ends later, at `ends_at`. The record that says so must be enqueued already.
+    pub(super) fn extend(&self, ends_at: Timestamp) {
+        self.ends_at_us.store(ends_at.0, Ordering::Release);
+    }
+
     /// Decides nothing from here on, and holds nothing; `false` when it was closed before. `enqueue`
     /// is called in between: behind the records of all who were deciding, and before what they hold is
     /// free.
     pub(super) fn close(&self, at: Timestamp, enqueue: impl FnOnce() -> Lsn) -> bool {
-        if self.closed.swap(true, Ordering::AcqRel) {
+        if !self.phase.close() {
             return false;
         }
         // Whoever was deciding under one of these locks has enqueued their record; whoever takes one

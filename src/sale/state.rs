@@ -192,6 +192,9 @@ impl State {
                 sale.close(entry.at, || entry.lsn);
                 self.registry.refresh();
             }),
+            Record::SaleChanged { sale, change } => {
+                self.find(sale).and_then(|sale| sale.apply_change(change))
+            }
             Record::Checkout {
                 sale,
                 secret,

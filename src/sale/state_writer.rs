@@ -6,7 +6,7 @@ use super::sale::Sale;
 use super::state::State;
 use crate::journal::JournalError;
 use crate::limits;
-use crate::record::{Items, Lines, NewItem, Record};
+use crate::record::{Items, Lines, NewItem, Record, SaleChange};
 use crate::types::{ItemIndex, SaleId, Timestamp};
 
 /// Takes a record and, where it is known, its time.
@@ -113,7 +113,7 @@ impl Sale {
                 unlocked()
             })?;
         }
-        let (sale, terms) = (self.id, self.terms);
+        let (sale, terms) = (self.id, self.terms());
         visit(None, &Record::SaleCreated { sale, terms })?;
         for mut shard in self.buyers.lock_each() {
             for (_, buyer) in shard.iter_mut() {
@@ -133,6 +133,11 @@ impl Sale {
             }
             drop(shard);
             unlocked()?;
+        }
+        // Behind the checkouts, which it would refuse.
+        if self.is_paused() {
+            let change = SaleChange::Paused;
+            visit(None, &Record::SaleChanged { sale, change })?;
         }
         match self.closing() {
             Some(closing) => visit(Some(closing.at), &Record::SaleClosed { sale }),

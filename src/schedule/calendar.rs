@@ -38,7 +38,7 @@ impl Calendar {
         // Also behind a sale that was closed before its end, which may have left memory.
         let (sales, ended) = (engine.sales(), engine.ended());
         let in_memory = sales.iter().map(|sale| sale.terms());
-        let all = in_memory.chain(ended.newest_first().map(|sale| &sale.terms));
+        let all = in_memory.chain(ended.newest_first().map(|sale| sale.terms));
         for terms in all.filter(|terms| is_of_rotation(terms) && terms.ended_at > checked_until) {
             events.arm(rotation.turn_before(terms.ended_at), CalendarEvent::Rotates);
         }

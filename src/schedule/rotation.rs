@@ -71,8 +71,8 @@ impl Rotation {
     pub fn due(&self, engine: &Engine, now: Timestamp) -> Timestamp {
         let sales = engine.sales();
         let ended = engine.ended();
-        let newest_ended = ended.newest_first().map(|sale| &sale.terms);
-        let own = |terms: &&SaleTerms| is_of_rotation(terms) && terms.started_at <= now;
+        let newest_ended = ended.newest_first().map(|sale| sale.terms);
+        let own = |terms: &SaleTerms| is_of_rotation(terms) && terms.started_at <= now;
         let in_memory = sales.iter().map(|sale| sale.terms()).filter(own);
         // Many sales have left memory, and the newest of them is enough.
         let last = in_memory.chain(newest_ended.filter(own).take(1));
@@ -108,8 +108,8 @@ impl Rotation {
         // A sale that was closed before its end may have left memory.
         let ended = engine.ended();
         let in_memory = sales.iter().map(|sale| sale.terms());
-        let all = in_memory.chain(ended.newest_first().map(|sale| &sale.terms));
-        let own = all.filter(|terms| is_of_rotation(terms));
+        let all = in_memory.chain(ended.newest_first().map(|sale| sale.terms));
+        let own = all.filter(is_of_rotation);
         let spans = own.map(|terms| Span {
             start: terms.started_at,
             end: terms.ended_at,

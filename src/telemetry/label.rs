@@ -80,6 +80,12 @@ labels! {
         AdminSales = "admin_sales",
         /// `POST /admin/sales/{id}/close`
         AdminClose = "admin_close",
+        /// `POST /admin/sales/{id}/pause`
+        AdminPause = "admin_pause",
+        /// `POST /admin/sales/{id}/resume`
+        AdminResume = "admin_resume",
+        /// `POST /admin/sales/{id}/extend`
+        AdminExtend = "admin_extend",
         /// `GET /admin/sales/{id}/purchases`
         AdminPurchases = "admin_purchases",
         /// `GET /admin/checkouts/{code}`
@@ -127,6 +133,8 @@ macro_rules! outcomes {
                 SaleNotFound = "sale_not_found",
                 /// A sale was created.
                 Created = "created",
+                /// The sale is over, and cannot be changed any more.
+                SaleClosed = "sale_closed",
                 /// As many sales are open as may be.
                 TooManySales = "too_many_sales",
                 /// The journal no longer has the events that were asked for.

@@ -48,10 +48,14 @@ impl Series {
         use Outcome::{
             Accepted, AllItemsSold, AlreadyProcessed, CheckoutExpired, CheckoutNotFound, Draining,
             ItemAlreadyInCheckout, ItemHeld, ItemNotFound, ItemSoldOut, JournalUnavailable,
-            Overloaded, Replayed, SaleNotActive, Sold, UserLimitExceeded, ValidationFailed,
+            Overloaded, Replayed, SaleNotActive, SalePaused, Sold, UserLimitExceeded,
+            ValidationFailed,
         };
         match self {
-            Self::Request(_, ValidationFailed | SaleNotActive | JournalUnavailable)
+            Self::Request(
+                _,
+                ValidationFailed | SaleNotActive | SalePaused | JournalUnavailable,
+            )
             | Self::Request(_, Overloaded | Draining) => self.class() == Some(Class::Refused),
             Self::Request(Route::Checkout, outcome) => matches!(
                 outcome,

@@ -27,6 +27,12 @@ macro_rules! kinds {
 kinds! {
     /// A sale was created.
     SaleCreated = "sale.created",
+    /// A sale takes no checkouts for now.
+    SalePaused = "sale.paused",
+    /// A sale takes checkouts again.
+    SaleResumed = "sale.resumed",
+    /// A sale ends later than it was to.
+    SaleExtended = "sale.extended",
     /// A sale has ended for good.
     SaleClosed = "sale.closed",
     /// The hold of a checkout ran out.

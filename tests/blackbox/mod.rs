@@ -5,6 +5,7 @@ mod archive;
 mod backup;
 mod bounds;
 mod buying;
+mod changed_sales;
 mod clock;
 mod closed_sales;
 mod cors;

@@ -100,6 +100,13 @@ fn what_is_given_back_is_free_for_others_at_once() {
     let other = client.choose("ada", &["ITM-1-0"]);
     assert_ne!(other, code, "a checkout of its own");
     assert_eq!(client.purchase(&other).ok().json()["total_purchased"], 1);
+    // Only of what is over is the code told.
+    let told = client
+        .get("/admin/events?type=checkout.released")
+        .ok()
+        .json();
+    let data = json!({"sale_id": "1", "code": code, "user_id": "ada"});
+    assert_eq!((&told[0]["data"], &told[1]), (&data, &json!(null)));
     let place = server.stop();
     let report = place.report(&["journal", "verify"]);
     assert!(report.contains("10 units = 1 sold"), "{report}");

@@ -114,3 +114,22 @@ fn figures_come_also_without_a_stream() {
     rival.purchase(&code).ok();
     page.wait_for_text("#remaining", "9,999");
 }
+
+#[test]
+fn the_page_says_that_a_sale_is_paused_and_that_it_goes_on() {
+    let server = Server::start(&[]);
+    let browser = Browser::start();
+    let page = browser.open(Look::DESKTOP, server.addr(), "/");
+    page.wait_for_text("#headline", "Sale 1 is open");
+    server.client().post("/admin/sales/1/pause").ok();
+    page.wait_for_text("#headline", "Sale 1 is paused");
+    // Also to whoever comes only now.
+    let mut late = browser.open(Look::PHONE, server.addr(), "/");
+    late.may_fail("/checkout?");
+    late.wait_for_text("#headline", "Sale 1 is paused");
+    late.click(&button(1));
+    late.wait_for_text("#message", "The sale is paused.");
+    server.client().post("/admin/sales/1/resume").ok();
+    page.wait_for_text("#headline", "Sale 1 is open");
+    choose(&page, 2);
+}

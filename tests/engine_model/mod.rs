@@ -12,7 +12,7 @@ use proptest::prelude::{Strategy, any};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 /// Every outcome that a history can have.
-const OUTCOMES: [&str; 19] = [
+const OUTCOMES: [&str; 20] = [
     "accepted",
     "accepted before",
     "key reused",
@@ -32,6 +32,7 @@ const OUTCOMES: [&str; 19] = [
     "expired",
     "contents",
     "not in it",
+    "paused",
 ];
 
 #[test]

@@ -32,6 +32,7 @@ pub struct Keyed {
     pub code: Code,
     pub items_count: u32,
     pub held_until: Option<i64>,
+    pub sale_ends_at: i64,
 }
 
 /// A checkout that is asked for.
@@ -59,6 +60,7 @@ pub struct ModelSale {
     pub limit: u32,
     pub hold: i64,
     pub closed: bool,
+    pub paused: bool,
     /// It has left memory: listed items are found only by whoever names the sale.
     pub archived: bool,
 }
@@ -250,6 +252,9 @@ impl Model {
         if let Some(before) = self.before(sale, asked) {
             return before;
         }
+        if self.sales[sale].paused {
+            return refused("paused", 0);
+        }
         self.expire_where(now, |checkout| {
             checkout.sale == sale && checkout.user == user
         });
@@ -400,6 +405,23 @@ impl Model {
             self.close(sale);
         }
         ended.len()
+    }
+
+    /// Changes a sale with `change`, which says whether it was as wanted already; or why it cannot be changed.
+    pub fn change(
+        &mut self,
+        sale: u32,
+        now: i64,
+        change: impl FnOnce(&mut ModelSale) -> Result<bool, &'static str>,
+    ) -> Result<bool, &'static str> {
+        let sale = self
+            .sales
+            .get_mut(sale as usize - 1)
+            .ok_or("no such sale")?;
+        if sale.closed || now >= sale.end {
+            return Err("over");
+        }
+        change(sale)
     }
 
     /// Closes a sale; `false` when it was closed before.

@@ -27,6 +27,10 @@ pub enum Step {
     },
     Wait(i64),
     Close(u32),
+    Pause(u32),
+    Resume(u32),
+    /// By so many seconds, which may be none or fewer.
+    Extend(u32, i64),
     CloseEnded,
     Release,
     /// Ended sales leave memory; with a snapshot they stay out of it after a crash.
@@ -67,6 +71,9 @@ pub fn any_step() -> impl Strategy<Value = Step> {
         10 => (1_i64..20).prop_map(Step::Wait),
         1 => (60_i64..100).prop_map(Step::Wait),
         1 => (1_u32..4).prop_map(Step::Close),
+        3 => (1_u32..4).prop_map(Step::Pause),
+        6 => (1_u32..4).prop_map(Step::Resume),
+        3 => (1_u32..4, -1_i64..12).prop_map(|(sale, seconds)| Step::Extend(sale, seconds)),
         2 => Just(Step::CloseEnded),
         4 => Just(Step::Release),
         3 => any::<bool>().prop_map(|snapshot| Step::PutAway { snapshot }),

@@ -7,8 +7,9 @@ use flashsale::env::{ManualClock, SeededEntropy, SimulatedDisk};
 use flashsale::record::{NewItem, Record, RefusedReason};
 use flashsale::sale::outcome::PurchasedLine;
 use flashsale::sale::{
-    CheckoutOutcome, CheckoutRequest, ContentsOutcome, Decision, Engine, NewCatalogue, NewSale,
-    PurchaseOutcome, ReleaseRequest, SaleDecision, State, load_ended, write_snapshot,
+    ChangeError, CheckoutOutcome, CheckoutRequest, ContentsOutcome, Decision, Engine, NewCatalogue,
+    NewSale, PurchaseOutcome, ReleaseRequest, SaleChange, SaleDecision, State, load_ended,
+    write_snapshot,
 };
 use flashsale::types::{CheckoutCode, IdempotencyKey, ItemId, Lsn, SaleId, Timestamp, UserId};
 
@@ -119,6 +120,7 @@ impl World {
             limit,
             hold: i64::from(hold),
             closed: false,
+            paused: false,
             archived: false,
         });
     }
@@ -162,6 +164,21 @@ impl World {
                 let expected = known.then(|| self.model.close(sale as usize - 1));
                 assert_eq!(closed.map(|lsn| lsn.is_some()), expected);
             }
+            Step::Pause(sale) => self.change(sale, SaleChange::Paused, |sale| {
+                Ok(!std::mem::replace(&mut sale.paused, true))
+            }),
+            Step::Resume(sale) => self.change(sale, SaleChange::Resumed, |sale| {
+                Ok(std::mem::replace(&mut sale.paused, false))
+            }),
+            Step::Extend(sale, seconds) => {
+                let known = self.model.sales.get(sale as usize - 1);
+                let end = known.map_or(0, |sale| sale.end) + seconds;
+                let change = SaleChange::Extended(Timestamp::from_seconds(end));
+                self.change(sale, change, |sale| match seconds {
+                    ..0 => Err("not later"),
+                    _ => Ok(std::mem::replace(&mut sale.end, end) != end),
+                });
+            }
             Step::CloseEnded => {
                 let expected = self.model.close_ended(self.now);
                 assert_eq!(self.engine.close_ended(), expected);
@@ -174,6 +191,23 @@ impl World {
             Step::Crash { gently, seed } => self.crash(gently, seed),
         }
         None
+    }
+
+    fn change(
+        &mut self,
+        sale: u32,
+        change: SaleChange,
+        expected: impl FnOnce(&mut ModelSale) -> Result<bool, &'static str>,
+    ) {
+        let changed = self.engine.change_sale(SaleId(sale), change);
+        let changed = changed.map(|lsn| lsn.is_some());
+        let changed = changed.map_err(|error| match error {
+            ChangeError::NotFound => "no such sale",
+            ChangeError::Over => "over",
+            ChangeError::NotLater { .. } => "not later",
+            ChangeError::TooLong | ChangeError::Unavailable(_) => panic!("{error:?}"),
+        });
+        assert_eq!(changed, self.model.change(sale, self.now, expected));
     }
 
     fn put_away(&mut self, with_snapshot: bool) {
@@ -279,6 +313,7 @@ impl World {
                 code: code.to_string(),
                 items_count,
                 held_until: until,
+                sale_ends_at: self.model.sales[sale].end,
             });
         }
         "accepted"
@@ -307,7 +342,7 @@ impl World {
         let expected = CheckoutOutcome::Accepted {
             code: *code,
             items_count: keyed.items_count,
-            sale_ends_at: Timestamp::from_seconds(self.model.sales[keyed.sale].end),
+            sale_ends_at: Timestamp::from_seconds(keyed.sale_ends_at),
             held_until: keyed.held_until.map(Timestamp::from_seconds),
             replayed: true,
         };
@@ -496,6 +531,7 @@ fn named(outcome: &CheckoutOutcome) -> Answer {
         CheckoutOutcome::ItemNotFound => answer("not found", 0),
         CheckoutOutcome::QuantityNotAllowed { max } => answer("quantity", *max),
         CheckoutOutcome::SaleNotActive => answer("not active", 0),
+        CheckoutOutcome::SalePaused => answer("paused", 0),
         CheckoutOutcome::UserLimitExceeded { limit } => answer("limit", *limit),
         CheckoutOutcome::ItemAlreadyInCheckout { .. } => answer("already", 0),
         CheckoutOutcome::IdempotencyKeyReused => answer("key reused", 0),

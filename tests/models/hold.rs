@@ -32,6 +32,10 @@ enum Said {
     },
     Bought,
     GivenBack,
+    /// By bob, who holds nothing.
+    Chosen,
+    Paused,
+    Resumed,
     Expired,
     Closed,
 }
@@ -137,6 +141,29 @@ impl Hall {
         }
     }
 
+    /// Bob chooses something, if the sale takes checkouts.
+    fn choose(&self) {
+        let locked = self.sale.buyers.lock_user("bob");
+        if self.sale.refusal_of_checkouts().is_none() {
+            self.say(Said::Chosen);
+        }
+        drop(locked);
+    }
+
+    /// An administrator pauses the sale, and lets it go on at once. One of them is at work at a time.
+    fn pause_and_resume(&self) {
+        if self.pause() {
+            self.say(Said::Resumed);
+            self.sale.resume();
+        }
+    }
+
+    fn pause(&self) -> bool {
+        self.sale.pause(|| {
+            self.say(Said::Paused);
+        })
+    }
+
     fn close(&self) {
         self.sale.close(LATER, || self.say(Said::Closed));
     }
@@ -153,7 +180,7 @@ impl Hall {
 
     /// The journal tells of nothing that cannot be, and memory is what it leads to.
     fn check(&self) {
-        let (mut held_by, mut sold) = (None, false);
+        let (mut held_by, mut sold, mut paused) = (None, false, false);
         for &said in self.journal.lock().iter() {
             match said {
                 Said::Held { by_ada } => {
@@ -164,6 +191,9 @@ impl Hall {
                     assert_eq!(held_by.take(), Some(true), "bought what she did not hold");
                     sold = true;
                 }
+                Said::Chosen => assert!(!paused, "chosen in a paused sale"),
+                Said::Paused => paused = true,
+                Said::Resumed => paused = false,
                 Said::GivenBack => assert_eq!(held_by.take(), Some(true), "given back twice"),
                 Said::Expired => assert_eq!(held_by.take(), Some(true), "expired twice"),
                 // What others hold is not a checkout of this sale in the model, and stays.
@@ -194,6 +224,10 @@ fn race(one: fn(&Hall), other: fn(&Hall), third: fn(&Hall)) {
         }
         hall.check();
     });
+}
+
+fn pause(hall: &Hall) {
+    hall.pause();
 }
 
 fn take_if_free(hall: &Hall) {
@@ -228,6 +262,16 @@ fn giving_back_and_an_expiry_race_and_somebody_waits_for_the_unit() {
 #[test]
 fn giving_back_a_purchase_and_the_end_of_the_sale_race() {
     race(Hall::give_back, Hall::purchase, Hall::close);
+}
+
+#[test]
+fn nobody_chooses_in_a_paused_sale() {
+    race(Hall::choose, Hall::choose, pause);
+}
+
+#[test]
+fn who_chooses_while_a_sale_is_paused_and_resumed_does_so_before_or_after() {
+    race(Hall::choose, Hall::choose, Hall::pause_and_resume);
 }
 
 #[test]

@@ -12,6 +12,8 @@ mod inventory;
 mod keys;
 #[path = "../../src/sale/outcome.rs"]
 mod outcome;
+#[path = "../../src/sale/phase.rs"]
+mod phase;
 #[allow(clippy::module_inception, reason = "named as in the server")]
 #[path = "../../src/sale/sale.rs"]
 mod sale;

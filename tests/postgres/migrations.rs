@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::postgres::driver::{Driver, migrations as repository, options, runtime};
 use crate::postgres_server::{DATABASE, PASSWORD, Postgres, USER};
 
-const ALL: [&str; 10] = [
+const ALL: [&str; 11] = [
     "001_watermark.up.sql",
     "002_sales.up.sql",
     "003_checkouts.up.sql",
@@ -21,6 +21,7 @@ const ALL: [&str; 10] = [
     "008_checkout_keys.up.sql",
     "009_checkouts_of_sale.up.sql",
     "010_releases.up.sql",
+    "011_sale_changes.up.sql",
 ];
 
 /// A server, and a copy of the migrations that may be changed.
@@ -143,10 +144,10 @@ fn down_is_the_way_back() {
     place.report(&["up"]);
     let schema = place.schema();
 
-    let warning = place.failure(&["down", "--steps", "7"]);
+    let warning = place.failure(&["down", "--steps", "8"]);
     assert_eq!(
         warning,
-        "this would take back:\n  010_releases.up.sql, dropping with all they hold: releases\n  009_checkouts_of_sale.up.sql\n  008_checkout_keys.up.sql\n  007_seed_views.up.sql\n  006_roles.up.sql\n  005_views.up.sql\n  004_purchases.up.sql, dropping with all \
+        "this would take back:\n  011_sale_changes.up.sql, dropping with all they hold: sale_changes\n  010_releases.up.sql, dropping with all they hold: releases\n  009_checkouts_of_sale.up.sql\n  008_checkout_keys.up.sql\n  007_seed_views.up.sql\n  006_roles.up.sql\n  005_views.up.sql\n  004_purchases.up.sql, dropping with all \
          they hold: purchase_results, purchases\nThe other tables are emptied with them: a server \
          fills all of them again, from its journal's first record on, if it still has that.\nadd \
          --yes to do it\n"
@@ -165,8 +166,8 @@ fn down_is_the_way_back() {
     }
 
     let done = place.report(&["down", "--yes"]);
-    assert_eq!(done, "took back 010_releases.up.sql\n");
-    assert_eq!(place.applied(), ALL[..9].join("\n"));
+    assert_eq!(done, "took back 011_sale_changes.up.sql\n");
+    assert_eq!(place.applied(), ALL[..10].join("\n"));
     place.report(&["up"]);
     assert_eq!(place.schema(), schema);
     place.report(&["down", "--steps", "99", "--yes"]);
@@ -206,7 +207,8 @@ fn dropping_a_table_resets_the_watermark() {
     let place = Place::new();
     for steps in 4..=6 {
         place.report(&["up"]);
-        // What was given back.
+        // What was changed of sales; what was given back.
+        place.report(&["down", "--steps", "1", "--yes"]);
         place.report(&["down", "--steps", "1", "--yes"]);
         // An index.
         place.report(&["down", "--steps", "1", "--yes"]);
@@ -252,8 +254,8 @@ fn status_says_where_each_one_stands() {
     );
 
     place.write(ALL[1], "SELECT 1");
-    place.write("011_more.up.sql", "SELECT 1");
-    place.write("011_more.down.sql", "SELECT 1");
+    place.write("012_more.up.sql", "SELECT 1");
+    place.write("012_more.down.sql", "SELECT 1");
     let output = place.run(&["status"]);
     assert_eq!(output.status.code(), Some(1));
     let status = String::from_utf8(output.stdout).expect("UTF-8");
@@ -262,7 +264,7 @@ fn status_says_where_each_one_stands() {
         lines[1].ends_with(", changed after it was applied"),
         "{status}"
     );
-    assert_eq!(lines[10], "011_more.up.sql: pending");
+    assert_eq!(lines[11], "012_more.up.sql: pending");
 }
 
 #[test]
@@ -315,6 +317,8 @@ fn a_changed_or_missing_file_is_named() {
     fs::remove_file(place.file("009_checkouts_of_sale.down.sql")).expect("it is there");
     fs::remove_file(place.file(ALL[9])).expect("it is there");
     fs::remove_file(place.file("010_releases.down.sql")).expect("it is there");
+    fs::remove_file(place.file(ALL[10])).expect("it is there");
+    fs::remove_file(place.file("011_sale_changes.down.sql")).expect("it is there");
     let said = place.failure(&["up"]);
     assert!(
         said.starts_with("004_purchases.up.sql was applied to this database, but"),
@@ -326,21 +330,21 @@ fn a_changed_or_missing_file_is_named() {
 fn a_migration_that_fails_leaves_nothing() {
     let place = Place::new();
     place.write(
-        "011_bad.up.sql",
+        "012_bad.up.sql",
         "CREATE TABLE half ();\nCREATE TABLE items ();",
     );
-    place.write("011_bad.down.sql", "DROP TABLE half;");
+    place.write("012_bad.down.sql", "DROP TABLE half;");
     let said = place.failure(&["up"]);
     let address = place.options().address();
     let expected = format!(
-        "Postgres at {address}: 011_bad.up.sql: 42P07: relation \"items\" already exists; nothing of this \
+        "Postgres at {address}: 012_bad.up.sql: 42P07: relation \"items\" already exists; nothing of this \
          migration was kept: remove the cause, then start again or run `flashsale migrate up`\n"
     );
     assert_eq!(said, expected);
     assert_eq!(place.applied(), ALL.join("\n"));
     assert!(!place.schema().contains("half"));
-    place.write("011_bad.up.sql", "CREATE TABLE half ();");
-    assert_eq!(place.report(&["up"]), "applied 011_bad.up.sql\n");
+    place.write("012_bad.up.sql", "CREATE TABLE half ();");
+    assert_eq!(place.report(&["up"]), "applied 012_bad.up.sql\n");
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! What each table holds of each record.
 
-use flashsale::record::{CheckoutKey, Lines, NewItem, Record, RefusedReason, ReleasedLine};
+use flashsale::record::{
+    CheckoutKey, Lines, NewItem, Record, RefusedReason, ReleasedLine, SaleChange,
+};
 use flashsale::types::{ItemIndex, PurchasedLine, SaleId, Timestamp};
 
 use crate::postgres::driver::{
@@ -160,6 +162,34 @@ fn what_is_given_back_is_kept_beside_what_was_chosen() {
     ];
     assert_eq!(rows(&postgres, "releases"), expected);
     assert_eq!(rows(&postgres, "checkout_items").len(), 1);
+    assert!(rows(&postgres, "violations").is_empty());
+}
+
+#[test]
+fn changes_of_a_sale_are_kept_beside_its_first_terms() {
+    let (postgres, mut driver) = start();
+    let later = Timestamp::from_seconds(EPOCH + 7200);
+    let changed = |change| Record::SaleChanged {
+        sale: SaleId(1),
+        change,
+    };
+    let records = [
+        announce(1, 0, &[item("a", 5)]),
+        listed(1, 1),
+        changed(SaleChange::Paused),
+        changed(SaleChange::Resumed),
+        changed(SaleChange::Extended(later)),
+    ];
+    assert_eq!(driver.apply(&records).expect("a database"), 1);
+    let expected = [
+        "3|1|paused||2001-09-09 01:46:43+00",
+        "4|1|resumed||2001-09-09 01:46:44+00",
+        "5|1|extended|2001-09-09 03:46:40+00|2001-09-09 01:46:45+00",
+    ];
+    assert_eq!(rows(&postgres, "sale_changes"), expected);
+    let ends = "SELECT (SELECT ended_at FROM seed.sales), ended_at < (SELECT ended_at FROM seed.sales) FROM sales";
+    let shown = postgres.query(DATABASE, ends);
+    assert_eq!(shown, "2001-09-09 03:46:40+00|t");
     assert!(rows(&postgres, "violations").is_empty());
 }
 

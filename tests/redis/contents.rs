@@ -53,7 +53,7 @@ fn events_tell_every_purchase_once_and_in_order() {
     let (_, expected) = place.fold(last);
 
     let events = server.command(&["XRANGE", "{flashsale}:events", "-", "+"]);
-    let (mut sold, mut created, mut before) = (0, 0, 0);
+    let (mut sold, mut created, mut changed, mut before) = (0, 0, 0, 0);
     for event in events.list() {
         let id = event.list()[0].text();
         let lsn: u64 = id
@@ -75,6 +75,12 @@ fn events_tell_every_purchase_once_and_in_order() {
         };
         match &*field("type") {
             "sale_created" => created += 1,
+            "sale_paused" | "sale_resumed" => changed += 1,
+            "sale_extended" => {
+                let ended_at: Result<jiff::Timestamp, _> = field("ended_at").parse();
+                assert!(ended_at.is_ok());
+                changed += 1;
+            }
             "purchased" => {
                 let items: serde_json::Value = serde_json::from_str(&field("items")).expect("JSON");
                 for item in items.as_array().expect("a list") {
@@ -91,6 +97,7 @@ fn events_tell_every_purchase_once_and_in_order() {
         expected.sales.values().map(|sale| sale.sold).sum::<u64>()
     );
     assert_eq!(created, story.last_sale());
+    assert!(changed > 0, "no sale was changed");
 }
 
 #[test]

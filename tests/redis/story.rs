@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use flashsale::env::splitmix64;
 use flashsale::journal::Journal;
-use flashsale::record::{CatalogueKind, Lines, NewItem, Record, SaleTerms};
+use flashsale::record::{CatalogueKind, Lines, NewItem, Record, SaleChange, SaleTerms};
 use flashsale::types::{ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};
 
 /// The first moment of every story, far enough from now that nothing expires while a test runs.
@@ -17,6 +17,8 @@ struct Sale {
     id: SaleId,
     listed: bool,
     left: Vec<u64>,
+    ended_at: Timestamp,
+    paused: bool,
     open: BTreeMap<String, Checkout>,
 }
 
@@ -57,6 +59,7 @@ impl Story {
                 _ if self.sales.is_empty() => self.open_sale(journal),
                 0 => self.open_sale(journal),
                 1 => self.close_sale(journal),
+                199 => self.change_sale(journal),
                 2..=120 => self.check_out(journal),
                 121..=125 => self.refuse(journal),
                 126..=135 => self.end_checkout(journal, false),
@@ -104,6 +107,8 @@ impl Story {
             id,
             listed,
             left: stocks,
+            ended_at: terms.ended_at,
+            paused: false,
             open: BTreeMap::new(),
         });
         journal.append(self.now, &Record::SaleCreated { sale: id, terms })
@@ -132,6 +137,28 @@ impl Story {
         let place = self.draw(self.sales.len() as u64) as usize;
         let sale = self.sales.swap_remove(place).id;
         journal.append(self.now, &Record::SaleClosed { sale })
+    }
+
+    /// Pauses a sale, lets it go on, or has it end later.
+    fn change_sale(&mut self, journal: &Journal) -> Lsn {
+        let place = self.draw(self.sales.len() as u64) as usize;
+        let later = self.draw(2) == 0;
+        let sale = &mut self.sales[place];
+        let change = match (later, sale.paused) {
+            (true, _) => {
+                sale.ended_at = sale.ended_at.plus_seconds(60);
+                SaleChange::Extended(sale.ended_at)
+            }
+            (false, true) => SaleChange::Resumed,
+            (false, false) => SaleChange::Paused,
+        };
+        sale.paused = match change {
+            SaleChange::Paused => true,
+            SaleChange::Resumed => false,
+            SaleChange::Extended(_) => sale.paused,
+        };
+        let sale = sale.id;
+        journal.append(self.now, &Record::SaleChanged { sale, change })
     }
 
     fn check_out(&mut self, journal: &Journal) -> Lsn {

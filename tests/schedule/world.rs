@@ -195,7 +195,7 @@ impl World {
             )
         };
         let sales = self.engine.sales();
-        let mut sales: Vec<_> = sales.iter().map(|sale| *sale.terms()).collect();
+        let mut sales: Vec<_> = sales.iter().map(|sale| sale.terms()).collect();
         sales.retain(|terms| !is_added(terms));
         sales.sort_by_key(|terms| terms.started_at);
         for pair in sales.windows(2) {

@@ -24,13 +24,25 @@ fn a_killed_server_goes_on_where_its_sinks_are() {
         load.kill_9(&mut server);
     }
     load.wait_for_more(100);
+    let mut client = server.client();
+    let (sale, _) = client.active_sale();
+    for change in ["pause", "resume"] {
+        client.post(&format!("/admin/sales/{sale}/{change}")).ok();
+    }
+    load.wait_for_more(50);
     let bought = load.stop();
     settle(&server);
     for sink in ["database", "redis"] {
         assert_eq!(figure(&server, sink, "rebuilds"), 0, "{sink}");
     }
     all_is_well(server, &postgres, &bought);
-    for table in ["expired_checkouts", "refused_attempts", "purchase_results"] {
+    for table in [
+        "expired_checkouts",
+        "refused_attempts",
+        "purchase_results",
+        "releases",
+        "sale_changes",
+    ] {
         let any = format!("SELECT EXISTS (SELECT FROM {table})");
         assert_eq!(postgres.query(DATABASE, &any), "t", "{table}");
     }

@@ -21,13 +21,14 @@ const HOT: u64 = 20;
 /// Leaves room for the others on a small machine.
 const PAUSE: Duration = Duration::from_millis(6);
 /// Answers that are no surprise.
-const REFUSALS: [&str; 6] = [
+const REFUSALS: [&str; 7] = [
     "item_held",
     "item_not_found",
     "item_sold_out",
     "item_already_in_checkout",
     "user_limit_exceeded",
     "validation_failed",
+    "sale_paused",
 ];
 
 /// What was bought, as the buyers were told.

@@ -138,6 +138,7 @@ fn describe(bytes: &[u8]) -> String {
     match record {
         Record::SaleItems { sale, .. }
         | Record::SaleCreated { sale, .. }
+        | Record::SaleChanged { sale, .. }
         | Record::SaleArchived { sale, .. }
         | Record::SaleClosed { sale } => format!("sale {sale}, {record:?}"),
         Record::Checkout { sale, user, .. }

@@ -8,7 +8,7 @@ use simd_json::base::{TypedValue, ValueAsScalar, ValueIntoString};
 use simd_json::tape::Value;
 
 use crate::http::problem::{FieldError, Problem};
-use crate::http::values::whole;
+use crate::http::values::{GivenTime, NOT_A_TIME, whole};
 use crate::limits::ADMIN_ERRORS_MAX;
 use crate::types::Timestamp;
 
@@ -198,14 +198,11 @@ impl<'c, 't, 'input, const N: usize> ObjectFields<'c, 't, 'input, N> {
     /// Reads a time.
     pub(super) fn time(&mut self, name: &str) -> Option<Timestamp> {
         let text = self.value(name)?.into_string();
-        let time = text.and_then(|text| text.parse::<jiff::Timestamp>().ok());
+        let time = text.and_then(|text| text.parse().ok());
         if time.is_none() {
-            self.wrong(
-                name,
-                "must be a time as RFC 3339 writes it, such as 2026-11-23T10:00:00Z",
-            );
+            self.wrong(name, NOT_A_TIME);
         }
-        time.map(|time| Timestamp(time.as_microsecond()))
+        time.map(|GivenTime(time)| time)
     }
 
     /// Reads a field that must be given.

@@ -123,6 +123,9 @@ impl TryFrom<CheckoutOutcome> for Answer {
                 Problem::validation(vec![("quantity".into(), not_up_to(max).into())])
             }
             CheckoutOutcome::SaleNotActive => Problem::sale_not_active(),
+            CheckoutOutcome::SalePaused => {
+                Problem::bad_request(Outcome::SalePaused, "The sale is paused")
+            }
             CheckoutOutcome::UserLimitExceeded { limit } => {
                 let message = "The limit of items per user is reached";
                 let mut members = b",\"limit\":".to_vec();
@@ -197,6 +200,7 @@ mod tests {
                 retry_after_seconds,
             },
             CheckoutOutcome::IdempotencyKeyReused,
+            CheckoutOutcome::SalePaused,
             CheckoutOutcome::QuantityNotAllowed { max: 1 },
         ];
         let reasons = refusals.map(|refusal| {

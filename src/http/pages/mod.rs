@@ -56,6 +56,7 @@ mod tests {
             Outcome::ValidationFailed
             | Outcome::ItemNotFound
             | Outcome::SaleNotActive
+            | Outcome::SalePaused
             | Outcome::UserLimitExceeded
             | Outcome::ItemAlreadyInCheckout
             | Outcome::ItemSoldOut
@@ -81,6 +82,7 @@ mod tests {
             | Outcome::Replayed
             | Outcome::Created
             | Outcome::SaleNotFound
+            | Outcome::SaleClosed
             | Outcome::TooManySales
             | Outcome::EventsGone
             | Outcome::Unauthorized

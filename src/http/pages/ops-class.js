@@ -43,6 +43,7 @@ export const REFUSALS = {
   idempotency_key_reused: "Key used for another",
   item_not_found: "No such item",
   sale_not_active: "Sale not open",
+  sale_paused: "Sale paused",
   sale_not_found: "No such sale",
   validation_failed: "Malformed request",
   payload_too_large: "Body too large",

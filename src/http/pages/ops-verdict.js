@@ -31,8 +31,10 @@ function connection({ last }, { state, sinceMs }) {
 }
 
 function sale({ sale }) {
-  const words = "No sale is open: whoever wants to buy is turned away until the next one begins";
-  return sale ? [] : [{ about: "sale", state: "warn", words }];
+  const none = "No sale is open: whoever wants to buy is turned away until the next one begins";
+  if (!sale) return [{ about: "sale", state: "warn", words: none }];
+  const paused = `Sale ${sale.id} is paused: nothing can be chosen until it is resumed`;
+  return sale.paused ? [{ about: "sale", state: "warn", words: paused }] : [];
 }
 
 function stock({ conserved }) {

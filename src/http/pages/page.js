@@ -37,13 +37,13 @@ const list = new Items(basket);
 
 // What `main` says of the sale, in this page or in a newer one.
 function read({ dataset }) {
-  const { sale: id, ends, next } = dataset;
+  const { sale: id, ends, next, paused } = dataset;
   if (!id) return { sale: null, next_ms: Date.parse(next) };
   const names = ["limit", "hold", "total", "sold", "remaining"];
   const [limit, hold, total, sold, remaining] = names.map((name) => Number(dataset[name]));
   const [ends_ms, held] = [Date.parse(ends), total - sold - remaining];
   return {
-    sale: { id, ends_ms, limit, hold, total, sold, held, remaining, rate: 0 },
+    sale: { id, ends_ms, limit, hold, total, sold, held, remaining, rate: 0, paused: Boolean(paused) },
     next_ms: NaN,
   };
 }
@@ -106,7 +106,6 @@ function show(state) {
   $("stock").hidden = !sale;
   $("live").hidden = false;
   if (sale) {
-    $("headline").textContent = `Sale ${sale.id} is open`;
     document.title = `Sale ${sale.id} · Flash sale`;
     $("checkout").hidden = false;
     basket.open(sale, visitor);
@@ -129,10 +128,10 @@ function follow() {
   followed_ms = performance.now();
   const mine = (stream = new SharedStream(`sales/${sale.id}/stream`, ["stock", "closed"]));
   mine.addEventListener("stock", (event) => {
-    const { total, remaining, sold, held, rate, ends_at } = JSON.parse(event.data);
+    const { total, remaining, sold, held, rate, ends_at, paused = false } = JSON.parse(event.data);
     if (!heard) setLive(true, "Live");
     heard = true;
-    update({ total, remaining, sold, held, rate, ends_ms: Date.parse(ends_at) });
+    update({ total, remaining, sold, held, rate, paused, ends_ms: Date.parse(ends_at) });
   });
   mine.addEventListener("closed", (event) => end(JSON.parse(event.data)));
   mine.addEventListener("error", () => {
@@ -184,7 +183,10 @@ function setLive(isLive, text) {
 }
 
 function drawStock() {
-  const { total, remaining, sold, held, rate } = sale;
+  const { id, paused, total, remaining, sold, held, rate } = sale;
+  const headline = `Sale ${id} is ${paused ? "paused" : "open"}`;
+  // Only what is new is spoken.
+  if ($("headline").textContent !== headline) $("headline").textContent = headline;
   $("remaining").textContent = number(remaining);
   $("total").textContent = `of ${number(total)} left`;
   const link = document.querySelector(`#sales [href="${addressOf(sale)}"] span`);

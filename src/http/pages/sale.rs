@@ -81,9 +81,14 @@ fn attributes_of(sale: &Sale) -> String {
     let (limit, hold) = (terms.max_items_per_user, terms.hold_seconds);
     let figures = sale.figures();
     let (total, sold, free) = (figures.total, figures.sold, figures.free());
+    let paused = if sale.is_paused() {
+        " data-paused=\"true\""
+    } else {
+        ""
+    };
     format!(
         "data-sale=\"{id}\" data-ends=\"{ends}\" data-limit=\"{limit}\" \
-         data-hold=\"{hold}\" data-total=\"{total}\" data-sold=\"{sold}\" data-remaining=\"{free}\""
+         data-hold=\"{hold}\" data-total=\"{total}\" data-sold=\"{sold}\" data-remaining=\"{free}\"{paused}"
     )
 }
 
@@ -91,8 +96,13 @@ fn open(sale: &Sale) -> String {
     let (id, ends, figures) = (sale.id(), sale.ended_at(), sale.figures());
     let left = grouped(figures.total.saturating_sub(figures.sold));
     let total = grouped(figures.total);
+    let state = if sale.is_paused() {
+        "is paused, and is open"
+    } else {
+        "is open"
+    };
     format!(
-        "Sale {id} is open until {ends}: {left} of {total} units are unsold. \
+        "Sale {id} {state} until {ends}: {left} of {total} units are unsold. \
          <a href=\"sales/{id}/items?available=true\">See them</a>"
     )
 }

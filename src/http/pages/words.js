@@ -7,6 +7,10 @@ const WORDS = {
     "This sale is not open.",
     "It is over, or has not begun. Nothing was sold to you here.",
   ],
+  sale_paused: [
+    "The sale is paused.",
+    "Nothing can be chosen until it goes on. What you have chosen you can still buy.",
+  ],
   user_limit_exceeded: [
     "That would be over your limit.",
     "Everybody gets at most {limit} in this sale. What you have chosen counts, and what you have bought.",

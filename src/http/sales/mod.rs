@@ -162,6 +162,9 @@ pub(in crate::http) fn write_sale(sale: &Overview, out: &mut Vec<u8>) {
     write_number(sale.max_items_per_user, out);
     out.extend_from_slice(b",\"hold_seconds\":");
     write_number(sale.hold_seconds, out);
+    if sale.is_paused {
+        out.extend_from_slice(b",\"paused\":true");
+    }
     out.push(b'}');
 }
 

@@ -85,6 +85,15 @@ impl PostgresBatch {
             Record::SaleItems { sale, first, items } => self.items(entry, sale, first, items),
             Record::SaleCreated { sale, terms } => self.created(entry, sale, terms),
             Record::SaleClosed { sale } => self.closed(entry, sale),
+            Record::SaleChanged { sale, change } => {
+                let rows = self.rows(Table::SaleChanges).row();
+                rows.u64(entry.lsn.0).u32(sale.0).text(change.name());
+                match change.ended_at() {
+                    Some(ended_at) => rows.time(ended_at),
+                    None => rows.null(),
+                };
+                rows.time(entry.at);
+            }
             // Only snapshots have them, and nobody follows those.
             Record::SaleArchived { .. } | Record::KeptKey { .. } => {}
             Record::Checkout { .. } => self.checkout(entry, record),

@@ -7,7 +7,7 @@ use crate::generated;
 use crate::limits::RECORD_BYTES_MAX;
 use crate::record::{
     CatalogueKind, CheckoutKey, Entry, Items, Lines, NewItem, Record, RefusedReason, ReleasedLine,
-    SaleTerms, envelope,
+    SaleChange, SaleTerms, envelope,
 };
 use crate::types::{GeneratedItemId, ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};
 
@@ -188,6 +188,15 @@ fn rebuild(first: &AnyRow, parts: &[AnyRow]) -> Result<Vec<u8>, &'static str> {
             let secret = first.secret.ok_or(MISSING)?;
             let user = text(&first.user, NO_CHECKOUT)?;
             encode(first, &Record::Expired { sale, secret, user })
+        }
+        RowKind::SaleChanged => {
+            let change = match (text(&first.texts[0], MISSING)?, first.times[0]) {
+                ("paused", None) => SaleChange::Paused,
+                ("resumed", None) => SaleChange::Resumed,
+                ("extended", Some(ended_at)) => SaleChange::Extended(ended_at),
+                _ => return Err("its change is unknown"),
+            };
+            encode(first, &Record::SaleChanged { sale, change })
         }
         RowKind::Released => encode(first, &released(sale, first)?),
         RowKind::Refused => {

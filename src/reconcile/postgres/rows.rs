@@ -21,6 +21,7 @@ pub(super) enum RowKind {
     Expired,
     Refused,
     Released,
+    SaleChanged,
 }
 
 /// The kind of a refused attempt in [`ALL_ROWS`].
@@ -71,6 +72,10 @@ UNION ALL
 SELECT r.lsn, 8, r.item_index, r.released_at, r.sale_id, r.secret, c.user_id, NULL, NULL, NULL, r.quantity, NULL,
        NULL, NULL, NULL, NULL, NULL, NULL
 FROM releases r LEFT JOIN checkouts c ON c.sale_id = r.sale_id AND c.secret = r.secret
+UNION ALL
+SELECT lsn, 9, 0, changed_at, sale_id, NULL, NULL, change, NULL, NULL, NULL, NULL, NULL, ended_at,
+       NULL, NULL, NULL, NULL
+FROM sale_changes
 ORDER BY 1, 2, 5, 6, 3";
 
 /// What no record tells of, but must hold: one line of text for each breach.
@@ -135,7 +140,8 @@ impl AnyRow {
             5 => RowKind::PurchaseLine,
             6 => RowKind::Expired,
             7 => RowKind::Refused,
-            _ => RowKind::Released,
+            8 => RowKind::Released,
+            _ => RowKind::SaleChanged,
         };
         let time = |column| -> Result<_, tokio_postgres::Error> {
             Ok(row

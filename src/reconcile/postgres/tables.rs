@@ -16,11 +16,12 @@ pub(super) enum Table {
     Purchases,
     PurchaseResults,
     Releases,
+    SaleChanges,
     RefusedAttempts,
 }
 
 impl Table {
-    pub(super) const ALL: [Table; 11] = [
+    pub(super) const ALL: [Table; 12] = [
         Self::Sales,
         Self::Items,
         Self::Pools,
@@ -31,6 +32,7 @@ impl Table {
         Self::Purchases,
         Self::PurchaseResults,
         Self::Releases,
+        Self::SaleChanges,
         Self::RefusedAttempts,
     ];
 
@@ -45,6 +47,7 @@ impl Table {
             Self::Purchases => "purchases",
             Self::PurchaseResults => "purchase_results",
             Self::Releases => "releases",
+            Self::SaleChanges => "sale_changes",
             Self::RefusedAttempts => "refused_attempts",
         }
     }
@@ -68,6 +71,7 @@ impl Table {
             Self::Purchases => "sale_id, secret, purchased_at, idempotency_key, lsn",
             Self::PurchaseResults => "sale_id, secret, line, item_index, quantity, sold, is_single",
             Self::Releases => "sale_id, secret, item_index, quantity, released_at, lsn",
+            Self::SaleChanges => "lsn, sale_id, change, ended_at, changed_at",
             Self::RefusedAttempts => "sale_id, user_id, item_id, reason, attempted_at, lsn",
         }
     }

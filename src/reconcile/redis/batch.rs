@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::limits::{REDIS_EFFECTS_MAX, REDIS_EFFECTS_PER_SALE};
 use crate::reconcile::SinkBatch;
-use crate::record::{CatalogueKind, Entry, Items, Lines, Record, SaleTerms, Undecodable};
+use crate::record::{
+    CatalogueKind, Entry, Items, Lines, Record, SaleChange, SaleTerms, Undecodable,
+};
 use crate::types::{CheckoutCode, ItemIndex, Lsn, SaleId, Timestamp};
 
 /// Records on their way into Redis.
@@ -28,8 +30,20 @@ pub(super) struct Changes {
     pub(super) lines: BTreeMap<u32, u64>,
     /// Units by user.
     pub(super) users: HashMap<String, u64>,
+    /// Whether it takes no checkouts, where that changes.
+    pub(super) paused: Option<bool>,
+    /// When it ends, where that changes.
+    pub(super) ended_at: Option<Timestamp>,
     /// When it was closed.
     pub(super) closed: Option<Timestamp>,
+}
+
+impl Changes {
+    /// Returns whether they change something of a sale that is there.
+    pub(super) fn need_a_sale(&self) -> bool {
+        let is_changed = self.paused.is_some() || self.ended_at.is_some();
+        self.sold > 0 || is_changed || self.closed.is_some()
+    }
 }
 
 /// Items of a listed catalogue, from one place on.
@@ -49,6 +63,7 @@ pub(super) struct Event {
 
 pub(super) enum EventKind {
     Created,
+    Changed(SaleChange),
     Closed,
     Purchased {
         user: String,
@@ -62,6 +77,9 @@ impl EventKind {
     pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Created => "sale_created",
+            Self::Changed(SaleChange::Paused) => "sale_paused",
+            Self::Changed(SaleChange::Resumed) => "sale_resumed",
+            Self::Changed(SaleChange::Extended(_)) => "sale_extended",
             Self::Closed => "sale_closed",
             Self::Purchased { .. } => "purchased",
         }
@@ -176,6 +194,15 @@ impl RedisBatch {
             Record::SaleClosed { sale } => {
                 self.changes(sale, 1)?.closed = Some(entry.at);
                 self.add_event(entry, sale, EventKind::Closed);
+            }
+            Record::SaleChanged { sale, change } => {
+                let changes = self.changes(sale, 1)?;
+                match change {
+                    SaleChange::Paused => changes.paused = Some(true),
+                    SaleChange::Resumed => changes.paused = Some(false),
+                    SaleChange::Extended(ended_at) => changes.ended_at = Some(ended_at),
+                }
+                self.add_event(entry, sale, EventKind::Changed(change));
             }
             Record::Purchase {
                 sale,

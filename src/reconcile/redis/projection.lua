@@ -114,6 +114,7 @@ local function read_sale(read, keys, offset)
   sale.sold = read.number()
   sale.lines = read.list(2)
   sale.users = read.list(2)
+  sale.new_state, sale.new_end = read.text(), read.text()
   sale.expires_at = read.text()
   return sale
 end
@@ -129,7 +130,8 @@ local function is_lost(sale, arguments, watermark)
   if sale.item_count ~= '' then
     return sale.listed and items ~= tonumber(sale.item_count)
   end
-  if sale.sold == 0 and sale.expires_at == '' then return false end
+  local is_changed = sale.new_state ~= '' or sale.new_end ~= ''
+  if sale.sold == 0 and not is_changed and sale.expires_at == '' then return false end
   local found = redis.call('HMGET', sale.terms, 'sold', 'kind')
   if not found[1] or found[2] ~= sale.kind then return true end
   if found[1] ~= redis.call('HGET', watermark, sum_of(sale)) then return true end
@@ -216,6 +218,11 @@ local function sell(sale, arguments)
   add_to_fields(sale.bought, users, units)
 end
 
+local function change(sale)
+  if sale.new_state ~= '' then redis.call('HSET', sale.terms, 'state', sale.new_state) end
+  if sale.new_end ~= '' then redis.call('HSET', sale.terms, 'ended_at', sale.new_end) end
+end
+
 local function close(sale, sales)
   redis.call('HSET', sale.terms, 'state', 'closed')
   redis.call('ZADD', sales, sale.expires_at, sale.id)
@@ -240,7 +247,10 @@ local function add_events(stream, events, arguments, at_least, last)
     local at = events.start + 7 * event
     local lsn, kind, sale, time, user, code, items = unpack(arguments, at, at + 6)
     if tonumber(lsn) > last then
-      if user == '' then
+      if user == '' and items ~= '' then
+        redis.call('XADD', stream, lsn .. '-0', 'type', kind, 'sale', sale, 'at', time,
+          'ended_at', items)
+      elseif user == '' then
         redis.call('XADD', stream, lsn .. '-0', 'type', kind, 'sale', sale, 'at', time)
       else
         redis.call('XADD', stream, lsn .. '-0', 'type', kind, 'sale', sale, 'at', time,
@@ -293,6 +303,7 @@ local function apply(KEYS, ARGV)
       forget_expired(watermark, sales, prefix, 16 + #changed)
     end
     if sale.sold > 0 then sell(sale, ARGV) end
+    change(sale)
     if sale.expires_at ~= '' then close(sale, sales) end
     if sale.item_count ~= '' or sale.sold > 0 then
       local sold = sale.item_count == '' and redis.call('HGET', watermark, sum_of(sale)) or 0

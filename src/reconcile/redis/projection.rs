@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::wire::{SaleKind, expires_at};
-use crate::record::{CatalogueKind, Entry, Record, SaleTerms, Undecodable};
+use crate::record::{CatalogueKind, Entry, Record, SaleChange, SaleTerms, Undecodable};
 use crate::types::{GeneratedItemId, ItemIndex, SaleId, Timestamp};
 
 /// All sales, as Redis shows them.
@@ -26,6 +26,8 @@ pub struct SaleProjection {
     pub ended_at: Timestamp,
     /// Units that one user may buy.
     pub max_items_per_user: u32,
+    /// Whether it takes no checkouts for now.
+    pub paused: bool,
     /// Whether it has been closed.
     pub closed: bool,
     /// Units.
@@ -86,8 +88,17 @@ impl Projection {
             }
             Record::SaleClosed { sale } => {
                 if let Some(sale) = self.sales.get_mut(&sale) {
-                    sale.closed = true;
+                    (sale.closed, sale.paused) = (true, false);
                     sale.expires_at = Some(expires_at(entry.at, sale.ended_at));
+                }
+            }
+            Record::SaleChanged { sale, change } => {
+                if let Some(sale) = self.sales.get_mut(&sale) {
+                    match change {
+                        SaleChange::Paused => sale.paused = true,
+                        SaleChange::Resumed => sale.paused = false,
+                        SaleChange::Extended(ended_at) => sale.ended_at = ended_at,
+                    }
                 }
             }
             Record::Purchase {
@@ -153,6 +164,7 @@ fn created(terms: &SaleTerms, announced: Vec<(String, u64)>) -> SaleProjection {
         started_at: terms.started_at,
         ended_at: terms.ended_at,
         max_items_per_user: terms.max_items_per_user,
+        paused: false,
         closed: false,
         total,
         sold: 0,
@@ -190,7 +202,11 @@ impl SaleProjection {
                 differences.push(line);
             }
         };
-        let state = |sale: &Self| if sale.closed { "closed" } else { "open" }.to_owned();
+        let state = |sale: &Self| match sale {
+            Self { closed: true, .. } => "closed".to_owned(),
+            Self { paused: true, .. } => "paused".to_owned(),
+            _ => "open".to_owned(),
+        };
         let text = |units: Option<u64>| units.map_or("none".to_owned(), |units| units.to_string());
         let kind = |sale: &Self| sale.items.kind().name().to_owned();
         differ("the kind", kind(self), kind(found));

@@ -180,6 +180,7 @@ impl Contents {
             max_items_per_user: number("max_items_per_user")?
                 .try_into()
                 .map_err(|_| malformed())?,
+            paused: text("state")? == "paused",
             closed: text("state")? == "closed",
             total: number("total")?,
             sold: number("sold")?,

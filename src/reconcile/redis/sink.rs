@@ -169,10 +169,8 @@ impl RedisSink {
                     ended_at: Some(terms.ended_at),
                 };
                 self.known.insert(sale, known);
-                continue;
             }
-            let matters = changes.sold > 0 || changes.closed.is_some();
-            if !matters || self.known.contains_key(&sale) {
+            if !changes.need_a_sale() || self.known.contains_key(&sale) {
                 continue;
             }
             let mut command = redis::cmd("HMGET");
@@ -188,6 +186,11 @@ impl RedisSink {
                     ended_at: parse_time(&ended_at),
                 };
                 self.known.insert(sale, known);
+            }
+        }
+        for (sale, changes) in &batch.sales {
+            if let (Some(ended_at), Some(known)) = (changes.ended_at, self.known.get_mut(sale)) {
+                known.ended_at = Some(ended_at);
             }
         }
         Ok(())

@@ -127,6 +127,7 @@ fn sale_of(record: &Record<'_>) -> Option<SaleId> {
     match *record {
         Record::SaleItems { sale, .. }
         | Record::SaleCreated { sale, .. }
+        | Record::SaleChanged { sale, .. }
         | Record::SaleClosed { sale }
         | Record::Purchase { sale, .. } => Some(sale),
         Record::SaleArchived { .. }

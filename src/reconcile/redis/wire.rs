@@ -147,6 +147,13 @@ impl Resolved<'_> {
         for (user, units) in &changes.users {
             command.arg(user).arg(units);
         }
+        command.arg(match changes.paused {
+            None => "",
+            Some(true) => "paused",
+            Some(false) => "open",
+        });
+        let ended_at = changes.ended_at.map(|ended_at| ended_at.to_string());
+        command.arg(ended_at.unwrap_or_default());
         match changes.closed {
             None => command.arg(""),
             Some(at) => command.arg(expires_at(at, known.ended_at.unwrap_or(at))),
@@ -162,6 +169,10 @@ impl Resolved<'_> {
         command.arg(event.sale.0).arg(event.at.to_string());
         match &event.kind {
             EventKind::Created | EventKind::Closed => command.arg("").arg("").arg(""),
+            EventKind::Changed(change) => {
+                let ended_at = change.ended_at().map(|ended_at| ended_at.to_string());
+                command.arg("").arg("").arg(ended_at.unwrap_or_default())
+            }
             EventKind::Purchased { user, code, lines } => {
                 let items = self.items(event.sale, lines);
                 command.arg(user).arg(code.to_string()).arg(items)

@@ -72,6 +72,18 @@ fn samples() -> Vec<Record<'static>> {
             terms: terms(explicit),
         },
         Record::SaleClosed { sale: SALE },
+        Record::SaleChanged {
+            sale: SALE,
+            change: SaleChange::Paused,
+        },
+        Record::SaleChanged {
+            sale: SALE,
+            change: SaleChange::Resumed,
+        },
+        Record::SaleChanged {
+            sale: SALE,
+            change: SaleChange::Extended(Timestamp(9)),
+        },
         Record::SaleArchived {
             sale: SALE,
             terms: terms(generated),
