@@ -220,6 +220,12 @@ pub const ADMIN_SMALL_BODIES_MAX: usize = 4;
 pub const ADMIN_BODY_SECONDS_MAX: u32 = 300;
 /// Requests of administration that have a thread of their own at the same time.
 pub const ADMIN_THREADS_MAX: usize = 8;
+/// Exports that may be under way at the same time.
+pub const EXPORTS_MAX: usize = 2;
+/// Purchases that are looked up at a time for an export. Each time all buyers are looked at.
+pub const EXPORT_PURCHASES: usize = 20_000;
+/// Bytes of an export that are sent at once. As many wait until the client has taken those.
+pub const EXPORT_PIECE_BYTES: usize = 256 * 1024;
 /// Fields that are complained about in one answer.
 pub const ADMIN_ERRORS_MAX: usize = 100;
 /// Failures to authenticate after which a peer is locked out of administration.
@@ -434,7 +440,7 @@ const _: () = {
     assert!(ADMIN_SMALL_BODY_BYTES_MAX < ADMIN_BODY_BYTES_MAX);
     assert!(BODY_SECONDS_MAX < ADMIN_BODY_SECONDS_MAX);
     // Each of its threads may append.
-    assert!(WORKERS_MAX + ADMIN_THREADS_MAX < APPENDERS_MAX);
+    assert!(WORKERS_MAX + ADMIN_THREADS_MAX + EXPORTS_MAX < APPENDERS_MAX);
     assert!(PAGE_ITEMS_DEFAULT <= PAGE_ITEMS_MAX);
     assert!(SALE_ITEMS_MAX < u32::MAX);
     // The units of a sale fit into what Postgres counts with, and Lua in Redis, which has doubles.

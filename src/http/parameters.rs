@@ -244,6 +244,13 @@ impl<'a> Parameters<'a> {
         }
     }
 
+    /// Adds the error `wrong` of `field`, if that is given.
+    pub(super) fn refuse(&mut self, field: Field, wrong: &'static str) {
+        if self.text(field).is_some_and(|text| !text.is_empty()) {
+            self.wrong(field, wrong);
+        }
+    }
+
     /// Returns a parameter of a query that may be left out, also by an empty value.
     pub(super) fn chosen<T>(&mut self, field: Field) -> Option<T>
     where

@@ -2,10 +2,11 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use http_body_util::Full;
 use hyper::body::{Body, Bytes, Frame, SizeHint};
+use tokio::sync::mpsc::Receiver;
 
 use super::live::channel::Subscriber;
 use crate::events::EventSubscriber;
@@ -31,6 +32,17 @@ pub enum Pieces {
     Events(EventSubscriber),
     /// Pieces that are all known, and shared with other answers.
     Known(std::vec::IntoIter<Bytes>),
+    /// Pieces that another thread makes, which waits while one of them is not taken.
+    Made(Receiver<Made>),
+}
+
+/// What a thread has made of a body.
+#[derive(Debug)]
+pub enum Made {
+    /// The next piece.
+    Piece(Bytes),
+    /// The end. A body without one is never ended: its client would take it for whole.
+    End,
 }
 
 impl Pieces {
@@ -40,6 +52,11 @@ impl Pieces {
             Self::Updates(subscriber) => subscriber.poll_next(cx),
             Self::Events(subscriber) => subscriber.poll_next(cx),
             Self::Known(pieces) => Poll::Ready(pieces.next()),
+            Self::Made(pieces) => match ready!(pieces.poll_recv(cx)) {
+                Some(Made::Piece(piece)) => Poll::Ready(Some(piece)),
+                Some(Made::End) => Poll::Ready(None),
+                None => Poll::Pending,
+            },
         }
     }
 }
@@ -78,6 +95,12 @@ impl From<EventSubscriber> for Payload {
 impl From<Vec<Bytes>> for Payload {
     fn from(pieces: Vec<Bytes>) -> Self {
         Self::Stream(Pieces::Known(pieces.into_iter()))
+    }
+}
+
+impl From<Receiver<Made>> for Payload {
+    fn from(pieces: Receiver<Made>) -> Self {
+        Self::Stream(Pieces::Made(pieces))
     }
 }
 

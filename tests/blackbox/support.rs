@@ -198,6 +198,69 @@ fn purchases_come_in_pages_also_after_a_power_cut() {
 }
 
 #[test]
+fn purchases_come_as_csv_also_when_the_sale_has_left_memory() {
+    let mut server = Server::start(&[("SALE_KEEP_ENDED_SECONDS", "0")]);
+    let mut client = server.client();
+    let items = json!({"items": [
+        {"id": "=cmd", "name": "+1, \"two\"", "stock": 2},
+        {"id": "cup", "name": "Cup", "stock": 50},
+    ]});
+    let id = create(&mut client, &items);
+    let code = client.choose("@ada", &["=cmd", "cup"]);
+    let (late, rival) = (
+        client.choose("bob", &["=cmd"]),
+        client.choose("eve", &["=cmd"]),
+    );
+    for code in [&code, &late] {
+        client.purchase(code).ok();
+    }
+    client
+        .purchase(&rival)
+        .refused(409, "all_items_sold", "sold");
+    let path = format!("/admin/sales/{id}/purchases?format=csv");
+    let all = client.get(&path).ok();
+    assert_eq!(
+        all.header("content-type"),
+        Some("text/csv; charset=utf-8; header=present")
+    );
+    let name = format!("attachment; filename=\"sale-{id}-purchases.csv\"");
+    assert_eq!(all.header("content-disposition"), Some(&*name));
+    let mut purchased_at = |user: &str| {
+        let list = client.get(&format!("/admin/sales/{id}/purchases?user_id={user}"));
+        list.json()[0]["purchased_at"]
+            .as_str()
+            .expect("a time")
+            .to_owned()
+    };
+    let (first, second) = (purchased_at("%40ada"), purchased_at("bob"));
+    let expected = format!(
+        "code,user_id,purchased_at,item_id,item_name,quantity\r\n\
+         {code},'@ada,{first},'=cmd,\"'+1, \"\"two\"\"\",1\r\n\
+         {code},'@ada,{first},cup,Cup,1\r\n\
+         {late},bob,{second},'=cmd,\"'+1, \"\"two\"\"\",1\r\n"
+    );
+    assert_eq!(all.text(), expected);
+    let own = client.get(&format!("{path}&user_id=bob")).ok();
+    assert_eq!(own.text().lines().count(), 2);
+    let head = client.send("HEAD", &path, &[], b"").ok();
+    assert_eq!(head.text(), "");
+    for (query, field) in [
+        ("limit=5", "limit"),
+        ("cursor=0-0000000000000000", "cursor"),
+    ] {
+        client.get(&format!("{path}&{query}")).invalid(&[field]);
+    }
+    let odd = client.get(&format!("/admin/sales/{id}/purchases?format=xml"));
+    odd.invalid(&["format"]);
+
+    client.post(&format!("/admin/sales/{id}/close")).ok();
+    server.kill_9();
+    server.restart();
+    let mut client = server.client();
+    assert_eq!(client.get(&path).ok().text(), expected);
+}
+
+#[test]
 fn a_refused_purchase_is_listed_with_what_it_lost() {
     let (_server, mut client) = shop();
     let id = create(&mut client, &household());

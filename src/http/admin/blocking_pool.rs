@@ -7,7 +7,6 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::http::problem::Problem;
-use crate::limits::ADMIN_THREADS_MAX;
 use crate::sale::Unavailable;
 
 /// Runs blocking work on threads of its own, a bounded number at a time.
@@ -19,10 +18,10 @@ pub(super) struct BlockingPool {
 }
 
 impl BlockingPool {
-    /// Creates a pool whose threads may run on the cores of the calling thread.
-    pub(super) fn new() -> Self {
+    /// Creates a pool of `threads` at most, which may run on the cores of the calling thread.
+    pub(super) fn of(threads: usize) -> Self {
         Self {
-            threads: Arc::new(Semaphore::new(ADMIN_THREADS_MAX)),
+            threads: Arc::new(Semaphore::new(threads)),
             cores: sched_getaffinity(None).ok(),
         }
     }
@@ -32,22 +31,33 @@ impl BlockingPool {
         &self,
         work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {
+        let (sender, receiver) = oneshot::channel();
+        self.start(move || {
+            // An error means that the request was dropped.
+            let _ = sender.send(work());
+        })?;
+        receiver.await.map_err(|_| Problem::internal())?
+    }
+
+    /// Starts `work` on a thread of the pool, and does not wait for its end.
+    ///
+    /// # Errors
+    /// All threads are busy.
+    pub(super) fn start(&self, work: impl FnOnce() + Send + 'static) -> Result<(), Problem> {
         let thread = Arc::clone(&self.threads).try_acquire_owned();
         let thread = thread.map_err(|_| Unavailable::Overloaded)?;
-        let (sender, receiver) = oneshot::channel();
         let cores = self.cores;
         let run = move || {
             if let Some(cores) = cores {
                 // An error leaves the thread on the worker's core, where it works, too.
                 let _ = sched_setaffinity(None, &cores);
             }
-            // An error means that the request was dropped.
-            let _ = sender.send(work());
+            work();
             drop(thread);
         };
         let started = Builder::new().name("administration".into()).spawn(run);
         started.map_err(|_| Unavailable::Overloaded)?;
-        receiver.await.map_err(|_| Problem::internal())?
+        Ok(())
     }
 }
 
@@ -58,10 +68,11 @@ mod tests {
     use futures_util::future::join_all;
 
     use super::*;
+    use crate::limits::ADMIN_THREADS_MAX;
 
     #[tokio::test]
     async fn threads_are_bounded() {
-        let (pool, (release, wait)) = (BlockingPool::new(), mpsc::channel::<()>());
+        let (pool, (release, wait)) = (BlockingPool::of(ADMIN_THREADS_MAX), mpsc::channel::<()>());
         let wait = Arc::new(parking_lot::Mutex::new(wait));
         let block = |_| {
             let wait = Arc::clone(&wait);

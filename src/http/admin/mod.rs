@@ -19,6 +19,7 @@ mod checkout_items;
 mod create_request;
 mod failures;
 mod json_document;
+mod purchases_csv;
 
 use self::authentication::Authenticator;
 pub(super) use self::authentication::TokenHolder;
@@ -29,6 +30,7 @@ use super::api::Api;
 use super::problem::Problem;
 use super::routes::{HandlerFuture, RoutedRequest};
 use crate::env::Secret;
+use crate::limits::{ADMIN_THREADS_MAX, EXPORTS_MAX};
 use crate::sale::Engine;
 use crate::schedule::Rotation;
 
@@ -38,6 +40,8 @@ pub struct Administration {
     authenticator: Authenticator,
     body_limits: BodyLimits,
     blocking_pool: BlockingPool,
+    /// The threads of exports, which live for as long as their clients take.
+    export_pool: BlockingPool,
     /// The terms of a new sale that its request does not give.
     defaults: Rotation,
 }
@@ -50,7 +54,8 @@ impl Administration {
         Self {
             authenticator: Authenticator::new(token),
             body_limits: BodyLimits::default(),
-            blocking_pool: BlockingPool::new(),
+            blocking_pool: BlockingPool::of(ADMIN_THREADS_MAX),
+            export_pool: BlockingPool::of(EXPORTS_MAX),
             defaults,
         }
     }

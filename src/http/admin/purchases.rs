@@ -3,22 +3,42 @@
 use std::str::FromStr;
 
 use super::checkout_items::write_purchased;
+use super::purchases_csv;
 use crate::http::answer::Answer;
 use crate::http::json::{write_code, write_number, write_separator, write_string, write_time};
 use crate::http::pagination::{page, page_limit};
 use crate::http::parameters::{Field, Parameters};
 use crate::http::problem::Problem;
+use crate::http::query_enums::QueryEnums;
 use crate::http::routes::RoutedRequest;
 use crate::http::sales::sale_id;
 use crate::sale::{PurchaseView, Sale};
 use crate::types::{Malformed, UserId};
 
-/// The purchases of a sale, or of one user in it, in the order of their times.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Json,
+    Csv,
+}
+
+/// The purchases of a sale, or of one user in it, in the order of their times: a page of them, or as CSV all.
 pub(in crate::http) async fn list(request: RoutedRequest<'_>) -> Result<Answer, Problem> {
     let (api, id) = (request.api, request.names[0]);
     let sale = api.find_sale(sale_id(id)?).await?;
+    let mut choices = QueryEnums::of(request.query());
+    let formats = [("json", Format::Json), ("csv", Format::Csv)];
+    let format = choices.one_of("format", &formats);
+    choices.check()?;
     let mut parameters = Parameters::from_query(request.query());
     let user: Option<BuyerId> = parameters.optional(Field::UserId);
+    if format == Some(Format::Csv) {
+        for field in [Field::Limit, Field::Cursor] {
+            parameters.refuse(field, "must be left out: CSV has all purchases");
+        }
+        parameters.check()?;
+        let user = user.map(|BuyerId(id)| id);
+        return purchases_csv::answer(&request, sale, user);
+    }
     let limit = page_limit(&mut parameters);
     let after = parameters.chosen(Field::Cursor);
     parameters.check()?;

@@ -64,7 +64,7 @@ pub(in crate::http) async fn history(request: RoutedRequest<'_>) -> Result<Answe
 }
 
 /// Returns an answer whose body is sent piece by piece.
-fn in_pieces(
+pub(in crate::http) fn in_pieces(
     content_type: HeaderValue,
     request: &RoutedRequest<'_>,
     body: impl FnOnce() -> Result<Payload, Problem>,
