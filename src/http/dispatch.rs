@@ -115,7 +115,7 @@ impl Api {
             }
             Some(RouteMatch { endpoint, .. })
                 if self.is_replica()
-                    && endpoint.records()
+                    && endpoint.needs_seller()
                     && let Some(problem) = self.not_selling() =>
             {
                 Err(problem)

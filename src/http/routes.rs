@@ -112,9 +112,10 @@ pub(super) struct Endpoint {
 }
 
 impl Endpoint {
-    /// Returns whether its requests are recorded, which only a server can do that sells.
-    pub(super) fn records(&self) -> bool {
-        self.is_post && self.label != Route::AdminHandOver
+    /// Returns whether only a server can answer its requests that sells: they are recorded, or say what is in an open checkout, which
+    /// another server may have sold meanwhile.
+    pub(super) fn needs_seller(&self) -> bool {
+        self.is_post && self.label != Route::AdminHandOver || self.label == Route::Contents
     }
 }
 

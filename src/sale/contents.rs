@@ -53,10 +53,7 @@ impl Engine {
         };
         let mut shard = sale.buyers.lock_buyer(reference);
         match self.open_checkout_of(sale, shard.buyer(reference), code) {
-            // Whoever only looks records nothing.
-            Ok(open) if open.is_expired(&*self.clock) => {
-                Decision::immediate(ContentsOutcome::CheckoutExpired)
-            }
+            // Who only looks records nothing. A hold that has run out is over once that is recorded; until then `held_until` has passed.
             Ok(open) => Decision::after(open.lsn, self.contents_now(sale, code, Some(open))),
             Err(refusal) => refusal,
         }

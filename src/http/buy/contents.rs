@@ -83,7 +83,7 @@ pub(in crate::http) fn answer(
         ContentsOutcome::Contents(contents) => {
             let sale = sale()?;
             let body = json::body(|out| write_contents(sale, &contents, out));
-            return Ok(Answer::json(Outcome::Ok, body));
+            return Ok(Answer::json(Outcome::Ok, body).not_stored());
         }
         ContentsOutcome::CheckoutNotFound => Problem::checkout_not_found(),
         ContentsOutcome::ItemNotInCheckout => {
