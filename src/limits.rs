@@ -142,13 +142,13 @@ pub const LOADED_IDLE_SECONDS: u32 = 60;
 /// a machine without an idle moment a thread gets a hundredth of a processor then, and a snapshot would never catch up with what is sold.
 pub const BACKGROUND_NICE: i32 = 10;
 /// Bytes of a file that are read or written in the background before the next pause.
-pub const PACED_PIECE_BYTES: usize = 256 * 1024;
+pub const PACED_PIECE_BYTES: usize = 64 * 1024;
 /// The pause behind such a piece while records wait to be committed, in times of what the piece took.
-pub const PACED_PAUSE_RATIO: u32 = 3;
+pub const PACED_PAUSE_RATIO: u32 = 10;
 /// The longest such pause, in milliseconds.
-pub const PACED_PAUSE_MS_MAX: u64 = 20;
+pub const PACED_PAUSE_MS_MAX: u64 = 50;
 /// All pauses of one work in the background (a snapshot, the files of some sales), in seconds.
-pub const PACED_SECONDS_MAX: u64 = 60;
+pub const PACED_SECONDS_MAX: u64 = 300;
 /// All pauses while a segment is prepared, in milliseconds. What can wait is not recorded until the next segment is ready.
 pub const PACED_PREPARE_MS_MAX: u64 = 2_000;
 /// Longest that an ended sale may be kept in memory, in seconds (a year).

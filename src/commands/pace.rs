@@ -7,10 +7,10 @@ use std::time::Duration;
 use crate::env::{RealDisk, SystemClock};
 use crate::journal::{Haste, PacedDisk, Pacer};
 
-/// Returns the pacer of a process that cannot know whether a server waits: half of the time it rests.
+/// Returns the pacer of a process that cannot know whether a server waits for the disk, and so rests as if it did.
 pub(super) fn resting_pacer() -> Pacer {
     let clock = Arc::new(SystemClock::new());
-    Pacer::new(clock, || Haste::Calm, thread::sleep, Duration::MAX)
+    Pacer::new(clock, || Haste::Yielding, thread::sleep, Duration::MAX)
 }
 
 /// Returns the disk at that pace.
