@@ -6,9 +6,11 @@
 
 #![allow(unsafe_code)]
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
+use std::thread;
 
 use rustix::io::Errno;
 
@@ -17,14 +19,39 @@ const WHO_THREAD: libc::c_int = 1;
 /// The class `IOPRIO_CLASS_IDLE`: the disk's scheduler serves it when nobody else waits. Its place is above the 13 bits
 /// of the level.
 const CLASS_IDLE: libc::c_int = 3 << 13;
+/// Pieces, such as a record, of some 0.3 µs each, after which a thread gives way: that costs about 0.4 µs itself.
+const PIECES_BETWEEN: u32 = 64;
+
+thread_local! {
+    /// Small pieces of work until the thread gives way again; none where it has not stepped back.
+    static UNTIL_GIVING_WAY: Cell<Option<u32>> = const { Cell::new(None) };
+}
 
 /// Puts the calling thread behind others: by `nice` steps for the processor, and in the idle class for the disk. Where
 /// the system refuses, the thread stays as it is.
 pub fn step_back(nice: i32) {
+    UNTIL_GIVING_WAY.set(Some(PIECES_BETWEEN));
     let _ = rustix::process::nice(nice);
     // SAFETY: the call takes three numbers, reads no memory of the process, and changes only the priority of the
     // calling thread, which 0 stands for.
     let _ = unsafe { libc::syscall(libc::SYS_ioprio_set, WHO_THREAD, 0, CLASS_IDLE) };
+}
+
+/// Lets other threads have the processor, each [`PIECES_BETWEEN`] times that a thread which has stepped back calls this; does nothing
+/// for others. To be called behind each small piece of a long computation, without a lock that somebody may wait for: the
+/// scheduler takes the processor from whoever computes only at its tick, each 4 ms, for how little that thread may ever be worth.
+pub fn give_way() {
+    let Some(left) = UNTIL_GIVING_WAY.get() else {
+        return;
+    };
+    let left = match left {
+        0 => {
+            thread::yield_now();
+            PIECES_BETWEEN
+        }
+        left => left - 1,
+    };
+    UNTIL_GIVING_WAY.set(Some(left));
 }
 
 /// Hands `length` bytes at `offset`, which were written to the cache, to the disk and waits until it has them. Makes
@@ -75,6 +102,18 @@ mod tests {
         let (class, nice) = beside.join().expect("no panic");
         assert_eq!((class, io_class()), (3, before));
         assert_eq!(nice, rustix::process::nice(0).expect("it is read") + 3);
+    }
+
+    #[test]
+    fn only_a_thread_that_has_stepped_back_gives_way() {
+        give_way();
+        assert_eq!(UNTIL_GIVING_WAY.get(), None);
+        let beside = thread::spawn(|| {
+            step_back(0);
+            (0..=PIECES_BETWEEN).for_each(|_| give_way());
+            UNTIL_GIVING_WAY.get()
+        });
+        assert_eq!(beside.join().expect("no panic"), Some(PIECES_BETWEEN));
     }
 
     #[test]

@@ -48,7 +48,7 @@ mod simulated_writer;
 
 pub use allocator::AllocatorFigures;
 pub use authorities::{AuthoritiesError, read_authorities};
-pub use background::step_back;
+pub use background::{give_way, step_back};
 pub use certificate_rule::{CertificateRule, Presented, RuleVerifier};
 #[cfg(feature = "otel")]
 pub use clock::system_time;

@@ -3,6 +3,7 @@
 use super::error::JournalError;
 use super::frame::{self, FRAME_HEADER_BYTES, FrameHeader, is_zero};
 use super::segment::{SEGMENT_HEADER_BYTES, Segment};
+use crate::env::give_way;
 use crate::planted::{Slip, is_planted};
 use crate::record::envelope::{Entry, Undecodable};
 use crate::types::Lsn;
@@ -321,7 +322,10 @@ impl Frame<'_> {
                 None => (Err(Undecodable.into()), rest),
             };
             match visited {
-                Ok(true) => (rest, lsn) = (after, lsn.next()),
+                Ok(true) => {
+                    (rest, lsn) = (after, lsn.next());
+                    give_way();
+                }
                 Ok(false) => return Ok(false),
                 Err(JournalError::Undecodable(_)) => {
                     let what = format!("record {lsn} is not one that this build can read");

@@ -9,7 +9,7 @@ use super::error::JournalError;
 use super::frame::{self, FRAME_HEADER_BYTES};
 use super::reader::{Frame, SegmentReader};
 use super::segment::{SEGMENT_HEADER_BYTES, Segment, SegmentHeader};
-use crate::env::{Disk, DiskFile, OpenMode};
+use crate::env::{Disk, DiskFile, OpenMode, give_way};
 use crate::planted::{Slip, is_planted};
 use crate::record::envelope::{self, Encode, Entry};
 use crate::types::{Lsn, Timestamp};
@@ -151,6 +151,7 @@ impl<'a> RecordFileWriter<'a> {
     /// An error of the operating system.
     pub fn push(&mut self, at: Timestamp, record: &impl Encode) -> Result<(), JournalError> {
         self.hold(at, record);
+        give_way();
         self.write_full()
     }
 
