@@ -195,7 +195,7 @@ pub const CORS_ORIGINS_MAX: usize = 64;
 pub const PREFLIGHT_SECONDS: u32 = 7200;
 /// Seconds that a client may take nothing of what is written to it.
 pub const WRITE_SECONDS_MAX: u32 = 60;
-/// How long after its last answer a connection keeps its buffers for the next request, in seconds.
+/// How long after its last answer a connection keeps its buffers for the next request at most, in seconds.
 pub const QUIET_SECONDS: u32 = 1;
 /// Seconds from a connection's accept to the end of its TLS handshake.
 pub const HANDSHAKE_SECONDS_MAX: u32 = 5;

@@ -1,15 +1,16 @@
-//! Coarse deadlines: one counter per worker that ticks twice a second, and a sweep over all
-//! connections at every tick. A request costs a few cell writes and no timer.
+//! Coarse deadlines: one counter per worker that ticks twice a second, and a sweep over all connections between
+//! two ticks, some at a time, so that no request waits for long. A request costs a few cell writes and no timer.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::HashMap;
 use std::net::IpAddr;
+use std::ops::Range;
 use std::rc::Rc;
 use std::task::Waker;
 use std::time::Duration;
 
+use slab::Slab;
 use tokio::sync::Notify;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::sleep;
 
 use crate::http::Peer;
 use crate::limits::{
@@ -18,6 +19,8 @@ use crate::limits::{
 };
 
 const TICKS_PER_SECOND: u32 = 2;
+/// Connections that are looked at without a pause. Those of them that have become quiet take some 2 µs each.
+const SWEPT_AT_ONCE: usize = 256;
 
 /// The phase of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -198,7 +201,7 @@ impl ConnectionProgress {
         self.phase.get() == Phase::Idle
             && !self.is_blocked()
             && !self.quiet.get()
-            && self.ticks.get().wrapping_sub(self.since.get()) > QUIET_SECONDS * TICKS_PER_SECOND
+            && self.ticks.get().wrapping_sub(self.since.get()) >= QUIET_SECONDS * TICKS_PER_SECOND
     }
 
     /// Keeps the waker of the connection's task.
@@ -246,8 +249,7 @@ impl ConnectionProgress {
 pub(super) struct Connections {
     idle_seconds: u32,
     ticks: Rc<Cell<u32>>,
-    open: RefCell<HashMap<u64, Rc<ConnectionProgress>>>,
-    next: Cell<u64>,
+    open: RefCell<Slab<Rc<ConnectionProgress>>>,
     draining: Cell<bool>,
     all_closed: Notify,
 }
@@ -266,7 +268,6 @@ impl Connections {
             idle_seconds,
             ticks: Rc::default(),
             open: RefCell::default(),
-            next: Cell::default(),
             draining: Cell::default(),
             all_closed: Notify::default(),
         }
@@ -275,22 +276,18 @@ impl Connections {
     /// Adds a connection from `address`. It counts as open until the returned value is dropped.
     pub(super) fn add(self: &Rc<Self>, address: IpAddr) -> OpenConnection {
         let (peer, ticks) = (Peer::new(address), Rc::clone(&self.ticks));
-        let (id, progress) = (
-            self.next.get(),
-            Rc::new(ConnectionProgress::new(peer, ticks)),
-        );
-        self.next.set(id + 1);
-        self.open.borrow_mut().insert(id, Rc::clone(&progress));
+        let progress = Rc::new(ConnectionProgress::new(peer, ticks));
+        let place = self.open.borrow_mut().insert(Rc::clone(&progress));
         OpenConnection {
             connections: Rc::clone(self),
-            id,
+            place,
             progress,
         }
     }
 
-    fn remove(&self, id: u64) {
+    fn remove(&self, place: usize) {
         let mut open = self.open.borrow_mut();
-        open.remove(&id);
+        open.remove(place);
         if open.is_empty() {
             self.all_closed.notify_one();
         }
@@ -304,7 +301,8 @@ impl Connections {
     /// Whether the task of every connection has begun, and waits for bytes or has read some.
     pub(super) fn all_begun(&self) -> bool {
         let open = self.open.borrow();
-        open.values().all(|progress| progress.waker.get().is_some())
+        open.iter()
+            .all(|(_, progress)| progress.waker.get().is_some())
     }
 
     /// Whether connections should end with their current request.
@@ -317,8 +315,8 @@ impl Connections {
         self.draining.set(true);
         self.open
             .borrow()
-            .values()
-            .for_each(|progress| progress.wake());
+            .iter()
+            .for_each(|(_, progress)| progress.wake());
     }
 
     /// Suspends until no connection is open.
@@ -330,18 +328,26 @@ impl Connections {
 
     /// Ticks until it is dropped.
     pub(super) async fn keep_ticking(&self) {
-        let mut interval = interval(Duration::from_secs(1) / TICKS_PER_SECOND);
-        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let tick = Duration::from_secs(1) / TICKS_PER_SECOND;
         loop {
-            interval.tick().await;
-            self.tick();
+            let places = self.open.borrow().capacity();
+            let parts = places.div_ceil(SWEPT_AT_ONCE).max(1);
+            for part in 0..parts {
+                sleep(tick / parts as u32).await;
+                self.sweep(part * SWEPT_AT_ONCE..(part + 1) * SWEPT_AT_ONCE);
+            }
+            self.advance();
         }
     }
 
-    /// Advances the clock by one tick and wakes the connections that are overdue, or have become quiet.
-    fn tick(&self) {
+    fn advance(&self) {
         self.ticks.set(self.ticks.get().wrapping_add(1));
-        for progress in self.open.borrow().values() {
+    }
+
+    /// Wakes the connections at `places` that are overdue, or have become quiet.
+    fn sweep(&self, places: Range<usize>) {
+        let open = self.open.borrow();
+        for progress in places.filter_map(|place| open.get(place)) {
             if progress.exceeds_its_deadline(self.idle_seconds) {
                 progress.overdue.set(true);
                 progress.wake();
@@ -350,20 +356,28 @@ impl Connections {
             }
         }
     }
+
+    /// Advances the clock by one tick, and sees to all connections.
+    #[cfg(test)]
+    fn tick(&self) {
+        self.advance();
+        let places = self.open.borrow().capacity();
+        self.sweep(0..places);
+    }
 }
 
 /// One open connection. Dropping it ends the count.
 #[derive(Debug)]
 pub(super) struct OpenConnection {
     connections: Rc<Connections>,
-    id: u64,
+    place: usize,
     /// The connection's progress.
     pub(super) progress: Rc<ConnectionProgress>,
 }
 
 impl Drop for OpenConnection {
     fn drop(&mut self) {
-        self.connections.remove(self.id);
+        self.connections.remove(self.place);
     }
 }
 
