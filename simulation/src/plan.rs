@@ -18,6 +18,11 @@ pub fn order_dice(seed: u64) -> Dice {
     Dice::new(seed.rotate_left(32) ^ 0x5bd1_e995)
 }
 
+/// Returns the dice that say how long writes take: others than the rest of a plan, so that earlier seeds stay what they are.
+pub fn delay_dice(seed: u64) -> Dice {
+    Dice::new(seed.rotate_left(32))
+}
+
 /// Returns whether two servers replicate one log in the run of `seed`.
 #[must_use]
 pub fn is_paired(seed: u64) -> bool {
@@ -70,6 +75,8 @@ pub struct Plan {
     pub records_refused: bool,
     /// Workers write by themselves.
     pub writes_asynchronously: bool,
+    /// How often more such a write is asked for in vain.
+    pub write_delays: u32,
     /// The time of a sync, in microseconds.
     pub sync_us: i64,
     /// Databases that follow.
@@ -161,6 +168,7 @@ impl Plan {
             trims: dice.chance(500),
             records_refused: dice.chance(300),
             writes_asynchronously: dice.chance(500),
+            write_delays: 0,
             sync_us: *dice.pick(&[0, 0, 100, 3000]),
             sinks: match dice.below(4) {
                 0 => vec![],
@@ -179,6 +187,13 @@ impl Plan {
     pub fn with_orders(mut self, dice: &mut Dice) -> Self {
         self.given_back = *dice.pick(&[0, 0, 60, 200]);
         self.changed = *dice.pick(&[0, 0, 20]);
+        self
+    }
+
+    /// Has writes take their time, in half of the runs.
+    #[must_use]
+    pub fn delayed(mut self, dice: &mut Dice) -> Self {
+        self.write_delays = *dice.pick(&[0, 0, 4, 40]);
         self
     }
 

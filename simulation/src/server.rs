@@ -99,6 +99,7 @@ impl Server {
         let plan = around.plan;
         if plan.writes_asynchronously {
             disk.write_asynchronously();
+            disk.delay_writes(plan.write_delays);
         }
         if plan.sync_us > 0 {
             disk.set_sync_time(Arc::clone(around.clock), plan.sync_us);

@@ -18,7 +18,7 @@ use crate::faults;
 use crate::history::History;
 use crate::machine::{Machine, Viewer};
 use crate::pair::Pair;
-use crate::plan::{Cuts, Plan, order_dice, pair_dice};
+use crate::plan::{Cuts, Plan, delay_dice, order_dice, pair_dice};
 use crate::server::{DIR, Server};
 use crate::sink::Database;
 use crate::tape::Tape;
@@ -113,7 +113,8 @@ pub(crate) struct World {
 impl World {
     fn new(seed: u64, cuts: &Cuts, trace: Trace) -> Self {
         let mut dice = Dice::new(seed);
-        let plan = Plan::draw(&mut dice).paired(&mut pair_dice(seed));
+        let plan = Plan::draw(&mut dice).delayed(&mut delay_dice(seed));
+        let plan = plan.paired(&mut pair_dice(seed));
         let mut order_dice = order_dice(seed);
         let plan = plan.with_orders(&mut order_dice).cut(cuts);
         let databases = plan.sinks.iter().map(|kind| Database::new(*kind)).collect();

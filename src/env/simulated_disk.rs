@@ -166,6 +166,16 @@ impl SimulatedDisk {
         self.state().faults.has_async_writers = true;
     }
 
+    /// From now on a write of a worker is asked for in vain `times` times more before it is done.
+    pub fn delay_writes(&self, times: u32) {
+        self.state().faults.write_delays = times;
+    }
+
+    /// Returns how often more a write is asked for in vain.
+    pub(super) fn write_delays(&self) -> u32 {
+        self.state().faults.write_delays
+    }
+
     /// The next write of a worker comes back when half of it is written.
     pub fn cut_next_write_short(&self) {
         self.state().faults.next_write_is_short = true;

@@ -21,6 +21,8 @@ pub(super) struct Faults {
     pub(super) holds_syncs: bool,
     pub(super) syncs_find_no_room: bool,
     pub(super) has_async_writers: bool,
+    /// How often a write that is on its way is asked for in vain, but for the first time.
+    pub(super) write_delays: u32,
     pub(super) next_write_is_short: bool,
 }
 

@@ -7,8 +7,8 @@ use super::disk::{AsyncWriter, DiskFile};
 use super::simulated_disk::SimulatedDisk;
 use super::simulated_file::SECTOR_BYTES;
 
-/// A writer whose bytes are on their way until it is asked a second time. At a crash before that each sector of them is
-/// there or not.
+/// A writer whose bytes are on their way until it is asked a second time, or later where writes are delayed. They can be read
+/// meanwhile, and at a crash each sector of them is there or not.
 pub(super) struct SimulatedWriter {
     disk: SimulatedDisk,
     on_its_way: Option<SimulatedWrite>,
@@ -17,7 +17,8 @@ pub(super) struct SimulatedWriter {
 struct SimulatedWrite {
     file: Box<dyn DiskFile>,
     begun: io::Result<()>,
-    was_asked: bool,
+    /// How often it is asked for in vain.
+    delays: u32,
 }
 
 impl SimulatedWriter {
@@ -46,7 +47,7 @@ impl AsyncWriter for SimulatedWriter {
         self.on_its_way = Some(SimulatedWrite {
             begun,
             file,
-            was_asked: false,
+            delays: 1 + self.disk.write_delays(),
         });
         true
     }
@@ -55,7 +56,9 @@ impl AsyncWriter for SimulatedWriter {
         let Some(write) = &mut self.on_its_way else {
             return Poll::Pending;
         };
-        if !std::mem::replace(&mut write.was_asked, true) || self.disk.holds_syncs() {
+        let is_delayed = write.delays > 0;
+        write.delays = write.delays.saturating_sub(1);
+        if is_delayed || self.disk.holds_syncs() {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
