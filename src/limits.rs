@@ -145,8 +145,9 @@ pub const BACKGROUND_NICE: i32 = 10;
 pub const PACED_PIECE_BYTES: usize = 64 * 1024;
 /// The pause behind such a piece while records wait to be committed, in times of what the piece took.
 pub const PACED_PAUSE_RATIO: u32 = 10;
-/// The longest such pause, in milliseconds.
-pub const PACED_PAUSE_MS_MAX: u64 = 50;
+/// The longest such pause, in milliseconds. A machine without an idle moment lets a piece wait for as long; what is written then still grows
+/// as fast as a journal.
+pub const PACED_PAUSE_MS_MAX: u64 = 5;
 /// All pauses of one work in the background (a snapshot, the files of some sales), in seconds.
 pub const PACED_SECONDS_MAX: u64 = 300;
 /// All pauses while a segment is prepared, in milliseconds. What can wait is not recorded until the next segment is ready.
