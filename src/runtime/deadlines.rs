@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use slab::Slab;
 use tokio::sync::Notify;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep_until};
 
 use crate::http::Peer;
 use crate::limits::{
@@ -329,15 +329,26 @@ impl Connections {
     /// Ticks until it is dropped.
     pub(super) async fn keep_ticking(&self) {
         let tick = Duration::from_secs(1) / TICKS_PER_SECOND;
+        let mut begun = Instant::now();
         loop {
-            let places = self.open.borrow().capacity();
-            let parts = places.div_ceil(SWEPT_AT_ONCE).max(1);
+            let parts = self.places().div_ceil(SWEPT_AT_ONCE).max(1);
             for part in 0..parts {
-                sleep(tick / parts as u32).await;
+                // By the beginning of the tick, so that a worker which is late at one part is not late at all others.
+                sleep_until(begun + tick * (part as u32 + 1) / parts as u32).await;
                 self.sweep(part * SWEPT_AT_ONCE..(part + 1) * SWEPT_AT_ONCE);
             }
             self.advance();
+            begun = Instant::now();
         }
+    }
+
+    /// Returns how many places there are, in use or not.
+    fn places(&self) -> usize {
+        let mut open = self.open.borrow_mut();
+        if open.is_empty() {
+            open.shrink_to_fit();
+        }
+        open.capacity()
     }
 
     fn advance(&self) {
@@ -361,8 +372,7 @@ impl Connections {
     #[cfg(test)]
     fn tick(&self) {
         self.advance();
-        let places = self.open.borrow().capacity();
-        self.sweep(0..places);
+        self.sweep(0..self.places());
     }
 }
 
