@@ -1,4 +1,4 @@
-//! What is in an open checkout: to look at, and to give back.
+//! The contents of an open checkout: to look at, and to give back.
 
 use std::sync::Arc;
 

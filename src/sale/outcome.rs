@@ -199,7 +199,7 @@ impl NamesItems for PurchaseOutcome {
     }
 }
 
-/// What is in an open checkout.
+/// The contents of an open checkout.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckoutContents {
     /// Its code.

@@ -37,7 +37,7 @@ pub(super) enum SellDecision {
     Checkout(Decision<CheckoutOutcome>),
     /// A decision on a purchase.
     Purchase(SaleDecision<PurchaseOutcome>),
-    /// What is in a checkout, or left in it.
+    /// A decision on what a checkout holds.
     Contents(SaleDecision<ContentsOutcome>),
 }
 
