@@ -37,7 +37,7 @@ pub fn step_back(nice: i32) {
     let _ = unsafe { libc::syscall(libc::SYS_ioprio_set, WHO_THREAD, 0, CLASS_IDLE) };
 }
 
-/// Lets other threads have the processor, each [`PIECES_BETWEEN`] times that a thread which has stepped back calls this; does nothing
+/// Lets other threads have the processor, each 64 times that a thread which has stepped back calls this; does nothing
 /// for others. To be called behind each small piece of a long computation, without a lock that somebody may wait for: the
 /// scheduler takes the processor from whoever computes only at its tick, each 4 ms, for how little that thread may ever be worth.
 pub fn give_way() {
