@@ -69,6 +69,10 @@ enum AppError {
     Log(#[from] OpenLogError),
     #[error("the replicated log cannot be joined: {0}")]
     Join(#[from] JoinError),
+    #[error(
+        "shop.token is the text of admin.token, which opens all of /admin: set another shop.token"
+    )]
+    SameToken,
     #[error("cannot start a thread or listen to signals: {0}")]
     Start(#[from] std::io::Error),
 }

@@ -15,16 +15,41 @@ pub(super) fn on_hangup(
     options: &ListenerOptions,
 ) -> OnHangup {
     let tls = options.tls.clone();
-    let secrets = secrets(config, admin_token);
+    let secrets = secrets(config);
+    let mut tokens = vec![TokenReload {
+        what: "the token of administration",
+        token: admin_token.clone(),
+        other: config.shop.token.clone(),
+    }];
+    tokens.extend(config.shop.token.clone().map(|token| TokenReload {
+        what: "the token of the shop",
+        token,
+        other: Some(admin_token.clone()),
+    }));
     Box::new(move || {
         let certificate = tls.iter().map(reload_certificate);
-        let secrets = secrets.iter().filter_map(reload_secret);
+        let tokens = tokens.iter().filter_map(TokenReload::reload);
+        let secrets = secrets.iter().filter_map(reload_secret).chain(tokens);
         let outcomes: Vec<_> = certificate.chain(secrets).collect();
         if outcomes.is_empty() {
             return vec![Ok("there is nothing to read anew".to_owned())];
         }
         outcomes
     })
+}
+
+/// A token, and the one that it must not become: the shop's would open all of /admin.
+struct TokenReload {
+    what: &'static str,
+    token: Secret,
+    other: Option<Secret>,
+}
+
+impl TokenReload {
+    fn reload(&self) -> Option<Result<String, String>> {
+        let read = self.token.read_again_beside(self.other.as_ref())?;
+        Some(outcome(self.what, read))
+    }
 }
 
 fn reload_certificate(tls: &Arc<Tls>) -> Result<String, String> {
@@ -34,8 +59,8 @@ fn reload_certificate(tls: &Arc<Tls>) -> Result<String, String> {
     }
 }
 
-/// The secrets that are configured or drawn, with what they are called.
-fn secrets(config: &Config, admin_token: &Secret) -> Vec<(&'static str, Secret)> {
+/// The secrets that are configured but for the tokens, with what they are called.
+fn secrets(config: &Config) -> Vec<(&'static str, Secret)> {
     let database = config.database.as_ref().map(|it| it.password.clone());
     // By default it is that of the database, which is read anew already.
     let log = config.replication.as_ref();
@@ -51,8 +76,6 @@ fn secrets(config: &Config, admin_token: &Secret) -> Vec<(&'static str, Secret)>
         ("the password of the replicated log", log),
         ("the password of Redis", redis.flatten()),
         ("the password of the sentinels", sentinels.flatten()),
-        ("the token of administration", Some(admin_token.clone())),
-        ("the token of the shop", config.shop.token.clone()),
     ]
     .into_iter()
     .chain(
@@ -73,9 +96,13 @@ fn is_shared(password: &Secret, config: &Config) -> bool {
 
 /// `None` for a secret that is in no file.
 fn reload_secret((what, secret): &(&'static str, Secret)) -> Option<Result<String, String>> {
-    Some(match secret.read_again()? {
+    Some(outcome(what, secret.read_again()?))
+}
+
+fn outcome(what: &str, read: Result<bool, String>) -> Result<String, String> {
+    match read {
         Ok(true) => Ok(format!("{what} was read anew")),
         Ok(false) => Ok(format!("{what} is the same as before")),
         Err(why) => Err(why),
-    })
+    }
 }

@@ -269,7 +269,7 @@ fn start_server(
     parts: ApiParts,
     shutdown: &Shutdown,
 ) -> Result<RunningServer, AppError> {
-    let administration = Arc::new(administration(config, parts.admin_token));
+    let administration = Arc::new(administration(config, parts.admin_token)?);
     let scheme = options.scheme();
     let cross_origin = CrossOrigin::new(&config.server.cors_origins);
     let telemetry: Vec<_> = (0..workers(config))
@@ -292,7 +292,15 @@ fn start_server(
     Ok(server.start(options, make_api, shutdown)?)
 }
 
-fn administration(config: &Config, admin_token: Secret) -> Administration {
+fn administration(config: &Config, admin_token: Secret) -> Result<Administration, AppError> {
     load_drawn(&admin_token, config);
-    Administration::new(admin_token, rotation(config)).with_shop_token(config.shop.token.clone())
+    let shop_token = config.shop.token.clone();
+    // The configuration was checked before a drawn token was known.
+    if shop_token
+        .as_ref()
+        .is_some_and(|it| it.is_same_text(&admin_token))
+    {
+        return Err(AppError::SameToken);
+    }
+    Ok(Administration::new(admin_token, rotation(config)).with_shop_token(shop_token))
 }

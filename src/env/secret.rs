@@ -122,14 +122,34 @@ impl Secret {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
+    /// Returns whether both are the same text now.
+    #[must_use]
+    pub fn is_same_text(&self, other: &Self) -> bool {
+        is_same(&self.get(), &other.get())
+    }
+
     /// Reads the file again; whether there is another secret in it. `None` for a secret without a file.
     ///
     /// # Errors
     /// Says what is wrong with the file, and that the secret stays as it was.
     #[must_use]
     pub fn read_again(&self) -> Option<Result<bool, String>> {
+        self.read_again_beside(None)
+    }
+
+    /// Reads the file again as [`Self::read_again`] does, and refuses what `other` is.
+    ///
+    /// # Errors
+    /// As there, or it is the same text as `other`.
+    #[must_use]
+    pub fn read_again_beside(&self, other: Option<&Self>) -> Option<Result<bool, String>> {
         let file = self.0.file.as_ref()?;
+        let other = other.map(Self::get);
         Some(match file.read_allowed() {
+            Ok(secret) if other.is_some_and(|other| is_same(&secret, &other)) => Err(format!(
+                "{}: the text in it is that of another secret, which must differ; the secret stays as it was",
+                file.name
+            )),
             Ok(secret) => Ok(self.0.values.lock().replace(secret)),
             Err(why) => Err(format!("{}: {why}; the secret stays as it was", file.name)),
         })
@@ -292,6 +312,20 @@ mod tests {
         assert!(clone.is_same_secret(&fixture.secret));
         assert!(!clone.is_same_secret(&"second".into()));
         assert_eq!(Secret::from("fixed").read_again(), None);
+    }
+
+    #[test]
+    fn a_secret_that_would_become_another_one_stays_as_it_was() {
+        let fixture = Fixture::new();
+        fixture.write("second");
+        let other = Secret::from("second");
+        let said = fixture.secret.read_again_beside(Some(&other));
+        let said = said.expect("a file").expect_err("the same");
+        assert!(said.contains("stays as it was") && !said.contains("second"));
+        assert_eq!(fixture.current(), "first");
+        fixture.write("third");
+        let read = fixture.secret.read_again_beside(Some(&other));
+        assert_eq!(read, Some(Ok(true)));
     }
 
     #[test]

@@ -63,9 +63,13 @@ impl Authenticator {
             given.ct_eq(&expected).into()
         };
         let shop_token = self.shop_token.as_ref();
-        let is_shop = shop_token.is_some_and(is_given) && least == TokenHolder::Shop;
+        // Where both are the same text, it is the shop's: it never opens more than that.
+        let is_open = match shop_token.is_some_and(is_given) {
+            true => least == TokenHolder::Shop,
+            false => is_given(&self.token),
+        };
         // Before the lock-out: behind a proxy all clients have one address.
-        if is_given(&self.token) || is_shop {
+        if is_open {
             return Ok(());
         }
         let network = Network::of(peer.address());
@@ -190,6 +194,18 @@ mod tests {
             assert_eq!(is_open(token, TokenHolder::Shop), of_shop, "{token}");
             assert_eq!(is_open(token, TokenHolder::Admin), of_admin, "{token}");
         }
+    }
+
+    #[test]
+    fn the_token_of_the_shop_opens_no_more_where_that_of_administration_is_the_same() {
+        let authenticator = Authenticator::new(TOKEN.into()).with_shop_token(Some(TOKEN.into()));
+        let peer = Peer::new([192, 0, 2, 1].into());
+        let mut map = HeaderMap::new();
+        let value = HeaderValue::from_static("Bearer 0123456789abcdef");
+        map.insert(AUTHORIZATION, value);
+        let is_open = |least| authenticator.check(&peer, &map, least, 0).is_ok();
+        assert!(is_open(TokenHolder::Shop));
+        assert!(!is_open(TokenHolder::Admin));
     }
 
     #[test]
