@@ -122,7 +122,8 @@ impl KeptForWebhook {
         let now_us = self.clock.monotonic_us();
         let figures = self.gauge.figures(durable, self.clock.now());
         let mut seen = self.seen.lock();
-        if seen.0 != applied {
+        // One that has everything does not stand still, however long nothing happens.
+        if seen.0 != applied || applied >= durable {
             *seen = (applied, now_us);
         }
         let stands_still = Duration::from_micros(now_us.saturating_sub(seen.1));
@@ -146,10 +147,11 @@ mod tests {
     fn a_webhook_that_is_down_for_good_keeps_records_for_so_long_and_no_longer() {
         let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(100)));
         let at = Arc::new(AtomicU64::new(7));
-        let read = Arc::clone(&at);
+        let durable = Arc::new(AtomicU64::new(50));
+        let (read, newest) = (Arc::clone(&at), Arc::clone(&durable));
         let kept = KeptForWebhook {
             applied: Box::new(move || Lsn(read.load(Ordering::Relaxed))),
-            durable: Box::new(|| Lsn(50)),
+            durable: Box::new(move || Lsn(newest.load(Ordering::Relaxed))),
             gauge: Arc::default(),
             clock: Arc::clone(&clock) as _,
             keep: Duration::from_secs(3_600),
@@ -163,11 +165,18 @@ mod tests {
         // It comes back.
         at.store(8, Ordering::Relaxed);
         assert_eq!(kept.kept_behind(), Lsn(8));
+        // It has everything, for as long: what comes then is kept.
+        at.store(50, Ordering::Relaxed);
+        assert_eq!(kept.kept_behind(), Lsn(50));
+        clock.advance_us(4_000_000_000);
+        assert_eq!(kept.kept_behind(), Lsn(50));
+        durable.store(60, Ordering::Relaxed);
+        assert_eq!(kept.kept_behind(), Lsn(50));
         // It is slow, and farther behind than is kept.
         kept.gauge.configure();
         kept.gauge.applied(Lsn(9));
         kept.gauge.waiting_since(Some(Timestamp::from_seconds(50)));
         at.store(9, Ordering::Relaxed);
-        assert_eq!(kept.kept_behind(), Lsn(50));
+        assert_eq!(kept.kept_behind(), Lsn(60));
     }
 }
