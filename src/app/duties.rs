@@ -73,19 +73,18 @@ impl DutyParts {
         Ok(PreparedDuties { followers, agenda })
     }
 
-    /// Begins them on a server that has just taken over, where those before have told webhooks everything up to `begins_behind`. What cannot be begun is logged: it sells what there is.
+    /// Begins them on a server that has just taken over, where those before have told webhooks everything up to `begins_behind`, which is 0 where that is not known: then they begin
+    /// with the oldest record, because nothing may be left out. What cannot be begun is logged: it sells what there is.
     pub(super) fn take_up(&self, begins_behind: Lsn) -> Option<Duties> {
         let phases = StartupPhases::begin(&self.clock, "lead");
-        let begun = self
-            .prepare(Some(begins_behind).filter(|&lsn| lsn > Lsn::ZERO))
-            .and_then(|mut prepared| {
-                let caught_up = prepared.catch_up(&phases);
-                let fits = prepared.check(&phases);
-                for error in [caught_up.err(), fits.err()].into_iter().flatten() {
-                    tracing::error!("{error}");
-                }
-                prepared.begin()
-            });
+        let begun = self.prepare(Some(begins_behind)).and_then(|mut prepared| {
+            let caught_up = prepared.catch_up(&phases);
+            let fits = prepared.check(&phases);
+            for error in [caught_up.err(), fits.err()].into_iter().flatten() {
+                tracing::error!("{error}");
+            }
+            prepared.begin()
+        });
         begun.inspect_err(|error| tracing::error!("{error}")).ok()
     }
 }

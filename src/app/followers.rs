@@ -98,7 +98,11 @@ impl Followers {
                 .collect::<std::io::Result<_>>()?,
             webhooks: webhooks::start(config, events, clock, telemetry, begins_behind)?,
             clock: Arc::clone(clock),
-            keep_for_webhooks: config.journal.keep_for_webhooks,
+            // Where nothing is ever removed, nothing is given up either.
+            keep_for_webhooks: config
+                .journal
+                .retain
+                .map_or(Duration::MAX, |_| config.journal.keep_for_webhooks),
         })
     }
 

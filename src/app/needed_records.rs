@@ -33,11 +33,13 @@ impl NeededRecords {
         followed.min(self.status.marked())
     }
 
-    /// Returns what a leader whose databases have the records up to `followed` says of that in the log: nothing where it has none, because a standby may
-    /// have one that it is to fill.
+    /// Returns what a leader whose databases and webhooks have the records up to `followed` says of that in the log: nothing where it has none, because a
+    /// standby may have one that it is to fill, and what was said before it where one of its own is not known yet.
     pub(super) fn told(&self, followed: Option<Lsn>) -> Lsn {
         match self.has_sinks {
-            true => followed.unwrap_or(Lsn::ZERO),
+            true => followed
+                .filter(|&followed| followed > Lsn::ZERO)
+                .unwrap_or_else(|| self.status.followed()),
             false => Lsn::ZERO,
         }
     }
@@ -68,5 +70,17 @@ mod tests {
         assert_eq!(alone.told(Some(Lsn(u64::MAX))), Lsn::ZERO);
         status.note_marked(Lsn(5));
         assert_eq!(with_sinks.kept_behind(Some(Lsn(7))), Lsn(5));
+    }
+
+    #[test]
+    fn a_database_that_has_not_connected_yet_takes_nothing_back_that_the_log_says() {
+        let status = Arc::<ReplicationStatus>::default();
+        status.set_followed(Lsn(30));
+        let needed = NeededRecords::new(&status, true);
+        assert_eq!(needed.told(None), Lsn(30));
+        assert_eq!(needed.told(Some(Lsn::ZERO)), Lsn(30));
+        // It has connected, and lacks some.
+        assert_eq!(needed.told(Some(Lsn(20))), Lsn(20));
+        assert_eq!(needed.told(Some(Lsn(40))), Lsn(40));
     }
 }

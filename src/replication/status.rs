@@ -225,7 +225,8 @@ impl ReplicationStatus {
         self.replicated.store(at.lsn.0, Ordering::Relaxed);
     }
 
-    pub(super) fn set_followed(&self, followed: Lsn) {
+    /// Notes the last record that all have whom the leader fills or tells, as the log says.
+    pub fn set_followed(&self, followed: Lsn) {
         self.followed.store(followed.0, Ordering::Release);
     }
 

@@ -21,6 +21,7 @@ pub struct WebhookOptions {
     pub allows_private: bool,
     /// The file of the authorities that may sign its certificate; `None` for those of the system.
     pub authorities: Option<PathBuf>,
-    /// Behind which record it begins where it has no place yet; `None` for the newest one.
+    /// The record up to which other servers have told it everything, behind which it begins where its own place is not farther; 0 where that is
+    /// not known: then it begins with the oldest record. `None` where there are no others: without a place it begins behind the newest one.
     pub begins_behind: Option<Lsn>,
 }

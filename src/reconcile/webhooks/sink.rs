@@ -1,6 +1,7 @@
 //! An endpoint as a sink: each batch is a message, and its watermark the place beside the journal.
 
 use std::cell::RefCell;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +33,7 @@ pub struct WebhookParts {
     /// The disk that the journal is on.
     pub disk: Arc<dyn Disk>,
     /// The journal's directory.
-    pub dir: std::path::PathBuf,
+    pub dir: PathBuf,
     /// Tells when a message is sent.
     pub clock: Arc<dyn Clock>,
     /// Spreads the attempts.
@@ -45,6 +46,8 @@ pub struct WebhookSink {
     writer: Rc<RefCell<EventWriter>>,
     client: EndpointClient,
     clock: Arc<dyn Clock>,
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
     place: PlaceFile,
     /// Up to where the endpoint has everything, once that is known.
     at: Option<Watermark>,
@@ -62,7 +65,9 @@ impl WebhookSink {
     pub fn new(parts: WebhookParts) -> Self {
         let options = Arc::new(parts.options);
         Self {
-            place: PlaceFile::new(parts.disk, &parts.dir, options.url.as_str()),
+            place: PlaceFile::new(Arc::clone(&parts.disk), &parts.dir, options.url.as_str()),
+            disk: parts.disk,
+            dir: parts.dir,
             client: EndpointClient::new(Arc::clone(&options)),
             writer: Rc::new(RefCell::new(parts.writer)),
             retry: Retry::new(parts.entropy),
@@ -146,6 +151,16 @@ impl WebhookSink {
         Ok(())
     }
 
+    /// Returns the place up to which other servers have told it everything, where that is farther than `own` and the journal has that record.
+    fn told_by_others(&self, own: Watermark) -> Option<Watermark> {
+        let told = self.options.begins_behind;
+        let lsn = told.filter(|&told| told > own.lsn)?;
+        let source = RecordSource::resting(Arc::clone(&self.disk), &self.dir, lsn);
+        // Where it cannot be read, the journal is read from its own place on, and says why.
+        let found = source.with_record(lsn, &mut fingerprint).ok().flatten();
+        found.map(|fingerprint| Watermark { lsn, fingerprint })
+    }
+
     /// Returns the watermark of the record `lsn`, or of the first place that the journal still has behind it.
     fn begin_at(&self, source: &RecordSource, lsn: Lsn) -> Result<Watermark, SinkError> {
         let found = source.with_record(lsn, &mut fingerprint)?;
@@ -192,8 +207,9 @@ impl Sink for WebhookSink {
         }
         self.retry.check(self.clock.monotonic_us())?;
         if self.at.is_none() {
-            self.at = self.place.read()?;
-            self.written = self.at;
+            self.written = self.place.read()?;
+            let begin = |own| self.told_by_others(own).unwrap_or(own);
+            self.at = self.written.map(begin);
         }
         Ok(self.at.unwrap_or(Watermark::ZERO))
     }
@@ -266,5 +282,82 @@ impl Drop for WebhookSink {
         {
             tracing::warn!("Webhook {}: {error}", self.address());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::env::{OsEntropy, SimulatedDisk, SystemClock};
+    use crate::events::{EventFilter, EventSales, EventSource};
+    use crate::sale::Archive;
+    use crate::sale::test_engine::engine_with_a_sale_on;
+    use crate::types::WebhookUrl;
+
+    /// An endpoint whose own place is `own`, and which others have told everything up to `told`: where it begins.
+    fn begins_at(own: Option<u64>, told: Option<u64>) -> u64 {
+        let disk = SimulatedDisk::new();
+        let (engine, _, sale) = engine_with_a_sale_on(disk.clone());
+        engine.close_sale(sale.id()).expect("a sale").expect("open");
+        engine.flush().expect("the disk works");
+        let journal = engine.journal();
+        assert_eq!(journal.durable(), Lsn(2));
+        let archive = Archive::start(Arc::clone(&engine), None).expect("a thread");
+        let sales = EventSales::new(Arc::clone(&engine), Arc::new(archive));
+        let source = RecordSource::new(Arc::clone(journal), false);
+        let mut sink = WebhookSink::new(WebhookParts {
+            options: WebhookOptions {
+                number: 1,
+                url: WebhookUrl::parse("https://shop.example/").expect("an address"),
+                secrets: "whsec_x".into(),
+                filter: EventFilter::default(),
+                allows_private: false,
+                authorities: None,
+                begins_behind: told.map(Lsn),
+            },
+            writer: EventWriter::new(EventSource::passing(&OsEntropy), sales),
+            disk: Arc::new(disk),
+            dir: journal.dir().to_owned(),
+            clock: Arc::new(SystemClock::new()),
+            entropy: Arc::new(OsEntropy),
+        });
+        let at = |lsn| {
+            let found = source.with_record(Lsn(lsn), &mut fingerprint);
+            Watermark {
+                lsn: Lsn(lsn),
+                fingerprint: found.expect("readable").unwrap_or_default(),
+            }
+        };
+        if let Some(own) = own {
+            sink.place.write(at(own)).expect("room");
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = { runtime }.build().expect("a runtime");
+        let found = runtime.block_on(sink.open()).expect("readable");
+        if found != Watermark::ZERO {
+            assert_eq!(found, at(found.lsn.0));
+            return found.lsn.0;
+        }
+        let clock = Arc::new(SystemClock::new());
+        let mut progress = CatchUpProgress::new("Webhook", clock);
+        let begun = sink.start_over(&source, found, Lsn::ZERO, &mut progress);
+        runtime.block_on(begun).expect("readable").lsn.0
+    }
+
+    #[test]
+    fn an_endpoint_is_not_told_again_what_another_server_has_told_it() {
+        assert_eq!(begins_at(Some(1), Some(2)), 2);
+        assert_eq!(begins_at(Some(2), Some(1)), 2);
+        assert_eq!(begins_at(Some(1), None), 1);
+        // Farther than this journal has come.
+        assert_eq!(begins_at(Some(1), Some(3)), 1);
+    }
+
+    #[test]
+    fn an_endpoint_of_which_nothing_is_known_is_told_everything() {
+        assert_eq!(begins_at(None, Some(0)), 0);
+        assert_eq!(begins_at(None, Some(1)), 1);
+        // Without others it is new.
+        assert_eq!(begins_at(None, None), 2);
     }
 }
