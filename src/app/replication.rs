@@ -88,13 +88,11 @@ impl Membership {
             "the replicated log is joined"
         );
         let status = Arc::<ReplicationStatus>::default();
-        let has_sinks =
-            config.database.is_some() || config.redis.is_some() || !config.webhooks.is_empty();
         Ok(Self {
             log,
             name,
             settings: settings.clone(),
-            needed: NeededRecords::new(&status, has_sinks),
+            needed: NeededRecords::new(&status, config.has_followers()),
             joined,
             status,
         })
@@ -273,7 +271,7 @@ impl Driver {
         if !leads && !self.is_warned && self.needed.lacks_sinks() {
             self.is_warned = true;
             tracing::warn!(
-                "the leader fills databases, and this server has none configured: once it leads, nobody fills them. Configure DB_HOST and REDIS_HOST alike on all servers"
+                "the leader fills databases or sends webhooks, and this server has none configured: once it leads, nobody does. Configure DB_HOST, REDIS_HOST and WEBHOOKS alike on all servers"
             );
         }
         let followed = self.needed.told(self.followed.get());

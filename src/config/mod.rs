@@ -104,6 +104,14 @@ pub struct Config {
     effective: effective::Effective,
 }
 
+impl Config {
+    /// Returns whether something follows the journal once this server leads: a database or a webhook.
+    #[must_use]
+    pub fn has_followers(&self) -> bool {
+        self.database.is_some() || self.redis.is_some() || !self.webhooks.is_empty()
+    }
+}
+
 /// The HTTP server.
 #[derive(Clone, Debug)]
 pub struct ServerConfig {

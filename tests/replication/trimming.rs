@@ -114,7 +114,8 @@ fn a_standby_removes_what_its_database_has_and_nothing_else() {
     without.wait_for_log("this server has none configured");
     let text = preflight(without.place());
     assert!(
-        text.contains("warn 127.0.0.1:") && text.contains("fills databases, and this server"),
+        text.contains("warn 127.0.0.1:")
+            && text.contains("fills databases or sends webhooks, and this server"),
         "{text}"
     );
 

@@ -57,17 +57,18 @@ pub(super) fn check(config: &Config, findings: &mut Findings) -> std::io::Result
     Ok(())
 }
 
-/// The databases that are filled, which all servers of a log must have.
+/// The databases that are filled and the webhooks that are sent, which all servers of a log must have.
 fn sinks(config: &Config, head: Option<&Head>, findings: &mut Findings) {
-    let has_none = config.database.is_none() && config.redis.is_none();
-    if has_none && let Some(head) = head.filter(|head| head.followed > Lsn::ZERO) {
+    if !config.has_followers()
+        && let Some(head) = head.filter(|head| head.followed > Lsn::ZERO)
+    {
         findings.warn(
             CHECK,
             format!(
-                "{} fills databases, and this server has none configured: once it leads, nobody fills them",
+                "{} fills databases or sends webhooks, and this server has none configured: once it leads, nobody does",
                 head.holder
             ),
-            "set DB_HOST and REDIS_HOST alike on all servers",
+            "set DB_HOST, REDIS_HOST and WEBHOOKS alike on all servers",
         );
     }
 }
