@@ -31,6 +31,19 @@ struct LiveChunk {
     marks: Vec<EventMark>,
 }
 
+/// What some streams lack.
+struct Wanted {
+    after: Lsn,
+    filter: EventFilter,
+}
+
+impl StreamSlot {
+    /// Returns whether its next piece is what `filter` admits behind `after`: the place of one may be another's by now.
+    fn awaits(&self, after: Lsn, filter: &EventFilter) -> bool {
+        self.piece.is_none() && self.position == after && self.filter == *filter
+    }
+}
+
 impl Feeder {
     pub(super) fn new(shared: Arc<FeedShared>, reader: EventReader) -> Self {
         Self {
@@ -68,7 +81,8 @@ impl Feeder {
             state.waiting = self.waiting.len();
             let is_read = !self.waiting.is_empty() || !state.streams.is_empty();
             shared.gauge.set_readers(state.streams.len(), state.waiting);
-            if state.is_stopped && self.waiting.is_empty() {
+            if state.is_stopped {
+                // Whoever waits yet hears that the server is shutting down.
                 return false;
             }
             if is_new || self.is_busy || self.is_to_close(&state) {
@@ -94,6 +108,9 @@ impl Feeder {
     fn answer_requests(&mut self, until: Lsn, now_us: u64) {
         let is_closed = self.shared.state.lock().is_closed;
         for request in std::mem::take(&mut self.waiting) {
+            if self.is_stopped() {
+                return;
+            }
             let must_end = is_closed || request.deadline_us <= now_us;
             if let Some(request) = self.answer(request, until, must_end) {
                 self.waiting.push(request);
@@ -178,14 +195,38 @@ impl Feeder {
             text: page.body.into(),
             marks,
         };
-        let mut state = self.shared.state.lock();
-        for (_, slot) in &mut state.streams {
-            if slot.piece.is_none() && chunk.holds_next_of(slot) {
-                let (piece, events) = chunk.piece_for(slot);
-                self.shared.gauge.add_sent(events);
-                give(slot, piece, chunk.last, now_us);
+        // Workers wait for the lock: nothing is copied under it, and once for all who want the same.
+        for wanted in self.wanted_of(&chunk) {
+            let (piece, events) = chunk.piece_for(&wanted);
+            let mut state = self.shared.state.lock();
+            for (_, slot) in &mut state.streams {
+                if slot.awaits(wanted.after, &wanted.filter) {
+                    self.shared.gauge.add_sent(events);
+                    give(slot, piece.clone(), chunk.last, now_us);
+                }
             }
         }
+    }
+
+    /// Returns what streams lack that `chunk` has the next record for, each once.
+    fn wanted_of(&self, chunk: &LiveChunk) -> Vec<Wanted> {
+        let mut all: Vec<Wanted> = Vec::new();
+        let state = self.shared.state.lock();
+        for (_, slot) in &state.streams {
+            let is_due = slot.piece.is_none() && chunk.holds(slot.position);
+            let is_known = |it: &Wanted| slot.awaits(it.after, &it.filter);
+            if is_due && !all.iter().any(is_known) {
+                all.push(Wanted {
+                    after: slot.position,
+                    filter: slot.filter.clone(),
+                });
+            }
+        }
+        all
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.shared.state.lock().is_stopped
     }
 
     /// Reads a piece for each stream that is behind the others and has taken the one before.
@@ -201,6 +242,9 @@ impl Feeder {
         };
         let shared = Arc::clone(&self.shared);
         for (key, query) in all {
+            if shared.state.lock().is_stopped {
+                return;
+            }
             let read = self.reader.read(&query, live);
             let mut state = shared.state.lock();
             self.give_read(&mut state, key, &query, read, now_us);
@@ -215,10 +259,8 @@ impl Feeder {
         read: Result<EventPage, ReadError>,
         now_us: u64,
     ) {
-        // The place may be another stream's by now.
         let slot = state.streams.get_mut(key);
-        let Some(slot) = slot.filter(|slot| slot.position == query.after && slot.piece.is_none())
-        else {
+        let Some(slot) = slot.filter(|slot| slot.awaits(query.after, &query.filter)) else {
             return;
         };
         match read {
@@ -235,19 +277,19 @@ impl Feeder {
 }
 
 impl LiveChunk {
-    /// Returns whether the next record for the stream is in it.
-    fn holds_next_of(&self, slot: &StreamSlot) -> bool {
-        self.after <= slot.position && slot.position < self.last
+    /// Returns whether the next record behind `place` is in it.
+    fn holds(&self, place: Lsn) -> bool {
+        self.after <= place && place < self.last
     }
 
-    /// Returns the events for the stream, and their number.
-    fn piece_for(&self, slot: &StreamSlot) -> (Bytes, usize) {
-        if slot.filter.is_open() && slot.position == self.after {
+    /// Returns the events that are wanted, and their number.
+    fn piece_for(&self, wanted: &Wanted) -> (Bytes, usize) {
+        if wanted.filter.is_open() && wanted.after == self.after {
             return (self.text.clone(), self.marks.len());
         }
         let (mut piece, mut events, mut start) = (Vec::new(), 0, 0);
         for mark in &self.marks {
-            if mark.lsn > slot.position && slot.filter.admits(mark.kind, mark.sale) {
+            if mark.lsn > wanted.after && wanted.filter.admits(mark.kind, mark.sale) {
                 piece.extend_from_slice(&self.text[start..mark.end]);
                 events += 1;
             }
