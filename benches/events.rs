@@ -49,7 +49,7 @@ impl Told {
         let archive = Archive::start(Arc::clone(&hall.engine), None).expect("a thread");
         let sales = EventSales::new(Arc::clone(&hall.engine), Arc::new(archive));
         let writer = EventWriter::new(EventSource::passing(&OsEntropy), sales);
-        let reader = EventReader::new(Arc::clone(hall.engine.journal()), writer);
+        let reader = EventReader::new(Arc::clone(hall.engine.journal()), writer, false);
         let clock = Arc::new(SystemClock::new());
         let feed = EventFeed::start(reader, clock, Arc::<EventGauge>::default());
         Self {

@@ -26,7 +26,7 @@ use crate::runtime::{ListenerOptions, RunningServer, Server, Shutdown};
 use crate::sale::{Archive, Engine, Housekeeper, Housekeeping, Retention, SaleSource};
 use crate::schedule::Rotation;
 use crate::telemetry::TelemetryRegistry;
-use crate::types::Lsn;
+use crate::types::{Durability, Lsn};
 
 /// When this server sells.
 pub(super) enum Selling {
@@ -116,7 +116,7 @@ impl Service {
             replica: replica.clone(),
             started_us: steps.began_us(),
         })?;
-        let feed = Arc::new(start_feed(&events, clock, &telemetry)?);
+        let feed = Arc::new(start_feed(config, &events, clock, &telemetry)?);
         let parts = ApiParts {
             admin_token,
             engine: Arc::clone(&engine),
@@ -240,12 +240,14 @@ fn event_source(config: &Config, membership: Option<&Membership>) -> EventSource
 }
 
 fn start_feed(
+    config: &Config,
     events: &EventParts,
     clock: &Arc<dyn Clock>,
     telemetry: &TelemetryRegistry,
 ) -> Result<EventFeed, AppError> {
     let journal = Arc::clone(events.engine.journal());
-    let reader = EventReader::new(journal, events.writer());
+    let syncs = config.journal.durability == Durability::Os;
+    let reader = EventReader::new(journal, events.writer(), syncs);
     let gauge = Arc::clone(telemetry.events());
     Ok(EventFeed::start(reader, Arc::clone(clock), gauge)?)
 }

@@ -6,7 +6,7 @@ use std::fmt::{self, Display};
 
 use serde::{Serialize, Serializer};
 
-use crate::record::{Lines, Record, SaleChange};
+use crate::record::{CatalogueKind, Lines, Record, SaleChange};
 use crate::sale::Sale;
 use crate::types::{CheckoutCode, EventType, ItemIndex, Lsn, SaleId, Timestamp};
 
@@ -28,7 +28,8 @@ enum EventData<'a> {
         started_at: Timestamp,
         #[serde(serialize_with = "as_text")]
         ended_at: Timestamp,
-        total_items: u32,
+        /// The units of all its items, once they are known.
+        total_items: Option<u64>,
         max_items_per_user: u32,
         hold_seconds: u32,
     },
@@ -81,7 +82,7 @@ impl<'a> ShopEvent<'a> {
                     sale_id: sale,
                     started_at: terms.started_at,
                     ended_at: terms.ended_at,
-                    total_items: terms.catalogue.item_count(),
+                    total_items: units_of(terms.catalogue),
                     max_items_per_user: terms.max_items_per_user,
                     hold_seconds: terms.hold_seconds,
                 };
@@ -159,6 +160,21 @@ impl<'a> ShopEvent<'a> {
         }
     }
 
+    /// Returns whether it lacks the units of its sale, which [`Self::note_units`] must note.
+    pub(super) fn lacks_units(&self) -> bool {
+        let EventData::Sale { total_items, .. } = &self.data else {
+            return false;
+        };
+        total_items.is_none()
+    }
+
+    /// Notes the units that its sale began with.
+    pub(super) fn note_units(&mut self, units: u64) {
+        if let EventData::Sale { total_items, .. } = &mut self.data {
+            *total_items = Some(units);
+        }
+    }
+
     /// Returns whether it names items, which [`Self::list_items`] must list.
     pub(super) fn names_items(&self) -> bool {
         matches!(self.data, EventData::Purchase { .. })
@@ -188,6 +204,14 @@ impl<'a> ShopEvent<'a> {
             data: &self.data,
         };
         serde_json::to_writer(out, &event).expect("nothing of it can fail");
+    }
+}
+
+/// Returns the units of a catalogue; `None` where they are in the records of its items.
+fn units_of(catalogue: CatalogueKind) -> Option<u64> {
+    match catalogue {
+        CatalogueKind::Generated { item_count, .. } => Some(item_count.into()),
+        CatalogueKind::Explicit { .. } => None,
     }
 }
 

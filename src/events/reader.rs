@@ -71,17 +71,23 @@ pub(super) struct EventMark {
 pub struct EventReader {
     journal: Arc<Journal>,
     writer: EventWriter,
+    syncs: bool,
+    /// What was read may be lost in a power cut, although it looks as if it were on the disk.
+    disk_failed: bool,
     /// The one that was read at last comes last.
     places: Vec<TailPlace>,
 }
 
 impl EventReader {
-    /// Creates a reader of the events of `journal`, which `writer` writes down.
+    /// Creates a reader of the events of `journal`, which `writer` writes down. With `syncs` the journal counts records as
+    /// durable that a power cut may take: they are synced before they are told.
     #[must_use]
-    pub fn new(journal: Arc<Journal>, writer: EventWriter) -> Self {
+    pub fn new(journal: Arc<Journal>, writer: EventWriter, syncs: bool) -> Self {
         Self {
             journal,
             writer,
+            syncs,
+            disk_failed: false,
             places: Vec::new(),
         }
     }
@@ -109,15 +115,27 @@ impl EventReader {
         note: &mut dyn FnMut(EventMark),
     ) -> Result<EventPage, ReadError> {
         // What a start has found on a full disk may be lost yet.
-        if !self.journal.is_writable() && !self.journal.is_settled() {
+        if self.disk_failed || !self.journal.is_writable() && !self.journal.is_settled() {
             return Err(ReadError::Journal);
         }
         let mut page = PageWriter::new(query, note);
+        // A place that records have not come to is none: they may come in another segment.
+        if query.after >= until {
+            return Ok(page.finish().0);
+        }
         let read = self.open(query.after).and_then(|tail| {
             let mut tail = tail.ok_or(Unread::Gone)?;
             self.remember(tail.place());
             let writer = &mut self.writer;
-            tail.read(until, &mut |entry| page.take(writer, entry))?;
+            let read = tail.read(until, &mut |entry| page.take(writer, entry));
+            if self.syncs
+                && let Err(error) = tail.sync()
+            {
+                self.disk_failed = true;
+                page.discard();
+                return Err(error.into());
+            }
+            read?;
             self.remember(tail.place());
             Ok(())
         });
@@ -125,28 +143,47 @@ impl EventReader {
         match (read, unwritten) {
             (Ok(()), Some(error)) if page.events == 0 => Err(error),
             (Ok(()), _) => Ok(page),
-            (Err(unread), _) => Err(self.explain(unread, query.after)),
+            (Err(unread), _) => {
+                self.forget_place(query.after.next());
+                // What is intact is told, and the next page meets the error.
+                match page.events {
+                    0 => Err(self.explain(unread, query.after)),
+                    _ => Ok(page),
+                }
+            }
         }
     }
 
     /// Opens the journal behind `after`; `None` where it no longer has what is there.
-    fn open(&self, after: Lsn) -> Result<Option<Tail>, Unread> {
+    fn open(&mut self, after: Lsn) -> Result<Option<Tail>, Unread> {
         let (disk, dir) = (Arc::clone(self.journal.disk()), self.journal.dir());
         let mut known = self.places.iter();
-        let opened = match known.find(|place| place.next() == after.next()) {
-            Some(place) => Tail::at(disk, dir, *place).map(Some),
-            None => Tail::after(disk, dir, after, self.acknowledged()),
-        };
-        Ok(opened?)
+        if let Some(place) = known.find(|place| place.next() == after.next()) {
+            match Tail::at(Arc::clone(&disk), dir, *place) {
+                Ok(tail) => return Ok(Some(tail)),
+                // Its segment may have been removed, and the journal begin right behind it.
+                Err(_) => self.forget_place(after.next()),
+            }
+        }
+        Ok(Tail::after(
+            disk,
+            self.journal.dir(),
+            after,
+            self.acknowledged(),
+        )?)
     }
 
     /// Remembers a place, and forgets the one that was read at longest ago.
     fn remember(&mut self, place: TailPlace) {
-        self.places.retain(|known| known.next() != place.next());
+        self.forget_place(place.next());
         if self.places.len() >= EVENT_PLACES_MAX {
             self.places.remove(0);
         }
         self.places.push(place);
+    }
+
+    fn forget_place(&mut self, next: Lsn) {
+        self.places.retain(|known| known.next() != next);
     }
 
     fn explain(&self, unread: Unread, after: Lsn) -> ReadError {
@@ -254,6 +291,11 @@ impl<'q> PageWriter<'q> {
         self.records += 1;
         self.page.last = entry.lsn;
         Ok(true)
+    }
+
+    /// Takes nothing of what it has.
+    fn discard(&mut self) {
+        self.page.events = 0;
     }
 
     fn finish(mut self) -> (EventPage, Option<ReadError>) {

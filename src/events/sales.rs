@@ -39,6 +39,11 @@ impl EventSales {
         Ok(found)
     }
 
+    /// Returns the units that the sale with this number began with.
+    pub(super) fn units(&self, id: SaleId) -> Result<u64, NotLoaded> {
+        self.engine.units_of(id).ok_or(NotLoaded::Unknown)
+    }
+
     /// Lets go of the sale that was found last.
     pub(super) fn forget(&mut self) {
         self.last = None;

@@ -6,9 +6,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::env::{Disk, Entropy, OpenMode, read_file};
+use crate::journal::EVENT_SOURCE_FILE;
 
 /// The file of the identity, beside the journal.
-const FILE: &str = "events.source";
+const FILE: &str = EVENT_SOURCE_FILE;
 /// The file while it is written.
 const UNFINISHED_FILE: &str = "events.source.new";
 /// The digits of an identity.

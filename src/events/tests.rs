@@ -1,3 +1,5 @@
+mod faults;
+
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,9 +8,9 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::*;
-use crate::env::{Clock, ManualClock, OsEntropy};
+use crate::env::{Clock, ManualClock, OsEntropy, SimulatedDisk};
 use crate::record::{Record, RefusedReason};
-use crate::sale::test_engine::engine_with_a_sale;
+use crate::sale::test_engine::engine_with_a_sale_on;
 use crate::sale::{Archive, CheckoutOutcome, CheckoutRequest, Engine, Sale};
 use crate::telemetry::EventGauge;
 use crate::types::{CheckoutCode, EventType, ItemId, Lsn, Timestamp, UserId};
@@ -22,7 +24,11 @@ struct Shop {
 
 impl Shop {
     fn new() -> Self {
-        let (engine, clock, sale) = engine_with_a_sale();
+        Self::on(SimulatedDisk::new())
+    }
+
+    fn on(disk: SimulatedDisk) -> Self {
+        let (engine, clock, sale) = engine_with_a_sale_on(disk);
         engine.flush().expect("the disk works");
         Self {
             engine,
@@ -32,10 +38,14 @@ impl Shop {
     }
 
     fn reader(&self) -> EventReader {
+        self.reader_that(false)
+    }
+
+    fn reader_that(&self, syncs: bool) -> EventReader {
         let archive = Archive::start(Arc::clone(&self.engine), None).expect("a thread");
         let sales = EventSales::new(Arc::clone(&self.engine), Arc::new(archive));
         let writer = EventWriter::new(EventSource::passing(&OsEntropy), sales);
-        EventReader::new(Arc::clone(self.engine.journal()), writer)
+        EventReader::new(Arc::clone(self.engine.journal()), writer, syncs)
     }
 
     fn feed(&self) -> EventFeed {

@@ -57,6 +57,9 @@ impl EventWriter {
         if !filter.admits(kind, sale) {
             return Ok(None);
         }
+        if event.lacks_units() {
+            event.note_units(self.sales.units(sale).map_err(Unwritten::Sale)?);
+        }
         if event.names_items() {
             let sale: Arc<Sale> = self.sales.find(sale).map_err(Unwritten::Sale)?;
             event.list_items(&sale);

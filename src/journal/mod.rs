@@ -59,7 +59,7 @@ use parking_lot::Mutex;
 pub use cut::cut_behind;
 pub use error::{JournalError, JournalFailed};
 pub use loss::Lost;
-pub use names::{MARK_FILE, check_regular};
+pub use names::{EVENT_SOURCE_FILE, MARK_FILE, check_regular};
 pub use opening::{Opening, Replayed, is_in_use, replay};
 pub use outbox::{Outbox, OutgoingBatch, Reached};
 pub use paced_disk::PacedDisk;

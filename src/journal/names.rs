@@ -11,6 +11,9 @@ pub(super) const LOCK_FILE: &str = "lock";
 /// The file that says in which log the journal is replicated.
 pub const MARK_FILE: &str = "replicated";
 
+/// The file of the name that a journal has in its events, where it is not replicated.
+pub const EVENT_SOURCE_FILE: &str = "events.source";
+
 /// The ends of the names of its other files.
 const ENDINGS: [&str; 5] = [
     ".segment",

@@ -1,11 +1,13 @@
 //! Repair of a damaged journal: it keeps the intact beginning and sets the rest aside.
 
 use std::ffi::OsStr;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::error::JournalError;
 use super::frame::{self, FRAME_HEADER_BYTES};
 use super::loss::{self, Lost};
+use super::names::EVENT_SOURCE_FILE;
 use super::pacer::Pacer;
 use super::preallocator::new_header;
 use super::reader::check_decodable;
@@ -64,6 +66,8 @@ pub fn repair(
     let mut is_cut = false;
     if let Err(JournalError::Damaged { path, offset, .. }) = last_lsn(disk, dir, base) {
         is_cut = true;
+        // Before the cut: what comes behind it has the numbers of events that were told, and is told under another name.
+        set_aside.extend(set_source_aside(disk, dir)?);
         last_named = last_named.max(loss::last_in_segments(disk, dir)?);
         if let Some(number) = path.file_name().and_then(number_of) {
             cut(disk, dir, number, offset, &mut set_aside)?;
@@ -195,6 +199,16 @@ fn set_file_aside(disk: &dyn Disk, path: &Path) -> Result<PathBuf, JournalError>
     disk.rename(path, &target)
         .map_err(JournalError::io("rename", path))?;
     Ok(target)
+}
+
+/// Sets the name aside that the journal has in its events, if it has one: the next start draws another.
+fn set_source_aside(disk: &dyn Disk, dir: &Path) -> Result<Option<PathBuf>, JournalError> {
+    let path = dir.join(EVENT_SOURCE_FILE);
+    match disk.id_of(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(JournalError::io("look at", &path)(error)),
+        Ok(_) => set_file_aside(disk, &path).map(Some),
+    }
 }
 
 fn copy_and_cut(

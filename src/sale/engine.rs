@@ -83,6 +83,20 @@ impl Engine {
         self.registry.load().get(id).cloned()
     }
 
+    /// Returns the units that a sale began with, whether it is in memory or has left it; `None` where there is no such sale.
+    #[must_use]
+    pub fn units_of(&self, id: SaleId) -> Option<u64> {
+        let known = || {
+            let sale = self.sale(id).map(|sale| sale.figures().total);
+            sale.or_else(|| self.ended().get(id).map(|sale| sale.total))
+        };
+        known().or_else(|| {
+            // One whose record was just appended is shown before this lock is given back.
+            drop(self.administration.lock());
+            known()
+        })
+    }
+
     /// The running sale that started last.
     #[must_use]
     pub fn active_sale(&self) -> Option<Arc<Sale>> {

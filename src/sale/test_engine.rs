@@ -9,8 +9,15 @@ use crate::types::Timestamp;
 
 /// Returns an engine at second 100 with an empty journal, its clock, and its one sale: ten items, until second 200.
 pub(crate) fn engine_with_a_sale() -> (Arc<Engine>, Arc<ManualClock>, Arc<Sale>) {
+    engine_with_a_sale_on(SimulatedDisk::new())
+}
+
+/// Returns the same, on `disk`.
+pub(crate) fn engine_with_a_sale_on(
+    disk: SimulatedDisk,
+) -> (Arc<Engine>, Arc<ManualClock>, Arc<Sale>) {
     let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(100)));
-    let opening = Opening::lock(Arc::new(SimulatedDisk::new()), "journal".as_ref());
+    let opening = Opening::lock(Arc::new(disk), "journal".as_ref());
     let opening = opening.expect("an empty disk");
     let recovered = Recovered::from_journal(&opening).expect("an empty journal");
     let options = Options {
