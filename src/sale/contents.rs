@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::buyers::{Buyer, CheckoutEnd, OpenCheckout};
+use super::buyers::{Buyer, BuyerRef, BuyerShard, CheckoutEnd, OpenCheckout};
 use super::engine::Engine;
 use super::outcome::{CheckoutContents, ContentsOutcome, Decision, SaleDecision};
 use super::sale::Sale;
@@ -53,10 +53,26 @@ impl Engine {
         };
         let mut shard = sale.buyers.lock_buyer(reference);
         match self.open_checkout_of(sale, shard.buyer(reference), code) {
-            // Who only looks records nothing. A hold that has run out is over once that is recorded; until then `held_until` has passed.
+            // That it is over is told once it is recorded, as to who purchases.
+            Ok(open) if open.is_expired(&*self.clock) => self.expired(sale, &mut shard, reference),
             Ok(open) => Decision::after(open.lsn, self.contents_now(sale, code, Some(open))),
             Err(refusal) => refusal,
         }
+    }
+
+    /// Ends the open checkout of a buyer, whose hold has run out.
+    fn expired(
+        &self,
+        sale: &Sale,
+        shard: &mut BuyerShard,
+        reference: BuyerRef,
+    ) -> Decision<ContentsOutcome> {
+        if let Err(unavailable) = self.admit() {
+            return Decision::immediate(ContentsOutcome::Unavailable(unavailable));
+        }
+        let open = shard.take_open(reference).expect("it was there");
+        let lsn = self.expire(sale, shard, reference, open);
+        Decision::after(lsn, ContentsOutcome::CheckoutExpired)
     }
 
     fn release_of(&self, sale: &Sale, request: &ReleaseRequest<'_>) -> Decision<ContentsOutcome> {
@@ -73,9 +89,7 @@ impl Engine {
             return Decision::immediate(ContentsOutcome::Unavailable(unavailable));
         }
         if open.is_expired(&*self.clock) {
-            let open = shard.take_open(reference).expect("it was there");
-            let lsn = self.expire(sale, &mut shard, reference, open);
-            return Decision::after(lsn, ContentsOutcome::CheckoutExpired);
+            return self.expired(sale, &mut shard, reference);
         }
         let line = match wanted_line(sale, open, request) {
             // Nothing is left of it then, which is one thing to say, however it was asked for.
