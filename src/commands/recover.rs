@@ -11,8 +11,8 @@ use crate::app::sinks;
 use crate::config::Config;
 use crate::env::{Clock, Disk, Entropy, OsEntropy, RealDisk, SystemClock, behind_links};
 use crate::journal::{
-    Durability, Journal, JournalError, JournalFailed, Opening, Options, Tools, check_decodable,
-    fingerprint,
+    Durability, EVENT_SOURCE_FILE, Journal, JournalError, JournalFailed, Opening, Options, Tools,
+    check_decodable, fingerprint,
 };
 use crate::reconcile::postgres::{PostgresOptions, PostgresReader, PostgresRecords, Rebuilt};
 use crate::reconcile::{SinkError, Watermark};
@@ -128,8 +128,9 @@ pub fn recover(config: &Config, dir: &Path, out: &mut dyn Write) -> Result<(), R
 /// Whether `dir` is a journal to which nothing was ever written, as a start leaves it that found its
 /// journal lost and was refused. It may have been ended while it prepared a segment.
 fn holds_no_record(dir: &Path) -> Result<bool, RecoverError> {
-    let ends = [".segment", ".preparing"];
-    let is_journal = |name: &String| name == "lock" || ends.iter().any(|end| name.ends_with(end));
+    let (names, ends) = (["lock", EVENT_SOURCE_FILE], [".segment", ".preparing"]);
+    let is_journal =
+        |name: &String| names.contains(&&**name) || ends.iter().any(|end| name.ends_with(end));
     if !RealDisk
         .list(dir)
         .map_err(place(dir))?

@@ -178,7 +178,7 @@ mod tests {
         assert_eq!(Haste::Urgent.pause(9 * MS), Duration::ZERO);
         assert_eq!(Haste::Calm.pause(2 * MS), 2 * MS);
         let ratio = limits::PACED_PAUSE_RATIO;
-        assert_eq!(Haste::Yielding.pause(2 * MS), 2 * ratio * MS);
+        assert_eq!(Haste::Yielding.pause(MS / 10), ratio * MS / 10);
         let longest = Duration::from_millis(limits::PACED_PAUSE_MS_MAX);
         for haste in [Haste::Calm, Haste::Yielding] {
             assert_eq!(haste.pause(Duration::MAX), longest);

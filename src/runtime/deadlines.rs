@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use slab::Slab;
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::interval;
 
 use crate::http::Peer;
 use crate::limits::{
@@ -24,7 +24,7 @@ const SWEPT_AT_ONCE: usize = 256;
 
 /// The phase of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+enum ConnectionPhase {
     /// The TLS handshake is under way.
     Handshake,
     /// The client has sent nothing yet.
@@ -57,7 +57,7 @@ pub(super) struct ConnectionProgress {
     /// The client.
     pub(super) peer: Peer,
     ticks: Rc<Cell<u32>>,
-    phase: Cell<Phase>,
+    phase: Cell<ConnectionPhase>,
     since: Cell<u32>,
     /// The tick of the last bytes of a body.
     body_grew: Cell<u32>,
@@ -79,7 +79,7 @@ impl ConnectionProgress {
         Self {
             peer,
             ticks,
-            phase: Cell::new(Phase::FirstByte),
+            phase: Cell::new(ConnectionPhase::FirstByte),
             body_grew: since.clone(),
             since,
             body_ended: Cell::new(false),
@@ -91,33 +91,36 @@ impl ConnectionProgress {
         }
     }
 
-    fn enter(&self, phase: Phase) {
+    fn enter(&self, phase: ConnectionPhase) {
         self.phase.set(phase);
         self.since.set(self.ticks.get());
     }
 
     /// Notes the start of the TLS handshake.
     pub(super) fn handshake_started(&self) {
-        self.enter(Phase::Handshake);
+        self.enter(ConnectionPhase::Handshake);
     }
 
     /// Notes the end of the TLS handshake.
     pub(super) fn handshake_ended(&self) {
-        self.enter(Phase::FirstByte);
+        self.enter(ConnectionPhase::FirstByte);
     }
 
     /// Notes that bytes were read.
     pub(super) fn read(&self) {
         self.awaits_bytes.set(false);
-        if self.phase.get() == Phase::Body {
+        if self.phase.get() == ConnectionPhase::Body {
             self.body_grew.set(self.ticks.get());
         }
     }
 
     /// Notes the first bytes of a head.
     pub(super) fn head_started(&self) {
-        if matches!(self.phase.get(), Phase::FirstByte | Phase::Idle) {
-            self.enter(Phase::Head);
+        if matches!(
+            self.phase.get(),
+            ConnectionPhase::FirstByte | ConnectionPhase::Idle
+        ) {
+            self.enter(ConnectionPhase::Head);
         }
     }
 
@@ -141,7 +144,7 @@ impl ConnectionProgress {
     /// Notes that the head of a request is complete.
     pub(super) fn request_started(&self) {
         self.awaits_bytes.set(false);
-        self.enter(Phase::Body);
+        self.enter(ConnectionPhase::Body);
         self.body_grew.set(self.ticks.get());
         self.body_ended.set(false);
     }
@@ -154,31 +157,31 @@ impl ConnectionProgress {
     /// Notes that the request is answered.
     pub(super) fn request_ended(&self) {
         self.peer.set_long_body(false);
-        self.enter(Phase::Idle);
+        self.enter(ConnectionPhase::Idle);
     }
 
     /// Notes that the request is answered by a stream.
     pub(super) fn stream_started(&self) {
-        self.enter(Phase::Stream);
+        self.enter(ConnectionPhase::Stream);
     }
 
     /// Whether a head has started and is not complete.
     pub(super) fn is_in_head(&self) -> bool {
-        self.phase.get() == Phase::Head
+        self.phase.get() == ConnectionPhase::Head
     }
 
     /// The state of the last request's body, if it is chunked.
     pub(super) fn chunked_body(&self) -> ChunkedBody {
         match self.phase.get() {
             _ if self.body_ended.get() => ChunkedBody::Read,
-            Phase::Idle | Phase::Head => ChunkedBody::Abandoned,
+            ConnectionPhase::Idle | ConnectionPhase::Head => ChunkedBody::Abandoned,
             _ => ChunkedBody::Expected,
         }
     }
 
     /// Whether a stream has started, and the client has taken all bytes so far.
     pub(super) fn head_is_sent(&self) -> bool {
-        self.phase.get() == Phase::Stream && !self.is_blocked()
+        self.phase.get() == ConnectionPhase::Stream && !self.is_blocked()
     }
 
     /// Whether the client takes no bytes.
@@ -198,7 +201,7 @@ impl ConnectionProgress {
 
     /// Whether the connection has been idle for a while, and should drop what it keeps for the next request.
     pub(super) fn has_become_quiet(&self) -> bool {
-        self.phase.get() == Phase::Idle
+        self.phase.get() == ConnectionPhase::Idle
             && !self.is_blocked()
             && !self.quiet.get()
             && self.ticks.get().wrapping_sub(self.since.get()) >= QUIET_SECONDS * TICKS_PER_SECOND
@@ -229,16 +232,16 @@ impl ConnectionProgress {
             return true;
         }
         let seconds_max = match self.phase.get() {
-            Phase::Handshake => HANDSHAKE_SECONDS_MAX,
-            Phase::FirstByte => FIRST_BYTE_SECONDS_MAX,
-            Phase::Idle => idle_seconds,
-            Phase::Head => HEAD_SECONDS_MAX,
+            ConnectionPhase::Handshake => HANDSHAKE_SECONDS_MAX,
+            ConnectionPhase::FirstByte => FIRST_BYTE_SECONDS_MAX,
+            ConnectionPhase::Idle => idle_seconds,
+            ConnectionPhase::Head => HEAD_SECONDS_MAX,
             // The server is at work, or has no event, which is not the client's fault.
-            Phase::Stream => return false,
-            Phase::Body if !self.awaits_bytes.get() => return false,
-            Phase::Body if !self.peer.has_long_body() => BODY_SECONDS_MAX,
-            Phase::Body if passed(self.body_grew.get(), BODY_SECONDS_MAX) => return true,
-            Phase::Body => ADMIN_BODY_SECONDS_MAX,
+            ConnectionPhase::Stream => return false,
+            ConnectionPhase::Body if !self.awaits_bytes.get() => return false,
+            ConnectionPhase::Body if !self.peer.has_long_body() => BODY_SECONDS_MAX,
+            ConnectionPhase::Body if passed(self.body_grew.get(), BODY_SECONDS_MAX) => return true,
+            ConnectionPhase::Body => ADMIN_BODY_SECONDS_MAX,
         };
         passed(self.since.get(), seconds_max)
     }
@@ -329,16 +332,16 @@ impl Connections {
     /// Ticks until it is dropped.
     pub(super) async fn keep_ticking(&self) {
         let tick = Duration::from_secs(1) / TICKS_PER_SECOND;
-        let mut begun = Instant::now();
         loop {
             let parts = self.places().div_ceil(SWEPT_AT_ONCE).max(1);
+            // Parts begin by the beginning of their tick: a worker that is late at one is not late at all others.
+            let mut begins = interval(tick / parts as u32);
+            begins.tick().await;
             for part in 0..parts {
-                // By the beginning of the tick, so that a worker which is late at one part is not late at all others.
-                sleep_until(begun + tick * (part as u32 + 1) / parts as u32).await;
+                begins.tick().await;
                 self.sweep(part * SWEPT_AT_ONCE..(part + 1) * SWEPT_AT_ONCE);
             }
             self.advance();
-            begun = Instant::now();
         }
     }
 

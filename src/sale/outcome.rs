@@ -215,7 +215,7 @@ pub struct CheckoutContents {
 /// The answer to who looks at an open checkout, or gives units of it back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ContentsOutcome {
-    /// What is in it now. In a box, so that requests which wait for checkouts and purchases need no room for it.
+    /// All that it holds now. In a box, so that requests which wait for checkouts and purchases need no room for it.
     Contents(Box<CheckoutContents>),
     /// No checkout has this code.
     CheckoutNotFound,

@@ -225,7 +225,7 @@ impl Sale {
         Ok(())
     }
 
-    /// What is given back was in an open checkout.
+    /// Takes units out of the open checkout that they were in.
     pub(super) fn apply_released(
         &self,
         secret: u128,

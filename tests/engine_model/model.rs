@@ -78,7 +78,7 @@ pub enum End {
     Processed(Option<usize>, Vec<(u32, u32, bool)>),
 }
 
-/// What is wanted of an open checkout.
+/// The wish of who asks for an open checkout.
 #[derive(Clone, Copy)]
 pub enum Wanted<'a> {
     Look,
@@ -319,7 +319,7 @@ impl Model {
         }
     }
 
-    /// What is in a checkout once `wanted` was done.
+    /// The contents of a checkout once `wanted` was done.
     pub fn contents(&mut self, code: &str, wanted: Wanted<'_>, now: i64) -> Answer {
         let Some(checkout) = self.checkouts.get_mut(code) else {
             return answer("no checkout", 0);
