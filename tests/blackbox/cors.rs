@@ -90,7 +90,7 @@ fn a_preflight_is_answered() {
     assert_eq!(allowed(&answer), Some("*"));
     assert_eq!(
         answer.header("access-control-allow-methods"),
-        Some("POST, OPTIONS")
+        Some("GET, HEAD, POST, OPTIONS")
     );
     assert_eq!(
         answer.header("access-control-allow-headers"),
@@ -113,7 +113,8 @@ fn options_is_204_with_allow_on_any_path() {
         ("*", "GET, HEAD, POST, OPTIONS"),
         ("/", "GET, HEAD, OPTIONS"),
         ("/nowhere", "GET, HEAD, POST, OPTIONS"),
-        ("/checkout", "POST, OPTIONS"),
+        ("/checkout", "GET, HEAD, POST, OPTIONS"),
+        ("/purchase", "POST, OPTIONS"),
         ("/sales/1/stream", "GET, HEAD, OPTIONS"),
         ("/health", "GET, HEAD, OPTIONS"),
         ("/admin/sales", "POST, OPTIONS"),

@@ -310,11 +310,18 @@ fn other_paths_and_methods_are_refused() {
         client.get(path).refused(404, "not_found", "");
         client.post(path).refused(404, "not_found", "");
     }
-    for path in ["/checkout", "/purchase", "/api/v1/checkout"] {
-        for method in ["GET", "PUT", "DELETE", "PATCH"] {
+    for (path, allowed) in [
+        ("/checkout", "GET, HEAD, POST"),
+        ("/purchase", "POST"),
+        ("/release", "POST"),
+        ("/api/v1/checkout", "GET, HEAD, POST"),
+    ] {
+        let others = ["GET", "PUT", "DELETE", "PATCH"];
+        let is_other = |method: &&str| !allowed.contains(*method);
+        for method in others.into_iter().filter(is_other) {
             let answer = client.send(method, path, &[], b"");
             let answer = answer.refused(405, "method_not_allowed", "");
-            assert_eq!(answer.header("allow"), Some("POST"), "{method} {path}");
+            assert_eq!(answer.header("allow"), Some(allowed), "{method} {path}");
         }
     }
     for path in [
