@@ -340,10 +340,7 @@ impl Model {
             return answer("sale over", 0);
         }
         if checkout.until.is_some_and(|until| until <= now) {
-            // Whoever only looks records nothing.
-            if !matches!(wanted, Wanted::Look) {
-                checkout.end = Some(End::Expired);
-            }
+            checkout.end = Some(End::Expired);
             return answer("expired", 0);
         }
         match wanted {
