@@ -19,7 +19,7 @@ const WHO_THREAD: libc::c_int = 1;
 /// The class `IOPRIO_CLASS_IDLE`: the disk's scheduler serves it when nobody else waits. Its place is above the 13 bits
 /// of the level.
 const CLASS_IDLE: libc::c_int = 3 << 13;
-/// Pieces, such as a record, of some 0.3 µs each, after which a thread gives way: that costs about 0.4 µs itself.
+/// Pieces, such as a record, after which a thread gives way. Chosen, not measured.
 const PIECES_BETWEEN: u32 = 64;
 
 thread_local! {
@@ -38,8 +38,8 @@ pub fn step_back(nice: i32) {
 }
 
 /// Lets other threads have the processor, each 64 times that a thread which has stepped back calls this; does nothing
-/// for others. To be called behind each small piece of a long computation, without a lock that somebody may wait for: the
-/// scheduler takes the processor from whoever computes only at its tick, each 4 ms, for how little that thread may ever be worth.
+/// for others. To be called behind each small piece of a long computation, without a lock that somebody may wait for. Beside a thread
+/// that computes, workers wait for milliseconds however little it is worth, and for fewer where it yields (decision 0022).
 pub fn give_way() {
     let Some(left) = UNTIL_GIVING_WAY.get() else {
         return;

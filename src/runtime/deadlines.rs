@@ -19,7 +19,7 @@ use crate::limits::{
 };
 
 const TICKS_PER_SECOND: u32 = 2;
-/// Connections that are looked at without a pause. Those of them that have become quiet take some 2 µs each.
+/// Connections that are looked at without a pause. Chosen, not measured.
 const SWEPT_AT_ONCE: usize = 256;
 
 /// The phase of a connection.
