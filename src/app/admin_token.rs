@@ -6,7 +6,7 @@ use std::path::Path;
 use secrecy::SecretString;
 
 use crate::config::{Config, is_token, token_allowed};
-use crate::env::{Disk, Entropy, OpenMode, OsEntropy, RealDisk, Secret, SecretFile};
+use crate::env::{Entropy, OsEntropy, RealDisk, Secret, SecretFile, replace_file};
 
 /// The file, in the journal's directory.
 const FILE: &str = "admin.token";
@@ -78,11 +78,7 @@ fn read_or_draw(file: &SecretFile, dir: &Path) -> Result<SecretString, String> {
 /// Draws a token and writes it durably; a power cut leaves either no file or the whole one.
 fn draw(dir: &Path, path: &Path) -> io::Result<SecretString> {
     let (token, unfinished) = (random_token(), dir.join(UNFINISHED_FILE));
-    let file = RealDisk.open(&unfinished, OpenMode::Create)?;
-    file.write_at(token.as_bytes(), 0)?;
-    file.sync_data()?;
-    RealDisk.rename(&unfinished, path)?;
-    RealDisk.sync_dir(dir)?;
+    replace_file(&RealDisk, dir, path, &unfinished, token.as_bytes())?;
     tracing::info!("the token of /admin was drawn: it is in {}", path.display());
     Ok(token.into())
 }

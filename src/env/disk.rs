@@ -222,3 +222,22 @@ pub fn read_file(disk: &dyn Disk, path: &Path, bytes_max: usize) -> io::Result<V
     bytes.truncate(read);
     Ok(bytes)
 }
+
+/// Replaces the file `path` in `dir` by one with `bytes`, durably: a power cut leaves what was there or the whole new one.
+/// It is written as `unfinished`, a file in the same directory.
+///
+/// # Errors
+/// As the operating system says. It is not certain then which of both a power cut leaves.
+pub fn replace_file(
+    disk: &dyn Disk,
+    dir: &Path,
+    path: &Path,
+    unfinished: &Path,
+    bytes: &[u8],
+) -> io::Result<()> {
+    let file = disk.open(unfinished, OpenMode::Create)?;
+    file.write_at(bytes, 0)?;
+    file.sync_data()?;
+    disk.rename(unfinished, path)?;
+    disk.sync_dir(dir)
+}

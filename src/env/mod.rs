@@ -54,7 +54,7 @@ pub use certificate_rule::{CertificateRule, Presented, RuleVerifier};
 pub use clock::system_time;
 pub use clock::{Clock, ManualClock, SystemClock, within};
 pub use control_group::MemoryLimit;
-pub use disk::{AsyncWriter, Disk, DiskFile, FileId, OpenMode, read_file};
+pub use disk::{AsyncWriter, Disk, DiskFile, FileId, OpenMode, read_file, replace_file};
 pub use entropy::{
     DRAWN_BYTES, Entropy, KeyHasher, OsEntropy, SeededEntropy, fix_hash_seed, key_hasher,
     splitmix64,

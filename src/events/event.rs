@@ -76,6 +76,11 @@ impl<'a> ShopEvent<'a> {
     /// Returns the event of `record`; `None` where it tells shops nothing. A new record is one arm more.
     pub(super) fn of(record: &Record<'a>) -> Option<Self> {
         let event = |kind, sale, data| Some(Self { kind, sale, data });
+        let of_checkout = |sale, secret, user_id| EventData::Checkout {
+            sale_id: sale,
+            code: CheckoutCode { sale, secret },
+            user_id,
+        };
         match *record {
             Record::SaleCreated { sale, terms } => {
                 let data = EventData::Sale {
@@ -106,27 +111,21 @@ impl<'a> ShopEvent<'a> {
                     }
                 }
             }
-            Record::Expired { sale, secret, user } => {
-                let data = EventData::Checkout {
-                    sale_id: sale,
-                    code: CheckoutCode { sale, secret },
-                    user_id: user,
-                };
-                event(EventType::CheckoutExpired, sale, data)
-            }
+            Record::Expired { sale, secret, user } => event(
+                EventType::CheckoutExpired,
+                sale,
+                of_checkout(sale, secret, user),
+            ),
             Record::Released {
                 sale,
                 secret,
                 user,
                 line: None,
-            } => {
-                let data = EventData::Checkout {
-                    sale_id: sale,
-                    code: CheckoutCode { sale, secret },
-                    user_id: user,
-                };
-                event(EventType::CheckoutReleased, sale, data)
-            }
+            } => event(
+                EventType::CheckoutReleased,
+                sale,
+                of_checkout(sale, secret, user),
+            ),
             Record::Purchase {
                 sale,
                 secret,

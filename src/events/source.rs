@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::env::{Disk, Entropy, OpenMode, read_file};
+use crate::env::{Disk, Entropy, read_file, replace_file};
 use crate::journal::EVENT_SOURCE_FILE;
 
 /// The file of the identity, beside the journal.
@@ -73,11 +73,7 @@ fn not_one() -> io::Error {
 /// Draws an identity and writes it durably; a power cut leaves either no file or the whole one.
 fn draw(disk: &dyn Disk, entropy: &dyn Entropy, dir: &Path) -> io::Result<String> {
     let (identity, unfinished) = (random_identity(entropy), dir.join(UNFINISHED_FILE));
-    let file = disk.open(&unfinished, OpenMode::Create)?;
-    file.write_at(identity.as_bytes(), 0)?;
-    file.sync_data()?;
-    disk.rename(&unfinished, &dir.join(FILE))?;
-    disk.sync_dir(dir)?;
+    replace_file(disk, dir, &dir.join(FILE), &unfinished, identity.as_bytes())?;
     Ok(identity)
 }
 
@@ -88,7 +84,7 @@ fn random_identity(entropy: &dyn Entropy) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::env::{OsEntropy, SimulatedDisk};
+    use crate::env::{OpenMode, OsEntropy, SimulatedDisk};
 
     #[test]
     fn an_identity_is_drawn_once_and_kept() {

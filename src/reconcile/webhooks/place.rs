@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::env::{Disk, OpenMode, read_file};
+use crate::env::{Disk, read_file, replace_file};
 use crate::limits::WEBHOOK_PLACE_BYTES_MAX;
 use crate::reconcile::{SinkError, Watermark};
 use crate::types::Lsn;
@@ -83,11 +83,7 @@ impl PlaceFile {
         let text = format!("{line} {:08x}\n", crc32c::crc32c(line.as_bytes()));
         let path = self.path();
         let unfinished = path.with_extension("new");
-        let file = self.disk.open(&unfinished, OpenMode::Create)?;
-        file.write_at(text.as_bytes(), 0)?;
-        file.sync_data()?;
-        self.disk.rename(&unfinished, &path)?;
-        self.disk.sync_dir(&self.dir)
+        replace_file(&*self.disk, &self.dir, &path, &unfinished, text.as_bytes())
     }
 
     fn failed(&self, why: &str) -> SinkError {
@@ -112,7 +108,7 @@ fn parse(bytes: &[u8]) -> Option<StoredPlace> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::env::SimulatedDisk;
+    use crate::env::{OpenMode, SimulatedDisk};
 
     fn file(disk: &SimulatedDisk, url: &str) -> PlaceFile {
         PlaceFile::new(Arc::new(disk.clone()), Path::new("journal"), url)
