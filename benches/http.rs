@@ -16,6 +16,7 @@ use flashsale::operations::{FigureSources, Observer};
 use flashsale::sale::Archive;
 use flashsale::schedule::Rotation;
 use flashsale::telemetry::TelemetryRegistry;
+use flashsale::types::PaymentTerms;
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use http_body_util::Empty;
@@ -35,6 +36,7 @@ const ROTATION: Rotation = Rotation {
     item_count: 1,
     max_items_per_user: 10,
     hold_seconds: 0,
+    payment: PaymentTerms::NONE,
     seed: 0,
 };
 

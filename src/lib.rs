@@ -59,7 +59,7 @@
 //! use flashsale::sale::{
 //!     CheckoutOutcome, CheckoutRequest, Engine, EngineOptions, NewCatalogue, NewSale, Recovered,
 //! };
-//! use flashsale::types::{ItemId, Timestamp, UserId};
+//! use flashsale::types::{PaymentTerms, ItemId, Timestamp, UserId};
 //!
 //! // A server takes `SystemClock` and `RealDisk`; these two live in memory.
 //! let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(100)));
@@ -86,6 +86,7 @@
 //!     ended_at: clock.now().plus_seconds(3600),
 //!     max_items_per_user: 10,
 //!     hold_seconds: 0,
+//!     payment: PaymentTerms::NONE,
 //!     catalogue: NewCatalogue::Generated { item_count: 100, seed: 0 },
 //! })?;
 //! let decision = engine.checkout(&CheckoutRequest {

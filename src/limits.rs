@@ -40,6 +40,8 @@ pub const ITEMS_PER_USER_MAX: u32 = 1_000;
 pub const SALE_SECONDS_MAX: u32 = 31_536_000;
 /// Longest hold, in seconds (a day).
 pub const HOLD_SECONDS_MAX: u32 = 86_400;
+/// Longest payment, in seconds (a day).
+pub const PAYMENT_SECONDS_MAX: u32 = 86_400;
 /// Most users with a checkout in one sale. A stock-1 item names its owner in 31 bits.
 pub const BUYERS_PER_SALE_MAX: u32 = (1 << 31) - 2;
 
@@ -476,7 +478,7 @@ const _: () = {
     // The longest purchase and the longest list of items fit into one call.
     assert!(REDIS_EFFECTS_PER_SALE + ITEMS_PER_USER_MAX as usize + 2 <= REDIS_EFFECTS_MAX);
     assert!(REDIS_EFFECTS_PER_SALE + 2 * ITEMS_PER_RECORD_MAX <= REDIS_EFFECTS_MAX);
-    assert!(HOLD_SECONDS_MAX < SALE_SECONDS_MAX);
+    assert!(HOLD_SECONDS_MAX < SALE_SECONDS_MAX && PAYMENT_SECONDS_MAX < SALE_SECONDS_MAX);
     assert!(
         FIRST_BYTE_SECONDS_MAX <= IDLE_SECONDS_DEFAULT && HEAD_SECONDS_MAX <= IDLE_SECONDS_DEFAULT
     );

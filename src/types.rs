@@ -8,10 +8,12 @@ use std::str::FromStr;
 use crate::limits;
 
 mod event_type;
+mod payment;
 mod text;
 mod webhook_url;
 
 pub use self::event_type::EventType;
+pub use self::payment::{PaymentTerms, PurchaseBy};
 pub(crate) use self::text::CONTROL;
 pub use self::text::{PlainText, has_control};
 pub use self::webhook_url::WebhookUrl;

@@ -15,7 +15,7 @@ use flashsale::sale::{
     CheckoutOutcome, CheckoutRequest, Decision, Engine, EngineOptions, NewCatalogue, NewSale,
     PurchaseOutcome, Recovered, State,
 };
-use flashsale::types::{CheckoutCode, ItemId, UserId};
+use flashsale::types::{CheckoutCode, ItemId, PaymentTerms, UserId};
 
 /// The server's allocator.
 #[global_allocator]
@@ -200,6 +200,7 @@ impl Hall {
             ended_at: now.plus_seconds(86_400),
             max_items_per_user: 10,
             hold_seconds: 0,
+            payment: PaymentTerms::NONE,
             catalogue: NewCatalogue::Generated {
                 item_count,
                 seed: 0,

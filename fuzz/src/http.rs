@@ -16,7 +16,7 @@ use flashsale::operations::{FigureSources, Observer};
 use flashsale::sale::{Archive, Engine, EngineOptions, Recovered};
 use flashsale::schedule::Rotation;
 use flashsale::telemetry::TelemetryRegistry;
-use flashsale::types::Timestamp;
+use flashsale::types::{PaymentTerms, Timestamp};
 use http_body_util::{BodyExt, Full};
 use hyper::{Request, StatusCode};
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
@@ -29,6 +29,7 @@ const ROTATION: Rotation = Rotation {
     item_count: 8,
     max_items_per_user: 3,
     hold_seconds: 0,
+    payment: PaymentTerms::NONE,
     seed: 0,
 };
 

@@ -8,7 +8,7 @@ use flashsale::journal::{Durability, Opening, Options, Tools};
 use flashsale::sale::{
     EndedSale, Engine, EngineOptions, NewCatalogue, NewSale, Recovered, load_ended,
 };
-use flashsale::types::{Lsn, Timestamp};
+use flashsale::types::{Lsn, PaymentTerms, Timestamp};
 
 use super::disk::{DIR, disk_with, file, split};
 
@@ -42,6 +42,7 @@ static ENDED: LazyLock<EndedSale> = LazyLock::new(|| {
         ended_at: clock.now().plus_seconds(60),
         max_items_per_user: 2,
         hold_seconds: 0,
+        payment: PaymentTerms::NONE,
         catalogue: NewCatalogue::Generated {
             item_count: 2,
             seed: 1,

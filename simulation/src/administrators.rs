@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use flashsale::record::NewItem;
 use flashsale::sale::{NewCatalogue, NewSale, SaleChange};
-use flashsale::types::Timestamp;
+use flashsale::types::{PaymentTerms, Timestamp};
 
 use crate::world::World;
 
@@ -49,6 +49,7 @@ impl World {
                 dice.between(1, 10) as u32
             },
             hold_seconds: *dice.pick(&[0, 0, 5]),
+            payment: PaymentTerms::NONE,
             catalogue: NewCatalogue::Explicit(items),
         };
         self.note("a sale is created");

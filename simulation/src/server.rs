@@ -16,7 +16,7 @@ use flashsale::replication::{Demand, Role, now_us};
 use flashsale::sale::{Archive, Engine, Housekeeping, Keeper, Loader, Retention};
 use flashsale::schedule::{Agenda, ClockWatch, Rotation};
 use flashsale::telemetry::WorkerTelemetry;
-use flashsale::types::Lsn;
+use flashsale::types::{Lsn, PaymentTerms};
 use http_body_util::{BodyExt, Full};
 use hyper::Request;
 use tokio::sync::watch;
@@ -378,6 +378,7 @@ fn rotation(plan: &Plan) -> Rotation {
         item_count: plan.items,
         max_items_per_user: plan.limit,
         hold_seconds: plan.hold_seconds,
+        payment: PaymentTerms::NONE,
         seed: 7,
     }
 }

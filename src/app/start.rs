@@ -173,6 +173,7 @@ pub(super) fn rotation(config: &Config) -> Rotation {
         item_count: config.sale.total_items,
         max_items_per_user: config.sale.max_items_per_user,
         hold_seconds: config.sale.hold.map_or(0, seconds),
+        payment: config.sale.payment,
         seed: config.sale.seed,
     }
 }

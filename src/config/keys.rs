@@ -8,7 +8,7 @@ use super::values::{AllowedValues, Choice, Integer, Parsed, SecretText, Text, Tr
 use super::webhooks::Objects;
 use super::{LogEngine, LogFormat, SslMode};
 use crate::limits;
-use crate::types::{Durability, ServerAddress};
+use crate::types::{Durability, PurchaseBy, ServerAddress};
 
 /// The names of one key of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -202,6 +202,10 @@ keys! {
         Integer::new(10, 1, limits::ITEMS_PER_USER_MAX);
     SALE_HOLD_SECONDS: Integer<u32> = "sale.hold_seconds", "SALE_HOLD_SECONDS",
         Integer::new(0, 0, limits::HOLD_SECONDS_MAX);
+    SALE_PAYMENT_SECONDS: Integer<u32> = "sale.payment_seconds", "SALE_PAYMENT_SECONDS",
+        Integer::new(0, 0, limits::PAYMENT_SECONDS_MAX);
+    SALE_PURCHASE_BY: Choice<PurchaseBy> = "sale.purchase_by", "SALE_PURCHASE_BY",
+        Choice(&PurchaseBy::NAMES);
     SALE_KEEP_ENDED_SECONDS: Integer<u32> = "sale.keep_ended_seconds", "SALE_KEEP_ENDED_SECONDS",
         Integer::new(600, 0, limits::KEEP_ENDED_SECONDS_MAX);
     SALE_SEED: Integer<u64> = "sale.seed", "SALE_SEED", Integer::new(0, 0, u64::MAX);

@@ -32,7 +32,7 @@ pub use raw::{IgnoredVariable, SettingSource};
 pub use rules::{is_token, token_allowed};
 
 use crate::env::Secret;
-use crate::types::{Durability, EventType, SaleId, ServerAddress, WebhookUrl};
+use crate::types::{Durability, EventType, PaymentTerms, SaleId, ServerAddress, WebhookUrl};
 
 /// The sources of a configuration, the weakest first.
 pub struct ConfigSources<'a> {
@@ -387,6 +387,8 @@ pub struct SaleConfig {
     pub max_items_per_user: u32,
     /// The time that a checkout reserves its items; `None` when it reserves none.
     pub hold: Option<Duration>,
+    /// The terms of paying.
+    pub payment: PaymentTerms,
     /// The time that a sale stays in memory after its end.
     pub keep_ended: Duration,
     /// Seed of the generated items.

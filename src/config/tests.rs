@@ -222,6 +222,7 @@ fn every_bound_holds_on_both_sides() {
         ("sale.interval_seconds", 1, 31_536_000),
         ("sale.max_items_per_user", 1, 1000),
         ("sale.hold_seconds", 0, 86_400),
+        ("sale.payment_seconds", 0, 86_400),
         ("sale.keep_ended_seconds", 0, 31_536_000),
     ];
     for (key, min, max) in bounds {

@@ -18,6 +18,7 @@ use super::{
     ShopConfig, TlsFiles,
 };
 use crate::env::{Secret, SecretFile};
+use crate::types::PaymentTerms;
 
 /// Checks everything. All problems come back in one error.
 pub(super) fn validate(raw: RawConfig) -> Result<Config, ConfigError> {
@@ -123,6 +124,10 @@ fn sale(check: &mut Check) -> SaleConfig {
         interval: seconds(check.read(keys::SALE_INTERVAL_SECONDS)),
         max_items_per_user: check.read(keys::SALE_MAX_ITEMS_PER_USER),
         hold: duration_unless_zero(check.read(keys::SALE_HOLD_SECONDS).into()),
+        payment: PaymentTerms {
+            seconds: check.read(keys::SALE_PAYMENT_SECONDS),
+            purchase_by: check.read(keys::SALE_PURCHASE_BY),
+        },
         keep_ended: seconds(check.read(keys::SALE_KEEP_ENDED_SECONDS)),
         seed: check.read(keys::SALE_SEED),
     }

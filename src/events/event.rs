@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 
 use crate::record::{CatalogueKind, Lines, Record, SaleChange};
 use crate::sale::Sale;
-use crate::types::{CheckoutCode, EventType, ItemIndex, Lsn, SaleId, Timestamp};
+use crate::types::{CheckoutCode, EventType, ItemIndex, Lsn, PurchaseBy, SaleId, Timestamp};
 
 /// The event of a record.
 pub(super) struct ShopEvent<'a> {
@@ -32,6 +32,10 @@ enum EventData<'a> {
         total_items: Option<u64>,
         max_items_per_user: u32,
         hold_seconds: u32,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        payment_seconds: Option<u32>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        purchase_by: Option<&'static str>,
     },
     OfSale {
         #[serde(serialize_with = "as_text")]
@@ -83,6 +87,8 @@ impl<'a> ShopEvent<'a> {
         };
         match *record {
             Record::SaleCreated { sale, terms } => {
+                let payment = terms.payment;
+                let by_shop = payment.purchase_by == PurchaseBy::Shop;
                 let data = EventData::Sale {
                     sale_id: sale,
                     started_at: terms.started_at,
@@ -90,6 +96,8 @@ impl<'a> ShopEvent<'a> {
                     total_items: units_of(terms.catalogue),
                     max_items_per_user: terms.max_items_per_user,
                     hold_seconds: terms.hold_seconds,
+                    payment_seconds: Some(payment.seconds).filter(|&seconds| seconds > 0),
+                    purchase_by: by_shop.then(|| payment.purchase_by.name()),
                 };
                 event(EventType::SaleCreated, sale, data)
             }

@@ -1,11 +1,13 @@
 //! The kinds of records, and how the fields of each are written down: little-endian, texts as a `u16` length and
 //! UTF-8. Decoding checks everything.
 
+mod input;
+
+use self::input::Input;
 use super::{
-    CatalogueKind, CheckoutKey, Encode, Items, Lines, NewItem, Record, RefusedReason, ReleasedLine,
-    SaleChange, SaleTerms,
+    CatalogueKind, CheckoutKey, Encode, NewItem, Record, ReleasedLine, SaleChange, SaleTerms,
 };
-use crate::types::{ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};
+use crate::types::{ItemIndex, Lsn, PaymentTerms, PurchaseBy, PurchasedLine, SaleId, Timestamp};
 
 /// Bytes of an encoded purchase line: item, quantity, sold.
 const LINE_BYTES: usize = 9;
@@ -28,6 +30,9 @@ mod kind {
     pub(super) const SALE_PAUSED: u8 = 13;
     pub(super) const SALE_RESUMED: u8 = 14;
     pub(super) const SALE_EXTENDED: u8 = 15;
+    /// A sale created, and an archived one, with the terms of paying behind the others.
+    pub(super) const SALE_CREATED_WITH_PAYMENT: u8 = 20;
+    pub(super) const SALE_ARCHIVED_WITH_PAYMENT: u8 = 21;
 }
 
 /// "No time" and "no sale" in the encoding.
@@ -48,14 +53,20 @@ impl Encode for Record<'_> {
 fn kind_of(record: &Record<'_>) -> u8 {
     match record {
         Record::SaleItems { .. } => kind::SALE_ITEMS,
-        Record::SaleCreated { .. } => kind::SALE_CREATED,
+        Record::SaleCreated { terms, .. } => match terms.payment {
+            PaymentTerms::NONE => kind::SALE_CREATED,
+            _ => kind::SALE_CREATED_WITH_PAYMENT,
+        },
         Record::SaleClosed { .. } => kind::SALE_CLOSED,
         Record::SaleChanged { change, .. } => match change {
             SaleChange::Paused => kind::SALE_PAUSED,
             SaleChange::Resumed => kind::SALE_RESUMED,
             SaleChange::Extended(_) => kind::SALE_EXTENDED,
         },
-        Record::SaleArchived { .. } => kind::SALE_ARCHIVED,
+        Record::SaleArchived { terms, .. } => match terms.payment {
+            PaymentTerms::NONE => kind::SALE_ARCHIVED,
+            _ => kind::SALE_ARCHIVED_WITH_PAYMENT,
+        },
         Record::Checkout { key: None, .. } => kind::CHECKOUT,
         Record::Checkout { key: Some(_), .. } => kind::CHECKOUT_WITH_KEY,
         Record::KeptKey { .. } => kind::KEPT_KEY,
@@ -226,6 +237,11 @@ fn put_terms(out: &mut Vec<u8>, terms: &SaleTerms) {
         }
         CatalogueKind::Explicit { .. } => out.push(0),
     }
+    // The kind of the record says whether they are there.
+    if terms.payment != PaymentTerms::NONE {
+        put_u32(out, terms.payment.seconds);
+        out.push(u8::from(terms.payment.purchase_by == PurchaseBy::Shop));
+    }
 }
 
 /// Decodes a record of `kind`; `None` when the bytes are none.
@@ -242,9 +258,9 @@ fn decode_kind<'a>(kind: u8, input: &mut Input<'a>) -> Option<Record<'a>> {
             first: ItemIndex(input.u32()?),
             items: input.items()?,
         },
-        kind::SALE_CREATED => Record::SaleCreated {
+        kind::SALE_CREATED | kind::SALE_CREATED_WITH_PAYMENT => Record::SaleCreated {
             sale: input.sale()?,
-            terms: input.terms()?,
+            terms: input.terms(kind == kind::SALE_CREATED_WITH_PAYMENT)?,
         },
         kind::SALE_CLOSED => Record::SaleClosed {
             sale: input.sale()?,
@@ -257,9 +273,9 @@ fn decode_kind<'a>(kind: u8, input: &mut Input<'a>) -> Option<Record<'a>> {
                 _ => SaleChange::Extended(Timestamp(input.i64()?)),
             },
         },
-        kind::SALE_ARCHIVED => Record::SaleArchived {
+        kind::SALE_ARCHIVED | kind::SALE_ARCHIVED_WITH_PAYMENT => Record::SaleArchived {
             sale: input.sale()?,
-            terms: input.terms()?,
+            terms: input.terms(kind == kind::SALE_ARCHIVED_WITH_PAYMENT)?,
             closed_at: Timestamp(input.i64()?),
             closed_lsn: Lsn(input.u64()?),
             total: input.u64()?,
@@ -340,121 +356,6 @@ fn decode_line(bytes: &[u8]) -> PurchasedLine {
         item: ItemIndex(word(0)),
         quantity: word(4),
         sold: bytes[8] == 1,
-    }
-}
-
-/// The bytes that are left to decode.
-struct Input<'a>(&'a [u8]);
-
-impl<'a> Input<'a> {
-    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(count)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        self.take(N)?.try_into().ok()
-    }
-
-    fn u8(&mut self) -> Option<u8> {
-        Some(self.take(1)?[0])
-    }
-
-    fn flag(&mut self) -> Option<bool> {
-        match self.u8()? {
-            0 => Some(false),
-            1 => Some(true),
-            _ => None,
-        }
-    }
-
-    fn u32(&mut self) -> Option<u32> {
-        self.array().map(u32::from_le_bytes)
-    }
-
-    fn i64(&mut self) -> Option<i64> {
-        self.array().map(i64::from_le_bytes)
-    }
-
-    fn u64(&mut self) -> Option<u64> {
-        self.array().map(u64::from_le_bytes)
-    }
-
-    fn u128(&mut self) -> Option<u128> {
-        self.array().map(u128::from_le_bytes)
-    }
-
-    fn sale(&mut self) -> Option<SaleId> {
-        self.u32().filter(|&sale| sale != NO_SALE).map(SaleId)
-    }
-
-    fn text(&mut self) -> Option<&'a str> {
-        let length = u16::from_le_bytes(self.array()?);
-        std::str::from_utf8(self.take(usize::from(length))?).ok()
-    }
-
-    fn optional_time(&mut self) -> Option<Option<Timestamp>> {
-        let time = self.i64()?;
-        Some((time != NO_TIME).then_some(Timestamp(time)))
-    }
-
-    fn checkout_key(&mut self) -> Option<CheckoutKey<'a>> {
-        Some(CheckoutKey {
-            key: Some(self.text()?).filter(|key| !key.is_empty())?,
-            items_count: self.u32()?,
-            sale_ends_at: Timestamp(self.i64()?),
-            held_until: self.optional_time()?,
-        })
-    }
-
-    fn refused_reason(&mut self) -> Option<RefusedReason> {
-        RefusedReason::from_number(self.u8()?)
-    }
-
-    fn item(&mut self) -> Option<NewItem<'a>> {
-        Some(NewItem {
-            id: self.text()?,
-            name: self.text()?,
-            image_url: self.text()?,
-            stock: self.u64()?,
-        })
-    }
-
-    fn items(&mut self) -> Option<Items<'a>> {
-        let encoded = self.0;
-        while !self.0.is_empty() {
-            self.item()?;
-        }
-        Some(Items::Encoded(encoded))
-    }
-
-    fn lines(&mut self) -> Option<Lines<'a>> {
-        let encoded = std::mem::take(&mut self.0);
-        let whole = encoded.len().is_multiple_of(LINE_BYTES) && !encoded.is_empty();
-        let flags_fit = encoded.chunks_exact(LINE_BYTES).all(|line| line[8] <= 1);
-        (whole && flags_fit).then_some(Lines::Encoded(encoded))
-    }
-
-    fn terms(&mut self) -> Option<SaleTerms> {
-        let (started_at, ended_at) = (Timestamp(self.i64()?), Timestamp(self.i64()?));
-        let (max_items_per_user, hold_seconds) = (self.u32()?, self.u32()?);
-        let item_count = self.u32()?;
-        let catalogue = match self.u8()? {
-            1 => CatalogueKind::Generated {
-                seed: self.u64()?,
-                item_count,
-            },
-            0 => CatalogueKind::Explicit { item_count },
-            _ => return None,
-        };
-        Some(SaleTerms {
-            started_at,
-            ended_at,
-            max_items_per_user,
-            hold_seconds,
-            catalogue,
-        })
     }
 }
 

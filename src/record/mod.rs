@@ -15,7 +15,7 @@ pub use refused_reason::RefusedReason;
 pub(crate) use refused_reason::refused_reasons;
 
 use crate::limits::ITEMS_PER_RECORD_MAX;
-use crate::types::{ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};
+use crate::types::{ItemIndex, Lsn, PaymentTerms, PurchasedLine, SaleId, Timestamp};
 
 /// Something that happened, as the journal keeps it.
 #[derive(Clone, Copy, PartialEq)]
@@ -255,6 +255,8 @@ pub struct SaleTerms {
     pub max_items_per_user: u32,
     /// How long a checkout holds its units; 0 means that it holds none.
     pub hold_seconds: u32,
+    /// The terms of paying.
+    pub payment: PaymentTerms,
     /// Where the items come from.
     pub catalogue: CatalogueKind,
 }

@@ -269,7 +269,7 @@ mod tests {
     use super::*;
     use crate::record::{CatalogueKind, SaleTerms};
     use crate::sale::catalogue::Catalogue;
-    use crate::types::Timestamp;
+    use crate::types::{PaymentTerms, Timestamp};
 
     fn sale(id: u32, item_count: u32) -> Arc<Sale> {
         let (sale, seed) = (SaleId(id), 1);
@@ -278,6 +278,7 @@ mod tests {
             ended_at: Timestamp(1),
             max_items_per_user: 1,
             hold_seconds: 0,
+            payment: PaymentTerms::NONE,
             catalogue: CatalogueKind::Generated { seed, item_count },
         };
         let catalogue = Catalogue::Generated {

@@ -8,7 +8,7 @@ use super::outcome::{Decision, Unavailable};
 use super::sale::Sale;
 use crate::limits;
 use crate::record::{CatalogueKind, NewItem, Record, SaleTerms};
-use crate::types::{GENERATED_ITEM_PREFIX, ItemId, SaleId, Timestamp, has_control};
+use crate::types::{GENERATED_ITEM_PREFIX, ItemId, PaymentTerms, SaleId, Timestamp, has_control};
 
 /// The error of an id that an item before it has.
 pub const REPEATED_ITEM_ID: &str = "is the id of another item of this sale";
@@ -24,6 +24,8 @@ pub struct NewSale<'a> {
     pub max_items_per_user: u32,
     /// Seconds that a checkout holds its units; 0 for not at all.
     pub hold_seconds: u32,
+    /// The terms of paying.
+    pub payment: PaymentTerms,
     /// Its catalogue.
     pub catalogue: NewCatalogue<'a>,
 }
@@ -130,6 +132,7 @@ impl Engine {
             ended_at: new.ended_at,
             max_items_per_user: new.max_items_per_user,
             hold_seconds: new.hold_seconds,
+            payment: new.payment,
             catalogue: kind,
         };
         let sale = Arc::new(Sale::new(id, terms, catalogue));
@@ -167,6 +170,12 @@ fn check(new: &NewSale<'_>) -> Result<(), CreateError> {
         return Err(invalid(
             "hold_seconds",
             format!("must be 0 to {}", limits::HOLD_SECONDS_MAX),
+        ));
+    }
+    if new.payment.seconds > limits::PAYMENT_SECONDS_MAX {
+        return Err(invalid(
+            "payment_seconds",
+            format!("must be 0 to {}", limits::PAYMENT_SECONDS_MAX),
         ));
     }
     let item_count = match &new.catalogue {

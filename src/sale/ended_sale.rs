@@ -161,7 +161,7 @@ impl EndedSales {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::Lsn;
+    use crate::types::{Lsn, PaymentTerms};
 
     fn ended(id: u32, catalogue: CatalogueKind) -> EndedSale {
         EndedSale {
@@ -171,6 +171,7 @@ mod tests {
                 ended_at: Timestamp(9),
                 max_items_per_user: 1,
                 hold_seconds: 0,
+                payment: PaymentTerms::NONE,
                 catalogue,
             },
             closing: Closing {

@@ -154,7 +154,7 @@ mod tests {
     use super::super::inventory::Taker;
     use super::*;
     use crate::record::{CatalogueKind, SaleTerms};
-    use crate::types::ItemIndex;
+    use crate::types::{ItemIndex, PaymentTerms};
 
     const START: Timestamp = Timestamp(0);
     const SALE: SaleId = SaleId(1);
@@ -166,6 +166,7 @@ mod tests {
             ended_at: START.plus_seconds(60),
             max_items_per_user: 1,
             hold_seconds: 1,
+            payment: PaymentTerms::NONE,
             catalogue: CatalogueKind::Generated { seed, item_count },
         };
         let catalogue = Catalogue::Generated {

@@ -6,7 +6,7 @@ use super::ended_sale::EndedSale;
 use super::engine::Engine;
 use super::sale::{Sale, SaleStatus};
 use super::state::State;
-use crate::types::{SaleId, Timestamp};
+use crate::types::{PaymentTerms, SaleId, Timestamp};
 
 /// A sale at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub struct Overview {
     pub max_items_per_user: u32,
     /// Seconds that a checkout holds its units; 0 means that it holds none.
     pub hold_seconds: u32,
+    /// The terms of paying.
+    pub payment: PaymentTerms,
 }
 
 impl Overview {
@@ -46,6 +48,7 @@ impl Overview {
             sold: figures.sold,
             max_items_per_user: sale.terms().max_items_per_user,
             hold_seconds: sale.terms().hold_seconds,
+            payment: sale.terms().payment,
         }
     }
 }
@@ -62,6 +65,7 @@ impl From<&EndedSale> for Overview {
             sold: ended.sold,
             max_items_per_user: ended.terms.max_items_per_user,
             hold_seconds: ended.terms.hold_seconds,
+            payment: ended.terms.payment,
         }
     }
 }
@@ -156,6 +160,7 @@ mod tests {
             sold: 0,
             max_items_per_user: 1,
             hold_seconds: 0,
+            payment: PaymentTerms::NONE,
         }
     }
 

@@ -155,6 +155,7 @@ mod tests {
 
     use super::*;
     use crate::record::{CatalogueKind, SaleTerms};
+    use crate::types::PaymentTerms;
 
     #[test]
     fn nobody_waits_for_a_buyer_while_the_file_of_an_ended_sale_is_written() {
@@ -164,6 +165,7 @@ mod tests {
             ended_at: Timestamp(1),
             max_items_per_user: 1,
             hold_seconds: 0,
+            payment: PaymentTerms::NONE,
             catalogue: CatalogueKind::Generated { seed, item_count },
         };
         let catalogue = Catalogue::Generated {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Engine, EngineOptions, NewCatalogue, NewSale, Recovered, Sale};
 use crate::env::{Clock, ManualClock, OsEntropy, SimulatedDisk};
 use crate::journal::{Durability, Opening, Options, Tools};
-use crate::types::Timestamp;
+use crate::types::{PaymentTerms, Timestamp};
 
 /// Returns an engine at second 100 with an empty journal, its clock, and its one sale: ten items, until second 200.
 pub(crate) fn engine_with_a_sale() -> (Arc<Engine>, Arc<ManualClock>, Arc<Sale>) {
@@ -42,6 +42,7 @@ pub(crate) fn engine_with_a_sale_on(
         ended_at: Timestamp::from_seconds(200),
         max_items_per_user: 10,
         hold_seconds: 0,
+        payment: PaymentTerms::NONE,
         catalogue: NewCatalogue::Generated {
             item_count: 10,
             seed: 0,

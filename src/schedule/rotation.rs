@@ -1,7 +1,7 @@
 //! A sale for every interval of the wall clock, one after the other.
 
 use crate::sale::{CatalogueKind, CreateError, Engine, NewCatalogue, NewSale, SaleTerms};
-use crate::types::{Lsn, Timestamp};
+use crate::types::{Lsn, PaymentTerms, Timestamp};
 
 /// Bit of a generated sale's seed that marks a sale which an administrator added: the rotation ignores it.
 pub const ADDED_SEED: u64 = 1 << 63;
@@ -22,6 +22,8 @@ pub struct Rotation {
     pub max_items_per_user: u32,
     /// Seconds that a checkout holds its units; 0 for not at all.
     pub hold_seconds: u32,
+    /// The terms of paying.
+    pub payment: PaymentTerms,
     /// The seed that determines the items, together with the sale's start.
     pub seed: u64,
 }
@@ -93,6 +95,7 @@ impl Rotation {
             ended_at: end,
             max_items_per_user: self.max_items_per_user,
             hold_seconds: self.hold_seconds,
+            payment: self.payment,
             catalogue: NewCatalogue::Generated {
                 item_count: self.item_count,
                 seed: self.seed_of(start),
@@ -159,6 +162,7 @@ mod tests {
             item_count: 1,
             max_items_per_user: 1,
             hold_seconds: 0,
+            payment: PaymentTerms::NONE,
             seed: 0,
         }
     }

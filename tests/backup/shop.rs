@@ -12,7 +12,7 @@ use flashsale::sale::{
     CheckoutOutcome, CheckoutRequest, Engine, EngineOptions, NewCatalogue, NewSale, Recovered,
     State, check_files, load_ended, write_snapshot,
 };
-use flashsale::types::{CheckoutCode, ItemId, Lsn, SaleId, Timestamp, UserId};
+use flashsale::types::{CheckoutCode, ItemId, Lsn, PaymentTerms, SaleId, Timestamp, UserId};
 
 use crate::common::tools;
 
@@ -76,6 +76,7 @@ impl Shop {
             ended_at: now.plus_seconds(SALE_SECONDS),
             max_items_per_user: 10,
             hold_seconds: 0,
+            payment: PaymentTerms::NONE,
             catalogue: NewCatalogue::Generated {
                 item_count: ITEMS,
                 seed: 1,

@@ -181,6 +181,22 @@ fn a_sale_shows_its_terms_and_each_item_alone() {
 }
 
 #[test]
+fn a_sale_shows_its_terms_of_paying() {
+    let mut place = Place::new(&SETTINGS);
+    place.set("SALE_PAYMENT_SECONDS", "900");
+    place.set("SALE_PURCHASE_BY", "shop");
+    let mut server = Server::start_in(place);
+    let terms = |server: &Server| {
+        let sale = server.client().get("/sales/1").ok().json();
+        (sale["payment_seconds"].clone(), sale["purchase_by"].clone())
+    };
+    assert_eq!(terms(&server), (900.into(), "shop".into()));
+    server.kill_9();
+    server.restart();
+    assert_eq!(terms(&server), (900.into(), "shop".into()));
+}
+
+#[test]
 fn units_that_are_held_say_until_when() {
     let mut place = Place::new(&SETTINGS);
     place.set("SALE_HOLD_SECONDS", "600");

@@ -215,7 +215,7 @@ fn everything_that_is_wrong_is_named() {
         (json!({"total_items": 1, "price": 3}), &["price"]),
         (
             json!({"total_items": "1", "seed": -1, "started_at": "now", "ended_at": 5,
-                "max_items_per_user": 0, "hold_seconds": 86_401}),
+                "max_items_per_user": 0, "hold_seconds": 86_401, "payment_seconds": 86_401, "purchase_by": "both"}),
             &[
                 "total_items",
                 "seed",
@@ -223,6 +223,8 @@ fn everything_that_is_wrong_is_named() {
                 "ended_at",
                 "max_items_per_user",
                 "hold_seconds",
+                "payment_seconds",
+                "purchase_by",
             ],
         ),
         (

@@ -70,6 +70,10 @@ fn bounds_are_those_of_the_code() {
             at(&format!("{new_sale}/hold_seconds/maximum")),
             bounds::HOLD_SECONDS_MAX.into(),
         ),
+        (
+            at(&format!("{new_sale}/payment_seconds/maximum")),
+            bounds::PAYMENT_SECONDS_MAX.into(),
+        ),
         (at(&format!("{new_sale}/seed/maximum")), u64::MAX >> 1),
         (&quantity["maximum"], bounds::ITEMS_PER_USER_MAX.into()),
         (&key["maxLength"], bounds::IDEMPOTENCY_KEY_BYTES_MAX as u64),

@@ -12,7 +12,7 @@ use flashsale::sale::{
     CheckoutOutcome, CheckoutRequest, CreateError, Decision, Engine, EngineOptions, NewCatalogue,
     NewSale, PurchaseOutcome, Recovered, Sale,
 };
-use flashsale::types::{ItemId, Timestamp, UserId};
+use flashsale::types::{ItemId, PaymentTerms, Timestamp, UserId};
 
 use crate::common::{OPTIONS, tools};
 use crate::creation::gate::{Gate, HELD};
@@ -97,6 +97,7 @@ pub fn new_sale(catalogue: NewCatalogue<'_>) -> NewSale<'_> {
         ended_at: Timestamp::from_seconds(1_000_000),
         max_items_per_user: 10,
         hold_seconds: 0,
+        payment: PaymentTerms::NONE,
         catalogue,
     }
 }

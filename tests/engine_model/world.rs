@@ -11,7 +11,9 @@ use flashsale::sale::{
     NewSale, PurchaseOutcome, ReleaseRequest, SaleChange, SaleDecision, State, load_ended,
     write_snapshot,
 };
-use flashsale::types::{CheckoutCode, IdempotencyKey, ItemId, Lsn, SaleId, Timestamp, UserId};
+use flashsale::types::{
+    CheckoutCode, IdempotencyKey, ItemId, Lsn, PaymentTerms, SaleId, Timestamp, UserId,
+};
 
 use crate::common::{dump_whole, open_engine};
 use crate::engine_model::model::{
@@ -102,6 +104,7 @@ impl World {
             ended_at: Timestamp::from_seconds(end),
             max_items_per_user: limit,
             hold_seconds: hold,
+            payment: PaymentTerms::NONE,
             catalogue,
         };
         let created = self.engine.create_sale(&new).expect("it is allowed");

@@ -10,7 +10,9 @@ use flashsale::sale::{
     CheckoutOutcome, CheckoutRequest, Engine, NewCatalogue, NewSale, PurchaseOutcome, Sale, State,
     StockFigures,
 };
-use flashsale::types::{CheckoutCode, IdempotencyKey, ItemId, Lsn, SaleId, Timestamp, UserId};
+use flashsale::types::{
+    CheckoutCode, IdempotencyKey, ItemId, Lsn, PaymentTerms, SaleId, Timestamp, UserId,
+};
 
 use crate::common::{dump, open_engine, recover};
 
@@ -47,6 +49,7 @@ impl Hall {
             ended_at: Timestamp::from_seconds(1_000_000),
             max_items_per_user: LIMIT,
             hold_seconds,
+            payment: PaymentTerms::NONE,
             catalogue: NewCatalogue::Explicit(items.iter().map(item).collect()),
         };
         let sale = engine.create_sale(&new).expect("it is allowed").outcome;

@@ -14,7 +14,9 @@ use flashsale::sale::{
     CheckoutOutcome, CheckoutRequest, Engine, NewCatalogue, NewSale, PurchaseOutcome, State,
     load_ended,
 };
-use flashsale::types::{CheckoutCode, IdempotencyKey, ItemId, Lsn, SaleId, Timestamp, UserId};
+use flashsale::types::{
+    CheckoutCode, IdempotencyKey, ItemId, Lsn, PaymentTerms, SaleId, Timestamp, UserId,
+};
 
 use crate::common::{dump, dump_whole, open_engine, recover};
 use crate::journal_damage::fixture::{dir, path, repair};
@@ -60,6 +62,7 @@ fn create_generated(engine: &Engine, clock: &ManualClock, item_count: u32) -> Sa
         ended_at: now.plus_seconds(100),
         max_items_per_user: 2,
         hold_seconds: 0,
+        payment: PaymentTerms::NONE,
         catalogue: NewCatalogue::Generated {
             item_count,
             seed: 1,

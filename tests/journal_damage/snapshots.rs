@@ -9,7 +9,7 @@ use flashsale::record::NewItem;
 use flashsale::sale::{
     CheckoutOutcome, CheckoutRequest, Engine, NewCatalogue, NewSale, State, write_snapshot,
 };
-use flashsale::types::{ItemId, Lsn, SaleId, Timestamp, UserId};
+use flashsale::types::{ItemId, Lsn, PaymentTerms, SaleId, Timestamp, UserId};
 
 use crate::common::{dump, open_engine, tools};
 use crate::journal_damage::fixture::{OPTIONS, dir, eventually, path, repair};
@@ -46,6 +46,7 @@ pub fn use_engine(engine: &Engine, clock: &ManualClock) {
         ended_at: Timestamp::from_seconds(10_000),
         max_items_per_user: 4,
         hold_seconds: 60,
+        payment: PaymentTerms::NONE,
         catalogue: NewCatalogue::Explicit(ids.iter().map(|id| item(id.as_str())).collect()),
     };
     let _ = engine.create_sale(&new).expect("it is allowed");

@@ -14,7 +14,7 @@ use flashsale::sale::{
     CheckoutOutcome, CheckoutRequest, CreateError, Engine, EngineOptions, NewCatalogue, NewSale,
     Recovered, write_snapshot,
 };
-use flashsale::types::{ItemId, Lsn, Timestamp, UserId};
+use flashsale::types::{ItemId, Lsn, PaymentTerms, Timestamp, UserId};
 
 use crate::client::Client;
 use crate::server::{Place, Server, wait_for};
@@ -60,6 +60,7 @@ fn sell(engine: &Engine, now: Timestamp) {
         ended_at: now.plus_seconds(60),
         max_items_per_user: 10,
         hold_seconds: 0,
+        payment: PaymentTerms::NONE,
         catalogue: NewCatalogue::Generated {
             item_count: ITEMS,
             seed: 7,

@@ -15,7 +15,7 @@ use super::inventory::Taker;
 use super::sale::Sale;
 use crate::check;
 use crate::sync::Mutex;
-use crate::types::{ItemIndex, Lsn, SaleId, Timestamp};
+use crate::types::{ItemIndex, Lsn, PaymentTerms, SaleId, Timestamp};
 
 const ITEM: ItemIndex = ItemIndex(0);
 const START: Timestamp = Timestamp(0);
@@ -53,6 +53,7 @@ impl Hall {
             ended_at: LATER,
             max_items_per_user: 1,
             hold_seconds: 1,
+            payment: PaymentTerms::NONE,
             catalogue: CatalogueKind::Generated {
                 seed: 0,
                 item_count: 1,

@@ -6,7 +6,7 @@ use flashsale::reconcile::postgres::{Encryption, PostgresOptions, PostgresSink};
 use flashsale::reconcile::{Sink, SinkBatch, SinkError, Watermark};
 use flashsale::record::envelope::encode;
 use flashsale::record::{CatalogueKind, Entry, Items, Lines, NewItem, Record, SaleTerms};
-use flashsale::types::{ItemIndex, PurchasedLine, SaleId, Timestamp};
+use flashsale::types::{ItemIndex, PaymentTerms, PurchasedLine, SaleId, Timestamp};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::postgres_server::{DATABASE, PASSWORD, Postgres, USER};
@@ -106,6 +106,7 @@ pub fn terms(catalogue: CatalogueKind) -> SaleTerms {
         ended_at: Timestamp::from_seconds(EPOCH + 3600),
         max_items_per_user: 10,
         hold_seconds: 0,
+        payment: PaymentTerms::NONE,
         catalogue,
     }
 }

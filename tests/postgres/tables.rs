@@ -89,7 +89,7 @@ fn a_generated_sale_fills_every_table() {
     ];
     assert_eq!(driver.apply(&records).expect("a database"), 1);
 
-    let sale = "1|2001-09-09 01:46:40+00|2001-09-09 02:46:40+00|10|0|3|-7|2001-09-09 01:46:41+00|1|2001-09-09 01:46:49+00|9";
+    let sale = "1|2001-09-09 01:46:40+00|2001-09-09 02:46:40+00|10|0|3|-7|2001-09-09 01:46:41+00|1|2001-09-09 01:46:49+00|9|0|buyer";
     assert_eq!(rows(&postgres, "sales"), [sale]);
     let items = rows(&postgres, "items");
     assert_eq!(items.len(), 3);
@@ -116,7 +116,7 @@ fn a_generated_sale_fills_every_table() {
         ),
     ];
     assert_eq!(rows(&postgres, "checkout_items"), checkout_items);
-    let purchases = [format!("1|{abc}|2001-09-09 01:46:45+00|key-1|5")];
+    let purchases = [format!("1|{abc}|2001-09-09 01:46:45+00|key-1|5|")];
     assert_eq!(rows(&postgres, "purchases"), purchases);
     let results = [format!("1|{abc}|0|0|1|t|t"), format!("1|{abc}|1|1|1|f|t")];
     assert_eq!(rows(&postgres, "purchase_results"), results);

@@ -2,7 +2,7 @@
 
 use flashsale::reconcile::redis::reset;
 use flashsale::record::{CatalogueKind, Lines, NewItem, Record, SaleTerms};
-use flashsale::types::{ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};
+use flashsale::types::{ItemIndex, Lsn, PaymentTerms, PurchasedLine, SaleId, Timestamp};
 
 use crate::redis::fixture::{Place, options, run, wait_until_equal};
 use crate::redis::story::BEGIN_SECONDS;
@@ -23,6 +23,7 @@ fn created(sale: u32, catalogue: CatalogueKind) -> Record<'static> {
         ended_at: started_at.plus_seconds(10),
         max_items_per_user: 9,
         hold_seconds: 0,
+        payment: PaymentTerms::NONE,
         catalogue,
     };
     Record::SaleCreated {

@@ -6,7 +6,7 @@ use flashsale::env::{Disk, SystemClock};
 use flashsale::reconcile::redis::{ProjectedItems, read};
 use flashsale::reconcile::{CatchUpProgress, Sink, SinkBatch, SinkError, Watermark};
 use flashsale::record::{CatalogueKind, Lines, NewItem, Record, SaleTerms};
-use flashsale::types::{ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};
+use flashsale::types::{ItemIndex, Lsn, PaymentTerms, PurchasedLine, SaleId, Timestamp};
 use proptest::prelude::*;
 
 use crate::redis::fixture::{Place, options, run, sink, wait_until_equal};
@@ -137,6 +137,7 @@ fn a_closed_sale_expires_and_leaves_the_list() {
             ended_at: started_at.plus_seconds(10),
             max_items_per_user: 1,
             hold_seconds: 0,
+            payment: PaymentTerms::NONE,
             catalogue,
         };
         let record = Record::SaleCreated {
@@ -270,6 +271,7 @@ fn a_catalogue_that_comes_in_pieces_is_whole() {
         ended_at: at.plus_seconds(10),
         max_items_per_user: 9,
         hold_seconds: 0,
+        payment: PaymentTerms::NONE,
         catalogue,
     };
     follow(&[Record::SaleCreated { sale, terms }]);

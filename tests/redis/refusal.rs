@@ -2,7 +2,7 @@
 
 use flashsale::reconcile::redis::reset;
 use flashsale::record::{CatalogueKind, Lines, Record, SaleTerms};
-use flashsale::types::{ItemIndex, PurchasedLine, SaleId, Timestamp};
+use flashsale::types::{ItemIndex, PaymentTerms, PurchasedLine, SaleId, Timestamp};
 
 use crate::redis::fixture::{Place, options, run, wait_until_equal};
 use crate::redis::story::{BEGIN_SECONDS, Story};
@@ -84,6 +84,7 @@ fn a_rebuild_that_is_cut_off_twice_is_not_started_for_ever() {
         ended_at: at.plus_seconds(10),
         max_items_per_user: 1,
         hold_seconds: 0,
+        payment: PaymentTerms::NONE,
         catalogue: CatalogueKind::Generated {
             seed: 1,
             item_count: 100_000_000,

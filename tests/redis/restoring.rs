@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use flashsale::reconcile::Watermark;
 use flashsale::reconcile::redis::Projection;
 use flashsale::record::{CatalogueKind, Lines, NewItem, Record, SaleTerms};
-use flashsale::types::{ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};
+use flashsale::types::{ItemIndex, Lsn, PaymentTerms, PurchasedLine, SaleId, Timestamp};
 
 use crate::redis::fixture::{Place, options, wait_until_equal};
 use crate::redis::story::{BEGIN_SECONDS, Story};
@@ -24,6 +24,7 @@ fn open_past_sale(place: &Place, sale: SaleId) {
         ended_at: started_at.plus_seconds(10),
         max_items_per_user: 1,
         hold_seconds: 0,
+        payment: PaymentTerms::NONE,
         catalogue,
     };
     let created = Record::SaleCreated { sale, terms };

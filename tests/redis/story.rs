@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use flashsale::env::splitmix64;
 use flashsale::journal::Journal;
 use flashsale::record::{CatalogueKind, Lines, NewItem, Record, SaleChange, SaleTerms};
-use flashsale::types::{ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};
+use flashsale::types::{ItemIndex, Lsn, PaymentTerms, PurchasedLine, SaleId, Timestamp};
 
 /// The first moment of every story, far enough from now that nothing expires while a test runs.
 pub const BEGIN_SECONDS: i64 = 4_000_000_000;
@@ -101,6 +101,7 @@ impl Story {
             ended_at: self.now.plus_seconds(3600),
             max_items_per_user: 10,
             hold_seconds: 0,
+            payment: PaymentTerms::NONE,
             catalogue,
         };
         self.sales.push(Sale {

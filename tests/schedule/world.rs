@@ -11,7 +11,7 @@ use flashsale::sale::{
     PurchaseOutcome, Sale, SaleTerms, State, write_snapshot,
 };
 use flashsale::schedule::{ADDED_SEED, Agenda, Rotation};
-use flashsale::types::{CheckoutCode, ItemId, Lsn, SaleId, Timestamp, UserId};
+use flashsale::types::{CheckoutCode, ItemId, Lsn, PaymentTerms, SaleId, Timestamp, UserId};
 
 use crate::common::open_engine;
 
@@ -40,6 +40,7 @@ pub fn rotation(interval_seconds: u32, hold_seconds: u32) -> Rotation {
         item_count: 20,
         max_items_per_user: 5,
         hold_seconds,
+        payment: PaymentTerms::NONE,
         seed: 7,
     }
 }
@@ -156,6 +157,7 @@ impl World {
             ended_at: at(until),
             max_items_per_user: 5,
             hold_seconds,
+            payment: PaymentTerms::NONE,
             catalogue: NewCatalogue::Generated {
                 item_count: 20,
                 seed: ADDED,

@@ -14,7 +14,8 @@ use flashsale::sale::{
 };
 use flashsale::telemetry::SinkGauge;
 use flashsale::types::{
-    CheckoutCode, IdempotencyKey, ItemId, ItemIndex, SaleId, ServerAddress, Timestamp, UserId,
+    CheckoutCode, IdempotencyKey, ItemId, ItemIndex, PaymentTerms, SaleId, ServerAddress,
+    Timestamp, UserId,
 };
 
 use crate::postgres_server::{DATABASE, PASSWORD, Postgres, USER};
@@ -74,6 +75,7 @@ pub fn create(engine: &Engine, catalogue: NewCatalogue<'_>, hold_seconds: u32) -
         ended_at: now.plus_seconds(31_000_000),
         max_items_per_user: 3,
         hold_seconds,
+        payment: PaymentTerms::NONE,
         catalogue,
     };
     engine
@@ -177,6 +179,7 @@ fn overtake(engine: &Engine, last: SaleId) {
             ended_at: started_at.plus_seconds(31_000_000),
             max_items_per_user: 3,
             hold_seconds: 0,
+            payment: PaymentTerms::NONE,
             catalogue,
         };
         Record::SaleCreated { sale, terms }

@@ -20,7 +20,7 @@ use flashsale::reconcile::postgres::{Encryption, PostgresOptions, PostgresSink, 
 use flashsale::reconcile::{Follower, FollowerTools, RecordSource};
 use flashsale::record::{CatalogueKind, Lines, Record, SaleTerms};
 use flashsale::telemetry::SinkGauge;
-use flashsale::types::{ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};
+use flashsale::types::{ItemIndex, Lsn, PaymentTerms, PurchasedLine, SaleId, Timestamp};
 
 use postgres_server::{PASSWORD, Postgres, USER};
 
@@ -101,6 +101,7 @@ fn fill(journal: &Journal, records: u32) -> Result<(), Box<dyn Error>> {
         ended_at: Timestamp::from_seconds(3600),
         max_items_per_user: 10,
         hold_seconds: 0,
+        payment: PaymentTerms::NONE,
         catalogue: CatalogueKind::Generated {
             seed: 7,
             item_count: 100_000,

@@ -20,7 +20,7 @@ use flashsale::journal::{Durability, Opening, Options, Tools};
 use flashsale::sale::{
     CheckoutOutcome, CheckoutRequest, Engine, EngineOptions, NewCatalogue, NewSale, Recovered,
 };
-use flashsale::types::{ItemId, UserId};
+use flashsale::types::{ItemId, PaymentTerms, UserId};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tempfile::TempDir;
 
@@ -341,6 +341,7 @@ fn engine_bytes_per_user(users: u32) -> Result<f64> {
         ended_at: clock.now().plus_seconds(86_400),
         max_items_per_user: 10,
         hold_seconds: 0,
+        payment: PaymentTerms::NONE,
         catalogue: NewCatalogue::Generated {
             item_count: ITEMS,
             seed: 0,

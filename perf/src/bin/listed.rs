@@ -16,7 +16,7 @@ use flashsale::sale::{
     CheckoutOutcome, CheckoutRequest, Engine, EngineOptions, NewCatalogue, NewSale, Recovered,
     write_snapshot,
 };
-use flashsale::types::{ItemId, UserId};
+use flashsale::types::{ItemId, PaymentTerms, UserId};
 use hdrhistogram::Histogram;
 
 #[global_allocator]
@@ -109,6 +109,7 @@ fn new_sale<'a>(engine: &Engine, catalogue: NewCatalogue<'a>) -> NewSale<'a> {
         ended_at: now.plus_seconds(86_400),
         max_items_per_user: 10,
         hold_seconds: 0,
+        payment: PaymentTerms::NONE,
         catalogue,
     }
 }

@@ -13,7 +13,9 @@ use flashsale::reconcile::redis::{RedisOptions, RedisServers, RedisSink};
 use flashsale::reconcile::{Follower, FollowerTools, RecordSource};
 use flashsale::record::{CatalogueKind, Lines, NewItem, Record, SaleTerms};
 use flashsale::telemetry::SinkGauge;
-use flashsale::types::{ItemIndex, Lsn, PurchasedLine, SaleId, ServerAddress, Timestamp};
+use flashsale::types::{
+    ItemIndex, Lsn, PaymentTerms, PurchasedLine, SaleId, ServerAddress, Timestamp,
+};
 
 #[allow(dead_code, reason = "a part of it is used")]
 #[path = "../../../tests/servers/redis.rs"]
@@ -211,6 +213,7 @@ fn create_sale(journal: &Journal, listed: bool) {
         ended_at: BEGIN.plus_seconds(3600),
         max_items_per_user: 10,
         hold_seconds: 0,
+        payment: PaymentTerms::NONE,
         catalogue,
     };
     journal.append(BEGIN, &Record::SaleCreated { sale, terms });

@@ -19,7 +19,7 @@ use flashsale::sale::{
     CheckoutOutcome, CheckoutRequest, Engine, EngineOptions, NewCatalogue, NewSale,
     PurchaseOutcome, Recovered, write_snapshot,
 };
-use flashsale::types::{CheckoutCode, ItemId, Timestamp, UserId};
+use flashsale::types::{CheckoutCode, ItemId, PaymentTerms, Timestamp, UserId};
 use tempfile::TempDir;
 
 #[global_allocator]
@@ -161,6 +161,7 @@ impl World {
             ended_at: self.clock.now().plus_seconds(HOUR_SECONDS),
             max_items_per_user: LIMIT_PER_USER,
             hold_seconds: 0,
+            payment: PaymentTerms::NONE,
             catalogue: NewCatalogue::Generated {
                 item_count: items,
                 seed: 0,

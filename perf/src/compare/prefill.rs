@@ -9,7 +9,7 @@ use flashsale::env::{Clock, OsEntropy, RealDisk, SystemClock};
 use flashsale::journal::{Durability, Journal, Opening, Options, Tools};
 use flashsale::sale::{CheckoutOutcome, CheckoutRequest, Engine, EngineOptions, Recovered};
 use flashsale::schedule::Rotation;
-use flashsale::types::{ItemId, UserId};
+use flashsale::types::{ItemId, PaymentTerms, UserId};
 
 use super::contestant::SALE_ITEMS;
 
@@ -33,6 +33,7 @@ pub fn prefill(dir: &Path, prefix: &str, users: u32) -> Result<()> {
         item_count: SALE_ITEMS,
         max_items_per_user: 1,
         hold_seconds: 0,
+        payment: PaymentTerms::NONE,
         seed: 0,
     };
     let mut last = rotation.run(&engine)?.context("there is a sale already")?;

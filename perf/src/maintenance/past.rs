@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use flashsale::env::{Clock, ManualClock, SystemClock};
 use flashsale::sale::{CheckoutOutcome, CheckoutRequest, Engine, NewCatalogue, NewSale};
 use flashsale::schedule::Rotation;
-use flashsale::types::{ItemId, SaleId, Timestamp, UserId};
+use flashsale::types::{ItemId, PaymentTerms, SaleId, Timestamp, UserId};
 
 use super::RETAIN_HOURS;
 use crate::compare::contestant::SALE_ITEMS;
@@ -50,6 +50,7 @@ impl Past {
             item_count: SALE_ITEMS,
             max_items_per_user: 10,
             hold_seconds: 0,
+            payment: PaymentTerms::NONE,
             seed: 0,
         };
         rotation.run(&engine)?.context("there is a sale already")?;
@@ -75,6 +76,7 @@ fn create(engine: &Engine) -> Result<SaleId> {
         ended_at: now.plus_seconds(SALE_SECONDS),
         max_items_per_user: 10,
         hold_seconds: 0,
+        payment: PaymentTerms::NONE,
         catalogue: NewCatalogue::Generated {
             item_count: SALE_ITEMS,
             seed: 0,

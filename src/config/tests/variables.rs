@@ -58,6 +58,8 @@ fn every_variable_sets_its_key() {
         ("SALE_INTERVAL_SECONDS", "7"),
         ("SALE_MAX_ITEMS_PER_USER", "8"),
         ("SALE_HOLD_SECONDS", "9"),
+        ("SALE_PAYMENT_SECONDS", "13"),
+        ("SALE_PURCHASE_BY", "shop"),
         ("SALE_KEEP_ENDED_SECONDS", "10"),
         ("SALE_SEED", "18446744073709551615"),
         ("ADMIN_TOKEN", "0123456789abcdef"),
@@ -83,8 +85,8 @@ fn every_variable_sets_its_key() {
          journal.segment_mebibytes=4 journal.stall_seconds=12 replication.engine=postgres replication.log=one \
          replication.takeover_ms=4000 replication.hosts=p1:5432,p2:5433 replication.user=w replication.password=set \
          replication.dbname=d sale.total_items=6 sale.interval_seconds=7 \
-         sale.max_items_per_user=8 sale.hold_seconds=9 sale.keep_ended_seconds=10 \
-         sale.seed=18446744073709551615 \
+         sale.max_items_per_user=8 sale.hold_seconds=9 sale.payment_seconds=13 sale.purchase_by=shop \
+         sale.keep_ended_seconds=10 sale.seed=18446744073709551615 \
          admin.token=set shop.token=set webhooks=none log.level=flashsale=debug,info log.format=json"
     );
     assert_eq!(

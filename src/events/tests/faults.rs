@@ -4,6 +4,7 @@ use super::*;
 use crate::env::{Disk, OpenMode};
 use crate::journal::{self, segment::SEGMENT_HEADER_BYTES};
 use crate::sale::{NewCatalogue, NewItem, NewSale};
+use crate::types::PaymentTerms;
 
 #[test]
 fn a_place_beyond_the_newest_record_poisons_no_reader() {
@@ -114,6 +115,7 @@ fn a_created_sale_has_as_many_units_as_its_items_have() {
         ended_at: Timestamp::from_seconds(200),
         max_items_per_user: 10,
         hold_seconds: 0,
+        payment: PaymentTerms::NONE,
         catalogue: NewCatalogue::Explicit(items.to_vec()),
     });
     let created = created.expect("a sale").lsn.expect("a record");

@@ -16,14 +16,15 @@ use crate::http::encoding::without_byte_order_mark;
 use crate::http::problem::Problem;
 use crate::limits::{
     ADMIN_SEPARATORS_MAX, HOLD_SECONDS_MAX, ITEM_STOCK_MAX, ITEMS_PER_USER_MAX,
-    SALE_AHEAD_SECONDS_MAX, SALE_ITEMS_MAX, SALE_LATE_SECONDS_MAX, SALE_SECONDS_MAX,
+    PAYMENT_SECONDS_MAX, SALE_AHEAD_SECONDS_MAX, SALE_ITEMS_MAX, SALE_LATE_SECONDS_MAX,
+    SALE_SECONDS_MAX,
 };
 use crate::sale::{
     NewCatalogue, NewItem, NewSale, REPEATED_ITEM_ID, check_image_url, check_item_id,
     check_item_name,
 };
 use crate::schedule::{ADDED_SEED, Rotation};
-use crate::types::{ItemIndex, Timestamp, counted};
+use crate::types::{ItemIndex, PaymentTerms, PurchaseBy, Timestamp, counted};
 
 /// A request to create a sale, with the defaults for everything that it left out.
 #[derive(Debug)]
@@ -32,6 +33,7 @@ pub(super) struct CreateRequest<'a> {
     ended_at: Timestamp,
     max_items_per_user: u32,
     hold_seconds: u32,
+    payment: PaymentTerms,
     goods: Goods<'a>,
 }
 
@@ -49,19 +51,21 @@ struct RequestedItem<'a> {
     stock: u64,
 }
 
-const NAMES: [&str; 7] = [
+const NAMES: [&str; 9] = [
     "started_at",
     "ended_at",
     "total_items",
     "items",
     "max_items_per_user",
     "hold_seconds",
+    "payment_seconds",
+    "purchase_by",
     "seed",
 ];
 
 const ITEM_NAMES: [&str; 4] = ["id", "name", "image_url", "stock"];
 
-type Top<'c, 't, 'a> = ObjectFields<'c, 't, 'a, 7>;
+type Top<'c, 't, 'a> = ObjectFields<'c, 't, 'a, 9>;
 
 impl<'a> CreateRequest<'a> {
     /// Parses a JSON document, whose strings are unescaped in place.
@@ -97,6 +101,8 @@ impl<'a> CreateRequest<'a> {
         let (started_at, ended_at) = period(top, defaults, now);
         let max_items_per_user = top.whole32("max_items_per_user", 1..=ITEMS_PER_USER_MAX);
         let hold_seconds = top.whole32("hold_seconds", 0..=HOLD_SECONDS_MAX);
+        let payment_seconds = top.whole32("payment_seconds", 0..=PAYMENT_SECONDS_MAX);
+        let purchase_by = purchase_by(top);
         let seed = top.whole("seed", 0..=ADDED_SEED - 1);
         let seed = seed.unwrap_or(defaults.seed ^ started_at.seconds().cast_unsigned());
         let seed = seed | ADDED_SEED;
@@ -105,6 +111,10 @@ impl<'a> CreateRequest<'a> {
             ended_at,
             max_items_per_user: max_items_per_user.unwrap_or(defaults.max_items_per_user),
             hold_seconds: hold_seconds.unwrap_or(defaults.hold_seconds),
+            payment: PaymentTerms {
+                seconds: payment_seconds.unwrap_or(defaults.payment.seconds),
+                purchase_by: purchase_by.unwrap_or(defaults.payment.purchase_by),
+            },
             goods: goods(top, seed)?,
         })
     }
@@ -125,6 +135,7 @@ impl<'a> CreateRequest<'a> {
             ended_at: self.ended_at,
             max_items_per_user: self.max_items_per_user,
             hold_seconds: self.hold_seconds,
+            payment: self.payment,
             catalogue,
         }
     }
@@ -223,6 +234,15 @@ fn check_end(
     } else if ended_at > last_start.plus_seconds(SALE_SECONDS_MAX) {
         top.wrong("ended_at", "must be at most a year after started_at");
     }
+}
+
+/// Reads who purchases.
+fn purchase_by(top: &mut Top<'_, '_, '_>) -> Option<PurchaseBy> {
+    let by = PurchaseBy::from_name(top.text("purchase_by")?);
+    if by.is_none() {
+        top.wrong("purchase_by", "must be buyer or shop");
+    }
+    by
 }
 
 /// Reads the goods: a number of generated items, or a list of items.

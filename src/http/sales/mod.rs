@@ -15,7 +15,7 @@ use super::values::Whole;
 use crate::limits::PAGE_ITEMS_MAX;
 use crate::sale::{ItemView, Overview, Sale, SaleStatus};
 use crate::telemetry::Outcome;
-use crate::types::{ItemId, ItemIndex, Malformed, SaleId};
+use crate::types::{ItemId, ItemIndex, Malformed, PaymentTerms, PurchaseBy, SaleId};
 
 /// The most items that one request scans to fill its page; the next page continues behind them.
 const SCANNED_ITEMS_MAX: u32 = 10 * PAGE_ITEMS_MAX;
@@ -162,10 +162,22 @@ pub(in crate::http) fn write_sale(sale: &Overview, out: &mut Vec<u8>) {
     write_number(sale.max_items_per_user, out);
     out.extend_from_slice(b",\"hold_seconds\":");
     write_number(sale.hold_seconds, out);
+    write_payment_terms(sale.payment, out);
     if sale.is_paused {
         out.extend_from_slice(b",\"paused\":true");
     }
     out.push(b'}');
+}
+
+/// Appends the terms of paying, where the sale has any.
+fn write_payment_terms(terms: PaymentTerms, out: &mut Vec<u8>) {
+    if terms.seconds > 0 {
+        out.extend_from_slice(b",\"payment_seconds\":");
+        write_number(terms.seconds, out);
+    }
+    if terms.purchase_by == PurchaseBy::Shop {
+        out.extend_from_slice(b",\"purchase_by\":\"shop\"");
+    }
 }
 
 fn write_item(item: &ItemView, out: &mut Vec<u8>) {

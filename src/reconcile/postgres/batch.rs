@@ -157,6 +157,8 @@ impl PostgresBatch {
         rows.row().u32(sale.0);
         rows.time(terms.started_at).time(terms.ended_at);
         rows.u32(terms.max_items_per_user).u32(terms.hold_seconds);
+        rows.u32(terms.payment.seconds);
+        rows.text(terms.payment.purchase_by.name());
         rows.u32(terms.catalogue.item_count());
         match terms.catalogue {
             CatalogueKind::Generated { seed, .. } => rows.u64(seed),

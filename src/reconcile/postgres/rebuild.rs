@@ -9,7 +9,9 @@ use crate::record::{
     CatalogueKind, CheckoutKey, Entry, Items, Lines, NewItem, Record, RefusedReason, ReleasedLine,
     SaleChange, SaleTerms, envelope,
 };
-use crate::types::{GeneratedItemId, ItemIndex, Lsn, PurchasedLine, SaleId, Timestamp};
+use crate::types::{
+    GeneratedItemId, ItemIndex, Lsn, PaymentTerms, PurchaseBy, PurchasedLine, SaleId, Timestamp,
+};
 
 /// What stands in Postgres at one number.
 pub struct Rebuilt {
@@ -288,7 +290,16 @@ fn terms(row: &AnyRow) -> Result<SaleTerms, &'static str> {
         ended_at: time(row.times[1])?,
         max_items_per_user: number(row.numbers[0])?,
         hold_seconds: number(row.numbers[1])?,
+        payment: payment_terms(row)?,
         catalogue,
+    })
+}
+
+fn payment_terms(row: &AnyRow) -> Result<PaymentTerms, &'static str> {
+    let [by, seconds, _] = &row.texts;
+    Ok(PaymentTerms {
+        seconds: text(seconds, MISSING)?.parse().map_err(|_| OUT_OF_RANGE)?,
+        purchase_by: PurchaseBy::from_name(text(by, MISSING)?).ok_or("who purchases is unknown")?,
     })
 }
 

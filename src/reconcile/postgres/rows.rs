@@ -42,7 +42,7 @@ SELECT lsn, 0, item_index, added_at, sale_id, NULL, NULL, id, name, image_url, s
        NULL, NULL, NULL, NULL, NULL
 FROM abandoned_items
 UNION ALL
-SELECT lsn, 1, item_count, created_at, id, NULL, NULL, NULL, NULL, NULL, max_items_per_user,
+SELECT lsn, 1, item_count, created_at, id, NULL, NULL, purchase_by, payment_seconds::text, NULL, max_items_per_user,
        hold_seconds, NULL, started_at, ended_at, generated_seed, NULL, NULL
 FROM sales
 UNION ALL

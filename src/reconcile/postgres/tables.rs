@@ -56,8 +56,8 @@ impl Table {
     fn columns(self) -> &'static str {
         match self {
             Self::Sales => {
-                "id, started_at, ended_at, max_items_per_user, hold_seconds, item_count, \
-                 generated_seed, created_at, lsn"
+                "id, started_at, ended_at, max_items_per_user, hold_seconds, payment_seconds, purchase_by, \
+                 item_count, generated_seed, created_at, lsn"
             }
             Self::Items => "sale_id, item_index, id, name, image_url, stock, lsn, added_at",
             Self::Pools => "sale_id, item_index, stock",

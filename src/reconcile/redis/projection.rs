@@ -292,7 +292,7 @@ impl SaleProjection {
 mod tests {
     use super::*;
     use crate::record::{self, Lines, NewItem};
-    use crate::types::{Lsn, PurchasedLine};
+    use crate::types::{Lsn, PaymentTerms, PurchasedLine};
 
     const SALE: SaleId = SaleId(1);
 
@@ -316,6 +316,7 @@ mod tests {
             ended_at: Timestamp::from_seconds(100),
             max_items_per_user: 3,
             hold_seconds: 0,
+            payment: PaymentTerms::NONE,
             catalogue,
         };
         let records = [

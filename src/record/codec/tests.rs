@@ -1,5 +1,6 @@
 use super::super::envelope::{Entry, encode};
 use super::*;
+use crate::record::{Items, Lines, RefusedReason};
 
 /// Returns the first record of `bytes`, with its time and what follows it.
 fn decode(bytes: &[u8]) -> Option<(Timestamp, Record<'_>, &[u8])> {
@@ -48,11 +49,19 @@ fn samples() -> Vec<Record<'static>> {
         ended_at: Timestamp(6),
         max_items_per_user: 10,
         hold_seconds: 0,
+        payment: PaymentTerms::NONE,
         catalogue,
     };
     let generated = CatalogueKind::Generated {
         seed: u64::MAX,
         item_count: 4,
+    };
+    let paid = |purchase_by| SaleTerms {
+        payment: PaymentTerms {
+            seconds: 600,
+            purchase_by,
+        },
+        ..terms(generated)
     };
     let explicit = CatalogueKind::Explicit { item_count: 2 };
     let (secret, user, item) = (u128::MAX - 1, "ü", ItemIndex(3));
@@ -70,6 +79,10 @@ fn samples() -> Vec<Record<'static>> {
         Record::SaleCreated {
             sale: SALE,
             terms: terms(explicit),
+        },
+        Record::SaleCreated {
+            sale: SALE,
+            terms: paid(PurchaseBy::Buyer),
         },
         Record::SaleClosed { sale: SALE },
         Record::SaleChanged {
@@ -89,6 +102,14 @@ fn samples() -> Vec<Record<'static>> {
             terms: terms(generated),
             closed_at: Timestamp(7),
             closed_lsn: Lsn(u64::MAX),
+            total: 4,
+            sold: 3,
+        },
+        Record::SaleArchived {
+            sale: SALE,
+            terms: paid(PurchaseBy::Shop),
+            closed_at: Timestamp(7),
+            closed_lsn: Lsn(8),
             total: 4,
             sold: 3,
         },
@@ -235,7 +256,7 @@ proptest::proptest! {
     }
 
     #[test]
-    fn arbitrary_bodies_never_panic(kind in 0u8..12, body: Vec<u8>) {
+    fn arbitrary_bodies_never_panic(kind in 0u8..32, body: Vec<u8>) {
         let mut bytes = ((body.len() + 1) as u32).to_le_bytes().to_vec();
         bytes.push(kind);
         bytes.extend(body);

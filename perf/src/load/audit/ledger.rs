@@ -128,7 +128,7 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use flashsale::record::{CatalogueKind, Lines, SaleTerms};
-    use flashsale::types::{ItemIndex, SaleId, Timestamp};
+    use flashsale::types::{ItemIndex, PaymentTerms, SaleId, Timestamp};
 
     use super::*;
 
@@ -144,6 +144,7 @@ mod tests {
             ended_at: Timestamp::from_seconds(1),
             max_items_per_user: 2,
             hold_seconds: 0,
+            payment: PaymentTerms::NONE,
             catalogue: CatalogueKind::Generated {
                 seed: 0,
                 item_count: 10,

@@ -8,6 +8,7 @@ const DEFAULTS: Rotation = Rotation {
     item_count: 1,
     max_items_per_user: 7,
     hold_seconds: 30,
+    payment: PaymentTerms::NONE,
     seed: 1,
 };
 
@@ -37,10 +38,22 @@ fn what_is_left_out_is_filled_in() {
     assert_eq!(sale.started_at.to_string(), "2026-11-23T10:00:00Z");
     assert_eq!(sale.ended_at.to_string(), "2026-11-23T10:10:00Z");
     assert_eq!((sale.max_items_per_user, sale.hold_seconds), (7, 30));
+    assert_eq!(sale.payment, PaymentTerms::NONE);
     let NewCatalogue::Generated { item_count, seed } = sale.catalogue else {
         panic!("generated items");
     };
     assert_eq!((item_count, seed), (5, ADDED_SEED | 1 ^ 1_795_428_000));
+}
+
+#[test]
+fn the_terms_of_paying_may_be_given() {
+    let mut json = br#"{"total_items":5,"payment_seconds":900,"purchase_by":"shop"}"#.to_vec();
+    let request = CreateRequest::parse(&mut json, &DEFAULTS, NOW).expect("a sale");
+    let expected = PaymentTerms {
+        seconds: 900,
+        purchase_by: PurchaseBy::Shop,
+    };
+    assert_eq!(request.sale().payment, expected);
 }
 
 #[test]
