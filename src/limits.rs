@@ -20,6 +20,11 @@ pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
 /// user of the sale: those of an open checkout are always among them.
 pub const CHECKOUT_KEYS_KEPT: u32 = 16;
 
+/// Longest reference of a shop, in bytes.
+pub const REFERENCE_BYTES_MAX: usize = 255;
+/// Most changes of the stock of one sale's items. Each is kept, so that it is made once.
+pub const STOCK_CHANGES_MAX: usize = 10_000;
+
 /// Most items in one sale.
 pub const SALE_ITEMS_MAX: u32 = 1_000_000;
 /// Most units of one item.

@@ -54,6 +54,14 @@ slips! {
     ForgetsCodeBeforeDurable
     /// A sale that is paused takes checkouts.
     IgnoresPause
+    /// "Sold out" is told by the record of the first purchase also when units have come back and are sold again.
+    KeepsSoldOut
+    /// Units are added to a stock before that is recorded.
+    RestocksBeforeRecord
+    /// A change of a stock that comes again with its reference is made again.
+    RestocksTwice
+    /// A start forgets what was changed of stocks.
+    ForgetsStockChanges
     /// A purchase at the very end of a sale is taken.
     SellsAtTheEnd
     /// A purchase in the last two seconds of a sale is refused.

@@ -290,6 +290,30 @@ impl<'a> IdempotencyKey<'a> {
     }
 }
 
+/// A shop's reference to something that it asks for and that is to be done once: 1 to 255 visible ASCII characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reference<'a>(&'a str);
+
+impl<'a> Reference<'a> {
+    /// Checks `text`.
+    ///
+    /// # Errors
+    /// Says what is allowed when `text` is empty, too long or has another character.
+    pub fn new(text: &'a str) -> Result<Self, Malformed> {
+        let fits = (1..=limits::REFERENCE_BYTES_MAX).contains(&text.len());
+        match fits && text.bytes().all(|b| b.is_ascii_graphic()) {
+            true => Ok(Self(text)),
+            false => Err(Malformed("must be 1 to 255 visible ASCII characters")),
+        }
+    }
+
+    /// The text itself.
+    #[must_use]
+    pub fn as_str(self) -> &'a str {
+        self.0
+    }
+}
+
 /// A point in time: microseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(pub i64);

@@ -9,6 +9,8 @@ use serde_json::Value;
 use crate::given_back;
 use crate::history::{Ask, Event, Told};
 use crate::ledger::{Checkout, End, Ledger};
+use crate::restocked;
+use crate::sold_out;
 
 /// The age that an answer may have which another leader may have made untrue, in microseconds.
 const STALE_US_MAX: u64 = LEADER_FRESH_MS * 1000;
@@ -26,6 +28,7 @@ pub fn check(events: &[Event], ledger: &Ledger, runs_evenly: bool) -> Result<(),
             Ask::Checkout { .. } => checkout(&event.ask, told, ledger, &chosen),
             Ask::Purchase { code, .. } => purchase(code, told, ledger),
             Ask::Release { .. } => given_back::check(&event.ask, told, ledger),
+            Ask::Stock(ask) => restocked::check(ask, told, ledger),
             Ask::Look { path } => look(path, told),
         };
         checked.map_err(|wrong| format!("{:?} was told {}: {wrong}", event.ask, text(told)))?;
@@ -34,14 +37,15 @@ pub fn check(events: &[Event], ledger: &Ledger, runs_evenly: bool) -> Result<(),
     same_key_same_answer(events)?;
     one_success_a_code(events)?;
     given_back::once(events, ledger)?;
-    sold_out_is_final(events, ledger)?;
+    restocked::once(events, ledger)?;
+    sold_out::check(events, ledger)?;
     if runs_evenly {
         over_is_over(events, ledger)?;
     }
     nothing_unasked(events, ledger)
 }
 
-fn text(told: &Told) -> String {
+pub(crate) fn text(told: &Told) -> String {
     format!("{} {}", told.status, String::from_utf8_lossy(&told.body))
 }
 
@@ -57,7 +61,7 @@ pub(crate) fn find<'l>(code: &str, ledger: &'l Ledger) -> Result<&'l Checkout, S
     found.ok_or_else(|| format!("no checkout {code} is written"))
 }
 
-fn is_refusal(told: &Told) -> bool {
+pub(crate) fn is_refusal(told: &Told) -> bool {
     // What was not there yet, or is no more, may have been refused.
     matches!(told.status, 400 | 404 | 409 | 503)
 }
@@ -113,7 +117,7 @@ impl Chosen {
                 by_user + units > u64::from(sale.terms.max_items_per_user)
             }
             Some("item_held") => {
-                sale.terms.hold_seconds > 0 && by_item + units > sale.items[place].1
+                sale.terms.hold_seconds > 0 && by_item + units > sale.least_stock[place]
             }
             Some("item_already_in_checkout") => by_user > 0,
             _ => true,
@@ -248,7 +252,7 @@ fn same_key_same_answer(events: &[Event]) -> Result<(), String> {
         let (key, name) = match &event.ask {
             Ask::Checkout { key, .. } => (key, event.ask.identity()),
             Ask::Purchase { key, .. } => (key, event.ask.identity()),
-            Ask::Release { .. } | Ask::Look { .. } => continue,
+            Ask::Release { .. } | Ask::Stock(_) | Ask::Look { .. } => continue,
         };
         if key.is_none() {
             continue;
@@ -283,53 +287,6 @@ fn one_success_a_code(events: &[Event]) -> Result<(), String> {
     Ok(())
 }
 
-/// Checks that nobody gets an item who asks after somebody was told that it is sold out.
-fn sold_out_is_final(events: &[Event], ledger: &Ledger) -> Result<(), String> {
-    // By sale and place: when that was told first for one unit.
-    let mut since: BTreeMap<(SaleId, usize), u64> = BTreeMap::new();
-    for event in events {
-        if let (Ask::Checkout { item, .. }, Some(told)) = (&event.ask, &event.told)
-            && told.error() == Some("item_sold_out")
-            && let Some((sale, place)) = ledger.item(item)
-        {
-            let Ask::Checkout { quantity, .. } = event.ask else {
-                continue;
-            };
-            let it = &ledger.sales[&sale];
-            if it.sold[place] + u64::from(quantity) <= it.items[place].1 {
-                return Err(format!(
-                    "{:?} was told that it is sold out, and {} of {} units are sold",
-                    event.ask, it.sold[place], it.items[place].1
-                ));
-            }
-            if quantity == 1 {
-                let at = since.entry((sale, place)).or_insert(told.at);
-                *at = told.at.min(*at);
-            }
-        }
-    }
-    let mut before = BTreeSet::new();
-    for event in events {
-        // Answered under its key before, perhaps without anybody hearing of it.
-        let is_again = event.ask.has_key() && !before.insert(event.ask.identity());
-        let Some(told) = event.told.as_ref().filter(|told| told.status == 200) else {
-            continue;
-        };
-        if let Ask::Checkout { item, .. } = &event.ask
-            && !is_again
-            && let Some(place) = ledger.item(item)
-            && since.get(&place).is_some_and(|at| *at < event.begun)
-        {
-            return Err(format!(
-                "{:?} was told {} behind a final \"sold out\"",
-                event.ask,
-                text(told)
-            ));
-        }
-    }
-    Ok(())
-}
-
 /// Checks that nobody is told that a sale is not active who asked while it was, and was answered while it still was: a sale
 /// that is durable, as others are not active yet.
 fn over_is_over(events: &[Event], ledger: &Ledger) -> Result<(), String> {
@@ -340,7 +297,7 @@ fn over_is_over(events: &[Event], ledger: &Ledger) -> Result<(), String> {
             Ask::Purchase { code, .. } | Ask::Release { code, .. } => {
                 code.parse().ok().map(|code: CheckoutCode| code.sale)
             }
-            Ask::Look { .. } => None,
+            Ask::Stock(_) | Ask::Look { .. } => None,
         };
         if told.error() == Some("sale_not_active")
             && let Some(sale) = sale.and_then(|sale| ledger.sales.get(&sale))
@@ -376,7 +333,7 @@ fn nothing_unasked(events: &[Event], ledger: &Ledger) -> Result<(), String> {
                         .map(|code| (code.sale, code.secret)),
                 );
             }
-            Ask::Release { .. } | Ask::Look { .. } => {}
+            Ask::Release { .. } | Ask::Stock(_) | Ask::Look { .. } => {}
         }
     }
     for (code, checkout) in &ledger.checkouts {

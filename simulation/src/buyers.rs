@@ -115,19 +115,25 @@ pub fn give_back(dice: &mut Dice, plan: &Plan, history: &History) -> Option<Ask>
 
 /// Draws an earlier request, to ask it again: most often one whose answer was lost.
 fn again(dice: &mut Dice, history: &History) -> Option<Ask> {
-    history.with(|events| {
-        let lost: Vec<_> = events
-            .iter()
-            .rev()
-            .filter(|event| event.told.is_none() && !matches!(event.ask, Ask::Look { .. }))
-            .take(RECENT)
-            .collect();
-        if !lost.is_empty() && dice.chance(600) {
-            return Some(dice.pick(&lost).ask.clone());
-        }
-        let recent = &events[events.len().saturating_sub(RECENT)..];
-        (!recent.is_empty()).then(|| dice.pick(recent).ask.clone())
-    })
+    history
+        .with(|events| {
+            let lost: Vec<_> = events
+                .iter()
+                .rev()
+                .filter(|event| event.told.is_none() && is_of_buyer(&event.ask))
+                .take(RECENT)
+                .collect();
+            if !lost.is_empty() && dice.chance(600) {
+                return Some(dice.pick(&lost).ask.clone());
+            }
+            let recent = &events[events.len().saturating_sub(RECENT)..];
+            (!recent.is_empty()).then(|| dice.pick(recent).ask.clone())
+        })
+        .filter(|ask| !matches!(ask, Ask::Stock(_)))
+}
+
+fn is_of_buyer(ask: &Ask) -> bool {
+    !matches!(ask, Ask::Stock(_) | Ask::Look { .. })
 }
 
 fn look(dice: &mut Dice, engine: &Engine) -> Ask {

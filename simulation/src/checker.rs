@@ -11,7 +11,7 @@ use flashsale::types::{Lsn, Timestamp};
 
 use crate::answers;
 use crate::history::History;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Sale as Ledgered};
 use crate::server::DIR;
 use crate::sink::Database;
 use crate::tape::Tape;
@@ -79,6 +79,13 @@ pub fn figures(engine: &Engine, ledger: &Ledger) -> Result<(), String> {
                 sale.id()
             ));
         }
+        let (total, shown) = (written.total(), sale.figures().total);
+        if total != shown {
+            return Err(format!(
+                "sale {}: {total} units are there, and memory says {shown}",
+                sale.id()
+            ));
+        }
         let (sold, shown) = (written.sold.iter().sum::<u64>(), sale.figures().sold);
         if sold != shown {
             return Err(format!(
@@ -90,6 +97,12 @@ pub fn figures(engine: &Engine, ledger: &Ledger) -> Result<(), String> {
     for ended in engine.ended().oldest_first() {
         let written = ledger.sales.get(&ended.id);
         let sold = written.map(|sale| sale.sold.iter().sum::<u64>());
+        if written.map(Ledgered::total) != Some(ended.total) {
+            return Err(format!(
+                "sale {}: memory says that there are {} units",
+                ended.id, ended.total
+            ));
+        }
         if sold != Some(ended.sold) {
             return Err(format!(
                 "sale {}: {sold:?} are sold, and memory says {}",

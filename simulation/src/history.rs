@@ -7,6 +7,8 @@ use bytes::Bytes;
 use flashsale::replication::Epoch;
 use flashsale::types::{Lsn, Timestamp};
 
+use crate::restocked::AskedChange;
+
 /// A request of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ask {
@@ -39,6 +41,8 @@ pub enum Ask {
         /// Units; `None` for as many as are in the checkout.
         quantity: Option<u32>,
     },
+    /// `POST /admin/sales/{id}/stock`
+    Stock(AskedChange),
     /// `GET`
     Look {
         /// The path.
@@ -52,7 +56,7 @@ impl Ask {
     pub fn has_key(&self) -> bool {
         match self {
             Self::Checkout { key, .. } | Self::Purchase { key, .. } => key.is_some(),
-            Self::Release { .. } | Self::Look { .. } => false,
+            Self::Release { .. } | Self::Stock(_) | Self::Look { .. } => false,
         }
     }
 
@@ -73,6 +77,7 @@ impl Ask {
                 item,
                 quantity,
             } => format!("{code} {item:?} {quantity:?}"),
+            Self::Stock(ask) => format!("{ask:?}"),
             Self::Look { path } => path.clone(),
         }
     }
@@ -84,6 +89,7 @@ impl Ask {
             Self::Checkout { .. } => "checkout",
             Self::Purchase { .. } => "purchase",
             Self::Release { .. } => "release",
+            Self::Stock(_) => "stock",
             Self::Look { .. } => "look",
         }
     }

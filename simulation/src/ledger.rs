@@ -24,8 +24,16 @@ pub struct Sale {
     pub created: Lsn,
     /// Its terms.
     pub terms: SaleTerms,
-    /// The id and the stock of each item.
+    /// The id and the stock of each item, as it is now.
     pub items: Vec<(String, u64)>,
+    /// The place of the item and the units of each change of a stock, by its reference.
+    pub stock_changes: BTreeMap<String, (usize, i64)>,
+    /// The least stock that each item had at any time.
+    pub least_stock: Vec<u64>,
+    /// The least units of each item that were unsold at any time.
+    pub least_unsold: Vec<u64>,
+    /// Whether each item exists once.
+    is_single: Vec<bool>,
     /// The units sold of each item.
     pub sold: Vec<u64>,
     held: Vec<u64>,
@@ -118,6 +126,12 @@ impl Ledger {
                 ..
             } => self.purchase((sale, secret), user, lines.iter().collect(), at),
             Record::SaleChanged { sale, change } => self.change(sale, change, at),
+            Record::StockChanged {
+                sale,
+                item,
+                units,
+                reference,
+            } => self.change_stock(sale, item.0 as usize, units, reference, at),
             Record::Expired { sale, secret, user } => self.expire((sale, secret), user),
             Record::Released {
                 sale,
@@ -155,10 +169,15 @@ impl Ledger {
             let before = self.places.insert(item.clone(), (id, place));
             check(before.is_none(), "an item is in two sales")?;
         }
+        let stocks: Vec<_> = items.iter().map(|(_, stock)| *stock).collect();
         let sale = Sale {
             created,
             terms,
             items,
+            stock_changes: BTreeMap::new(),
+            is_single: stocks.iter().map(|stock| *stock == 1).collect(),
+            least_stock: stocks.clone(),
+            least_unsold: stocks,
             sold: vec![0; count],
             held: vec![0; count],
             is_paused: false,
@@ -190,6 +209,39 @@ impl Ledger {
                 sale.terms.ended_at = ended_at;
             }
         }
+        Ok(())
+    }
+
+    fn change_stock(
+        &mut self,
+        id: SaleId,
+        place: usize,
+        units: i64,
+        reference: &str,
+        at: Timestamp,
+    ) -> Result<(), String> {
+        let sale = self.sales.get_mut(&id).ok_or("no such sale")?;
+        check(!sale.is_closed, "a stock of a closed sale is changed")?;
+        check(
+            at < sale.terms.ended_at,
+            "a stock is changed behind the end of the sale",
+        )?;
+        check(place < sale.items.len(), "no such item")?;
+        check(
+            !sale.is_single[place],
+            "what exists once is added or taken out",
+        )?;
+        let change = (place, units);
+        let before = sale.stock_changes.insert(reference.to_owned(), change);
+        check(before.is_none(), "a stock is changed twice by a reference")?;
+        let (sold, held) = (sale.sold[place], sale.held[place]);
+        let (_, stock) = &mut sale.items[place];
+        let changed = stock
+            .checked_add_signed(units)
+            .filter(|it| *it >= sold + held);
+        *stock = changed.ok_or("units are taken out that are not free")?;
+        sale.least_stock[place] = sale.least_stock[place].min(*stock);
+        sale.note_unsold(place);
         Ok(())
     }
 
@@ -296,6 +348,7 @@ impl Ledger {
                 sale.sold[place] += units;
                 *sale.bought.entry(user.to_owned()).or_default() += units;
                 check(sale.sold[place] <= stock, "more is sold than there is")?;
+                sale.note_unsold(place);
             } else {
                 check(sale.sold[place] + units > stock, "what is free is not sold")?;
             }
@@ -374,6 +427,19 @@ impl Ledger {
         }
         checkout.given_back.push(GivenBack { line, left });
         Ok(())
+    }
+}
+
+impl Sale {
+    /// Returns the units of all its items.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.items.iter().map(|(_, stock)| stock).sum()
+    }
+
+    fn note_unsold(&mut self, place: usize) {
+        let unsold = self.items[place].1 - self.sold[place];
+        self.least_unsold[place] = self.least_unsold[place].min(unsold);
     }
 }
 

@@ -18,6 +18,11 @@ pub fn order_dice(seed: u64) -> Dice {
     Dice::new(seed.rotate_left(32) ^ 0x5bd1_e995)
 }
 
+/// Returns the dice of how stocks are changed, which are their own for the same reason.
+pub fn stock_dice(seed: u64) -> Dice {
+    Dice::new(seed.rotate_left(16) ^ 0x2545_f491)
+}
+
 /// Returns the dice that say how long writes take: others than the rest of a plan, so that earlier seeds stay what they are.
 pub fn delay_dice(seed: u64) -> Dice {
     Dice::new(seed.rotate_left(32))
@@ -63,6 +68,8 @@ pub struct Plan {
     pub given_back: u64,
     /// Requests per mille before which an administrator changes a sale that goes on.
     pub changed: u64,
+    /// Requests per mille before which an administrator changes the stock of an item.
+    pub restocked: u64,
     /// Requests that may be open at the same time.
     pub open_max: usize,
     /// Length of a segment.
@@ -162,6 +169,7 @@ impl Plan {
             given_up: *dice.pick(&[0, 0, 30]),
             given_back: 0,
             changed: 0,
+            restocked: 0,
             open_max: dice.between(1, 24) as usize,
             segment_bytes: *dice.pick(&[16 << 10, 32 << 10, 64 << 10]),
             keep_ended_seconds: *dice.pick(&[0, 5, 600]),
@@ -187,6 +195,13 @@ impl Plan {
     pub fn with_orders(mut self, dice: &mut Dice) -> Self {
         self.given_back = *dice.pick(&[0, 0, 60, 200]);
         self.changed = *dice.pick(&[0, 0, 20]);
+        self
+    }
+
+    /// Lets administrators change stocks in a third of the runs.
+    #[must_use]
+    pub fn with_stock_changes(mut self, dice: &mut Dice) -> Self {
+        self.restocked = *dice.pick(&[0, 0, 60]);
         self
     }
 

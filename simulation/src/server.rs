@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::net::Ipv4Addr;
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use bytes::Bytes;
 use flashsale::env::{Clock, ManualClock, SeededEntropy, SimulatedDisk};
@@ -25,6 +26,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use crate::history::{Ask, History, Teller};
 use crate::opening::{LogPlace, NotStarted, ReplicaPart, open_engine};
 use crate::plan::Plan;
+use crate::restocked::{self, AskedChange};
 use crate::sink::{Connection, Database, FeedRule};
 use crate::vitals::Vitals;
 
@@ -265,6 +267,9 @@ impl Server {
 
     /// Sends a request.
     pub fn ask(&mut self, ask: Ask) {
+        if let Ask::Stock(change) = ask {
+            return self.change_stock(change);
+        }
         let request = request(&ask);
         let now = self.engine.clock().now();
         let place = self.history.begin(ask, now, self.durable());
@@ -282,6 +287,29 @@ impl Server {
             requests.borrow_mut().retain(|open| open.place != place);
             if vitals.is_alive() {
                 history.answer(place, (status, body), engine.clock().now(), teller);
+            }
+        };
+        let task = self.tasks.spawn_local(self.vitals.clone().work(work));
+        self.requests.borrow_mut().push(Open { place, task });
+    }
+
+    /// Has an administrator change a stock. The real one does it on a thread of its own, which a run does not have.
+    fn change_stock(&mut self, change: AskedChange) {
+        let now = self.engine.clock().now();
+        let place = self
+            .history
+            .begin(Ask::Stock(change.clone()), now, self.durable());
+        let (engine, vitals) = (Arc::clone(&self.engine), self.vitals.clone());
+        let (history, requests) = (self.history.clone(), Rc::clone(&self.requests));
+        let work = async move {
+            let ((status, body), lsn) = restocked::answer(&engine, &change);
+            while lsn.is_some_and(|lsn| engine.durable_lsn() < lsn) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            requests.borrow_mut().retain(|open| open.place != place);
+            if vitals.is_alive() {
+                let now = engine.clock().now();
+                history.answer(place, (status, body.into()), now, None);
             }
         };
         let task = self.tasks.spawn_local(self.vitals.clone().work(work));
@@ -445,6 +473,7 @@ fn request(ask: &Ask) -> Request<Full<Bytes>> {
                 &None,
             )
         }
+        Ask::Stock(_) => unreachable!("administrators ask the engine"),
         Ask::Look { path } => ("GET", path.clone(), &None),
     };
     let mut request = Request::builder().method(method).uri(path);

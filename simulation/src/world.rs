@@ -18,7 +18,8 @@ use crate::faults;
 use crate::history::History;
 use crate::machine::{Machine, Viewer};
 use crate::pair::Pair;
-use crate::plan::{Cuts, Plan, delay_dice, order_dice, pair_dice};
+use crate::plan::{Cuts, Plan, delay_dice, order_dice, pair_dice, stock_dice};
+use crate::restocked;
 use crate::server::{DIR, Server};
 use crate::sink::Database;
 use crate::tape::Tape;
@@ -93,6 +94,7 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
 pub(crate) struct World {
     pub(crate) dice: Dice,
     pub(crate) order_dice: Dice,
+    stock_dice: Dice,
     pub(crate) plan: Plan,
     pub(crate) machines: Vec<Machine>,
     /// The machine on which the next step happens.
@@ -116,13 +118,16 @@ impl World {
         let plan = Plan::draw(&mut dice).delayed(&mut delay_dice(seed));
         let plan = plan.paired(&mut pair_dice(seed));
         let mut order_dice = order_dice(seed);
-        let plan = plan.with_orders(&mut order_dice).cut(cuts);
+        let mut stock_dice = stock_dice(seed);
+        let plan = plan.with_orders(&mut order_dice);
+        let plan = plan.with_stock_changes(&mut stock_dice).cut(cuts);
         let databases = plan.sinks.iter().map(|kind| Database::new(*kind)).collect();
         let clock = Arc::new(ManualClock::at(BEGIN));
         let pair = plan.pair.map(|it| Pair::new(it, &clock, seed));
         Self {
             dice,
             order_dice,
+            stock_dice,
             machines: match &pair {
                 None => vec![Machine::new(clock, None)],
                 Some(pair) => pair.machines(),
@@ -311,12 +316,18 @@ impl World {
         if self.order_dice.chance(self.plan.changed) {
             self.change_a_sale();
         }
+        let engine = Arc::clone(&self.server().engine);
+        let change =
+            restocked::next_change(&mut self.stock_dice, &self.plan, &engine, &self.history);
+        if let Some(ask) = change.filter(|_| self.server().sells()) {
+            self.trace.step(format_args!("{ask:?}"));
+            self.server_mut().ask(ask);
+        }
         let given_back = buyers::give_back(&mut self.order_dice, &self.plan, &self.history);
         if let Some(ask) = given_back {
             self.trace.step(format_args!("{ask:?}"));
             self.server_mut().ask(ask);
         }
-        let engine = Arc::clone(&self.server().engine);
         let ask = buyers::next_ask(&mut self.dice, &self.plan, &engine, &self.history);
         self.trace.step(format_args!("{ask:?}"));
         self.asked += 1;

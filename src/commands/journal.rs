@@ -358,6 +358,15 @@ fn write_record(out: &mut dyn Write, entry: &Entry<'_>, record: &Record<'_>) -> 
             Some(ended_at) => writeln!(out, "sale {sale} is extended until {ended_at}"),
             None => writeln!(out, "sale {sale} is {}", change.name()),
         },
+        Record::StockChanged {
+            sale, item, units, ..
+        } => {
+            let item = item.0;
+            writeln!(
+                out,
+                "sale {sale}: the stock of item {item} changes by {units:+}"
+            )
+        }
         Record::Expired { sale, user, .. } => {
             writeln!(out, "sale {sale}: the hold of {user:?} runs out")
         }

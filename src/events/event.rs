@@ -47,6 +47,17 @@ enum EventData<'a> {
         #[serde(serialize_with = "as_text")]
         ended_at: Timestamp,
     },
+    Stock {
+        #[serde(serialize_with = "as_text")]
+        sale_id: SaleId,
+        /// Empty until it is listed.
+        item_id: String,
+        added: i64,
+        #[serde(rename = "ref")]
+        reference: &'a str,
+        #[serde(skip)]
+        item: ItemIndex,
+    },
     Checkout {
         #[serde(serialize_with = "as_text")]
         sale_id: SaleId,
@@ -119,6 +130,21 @@ impl<'a> ShopEvent<'a> {
                     }
                 }
             }
+            Record::StockChanged {
+                sale,
+                item,
+                units,
+                reference,
+            } => {
+                let data = EventData::Stock {
+                    sale_id: sale,
+                    item_id: String::new(),
+                    added: units,
+                    reference,
+                    item,
+                };
+                event(EventType::StockChanged, sale, data)
+            }
             Record::Expired { sale, secret, user } => event(
                 EventType::CheckoutExpired,
                 sale,
@@ -184,17 +210,24 @@ impl<'a> ShopEvent<'a> {
 
     /// Returns whether it names items, which [`Self::list_items`] must list.
     pub(super) fn names_items(&self) -> bool {
-        matches!(self.data, EventData::Purchase { .. })
+        matches!(
+            self.data,
+            EventData::Purchase { .. } | EventData::Stock { .. }
+        )
     }
 
     /// Lists the items, which are of `sale`.
     pub(super) fn list_items(&mut self, sale: &Sale) {
-        if let EventData::Purchase { items, lines, .. } = &mut self.data {
-            items.extend(lines.iter().map(|line| EventItem {
-                id: id_of(sale, line.item),
-                quantity: line.quantity,
-                sold: line.sold,
-            }));
+        match &mut self.data {
+            EventData::Purchase { items, lines, .. } => {
+                items.extend(lines.iter().map(|line| EventItem {
+                    id: id_of(sale, line.item),
+                    quantity: line.quantity,
+                    sold: line.sold,
+                }));
+            }
+            EventData::Stock { item_id, item, .. } => *item_id = id_of(sale, *item),
+            _ => {}
         }
     }
 

@@ -32,9 +32,12 @@ pub(super) enum Field {
     Limit,
     Cursor,
     EndedAt,
+    Add,
+    /// `ref`
+    Reference,
 }
 
-const FIELD_COUNT: usize = Field::EndedAt as usize + 1;
+const FIELD_COUNT: usize = Field::Reference as usize + 1;
 
 impl Field {
     fn named(name: &str) -> Option<Self> {
@@ -49,6 +52,8 @@ impl Field {
             "limit" => Self::Limit,
             "cursor" => Self::Cursor,
             "ended_at" => Self::EndedAt,
+            "add" => Self::Add,
+            "ref" => Self::Reference,
             _ => return None,
         })
     }
@@ -66,6 +71,8 @@ impl Field {
             Self::Limit => &["limit"],
             Self::Cursor => &["cursor"],
             Self::EndedAt => &["ended_at"],
+            Self::Add => &["add"],
+            Self::Reference => &["ref"],
         }
     }
 
@@ -190,12 +197,12 @@ impl<'a> Parameters<'a> {
         match (field, value) {
             (_, serde_json::Value::String(text)) => self.add(field, Ok(text.into())),
             // Earlier versions of the interface described the id of a sale as a number.
-            (Field::Quantity | Field::SaleId, serde_json::Value::Number(number)) => {
+            (Field::Quantity | Field::SaleId | Field::Add, serde_json::Value::Number(number)) => {
                 self.add(field, Ok(number_text(&number).into()));
             }
             (_, other) => {
                 let expected = match field {
-                    Field::Quantity => "a whole number",
+                    Field::Quantity | Field::Add => "a whole number",
                     _ => "a string",
                 };
                 self.wrong(field, format!("is {}, must be {expected}", kind_of(&other)));
@@ -294,6 +301,18 @@ impl<'a> Parameters<'a> {
         let item = item.and_then(|item| errors.required(Field::Item, Some(item)));
         errors.check()?;
         Ok(item)
+    }
+
+    /// Returns the item's id, which must be given.
+    ///
+    /// # Errors
+    /// Something of what was asked for until now, or it, is wrong.
+    pub(super) fn required_item(&mut self) -> Result<ItemId<'_>, Problem> {
+        let Self { values, errors } = self;
+        let item = values[Field::Item as usize].as_ref();
+        let item = errors.required(Field::Item, item.map(ItemId::from_plain));
+        errors.check()?;
+        item.ok_or_else(Problem::internal)
     }
 
     /// Returns whether the field was given, right or wrong.

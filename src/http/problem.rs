@@ -168,6 +168,12 @@ impl Problem {
     }
 
     /// No sale has such an item.
+    /// A reference came before, with something else to do.
+    pub(super) fn reference_reused() -> Self {
+        let message = "This ref came with something else before";
+        Self::conflict(Outcome::ReferenceReused, message)
+    }
+
     pub(super) fn item_not_found() -> Self {
         Self::missing(Outcome::ItemNotFound, "Item not found")
     }

@@ -9,7 +9,9 @@ use hyper::Method;
 use hyper::body::{Body, Bytes};
 use hyper::http::request::Parts;
 
-use super::admin::{change_sale, checkouts, close_sale, create_sale, events, hand_over, purchases};
+use super::admin::{
+    change_sale, change_stock, checkouts, close_sale, create_sale, events, hand_over, purchases,
+};
 use super::answer::Answer;
 use super::api::Api;
 use super::buy::{Decided, SellRequest, checkout, contents, purchase};
@@ -27,7 +29,7 @@ use crate::telemetry::Route;
 const VERSION_PREFIX: &str = "/api/v1";
 
 /// The number of routes.
-const ROUTES: usize = 32;
+const ROUTES: usize = 33;
 
 /// The most names in one path.
 const NAMES_MAX: usize = 2;
@@ -87,6 +89,7 @@ const TABLE: [Endpoint; ROUTES] = endpoints! {
     post "/admin/sales/{id}/pause"      AdminPause     Admin     Wait   change_sale::pause;
     post "/admin/sales/{id}/resume"     AdminResume    Admin     Wait   change_sale::resume;
     post "/admin/sales/{id}/extend"     AdminExtend    Admin     Wait   change_sale::extend;
+    post "/admin/sales/{id}/stock"      AdminStock     Admin     Wait   change_stock::change;
     get  "/admin/sales/{id}/purchases"  AdminPurchases Admin     Wait   purchases::list;
     get  "/admin/checkouts/{code}"      AdminCheckout  Admin     Wait   checkouts::show;
     get  "/admin/events"                AdminEvents    Shop      Wait   events::events;

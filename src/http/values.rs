@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use crate::limits::CODE_BYTES_MAX;
-use crate::types::{CONTROL, CheckoutCode, Lsn, Malformed, Timestamp, has_control};
+use crate::types::{CONTROL, CheckoutCode, Lsn, Malformed, Reference, Timestamp, has_control};
 
 /// Returns a JSON number as the text of a parameter. A whole number may be written with a point or an exponent.
 pub(super) fn number_text(number: &serde_json::Number) -> String {
@@ -75,6 +75,18 @@ pub(super) fn not_up_to(max: u32) -> String {
     match max {
         1 => "must be 1".to_owned(),
         _ => format!("must be 1 to {max}"),
+    }
+}
+
+/// A shop's reference, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct GivenReference(pub(super) String);
+
+impl FromStr for GivenReference {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        Reference::new(text).map(|reference| Self(reference.as_str().to_owned()))
     }
 }
 

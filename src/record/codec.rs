@@ -30,6 +30,10 @@ mod kind {
     pub(super) const SALE_PAUSED: u8 = 13;
     pub(super) const SALE_RESUMED: u8 = 14;
     pub(super) const SALE_EXTENDED: u8 = 15;
+    pub(super) const STOCK_CHANGED: u8 = 16;
+    /// Archived sales as above and below, and by how many units their stock was changed behind.
+    pub(super) const SALE_ARCHIVED_WITH_CHANGES: u8 = 18;
+    pub(super) const SALE_ARCHIVED_WITH_PAYMENT_AND_CHANGES: u8 = 19;
     /// A sale created, and an archived one, with the terms of paying behind the others.
     pub(super) const SALE_CREATED_WITH_PAYMENT: u8 = 20;
     pub(super) const SALE_ARCHIVED_WITH_PAYMENT: u8 = 21;
@@ -63,9 +67,12 @@ fn kind_of(record: &Record<'_>) -> u8 {
             SaleChange::Resumed => kind::SALE_RESUMED,
             SaleChange::Extended(_) => kind::SALE_EXTENDED,
         },
-        Record::SaleArchived { terms, .. } => match terms.payment {
-            PaymentTerms::NONE => kind::SALE_ARCHIVED,
-            _ => kind::SALE_ARCHIVED_WITH_PAYMENT,
+        Record::StockChanged { .. } => kind::STOCK_CHANGED,
+        Record::SaleArchived { terms, added, .. } => match (terms.payment, added) {
+            (PaymentTerms::NONE, 0) => kind::SALE_ARCHIVED,
+            (PaymentTerms::NONE, _) => kind::SALE_ARCHIVED_WITH_CHANGES,
+            (_, 0) => kind::SALE_ARCHIVED_WITH_PAYMENT,
+            (_, _) => kind::SALE_ARCHIVED_WITH_PAYMENT_AND_CHANGES,
         },
         Record::Checkout { key: None, .. } => kind::CHECKOUT,
         Record::Checkout { key: Some(_), .. } => kind::CHECKOUT_WITH_KEY,
@@ -101,6 +108,17 @@ fn encode_fields(record: &Record<'_>, out: &mut Vec<u8>) {
                 out.extend_from_slice(&ended_at.0.to_le_bytes());
             }
         }
+        Record::StockChanged {
+            sale,
+            item,
+            units,
+            reference,
+        } => {
+            put_u32(out, sale.0);
+            put_u32(out, item.0);
+            out.extend_from_slice(&units.to_le_bytes());
+            put_text(out, reference);
+        }
         Record::SaleArchived {
             sale,
             terms,
@@ -108,12 +126,16 @@ fn encode_fields(record: &Record<'_>, out: &mut Vec<u8>) {
             closed_lsn,
             total,
             sold,
+            added,
         } => {
             put_u32(out, sale.0);
             put_terms(out, &terms);
             out.extend_from_slice(&closed_at.0.to_le_bytes());
             for number in [closed_lsn.0, total, sold] {
                 out.extend_from_slice(&number.to_le_bytes());
+            }
+            if added != 0 {
+                out.extend_from_slice(&added.to_le_bytes());
             }
         }
         Record::Checkout {
@@ -273,13 +295,29 @@ fn decode_kind<'a>(kind: u8, input: &mut Input<'a>) -> Option<Record<'a>> {
                 _ => SaleChange::Extended(Timestamp(input.i64()?)),
             },
         },
-        kind::SALE_ARCHIVED | kind::SALE_ARCHIVED_WITH_PAYMENT => Record::SaleArchived {
+        kind::STOCK_CHANGED => Record::StockChanged {
             sale: input.sale()?,
-            terms: input.terms(kind == kind::SALE_ARCHIVED_WITH_PAYMENT)?,
+            item: ItemIndex(input.u32()?),
+            units: Some(input.i64()?).filter(|&units| units != 0)?,
+            reference: Some(input.text()?).filter(|text| !text.is_empty())?,
+        },
+        kind::SALE_ARCHIVED
+        | kind::SALE_ARCHIVED_WITH_CHANGES
+        | kind::SALE_ARCHIVED_WITH_PAYMENT
+        | kind::SALE_ARCHIVED_WITH_PAYMENT_AND_CHANGES => Record::SaleArchived {
+            sale: input.sale()?,
+            terms: input.terms(matches!(
+                kind,
+                kind::SALE_ARCHIVED_WITH_PAYMENT | kind::SALE_ARCHIVED_WITH_PAYMENT_AND_CHANGES
+            ))?,
             closed_at: Timestamp(input.i64()?),
             closed_lsn: Lsn(input.u64()?),
             total: input.u64()?,
             sold: input.u64()?,
+            added: match kind {
+                kind::SALE_ARCHIVED | kind::SALE_ARCHIVED_WITH_PAYMENT => 0,
+                _ => Some(input.i64()?).filter(|&added| added != 0)?,
+            },
         },
         kind::CHECKOUT | kind::CHECKOUT_WITH_KEY => Record::Checkout {
             sale: input.sale()?,

@@ -8,6 +8,8 @@ use crate::types::Timestamp;
 pub enum FieldValue<'a> {
     /// A number or an id.
     Number(u128),
+    /// A number that may be below zero.
+    Signed(i64),
     /// A number that may be missing.
     OptionalNumber(Option<u32>),
     /// A text.
@@ -35,7 +37,7 @@ impl<'a> Record<'a> {
     #[must_use]
     pub fn fields(&self) -> Vec<(&'static str, FieldValue<'a>)> {
         use FieldValue::{
-            Flag, Key, Number, OptionalNumber, OptionalText, Reason, Terms, Text, Time,
+            Flag, Key, Number, OptionalNumber, OptionalText, Reason, Signed, Terms, Text, Time,
         };
         let number = |number: u32| Number(number.into());
         match *self {
@@ -53,6 +55,17 @@ impl<'a> Record<'a> {
                 ("what is changed", Text(change.name())),
                 ("its new end", Time(change.ended_at())),
             ],
+            Record::StockChanged {
+                sale,
+                item,
+                units,
+                reference,
+            } => vec![
+                ("sale", number(sale.0)),
+                ("item", number(item.0)),
+                ("units added", Signed(units)),
+                ("reference", Text(reference)),
+            ],
             Record::SaleArchived {
                 sale,
                 terms,
@@ -60,6 +73,7 @@ impl<'a> Record<'a> {
                 closed_lsn,
                 total,
                 sold,
+                added,
             } => vec![
                 ("sale", number(sale.0)),
                 ("terms", Terms(terms)),
@@ -67,6 +81,7 @@ impl<'a> Record<'a> {
                 ("the record that closed it", Number(closed_lsn.0.into())),
                 ("its stock", Number(total.into())),
                 ("units sold", Number(sold.into())),
+                ("units added", Signed(added)),
             ],
             Record::Checkout {
                 sale,

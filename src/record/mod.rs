@@ -49,6 +49,17 @@ pub enum Record<'a> {
         /// What was changed.
         change: SaleChange,
     },
+    /// Units were added to the stock of an item, or taken out of it, while its sale is not closed. Each reference has one of them.
+    StockChanged {
+        /// The sale.
+        sale: SaleId,
+        /// The item, which does not exist once.
+        item: ItemIndex,
+        /// Units that were added, or taken out where it is negative; never 0.
+        units: i64,
+        /// The shop's reference.
+        reference: &'a str,
+    },
     /// A sale that has ended, without its contents, which are in a file of their own. Only snapshots
     /// have it, in place of all else about the sale.
     SaleArchived {
@@ -60,10 +71,12 @@ pub enum Record<'a> {
         closed_at: Timestamp,
         /// The record that closed it.
         closed_lsn: Lsn,
-        /// Units that it began with.
+        /// Units of all its items.
         total: u64,
         /// Units sold.
         sold: u64,
+        /// By how many units more or fewer that is than it began with.
+        added: i64,
     },
     /// An item was put into a user's open checkout, which this opens when there is none.
     Checkout {
@@ -171,6 +184,7 @@ impl<'a> Record<'a> {
             Record::SaleCreated { .. } => ["sale created", "sales created"],
             Record::SaleClosed { .. } => ["sale closed", "sales closed"],
             Record::SaleChanged { .. } => ["change of a sale", "changes of sales"],
+            Record::StockChanged { .. } => ["change of a stock", "changes of stocks"],
             Record::SaleArchived { .. } => ["sale archived", "sales archived"],
             Record::Checkout { .. } => ["checkout", "checkouts"],
             Record::KeptKey { .. } => ["key of a checkout", "keys of checkouts"],

@@ -161,6 +161,24 @@ impl Catalogue {
         }
     }
 
+    /// Returns the units that an item began with.
+    #[must_use]
+    pub fn stock(&self, index: ItemIndex) -> u64 {
+        match self {
+            Catalogue::Generated { .. } => 1,
+            Catalogue::Explicit(items) => items.get(index).stock,
+        }
+    }
+
+    /// Returns the units that all items began with.
+    #[must_use]
+    pub fn units(&self) -> u64 {
+        match self {
+            Catalogue::Generated { item_count, .. } => u64::from(*item_count),
+            Catalogue::Explicit(items) => items.stocks().sum(),
+        }
+    }
+
     /// The item with this id.
     #[must_use]
     pub fn find(&self, id: ItemId<'_>) -> Option<ItemIndex> {

@@ -14,10 +14,12 @@ pub struct EndedSale {
     pub terms: SaleTerms,
     /// Its closing.
     pub closing: Closing,
-    /// Units that it began with.
+    /// Units of all its items.
     pub total: u64,
     /// Units sold.
     pub sold: u64,
+    /// By how many units more or fewer that is than it began with.
+    pub added: i64,
 }
 
 impl EndedSale {
@@ -31,6 +33,7 @@ impl EndedSale {
             closing: sale.closing()?,
             total: figures.total,
             sold: figures.sold,
+            added: sale.units_added(),
         })
     }
 
@@ -44,6 +47,7 @@ impl EndedSale {
             closed_lsn,
             total,
             sold,
+            added,
         } = *record
         else {
             return None;
@@ -58,6 +62,7 @@ impl EndedSale {
             closing,
             total,
             sold,
+            added,
         })
     }
 
@@ -71,7 +76,14 @@ impl EndedSale {
             closed_lsn: self.closing.lsn,
             total: self.total,
             sold: self.sold,
+            added: self.added,
         }
+    }
+
+    /// Returns the units that it began with.
+    #[must_use]
+    pub fn first_total(&self) -> u64 {
+        self.total.wrapping_sub(self.added.cast_unsigned())
     }
 
     /// Returns when it sold for the last time: the end that its terms say, or an earlier one.
@@ -180,6 +192,7 @@ mod tests {
             },
             total: 10,
             sold: 4,
+            added: 0,
         }
     }
 
@@ -228,7 +241,9 @@ mod tests {
 
     #[test]
     fn a_snapshot_gives_it_back() {
-        let ended = ended(7, CatalogueKind::Explicit { item_count: 3 });
+        let mut ended = ended(7, CatalogueKind::Explicit { item_count: 3 });
+        assert_eq!(EndedSale::from_record(&ended.record()), Some(ended));
+        ended.added = -2;
         assert_eq!(EndedSale::from_record(&ended.record()), Some(ended));
         assert_eq!(ended.ended_at(), Timestamp(5));
     }

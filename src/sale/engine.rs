@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use arc_swap::ArcSwap;
 use parking_lot::{Mutex, RwLock};
 
-use super::ended_sale::EndedSales;
+use super::ended_sale::{EndedSale, EndedSales};
 use super::id_allocator::IdAllocator;
 use super::outcome::Unavailable;
 use super::registry::SaleRegistry;
@@ -87,8 +87,8 @@ impl Engine {
     #[must_use]
     pub fn units_of(&self, id: SaleId) -> Option<u64> {
         let known = || {
-            let sale = self.sale(id).map(|sale| sale.figures().total);
-            sale.or_else(|| self.ended().get(id).map(|sale| sale.total))
+            let sale = self.sale(id).map(|sale| sale.catalogue.units());
+            sale.or_else(|| self.ended().get(id).map(EndedSale::first_total))
         };
         known().or_else(|| {
             // One whose record was just appended is shown before this lock is given back.

@@ -21,7 +21,7 @@ pub struct Taker {
 /// The stock of a sale's items.
 pub struct Inventory {
     items: ItemStocks,
-    total: u64,
+    total: AtomicU64,
     totals: Box<[CachePadded<Totals>]>,
 }
 
@@ -93,7 +93,7 @@ impl Inventory {
     fn new(items: ItemStocks, total: u64) -> Self {
         Self {
             items,
-            total,
+            total: AtomicU64::new(total),
             totals: (0..lanes()).map(|_| CachePadded::default()).collect(),
         }
     }
@@ -114,7 +114,8 @@ impl Inventory {
         &self.totals[lane % self.totals.len()]
     }
 
-    /// Notes that units were sold by the record `lsn`. To be called under the buyer's lock, as the sale of the units.
+    /// Notes that units were sold, or taken out of the stock, by the record `lsn`. To be called under the buyer's lock, as the sale of
+    /// the units; where no buyer has them, under anybody's.
     pub fn note_sold(&self, lsn: Lsn, lane: usize) {
         self.totals(lane)
             .last_sold_lsn
@@ -227,6 +228,32 @@ impl Inventory {
             .fetch_sub(units, Ordering::AcqRel);
     }
 
+    /// Takes free units out of the stock of an item: all of them, or none and `false`. Items that exist once keep theirs.
+    pub fn withdraw(&self, item: ItemIndex, units: u64, lane: usize) -> bool {
+        let withdrawn = match self.slot(item) {
+            ItemCounterRef::Single(_) => false,
+            ItemCounterRef::Few(few) => few.withdraw(units),
+            ItemCounterRef::Pool(pool) => pool.withdraw(lane, units),
+        };
+        if withdrawn {
+            self.total.fetch_sub(units, Ordering::AcqRel);
+        }
+        withdrawn
+    }
+
+    /// Adds free units to the stock of an item. The record that says so must be enqueued already. Only one may change a stock at a time.
+    ///
+    /// # Panics
+    /// The item exists once, or has more units then than its counter counts.
+    pub fn restock(&self, item: ItemIndex, units: u64) {
+        self.total.fetch_add(units, Ordering::AcqRel);
+        match self.slot(item) {
+            ItemCounterRef::Single(_) => panic!("an item that exists once gets no more units"),
+            ItemCounterRef::Few(few) => few.restock(units),
+            ItemCounterRef::Pool(pool) => pool.restock(units),
+        }
+    }
+
     /// Returns whether `quantity` units can be had.
     #[must_use]
     pub fn availability(&self, item: ItemIndex, quantity: u32) -> Availability {
@@ -276,7 +303,7 @@ impl Inventory {
         }
     }
 
-    /// The units that an item began with.
+    /// Returns how many units of an item there are in all.
     #[must_use]
     pub fn stock(&self, item: ItemIndex) -> u64 {
         match self.slot(item) {
@@ -286,8 +313,8 @@ impl Inventory {
         }
     }
 
-    /// The totals as they are counted: sold and held, each of which may be wrong for a moment.
-    fn counted(&self) -> (u64, u64) {
+    /// The totals as they are counted: sold, held and in all, each of which may be wrong for a moment.
+    fn counted(&self) -> (u64, u64, u64) {
         let sum = |of: fn(&Totals) -> &AtomicU64| {
             let parts = self
                 .totals
@@ -295,29 +322,30 @@ impl Inventory {
                 .map(|totals| of(totals).load(Ordering::Acquire));
             parts.fold(0_u64, u64::wrapping_add)
         };
-        (sum(|totals| &totals.sold), sum(|totals| &totals.held))
+        let (sold, held) = (sum(|totals| &totals.sold), sum(|totals| &totals.held));
+        (sold, held, self.total())
     }
 
     /// Returns the numbers of all free, held and sold units, from the totals.
     #[must_use]
     pub fn totals_now(&self) -> Units {
-        let (sold, held) = self.counted();
+        let (sold, held, total) = self.counted();
         // A unit that comes from one lane and goes back to another while the lanes are read may be missing
         // from the sum, or be in it twice.
-        let sold = sold.min(self.total);
+        let sold = sold.min(total);
         let held = held.cast_signed().max(0).cast_unsigned();
-        let held = held.min(self.total - sold);
+        let held = held.min(total - sold);
         Units {
-            free: self.total - sold - held,
+            free: total - sold - held,
             held,
             sold,
         }
     }
 
-    /// The units that all items began with.
+    /// Returns how many units of all items there are.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.total
+        self.total.load(Ordering::Acquire)
     }
 
     /// Checks that `free + held + sold == stock` for every item and for the sale as a whole. Exact only
@@ -359,7 +387,7 @@ impl Inventory {
     }
 
     /// Returns the sums over the items less the counted totals, not the shown totals, which are clamped.
-    fn gap(&self, (sold, held): (u64, u64), item_count: u32) -> Gap {
+    fn gap(&self, (sold, held, total): (u64, u64, u64), item_count: u32) -> Gap {
         let mut sum = Units::default();
         for item in (0..item_count).map(ItemIndex) {
             let Units { free, held, sold } = self.units(item);
@@ -371,7 +399,7 @@ impl Inventory {
         Gap {
             sold: difference(sum.sold, sold),
             held: difference(sum.held, held),
-            units: difference(sum.free + sum.held + sum.sold, self.total),
+            units: difference(sum.free + sum.held + sum.sold, total),
         }
     }
 }

@@ -50,6 +50,7 @@ mod snapshotting;
 mod sold_out;
 mod state;
 mod state_writer;
+mod stock_changes;
 mod support_queries;
 #[cfg(test)]
 pub(crate) mod test_engine;
@@ -61,7 +62,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub use crate::record::{CatalogueKind, NewItem, SaleChange, SaleTerms};
 pub use archive::{Archive, Loader, NotLoaded, SaleSource, VisitEntry};
-pub use changes::ChangeError;
+pub use changes::{ChangeError, StockChangeError, StockChangeRequest};
 pub use checkout::CheckoutRequest;
 pub use contents::ReleaseRequest;
 pub use creation::{
@@ -86,6 +87,7 @@ pub use sale::{Closing, ItemView, Sale, SaleStatus};
 pub use snapshotting::write_snapshot;
 pub use state::{Recovered, State};
 pub use state_writer::Visit;
+pub use stock_changes::{StockChange, stock_max};
 pub use support_queries::{CheckoutState, CheckoutView, PurchaseMark, PurchasePage, PurchaseView};
 
 /// The calling thread's lane: threads with different lanes use different shards of a counter.

@@ -250,7 +250,7 @@ impl NamesItems for ContentsOutcome {
 /// The figures of a sale at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StockFigures {
-    /// Units that the sale began with.
+    /// Units of all items of the sale.
     pub total: u64,
     /// Units sold.
     pub sold: u64,

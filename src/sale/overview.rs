@@ -21,7 +21,7 @@ pub struct Overview {
     pub status: SaleStatus,
     /// Whether it takes no checkouts for now.
     pub is_paused: bool,
-    /// Units that it began with.
+    /// Units of all its items.
     pub total: u64,
     /// Units sold.
     pub sold: u64,

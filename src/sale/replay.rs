@@ -60,6 +60,45 @@ impl Sale {
         }
     }
 
+    /// A change of a stock comes before the closing, once per reference, and takes out what is free at most.
+    pub(super) fn apply_stock_change(
+        &self,
+        item: ItemIndex,
+        units: i64,
+        reference: &str,
+        lsn: Lsn,
+    ) -> Result<(), String> {
+        self.check_item(item)?;
+        let wrong = |what: &str| {
+            let (sale, item) = (self.id, item.0);
+            Err(format!("the stock of item {item} of sale {sale} {what}"))
+        };
+        if self.is_closed() {
+            return wrong("changes behind the end of the sale");
+        }
+        if self.inventory.is_single(item) {
+            return wrong("changes, and it exists once");
+        }
+        if self.stock_change(reference).is_some() {
+            return wrong("changes twice by one reference");
+        }
+        if is_planted(Slip::ForgetsStockChanges) {
+            return Ok(());
+        }
+        let (stock, more) = (self.inventory.stock(item), units.unsigned_abs());
+        if units < 0 {
+            if self.withdraw(item, more, || lsn).is_none() {
+                return wrong("falls below what is sold and held");
+            }
+        } else if more > self.stock_max_of(item).saturating_sub(stock) {
+            return wrong("becomes more than is counted");
+        } else {
+            self.restock(item, more, || lsn);
+        }
+        self.stock_changes.lock().keep(reference, item, units, lsn);
+        Ok(())
+    }
+
     pub(super) fn apply_checkout(
         &self,
         chosen: &Chosen<'_>,

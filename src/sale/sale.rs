@@ -10,9 +10,10 @@ use super::inventory::{Balance, Inventory, Taker};
 use super::outcome::{CheckoutOutcome, Decision, StockFigures};
 use super::phase::{Phase, SalePhase};
 use super::sold_out::SoldOut;
+use super::stock_changes::StockChanges;
 use crate::planted::{Slip, is_planted};
 use crate::record::{ReleasedLine, SaleTerms};
-use crate::sync::{AtomicI64, Ordering};
+use crate::sync::{AtomicI64, Mutex, Ordering};
 use crate::types::{ItemId, ItemIndex, Lsn, SaleId, Timestamp};
 
 /// The status of a sale.
@@ -35,7 +36,7 @@ pub struct ItemView {
     pub name: String,
     /// The address of its picture.
     pub image_url: String,
-    /// Units that it began with.
+    /// Units of it in all.
     pub stock: u64,
     /// Units sold.
     pub sold: u64,
@@ -53,7 +54,9 @@ pub struct Sale {
     pub(super) catalogue: Catalogue,
     pub(super) inventory: Inventory,
     pub(super) buyers: Buyers,
-    sold_out: SoldOut,
+    pub(super) sold_out: SoldOut,
+    /// What was changed of the stock of its items.
+    pub(super) stock_changes: Mutex<StockChanges>,
     /// Where nothing is decided any more, [`Self::closing`] follows at once.
     phase: SalePhase,
     pub(super) closing: OnceLock<Closing>,
@@ -92,6 +95,7 @@ impl Sale {
             inventory,
             buyers: Buyers::default(),
             sold_out: SoldOut::new(item_count),
+            stock_changes: Mutex::default(),
             phase: SalePhase::default(),
             closing: OnceLock::new(),
             next_expiry_us: AtomicI64::new(NEVER),
@@ -105,6 +109,7 @@ impl Sale {
             + self.catalogue.heap_bytes()
             + self.inventory.heap_bytes()
             + self.sold_out.heap_bytes()
+            + self.stock_changes.lock().heap_bytes()
             + self.buyers.heap_bytes()
     }
 
@@ -208,19 +213,20 @@ impl Sale {
     /// Returns the record that must be acknowledged before anybody is told that fewer than `quantity` units of `item`
     /// are left. No buyer's lock may be held.
     pub(super) fn sold_out_lsn(&self, item: ItemIndex, quantity: u32) -> Lsn {
-        if let Some(lsn) = self.sold_out.lsn(item, quantity) {
+        let seen = self.sold_out.note_of(item);
+        if let Some(lsn) = self.sold_out.lsn(seen, quantity) {
             return lsn;
         }
         // Read before the locks: the LSN of each unit that is gone by now is noted behind them.
         let unsold = self.inventory.unsold(item);
-        // Units are sold, and the LSN is noted, under the lock of the buyer. Behind these locks both is done for
-        // every unit that was gone before.
+        // Units are sold, and the LSN is noted, under the lock of the buyer; units are taken out of the stock under a lock as well.
+        // Behind these locks both is done for every unit that was gone before.
         match self.inventory.owner(item) {
             Some(owner) => drop(self.buyers.lock_buyer(BuyerRef(owner))),
             None => self.buyers.lock_each().for_each(drop),
         }
         let lsn = self.inventory.last_sold_lsn();
-        self.sold_out.note(item, unsold, lsn);
+        self.sold_out.note(item, seen, unsold, lsn);
         lsn
     }
 

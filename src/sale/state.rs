@@ -195,6 +195,14 @@ impl State {
             Record::SaleChanged { sale, change } => {
                 self.find(sale).and_then(|sale| sale.apply_change(change))
             }
+            Record::StockChanged {
+                sale,
+                item,
+                units,
+                reference,
+            } => self
+                .find(sale)
+                .and_then(|sale| sale.apply_stock_change(item, units, reference, entry.lsn)),
             Record::Checkout {
                 sale,
                 secret,

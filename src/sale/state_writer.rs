@@ -115,6 +115,17 @@ impl Sale {
         }
         let (sale, terms) = (self.id, self.terms());
         visit(None, &Record::SaleCreated { sale, terms })?;
+        // Before the purchases and holds, in their own order: then no sum of them falls below zero, as none did when less was free; and
+        // in the end there is enough for all that is sold and held.
+        for (reference, change) in self.stock_changes.lock().in_order() {
+            let changed = Record::StockChanged {
+                sale,
+                item: change.item,
+                units: change.units,
+                reference,
+            };
+            visit(None, &changed)?;
+        }
         for mut shard in self.buyers.lock_each() {
             for (_, buyer) in shard.iter_mut() {
                 visit_buyer(sale, buyer, visit)?;

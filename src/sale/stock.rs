@@ -163,7 +163,7 @@ impl Few {
         }
     }
 
-    /// Free to `one`'s place, all or none.
+    /// Free to `one`'s place, all or none; nowhere, where that is 0.
     fn take(&self, quantity: u64, one: u64) -> bool {
         let mut word = self.0.load(Ordering::Acquire);
         while Self::count(word, ONE_FREE) >= quantity {
@@ -217,6 +217,21 @@ impl Few {
         self.give(quantity, ONE_FREE);
     }
 
+    /// Takes free units out of the stock, all or none.
+    pub fn withdraw(&self, quantity: u64) -> bool {
+        self.take(quantity, 0)
+    }
+
+    /// Adds free units to the stock. Only one may change it at a time.
+    ///
+    /// # Panics
+    /// It becomes more than [`Self::STOCK_MAX`].
+    pub fn restock(&self, quantity: u64) {
+        let stock = self.stock() + quantity;
+        assert!(stock <= Self::STOCK_MAX, "few are {COUNT_MAX} at most");
+        self.0.fetch_add(quantity * ONE_FREE, Ordering::AcqRel);
+    }
+
     /// Returns whether `quantity` units can be had.
     pub fn availability(&self, quantity: u64) -> Availability {
         let Units { free, held, .. } = self.units();
@@ -235,7 +250,7 @@ impl Few {
         free + held
     }
 
-    /// The units that it began with.
+    /// Returns how many units there are in all.
     pub fn stock(&self) -> u64 {
         let Units { free, held, sold } = self.units();
         free + held + sold
@@ -244,7 +259,8 @@ impl Few {
 
 /// The units of an item that has many.
 pub struct Pool {
-    stock: u64,
+    /// Never less than what is free, held and sold.
+    stock: AtomicU64,
     /// Changes only under the `reserve` lock, while the pool can be exhausted; see [`Pool::take`].
     exhausted: AtomicBool,
     held: AtomicU64,
@@ -281,7 +297,7 @@ impl Pool {
     /// A pool of `stock` free units, spread over `shard_count` shards as they are asked for.
     pub fn new(stock: u64, shard_count: usize) -> Self {
         Self {
-            stock,
+            stock: AtomicU64::new(stock),
             exhausted: AtomicBool::new(stock == 0),
             held: AtomicU64::new(0),
             reserve: Mutex::new(stock),
@@ -322,7 +338,10 @@ impl Pool {
                 *reserve += shard.free.swap(0, Ordering::AcqRel);
             }
         }
-        assert!(*reserve <= self.stock, "more units are free than there are");
+        assert!(
+            *reserve <= self.stock(),
+            "more units are free than there are"
+        );
         let enough = *reserve >= quantity;
         if enough {
             *reserve -= quantity;
@@ -350,9 +369,11 @@ impl Pool {
             .sum()
     }
 
-    /// Returns how many units are not sold.
+    /// Returns how many units are not sold; at least as many as at one moment of the call.
     pub fn unsold(&self) -> u64 {
-        self.stock - self.sold().min(self.stock)
+        // In this order: units that are added in between, and sold, are not to be missing.
+        let sold = self.sold();
+        self.stock().saturating_sub(sold)
     }
 
     fn count_sold(&self, lane: usize, quantity: u64) {
@@ -394,14 +415,36 @@ impl Pool {
     pub fn release(&self, quantity: u64) {
         let held = self.held.fetch_sub(quantity, Ordering::AcqRel);
         assert!(held >= quantity, "only held units are given back");
-        let mut reserve = self.reserve.lock();
+        self.free(&mut self.reserve.lock(), quantity);
+    }
+
+    fn free(&self, reserve: &mut u64, quantity: u64) {
         *reserve += quantity;
-        assert!(*reserve <= self.stock, "more units are free than there are");
+        assert!(
+            *reserve <= self.stock(),
+            "more units are free than there are"
+        );
         self.exhausted.store(false, Ordering::Release);
     }
 
+    /// Takes free units out of the stock, all or none.
+    pub fn withdraw(&self, lane: usize, quantity: u64) -> bool {
+        let taken = self.take(lane, quantity);
+        if taken {
+            self.stock.fetch_sub(quantity, Ordering::AcqRel);
+        }
+        taken
+    }
+
+    /// Adds free units to the stock.
+    pub fn restock(&self, quantity: u64) {
+        let mut reserve = self.reserve.lock();
+        self.stock.fetch_add(quantity, Ordering::AcqRel);
+        self.free(&mut reserve, quantity);
+    }
+
     /// Returns whether `quantity` units can be had. Anything but [`Availability::Free`] means that at one
-    /// moment of the call fewer were free; [`Availability::SoldOut`], that it stays so.
+    /// moment of the call fewer were free; [`Availability::SoldOut`], that it stays so until units are added.
     pub fn availability(&self, quantity: u64) -> Availability {
         let exhausted = self.exhausted.load(Ordering::Acquire);
         if !exhausted && self.free_in_shards() >= quantity {
@@ -413,7 +456,7 @@ impl Pool {
                 return Availability::Free;
             }
         }
-        // Only what is sold never comes back, so nothing else may say "sold out".
+        // What is held may come back by itself, so only what is sold may say "sold out".
         if self.unsold() >= quantity {
             Availability::Held
         } else {
@@ -431,8 +474,8 @@ impl Pool {
         }
     }
 
-    /// The units that the pool began with.
+    /// Returns how many units there are in all.
     pub fn stock(&self) -> u64 {
-        self.stock
+        self.stock.load(Ordering::Acquire)
     }
 }

@@ -86,6 +86,8 @@ labels! {
         AdminResume = "admin_resume",
         /// `POST /admin/sales/{id}/extend`
         AdminExtend = "admin_extend",
+        /// `POST /admin/sales/{id}/stock`
+        AdminStock = "admin_stock",
         /// `GET /admin/sales/{id}/purchases`
         AdminPurchases = "admin_purchases",
         /// `GET /admin/checkouts/{code}`
@@ -135,6 +137,12 @@ macro_rules! outcomes {
                 Created = "created",
                 /// The sale is over, and cannot be changed any more.
                 SaleClosed = "sale_closed",
+                /// The reference came with something else to do before.
+                ReferenceReused = "ref_reused",
+                /// Fewer units are free than are to be taken out of a stock.
+                StockInUse = "stock_in_use",
+                /// The stock of a sale has changed as often as it may.
+                TooManyStockChanges = "too_many_stock_changes",
                 /// As many sales are open as may be.
                 TooManySales = "too_many_sales",
                 /// The journal no longer has the events that were asked for.

@@ -33,6 +33,8 @@ kinds! {
     SaleResumed = "sale.resumed",
     /// A sale ends later than it was to.
     SaleExtended = "sale.extended",
+    /// The stock of an item is another one.
+    StockChanged = "stock.changed",
     /// A sale has ended for good.
     SaleClosed = "sale.closed",
     /// The hold of a checkout ran out.

@@ -15,12 +15,13 @@ use crate::admin::{JSON, TOKEN, ask, create, shop};
 use crate::client::{Answer, Client};
 use crate::server::{Place, Server, wait_for};
 
-const PATHS: [(&str, &str); 8] = [
+const PATHS: [(&str, &str); 9] = [
     ("POST", "/admin/sales"),
     ("POST", "/admin/sales/1/close"),
     ("POST", "/admin/sales/1/pause"),
     ("POST", "/admin/sales/1/resume"),
     ("POST", "/admin/sales/1/extend"),
+    ("POST", "/admin/sales/1/stock"),
     ("GET", "/admin/sales/1/purchases"),
     (
         "GET",

@@ -6,6 +6,7 @@ mod backup;
 mod bounds;
 mod buying;
 mod changed_sales;
+mod changed_stocks;
 mod clock;
 mod closed_sales;
 mod cors;

@@ -1,5 +1,6 @@
 //! What cards say of items that others buy, hold, and give back.
 
+use crate::admin::{create, household};
 use crate::browser::buying::{button, choose};
 use crate::browser::chromium::Browser;
 use crate::browser::page::{Look, Page};
@@ -73,4 +74,28 @@ fn how_long_something_is_held_is_what_the_server_says() {
     choose(&page, 1);
     page.wait_for("/^Held for you for (10:00|09:\\d\\d)\\.$/.test(document.querySelector('#basket-hold').innerText)");
     page.wait_for_text("#buy", "Buy 2 items");
+}
+
+#[test]
+fn what_was_sold_out_and_comes_back_is_said_to_be_back() {
+    let server = Server::start(&[]);
+    let mut shop = server.client();
+    let id = create(&mut shop, &household());
+    let browser = Browser::start();
+    let page = browser.open(Look::DESKTOP, server.addr(), "/");
+    page.before_each_load(HURRY);
+    page.go_to("/");
+    page.wait_for_text("#headline", &format!("Sale {id} is open"));
+    let lamps = "#list > :nth-child(1) .stock";
+    page.wait_for_text(lamps, "5 of 5 left");
+    let bought = shop.post("/checkout?user_id=rival&id=lamp&quantity=5");
+    shop.purchase(&bought.ok().code()).ok();
+    page.wait_for_text(lamps, "0 of 5 left");
+    page.wait_for_text(&button(1), "Sold");
+    let add = format!("/admin/sales/{id}/stock?item_id=lamp&add=2&ref=delivery");
+    shop.post(&add).ok();
+    page.wait_for_text(lamps, "2 of 7 left · back in stock");
+    page.wait_for_text("#total", "of 1,008 left");
+    choose(&page, 1);
+    assert_eq!(page.overflow(), 0);
 }

@@ -54,7 +54,12 @@ pub enum Answered {
 }
 
 pub struct ModelSale {
+    /// Ids, and the stock of now.
     pub items: Vec<(String, u64)>,
+    /// Whether each item exists once.
+    pub singles: Vec<bool>,
+    /// Item and units, by the reference.
+    pub stock_changes: HashMap<usize, (u32, i64)>,
     pub start: i64,
     pub end: i64,
     pub limit: u32,
@@ -144,11 +149,12 @@ impl Model {
         own.map(|(_, quantity)| u64::from(*quantity)).sum()
     }
 
-    /// Units sold and held of a whole sale.
-    pub fn figures(&self, sale: usize) -> (u64, u64) {
+    /// Units of a whole sale in all, sold and held.
+    pub fn figures(&self, sale: usize) -> (u64, u64, u64) {
         let items = 0..self.sales[sale].items.len() as u32;
         let held = items.map(|item| self.held(sale, item)).sum();
-        (self.sold(sale, None, None), held)
+        let total = self.sales[sale].items.iter().map(|(_, stock)| stock).sum();
+        (total, self.sold(sale, None, None), held)
     }
 
     fn open(&self, sale: usize, user: usize) -> Option<&Code> {
@@ -243,9 +249,10 @@ impl Model {
             self.sales[sale].items[item as usize].1,
             self.sales[sale].limit,
         );
+        let is_single = self.sales[sale].singles[item as usize];
         let (user, quantity) = (asked.user, asked.quantity);
         let refused = |name, number| Answered::Refused(answer(name, number));
-        let max = if stock == 1 { 1 } else { limit };
+        let max = if is_single { 1 } else { limit };
         if quantity == 0 || quantity > max {
             return refused("quantity", max);
         }
@@ -263,7 +270,7 @@ impl Model {
             .as_ref()
             .map_or(&[][..], |code| &self.checkouts[code].lines);
         let (chosen, has_it) = (units(lines), lines.iter().any(|(of, _)| *of == item));
-        if has_it || stock == 1 && self.sold(sale, Some(item), Some(user)) == 1 {
+        if has_it || is_single && self.sold(sale, Some(item), Some(user)) == 1 {
             return refused("already", 0);
         }
         if self.sold(sale, None, Some(user)) as u32 + chosen + quantity > limit {
@@ -419,6 +426,45 @@ impl Model {
             return Err("over");
         }
         change(sale)
+    }
+
+    /// Changes the stock of an item; whether that was done now, or why it cannot be.
+    pub fn change_stock(
+        &mut self,
+        place: u32,
+        id: &str,
+        units: i64,
+        reference: usize,
+        now: i64,
+    ) -> Result<bool, &'static str> {
+        let place = place as usize - 1;
+        let sale = self.sales.get(place).ok_or("no such sale")?;
+        let item = sale.item(id);
+        if let Some((changed, by)) = sale.stock_changes.get(&reference) {
+            let is_same = item == Some(*changed) && units == *by;
+            return if is_same {
+                Ok(false)
+            } else {
+                Err("ref reused")
+            };
+        }
+        if sale.closed || now >= sale.end {
+            return Err("over");
+        }
+        let item = item.ok_or("no such item")?;
+        let (stock, is_single) = (sale.items[item as usize].1, sale.singles[item as usize]);
+        if is_single {
+            return Err("single");
+        }
+        let free = stock - self.sold(place, Some(item), None) - self.held(place, item);
+        if units < 0 && free < units.unsigned_abs() {
+            return Err("in use");
+        }
+        let sale = &mut self.sales[place];
+        let stock = &mut sale.items[item as usize].1;
+        *stock = stock.checked_add_signed(units).expect("so many are free");
+        sale.stock_changes.insert(reference, (item, units));
+        Ok(true)
     }
 
     /// Closes a sale; `false` when it was closed before.

@@ -31,6 +31,12 @@ pub enum Step {
     Resume(u32),
     /// By so many seconds, which may be none or fewer.
     Extend(u32, i64),
+    ChangeStock {
+        sale: u32,
+        item: usize,
+        units: i64,
+        reference: usize,
+    },
     CloseEnded,
     Release,
     /// Ended sales leave memory; with a snapshot they stay out of it after a crash.
@@ -60,6 +66,14 @@ pub fn any_step() -> impl Strategy<Value = Step> {
         (0_usize..30, option::of(0_usize..2)).prop_map(|(code, key)| Step::Purchase { code, key });
     let line = option::of((0_usize..3, option::of(0_u32..3)));
     let give_back = (0_usize..30, line).prop_map(|(code, line)| Step::GiveBack { code, line });
+    let units = prop_oneof![Just(-3_i64), Just(-1), Just(1), Just(2)];
+    let change_stock = (1_u32..4, 0_usize..10, units, 0_usize..20);
+    let change_stock = change_stock.prop_map(|(sale, item, units, reference)| Step::ChangeStock {
+        sale,
+        item,
+        units,
+        reference,
+    });
     let crash =
         (any::<bool>(), any::<u64>()).prop_map(|(gently, seed)| Step::Crash { gently, seed });
     prop_oneof![
@@ -74,6 +88,7 @@ pub fn any_step() -> impl Strategy<Value = Step> {
         3 => (1_u32..4).prop_map(Step::Pause),
         6 => (1_u32..4).prop_map(Step::Resume),
         3 => (1_u32..4, -1_i64..12).prop_map(|(sale, seconds)| Step::Extend(sale, seconds)),
+        14 => change_stock,
         2 => Just(Step::CloseEnded),
         4 => Just(Step::Release),
         3 => any::<bool>().prop_map(|snapshot| Step::PutAway { snapshot }),

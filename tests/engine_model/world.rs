@@ -1,5 +1,6 @@
 //! An engine and the model beside it, taken through the same steps.
 
+use std::num::NonZeroI64;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,11 +9,11 @@ use flashsale::record::{NewItem, Record, RefusedReason};
 use flashsale::sale::outcome::PurchasedLine;
 use flashsale::sale::{
     ChangeError, CheckoutOutcome, CheckoutRequest, ContentsOutcome, Decision, Engine, NewCatalogue,
-    NewSale, PurchaseOutcome, ReleaseRequest, SaleChange, SaleDecision, State, load_ended,
-    write_snapshot,
+    NewSale, PurchaseOutcome, ReleaseRequest, SaleChange, SaleDecision, State, StockChangeError,
+    StockChangeRequest, load_ended, write_snapshot,
 };
 use flashsale::types::{
-    CheckoutCode, IdempotencyKey, ItemId, Lsn, PaymentTerms, SaleId, Timestamp, UserId,
+    CheckoutCode, IdempotencyKey, ItemId, Lsn, PaymentTerms, Reference, SaleId, Timestamp, UserId,
 };
 
 use crate::common::{dump_whole, open_engine};
@@ -116,8 +117,11 @@ impl World {
                 .map(|(id, stock)| ((*id).to_owned(), *stock))
                 .collect()
         };
+        let items: Vec<_> = items.map_or_else(generated, named);
         self.model.sales.push(ModelSale {
-            items: items.map_or_else(generated, named),
+            singles: items.iter().map(|(_, stock)| *stock == 1).collect(),
+            stock_changes: std::collections::HashMap::new(),
+            items,
             start,
             end,
             limit,
@@ -182,6 +186,12 @@ impl World {
                     _ => Ok(std::mem::replace(&mut sale.end, end) != end),
                 });
             }
+            Step::ChangeStock {
+                sale,
+                item,
+                units,
+                reference,
+            } => return Some(self.change_stock(sale, IDS[item], units, reference)),
             Step::CloseEnded => {
                 let expected = self.model.close_ended(self.now);
                 assert_eq!(self.engine.close_ended(), expected);
@@ -211,6 +221,51 @@ impl World {
             ChangeError::TooLong | ChangeError::Unavailable(_) => panic!("{error:?}"),
         });
         assert_eq!(changed, self.model.change(sale, self.now, expected));
+    }
+
+    fn change_stock(&mut self, sale: u32, id: &str, units: i64, reference: usize) -> &'static str {
+        let text = format!("ref-{reference}");
+        let request = StockChangeRequest {
+            sale: SaleId(sale),
+            item: ItemId::new(id).expect("an id"),
+            units: NonZeroI64::new(units).expect("units"),
+            reference: Reference::new(&text).expect("a reference"),
+        };
+        let mut changed = self.engine.change_stock(&request).map(|(.., lsn)| lsn);
+        if changed == Err(StockChangeError::SaleArchived) {
+            let ended = *self
+                .engine
+                .ended()
+                .get(SaleId(sale))
+                .expect("it was put away");
+            let sale = load_ended(&self.disk, dir(), &ended).expect("intact");
+            changed = sale.repeated_stock_change(&request).map(|_| None);
+        }
+        let changed = changed.map(|lsn| {
+            self.wait(lsn);
+            lsn.is_some()
+        });
+        let changed = changed.map_err(|error| match error {
+            StockChangeError::SaleNotFound => "no such sale",
+            StockChangeError::Over => "over",
+            StockChangeError::ItemNotFound => "no such item",
+            StockChangeError::Single => "single",
+            StockChangeError::ReferenceReused => "ref reused",
+            StockChangeError::InUse { free } => {
+                assert!(free < units.unsigned_abs());
+                "in use"
+            }
+            _ => panic!("{error:?}"),
+        });
+        let expected = self
+            .model
+            .change_stock(sale, id, units, reference, self.now);
+        assert_eq!(changed, expected);
+        match changed {
+            Ok(true) => "stock changed",
+            Ok(false) => "stock changed before",
+            Err(why) => why,
+        }
     }
 
     fn put_away(&mut self, with_snapshot: bool) {
@@ -496,8 +551,8 @@ impl World {
         for sale in live.sales() {
             let place = sale.id().0 as usize - 1;
             let figures = sale.figures();
-            let sold_and_held = self.model.figures(place);
-            assert_eq!((figures.sold, figures.held), sold_and_held);
+            let expected = self.model.figures(place);
+            assert_eq!((figures.total, figures.sold, figures.held), expected);
         }
         let journal = self.engine.journal();
         if gently {

@@ -57,3 +57,22 @@ fn units_given_back_can_be_had() {
         assert_eq!(few.availability(1), Availability::SoldOut);
     });
 }
+
+#[test]
+fn units_are_added_and_taken_out_while_others_buy() {
+    check(3, || {
+        let few = Arc::new(Few::new(2));
+        let others = {
+            let few = Arc::clone(&few);
+            thread::spawn(move || {
+                few.restock(1);
+                if few.withdraw(2) { 2 } else { 0 }
+            })
+        };
+        let sold = if few.sell(2) { 2 } else { 0 };
+        let withdrawn = others.join().expect("the others panicked");
+        assert_ne!(sold, withdrawn, "there is enough for one of them");
+        assert_eq!(few.stock(), 3 - withdrawn);
+        assert_eq!(few.units().sold, sold);
+    });
+}

@@ -180,3 +180,42 @@ fn unsold_units_are_never_reported_as_sold_out() {
         assert_eq!(pool.availability(2), Availability::Free);
     });
 }
+
+#[test]
+fn units_are_added_and_taken_out_while_others_buy() {
+    check(2, || {
+        let pool = Arc::new(pool_with_a_unit_in_each_shard());
+        let restocking = {
+            let pool = Arc::clone(&pool);
+            thread::spawn(move || pool.restock(1))
+        };
+        let withdrawing = {
+            let pool = Arc::clone(&pool);
+            thread::spawn(move || if pool.withdraw(1, 2) { 2 } else { 0 })
+        };
+        let bought = sold(&buy(&pool, 0, &[1]));
+        restocking.join().expect("the restocking panicked");
+        let withdrawn = withdrawing.join().expect("the withdrawing panicked");
+        assert_eq!(pool.stock(), 9 - withdrawn);
+        assert_eq!(bought + withdrawn + drain(&pool), 3);
+        assert_eq!(pool.units().sold, pool.stock());
+    });
+}
+
+#[test]
+fn what_others_hold_is_not_called_sold_out_because_units_were_added_and_sold() {
+    check(2, || {
+        let pool = Arc::new(Pool::new(2, 2));
+        assert!(pool.hold(0, 2));
+        let others = {
+            let pool = Arc::clone(&pool);
+            thread::spawn(move || {
+                pool.restock(2);
+                assert!(pool.sell(1, 2));
+            })
+        };
+        assert_ne!(pool.availability(1), Availability::SoldOut);
+        others.join().expect("the others panicked");
+        assert_eq!(pool.availability(1), Availability::Held);
+    });
+}

@@ -21,9 +21,13 @@ mod sale;
 mod sold_out;
 #[path = "../../src/sale/stock.rs"]
 pub mod stock;
+#[path = "../../src/sale/stock_changes.rs"]
+mod stock_changes;
 
 #[path = "hold.rs"]
 mod hold;
+#[path = "restock.rs"]
+mod restock;
 
 fn lane() -> usize {
     0

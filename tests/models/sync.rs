@@ -2,9 +2,7 @@
 
 use std::ops::{Deref, DerefMut};
 
-pub(crate) use loom::sync::atomic::{
-    AtomicBool, AtomicI64, AtomicU16, AtomicU32, AtomicU64, Ordering, fence,
-};
+pub(crate) use loom::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering, fence};
 
 /// Locks without a `Result`, as `parking_lot` does.
 pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);

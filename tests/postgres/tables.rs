@@ -194,6 +194,43 @@ fn changes_of_a_sale_are_kept_beside_its_first_terms() {
 }
 
 #[test]
+fn changes_of_a_stock_are_kept_and_pools_have_the_stock_of_now() {
+    let (postgres, mut driver) = start();
+    let changed = |item, units, reference| Record::StockChanged {
+        sale: SaleId(1),
+        item: ItemIndex(item),
+        units,
+        reference,
+    };
+    let records = [
+        announce(1, 0, &[item("a", 5), item("b", 2)]),
+        listed(1, 2),
+        checkout(1, 1, 0, 3),
+        purchase(1, 1, &[line(0, 3, true)]),
+        // What is sold was never more than there was, though in the end it is as much as there was at first.
+        changed(0, 4, "more"),
+        checkout(1, 2, 0, 6),
+        purchase(1, 2, &[line(0, 6, true)]),
+        changed(1, -2, "none"),
+    ];
+    assert_eq!(driver.apply(&records).expect("a database"), 1);
+    assert_eq!(rows(&postgres, "pools"), ["1|0|9|9", "1|1|0|0"]);
+    let expected = [
+        "5|1|0|4|more|2001-09-09 01:46:45+00",
+        "8|1|1|-2|none|2001-09-09 01:46:48+00",
+    ];
+    assert_eq!(rows(&postgres, "stock_changes"), expected);
+    let views = "SELECT string_agg(stock || ' ' || sold || ' ' || remaining, ', ' ORDER BY item_index) FROM item_sales";
+    assert_eq!(postgres.query(DATABASE, views), "9 9 0, 0 0 0");
+    let total = "SELECT total_items, items_sold FROM seed.sales";
+    assert_eq!(postgres.query(DATABASE, total), "9|9");
+    assert!(rows(&postgres, "violations").is_empty());
+    // Nothing is sold that is not there any more.
+    let more = [checkout(1, 3, 1, 1), purchase(1, 3, &[line(1, 1, true)])];
+    assert!(driver.apply(&more).is_err());
+}
+
+#[test]
 fn pools_count_what_is_sold_of_listed_items() {
     let (postgres, mut driver) = start();
     const ITEMS: &[NewItem<'static>] = &[item("a", 5), item("b", 1 << 32), item("c", 1)];

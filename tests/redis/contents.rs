@@ -54,6 +54,7 @@ fn events_tell_every_purchase_once_and_in_order() {
 
     let events = server.command(&["XRANGE", "{flashsale}:events", "-", "+"]);
     let (mut sold, mut created, mut changed, mut before) = (0, 0, 0, 0);
+    let mut restocked = 0;
     for event in events.list() {
         let id = event.list()[0].text();
         let lsn: u64 = id
@@ -81,6 +82,12 @@ fn events_tell_every_purchase_once_and_in_order() {
                 assert!(ended_at.is_ok());
                 changed += 1;
             }
+            "stock_changed" => {
+                assert!(!field("item").is_empty());
+                let added: i64 = field("added").parse().expect("a number");
+                assert_ne!(added, 0);
+                restocked += 1;
+            }
             "purchased" => {
                 let items: serde_json::Value = serde_json::from_str(&field("items")).expect("JSON");
                 for item in items.as_array().expect("a list") {
@@ -98,6 +105,7 @@ fn events_tell_every_purchase_once_and_in_order() {
     );
     assert_eq!(created, story.last_sale());
     assert!(changed > 0, "no sale was changed");
+    assert!(restocked > 0, "no stock was changed");
 }
 
 #[test]

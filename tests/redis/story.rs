@@ -17,6 +17,8 @@ struct Sale {
     id: SaleId,
     listed: bool,
     left: Vec<u64>,
+    /// Items that do not exist once.
+    many: Vec<usize>,
     ended_at: Timestamp,
     paused: bool,
     open: BTreeMap<String, Checkout>,
@@ -60,6 +62,7 @@ impl Story {
                 0 => self.open_sale(journal),
                 1 => self.close_sale(journal),
                 199 => self.change_sale(journal),
+                197..=198 => self.change_stock(journal),
                 2..=120 => self.check_out(journal),
                 121..=125 => self.refuse(journal),
                 126..=135 => self.end_checkout(journal, false),
@@ -107,6 +110,7 @@ impl Story {
         self.sales.push(Sale {
             id,
             listed,
+            many: (0..stocks.len()).filter(|&it| stocks[it] > 1).collect(),
             left: stocks,
             ended_at: terms.ended_at,
             paused: false,
@@ -160,6 +164,33 @@ impl Story {
         };
         let sale = sale.id;
         journal.append(self.now, &Record::SaleChanged { sale, change })
+    }
+
+    /// Adds units of an item, or takes free ones out; where each exists once, the sale is changed.
+    fn change_stock(&mut self, journal: &Journal) -> Lsn {
+        let place = self.draw(self.sales.len() as u64) as usize;
+        if self.sales[place].many.is_empty() {
+            return self.change_sale(journal);
+        }
+        let drawn = self.draw(self.sales[place].many.len() as u64) as usize;
+        let (adds, units, number) = (self.draw(3) > 0, 1 + self.draw(9), self.draw(u64::MAX));
+        let sale = &mut self.sales[place];
+        let item = sale.many[drawn];
+        let left = &mut sale.left[item];
+        let adds = adds || *left < units;
+        let units = if adds {
+            units.cast_signed()
+        } else {
+            -units.cast_signed()
+        };
+        *left = left.checked_add_signed(units).expect("so many are left");
+        let record = Record::StockChanged {
+            sale: sale.id,
+            item: ItemIndex(item as u32),
+            units,
+            reference: &format!("ref-{number}"),
+        };
+        journal.append(self.now, &record)
     }
 
     fn check_out(&mut self, journal: &Journal) -> Lsn {

@@ -3,6 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
+use crate::client::Client;
 use crate::load::Load;
 use crate::places::{place_with_both, postgres, redis, server_with};
 use crate::postgres_server::DATABASE;
@@ -29,6 +30,7 @@ fn a_killed_server_goes_on_where_its_sinks_are() {
     for change in ["pause", "resume"] {
         client.post(&format!("/admin/sales/{sale}/{change}")).ok();
     }
+    change_stocks(&mut client);
     load.wait_for_more(50);
     let bought = load.stop();
     settle(&server);
@@ -42,9 +44,26 @@ fn a_killed_server_goes_on_where_its_sinks_are() {
         "purchase_results",
         "releases",
         "sale_changes",
+        "stock_changes",
     ] {
         let any = format!("SELECT EXISTS (SELECT FROM {table})");
         assert_eq!(postgres.query(DATABASE, &any), "t", "{table}");
+    }
+}
+
+/// Changes the stock of an item of a sale of its own, which begins when all this is over.
+fn change_stocks(client: &mut Client) {
+    let begins = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(2);
+    let sale = format!(
+        r#"{{"started_at": "{begins}", "items": [{{"id": "cup", "name": "Cup", "stock": 5}}]}}"#
+    );
+    let json = [("Content-Type", "application/json")];
+    let created = client.send("POST", "/admin/sales", &json, sale.as_bytes());
+    let created = created.json();
+    let id = created["data"]["id"].as_str().expect("an id");
+    for (add, reference) in [(3, "a"), (-2, "b"), (3, "a")] {
+        let path = format!("/admin/sales/{id}/stock?item_id=cup&add={add}&ref={reference}");
+        client.post(&path).ok();
     }
 }
 

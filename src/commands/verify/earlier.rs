@@ -139,6 +139,7 @@ fn describe(bytes: &[u8]) -> String {
         Record::SaleItems { sale, .. }
         | Record::SaleCreated { sale, .. }
         | Record::SaleChanged { sale, .. }
+        | Record::StockChanged { sale, .. }
         | Record::SaleArchived { sale, .. }
         | Record::SaleClosed { sale } => format!("sale {sale}, {record:?}"),
         Record::Checkout { sale, user, .. }

@@ -1,6 +1,6 @@
 //! A running server's memory, held against the journal that it writes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 use std::thread;
@@ -24,12 +24,16 @@ struct Shown {
     sales: Vec<ShownSale>,
     stock: BTreeMap<String, ShownStock>,
     items: BTreeMap<SaleId, Vec<ShownItem>>,
+    /// Sales whose stock has changed meanwhile.
+    restocked: BTreeSet<SaleId>,
 }
 
-/// Units sold when the looking began. Nothing that is sold is ever given back, so that no figure that
+/// Units sold when the looking began. While no stock changes, nothing that is sold is ever given back, so that no figure that
 /// is shown later may be lower.
 struct Before {
     sales: BTreeMap<SaleId, (u64, Vec<u64>)>,
+    /// How often the stock of each sale in memory had changed.
+    stock_changes: BTreeMap<SaleId, usize>,
 }
 
 /// Compares, and says what came of it.
@@ -85,10 +89,13 @@ fn compare_once(
     ledger.advance(before.durable())?;
     let chosen = chosen(ledger)?;
     let sold_before = Before::of(&ledger.state, &chosen);
-    let shown = Shown::read(server, &chosen)?;
+    let mut shown = Shown::read(server, &chosen)?;
     let after = server.settled()?;
     ledger.advance(after.durable())?;
     let still = after.is_still_as(&before);
+    if !still {
+        shown.note_restocked(&ledger.state, &sold_before);
+    }
     let mut findings = Mismatches::default();
     compare_sales(&ledger.state, &sold_before, &shown, still, &mut findings);
     compare_chosen(
@@ -131,7 +138,17 @@ impl Shown {
             items: items.collect::<Result<_, _>>()?,
             sales: server.sales()?,
             stock: server.health()?.stock,
+            restocked: BTreeSet::new(),
         })
+    }
+
+    /// Notes the sales whose stock has changed since `before`: what was shown of them is of a moment that is not known.
+    fn note_restocked(&mut self, state: &State, before: &Before) {
+        let now = Before::stock_changes_of(state);
+        let changed = now
+            .into_iter()
+            .filter(|(id, count)| before.stock_changes.get(id).is_some_and(|it| it != count));
+        self.restocked = changed.map(|(id, _)| id).collect();
     }
 }
 
@@ -143,7 +160,15 @@ impl Before {
         });
         Self {
             sales: sales.collect(),
+            stock_changes: Self::stock_changes_of(state),
         }
+    }
+
+    fn stock_changes_of(state: &State) -> BTreeMap<SaleId, usize> {
+        let sales = state.sales().iter();
+        sales
+            .map(|sale| (sale.id(), sale.stock_change_count()))
+            .collect()
     }
 }
 
@@ -171,6 +196,9 @@ fn compare_sales(
             }
             continue;
         };
+        if shown.restocked.contains(&sale.id) {
+            continue;
+        }
         if shown_sale.total_items != sale.total {
             findings.add(|| {
                 let (shown, ours) = (shown_sale.total_items, sale.total);
@@ -195,7 +223,8 @@ fn compare_chosen(
     still: bool,
     findings: &mut Mismatches,
 ) {
-    for sale in state.sales() {
+    let is_restocked = |id: &SaleId| shown.restocked.contains(id);
+    for sale in state.sales().iter().filter(|it| !is_restocked(&it.id())) {
         let id = sale.id().to_string();
         if let Some(stock) = shown.stock.get(&id) {
             let least = before.sales.get(&sale.id()).map_or(0, |(sold, _)| *sold);
@@ -204,7 +233,7 @@ fn compare_chosen(
             check_stock(&id, stock, figures.held, still, findings);
         }
     }
-    for (id, sale) in chosen {
+    for (id, sale) in chosen.iter().filter(|(id, _)| !is_restocked(id)) {
         if let (Some(items), Some((_, least))) = (shown.items.get(id), before.sales.get(id)) {
             compare_items(sale, least, items, still, findings);
         }

@@ -5,6 +5,7 @@
 //! threads, and the memory of their requests, are bounded.
 
 pub(super) mod change_sale;
+pub(super) mod change_stock;
 pub(super) mod checkouts;
 pub(super) mod close_sale;
 pub(super) mod create_sale;

@@ -85,6 +85,8 @@ export class Items {
 
   // Looks again at what is visible.
   async refresh() {
+    // Where nothing was left there is nothing to look at again.
+    if (this.sale?.remaining > 0 && this.cards.size === 0 && this.pages.length > 0) return this.open(this.sale);
     const box = (card) => card.element.getBoundingClientRect();
     const filled = this.pages.filter(({ cards }) => cards.length > 0);
     const visible = filled.filter(
@@ -122,10 +124,17 @@ class Card {
     this.picture.addEventListener("error", () => this.setPicture(drawn(item)), { once: true });
     this.setPicture(picture(item));
     this.button.addEventListener("click", () => this.choose());
-    const most = Math.min(item.stock, list.sale.limit, QUANTITIES_MAX);
-    for (let units = 1; units <= most; units += 1) this.quantity.add(new Option(String(units)));
-    this.quantity.parentElement.hidden = most === 1;
+    this.offerQuantities();
     this.draw();
+  }
+
+  // The quantities to choose from; the stock may change.
+  offerQuantities() {
+    const most = Math.max(1, Math.min(this.item.stock, this.list.sale.limit, QUANTITIES_MAX));
+    const { options } = this.quantity;
+    for (let units = options.length + 1; units <= most; units += 1) this.quantity.add(new Option(String(units)));
+    options.length = most;
+    this.quantity.parentElement.hidden = most === 1;
   }
 
   setPicture(address) {
@@ -133,7 +142,10 @@ class Card {
   }
 
   update(news) {
+    // What somebody held or bought comes back without a word; what was sold out is worth one.
+    this.isBack = this.isBack ? news.remaining > 0 : this.item.sold && news.remaining > 0;
     Object.assign(this.item, news);
+    this.offerQuantities();
     this.isLost = false;
     this.draw();
   }
@@ -159,14 +171,15 @@ class Card {
   // What there is of the item.
   left(state) {
     const { id, stock, remaining, sold } = this.item;
-    if (stock > 1) {
+    if (stock !== 1) {
       const bought = this.list.basket.bought(id);
       const yours = bought > 0 ? ` · ${bought} yours` : "";
-      return `${number(remaining)} of ${number(stock)} left${yours}`;
+      const back = this.isBack ? " · back in stock" : "";
+      return `${number(remaining)} of ${number(stock)} left${back}${yours}`;
     }
     if (state === "yours") return "Bought by you";
     if (sold) return "Gone";
-    if (remaining > 0) return "The only one";
+    if (remaining > 0) return this.isBack ? "Back in stock" : "The only one";
     if (state === "chosen") return "Held for you";
     return this.isLost ? "Held or sold" : "Held by somebody";
   }

@@ -83,6 +83,9 @@ mod tests {
             | Outcome::Created
             | Outcome::SaleNotFound
             | Outcome::SaleClosed
+            | Outcome::ReferenceReused
+            | Outcome::StockInUse
+            | Outcome::TooManyStockChanges
             | Outcome::TooManySales
             | Outcome::EventsGone
             | Outcome::Unauthorized

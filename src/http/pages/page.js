@@ -152,7 +152,7 @@ function rest() {
 
 // What is left of the sale by now.
 function update(figures) {
-  changed ||= figures.sold !== sale.sold || figures.held !== sale.held;
+  changed ||= ["total", "sold", "held"].some((name) => figures[name] !== sale[name]);
   Object.assign(sale, figures);
   drawStock();
 }

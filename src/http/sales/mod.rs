@@ -180,7 +180,8 @@ fn write_payment_terms(terms: PaymentTerms, out: &mut Vec<u8>) {
     }
 }
 
-fn write_item(item: &ItemView, out: &mut Vec<u8>) {
+/// Appends an item as a JSON object.
+pub(in crate::http) fn write_item(item: &ItemView, out: &mut Vec<u8>) {
     for (key, text) in [
         ("{\"id\":", &item.id),
         (",\"name\":", &item.name),

@@ -29,9 +29,9 @@ const CLOSE_SALES: &str = "
                      closed_at = timestamptz 'epoch' + ended.at_us * interval '1 microsecond'
     FROM unnest($1::int[], $2::bigint[], $3::bigint[]) AS ended (id, at_us, lsn)
     WHERE sales.id = ended.id";
-const SELL_FROM_POOLS: &str = "
-    UPDATE pools SET sold = pools.sold + more.units
-    FROM unnest($1::int[], $2::int[], $3::bigint[]) AS more (sale_id, item_index, units)
+const CHANGE_POOLS: &str = "
+    UPDATE pools SET sold = pools.sold + more.sold, stock = pools.stock + more.stock
+    FROM unnest($1::int[], $2::int[], $3::bigint[], $4::bigint[]) AS more (sale_id, item_index, sold, stock)
     WHERE pools.sale_id = more.sale_id AND pools.item_index = more.item_index";
 
 /// The connection that batches go over, with what it has learned.
@@ -79,7 +79,7 @@ impl Applier {
             self.copy(batch, table, &statement).await?;
         }
         self.close_sales(&batch.closed).await?;
-        self.sell_from_pools(batch).await?;
+        self.change_pools(batch).await?;
         self.connection.commit().await
     }
 
@@ -174,22 +174,24 @@ impl Applier {
         expect(changed, closed.len() as u64, "sales")
     }
 
-    async fn sell_from_pools(&self, batch: &PostgresBatch) -> Result<(), SinkError> {
-        if batch.sold.is_empty() {
+    async fn change_pools(&self, batch: &PostgresBatch) -> Result<(), SinkError> {
+        if batch.pools.is_empty() {
             return Ok(());
         }
-        let items = batch.sold.keys();
+        let items = batch.pools.keys();
         let (sales, items): (Vec<_>, Vec<_>) = items
             .map(|(sale, item)| (sale.0.cast_signed(), item.0.cast_signed()))
             .unzip();
-        let units: Vec<_> = batch.sold.values().map(|it| it.cast_signed()).collect();
-        let values: [(&(dyn ToSql + Sync), Type); 3] = [
+        let changes = batch.pools.values();
+        let (sold, stocks): (Vec<_>, Vec<_>) = changes.map(|it| (it.sold, it.stock)).unzip();
+        let values: [(&(dyn ToSql + Sync), Type); 4] = [
             (&sales, Type::INT4_ARRAY),
             (&items, Type::INT4_ARRAY),
-            (&units, Type::INT8_ARRAY),
+            (&sold, Type::INT8_ARRAY),
+            (&stocks, Type::INT8_ARRAY),
         ];
-        let changed = self.execute(SELL_FROM_POOLS, &values).await?;
-        expect(changed, batch.sold.len() as u64, "pools")
+        let changed = self.execute(CHANGE_POOLS, &values).await?;
+        expect(changed, batch.pools.len() as u64, "pools")
     }
 }
 

@@ -24,8 +24,8 @@ pub struct PostgresBatch {
     /// Whose items still have to be written down.
     pub(super) generated: Option<GeneratedItems>,
     pub(super) closed: Vec<Closed>,
-    /// Units sold of items that there are many of.
-    pub(super) sold: BTreeMap<(SaleId, ItemIndex), u64>,
+    /// What changes of items that there are many of.
+    pub(super) pools: BTreeMap<(SaleId, ItemIndex), PoolChange>,
     /// A sale in each partition that rows go to.
     pub(super) partitions: BTreeSet<u32>,
     /// What should not be: why the batch cannot be applied.
@@ -41,6 +41,15 @@ pub(super) struct GeneratedItems {
     pub(super) count: u32,
     pub(super) lsn: Lsn,
     pub(super) at: Timestamp,
+}
+
+/// What changes of an item that there are many of: in one step, as never more may be sold than there are.
+#[derive(Clone, Copy, Default)]
+pub(super) struct PoolChange {
+    /// Units sold.
+    pub(super) sold: i64,
+    /// Units added, or taken out where it is negative.
+    pub(super) stock: i64,
 }
 
 /// The end of a sale.
@@ -60,7 +69,7 @@ impl PostgresBatch {
             abandoned: None,
             generated: None,
             closed: Vec::new(),
-            sold: BTreeMap::new(),
+            pools: BTreeMap::new(),
             partitions: BTreeSet::new(),
             contradiction: None,
         }
@@ -93,6 +102,17 @@ impl PostgresBatch {
                     None => rows.null(),
                 };
                 rows.time(entry.at);
+            }
+            Record::StockChanged {
+                sale,
+                item,
+                units,
+                reference,
+            } => {
+                let rows = self.rows(Table::StockChanges).row();
+                rows.u64(entry.lsn.0).u32(sale.0).u32(item.0).i64(units);
+                rows.text(reference).time(entry.at);
+                self.pools.entry((sale, item)).or_default().stock += units;
             }
             // Only snapshots have them, and nobody follows those.
             Record::SaleArchived { .. } | Record::KeptKey { .. } => {}
@@ -272,8 +292,8 @@ impl PostgresBatch {
             rows.u32(line.item.0).u32(line.quantity);
             rows.bool(line.sold).bool(is_single);
             if line.sold && !is_single {
-                let sold = self.sold.entry((sale, line.item)).or_default();
-                *sold += u64::from(line.quantity);
+                let pool = self.pools.entry((sale, line.item)).or_default();
+                pool.sold += i64::from(line.quantity);
             }
         }
     }

@@ -200,6 +200,15 @@ fn rebuild(first: &AnyRow, parts: &[AnyRow]) -> Result<Vec<u8>, &'static str> {
             };
             encode(first, &Record::SaleChanged { sale, change })
         }
+        RowKind::StockChanged => {
+            let changed = Record::StockChanged {
+                sale,
+                item: ItemIndex(number(first.part.map(i64::from))?),
+                units: first.numbers[0].ok_or(MISSING)?,
+                reference: text(&first.texts[0], MISSING)?,
+            };
+            encode(first, &changed)
+        }
         RowKind::Released => encode(first, &released(sale, first)?),
         RowKind::Refused => {
             let refused = Record::Refused {

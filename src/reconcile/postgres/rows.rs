@@ -22,6 +22,7 @@ pub(super) enum RowKind {
     Refused,
     Released,
     SaleChanged,
+    StockChanged,
 }
 
 /// The kind of a refused attempt in [`ALL_ROWS`].
@@ -76,6 +77,10 @@ UNION ALL
 SELECT lsn, 9, 0, changed_at, sale_id, NULL, NULL, change, NULL, NULL, NULL, NULL, NULL, ended_at,
        NULL, NULL, NULL, NULL
 FROM sale_changes
+UNION ALL
+SELECT lsn, 10, item_index, changed_at, sale_id, NULL, NULL, reference, NULL, NULL, units, NULL, NULL, NULL,
+       NULL, NULL, NULL, NULL
+FROM stock_changes
 ORDER BY 1, 2, 5, 6, 3";
 
 /// What no record tells of, but must hold: one line of text for each breach.
@@ -99,15 +104,22 @@ GROUP BY s.id
 UNION ALL
 SELECT 'sale ' || coalesce(p.sale_id, i.sale_id) || ': item ' || coalesce(p.item_index, i.item_index)
        || ': in pools ' || coalesce(p.sold || ' sold of ' || p.stock, 'missing')
-       || ', by the rows ' || coalesce(coalesce(r.sold, 0) || ' sold of ' || i.stock, 'no such item')
+       || ', by the rows ' || coalesce(coalesce(r.sold, 0) || ' sold of ' || i.stock + coalesce(c.units, 0), 'no such item')
 FROM pools p
 FULL JOIN (SELECT i.* FROM items i JOIN sales s ON s.id = i.sale_id AND s.generated_seed IS NULL) i
      ON i.sale_id = p.sale_id AND i.item_index = p.item_index
 LEFT JOIN (SELECT sale_id, item_index, sum(quantity) AS sold FROM purchase_results
            WHERE sold AND NOT is_single GROUP BY sale_id, item_index) r
      ON r.sale_id = p.sale_id AND r.item_index = p.item_index
+LEFT JOIN (SELECT sale_id, item_index, sum(units) AS units FROM stock_changes
+           GROUP BY sale_id, item_index) c
+     ON c.sale_id = p.sale_id AND c.item_index = p.item_index
 WHERE (i.sale_id IS NOT NULL OR p.sold > 0)
-  AND (p.sold, p.stock) IS DISTINCT FROM (coalesce(r.sold, 0), i.stock)";
+  AND (p.sold, p.stock) IS DISTINCT FROM (coalesce(r.sold, 0), i.stock + coalesce(c.units, 0))
+UNION ALL
+SELECT 'sale ' || c.sale_id || ': record ' || c.lsn || ' changes the stock of what is no pool'
+FROM stock_changes c
+WHERE NOT EXISTS (SELECT FROM pools p WHERE p.sale_id = c.sale_id AND p.item_index = c.item_index)";
 
 /// A row of [`ALL_ROWS`], unchecked.
 pub(super) struct AnyRow {
@@ -141,7 +153,8 @@ impl AnyRow {
             6 => RowKind::Expired,
             7 => RowKind::Refused,
             8 => RowKind::Released,
-            _ => RowKind::SaleChanged,
+            9 => RowKind::SaleChanged,
+            _ => RowKind::StockChanged,
         };
         let time = |column| -> Result<_, tokio_postgres::Error> {
             Ok(row

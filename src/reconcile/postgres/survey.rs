@@ -50,7 +50,8 @@ const ASK: &str = "
                  WHERE relkind IN ('r', 'p') AND relnamespace = quote_ident(current_schema())::regnamespace
                    AND relname IN ('migrations', 'watermark', 'sales', 'items', 'abandoned_items', 'pools',
                                    'checkouts', 'checkout_items', 'expired_checkouts', 'refused_attempts',
-                                   'purchases', 'purchase_results', 'releases', 'sale_changes', 'payments')
+                                   'purchases', 'purchase_results', 'releases', 'sale_changes', 'payments',
+                                   'stock_changes')
                    AND NOT denied.is_allowed
                  UNION ALL
                  SELECT 'call ' || proname

@@ -17,11 +17,12 @@ pub(super) enum Table {
     PurchaseResults,
     Releases,
     SaleChanges,
+    StockChanges,
     RefusedAttempts,
 }
 
 impl Table {
-    pub(super) const ALL: [Table; 12] = [
+    pub(super) const ALL: [Table; 13] = [
         Self::Sales,
         Self::Items,
         Self::Pools,
@@ -33,6 +34,7 @@ impl Table {
         Self::PurchaseResults,
         Self::Releases,
         Self::SaleChanges,
+        Self::StockChanges,
         Self::RefusedAttempts,
     ];
 
@@ -48,6 +50,7 @@ impl Table {
             Self::PurchaseResults => "purchase_results",
             Self::Releases => "releases",
             Self::SaleChanges => "sale_changes",
+            Self::StockChanges => "stock_changes",
             Self::RefusedAttempts => "refused_attempts",
         }
     }
@@ -72,6 +75,7 @@ impl Table {
             Self::PurchaseResults => "sale_id, secret, line, item_index, quantity, sold, is_single",
             Self::Releases => "sale_id, secret, item_index, quantity, released_at, lsn",
             Self::SaleChanges => "lsn, sale_id, change, ended_at, changed_at",
+            Self::StockChanges => "lsn, sale_id, item_index, units, reference, changed_at",
             Self::RefusedAttempts => "sale_id, user_id, item_id, reason, attempted_at, lsn",
         }
     }

@@ -28,6 +28,8 @@ pub(super) struct Changes {
     pub(super) sold: u64,
     /// Units by item.
     pub(super) lines: BTreeMap<u32, u64>,
+    /// Units that are added, by item; taken out where they are negative.
+    pub(super) stocks: BTreeMap<u32, i64>,
     /// Units by user.
     pub(super) users: HashMap<String, u64>,
     /// Whether it takes no checkouts, where that changes.
@@ -42,7 +44,12 @@ impl Changes {
     /// Returns whether they change something of a sale that is there.
     pub(super) fn need_a_sale(&self) -> bool {
         let is_changed = self.paused.is_some() || self.ended_at.is_some();
-        self.sold > 0 || is_changed || self.closed.is_some()
+        self.sold > 0 || !self.stocks.is_empty() || is_changed || self.closed.is_some()
+    }
+
+    /// Returns whether the item at `place` is named.
+    pub(super) fn names(&self, place: u32) -> bool {
+        self.lines.contains_key(&place) || self.stocks.contains_key(&place)
     }
 }
 
@@ -64,6 +71,11 @@ pub(super) struct Event {
 pub(super) enum EventKind {
     Created,
     Changed(SaleChange),
+    /// Units of an item were added, or taken out.
+    StockChanged {
+        item: u32,
+        units: i64,
+    },
     Closed,
     Purchased {
         user: String,
@@ -80,6 +92,7 @@ impl EventKind {
             Self::Changed(SaleChange::Paused) => "sale_paused",
             Self::Changed(SaleChange::Resumed) => "sale_resumed",
             Self::Changed(SaleChange::Extended(_)) => "sale_extended",
+            Self::StockChanged { .. } => "stock_changed",
             Self::Closed => "sale_closed",
             Self::Purchased { .. } => "purchased",
         }
@@ -203,6 +216,14 @@ impl RedisBatch {
                     SaleChange::Extended(ended_at) => changes.ended_at = Some(ended_at),
                 }
                 self.add_event(entry, sale, EventKind::Changed(change));
+            }
+            Record::StockChanged {
+                sale, item, units, ..
+            } => {
+                let changes = self.changes(sale, 4)?;
+                *changes.stocks.entry(item.0).or_default() += units;
+                let item = item.0;
+                self.add_event(entry, sale, EventKind::StockChanged { item, units });
             }
             Record::Purchase {
                 sale,

@@ -113,6 +113,7 @@ local function read_sale(read, keys, offset)
   end
   sale.sold = read.number()
   sale.lines = read.list(2)
+  sale.stocks = read.list(2)
   sale.users = read.list(2)
   sale.new_state, sale.new_end = read.text(), read.text()
   sale.expires_at = read.text()
@@ -130,7 +131,7 @@ local function is_lost(sale, arguments, watermark)
   if sale.item_count ~= '' then
     return sale.listed and items ~= tonumber(sale.item_count)
   end
-  local is_changed = sale.new_state ~= '' or sale.new_end ~= ''
+  local is_changed = sale.new_state ~= '' or sale.new_end ~= '' or sale.stocks.count > 0
   if sale.sold == 0 and not is_changed and sale.expires_at == '' then return false end
   local found = redis.call('HMGET', sale.terms, 'sold', 'kind')
   if not found[1] or found[2] ~= sale.kind then return true end
@@ -140,8 +141,10 @@ local function is_lost(sale, arguments, watermark)
   if some_sold or sale.listed then
     if redis.call('EXISTS', counted) == 0 then return true end
   end
-  for line = 0, sale.lines.count - 1 do
-    if arguments[sale.lines.start + 2 * line] == '' then return true end
+  for _, named in ipairs({ sale.lines, sale.stocks }) do
+    for line = 0, named.count - 1 do
+      if arguments[named.start + 2 * line] == '' then return true end
+    end
   end
   return some_sold and redis.call('EXISTS', sale.bought) == 0
 end
@@ -196,6 +199,17 @@ local function create(sale, watermark, sales)
   note_announced(watermark, sale, false)
 end
 
+local function restock(sale, arguments)
+  local items, added, all = {}, {}, 0
+  for place = 0, sale.stocks.count - 1 do
+    local at = sale.stocks.start + 2 * place
+    items[#items + 1], added[#added + 1] = arguments[at], tonumber(arguments[at + 1])
+    all = all + added[#added]
+  end
+  add_to_fields(sale.terms, { 'total', 'remaining' }, { all, all })
+  add_to_fields(sale.remaining, items, added)
+end
+
 local function sell(sale, arguments)
   add_to_fields(sale.terms, { 'sold', 'remaining' }, { sale.sold, -sale.sold })
   local items, taken, bits = {}, {}, {}
@@ -247,7 +261,10 @@ local function add_events(stream, events, arguments, at_least, last)
     local at = events.start + 7 * event
     local lsn, kind, sale, time, user, code, items = unpack(arguments, at, at + 6)
     if tonumber(lsn) > last then
-      if user == '' and items ~= '' then
+      if user == '' and code ~= '' then
+        redis.call('XADD', stream, lsn .. '-0', 'type', kind, 'sale', sale, 'at', time,
+          'item', code, 'added', items)
+      elseif user == '' and items ~= '' then
         redis.call('XADD', stream, lsn .. '-0', 'type', kind, 'sale', sale, 'at', time,
           'ended_at', items)
       elseif user == '' then
@@ -302,6 +319,7 @@ local function apply(KEYS, ARGV)
       local prefix = sale.terms:sub(1, #sale.terms - #sale.id)
       forget_expired(watermark, sales, prefix, 16 + #changed)
     end
+    if sale.stocks.count > 0 then restock(sale, ARGV) end
     if sale.sold > 0 then sell(sale, ARGV) end
     change(sale)
     if sale.expires_at ~= '' then close(sale, sales) end

@@ -101,6 +101,13 @@ impl Projection {
                     }
                 }
             }
+            Record::StockChanged {
+                sale, item, units, ..
+            } => {
+                if let Some(sale) = self.sales.get_mut(&sale) {
+                    sale.restock(item, units);
+                }
+            }
             Record::Purchase {
                 sale, user, lines, ..
             } => {
@@ -176,6 +183,17 @@ fn created(terms: &SaleTerms, announced: Vec<(String, u64)>) -> SaleProjection {
 }
 
 impl SaleProjection {
+    fn restock(&mut self, item: ItemIndex, units: i64) {
+        self.total = self.total.saturating_add_signed(units);
+        self.remaining = self.remaining.saturating_add_signed(units);
+        if let ProjectedItems::Listed { ids, remaining } = &mut self.items {
+            let left = ids.get(item.0 as usize);
+            if let Some(left) = left.and_then(|id| remaining.get_mut(id)) {
+                *left = left.saturating_add_signed(units);
+            }
+        }
+    }
+
     fn sell(&mut self, user: &str, item: ItemIndex, units: u64) {
         self.sold += units;
         self.remaining = self.remaining.saturating_sub(units);

@@ -196,15 +196,15 @@ impl RedisSink {
         Ok(())
     }
 
-    /// Finds the ids of listed items that are sold. They never change once a sale is there.
+    /// Finds the ids of listed items that are sold, or whose stock changes. They never change once a sale is there.
     async fn look_up_ids(&mut self, resolved: &mut Resolved<'_>) -> Result<(), SinkError> {
         for (&sale, changes) in &resolved.batch.sales {
             let known = resolved.known.get(&sale);
             if known.is_none_or(|known| known.kind != Some(SaleKind::Listed)) {
                 continue;
             }
-            let sold = changes.lines.keys().copied();
-            let unknown: Vec<u32> = sold
+            let named = changes.lines.keys().chain(changes.stocks.keys()).copied();
+            let unknown: Vec<u32> = named
                 .filter(|&item| !resolved.ids.contains_key(&(sale, item)))
                 .collect();
             if unknown.is_empty() {
@@ -229,7 +229,7 @@ fn announced_ids(batch: &RedisBatch) -> BTreeMap<(SaleId, u32), String> {
             continue;
         };
         for (index, (id, _)) in (announced.first..).zip(&announced.items) {
-            if changes.lines.contains_key(&index) {
+            if changes.names(index) {
                 ids.insert((sale, index), id.clone());
             }
         }

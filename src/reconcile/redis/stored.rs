@@ -128,6 +128,7 @@ fn sale_of(record: &Record<'_>) -> Option<SaleId> {
         Record::SaleItems { sale, .. }
         | Record::SaleCreated { sale, .. }
         | Record::SaleChanged { sale, .. }
+        | Record::StockChanged { sale, .. }
         | Record::SaleClosed { sale }
         | Record::Purchase { sale, .. } => Some(sale),
         Record::SaleArchived { .. }

@@ -143,6 +143,10 @@ impl Resolved<'_> {
             };
             command.arg(units);
         }
+        command.arg(changes.stocks.len());
+        for (&item, units) in &changes.stocks {
+            command.arg(self.id(sale, item)).arg(units);
+        }
         command.arg(changes.users.len());
         for (user, units) in &changes.users {
             command.arg(user).arg(units);
@@ -172,6 +176,9 @@ impl Resolved<'_> {
             EventKind::Changed(change) => {
                 let ended_at = change.ended_at().map(|ended_at| ended_at.to_string());
                 command.arg("").arg("").arg(ended_at.unwrap_or_default())
+            }
+            EventKind::StockChanged { item, units } => {
+                command.arg("").arg(self.id(event.sale, *item)).arg(units)
             }
             EventKind::Purchased { user, code, lines } => {
                 let items = self.items(event.sale, lines);
