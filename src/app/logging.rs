@@ -18,9 +18,9 @@ use crate::limits::LOG_FLUSH_MS;
 /// The writer of the log. The thread that ends the process must [`flush`] it.
 static WRITER: OnceLock<LogWriter> = OnceLock::new();
 
-/// The filter of libraries whose lines do not name the sink: our own lines say what has come of it. A level for them in
-/// `log.level` wins over this.
-const NAMELESS: &str = "deadpool=off,tokio_postgres=off";
+/// The filter of libraries whose lines do not name the sink, or tell the address of a webhook, in which a secret may be: our own lines say
+/// what has come of it. A level for them in `log.level` wins over this.
+const NAMELESS: &str = "deadpool=off,tokio_postgres=off,ureq=off,ureq_proto=off";
 
 /// Sees to it that the last lines are written when it is dropped.
 pub(super) struct Logging(());

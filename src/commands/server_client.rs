@@ -1,21 +1,19 @@
 //! The HTTP client for our own server, which may encrypt: then it is known by its certificate.
 
 use std::fmt;
-use std::io::{Read, Write};
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use rustls::{ClientConnection, StreamOwned};
+use rustls::ClientConnection;
 use secrecy::{ExposeSecret, SecretString};
 use ureq::http::Response;
 use ureq::unversioned::resolver::DefaultResolver;
-use ureq::unversioned::transport::{
-    Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, TcpConnector,
-    Transport, TransportAdapter,
-};
+use ureq::unversioned::transport::{Connector, TcpConnector};
 use ureq::{Agent, Body, Error};
 
 use crate::commands::client_tls::PinnedTls;
+use crate::env::{ClientEncryption, ClientTls};
 
 /// The longest answer that is read, in bytes: a page of the longest items.
 const ANSWER_BYTES_MAX: u64 = 16 << 20;
@@ -64,7 +62,7 @@ impl ServerClient {
             .proxy(None)
             .build();
         let scheme = if tls.is_some() { "https" } else { "http" };
-        let connector = TcpConnector::default().chain(ServerEncryption(tls));
+        let connector = TcpConnector::default().chain(ClientEncryption(ServerTls(tls)));
         Self {
             agent: Agent::with_parts(config, connector, DefaultResolver::default()),
             scheme,
@@ -121,72 +119,13 @@ impl ServerClient {
     }
 }
 
-/// Encrypts connections, if there is something to encrypt them with.
+/// Encrypts, where there is a certificate to recognise the server by.
 #[derive(Debug)]
-struct ServerEncryption(Option<PinnedTls>);
+struct ServerTls(Option<PinnedTls>);
 
-impl<In: Transport> Connector<In> for ServerEncryption {
-    type Out = Either<In, Encrypted>;
-
-    fn connect(
-        &self,
-        details: &ConnectionDetails<'_>,
-        chained: Option<In>,
-    ) -> Result<Option<Self::Out>, Error> {
-        let Some(transport) = chained else {
-            return Ok(None);
-        };
-        let Some(tls) = &self.0 else {
-            return Ok(Some(Either::A(transport)));
-        };
-        let mut connection = tls.connection().map_err(std::io::Error::other)?;
-        let clock = details.current_time.clone();
-        let mut socket = TransportAdapter::new(transport.boxed(), clock);
-        socket.set_timeout(details.timeout);
-        connection.complete_io(&mut socket)?;
-        let config = &details.config;
-        Ok(Some(Either::B(Encrypted {
-            buffers: LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size()),
-            stream: StreamOwned::new(connection, socket),
-        })))
-    }
-}
-
-/// An encrypted connection.
-struct Encrypted {
-    buffers: LazyBuffers,
-    stream: StreamOwned<ClientConnection, TransportAdapter>,
-}
-
-impl fmt::Debug for Encrypted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Encrypted").finish_non_exhaustive()
-    }
-}
-
-impl Transport for Encrypted {
-    fn buffers(&mut self) -> &mut dyn Buffers {
-        &mut self.buffers
-    }
-
-    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
-        self.stream.get_mut().set_timeout(timeout);
-        let output = &self.buffers.output()[..amount];
-        Ok(self.stream.write_all(output)?)
-    }
-
-    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
-        self.stream.get_mut().set_timeout(timeout);
-        let length = self.stream.read(self.buffers.input_append_buf())?;
-        self.buffers.input_appended(length);
-        Ok(length > 0)
-    }
-
-    fn is_open(&mut self) -> bool {
-        self.stream.get_mut().get_mut().is_open()
-    }
-
-    fn is_tls(&self) -> bool {
-        true
+impl ClientTls for ServerTls {
+    fn begin(&self) -> io::Result<Option<ClientConnection>> {
+        let connection = self.0.as_ref().map(PinnedTls::connection);
+        connection.transpose().map_err(io::Error::other)
     }
 }

@@ -12,6 +12,8 @@ mod background;
 #[forbid(unsafe_code)]
 mod certificate_rule;
 #[forbid(unsafe_code)]
+mod client_encryption;
+#[forbid(unsafe_code)]
 mod clock;
 #[forbid(unsafe_code)]
 mod control_group;
@@ -50,6 +52,7 @@ pub use allocator::AllocatorFigures;
 pub use authorities::{AuthoritiesError, read_authorities};
 pub use background::{give_way, step_back};
 pub use certificate_rule::{CertificateRule, Presented, RuleVerifier};
+pub use client_encryption::{ClientEncryption, ClientTls};
 #[cfg(feature = "otel")]
 pub use clock::system_time;
 pub use clock::{Clock, ManualClock, SystemClock, within};

@@ -47,8 +47,8 @@ const ASSEMBLY: &[&str] = &["lib", "main", "app", "commands", "cli"];
 
 /// What lies outside the crate, with the only parts that may name it.
 const OUTSIDE: &[(&str, &[&str])] = &[
-    ("hyper", &["http", "runtime", "reconcile"]),
-    ("hyper_util", &["reconcile"]),
+    ("hyper", &["http", "runtime"]),
+    ("ureq", &["env", "reconcile"]),
     ("deadpool_postgres", &["reconcile"]),
     ("tokio_postgres", &["reconcile", "replication"]),
     ("redis", &["reconcile"]),

@@ -1,26 +1,26 @@
 //! The way to one endpoint: a connection that is kept from one message to the next.
 
-use std::net::SocketAddr;
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::net::ToSocketAddrs;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::{CONTENT_TYPE, HOST, RETRY_AFTER};
-use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{Response, StatusCode, Uri};
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, crypto::ring};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, lookup_host};
-use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
+use rustls::{ClientConfig, ClientConnection, crypto::ring};
+use tokio::task::spawn_blocking;
+use ureq::config::Config;
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{Connector, NextTimeout, TcpConnector};
+use ureq::{Agent, Error};
 
 use super::addresses::is_public;
 use super::options::WebhookOptions;
-use crate::env::{AuthoritiesError, read_authorities};
-use crate::limits::{WEBHOOK_ANSWER_BYTES_MAX, WEBHOOK_CONNECT_SECONDS};
+use crate::env::{AuthoritiesError, ClientEncryption, ClientTls, read_authorities};
+use crate::limits::{WEBHOOK_ANSWER_BYTES_MAX, WEBHOOK_CONNECT_SECONDS, WEBHOOK_SECONDS_MAX};
 use crate::reconcile::SinkError;
 use crate::types::Timestamp;
 
@@ -38,22 +38,13 @@ pub(super) struct EndpointAnswer {
 /// A client of one endpoint.
 pub(super) struct EndpointClient {
     options: Arc<WebhookOptions>,
-    kept: Option<SendRequest<Full<Bytes>>>,
-}
-
-/// Why a message has no answer.
-enum Unposted {
-    /// The connection that was kept is closed by now.
-    Closed,
-    Failed(SinkError),
+    agent: Agent,
 }
 
 impl EndpointClient {
     pub(super) fn new(options: Arc<WebhookOptions>) -> Self {
-        Self {
-            options,
-            kept: None,
-        }
+        let agent = agent(&options);
+        Self { options, agent }
     }
 
     /// Posts `body` with `headers`, and returns the answer, whatever it is. Redirects are not followed. Where a connection that was
@@ -63,107 +54,142 @@ impl EndpointClient {
     /// The endpoint cannot be reached, or gives no answer.
     pub(super) async fn post(
         &mut self,
-        headers: &[(&'static str, String)],
-        body: &Bytes,
+        headers: [(&'static str, String); 3],
+        body: Bytes,
         now: Timestamp,
     ) -> Result<EndpointAnswer, SinkError> {
-        if let Some(kept) = self.kept.take()
-            && !kept.is_closed()
-        {
-            match self.send(kept, headers, body, now).await {
-                Err(Unposted::Closed) => {}
-                Err(Unposted::Failed(error)) => return Err(error),
-                Ok(answer) => return Ok(answer),
+        let (agent, url) = (self.agent.clone(), self.options.url.as_str().to_owned());
+        // The client blocks, and a stop does not wait for it.
+        let posted = spawn_blocking(move || {
+            let post = || post(&agent, &url, &headers, &body, now);
+            match post() {
+                Err(error) if is_closed(&error) => post(),
+                posted => posted,
             }
-        }
-        let connection = self.connect().await?;
-        match self.send(connection, headers, body, now).await {
-            Ok(answer) => Ok(answer),
-            Err(Unposted::Closed) => Err(unavailable("it closed the connection")),
-            Err(Unposted::Failed(error)) => Err(error),
+        });
+        match posted.await {
+            Ok(posted) => posted.map_err(said),
+            Err(error) => Err(unavailable(&format!("the attempt was given up: {error}"))),
         }
     }
 
     /// Lets go of the connection.
     pub(super) fn disconnect(&mut self) {
-        self.kept = None;
+        self.agent = agent(&self.options);
     }
+}
 
-    async fn send(
-        &mut self,
-        mut connection: SendRequest<Full<Bytes>>,
-        headers: &[(&'static str, String)],
-        body: &Bytes,
-        now: Timestamp,
-    ) -> Result<EndpointAnswer, Unposted> {
-        let request = self.request(headers, body).map_err(Unposted::Failed)?;
-        if connection.ready().await.is_err() {
-            return Err(Unposted::Closed);
-        }
-        let response = match connection.send_request(request).await {
-            Ok(response) => response,
-            Err(error)
-                if error.is_closed() || error.is_canceled() || error.is_incomplete_message() =>
-            {
-                return Err(Unposted::Closed);
-            }
-            Err(error) => {
-                let why = format!("its answer is no HTTP: {error}");
-                return Err(Unposted::Failed(unavailable(&why)));
-            }
-        };
-        let answer = EndpointAnswer {
-            status: response.status(),
-            retry_after_seconds: retry_after(&response, now),
-        };
-        // Its text is nobody's; but what follows on the connection is behind it.
-        let rest = Limited::new(response.into_body(), WEBHOOK_ANSWER_BYTES_MAX).collect();
-        if rest.await.is_ok() {
-            self.kept = Some(connection);
-        }
-        Ok(answer)
+fn agent(options: &Arc<WebhookOptions>) -> Agent {
+    let config = Agent::config_builder()
+        .timeout_global(Some(Duration::from_secs(WEBHOOK_SECONDS_MAX)))
+        .timeout_connect(Some(Duration::from_secs(WEBHOOK_CONNECT_SECONDS)))
+        .user_agent(concat!("flashsale/", env!("CARGO_PKG_VERSION")))
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .max_idle_connections(1)
+        .proxy(None)
+        .build();
+    let tls = EndpointTls(Arc::clone(options));
+    let connector = TcpConnector::default().chain(ClientEncryption(tls));
+    Agent::with_parts(config, connector, EndpointAddresses(Arc::clone(options)))
+}
+
+fn post(
+    agent: &Agent,
+    url: &str,
+    headers: &[(&'static str, String)],
+    body: &[u8],
+    now: Timestamp,
+) -> Result<EndpointAnswer, Error> {
+    let mut request = agent.post(url).header(CONTENT_TYPE, BATCH);
+    for (name, value) in headers {
+        request = request.header(*name, value);
     }
+    let mut response = request.send(body)?;
+    let answer = EndpointAnswer {
+        status: response.status(),
+        retry_after_seconds: retry_after(&response, now),
+    };
+    // Its text is nobody's; but what follows on the connection is behind it. One that is too long ends the connection.
+    let rest = response.body_mut().with_config();
+    let _ = rest.limit(WEBHOOK_ANSWER_BYTES_MAX as u64).read_to_vec();
+    Ok(answer)
+}
 
-    fn request(
-        &self,
-        headers: &[(&'static str, String)],
-        body: &Bytes,
-    ) -> Result<Request<Full<Bytes>>, SinkError> {
-        let mut request = Request::post(self.options.url.target())
-            .header(HOST, self.options.url.authority())
-            .header(CONTENT_TYPE, BATCH)
-            .header(
-                "user-agent",
-                concat!("flashsale/", env!("CARGO_PKG_VERSION")),
-            );
-        for (name, value) in headers {
-            request = request.header(*name, value);
-        }
-        let request = request.body(Full::new(body.clone()));
-        request.map_err(|error| SinkError::Refused(format!("it cannot be asked: {error}")))
+/// Returns whether the other side has closed the connection, which it may do with one that is kept.
+fn is_closed(error: &Error) -> bool {
+    let Error::Io(error) = error else {
+        return false;
+    };
+    matches!(
+        error.kind(),
+        ErrorKind::BrokenPipe
+            | ErrorKind::ConnectionAborted
+            | ErrorKind::ConnectionReset
+            | ErrorKind::UnexpectedEof
+    )
+}
+
+/// Says what an error means for the endpoint.
+fn said(error: Error) -> SinkError {
+    if is_closed(&error) {
+        return unavailable("it closed the connection");
     }
-
-    async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, SinkError> {
-        let stream = self.reach().await?;
-        // An error means that the socket is closed already.
-        let _ = stream.set_nodelay(true);
-        if !self.options.url.is_encrypted() {
-            return begin(stream).await;
+    let error = match error {
+        Error::Io(error) => error,
+        Error::Timeout(_) => return unanswered(),
+        Error::Protocol(error) => {
+            return unavailable(&format!("its answer is no HTTP: {error}"));
         }
-        let host = ServerName::try_from(self.options.url.host().to_owned())
-            .map_err(|_| SinkError::Refused("its host is no name of a certificate".into()))?;
-        let connector = TlsConnector::from(Arc::new(self.tls()?));
-        let encrypted = connector.connect(host, stream).await;
-        let encrypted = encrypted.map_err(|error| SinkError::Redacted {
+        // They would tell the address, in which a secret may be.
+        Error::Http(_) | Error::BadUri(_) => {
+            return SinkError::Refused("its address cannot be asked".into());
+        }
+        error => return unavailable(&error.to_string()),
+    };
+    let is_tls = error
+        .get_ref()
+        .is_some_and(|inner| inner.is::<rustls::Error>());
+    if is_tls {
+        return SinkError::Redacted {
             internal: format!("TLS: {error}"),
             public: "its certificate is not trusted, or TLS fails: the log says why".to_owned(),
             permanent: false,
-        })?;
-        begin(encrypted).await
+        };
     }
+    match error.downcast::<SinkError>() {
+        Ok(error) => error,
+        Err(error) => unavailable(&format!("it cannot be reached: {error}")),
+    }
+}
 
-    fn tls(&self) -> Result<ClientConfig, SinkError> {
-        let roots = read_authorities(self.options.authorities.as_deref());
+/// Encrypts, where the address says so.
+struct EndpointTls(Arc<WebhookOptions>);
+
+impl fmt::Debug for EndpointTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TLS to webhook {}", self.0.number)
+    }
+}
+
+impl ClientTls for EndpointTls {
+    fn begin(&self) -> io::Result<Option<ClientConnection>> {
+        let url = &self.0.url;
+        if !url.is_encrypted() {
+            return Ok(None);
+        }
+        let host = ServerName::try_from(url.host().to_owned())
+            .map_err(|_| refused("its host is no name of a certificate"))?;
+        let tls = Arc::new(self.config().map_err(io::Error::other)?);
+        let connection = ClientConnection::new(tls, host).map_err(io::Error::other)?;
+        Ok(Some(connection))
+    }
+}
+
+impl EndpointTls {
+    fn config(&self) -> Result<ClientConfig, SinkError> {
+        let roots = read_authorities(self.0.authorities.as_deref());
         let roots = roots.map_err(|error| match error {
             AuthoritiesError::File { path, what } => SinkError::authorities(&path, &what),
             AuthoritiesError::System => SinkError::Refused(error.to_string()),
@@ -173,49 +199,48 @@ impl EndpointClient {
             .map_err(|error| SinkError::Refused(format!("TLS cannot be used: {error}")))?;
         Ok(builder.with_root_certificates(roots).with_no_client_auth())
     }
+}
 
-    /// Opens a connection to one of the endpoint's addresses. They are looked at here, where they are used: a name that leads elsewhere
-    /// a moment later leads nowhere.
-    async fn reach(&self) -> Result<TcpStream, SinkError> {
-        let url = &self.options.url;
-        let found = lookup_host((url.host(), url.port())).await;
-        let found: Vec<_> = found
-            .map_err(|error| unavailable(&format!("its host is not found: {error}")))?
-            .collect();
-        let is_allowed =
-            |address: &&SocketAddr| self.options.allows_private || is_public(address.ip());
-        let allowed: Vec<_> = found.iter().filter(is_allowed).collect();
-        if allowed.is_empty() {
-            return Err(SinkError::Refused(
-                "its address is of a private network, which allow_private has to allow".into(),
-            ));
-        }
-        let patience = Duration::from_secs(WEBHOOK_CONNECT_SECONDS);
-        let mut why = "it does not answer".to_owned();
-        for address in allowed {
-            match timeout(patience, TcpStream::connect(address)).await {
-                Ok(Ok(stream)) => return Ok(stream),
-                Ok(Err(error)) => why = format!("it cannot be reached: {error}"),
-                Err(_) => {}
-            }
-        }
-        Err(unavailable(&why))
+/// Looks an endpoint's addresses up where they are used: a name that leads elsewhere a moment later leads nowhere.
+struct EndpointAddresses(Arc<WebhookOptions>);
+
+impl fmt::Debug for EndpointAddresses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the addresses of webhook {}", self.0.number)
     }
 }
 
-/// Begins HTTP on `stream`, which a task of its own reads and writes.
-async fn begin<S>(stream: S) -> Result<SendRequest<Full<Bytes>>, SinkError>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let begun = http1::handshake(TokioIo::new(stream)).await;
-    let (sender, connection) =
-        begun.map_err(|error| unavailable(&format!("it speaks no HTTP: {error}")))?;
-    // An error of the connection is met by who sends on it.
-    tokio::spawn(async move {
-        let _ = connection.await;
-    });
-    Ok(sender)
+impl Resolver for EndpointAddresses {
+    fn resolve(&self, _: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, Error> {
+        let url = &self.0.url;
+        let found = (url.host(), url.port()).to_socket_addrs();
+        let found = found
+            .map_err(|error| failed(unavailable(&format!("its host is not found: {error}"))))?;
+        let allowed = found.filter(|found| self.0.allows_private || is_public(found.ip()));
+        let mut addresses = self.empty();
+        for address in allowed {
+            // The client tries no more than fit.
+            let _ = addresses.try_push(address);
+        }
+        if addresses.is_empty() {
+            let why = "its address is of a private network, which allow_private has to allow";
+            return Err(Error::Io(refused(why)));
+        }
+        Ok(addresses)
+    }
+}
+
+fn failed(error: SinkError) -> Error {
+    Error::Io(io::Error::other(error))
+}
+
+fn refused(why: &str) -> io::Error {
+    io::Error::other(SinkError::Refused(why.to_owned()))
+}
+
+/// An endpoint that takes too long.
+pub(super) fn unanswered() -> SinkError {
+    unavailable(&format!("no answer within {WEBHOOK_SECONDS_MAX} s"))
 }
 
 fn unavailable(why: &str) -> SinkError {

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::StatusCode;
+use http::StatusCode;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::timeout;
 
 use super::batch::WebhookBatch;
-use super::client::{EndpointAnswer, EndpointClient};
+use super::client::{EndpointAnswer, EndpointClient, unanswered};
 use super::options::WebhookOptions;
 use super::place::PlaceFile;
 use super::retry::Retry;
@@ -87,13 +87,9 @@ impl WebhookSink {
         let now = self.clock.now();
         let headers = signed(&id, now, &body, &self.secrets());
         let patience = Duration::from_secs(WEBHOOK_SECONDS_MAX);
-        let posted = timeout(patience, self.client.post(&headers, &body, now)).await;
-        let answer = posted.unwrap_or_else(|_| {
-            Err(SinkError::Unavailable(format!(
-                "no answer within {WEBHOOK_SECONDS_MAX} s"
-            )))
-        });
-        match answer {
+        // Looking a name up cannot be interrupted, so that the client itself may take longer.
+        let posted = timeout(patience, self.client.post(headers, body, now)).await;
+        match posted.unwrap_or_else(|_| Err(unanswered())) {
             Ok(answer) if answer.status.is_success() => {
                 self.retry.reset();
                 Ok(())
