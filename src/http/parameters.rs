@@ -18,7 +18,7 @@ mod errors;
 
 use errors::ParameterErrors;
 
-/// A known parameter. Unknown ones are ignored.
+/// A known parameter, those of who buys first. Unknown ones are ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Field {
     UserId,
@@ -37,9 +37,10 @@ pub(super) enum Field {
     Reference,
 }
 
-const FIELD_COUNT: usize = Field::Reference as usize + 1;
-
 impl Field {
+    /// The number of parameters of who buys.
+    const BUYING: usize = Field::Code as usize + 1;
+
     fn named(name: &str) -> Option<Self> {
         Some(match name {
             "user_id" => Self::UserId,
@@ -100,8 +101,43 @@ const CONTENT_TYPES: Malformed =
 #[derive(Debug, Default)]
 pub(super) struct Parameters<'a> {
     /// A value that is wrong is empty, and has an error.
-    values: [Option<PlainText<'a>>; FIELD_COUNT],
+    values: Values<'a>,
     errors: ParameterErrors,
+}
+
+/// The values that were given: those of who buys in places of their own, and all others, of which a request to buy pays for none, behind
+/// each other.
+#[derive(Debug, Default)]
+struct Values<'a> {
+    buying: [Option<PlainText<'a>>; Field::BUYING],
+    others: Vec<(Field, PlainText<'a>)>,
+}
+
+impl<'a> Values<'a> {
+    #[inline]
+    fn get(&self, field: Field) -> Option<&PlainText<'a>> {
+        match self.buying.get(field as usize) {
+            Some(place) => place.as_ref(),
+            None => {
+                let given = self.others.iter().find(|(given, _)| *given == field);
+                given.map(|(_, value)| value)
+            }
+        }
+    }
+
+    /// Returns whether the field had a value already, which this one replaces.
+    fn set(&mut self, field: Field, value: PlainText<'a>) -> bool {
+        if let Some(place) = self.buying.get_mut(field as usize) {
+            return place.replace(value).is_some();
+        }
+        let given = self.others.iter_mut().find(|(given, _)| *given == field);
+        let is_given = given.is_some();
+        match given {
+            Some((_, given)) => *given = value,
+            None => self.others.push((field, value)),
+        }
+        is_given
+    }
 }
 
 impl<'a> Parameters<'a> {
@@ -213,14 +249,16 @@ impl<'a> Parameters<'a> {
 
     fn add(&mut self, field: Field, value: Result<Cow<'a, str>, Malformed>) {
         let value = value.and_then(PlainText::new);
-        let slot = &mut self.values[field as usize];
-        if slot.is_some() {
+        let (value, wrong) = match value {
+            Ok(value) => (value, None),
+            Err(Malformed(wrong)) => (PlainText::default(), Some(wrong)),
+        };
+        if self.values.set(field, value) {
             self.errors.wrong(field, field.when_given_twice());
         }
-        *slot = Some(value.unwrap_or_else(|Malformed(wrong)| {
+        if let Some(wrong) = wrong {
             self.errors.wrong(field, wrong);
-            PlainText::default()
-        }));
+        }
     }
 
     /// Adds an error of `field`, under all its names. The first error of a name stays.
@@ -233,11 +271,13 @@ impl<'a> Parameters<'a> {
         self.errors.wrong_as(name, wrong);
     }
 
+    #[inline]
     fn text(&self, field: Field) -> Option<&str> {
-        self.values[field as usize].as_ref().map(PlainText::as_str)
+        self.values.get(field).map(PlainText::as_str)
     }
 
-    /// Returns a parameter that may be left out.
+    /// Returns a parameter that may be left out. Where it is called the field is known, which spares the search for it.
+    #[inline]
     pub(super) fn optional<T>(&mut self, field: Field) -> Option<T>
     where
         T: FromStr<Err = Malformed>,
@@ -268,6 +308,7 @@ impl<'a> Parameters<'a> {
     }
 
     /// Returns a parameter that must be given.
+    #[inline]
     pub(super) fn required<T>(&mut self, field: Field) -> Option<T>
     where
         T: FromStr<Err = Malformed>,
@@ -281,9 +322,9 @@ impl<'a> Parameters<'a> {
     /// Returns `user_id` and the item's id, which are both required.
     pub(super) fn buyer_and_item(&mut self) -> Result<(UserId<'_>, ItemId<'_>), Problem> {
         let Self { values, errors } = self;
-        let user = values[Field::UserId as usize].as_ref();
+        let user = values.get(Field::UserId);
         let user = errors.required(Field::UserId, user.map(UserId::from_plain));
-        let item = values[Field::Item as usize].as_ref();
+        let item = values.get(Field::Item);
         let item = errors.required(Field::Item, item.map(ItemId::from_plain));
         errors.check()?;
         user.zip(item).ok_or_else(Problem::internal)
@@ -295,9 +336,7 @@ impl<'a> Parameters<'a> {
     /// Something of what was asked for until now, or it, is wrong.
     pub(super) fn item(&mut self) -> Result<Option<ItemId<'_>>, Problem> {
         let Self { values, errors } = self;
-        let item = values[Field::Item as usize]
-            .as_ref()
-            .map(ItemId::from_plain);
+        let item = values.get(Field::Item).map(ItemId::from_plain);
         let item = item.and_then(|item| errors.required(Field::Item, Some(item)));
         errors.check()?;
         Ok(item)
@@ -309,7 +348,7 @@ impl<'a> Parameters<'a> {
     /// Something of what was asked for until now, or it, is wrong.
     pub(super) fn required_item(&mut self) -> Result<ItemId<'_>, Problem> {
         let Self { values, errors } = self;
-        let item = values[Field::Item as usize].as_ref();
+        let item = values.get(Field::Item);
         let item = errors.required(Field::Item, item.map(ItemId::from_plain));
         errors.check()?;
         item.ok_or_else(Problem::internal)
@@ -317,7 +356,7 @@ impl<'a> Parameters<'a> {
 
     /// Returns whether the field was given, right or wrong.
     pub(super) fn is_given(&self, field: Field) -> bool {
-        self.values[field as usize].is_some()
+        self.values.get(field).is_some()
     }
 
     /// Returns an error with everything that was found wrong.

@@ -43,7 +43,8 @@ impl ParameterErrors {
         }
     }
 
-    /// Returns the value of a field that must be given, or adds its error.
+    /// Returns the value of a field that must be given, or adds its error. On the way of every checkout.
+    #[inline]
     pub(super) fn required<T>(
         &mut self,
         field: Field,
