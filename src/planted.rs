@@ -60,6 +60,16 @@ slips! {
     RestocksBeforeRecord
     /// A change of a stock that comes again with its reference is made again.
     RestocksTwice
+    /// Units that are cancelled count twice less towards the limit of their user.
+    ReturnsQuotaTwice
+    /// Units that are cancelled are free before that is recorded.
+    FreesBeforeRecord
+    /// Units that are cancelled and not restocked are free again.
+    FreesWithoutRestock
+    /// A cancellation that comes again with its reference is made again.
+    CancelsTwice
+    /// A start forgets what was cancelled.
+    ForgetsCancelled
     /// A start forgets what was changed of stocks.
     ForgetsStockChanges
     /// A purchase at the very end of a sale is taken.

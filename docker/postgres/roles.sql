@@ -51,7 +51,7 @@ FROM pg_class
 WHERE relnamespace = to_regnamespace(quote_ident(:'schema')) AND relkind IN ('r', 'p', 'v')
   AND (relname IN ('migrations', 'watermark', 'sales', 'items', 'abandoned_items', 'pools', 'checkouts',
                    'checkout_items', 'expired_checkouts', 'refused_attempts', 'purchases', 'purchase_results',
-                   'releases', 'sale_changes', 'payments', 'stock_changes', 'item_sales', 'user_purchases', 'violations')
+                   'releases', 'sale_changes', 'payments', 'stock_changes', 'cancellations', 'item_sales', 'user_purchases', 'violations')
        OR relname ~ '^(items|checkouts|checkout_items|expired_checkouts|refused_attempts|purchases|purchase_results|releases|payments)_[0-9]+$')
 UNION ALL
 SELECT oid, relowner, oid::regclass::text, 'VIEW'
@@ -133,7 +133,8 @@ SELECT to_regprocedure('abandon_sale(integer)') IS NOT NULL AS is_migrated \gset
 \endif
 SELECT to_regclass('releases') IS NOT NULL AS has_releases, to_regclass('sale_changes') IS NOT NULL AS has_sale_changes,
        to_regclass('payments') IS NOT NULL AS has_payments,
-       to_regclass('stock_changes') IS NOT NULL AS has_stock_changes \gset
+       to_regclass('stock_changes') IS NOT NULL AS has_stock_changes,
+       to_regclass('cancellations') IS NOT NULL AS has_cancellations \gset
 \if :has_releases
 \ir ../../migrations/010_releases.up.sql
 \endif
@@ -145,6 +146,9 @@ SELECT to_regclass('releases') IS NOT NULL AS has_releases, to_regclass('sale_ch
 \endif
 \if :has_stock_changes
 \ir ../../migrations/013_stock_changes.up.sql
+\endif
+\if :has_cancellations
+\ir ../../migrations/014_cancellations.up.sql
 \endif
 SELECT EXISTS (SELECT FROM pg_class WHERE relnamespace = to_regnamespace(quote_ident(:'seed_schema')) AND relname = 'sales')
     AS has_seed_views \gset

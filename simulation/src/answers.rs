@@ -6,6 +6,7 @@ use flashsale::limits::LEADER_FRESH_MS;
 use flashsale::types::{CheckoutCode, SaleId};
 use serde_json::Value;
 
+use crate::cancelled;
 use crate::given_back;
 use crate::history::{Ask, Event, Told};
 use crate::ledger::{Checkout, End, Ledger};
@@ -29,6 +30,7 @@ pub fn check(events: &[Event], ledger: &Ledger, runs_evenly: bool) -> Result<(),
             Ask::Purchase { code, .. } => purchase(code, told, ledger),
             Ask::Release { .. } => given_back::check(&event.ask, told, ledger),
             Ask::Stock(ask) => restocked::check(ask, told, ledger),
+            Ask::Cancel(ask) => cancelled::check(ask, told, ledger),
             Ask::Look { path } => look(path, told),
         };
         checked.map_err(|wrong| format!("{:?} was told {}: {wrong}", event.ask, text(told)))?;
@@ -38,6 +40,7 @@ pub fn check(events: &[Event], ledger: &Ledger, runs_evenly: bool) -> Result<(),
     one_success_a_code(events)?;
     given_back::once(events, ledger)?;
     restocked::once(events, ledger)?;
+    cancelled::once(events, ledger)?;
     sold_out::check(events, ledger)?;
     if runs_evenly {
         over_is_over(events, ledger)?;
@@ -252,6 +255,8 @@ fn same_key_same_answer(events: &[Event]) -> Result<(), String> {
         let (key, name) = match &event.ask {
             Ask::Checkout { key, .. } => (key, event.ask.identity()),
             Ask::Purchase { key, .. } => (key, event.ask.identity()),
+            // Its reference is its key.
+            Ask::Cancel(_) => (&Some(0), event.ask.identity()),
             Ask::Release { .. } | Ask::Stock(_) | Ask::Look { .. } => continue,
         };
         if key.is_none() {
@@ -297,7 +302,7 @@ fn over_is_over(events: &[Event], ledger: &Ledger) -> Result<(), String> {
             Ask::Purchase { code, .. } | Ask::Release { code, .. } => {
                 code.parse().ok().map(|code: CheckoutCode| code.sale)
             }
-            Ask::Stock(_) | Ask::Look { .. } => None,
+            Ask::Stock(_) | Ask::Cancel(_) | Ask::Look { .. } => None,
         };
         if told.error() == Some("sale_not_active")
             && let Some(sale) = sale.and_then(|sale| ledger.sales.get(&sale))
@@ -333,7 +338,7 @@ fn nothing_unasked(events: &[Event], ledger: &Ledger) -> Result<(), String> {
                         .map(|code| (code.sale, code.secret)),
                 );
             }
-            Ask::Release { .. } | Ask::Stock(_) | Ask::Look { .. } => {}
+            Ask::Release { .. } | Ask::Stock(_) | Ask::Cancel(_) | Ask::Look { .. } => {}
         }
     }
     for (code, checkout) in &ledger.checkouts {

@@ -129,11 +129,11 @@ fn again(dice: &mut Dice, history: &History) -> Option<Ask> {
             let recent = &events[events.len().saturating_sub(RECENT)..];
             (!recent.is_empty()).then(|| dice.pick(recent).ask.clone())
         })
-        .filter(|ask| !matches!(ask, Ask::Stock(_)))
+        .filter(|ask| !matches!(ask, Ask::Stock(_) | Ask::Cancel(_)))
 }
 
 fn is_of_buyer(ask: &Ask) -> bool {
-    !matches!(ask, Ask::Stock(_) | Ask::Look { .. })
+    !matches!(ask, Ask::Stock(_) | Ask::Cancel(_) | Ask::Look { .. })
 }
 
 fn look(dice: &mut Dice, engine: &Engine) -> Ask {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use flashsale::replication::Epoch;
 use flashsale::types::{Lsn, Timestamp};
 
+use crate::cancelled::AskedCancellation;
 use crate::restocked::AskedChange;
 
 /// A request of a client.
@@ -43,6 +44,8 @@ pub enum Ask {
     },
     /// `POST /admin/sales/{id}/stock`
     Stock(AskedChange),
+    /// `POST /admin/checkouts/{code}/cancel`
+    Cancel(AskedCancellation),
     /// `GET`
     Look {
         /// The path.
@@ -56,7 +59,7 @@ impl Ask {
     pub fn has_key(&self) -> bool {
         match self {
             Self::Checkout { key, .. } | Self::Purchase { key, .. } => key.is_some(),
-            Self::Release { .. } | Self::Stock(_) | Self::Look { .. } => false,
+            Self::Release { .. } | Self::Stock(_) | Self::Cancel(_) | Self::Look { .. } => false,
         }
     }
 
@@ -78,6 +81,7 @@ impl Ask {
                 quantity,
             } => format!("{code} {item:?} {quantity:?}"),
             Self::Stock(ask) => format!("{ask:?}"),
+            Self::Cancel(ask) => format!("{ask:?}"),
             Self::Look { path } => path.clone(),
         }
     }
@@ -90,6 +94,7 @@ impl Ask {
             Self::Purchase { .. } => "purchase",
             Self::Release { .. } => "release",
             Self::Stock(_) => "stock",
+            Self::Cancel(_) => "cancel",
             Self::Look { .. } => "look",
         }
     }

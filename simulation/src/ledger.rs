@@ -53,12 +53,23 @@ pub struct Checkout {
     pub chosen: Vec<(u32, u32)>,
     /// The place of each item that is in it, and the units of it.
     pub lines: Vec<(u32, u32)>,
+    /// What was cancelled, by its reference.
+    pub cancelled: BTreeMap<String, LedgerCancellation>,
     /// What was given back, in its order.
     pub given_back: Vec<GivenBack>,
     /// Its units are held.
     pub holds: bool,
     /// How it ended.
     pub end: Option<End>,
+}
+
+/// What was cancelled of a checkout.
+#[derive(Debug)]
+pub struct LedgerCancellation {
+    /// The place of each item, and the units of it.
+    pub lines: Vec<(u32, u32)>,
+    /// They can be had again.
+    pub restock: bool,
 }
 
 /// What was given back of a checkout.
@@ -132,6 +143,19 @@ impl Ledger {
                 units,
                 reference,
             } => self.change_stock(sale, item.0 as usize, units, reference, at),
+            Record::Cancelled {
+                sale,
+                secret,
+                user,
+                reference,
+                lines,
+                restock,
+            } => {
+                let lines = lines.iter().map(|line| (line.item.0, line.quantity));
+                let lines = lines.collect();
+                let cancelled = LedgerCancellation { lines, restock };
+                self.cancel((sale, secret), user, reference, cancelled, at)
+            }
             Record::Expired { sale, secret, user } => self.expire((sale, secret), user),
             Record::Released {
                 sale,
@@ -281,6 +305,7 @@ impl Ledger {
                 user: user.to_owned(),
                 chosen: Vec::new(),
                 lines: Vec::new(),
+                cancelled: BTreeMap::new(),
                 given_back: Vec::new(),
                 holds,
                 end: None,
@@ -359,6 +384,55 @@ impl Ledger {
         sale.open.remove(user);
         checkout.end = Some(End::Processed(lines));
         Ok(())
+    }
+
+    fn cancel(
+        &mut self,
+        code: (SaleId, u128),
+        user: &str,
+        reference: &str,
+        cancelled: LedgerCancellation,
+        at: Timestamp,
+    ) -> Result<(), String> {
+        let sale = self.sales.get_mut(&code.0).ok_or("no such sale")?;
+        check(!sale.is_closed, "a purchase of a closed sale is cancelled")?;
+        check(
+            at < sale.terms.ended_at,
+            "a purchase is cancelled behind the end of the sale",
+        )?;
+        let checkout = self.checkouts.get_mut(&code).ok_or("no such checkout")?;
+        check(
+            checkout.user == user,
+            "a purchase of somebody else is cancelled",
+        )?;
+        let Some(End::Processed(bought)) = &checkout.end else {
+            return Err("what was not purchased is cancelled".into());
+        };
+        check(!cancelled.lines.is_empty(), "nothing is cancelled")?;
+        for &(item, units) in &cancelled.lines {
+            let mut own = bought.iter().filter(|it| it.sold && it.item.0 == item);
+            let sold = own.next().map_or(0, |line| line.quantity);
+            let before = checkout.cancelled.values().flat_map(|it| &it.lines);
+            let before = before.filter(|(other, _)| *other == item);
+            let before: u32 = before.map(|(_, units)| units).sum();
+            check(
+                units >= 1 && before + units <= sold,
+                "more is cancelled than was sold",
+            )?;
+            let (place, units) = (item as usize, u64::from(units));
+            sale.sold[place] -= units;
+            if !cancelled.restock {
+                sale.items[place].1 -= units;
+                sale.least_stock[place] = sale.least_stock[place].min(sale.items[place].1);
+            }
+            let bought = sale.bought.get_mut(user).ok_or("nothing was bought")?;
+            *bought -= units;
+        }
+        let before = checkout.cancelled.insert(reference.to_owned(), cancelled);
+        check(
+            before.is_none(),
+            "a purchase is cancelled twice by a reference",
+        )
     }
 
     fn expire(&mut self, code: (SaleId, u128), user: &str) -> Result<(), String> {

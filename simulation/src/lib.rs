@@ -11,6 +11,7 @@ mod administrators;
 mod answers;
 mod buyers;
 mod campaign;
+mod cancelled;
 mod checker;
 mod dice;
 mod faults;

@@ -162,7 +162,10 @@ fn slips(seeds: u64, wanted: fn(u64) -> bool, only: Option<&str>) -> ExitCode {
         if only.is_some_and(|only| only != name) {
             continue;
         }
-        if matches!(slip, Slip::RestocksBeforeRecord | Slip::KeepsSoldOut) {
+        if matches!(
+            slip,
+            Slip::RestocksBeforeRecord | Slip::FreesBeforeRecord | Slip::KeepsSoldOut
+        ) {
             println!("| {} | – | by the models of threads alone |", slip.what());
             continue;
         }

@@ -70,6 +70,8 @@ pub struct Plan {
     pub changed: u64,
     /// Requests per mille before which an administrator changes the stock of an item.
     pub restocked: u64,
+    /// Requests per mille before which a shop cancels a purchase.
+    pub cancelled: u64,
     /// Requests that may be open at the same time.
     pub open_max: usize,
     /// Length of a segment.
@@ -170,6 +172,7 @@ impl Plan {
             given_back: 0,
             changed: 0,
             restocked: 0,
+            cancelled: 0,
             open_max: dice.between(1, 24) as usize,
             segment_bytes: *dice.pick(&[16 << 10, 32 << 10, 64 << 10]),
             keep_ended_seconds: *dice.pick(&[0, 5, 600]),
@@ -198,10 +201,11 @@ impl Plan {
         self
     }
 
-    /// Lets administrators change stocks in a third of the runs.
+    /// Lets administrators change stocks in a third of the runs, and shops cancel purchases in a third.
     #[must_use]
     pub fn with_stock_changes(mut self, dice: &mut Dice) -> Self {
         self.restocked = *dice.pick(&[0, 0, 60]);
+        self.cancelled = *dice.pick(&[0, 0, 80]);
         self
     }
 

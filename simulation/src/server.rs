@@ -30,6 +30,8 @@ use crate::restocked::{self, AskedChange};
 use crate::sink::{Connection, Database, FeedRule};
 use crate::vitals::Vitals;
 
+/// The token of administration.
+const TOKEN: &str = "0123456789abcdef";
 /// The directory of the journal.
 pub const DIR: &str = "/journal";
 
@@ -125,10 +127,7 @@ impl Server {
             Arc::new(archive),
             telemetry(),
             Arc::clone(&feeds),
-            Arc::new(Administration::new(
-                "0123456789abcdef".into(),
-                duties.rotation,
-            )),
+            Arc::new(Administration::new(TOKEN.into(), duties.rotation)),
             Observer::unstarted(),
         );
         let status = replica.as_ref().map(|part| Arc::clone(&part.status));
@@ -473,12 +472,23 @@ fn request(ask: &Ask) -> Request<Full<Bytes>> {
                 &None,
             )
         }
+        Ask::Cancel(ask) => {
+            let item = ask.item.as_ref().map(|item| format!("&id={item}"));
+            let quantity = ask.quantity.map(|quantity| format!("&quantity={quantity}"));
+            let (item, quantity) = (item.unwrap_or_default(), quantity.unwrap_or_default());
+            let (code, reference, restock) = (&ask.code, &ask.reference, ask.restock);
+            let path = format!("/admin/checkouts/{code}/cancel?ref={reference}&restock={restock}");
+            ("POST", format!("{path}{item}{quantity}"), &None)
+        }
         Ask::Stock(_) => unreachable!("administrators ask the engine"),
         Ask::Look { path } => ("GET", path.clone(), &None),
     };
     let mut request = Request::builder().method(method).uri(path);
     if let Some(key) = key {
         request = request.header("idempotency-key", format!("key-{key}"));
+    }
+    if matches!(ask, Ask::Cancel(_)) {
+        request = request.header("authorization", format!("Bearer {TOKEN}"));
     }
     request.body(Full::default()).expect("it is a request")
 }

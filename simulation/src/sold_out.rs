@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use flashsale::types::SaleId;
 
 use crate::answers::text;
+use crate::cancelled;
 use crate::history::{Ask, Event};
 use crate::ledger::Ledger;
 
@@ -63,16 +64,18 @@ fn last_before<'e>(told: &[&'e Event], event: &Event) -> Option<&'e Event> {
     before.max_by_key(|told| told.begun).copied()
 }
 
-/// Returns whether units may have been added to an item since `refused` was decided: somebody asked for that, and was not told before.
+/// Returns whether units of an item may have come back since `refused` was decided: somebody asked for that, and was not told before.
 fn is_restocked_behind(events: &[Event], refused: &Event, place: Place, ledger: &Ledger) -> bool {
     events.iter().any(|event| {
-        let Ask::Stock(ask) = &event.ask else {
-            return false;
+        let frees = match &event.ask {
+            Ask::Stock(ask) => ask.units > 0 && ledger.item(&ask.item) == Some(place),
+            Ask::Cancel(ask) => ask.restock && cancelled::frees(ask, place, ledger),
+            _ => false,
         };
         let is_open = |event: &Event| {
             let told = event.told.as_ref();
             told.is_none_or(|told| told.at > refused.begun)
         };
-        ask.units > 0 && ledger.item(&ask.item) == Some(place) && is_open(event)
+        frees && is_open(event)
     })
 }

@@ -12,6 +12,7 @@ use flashsale::types::{Lsn, Timestamp};
 use tokio::task::{LocalSet, yield_now};
 
 use crate::buyers;
+use crate::cancelled;
 use crate::checker::{self, Followers};
 use crate::dice::Dice;
 use crate::faults;
@@ -320,6 +321,12 @@ impl World {
         let change =
             restocked::next_change(&mut self.stock_dice, &self.plan, &engine, &self.history);
         if let Some(ask) = change.filter(|_| self.server().sells()) {
+            self.trace.step(format_args!("{ask:?}"));
+            self.server_mut().ask(ask);
+        }
+        let cancelled =
+            cancelled::next_cancellation(&mut self.stock_dice, &self.plan, &self.history);
+        if let Some(ask) = cancelled {
             self.trace.step(format_args!("{ask:?}"));
             self.server_mut().ask(ask);
         }

@@ -358,6 +358,25 @@ fn write_record(out: &mut dyn Write, entry: &Entry<'_>, record: &Record<'_>) -> 
             Some(ended_at) => writeln!(out, "sale {sale} is extended until {ended_at}"),
             None => writeln!(out, "sale {sale} is {}", change.name()),
         },
+        Record::Cancelled {
+            sale,
+            user,
+            lines,
+            restock,
+            ..
+        } => {
+            let units: u64 = lines.iter().map(|line| u64::from(line.quantity)).sum();
+            let units = counted(units, "unit", "units");
+            let how = if restock {
+                ""
+            } else {
+                ", not to be sold again"
+            };
+            writeln!(
+                out,
+                "sale {sale}: {units} that {user:?} bought are cancelled{how}"
+            )
+        }
         Record::StockChanged {
             sale, item, units, ..
         } => {

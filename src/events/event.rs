@@ -6,7 +6,7 @@ use std::fmt::{self, Display};
 
 use serde::{Serialize, Serializer};
 
-use crate::record::{CatalogueKind, Lines, Record, SaleChange};
+use crate::record::{CancelledLines, CatalogueKind, Lines, Record, SaleChange};
 use crate::sale::Sale;
 use crate::types::{CheckoutCode, EventType, ItemIndex, Lsn, PurchaseBy, SaleId, Timestamp};
 
@@ -77,6 +77,27 @@ enum EventData<'a> {
         #[serde(skip)]
         lines: Lines<'a>,
     },
+    Cancelled {
+        #[serde(serialize_with = "as_text")]
+        sale_id: SaleId,
+        #[serde(serialize_with = "as_text")]
+        code: CheckoutCode,
+        user_id: &'a str,
+        #[serde(rename = "ref")]
+        reference: &'a str,
+        items: Vec<EventUnits>,
+        total_cancelled: u64,
+        restock: bool,
+        #[serde(skip)]
+        lines: CancelledLines<'a>,
+    },
+}
+
+/// Units of an item.
+#[derive(Serialize)]
+struct EventUnits {
+    id: String,
+    quantity: u32,
 }
 
 /// One line of a purchase.
@@ -183,6 +204,27 @@ impl<'a> ShopEvent<'a> {
                     .then(|| event(EventType::PurchaseCompleted, sale, data))
                     .flatten()
             }
+            Record::Cancelled {
+                sale,
+                secret,
+                user,
+                reference,
+                lines,
+                restock,
+            } => {
+                let units = lines.iter().map(|line| u64::from(line.quantity));
+                let data = EventData::Cancelled {
+                    sale_id: sale,
+                    code: CheckoutCode { sale, secret },
+                    user_id: user,
+                    reference,
+                    items: Vec::new(),
+                    total_cancelled: units.sum(),
+                    restock,
+                    lines,
+                };
+                event(EventType::PurchaseCancelled, sale, data)
+            }
             // An open checkout is the buyer's alone. The others are parts of a sale or of snapshots.
             Record::Checkout { .. }
             | Record::Released { line: Some(_), .. }
@@ -212,7 +254,7 @@ impl<'a> ShopEvent<'a> {
     pub(super) fn names_items(&self) -> bool {
         matches!(
             self.data,
-            EventData::Purchase { .. } | EventData::Stock { .. }
+            EventData::Purchase { .. } | EventData::Cancelled { .. } | EventData::Stock { .. }
         )
     }
 
@@ -224,6 +266,12 @@ impl<'a> ShopEvent<'a> {
                     id: id_of(sale, line.item),
                     quantity: line.quantity,
                     sold: line.sold,
+                }));
+            }
+            EventData::Cancelled { items, lines, .. } => {
+                items.extend(lines.iter().map(|line| EventUnits {
+                    id: id_of(sale, line.item),
+                    quantity: line.quantity,
                 }));
             }
             EventData::Stock { item_id, item, .. } => *item_id = id_of(sale, *item),

@@ -35,6 +35,7 @@ pub(super) enum Field {
     Add,
     /// `ref`
     Reference,
+    Restock,
 }
 
 impl Field {
@@ -55,6 +56,7 @@ impl Field {
             "ended_at" => Self::EndedAt,
             "add" => Self::Add,
             "ref" => Self::Reference,
+            "restock" => Self::Restock,
             _ => return None,
         })
     }
@@ -74,6 +76,7 @@ impl Field {
             Self::EndedAt => &["ended_at"],
             Self::Add => &["add"],
             Self::Reference => &["ref"],
+            Self::Restock => &["restock"],
         }
     }
 
@@ -236,8 +239,12 @@ impl<'a> Parameters<'a> {
             (Field::Quantity | Field::SaleId | Field::Add, serde_json::Value::Number(number)) => {
                 self.add(field, Ok(number_text(&number).into()));
             }
+            (Field::Restock, serde_json::Value::Bool(flag)) => {
+                self.add(field, Ok(if flag { "true" } else { "false" }.into()));
+            }
             (_, other) => {
                 let expected = match field {
+                    Field::Restock => "true or false",
                     Field::Quantity | Field::Add => "a whole number",
                     _ => "a string",
                 };

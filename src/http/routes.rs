@@ -10,7 +10,8 @@ use hyper::body::{Body, Bytes};
 use hyper::http::request::Parts;
 
 use super::admin::{
-    change_sale, change_stock, checkouts, close_sale, create_sale, events, hand_over, purchases,
+    cancel_purchase, change_sale, change_stock, checkouts, close_sale, create_sale, events,
+    hand_over, purchases,
 };
 use super::answer::Answer;
 use super::api::Api;
@@ -29,7 +30,7 @@ use crate::telemetry::Route;
 const VERSION_PREFIX: &str = "/api/v1";
 
 /// The number of routes.
-const ROUTES: usize = 33;
+const ROUTES: usize = 34;
 
 /// The most names in one path.
 const NAMES_MAX: usize = 2;
@@ -92,6 +93,7 @@ const TABLE: [Endpoint; ROUTES] = endpoints! {
     post "/admin/sales/{id}/stock"      AdminStock     Admin     Wait   change_stock::change;
     get  "/admin/sales/{id}/purchases"  AdminPurchases Admin     Wait   purchases::list;
     get  "/admin/checkouts/{code}"      AdminCheckout  Admin     Wait   checkouts::show;
+    post "/admin/checkouts/{code}/cancel" AdminCancel  Shop      Wait   cancel_purchase::cancel;
     get  "/admin/events"                AdminEvents    Shop      Wait   events::events;
     post "/admin/replication/hand-over" AdminHandOver  Admin     Wait   hand_over::hand_over;
 };

@@ -114,6 +114,8 @@ struct StockReport {
     sold: u64,
     held: u64,
     free: u64,
+    /// Units that were sold, and cancelled since.
+    cancelled: u64,
     /// Whether these figures equal the sums over all items.
     conserved: bool,
     /// Held units that no open checkout holds.
@@ -220,6 +222,7 @@ fn stock(view: &View) -> BTreeMap<String, StockReport> {
                 sold: figures.sold,
                 held: figures.held,
                 free: figures.free(),
+                cancelled: sale.units_cancelled(),
                 conserved: view.is_conserved(sale.id()),
                 unaccounted: view.unaccounted(sale.id()),
             };

@@ -69,6 +69,9 @@ struct SaleSample {
     sold: u64,
     held: u64,
     free: u64,
+    /// Units that were sold, and cancelled since.
+    #[serde(skip_serializing_if = "is_zero")]
+    cancelled: u64,
     rate: f64,
     started_at: String,
     ended_at: String,
@@ -211,6 +214,10 @@ impl Sample {
     }
 }
 
+fn is_zero(units: &u64) -> bool {
+    *units == 0
+}
+
 impl SaleSample {
     fn of(sale: &Sale, rate: f64) -> Self {
         let figures = sale.figures();
@@ -220,6 +227,7 @@ impl SaleSample {
             sold: figures.sold,
             held: figures.held,
             free: figures.free(),
+            cancelled: sale.units_cancelled(),
             rate,
             started_at: sale.terms().started_at.to_string(),
             ended_at: sale.ended_at().to_string(),

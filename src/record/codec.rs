@@ -9,6 +9,8 @@ use super::{
 };
 use crate::types::{ItemIndex, Lsn, PaymentTerms, PurchaseBy, PurchasedLine, SaleId, Timestamp};
 
+/// Bytes of an encoded line of a cancellation: item, quantity.
+const CANCELLED_LINE_BYTES: usize = 8;
 /// Bytes of an encoded purchase line: item, quantity, sold.
 const LINE_BYTES: usize = 9;
 
@@ -31,6 +33,7 @@ mod kind {
     pub(super) const SALE_RESUMED: u8 = 14;
     pub(super) const SALE_EXTENDED: u8 = 15;
     pub(super) const STOCK_CHANGED: u8 = 16;
+    pub(super) const CANCELLED: u8 = 17;
     /// Archived sales as above and below, and by how many units their stock was changed behind.
     pub(super) const SALE_ARCHIVED_WITH_CHANGES: u8 = 18;
     pub(super) const SALE_ARCHIVED_WITH_PAYMENT_AND_CHANGES: u8 = 19;
@@ -78,6 +81,7 @@ fn kind_of(record: &Record<'_>) -> u8 {
         Record::Checkout { key: Some(_), .. } => kind::CHECKOUT_WITH_KEY,
         Record::KeptKey { .. } => kind::KEPT_KEY,
         Record::Purchase { .. } => kind::PURCHASE,
+        Record::Cancelled { .. } => kind::CANCELLED,
         Record::Expired { .. } => kind::EXPIRED,
         Record::Released { line: None, .. } => kind::RELEASED,
         Record::Released { line: Some(_), .. } => kind::LINE_RELEASED,
@@ -189,6 +193,24 @@ fn encode_fields(record: &Record<'_>, out: &mut Vec<u8>) {
                 put_u32(out, line.item.0);
                 put_u32(out, line.quantity);
                 out.push(u8::from(line.sold));
+            }
+        }
+        Record::Cancelled {
+            sale,
+            secret,
+            user,
+            reference,
+            lines,
+            restock,
+        } => {
+            put_u32(out, sale.0);
+            out.extend_from_slice(&secret.to_le_bytes());
+            out.push(u8::from(restock));
+            put_text(out, user);
+            put_text(out, reference);
+            for line in lines.iter() {
+                put_u32(out, line.item.0);
+                put_u32(out, line.quantity);
             }
         }
         Record::Expired { sale, secret, user } => {
@@ -347,6 +369,14 @@ fn decode_kind<'a>(kind: u8, input: &mut Input<'a>) -> Option<Record<'a>> {
             key: Some(input.text()?).filter(|key| !key.is_empty()),
             lines: input.lines()?,
         },
+        kind::CANCELLED => Record::Cancelled {
+            sale: input.sale()?,
+            secret: input.u128()?,
+            restock: input.flag()?,
+            user: input.text()?,
+            reference: Some(input.text()?).filter(|text| !text.is_empty())?,
+            lines: input.cancelled_lines()?,
+        },
         kind::EXPIRED => Record::Expired {
             sale: input.sale()?,
             secret: input.u128()?,
@@ -379,6 +409,17 @@ fn decode_kind<'a>(kind: u8, input: &mut Input<'a>) -> Option<Record<'a>> {
 /// Returns the lines that were checked as part of their record.
 pub(super) fn decode_lines(encoded: &[u8]) -> impl Iterator<Item = PurchasedLine> {
     encoded.chunks_exact(LINE_BYTES).map(decode_line)
+}
+
+/// Returns the lines of a cancellation that were checked as part of their record.
+pub(super) fn decode_cancelled_lines(encoded: &[u8]) -> impl Iterator<Item = ReleasedLine> {
+    let mut input = Input(encoded);
+    std::iter::from_fn(move || {
+        Some(ReleasedLine {
+            item: ItemIndex(input.u32()?),
+            quantity: input.u32()?,
+        })
+    })
 }
 
 /// Returns the items that were checked as part of their record.

@@ -1,6 +1,6 @@
 //! The fields of a record by name, for comparing two records field by field.
 
-use super::{CheckoutKey, Items, Lines, Record, RefusedReason, SaleTerms};
+use super::{CancelledLines, CheckoutKey, Items, Lines, Record, RefusedReason, SaleTerms};
 use crate::types::Timestamp;
 
 /// The value of one field.
@@ -24,6 +24,8 @@ pub enum FieldValue<'a> {
     Key(Option<CheckoutKey<'a>>),
     /// The lines of a purchase.
     Lines(Lines<'a>),
+    /// The lines of a cancellation.
+    CancelledLines(CancelledLines<'a>),
     /// The items of a sale.
     Items(Items<'a>),
     /// The terms of a sale.
@@ -129,6 +131,21 @@ impl<'a> Record<'a> {
                 ("user", Text(user)),
                 ("idempotency key", OptionalText(key)),
                 ("results", FieldValue::Lines(lines)),
+            ],
+            Record::Cancelled {
+                sale,
+                secret,
+                user,
+                reference,
+                lines,
+                restock,
+            } => vec![
+                ("sale", number(sale.0)),
+                ("code", Number(secret)),
+                ("user", Text(user)),
+                ("reference", Text(reference)),
+                ("units", FieldValue::CancelledLines(lines)),
+                ("whether they are free again", Flag(restock)),
             ],
             Record::Expired { sale, secret, user } => vec![
                 ("sale", number(sale.0)),

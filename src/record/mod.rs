@@ -129,6 +129,22 @@ pub enum Record<'a> {
         /// The outcome of every line.
         lines: Lines<'a>,
     },
+    /// A shop cancelled units of a purchase. In snapshots and in the files of ended sales it stands before the purchase, whose units are
+    /// never counted as sold then: others may have bought them since.
+    Cancelled {
+        /// The sale.
+        sale: SaleId,
+        /// The secret half of the code of the checkout that was purchased.
+        secret: u128,
+        /// The user.
+        user: &'a str,
+        /// The shop's reference, of which a purchase has one.
+        reference: &'a str,
+        /// The units.
+        lines: CancelledLines<'a>,
+        /// Whether they are free again; otherwise they leave the stock.
+        restock: bool,
+    },
     /// A checkout's hold ran out: it is closed and its units are free again.
     Expired {
         /// The sale.
@@ -189,6 +205,7 @@ impl<'a> Record<'a> {
             Record::Checkout { .. } => ["checkout", "checkouts"],
             Record::KeptKey { .. } => ["key of a checkout", "keys of checkouts"],
             Record::Purchase { .. } => ["purchase", "purchases"],
+            Record::Cancelled { .. } => ["cancellation", "cancellations"],
             Record::Expired { .. } => ["checkout expired", "checkouts expired"],
             Record::Released { .. } => ["checkout given back", "checkouts given back"],
             Record::Refused { .. } => ["refused attempt", "refused attempts"],
@@ -249,7 +266,7 @@ impl SaleChange {
     }
 }
 
-/// Units of one item that a buyer gave back.
+/// Units of one item that a buyer gave back, or that a shop cancelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReleasedLine {
     /// The item.
@@ -337,6 +354,35 @@ impl<'a> Lines<'a> {
 }
 
 impl PartialEq for Lines<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+/// The lines of a cancellation: from memory, or as they stand in the journal. At least one, each of another item.
+#[derive(Clone, Copy, Debug)]
+pub enum CancelledLines<'a> {
+    /// From memory.
+    Slice(&'a [ReleasedLine]),
+    /// Encoded one after the other, checked.
+    Encoded(&'a [u8]),
+}
+
+impl<'a> CancelledLines<'a> {
+    /// Returns the lines in order.
+    pub fn iter(self) -> impl Iterator<Item = ReleasedLine> + 'a {
+        let (slice, encoded) = match self {
+            CancelledLines::Slice(slice) => (slice, &[][..]),
+            CancelledLines::Encoded(encoded) => (&[][..], encoded),
+        };
+        slice
+            .iter()
+            .copied()
+            .chain(codec::decode_cancelled_lines(encoded))
+    }
+}
+
+impl PartialEq for CancelledLines<'_> {
     fn eq(&self, other: &Self) -> bool {
         self.iter().eq(other.iter())
     }

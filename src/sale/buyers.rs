@@ -9,6 +9,7 @@ use std::sync::Arc;
 use hashbrown::HashTable;
 use smallvec::SmallVec;
 
+use super::cancelled::Cancellations;
 use super::codes::Codes;
 use super::keys::{CheckoutKeys, KeyedCheckout};
 use super::outcome::PurchaseResult;
@@ -27,7 +28,7 @@ pub struct BuyerRef(pub u32);
 pub struct Buyer {
     /// The user's id.
     pub user: Box<str>,
-    /// Units bought.
+    /// Units bought, and not cancelled since.
     pub bought: u32,
     /// The open checkout.
     pub open: Option<OpenCheckout>,
@@ -159,13 +160,14 @@ pub struct BuyerShard {
     number: u32,
     by_user: HashTable<BuyerSlot>,
     /// In pieces of [`PIECE_BUYERS`], so that growing moves nobody and reserves little.
-    pieces: Vec<Vec<Buyer>>,
+    pub(super) pieces: Vec<Vec<Buyer>>,
     /// Exactly the open checkouts that hold something. Under the same lock as they are, so that a
     /// purchase and an expiry cannot meet.
     timers: Option<Box<Wheel<BuyerRef>>>,
     /// Units of the open checkouts that hold something: what the stock calls held must be these.
     held: u64,
     keys: CheckoutKeys,
+    pub(super) cancellations: Cancellations,
 }
 
 /// Buyers that are allocated at once.
@@ -194,6 +196,7 @@ impl Default for Buyers {
             timers: None,
             held: 0,
             keys: CheckoutKeys::default(),
+            cancellations: Cancellations::default(),
         };
         Self {
             shards: (0..BUYER_SHARDS as u32)
@@ -405,6 +408,7 @@ impl BuyerShard {
             + self.pieces.capacity() * size_of::<Vec<Buyer>>()
             + pieces.sum::<usize>()
             + self.keys.heap_bytes()
+            + self.cancellations.heap_bytes()
     }
 
     /// All buyers of the shard with their numbers.

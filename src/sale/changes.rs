@@ -126,8 +126,7 @@ impl Engine {
                 free: sale.inventory.units(item).free,
             })?
         } else {
-            let stock = sale.inventory.stock(item);
-            let room = sale.stock_max_of(item).saturating_sub(stock);
+            let room = sale.room_of(item);
             if more > room {
                 return Err(StockChangeError::TooMuch { room });
             }

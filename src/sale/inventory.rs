@@ -22,6 +22,8 @@ pub struct Taker {
 pub struct Inventory {
     items: ItemStocks,
     total: AtomicU64,
+    /// Units that were sold, and taken back since.
+    taken_back: AtomicU64,
     totals: Box<[CachePadded<Totals>]>,
 }
 
@@ -59,7 +61,7 @@ enum ItemCounterRef<'a> {
     Pool(&'a Pool),
 }
 
-/// One lane's part of the totals; `held` may wrap below zero, the sum of all does not while nothing moves.
+/// One lane's part of the totals; both may wrap below zero, the sums of all do not while nothing moves.
 #[derive(Default)]
 pub(super) struct Totals {
     pub(super) sold: AtomicU64,
@@ -94,6 +96,7 @@ impl Inventory {
         Self {
             items,
             total: AtomicU64::new(total),
+            taken_back: AtomicU64::new(0),
             totals: (0..lanes()).map(|_| CachePadded::default()).collect(),
         }
     }
@@ -204,12 +207,9 @@ impl Inventory {
             ItemCounterRef::Few(few) => few.sell_held(units),
             ItemCounterRef::Pool(pool) => pool.sell_held(taker.lane, units),
         }
-        self.totals(taker.lane)
-            .held
-            .fetch_sub(units, Ordering::AcqRel);
-        self.totals(taker.lane)
-            .sold
-            .fetch_add(units, Ordering::AcqRel);
+        let totals = self.totals(taker.lane);
+        totals.held.fetch_sub(units, Ordering::AcqRel);
+        totals.sold.fetch_add(units, Ordering::AcqRel);
     }
 
     /// Held to free. The record that says so must be enqueued already.
@@ -226,6 +226,48 @@ impl Inventory {
         self.totals(taker.lane)
             .held
             .fetch_sub(units, Ordering::AcqRel);
+    }
+
+    /// Sold to free, or out of the stock where they are not restocked. The record that says so must be enqueued already.
+    ///
+    /// # Panics
+    /// That much was not sold to the taker.
+    pub fn take_back(&self, item: ItemIndex, quantity: u32, taker: Taker, restock: bool) {
+        let units = u64::from(quantity);
+        match self.slot(item) {
+            ItemCounterRef::Single(single) => single.take_back(taker.buyer, restock),
+            ItemCounterRef::Few(few) => few.take_back(units, restock),
+            ItemCounterRef::Pool(pool) => pool.take_back(units, restock),
+        }
+        let totals = self.totals(taker.lane);
+        totals.sold.fetch_sub(units, Ordering::AcqRel);
+        if !restock {
+            self.total.fetch_sub(units, Ordering::AcqRel);
+        }
+        self.note_taken_back(units);
+    }
+
+    /// Notes units that were sold, and taken back since.
+    pub fn note_taken_back(&self, units: u64) {
+        self.taken_back.fetch_add(units, Ordering::AcqRel);
+    }
+
+    /// Returns how many units were sold, and taken back since.
+    #[must_use]
+    pub fn taken_back(&self) -> u64 {
+        self.taken_back.load(Ordering::Acquire)
+    }
+
+    /// Takes free units out of the stock of any item, also where it exists once; `false` where fewer are free.
+    pub fn write_off(&self, item: ItemIndex, units: u64, lane: usize) -> bool {
+        let ItemCounterRef::Single(single) = self.slot(item) else {
+            return self.withdraw(item, units, lane);
+        };
+        let withdrawn = units == 1 && single.withdraw();
+        if withdrawn {
+            self.total.fetch_sub(1, Ordering::AcqRel);
+        }
+        withdrawn
     }
 
     /// Takes free units out of the stock of an item: all of them, or none and `false`. Items that exist once keep theirs.
@@ -272,7 +314,10 @@ impl Inventory {
     #[must_use]
     pub fn unsold(&self, item: ItemIndex) -> u64 {
         match self.slot(item) {
-            ItemCounterRef::Single(single) => 1 - single.units().sold,
+            ItemCounterRef::Single(single) => {
+                let Units { free, held, .. } = single.units();
+                free + held
+            }
             ItemCounterRef::Few(few) => few.unsold(),
             ItemCounterRef::Pool(pool) => pool.unsold(),
         }
@@ -307,7 +352,10 @@ impl Inventory {
     #[must_use]
     pub fn stock(&self, item: ItemIndex) -> u64 {
         match self.slot(item) {
-            ItemCounterRef::Single(_) => 1,
+            ItemCounterRef::Single(single) => {
+                let Units { free, held, sold } = single.units();
+                free + held + sold
+            }
             ItemCounterRef::Few(few) => few.stock(),
             ItemCounterRef::Pool(pool) => pool.stock(),
         }
@@ -332,7 +380,7 @@ impl Inventory {
         let (sold, held, total) = self.counted();
         // A unit that comes from one lane and goes back to another while the lanes are read may be missing
         // from the sum, or be in it twice.
-        let sold = sold.min(total);
+        let sold = sold.cast_signed().max(0).cast_unsigned().min(total);
         let held = held.cast_signed().max(0).cast_unsigned();
         let held = held.min(total - sold);
         Units {

@@ -19,6 +19,8 @@ pub mod stock;
 
 mod archive;
 mod buyers;
+mod cancellation;
+mod cancelled;
 mod catalogue;
 mod changes;
 mod checkout;
@@ -46,6 +48,7 @@ mod replay;
     reason = "the noun of the part is also one of its files"
 )]
 mod sale;
+mod single;
 mod snapshotting;
 mod sold_out;
 mod state;
@@ -62,6 +65,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub use crate::record::{CatalogueKind, NewItem, SaleChange, SaleTerms};
 pub use archive::{Archive, Loader, NotLoaded, SaleSource, VisitEntry};
+pub use cancellation::CancelRequest;
+pub use cancelled::Cancellation;
 pub use changes::{ChangeError, StockChangeError, StockChangeRequest};
 pub use checkout::CheckoutRequest;
 pub use contents::ReleaseRequest;
@@ -79,8 +84,8 @@ pub use following::FollowingState;
 pub use housekeeping::{Housekeeper, Housekeeping, Keeper, Retention};
 pub use inventory::{Balance, Gap};
 pub use outcome::{
-    CheckoutContents, CheckoutOutcome, ContentsOutcome, Decision, PurchaseOutcome, SaleDecision,
-    StockFigures, Unavailable,
+    CancelOutcome, CheckoutContents, CheckoutOutcome, ContentsOutcome, Decision, PurchaseOutcome,
+    SaleDecision, StockFigures, Unavailable,
 };
 pub use overview::Overview;
 pub use sale::{Closing, ItemView, Sale, SaleStatus};

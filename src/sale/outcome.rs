@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::sale::Sale;
-use crate::record::RefusedReason;
+use crate::record::{RefusedReason, ReleasedLine};
 pub use crate::types::PurchasedLine;
 use crate::types::{CheckoutCode, ItemIndex, Lsn, SaleId, Timestamp};
 
@@ -244,6 +244,45 @@ pub enum ContentsOutcome {
 impl NamesItems for ContentsOutcome {
     fn names_items(&self) -> bool {
         matches!(self, Self::Contents(_) | Self::AlreadyProcessed { .. })
+    }
+}
+
+/// The answer to a shop that cancels units of a purchase.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CancelOutcome {
+    /// They are cancelled, now or before.
+    Cancelled {
+        /// The units.
+        lines: Box<[ReleasedLine]>,
+        /// This answer repeats an earlier one.
+        replayed: bool,
+    },
+    /// No checkout has this code.
+    CheckoutNotFound,
+    /// Nothing of the checkout was sold: it is open, ran out, or found all of its items gone.
+    NotPurchased,
+    /// The item was not sold by this purchase.
+    ItemNotPurchased,
+    /// All that was to be cancelled is cancelled already, by another reference.
+    AlreadyCancelled,
+    /// More units were to be cancelled than are left, or none.
+    QuantityNotAllowed {
+        /// Units that were sold, and not cancelled yet.
+        max: u32,
+    },
+    /// The reference came with another request before.
+    ReferenceReused,
+    /// The sale is over.
+    SaleClosed,
+    /// The sale has left memory: load it, and ask [`super::Engine::cancel_in`].
+    SaleArchived,
+    /// No work is taken.
+    Unavailable(Unavailable),
+}
+
+impl NamesItems for CancelOutcome {
+    fn names_items(&self) -> bool {
+        matches!(self, Self::Cancelled { .. })
     }
 }
 

@@ -3,12 +3,47 @@
 use std::sync::Arc;
 
 use super::buyers::{BuyerRef, BuyerShard, CheckoutEnd, ClosedCheckout, OpenCheckout};
+use super::cancelled::{Cancellation, cancelled_units};
 use super::keys::KeyedCheckout;
 use super::outcome::PurchaseResult;
 use super::sale::Sale;
 use crate::planted::{Slip, is_planted};
 use crate::record::{CheckoutKey, Lines, ReleasedLine, SaleChange};
 use crate::types::{ItemIndex, Lsn, PurchasedLine, Timestamp};
+
+/// The units of a purchase that were cancelled before it came: those that are free again, and those that left the stock.
+struct CancelledUnits(Vec<(ReleasedLine, bool)>);
+
+impl CancelledUnits {
+    fn of(cancellations: &[Cancellation], secret: u128) -> Self {
+        let own = cancellations.iter().filter(|it| it.secret == secret);
+        let lines = own.flat_map(|it| it.lines.iter().map(|line| (*line, it.restock)));
+        Self(lines.collect())
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn of_item(&self, item: ItemIndex) -> [u32; 2] {
+        let own = self.0.iter().filter(|(line, _)| line.item == item);
+        own.fold([0, 0], |[restocked, gone], (line, restock)| match restock {
+            true => [restocked + line.quantity, gone],
+            false => [restocked, gone + line.quantity],
+        })
+    }
+}
+
+fn too_much(item: ItemIndex) -> String {
+    format!("more of item {} is cancelled than was sold", item.0)
+}
+
+/// Units of an item that were sold by a purchase.
+fn sold_of(result: &PurchaseResult, item: ItemIndex) -> u32 {
+    let own = result.lines.iter();
+    let own = own.filter(|line| line.sold && line.item == item);
+    own.map(|line| line.quantity).sum()
+}
 
 /// The parts of a checkout record.
 pub(super) struct Chosen<'a> {
@@ -85,12 +120,12 @@ impl Sale {
         if is_planted(Slip::ForgetsStockChanges) {
             return Ok(());
         }
-        let (stock, more) = (self.inventory.stock(item), units.unsigned_abs());
+        let more = units.unsigned_abs();
         if units < 0 {
             if self.withdraw(item, more, || lsn).is_none() {
                 return wrong("falls below what is sold and held");
             }
-        } else if more > self.stock_max_of(item).saturating_sub(stock) {
+        } else if more > self.room_of(item) {
             return wrong("becomes more than is counted");
         } else {
             self.restock(item, more, || lsn);
@@ -216,12 +251,24 @@ impl Sale {
                 }
             }
         }
+        // In a snapshot what was cancelled of it stands before it.
+        let cancelled = CancelledUnits::of(locked.shard.cancellations_of(reference), secret);
+        if held && !cancelled.is_empty() {
+            return Err(format!(
+                "a purchase of user {user:?} is cancelled before it is made"
+            ));
+        }
         let buyer = locked.shard.buyer(reference);
         let mut sold_lines = Vec::new();
         for line in lines.iter() {
             self.check_item(line.item)?;
-            self.apply_line(line, reference, held)?;
-            buyer.bought += if line.sold { line.quantity } else { 0 };
+            let left = match line.sold {
+                true => self.apply_cancelled_before(line, &cancelled)?,
+                false => line.quantity,
+            };
+            let quantity = left;
+            self.apply_line(PurchasedLine { quantity, ..line }, reference, held)?;
+            buyer.bought += if line.sold { left } else { 0 };
             sold_lines.push(line);
         }
         if buyer.bought > self.terms.max_items_per_user {
@@ -255,12 +302,76 @@ impl Sale {
     ) -> Result<(), String> {
         let taker = self.taker(reference);
         match (held, sold) {
+            (false, true) if quantity == 0 => {}
             (true, true) => self.inventory.sell_held(item, quantity, taker),
             (true, false) => return Err(format!("item {} was held and not sold", item.0)),
             (false, false) => {}
             (false, true) if self.inventory.sell(item, quantity, taker) => {}
             (false, true) => return Err(format!("item {} is sold beyond its stock", item.0)),
         }
+        Ok(())
+    }
+
+    /// Counts what was cancelled of a line of a purchase before that comes: it is never sold. Returns the rest.
+    fn apply_cancelled_before(
+        &self,
+        line: PurchasedLine,
+        cancelled: &CancelledUnits,
+    ) -> Result<u32, String> {
+        let [restocked, gone] = cancelled.of_item(line.item);
+        let left = line.quantity.checked_sub(restocked + gone);
+        let left = left.ok_or_else(|| too_much(line.item))?;
+        let units = u64::from(gone);
+        if gone > 0 && !self.inventory.write_off(line.item, units, super::lane()) {
+            return Err(too_much(line.item));
+        }
+        self.inventory.note_taken_back(u64::from(restocked) + units);
+        Ok(left)
+    }
+
+    /// Takes units of a purchase back. In a snapshot it stands before the purchase, and waits for it.
+    pub(super) fn apply_cancelled(
+        &self,
+        user: &str,
+        cancellation: Cancellation,
+    ) -> Result<(), String> {
+        if self.is_closed() {
+            return Err(format!(
+                "a purchase of user {user:?} is cancelled behind the end"
+            ));
+        }
+        let mut locked = self.buyers.lock_user(user);
+        let reference = locked.find_or_insert(user);
+        let kept = locked.shard.cancellations_of(reference);
+        let secret = cancellation.secret;
+        let is_same =
+            |it: &Cancellation| it.secret == secret && it.reference == cancellation.reference;
+        if kept.iter().any(is_same) {
+            return Err(format!(
+                "a purchase of user {user:?} is cancelled twice by one reference"
+            ));
+        }
+        if is_planted(Slip::ForgetsCancelled) {
+            return Ok(());
+        }
+        let kept = kept.to_vec();
+        let mut closed = locked.shard.buyer(reference).closed.iter();
+        let Some(closed) = closed.find(|closed| closed.secret == secret) else {
+            locked.shard.keep_cancellation(reference, cancellation);
+            return Ok(());
+        };
+        for line in &cancellation.lines {
+            let sold = match &closed.end {
+                CheckoutEnd::Expired => 0,
+                CheckoutEnd::Processed { result, .. } => sold_of(result, line.item),
+            };
+            let before = cancelled_units(&kept, secret, line.item);
+            if line.quantity == 0 || before + line.quantity > sold {
+                return Err(too_much(line.item));
+            }
+        }
+        let lsn = cancellation.lsn;
+        self.cancel(&mut locked.shard, reference, cancellation, |_| lsn);
         Ok(())
     }
 

@@ -354,6 +354,9 @@ impl Sale {
                 return Err(format!("checkouts hold {held}, and {counted} were counted"));
             }
         }
+        for shard in self.buyers.lock_each() {
+            shard.check_cancelled()?;
+        }
         let units = self.inventory.totals_now();
         if bought == units.sold && held == units.held {
             Ok(())

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::cancelled::Cancellation;
 use super::catalogue::{Catalogue, ExplicitItems};
 use super::ended_sale::{EndedSale, EndedSales};
 use super::keys::KeyedCheckout;
@@ -252,6 +253,25 @@ impl State {
                 };
                 self.find(sale)
                     .and_then(|sale| sale.apply_purchase(&purchased, entry.at, entry.lsn))
+            }
+            Record::Cancelled {
+                sale,
+                secret,
+                user,
+                reference,
+                lines,
+                restock,
+            } => {
+                let cancellation = Cancellation {
+                    secret,
+                    reference: reference.into(),
+                    lines: lines.iter().collect(),
+                    restock,
+                    at: entry.at,
+                    lsn: entry.lsn,
+                };
+                self.find(sale)
+                    .and_then(|sale| sale.apply_cancelled(user, cancellation))
             }
             Record::Expired { sale, secret, user } => self
                 .find(sale)

@@ -1,12 +1,13 @@
 //! A state written down as the fewest records that lead to it.
 
 use super::buyers::{Buyer, CheckoutEnd};
+use super::cancelled::Cancellation;
 use super::catalogue::{Catalogue, ExplicitItems};
 use super::sale::Sale;
 use super::state::State;
 use crate::journal::JournalError;
 use crate::limits;
-use crate::record::{Items, Lines, NewItem, Record, SaleChange};
+use crate::record::{CancelledLines, Items, Lines, NewItem, Record, SaleChange};
 use crate::types::{ItemIndex, SaleId, Timestamp};
 
 /// Takes a record and, where it is known, its time.
@@ -23,10 +24,39 @@ fn visit_items(sale: SaleId, items: &ExplicitItems, visit: Visit<'_>) -> Result<
     Ok(())
 }
 
-fn visit_buyer(sale: SaleId, buyer: &Buyer, visit: Visit<'_>) -> Result<(), JournalError> {
+/// What was cancelled of a purchase comes before it: its units are never counted as sold then, as others may have bought them since, who
+/// perhaps come first.
+fn visit_cancelled(
+    sale: SaleId,
+    user: &str,
+    cancellations: &[Cancellation],
+    secret: u128,
+    visit: Visit<'_>,
+) -> Result<(), JournalError> {
+    for it in cancellations.iter().filter(|it| it.secret == secret) {
+        let cancelled = Record::Cancelled {
+            sale,
+            secret,
+            user,
+            reference: &it.reference,
+            lines: CancelledLines::Slice(&it.lines),
+            restock: it.restock,
+        };
+        visit(Some(it.at), &cancelled)?;
+    }
+    Ok(())
+}
+
+fn visit_buyer(
+    sale: SaleId,
+    buyer: &Buyer,
+    cancellations: &[Cancellation],
+    visit: Visit<'_>,
+) -> Result<(), JournalError> {
     let user = &*buyer.user;
     for closed in &buyer.closed {
         let (secret, at) = (closed.secret, Some(closed.at));
+        visit_cancelled(sale, user, cancellations, secret, visit)?;
         match &closed.end {
             CheckoutEnd::Expired => visit(at, &Record::Expired { sale, secret, user })?,
             CheckoutEnd::Processed { key, result } => {
@@ -126,9 +156,9 @@ impl Sale {
             };
             visit(None, &changed)?;
         }
-        for mut shard in self.buyers.lock_each() {
-            for (_, buyer) in shard.iter_mut() {
-                visit_buyer(sale, buyer, visit)?;
+        for shard in self.buyers.lock_each() {
+            for (buyer, cancellations) in shard.with_cancellations() {
+                visit_buyer(sale, buyer, cancellations, visit)?;
             }
             for (buyer, keyed) in shard.keyed_checkouts() {
                 let (secret, user) = (keyed.secret, &*buyer.user);

@@ -8,7 +8,9 @@
 use crossbeam_utils::CachePadded;
 
 use crate::planted::{Slip, is_planted};
-use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Mutex, Ordering};
+use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering};
+
+pub use super::single::Single;
 
 /// Whether an item can be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,101 +32,6 @@ pub struct Units {
     pub held: u64,
     /// Units sold.
     pub sold: u64,
-}
-
-const FREE: u32 = 0;
-const HELD_BIT: u32 = 1 << 31;
-
-/// The one unit of an item: free, held by a buyer, or sold to a buyer.
-pub struct Single(AtomicU32);
-
-impl Default for Single {
-    fn default() -> Self {
-        Self(AtomicU32::new(FREE))
-    }
-}
-
-impl Single {
-    fn tag(owner: u32) -> u32 {
-        debug_assert!(owner < HELD_BIT - 1);
-        owner + 1
-    }
-
-    fn exchange(&self, from: u32, to: u32) -> bool {
-        self.0
-            .compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire)
-            .is_ok()
-    }
-
-    /// Free to sold.
-    pub fn sell(&self, owner: u32) -> bool {
-        // Looking first keeps the cache line shared while everybody asks for what is gone.
-        self.0.load(Ordering::Acquire) == FREE && self.exchange(FREE, Self::tag(owner))
-    }
-
-    /// Free to held.
-    pub fn hold(&self, owner: u32) -> bool {
-        self.0.load(Ordering::Acquire) == FREE && self.exchange(FREE, Self::tag(owner) | HELD_BIT)
-    }
-
-    /// Held to sold.
-    ///
-    /// # Panics
-    /// `owner` does not hold it.
-    pub fn sell_held(&self, owner: u32) {
-        let tag = Self::tag(owner);
-        assert!(
-            self.exchange(tag | HELD_BIT, tag),
-            "only who holds a unit buys it"
-        );
-    }
-
-    /// Held to free.
-    ///
-    /// # Panics
-    /// `owner` does not hold it.
-    pub fn release(&self, owner: u32) {
-        let tag = Self::tag(owner);
-        assert!(
-            self.exchange(tag | HELD_BIT, FREE),
-            "only who holds a unit gives it back"
-        );
-    }
-
-    /// Returns whether it was sold to `owner`.
-    pub fn is_sold_to(&self, owner: u32) -> bool {
-        self.0.load(Ordering::Acquire) == Self::tag(owner)
-    }
-
-    /// The buyer to whom it was sold.
-    pub fn owner(&self) -> Option<u32> {
-        let tag = self.0.load(Ordering::Acquire);
-        (tag != FREE && tag & HELD_BIT == 0).then(|| tag - 1)
-    }
-
-    /// Who holds it.
-    pub fn holder(&self) -> Option<u32> {
-        let tag = self.0.load(Ordering::Acquire);
-        (tag & HELD_BIT != 0).then(|| (tag & !HELD_BIT) - 1)
-    }
-
-    /// Returns the number of free, held and sold units.
-    pub fn units(&self) -> Units {
-        match self.0.load(Ordering::Acquire) {
-            FREE => Units {
-                free: 1,
-                ..Units::default()
-            },
-            tag if tag & HELD_BIT != 0 => Units {
-                held: 1,
-                ..Units::default()
-            },
-            _ => Units {
-                sold: 1,
-                ..Units::default()
-            },
-        }
-    }
 }
 
 /// The units of an item that has few: how many are free, held and sold, all in one word.
@@ -217,6 +124,20 @@ impl Few {
         self.give(quantity, ONE_FREE);
     }
 
+    /// Sold to free; or to nowhere, where they are not restocked.
+    ///
+    /// # Panics
+    /// Fewer units are sold.
+    pub fn take_back(&self, quantity: u64, restock: bool) {
+        let to = if restock { ONE_FREE } else { 0 };
+        let moved = (quantity * to).wrapping_sub(quantity * ONE_SOLD);
+        let word = self.0.fetch_add(moved, Ordering::AcqRel);
+        assert!(
+            Self::count(word, ONE_SOLD) >= quantity,
+            "only sold units are taken back"
+        );
+    }
+
     /// Takes free units out of the stock, all or none.
     pub fn withdraw(&self, quantity: u64) -> bool {
         self.take(quantity, 0)
@@ -261,6 +182,8 @@ impl Few {
 pub struct Pool {
     /// Never less than what is free, held and sold.
     stock: AtomicU64,
+    /// Units that were sold, and taken back since.
+    taken_back: AtomicU64,
     /// Changes only under the `reserve` lock, while the pool can be exhausted; see [`Pool::take`].
     exhausted: AtomicBool,
     held: AtomicU64,
@@ -298,6 +221,7 @@ impl Pool {
     pub fn new(stock: u64, shard_count: usize) -> Self {
         Self {
             stock: AtomicU64::new(stock),
+            taken_back: AtomicU64::new(0),
             exhausted: AtomicBool::new(stock == 0),
             held: AtomicU64::new(0),
             reserve: Mutex::new(stock),
@@ -363,6 +287,11 @@ impl Pool {
     }
 
     fn sold(&self) -> u64 {
+        let ever = self.sold_ever();
+        ever.saturating_sub(self.taken_back.load(Ordering::Acquire))
+    }
+
+    fn sold_ever(&self) -> u64 {
         self.shards
             .iter()
             .map(|shard| shard.sold.load(Ordering::Acquire))
@@ -371,9 +300,11 @@ impl Pool {
 
     /// Returns how many units are not sold; at least as many as at one moment of the call.
     pub fn unsold(&self) -> u64 {
-        // In this order: units that are added in between, and sold, are not to be missing.
-        let sold = self.sold();
-        self.stock().saturating_sub(sold)
+        // In this order: units that are added or taken back in between, and sold, are not to be missing.
+        let ever = self.sold_ever();
+        let stock = self.stock();
+        let taken_back = self.taken_back.load(Ordering::Acquire);
+        (stock + taken_back).saturating_sub(ever)
     }
 
     fn count_sold(&self, lane: usize, quantity: u64) {
@@ -425,6 +356,17 @@ impl Pool {
             "more units are free than there are"
         );
         self.exhausted.store(false, Ordering::Release);
+    }
+
+    /// Sold to free; or to nowhere, where they are not restocked.
+    pub fn take_back(&self, quantity: u64, restock: bool) {
+        let mut reserve = self.reserve.lock();
+        self.taken_back.fetch_add(quantity, Ordering::AcqRel);
+        if restock {
+            self.free(&mut reserve, quantity);
+        } else {
+            self.stock.fetch_sub(quantity, Ordering::AcqRel);
+        }
     }
 
     /// Takes free units out of the stock, all or none.

@@ -34,6 +34,13 @@ impl StockChanges {
         self.by_reference.get(reference).copied()
     }
 
+    /// Returns how many units they have added to an item, less those that they have taken out.
+    pub(super) fn added_to(&self, item: ItemIndex) -> i64 {
+        let changes = self.by_reference.values();
+        let own = changes.filter(|change| change.item == item);
+        own.map(|change| change.units).sum()
+    }
+
     /// Returns whether a sale keeps no more of them.
     #[must_use]
     pub fn is_full(&self) -> bool {
@@ -77,9 +84,12 @@ pub fn stock_max(stock: u64) -> u64 {
 }
 
 impl Sale {
-    /// Returns the most units that an item may have.
-    pub(super) fn stock_max_of(&self, item: ItemIndex) -> u64 {
-        stock_max(self.catalogue.stock(item))
+    /// Returns the most units that may be added to an item. What left the stock otherwise makes no room: a snapshot has that behind all
+    /// changes.
+    pub(super) fn room_of(&self, item: ItemIndex) -> u64 {
+        let first = self.catalogue.stock(item);
+        let added = self.stock_changes.lock().added_to(item);
+        stock_max(first).saturating_sub(first.saturating_add_signed(added))
     }
 
     /// Returns the change of the stock with this reference.
@@ -88,10 +98,16 @@ impl Sale {
         self.stock_changes.lock().find(reference)
     }
 
-    /// Returns how often the stock of its items has changed.
+    /// Returns how often units have come to its items or gone from them otherwise than by purchases.
     #[must_use]
-    pub fn stock_change_count(&self) -> usize {
-        self.stock_changes.lock().by_reference.len()
+    pub fn stock_change_count(&self) -> u64 {
+        self.stock_changes.lock().by_reference.len() as u64 + self.inventory.taken_back()
+    }
+
+    /// Returns how many units were sold, and cancelled since.
+    #[must_use]
+    pub fn units_cancelled(&self) -> u64 {
+        self.inventory.taken_back()
     }
 
     /// Returns by how many units more or fewer there are than the sale began with.

@@ -5,7 +5,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use super::buyers::{Buyer, BuyerRef, CheckoutEnd, ClosedCheckout, OpenCheckout};
+use super::buyers::{Buyer, BuyerRef, BuyerShard, CheckoutEnd, ClosedCheckout, OpenCheckout};
+use super::cancelled::{Cancellation, cancelled_units};
 use super::outcome::PurchaseResult;
 use super::sale::Sale;
 use crate::types::{CheckoutCode, ItemIndex, Malformed, Timestamp};
@@ -39,6 +40,8 @@ pub enum CheckoutState {
         at: Timestamp,
         /// The answer.
         result: Arc<PurchaseResult>,
+        /// What was cancelled of it.
+        cancelled: Box<[Cancellation]>,
     },
     /// Its hold ran out. What it held is not kept.
     Expired {
@@ -60,6 +63,16 @@ pub struct PurchaseView {
     pub has_key: bool,
     /// The answer.
     pub result: Arc<PurchaseResult>,
+    /// What was cancelled of it.
+    pub cancelled: Box<[Cancellation]>,
+}
+
+impl PurchaseView {
+    /// Returns how many units of an item of it are cancelled.
+    #[must_use]
+    pub fn cancelled_units(&self, item: ItemIndex) -> u32 {
+        cancelled_units(&self.cancelled, self.code.secret, item)
+    }
 }
 
 /// Purchases in the order of their marks.
@@ -149,11 +162,12 @@ impl Sale {
     pub fn checkout_view(&self, secret: u128) -> Option<CheckoutView> {
         let reference = self.buyers.by_code(secret)?;
         let mut shard = self.buyers.lock_buyer(reference);
+        let cancelled = cancelled_of(&shard, reference, secret);
         let buyer = shard.buyer(reference);
         let closed = buyer.closed.iter().find(|closed| closed.secret == secret);
         let open = || buyer.open.as_ref().filter(|open| open.secret == secret);
         let state = match closed {
-            Some(closed) => state_of_closed(closed),
+            Some(closed) => state_of_closed(closed, cancelled),
             None => state_of_open(open()?),
         };
         Some(CheckoutView {
@@ -204,6 +218,8 @@ impl Sale {
     fn purchase(&self, found: &PurchasePlace) -> PurchaseView {
         let reference = BuyerRef(found.buyer);
         let mut shard = self.buyers.lock_buyer(reference);
+        let secret = shard.buyer(reference).closed[found.place].secret;
+        let cancelled = cancelled_of(&shard, reference, secret);
         let buyer = shard.buyer(reference);
         let closed = &buyer.closed[found.place];
         let CheckoutEnd::Processed { key, result } = &closed.end else {
@@ -215,6 +231,7 @@ impl Sale {
             at: closed.at,
             has_key: key.is_some(),
             result: Arc::clone(result),
+            cancelled,
         }
     }
 
@@ -234,13 +251,20 @@ fn state_of_open(open: &OpenCheckout) -> CheckoutState {
     }
 }
 
-fn state_of_closed(closed: &ClosedCheckout) -> CheckoutState {
+/// Returns what was cancelled of a purchase, in the order of its coming.
+fn cancelled_of(shard: &BuyerShard, reference: BuyerRef, secret: u128) -> Box<[Cancellation]> {
+    let kept = shard.cancellations_of(reference).iter();
+    kept.filter(|it| it.secret == secret).cloned().collect()
+}
+
+fn state_of_closed(closed: &ClosedCheckout, cancelled: Box<[Cancellation]>) -> CheckoutState {
     let at = closed.at;
     match &closed.end {
         CheckoutEnd::Expired => CheckoutState::Expired { at },
         CheckoutEnd::Processed { result, .. } => CheckoutState::Purchased {
             at,
             result: Arc::clone(result),
+            cancelled,
         },
     }
 }

@@ -92,6 +92,8 @@ labels! {
         AdminPurchases = "admin_purchases",
         /// `GET /admin/checkouts/{code}`
         AdminCheckout = "admin_checkout",
+        /// `POST /admin/checkouts/{code}/cancel`
+        AdminCancel = "admin_cancel",
         /// `GET /admin/events`; of a stream, up to its first piece.
         AdminEvents = "admin_events",
         /// `POST /admin/replication/hand-over`
@@ -137,6 +139,10 @@ macro_rules! outcomes {
                 Created = "created",
                 /// The sale is over, and cannot be changed any more.
                 SaleClosed = "sale_closed",
+                /// Nothing of the checkout was sold, so that nothing can be cancelled.
+                NotPurchased = "not_purchased",
+                /// All that was to be cancelled is cancelled already.
+                AlreadyCancelled = "already_cancelled",
                 /// The reference came with something else to do before.
                 ReferenceReused = "ref_reused",
                 /// Fewer units are free than are to be taken out of a stock.

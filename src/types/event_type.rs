@@ -43,6 +43,8 @@ kinds! {
     CheckoutReleased = "checkout.released",
     /// At least one line of a checkout was sold.
     PurchaseCompleted = "purchase.completed",
+    /// Units of a purchase were cancelled.
+    PurchaseCancelled = "purchase.cancelled",
 }
 
 impl EventType {

@@ -15,13 +15,17 @@ use crate::admin::{JSON, TOKEN, ask, create, shop};
 use crate::client::{Answer, Client};
 use crate::server::{Place, Server, wait_for};
 
-const PATHS: [(&str, &str); 9] = [
+const PATHS: [(&str, &str); 10] = [
     ("POST", "/admin/sales"),
     ("POST", "/admin/sales/1/close"),
     ("POST", "/admin/sales/1/pause"),
     ("POST", "/admin/sales/1/resume"),
     ("POST", "/admin/sales/1/extend"),
     ("POST", "/admin/sales/1/stock"),
+    (
+        "POST",
+        "/admin/checkouts/CHK-1-00000000000000000000000000000001/cancel",
+    ),
     ("GET", "/admin/sales/1/purchases"),
     (
         "GET",

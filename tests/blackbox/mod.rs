@@ -5,6 +5,7 @@ mod archive;
 mod backup;
 mod bounds;
 mod buying;
+mod cancellations;
 mod changed_sales;
 mod changed_stocks;
 mod clock;

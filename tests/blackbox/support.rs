@@ -244,10 +244,10 @@ fn purchases_come_as_csv_also_when_the_sale_has_left_memory() {
     };
     let (first, second) = (purchased_at("%40ada"), purchased_at("bob"));
     let expected = format!(
-        "code,user_id,purchased_at,item_id,item_name,quantity\r\n\
-         {code},'@ada,{first},'=cmd,\"'+1, \"\"two\"\"\",1\r\n\
-         {code},'@ada,{first},cup,Cup,1\r\n\
-         {late},bob,{second},'=cmd,\"'+1, \"\"two\"\"\",1\r\n"
+        "code,user_id,purchased_at,item_id,item_name,quantity,cancelled\r\n\
+         {code},'@ada,{first},'=cmd,\"'+1, \"\"two\"\"\",1,0\r\n\
+         {code},'@ada,{first},cup,Cup,1,0\r\n\
+         {late},bob,{second},'=cmd,\"'+1, \"\"two\"\"\",1,0\r\n"
     );
     assert_eq!(text, expected);
     let (_, own) = export(&mut client, &format!("{path}&user_id=bob"));

@@ -15,6 +15,8 @@ COMPLAINTS = {
     "admin_sales": {"started_at", "ended_at"},
     # Items that exist once keep their stock, and others get no more than is counted.
     "admin_stock": {"item_id", "id", "add"},
+    # It is that of an item, and no more than was bought.
+    "admin_cancel": {"quantity"},
     # CSV has no pages.
     "admin_purchases": {"limit", "cursor"},
     # One excludes the others.

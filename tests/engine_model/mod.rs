@@ -12,7 +12,7 @@ use proptest::prelude::{Strategy, any};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 /// Every outcome that a history can have.
-const OUTCOMES: [&str; 21] = [
+const OUTCOMES: [&str; 22] = [
     "accepted",
     "accepted before",
     "key reused",
@@ -34,9 +34,17 @@ const OUTCOMES: [&str; 21] = [
     "not in it",
     "paused",
     "stock changed",
+    "cancelled",
 ];
 /// Outcomes that a history has now and then.
-const RARE: [&str; 3] = ["stock changed before", "in use", "ref reused"];
+const RARE: [&str; 6] = [
+    "stock changed before",
+    "in use",
+    "ref reused",
+    "cancelled before",
+    "all cancelled",
+    "not purchased",
+];
 
 #[test]
 fn the_engine_does_what_the_model_does() {

@@ -76,6 +76,23 @@ pub struct Checkout {
     pub until: Option<i64>,
     pub lines: Vec<Line>,
     pub end: Option<End>,
+    pub cancelled: Vec<ModelCancellation>,
+}
+
+/// What was cancelled of a checkout.
+pub struct ModelCancellation {
+    pub reference: usize,
+    pub lines: Vec<Line>,
+    pub restock: bool,
+}
+
+/// A cancellation that is asked for.
+pub struct AskedCancellation<'a> {
+    pub code: &'a str,
+    pub id: Option<&'a str>,
+    pub quantity: Option<u32>,
+    pub reference: usize,
+    pub restock: bool,
 }
 
 pub enum End {
@@ -135,6 +152,9 @@ impl Model {
                 sold += counted
                     .map(|(_, quantity, _)| u64::from(*quantity))
                     .sum::<u64>();
+                let cancelled = checkout.cancelled.iter().flat_map(|it| &it.lines);
+                let cancelled = cancelled.filter(|(of, _)| item.is_none_or(|item| item == *of));
+                sold -= cancelled.map(|(_, units)| u64::from(*units)).sum::<u64>();
             }
         }
         sold
@@ -465,6 +485,81 @@ impl Model {
         *stock = stock.checked_add_signed(units).expect("so many are free");
         sale.stock_changes.insert(reference, (item, units));
         Ok(true)
+    }
+
+    /// Cancels units of a purchase.
+    pub fn cancel(&mut self, asked: &AskedCancellation<'_>, now: i64) -> Answer {
+        let Some(checkout) = self.checkouts.get_mut(asked.code) else {
+            return answer("no checkout", 0);
+        };
+        let Some(End::Processed(_, bought)) = &checkout.end else {
+            return answer("not purchased", 0);
+        };
+        let mut left: Vec<Line> = bought
+            .iter()
+            .filter(|(_, _, sold)| *sold)
+            .map(|&(item, units, _)| (item, units))
+            .collect();
+        if left.is_empty() {
+            return answer("not purchased", 0);
+        }
+        let sale = &mut self.sales[checkout.sale];
+        let item = asked.id.map(|id| sale.item(id));
+        let answered = |name, lines: &[Line]| Answer {
+            lines: lines
+                .iter()
+                .map(|&(item, units)| (item, units, true))
+                .collect(),
+            ..answer(name, 0)
+        };
+        let mut before = checkout.cancelled.iter();
+        if let Some(it) = before.find(|it| it.reference == asked.reference) {
+            let is_of = |item| it.lines.len() == 1 && item == Some(it.lines[0].0);
+            let is_same = it.restock == asked.restock
+                && item.is_none_or(is_of)
+                && asked
+                    .quantity
+                    .is_none_or(|quantity| quantity == units(&it.lines));
+            return match is_same {
+                true => answered("cancelled before", &it.lines),
+                false => answer("ref reused", 0),
+            };
+        }
+        if sale.closed || now >= sale.end {
+            return answer("over", 0);
+        }
+        if let Some(item) = item {
+            left.retain(|(of, _)| Some(*of) == item);
+            if left.is_empty() {
+                return answer("not in it", 0);
+            }
+        }
+        for (item, left) in &mut left {
+            let cancelled = checkout.cancelled.iter().flat_map(|it| &it.lines);
+            let own = cancelled.filter(|(of, _)| of == item);
+            *left -= own.map(|(_, units)| units).sum::<u32>();
+        }
+        left.retain(|(_, units)| *units > 0);
+        let Some((_, max)) = left.first_mut() else {
+            return answer("all cancelled", 0);
+        };
+        if let Some(quantity) = asked.quantity {
+            if quantity == 0 || quantity > *max {
+                return answer("quantity", *max);
+            }
+            *max = quantity;
+        }
+        if !asked.restock {
+            for &(item, units) in &left {
+                sale.items[item as usize].1 -= u64::from(units);
+            }
+        }
+        checkout.cancelled.push(ModelCancellation {
+            reference: asked.reference,
+            lines: left.clone(),
+            restock: asked.restock,
+        });
+        answered("cancelled", &left)
     }
 
     /// Closes a sale; `false` when it was closed before.

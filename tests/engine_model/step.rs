@@ -37,6 +37,13 @@ pub enum Step {
         units: i64,
         reference: usize,
     },
+    Cancel {
+        code: usize,
+        /// The place of a line in the checkout, and units of it; `None` for all.
+        line: Option<(usize, Option<u32>)>,
+        reference: usize,
+        restock: bool,
+    },
     CloseEnded,
     Release,
     /// Ended sales leave memory; with a snapshot they stay out of it after a crash.
@@ -74,6 +81,14 @@ pub fn any_step() -> impl Strategy<Value = Step> {
         units,
         reference,
     });
+    let line = option::of((0_usize..3, option::of(0_u32..3)));
+    let cancel = (16_usize..30, line, 0_usize..3, any::<bool>());
+    let cancel = cancel.prop_map(|(code, line, reference, restock)| Step::Cancel {
+        code,
+        line,
+        reference,
+        restock,
+    });
     let crash =
         (any::<bool>(), any::<u64>()).prop_map(|(gently, seed)| Step::Crash { gently, seed });
     prop_oneof![
@@ -89,6 +104,7 @@ pub fn any_step() -> impl Strategy<Value = Step> {
         6 => (1_u32..4).prop_map(Step::Resume),
         3 => (1_u32..4, -1_i64..12).prop_map(|(sale, seconds)| Step::Extend(sale, seconds)),
         14 => change_stock,
+        20 => cancel,
         2 => Just(Step::CloseEnded),
         4 => Just(Step::Release),
         3 => any::<bool>().prop_map(|snapshot| Step::PutAway { snapshot }),

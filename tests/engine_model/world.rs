@@ -8,9 +8,9 @@ use flashsale::env::{ManualClock, SeededEntropy, SimulatedDisk};
 use flashsale::record::{NewItem, Record, RefusedReason};
 use flashsale::sale::outcome::PurchasedLine;
 use flashsale::sale::{
-    ChangeError, CheckoutOutcome, CheckoutRequest, ContentsOutcome, Decision, Engine, NewCatalogue,
-    NewSale, PurchaseOutcome, ReleaseRequest, SaleChange, SaleDecision, State, StockChangeError,
-    StockChangeRequest, load_ended, write_snapshot,
+    CancelOutcome, CancelRequest, ChangeError, CheckoutOutcome, CheckoutRequest, ContentsOutcome,
+    Decision, Engine, NewCatalogue, NewSale, PurchaseOutcome, ReleaseRequest, SaleChange,
+    SaleDecision, State, StockChangeError, StockChangeRequest, load_ended, write_snapshot,
 };
 use flashsale::types::{
     CheckoutCode, IdempotencyKey, ItemId, Lsn, PaymentTerms, Reference, SaleId, Timestamp, UserId,
@@ -18,7 +18,7 @@ use flashsale::types::{
 
 use crate::common::{dump_whole, open_engine};
 use crate::engine_model::model::{
-    Answer, Answered, Asked, Checkout, Keyed, Model, ModelSale, Wanted, answer,
+    Answer, Answered, Asked, AskedCancellation, Checkout, Keyed, Model, ModelSale, Wanted, answer,
 };
 use crate::engine_model::step::Step;
 
@@ -192,6 +192,12 @@ impl World {
                 units,
                 reference,
             } => return Some(self.change_stock(sale, IDS[item], units, reference)),
+            Step::Cancel {
+                code,
+                line,
+                reference,
+                restock,
+            } => return Some(self.cancel(code, line, reference, restock)),
             Step::CloseEnded => {
                 let expected = self.model.close_ended(self.now);
                 assert_eq!(self.engine.close_ended(), expected);
@@ -266,6 +272,69 @@ impl World {
             Ok(false) => "stock changed before",
             Err(why) => why,
         }
+    }
+
+    fn cancel(
+        &mut self,
+        choice: usize,
+        line: Option<(usize, Option<u32>)>,
+        reference: usize,
+        restock: bool,
+    ) -> &'static str {
+        let code = self.choose_code(choice);
+        let id = line.map(|(place, _)| self.id_in(code, place));
+        let quantity = line.and_then(|(_, quantity)| quantity);
+        let text = format!("ref-{reference}");
+        let request = CancelRequest {
+            code,
+            item: id.as_deref().map(|id| ItemId::new(id).expect("an id")),
+            quantity,
+            restock,
+            reference: Reference::new(&text).expect("a reference"),
+        };
+        let SaleDecision { outcome, lsn, .. } = self.engine.cancel(&request);
+        let mut decision = Decision { outcome, lsn };
+        if decision.outcome == CancelOutcome::SaleArchived {
+            let ended = *self.engine.ended().get(code.sale).expect("it was put away");
+            let sale = load_ended(&self.disk, dir(), &ended).expect("intact");
+            decision = self.engine.cancel_in(&sale, &request);
+        }
+        self.wait(decision.lsn);
+        let got = match &decision.outcome {
+            CancelOutcome::Cancelled { lines, replayed } => Answer {
+                lines: lines
+                    .iter()
+                    .map(|line| (line.item.0, line.quantity, true))
+                    .collect(),
+                ..answer(
+                    if *replayed {
+                        "cancelled before"
+                    } else {
+                        "cancelled"
+                    },
+                    0,
+                )
+            },
+            CancelOutcome::CheckoutNotFound => answer("no checkout", 0),
+            CancelOutcome::NotPurchased => answer("not purchased", 0),
+            CancelOutcome::ItemNotPurchased => answer("not in it", 0),
+            CancelOutcome::AlreadyCancelled => answer("all cancelled", 0),
+            CancelOutcome::QuantityNotAllowed { max } => answer("quantity", *max),
+            CancelOutcome::ReferenceReused => answer("ref reused", 0),
+            CancelOutcome::SaleClosed => answer("over", 0),
+            CancelOutcome::SaleArchived => panic!("it was loaded"),
+            CancelOutcome::Unavailable(why) => panic!("{why:?}"),
+        };
+        let asked = AskedCancellation {
+            code: &code.to_string(),
+            id: id.as_deref(),
+            quantity,
+            reference,
+            restock,
+        };
+        let expected = self.model.cancel(&asked, self.now);
+        assert_eq!(got, expected);
+        expected.name
     }
 
     fn put_away(&mut self, with_snapshot: bool) {
@@ -356,6 +425,7 @@ impl World {
             until: (terms.hold > 0).then_some(self.now + terms.hold),
             lines: Vec::new(),
             end: None,
+            cancelled: Vec::new(),
         };
         let checkouts = &mut self.model.checkouts;
         let checkout = checkouts.entry(code.to_string()).or_insert_with(fresh);

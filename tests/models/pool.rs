@@ -219,3 +219,40 @@ fn what_others_hold_is_not_called_sold_out_because_units_were_added_and_sold() {
         assert_eq!(pool.availability(1), Availability::Held);
     });
 }
+
+#[test]
+fn units_that_are_taken_back_can_be_sold_again() {
+    check(2, || {
+        let pool = Arc::new(Pool::new(3, 2));
+        assert!(pool.sell(0, 3));
+        let taking_back = {
+            let pool = Arc::clone(&pool);
+            thread::spawn(move || {
+                pool.take_back(1, true);
+                pool.take_back(1, false);
+            })
+        };
+        let early = sold(&buy(&pool, 1, &[1]));
+        taking_back.join().expect("the taking back panicked");
+        assert_eq!(early + drain(&pool), 1);
+        assert_eq!((pool.stock(), pool.units().sold), (2, 2));
+    });
+}
+
+#[test]
+fn what_others_hold_is_not_called_sold_out_because_units_were_taken_back_and_sold() {
+    check(2, || {
+        let pool = Arc::new(Pool::new(2, 2));
+        assert!(pool.sell(0, 1) && pool.hold(0, 1));
+        let others = {
+            let pool = Arc::clone(&pool);
+            thread::spawn(move || {
+                pool.take_back(1, true);
+                assert!(pool.sell(1, 1));
+            })
+        };
+        assert_ne!(pool.availability(1), Availability::SoldOut);
+        others.join().expect("the others panicked");
+        assert_eq!(pool.availability(1), Availability::Held);
+    });
+}

@@ -2,6 +2,8 @@
 
 #[path = "../../src/sale/buyers.rs"]
 pub mod buyers;
+#[path = "../../src/sale/cancelled.rs"]
+mod cancelled;
 #[path = "../../src/sale/catalogue.rs"]
 pub mod catalogue;
 #[path = "../../src/sale/codes.rs"]
@@ -17,6 +19,8 @@ mod phase;
 #[allow(clippy::module_inception, reason = "named as in the server")]
 #[path = "../../src/sale/sale.rs"]
 mod sale;
+#[path = "../../src/sale/single.rs"]
+mod single;
 #[path = "../../src/sale/sold_out.rs"]
 mod sold_out;
 #[path = "../../src/sale/stock.rs"]
@@ -24,6 +28,8 @@ pub mod stock;
 #[path = "../../src/sale/stock_changes.rs"]
 mod stock_changes;
 
+#[path = "cancel.rs"]
+mod cancel;
 #[path = "hold.rs"]
 mod hold;
 #[path = "restock.rs"]

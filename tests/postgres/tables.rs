@@ -1,7 +1,7 @@
 //! What each table holds of each record.
 
 use flashsale::record::{
-    CheckoutKey, Lines, NewItem, Record, RefusedReason, ReleasedLine, SaleChange,
+    CancelledLines, CheckoutKey, Lines, NewItem, Record, RefusedReason, ReleasedLine, SaleChange,
 };
 use flashsale::types::{ItemIndex, PurchasedLine, SaleId, Timestamp};
 
@@ -118,7 +118,7 @@ fn a_generated_sale_fills_every_table() {
     assert_eq!(rows(&postgres, "checkout_items"), checkout_items);
     let purchases = [format!("1|{abc}|2001-09-09 01:46:45+00|key-1|5|")];
     assert_eq!(rows(&postgres, "purchases"), purchases);
-    let results = [format!("1|{abc}|0|0|1|t|t"), format!("1|{abc}|1|1|1|f|t")];
+    let results = [format!("1|{abc}|0|0|1|t|t|f"), format!("1|{abc}|1|1|1|f|t|f")];
     assert_eq!(rows(&postgres, "purchase_results"), results);
     let expired = [format!("1|{max}|2001-09-09 01:46:46+00|6")];
     assert_eq!(rows(&postgres, "expired_checkouts"), expired);
@@ -228,6 +228,60 @@ fn changes_of_a_stock_are_kept_and_pools_have_the_stock_of_now() {
     // Nothing is sold that is not there any more.
     let more = [checkout(1, 3, 1, 1), purchase(1, 3, &[line(1, 1, true)])];
     assert!(driver.apply(&more).is_err());
+}
+
+#[test]
+fn what_is_cancelled_can_be_sold_again() {
+    let (postgres, mut driver) = start();
+    let cancelled = |sale, secret, lines, restock| Record::Cancelled {
+        sale: SaleId(sale),
+        secret,
+        user: "ada",
+        reference: "refund",
+        lines: CancelledLines::Slice(lines),
+        restock,
+    };
+    const ONE: &[ReleasedLine] = &[ReleasedLine {
+        item: ItemIndex(0),
+        quantity: 1,
+    }];
+    let records = [
+        generated(1, 3),
+        checkout(1, 1, 0, 1),
+        purchase(1, 1, &[line(0, 1, true)]),
+        cancelled(1, 1, ONE, true),
+        // What exists once is sold to somebody else, and that is cancelled for good.
+        checkout(1, 2, 0, 1),
+        purchase(1, 2, &[line(0, 1, true)]),
+        cancelled(1, 2, ONE, false),
+        announce(2, 0, &[item("a", 5)]),
+        listed(2, 1),
+        checkout(2, 3, 0, 3),
+        purchase(2, 3, &[line(0, 3, true)]),
+        cancelled(2, 3, ONE, false),
+    ];
+    driver.apply(&records).expect("a database");
+    assert_eq!(rows(&postgres, "pools"), ["2|0|4|2"]);
+    let results = "SELECT string_agg(sale_id || ' ' || sold || ' ' || cancelled, ', ' ORDER BY lsn) \
+                   FROM purchase_results JOIN purchases USING (sale_id, secret)";
+    let expected = "1 true true, 1 true true, 2 true false";
+    assert_eq!(postgres.query(DATABASE, results), expected);
+    let kept = "SELECT string_agg(sale_id || ' ' || quantity || ' ' || restock, ', ' ORDER BY lsn) FROM cancellations";
+    assert_eq!(
+        postgres.query(DATABASE, kept),
+        "1 1 true, 1 1 false, 2 1 false"
+    );
+    let items = "SELECT string_agg(stock || ' ' || sold || ' ' || remaining, ', ' ORDER BY sale_id, item_index) FROM item_sales";
+    assert_eq!(
+        postgres.query(DATABASE, items),
+        "0 0 0, 1 0 1, 1 0 1, 4 2 2"
+    );
+    let sales =
+        "SELECT string_agg(total_items || ' ' || items_sold, ', ' ORDER BY id) FROM seed.sales";
+    assert_eq!(postgres.query(DATABASE, sales), "2 0, 4 2");
+    let bought = "SELECT sum(bought) FROM user_purchases";
+    assert_eq!(postgres.query(DATABASE, bought), "2");
+    assert!(rows(&postgres, "violations").is_empty());
 }
 
 #[test]

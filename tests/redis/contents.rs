@@ -54,7 +54,7 @@ fn events_tell_every_purchase_once_and_in_order() {
 
     let events = server.command(&["XRANGE", "{flashsale}:events", "-", "+"]);
     let (mut sold, mut created, mut changed, mut before) = (0, 0, 0, 0);
-    let mut restocked = 0;
+    let (mut restocked, mut cancelled) = (0, 0);
     for event in events.list() {
         let id = event.list()[0].text();
         let lsn: u64 = id
@@ -88,6 +88,13 @@ fn events_tell_every_purchase_once_and_in_order() {
                 assert_ne!(added, 0);
                 restocked += 1;
             }
+            "cancelled" => {
+                let items: serde_json::Value = serde_json::from_str(&field("items")).expect("JSON");
+                for item in items.as_array().expect("a list") {
+                    cancelled += item["quantity"].as_u64().expect("a number");
+                }
+                assert!(["true", "false"].contains(&&*field("restock")));
+            }
             "purchased" => {
                 let items: serde_json::Value = serde_json::from_str(&field("items")).expect("JSON");
                 for item in items.as_array().expect("a list") {
@@ -99,8 +106,9 @@ fn events_tell_every_purchase_once_and_in_order() {
             _ => {}
         }
     }
+    assert!(cancelled > 0, "nothing was cancelled");
     assert_eq!(
-        sold,
+        sold - cancelled,
         expected.sales.values().map(|sale| sale.sold).sum::<u64>()
     );
     assert_eq!(created, story.last_sale());

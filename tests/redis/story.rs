@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use flashsale::env::splitmix64;
 use flashsale::journal::Journal;
-use flashsale::record::{CatalogueKind, Lines, NewItem, Record, SaleChange, SaleTerms};
+use flashsale::record::{
+    CancelledLines, CatalogueKind, Lines, NewItem, Record, ReleasedLine, SaleChange, SaleTerms,
+};
 use flashsale::types::{ItemIndex, Lsn, PaymentTerms, PurchasedLine, SaleId, Timestamp};
 
 /// The first moment of every story, far enough from now that nothing expires while a test runs.
@@ -17,6 +19,8 @@ struct Sale {
     id: SaleId,
     listed: bool,
     left: Vec<u64>,
+    /// Purchases: code, user and what was sold.
+    bought: Vec<(u128, String, Vec<(u32, u32)>)>,
     /// Items that do not exist once.
     many: Vec<usize>,
     ended_at: Timestamp,
@@ -63,6 +67,7 @@ impl Story {
                 1 => self.close_sale(journal),
                 199 => self.change_sale(journal),
                 197..=198 => self.change_stock(journal),
+                190..=196 => self.cancel(journal),
                 2..=120 => self.check_out(journal),
                 121..=125 => self.refuse(journal),
                 126..=135 => self.end_checkout(journal, false),
@@ -110,6 +115,7 @@ impl Story {
         self.sales.push(Sale {
             id,
             listed,
+            bought: Vec::new(),
             many: (0..stocks.len()).filter(|&it| stocks[it] > 1).collect(),
             left: stocks,
             ended_at: terms.ended_at,
@@ -272,7 +278,44 @@ impl Story {
             key: None,
             lines: Lines::Slice(&lines),
         };
-        journal.append(self.now, &record)
+        let lsn = journal.append(self.now, &record);
+        let sold = lines.iter().filter(|line| line.sold);
+        let sold: Vec<_> = sold.map(|line| (line.item.0, line.quantity)).collect();
+        if !sold.is_empty() {
+            sale.bought.push((secret, user.to_owned(), sold));
+        }
+        lsn
+    }
+
+    /// Cancels a line of a purchase, which can be had again or not.
+    fn cancel(&mut self, journal: &Journal) -> Lsn {
+        let place = self.draw(self.sales.len() as u64) as usize;
+        let (restock, number) = (self.draw(3) > 0, self.draw(u64::MAX));
+        let sale = &mut self.sales[place];
+        let Some((secret, user, mut lines)) = sale.bought.pop() else {
+            return self.end_checkout(journal, true);
+        };
+        let (item, quantity) = lines.pop().expect("something was sold");
+        if restock {
+            sale.left[item as usize] += u64::from(quantity);
+        }
+        let line = ReleasedLine {
+            item: ItemIndex(item),
+            quantity,
+        };
+        let record = Record::Cancelled {
+            sale: sale.id,
+            secret,
+            user: &user,
+            reference: &format!("ref-{number}"),
+            lines: CancelledLines::Slice(&[line]),
+            restock,
+        };
+        let lsn = journal.append(self.now, &record);
+        if !lines.is_empty() {
+            sale.bought.push((secret, user, lines));
+        }
+        lsn
     }
 
     /// The secrets of checkouts that nobody has processed, as they stand in codes.

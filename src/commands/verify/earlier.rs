@@ -145,6 +145,7 @@ fn describe(bytes: &[u8]) -> String {
         Record::Checkout { sale, user, .. }
         | Record::KeptKey { sale, user, .. }
         | Record::Purchase { sale, user, .. }
+        | Record::Cancelled { sale, user, .. }
         | Record::Expired { sale, user, .. }
         | Record::Released { sale, user, .. } => format!("sale {sale}, user {user:?}, {record:?}"),
         Record::Refused { user, .. } => format!("user {user:?}, {record:?}"),

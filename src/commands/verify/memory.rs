@@ -33,7 +33,7 @@ struct Shown {
 struct Before {
     sales: BTreeMap<SaleId, (u64, Vec<u64>)>,
     /// How often the stock of each sale in memory had changed.
-    stock_changes: BTreeMap<SaleId, usize>,
+    stock_changes: BTreeMap<SaleId, u64>,
 }
 
 /// Compares, and says what came of it.
@@ -164,7 +164,7 @@ impl Before {
         }
     }
 
-    fn stock_changes_of(state: &State) -> BTreeMap<SaleId, usize> {
+    fn stock_changes_of(state: &State) -> BTreeMap<SaleId, u64> {
         let sales = state.sales().iter();
         sales
             .map(|sale| (sale.id(), sale.stock_change_count()))

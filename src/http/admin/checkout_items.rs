@@ -1,7 +1,8 @@
 //! The JSON member `items` of a checkout or purchase, with a comma before it.
 
-use crate::http::json::{write_number, write_separator, write_string};
-use crate::sale::Sale;
+use crate::http::json::{write_number, write_separator, write_string, write_time};
+use crate::record::ReleasedLine;
+use crate::sale::{Cancellation, Sale};
 use crate::types::{ItemIndex, PurchasedLine};
 
 /// Appends the items of a purchase, sold or not.
@@ -24,7 +25,52 @@ pub(super) fn write_chosen(sale: &Sale, lines: &[(ItemIndex, u32)], out: &mut Ve
     );
 }
 
+/// Appends units of items as the member `name`.
+pub(super) fn write_units(name: &str, sale: &Sale, lines: &[ReleasedLine], out: &mut Vec<u8>) {
+    let lines = lines.iter();
+    write_member(
+        name,
+        sale,
+        lines.map(|line| (line.item, line.quantity, None)),
+        out,
+    );
+}
+
+/// Appends what was cancelled of a purchase, if anything was.
+pub(super) fn write_cancellations(sale: &Sale, cancelled: &[Cancellation], out: &mut Vec<u8>) {
+    if cancelled.is_empty() {
+        return;
+    }
+    let mut list = vec![b'['];
+    for cancellation in cancelled {
+        write_separator(&mut list);
+        list.extend_from_slice(b"{\"ref\":");
+        write_string(&cancellation.reference, &mut list);
+        list.extend_from_slice(b",\"cancelled_at\":\"");
+        write_time(cancellation.at, &mut list);
+        list.extend_from_slice(if cancellation.restock {
+            b"\",\"restock\":true"
+        } else {
+            b"\",\"restock\":false"
+        });
+        write_units("items", sale, &cancellation.lines, &mut list);
+        list.push(b'}');
+    }
+    list.push(b']');
+    out.extend_from_slice(b",\"cancellations\":");
+    out.extend_from_slice(&list);
+}
+
 fn write_items(
+    sale: &Sale,
+    lines: impl Iterator<Item = (ItemIndex, u32, Option<bool>)>,
+    out: &mut Vec<u8>,
+) {
+    write_member("items", sale, lines, out);
+}
+
+fn write_member(
+    name: &str,
     sale: &Sale,
     lines: impl Iterator<Item = (ItemIndex, u32, Option<bool>)>,
     out: &mut Vec<u8>,
@@ -48,7 +94,9 @@ fn write_items(
         list.push(b'}');
     }
     list.push(b']');
-    out.extend_from_slice(b",\"items\":");
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
     out.extend_from_slice(&list);
 }
 

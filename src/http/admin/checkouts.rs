@@ -1,6 +1,6 @@
 //! `GET /admin/checkouts/{code}`
 
-use super::checkout_items::{write_chosen, write_purchased};
+use super::checkout_items::{write_cancellations, write_chosen, write_purchased};
 use crate::http::answer::Answer;
 use crate::http::buy::purchase_result::write_purchase;
 use crate::http::encoding::decode;
@@ -83,8 +83,11 @@ fn write_contents(sale: &Sale, state: &CheckoutState, out: &mut Vec<u8>) {
     match state {
         CheckoutState::Open { lines, .. } => write_chosen(sale, lines, out),
         CheckoutState::Expired { .. } => {}
-        CheckoutState::Purchased { result, .. } => {
+        CheckoutState::Purchased {
+            result, cancelled, ..
+        } => {
             write_purchased(sale, &result.lines, out);
+            write_cancellations(sale, cancelled, out);
             out.extend_from_slice(b",\"result\":");
             write_purchase(sale, result, out);
         }

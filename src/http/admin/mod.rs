@@ -4,6 +4,7 @@
 //! takes long, runs on a thread of its own, so that buyers never wait for an administrator; the number of these
 //! threads, and the memory of their requests, are bounded.
 
+pub(super) mod cancel_purchase;
 pub(super) mod change_sale;
 pub(super) mod change_stock;
 pub(super) mod checkouts;

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use super::checkout_items::write_purchased;
+use super::checkout_items::{write_cancellations, write_purchased};
 use super::purchases_csv;
 use crate::http::answer::Answer;
 use crate::http::json::{write_code, write_number, write_separator, write_string, write_time};
@@ -84,6 +84,7 @@ fn write_purchase(sale: &Sale, purchase: &PurchaseView, out: &mut Vec<u8>) {
         lines.map(|line| u64::from(line.quantity)).sum()
     };
     write_purchased(sale, &purchase.result.lines, out);
+    write_cancellations(sale, &purchase.cancelled, out);
     out.extend_from_slice(b",\"total_purchased\":");
     write_number(units(true), out);
     out.extend_from_slice(b",\"failed_count\":");

@@ -17,7 +17,7 @@ use crate::sale::{Engine, PurchaseView, Sale};
 
 /// `text/csv` of RFC 4180, whose first line has the names of the columns.
 const CSV: HeaderValue = HeaderValue::from_static("text/csv; charset=utf-8; header=present");
-const COLUMNS: &[u8] = b"code,user_id,purchased_at,item_id,item_name,quantity\r\n";
+const COLUMNS: &[u8] = b"code,user_id,purchased_at,item_id,item_name,quantity,cancelled\r\n";
 
 /// Returns the answer whose body has all purchases of `sale`, or of `user` in it, in the order of their times. Those that are made while it is
 /// sent are in it, too.
@@ -90,6 +90,8 @@ fn write_rows(sale: &Sale, purchase: &PurchaseView, out: &mut Vec<u8>) {
         write_cell(|cell| sale.write_item_name(line.item, cell), out);
         out.push(b',');
         write_number(line.quantity, out);
+        out.push(b',');
+        write_number(purchase.cancelled_units(line.item), out);
         out.extend_from_slice(b"\r\n");
     }
 }

@@ -83,6 +83,8 @@ mod tests {
             | Outcome::Created
             | Outcome::SaleNotFound
             | Outcome::SaleClosed
+            | Outcome::NotPurchased
+            | Outcome::AlreadyCancelled
             | Outcome::ReferenceReused
             | Outcome::StockInUse
             | Outcome::TooManyStockChanges

@@ -29,9 +29,9 @@ function standing(sale, unsold) {
   return unsold === sale.total ? "nothing is sold yet" : "nothing of this sale is selling now";
 }
 
-/** When the last unit was sold, as far as it was seen. */
+/** When the last unit was sold, as far as it was seen. Units may have come back before that. */
 function soldOut(seconds) {
-  const place = seconds.findIndex(({ sale }) => sale.sold >= sale.total);
+  const place = seconds.findLastIndex(({ sale }) => sale.sold < sale.total) + 1;
   const at = clock(seconds[place].at_ms);
   if (place === 0) return `sold out before ${at}`;
   const before = seconds[place - 1];

@@ -34,6 +34,13 @@ const CHANGE_POOLS: &str = "
     FROM unnest($1::int[], $2::int[], $3::bigint[], $4::bigint[]) AS more (sale_id, item_index, sold, stock)
     WHERE pools.sale_id = more.sale_id AND pools.item_index = more.item_index";
 
+/// What exists once may be sold to somebody else from then on.
+const CANCEL_RESULTS: &str = "
+    UPDATE purchase_results r SET cancelled = true
+    FROM unnest($1::int[], $2::text[], $3::int[]) AS gone (sale_id, secret, item_index)
+    WHERE r.sale_id = gone.sale_id AND r.secret = gone.secret::uuid AND r.item_index = gone.item_index
+      AND r.sold AND r.is_single AND NOT r.cancelled";
+
 /// The connection that batches go over, with what it has learned.
 pub(super) struct Applier {
     connection: Connection,
@@ -80,6 +87,7 @@ impl Applier {
         }
         self.close_sales(&batch.closed).await?;
         self.change_pools(batch).await?;
+        self.cancel_results(batch).await?;
         self.connection.commit().await
     }
 
@@ -192,6 +200,27 @@ impl Applier {
         ];
         let changed = self.execute(CHANGE_POOLS, &values).await?;
         expect(changed, batch.pools.len() as u64, "pools")
+    }
+}
+
+impl Applier {
+    async fn cancel_results(&self, batch: &PostgresBatch) -> Result<(), SinkError> {
+        if batch.cancelled.is_empty() {
+            return Ok(());
+        }
+        let lines = || batch.cancelled.iter();
+        let sales: Vec<_> = lines().map(|(sale, ..)| sale.0.cast_signed()).collect();
+        let secrets: Vec<_> = lines()
+            .map(|(_, secret, _)| format!("{secret:032x}"))
+            .collect();
+        let items: Vec<_> = lines().map(|(.., item)| item.0.cast_signed()).collect();
+        let values: [(&(dyn ToSql + Sync), Type); 3] = [
+            (&sales, Type::INT4_ARRAY),
+            (&secrets, Type::TEXT_ARRAY),
+            (&items, Type::INT4_ARRAY),
+        ];
+        let changed = self.execute(CANCEL_RESULTS, &values).await?;
+        expect(changed, batch.cancelled.len() as u64, "purchase_results")
     }
 }
 

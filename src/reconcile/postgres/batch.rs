@@ -26,6 +26,10 @@ pub struct PostgresBatch {
     pub(super) closed: Vec<Closed>,
     /// What changes of items that there are many of.
     pub(super) pools: BTreeMap<(SaleId, ItemIndex), PoolChange>,
+    /// Lines of purchases that are cancelled, of items that exist once.
+    pub(super) cancelled: Vec<(SaleId, u128, ItemIndex)>,
+    /// The items of those: they may be sold again when that is written.
+    freed: BTreeSet<(SaleId, ItemIndex)>,
     /// A sale in each partition that rows go to.
     pub(super) partitions: BTreeSet<u32>,
     /// What should not be: why the batch cannot be applied.
@@ -70,6 +74,8 @@ impl PostgresBatch {
             generated: None,
             closed: Vec::new(),
             pools: BTreeMap::new(),
+            cancelled: Vec::new(),
+            freed: BTreeSet::new(),
             partitions: BTreeSet::new(),
             contradiction: None,
         }
@@ -118,6 +124,7 @@ impl PostgresBatch {
             Record::SaleArchived { .. } | Record::KeptKey { .. } => {}
             Record::Checkout { .. } => self.checkout(entry, record),
             Record::Purchase { .. } => self.purchase(entry, record),
+            Record::Cancelled { .. } => self.cancel(entry, record),
             Record::Expired { sale, secret, .. } => {
                 let rows = self.rows_of(Table::ExpiredCheckouts, sale);
                 rows.row()
@@ -278,12 +285,57 @@ impl PostgresBatch {
         self.results(entry.lsn, sale, secret, lines);
     }
 
+    fn cancel(&mut self, entry: &Entry<'_>, record: &Record<'_>) {
+        let Record::Cancelled {
+            sale,
+            secret,
+            reference,
+            lines,
+            restock,
+            ..
+        } = *record
+        else {
+            return;
+        };
+        let Some(&is_single) = self.open_sales.get(&sale) else {
+            self.refuse(entry.lsn, "cancellation", sale);
+            return;
+        };
+        for (place, line) in (0..).zip(lines.iter()) {
+            let rows = self.rows(Table::Cancellations).row();
+            rows.u64(entry.lsn.0).i16(place).u32(sale.0).uuid(secret);
+            rows.text(reference).u32(line.item.0).u32(line.quantity);
+            rows.bool(restock).time(entry.at);
+            if is_single {
+                self.cancelled.push((sale, secret, line.item));
+                self.freed.insert((sale, line.item));
+            } else {
+                let pool = self.pools.entry((sale, line.item)).or_default();
+                pool.sold -= i64::from(line.quantity);
+                pool.stock -= if restock { 0 } else { i64::from(line.quantity) };
+            }
+        }
+    }
+
+    /// Returns whether a record sells again what an earlier one of this batch has cancelled.
+    fn sells_again(&self, record: &Record<'_>) -> bool {
+        let Record::Purchase { sale, lines, .. } = *record else {
+            return false;
+        };
+        let is_freed = |item| self.freed.contains(&(sale, item));
+        !self.freed.is_empty() && lines.iter().any(|line| line.sold && is_freed(line.item))
+    }
+
+    fn refuse(&mut self, lsn: Lsn, what: &str, sale: SaleId) {
+        self.contradiction.get_or_insert(format!(
+            "record {lsn} is a {what} in sale {sale}, which the database does not know or \
+             has closed; run `flashsale verify`"
+        ));
+    }
+
     fn results(&mut self, lsn: Lsn, sale: SaleId, secret: u128, lines: Lines<'_>) {
         let Some(&is_single) = self.open_sales.get(&sale) else {
-            self.contradiction.get_or_insert(format!(
-                "record {lsn} is a purchase in sale {sale}, which the database does not know or \
-                 has closed; run `flashsale verify`"
-            ));
+            self.refuse(lsn, "purchase", sale);
             return;
         };
         for (place, line) in (0..).zip(lines.iter()) {
@@ -303,7 +355,7 @@ impl SinkBatch for PostgresBatch {
     fn push(&mut self, entry: &Entry<'_>) -> Result<bool, Undecodable> {
         let record = entry.record()?;
         let is_empty = self.records == 0;
-        if !is_empty && (begins_a_batch(&record) || self.is_full()) {
+        if !is_empty && (begins_a_batch(&record) || self.sells_again(&record) || self.is_full()) {
             return Ok(false);
         }
         self.records += 1;

@@ -6,8 +6,8 @@ use super::rows::{AnyRow, RowKind};
 use crate::generated;
 use crate::limits::RECORD_BYTES_MAX;
 use crate::record::{
-    CatalogueKind, CheckoutKey, Entry, Items, Lines, NewItem, Record, RefusedReason, ReleasedLine,
-    SaleChange, SaleTerms, envelope,
+    CancelledLines, CatalogueKind, CheckoutKey, Entry, Items, Lines, NewItem, Record,
+    RefusedReason, ReleasedLine, SaleChange, SaleTerms, envelope,
 };
 use crate::types::{
     GeneratedItemId, ItemIndex, Lsn, PaymentTerms, PurchaseBy, PurchasedLine, SaleId, Timestamp,
@@ -200,6 +200,20 @@ fn rebuild(first: &AnyRow, parts: &[AnyRow]) -> Result<Vec<u8>, &'static str> {
             };
             encode(first, &Record::SaleChanged { sale, change })
         }
+        RowKind::CancelledLine => {
+            let lines = parts.iter().map(cancelled_line);
+            let lines = lines.collect::<Result<Vec<_>, _>>()?;
+            in_order(parts, 0, "a line of it is missing")?;
+            let cancelled = Record::Cancelled {
+                sale,
+                secret: first.secret.ok_or(MISSING)?,
+                user: text(&first.user, NO_CHECKOUT)?,
+                reference: text(&first.texts[0], MISSING)?,
+                lines: CancelledLines::Slice(&lines),
+                restock: first.flag.ok_or(MISSING)?,
+            };
+            encode(first, &cancelled)
+        }
         RowKind::StockChanged => {
             let changed = Record::StockChanged {
                 sale,
@@ -280,6 +294,13 @@ fn line(row: &AnyRow) -> Result<PurchasedLine, &'static str> {
         item: ItemIndex(number(row.numbers[1])?),
         quantity: number(row.numbers[0])?,
         sold: row.flag.ok_or(MISSING)?,
+    })
+}
+
+fn cancelled_line(row: &AnyRow) -> Result<ReleasedLine, &'static str> {
+    Ok(ReleasedLine {
+        item: ItemIndex(number(row.numbers[1])?),
+        quantity: number(row.numbers[0])?,
     })
 }
 

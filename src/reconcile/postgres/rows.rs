@@ -23,6 +23,7 @@ pub(super) enum RowKind {
     Released,
     SaleChanged,
     StockChanged,
+    CancelledLine,
 }
 
 /// The kind of a refused attempt in [`ALL_ROWS`].
@@ -81,6 +82,10 @@ UNION ALL
 SELECT lsn, 10, item_index, changed_at, sale_id, NULL, NULL, reference, NULL, NULL, units, NULL, NULL, NULL,
        NULL, NULL, NULL, NULL
 FROM stock_changes
+UNION ALL
+SELECT x.lsn, 11, x.line, x.cancelled_at, x.sale_id, x.secret, c.user_id, x.reference, NULL, NULL, x.quantity,
+       x.item_index, x.restock, NULL, NULL, NULL, NULL, NULL
+FROM cancellations x LEFT JOIN checkouts c ON c.sale_id = x.sale_id AND c.secret = x.secret
 ORDER BY 1, 2, 5, 6, 3";
 
 /// What no record tells of, but must hold: one line of text for each breach.
@@ -104,7 +109,8 @@ GROUP BY s.id
 UNION ALL
 SELECT 'sale ' || coalesce(p.sale_id, i.sale_id) || ': item ' || coalesce(p.item_index, i.item_index)
        || ': in pools ' || coalesce(p.sold || ' sold of ' || p.stock, 'missing')
-       || ', by the rows ' || coalesce(coalesce(r.sold, 0) || ' sold of ' || i.stock + coalesce(c.units, 0), 'no such item')
+       || ', by the rows ' || coalesce(coalesce(r.sold, 0) - coalesce(x.units, 0) || ' sold of '
+                                       || i.stock + coalesce(c.units, 0) - coalesce(x.gone, 0), 'no such item')
 FROM pools p
 FULL JOIN (SELECT i.* FROM items i JOIN sales s ON s.id = i.sale_id AND s.generated_seed IS NULL) i
      ON i.sale_id = p.sale_id AND i.item_index = p.item_index
@@ -114,8 +120,18 @@ LEFT JOIN (SELECT sale_id, item_index, sum(quantity) AS sold FROM purchase_resul
 LEFT JOIN (SELECT sale_id, item_index, sum(units) AS units FROM stock_changes
            GROUP BY sale_id, item_index) c
      ON c.sale_id = p.sale_id AND c.item_index = p.item_index
+LEFT JOIN (SELECT sale_id, item_index, sum(quantity) AS units, sum(quantity) FILTER (WHERE NOT restock) AS gone
+           FROM cancellations GROUP BY sale_id, item_index) x
+     ON x.sale_id = p.sale_id AND x.item_index = p.item_index
 WHERE (i.sale_id IS NOT NULL OR p.sold > 0)
-  AND (p.sold, p.stock) IS DISTINCT FROM (coalesce(r.sold, 0), i.stock + coalesce(c.units, 0))
+  AND (p.sold, p.stock) IS DISTINCT FROM (coalesce(r.sold, 0) - coalesce(x.units, 0),
+                                          i.stock + coalesce(c.units, 0) - coalesce(x.gone, 0))
+UNION ALL
+SELECT 'sale ' || r.sale_id || ': ' || count(*) || ' results say wrongly whether what exists once was cancelled'
+FROM purchase_results r
+WHERE r.cancelled <> (r.is_single AND EXISTS (SELECT FROM cancellations x
+                      WHERE x.sale_id = r.sale_id AND x.secret = r.secret AND x.item_index = r.item_index))
+GROUP BY r.sale_id
 UNION ALL
 SELECT 'sale ' || c.sale_id || ': record ' || c.lsn || ' changes the stock of what is no pool'
 FROM stock_changes c
@@ -154,7 +170,8 @@ impl AnyRow {
             7 => RowKind::Refused,
             8 => RowKind::Released,
             9 => RowKind::SaleChanged,
-            _ => RowKind::StockChanged,
+            10 => RowKind::StockChanged,
+            _ => RowKind::CancelledLine,
         };
         let time = |column| -> Result<_, tokio_postgres::Error> {
             Ok(row
@@ -178,7 +195,10 @@ impl AnyRow {
 
     /// Whether both rows are parts of one record.
     pub(super) fn continues(&self, before: &Self) -> bool {
-        let many = matches!(self.kind, RowKind::Item | RowKind::PurchaseLine);
+        let many = matches!(
+            self.kind,
+            RowKind::Item | RowKind::PurchaseLine | RowKind::CancelledLine
+        );
         let same = |row: &Self| (row.lsn, row.kind, row.sale, row.secret);
         many && same(self) == same(before)
     }

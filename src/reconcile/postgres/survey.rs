@@ -51,7 +51,7 @@ const ASK: &str = "
                    AND relname IN ('migrations', 'watermark', 'sales', 'items', 'abandoned_items', 'pools',
                                    'checkouts', 'checkout_items', 'expired_checkouts', 'refused_attempts',
                                    'purchases', 'purchase_results', 'releases', 'sale_changes', 'payments',
-                                   'stock_changes')
+                                   'stock_changes', 'cancellations')
                    AND NOT denied.is_allowed
                  UNION ALL
                  SELECT 'call ' || proname

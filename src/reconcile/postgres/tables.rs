@@ -18,11 +18,12 @@ pub(super) enum Table {
     Releases,
     SaleChanges,
     StockChanges,
+    Cancellations,
     RefusedAttempts,
 }
 
 impl Table {
-    pub(super) const ALL: [Table; 13] = [
+    pub(super) const ALL: [Table; 14] = [
         Self::Sales,
         Self::Items,
         Self::Pools,
@@ -35,6 +36,7 @@ impl Table {
         Self::Releases,
         Self::SaleChanges,
         Self::StockChanges,
+        Self::Cancellations,
         Self::RefusedAttempts,
     ];
 
@@ -51,6 +53,7 @@ impl Table {
             Self::Releases => "releases",
             Self::SaleChanges => "sale_changes",
             Self::StockChanges => "stock_changes",
+            Self::Cancellations => "cancellations",
             Self::RefusedAttempts => "refused_attempts",
         }
     }
@@ -76,6 +79,9 @@ impl Table {
             Self::Releases => "sale_id, secret, item_index, quantity, released_at, lsn",
             Self::SaleChanges => "lsn, sale_id, change, ended_at, changed_at",
             Self::StockChanges => "lsn, sale_id, item_index, units, reference, changed_at",
+            Self::Cancellations => {
+                "lsn, line, sale_id, secret, reference, item_index, quantity, restock, cancelled_at"
+            }
             Self::RefusedAttempts => "sale_id, user_id, item_id, reason, attempted_at, lsn",
         }
     }

@@ -23,8 +23,10 @@ struct Sums {
     remaining: u64,
     total: u64,
     kind: Option<SaleKind>,
-    /// Bits that are set: items of a generated catalogue that are sold.
+    /// Bits that are set: items of a generated catalogue that cannot be had.
     bits: u64,
+    /// Those of them that nobody has: they were cancelled, and left the stock.
+    withdrawn: u64,
     /// Left of the items of a listed catalogue.
     left: u64,
     bought: u64,
@@ -50,7 +52,7 @@ impl Sums {
             ..
         } = *self;
         let by_items = match self.kind {
-            Some(SaleKind::Generated) => self.bits,
+            Some(SaleKind::Generated) => self.bits.saturating_sub(self.withdrawn),
             Some(SaleKind::Listed) => total.saturating_sub(self.left),
             None => return Some("its hash is missing or malformed".into()),
         };
@@ -145,7 +147,7 @@ async fn read_totals(
     let mut pipe = redis::pipe();
     for &sale in sales {
         let keys = SaleKeys::of(SaleId(sale));
-        let fields = ["kind", "sold", "remaining", "total"];
+        let fields = ["kind", "sold", "remaining", "total", "withdrawn"];
         pipe.cmd("HMGET").arg(keys.terms).arg(&fields);
         pipe.cmd("BITCOUNT").arg(keys.sold_items);
     }
@@ -153,7 +155,7 @@ async fn read_totals(
     let mut all = Vec::with_capacity(sales.len());
     for (sale, answers) in sales.iter().zip(answers.chunks(2)) {
         let answers = redis::Value::Array(answers.to_vec());
-        let (fields, bits): ([Option<String>; 4], u64) =
+        let (fields, bits): ([Option<String>; 5], u64) =
             redis::from_redis_value(answers).map_err(|error| failure::of(&error.into()))?;
         let number = |place: usize| fields[place].as_ref()?.parse().ok();
         all.push(Sums {
@@ -161,6 +163,7 @@ async fn read_totals(
             sold: number(1).unwrap_or(0),
             remaining: number(2).unwrap_or(0),
             total: number(3).unwrap_or(0),
+            withdrawn: number(4).unwrap_or(0),
             kind: fields[0].as_deref().and_then(SaleKind::parse),
             bits,
             ..Sums::default()
@@ -241,6 +244,7 @@ mod tests {
             remaining: 7,
             total: 10,
             kind: Some(SaleKind::Listed),
+            withdrawn: 0,
             bits: 0,
             left: 7,
             bought: 3,

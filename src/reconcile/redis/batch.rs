@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use crate::limits::{REDIS_EFFECTS_MAX, REDIS_EFFECTS_PER_SALE};
 use crate::reconcile::SinkBatch;
 use crate::record::{
-    CatalogueKind, Entry, Items, Lines, Record, SaleChange, SaleTerms, Undecodable,
+    CancelledLines, CatalogueKind, Entry, Items, Lines, Record, SaleChange, SaleTerms, Undecodable,
 };
 use crate::types::{CheckoutCode, ItemIndex, Lsn, SaleId, Timestamp};
 
@@ -24,14 +24,18 @@ pub struct RedisBatch {
 pub(super) struct Changes {
     pub(super) announced: Option<Announced>,
     pub(super) created: Option<SaleTerms>,
-    /// Units.
-    pub(super) sold: u64,
-    /// Units by item.
-    pub(super) lines: BTreeMap<u32, u64>,
+    /// Units sold, less those that were cancelled.
+    pub(super) sold: i64,
+    /// Units that left the stock as they were cancelled.
+    pub(super) gone: u64,
+    /// Units by item that cannot be had any more, less those that can be had again.
+    pub(super) lines: BTreeMap<u32, i64>,
+    /// Items of a generated catalogue that cannot be had any more, or can be had again.
+    pub(super) taken: BTreeMap<u32, bool>,
     /// Units that are added, by item; taken out where they are negative.
     pub(super) stocks: BTreeMap<u32, i64>,
-    /// Units by user.
-    pub(super) users: HashMap<String, u64>,
+    /// Units by user, less those that were cancelled.
+    pub(super) users: HashMap<String, i64>,
     /// Whether it takes no checkouts, where that changes.
     pub(super) paused: Option<bool>,
     /// When it ends, where that changes.
@@ -44,12 +48,29 @@ impl Changes {
     /// Returns whether they change something of a sale that is there.
     pub(super) fn need_a_sale(&self) -> bool {
         let is_changed = self.paused.is_some() || self.ended_at.is_some();
-        self.sold > 0 || !self.stocks.is_empty() || is_changed || self.closed.is_some()
+        !self.lines.is_empty()
+            || self.sold != 0
+            || !self.stocks.is_empty()
+            || is_changed
+            || self.closed.is_some()
     }
 
     /// Returns whether the item at `place` is named.
     pub(super) fn names(&self, place: u32) -> bool {
         self.lines.contains_key(&place) || self.stocks.contains_key(&place)
+    }
+}
+
+impl Changes {
+    /// Takes units back from a user who had bought them.
+    fn take_back(&mut self, user: &str, quantity: u32, restock: bool) {
+        let units = i64::from(quantity);
+        self.sold -= units;
+        self.gone += if restock { 0 } else { u64::from(quantity) };
+        match self.users.get_mut(user) {
+            Some(bought) => *bought -= units,
+            None => drop(self.users.insert(user.to_owned(), -units)),
+        }
     }
 }
 
@@ -83,7 +104,17 @@ pub(super) enum EventKind {
         /// Items and units, of what was sold.
         lines: Vec<(u32, u32)>,
     },
+    Cancelled {
+        user: String,
+        code: CheckoutCode,
+        /// Items and units.
+        lines: Vec<(u32, u32)>,
+        restock: bool,
+    },
 }
+
+/// A line of a cancellation: item, units, and whether they can be had again.
+pub(super) type CancelledLine = (u32, u32, bool);
 
 impl EventKind {
     pub(super) fn name(&self) -> &'static str {
@@ -95,6 +126,7 @@ impl EventKind {
             Self::StockChanged { .. } => "stock_changed",
             Self::Closed => "sale_closed",
             Self::Purchased { .. } => "purchased",
+            Self::Cancelled { .. } => "cancelled",
         }
     }
 }
@@ -159,12 +191,41 @@ impl RedisBatch {
         Some(())
     }
 
+    fn cancel(
+        &mut self,
+        entry: &Entry<'_>,
+        sale: SaleId,
+        (secret, user): (u128, &str),
+        lines: CancelledLines<'_>,
+        restock: bool,
+    ) -> Option<()> {
+        let lines: Vec<_> = lines.iter().map(|it| (it.item.0, it.quantity)).collect();
+        let changes = self.changes(sale, lines.len() + 2)?;
+        for &(item, quantity) in &lines {
+            if restock {
+                *changes.lines.entry(item).or_default() -= i64::from(quantity);
+                changes.taken.insert(item, false);
+            }
+            changes.take_back(user, quantity, restock);
+        }
+        let (user, code) = (user.to_owned(), CheckoutCode { sale, secret });
+        let kind = EventKind::Cancelled {
+            user,
+            code,
+            lines,
+            restock,
+        };
+        self.add_event(entry, sale, kind);
+        Some(())
+    }
+
     fn purchase(
         &mut self,
         entry: &Entry<'_>,
         sale: SaleId,
         (secret, user): (u128, &str),
         lines: Lines<'_>,
+        cancelled: &[CancelledLine],
     ) -> Option<()> {
         let sold = lines.iter().filter(|line| line.sold);
         let lines: Vec<_> = sold.map(|line| (line.item.0, line.quantity)).collect();
@@ -174,25 +235,48 @@ impl RedisBatch {
         let changes = self.changes(sale, lines.len() + 2)?;
         let mut units = 0;
         for &(item, quantity) in &lines {
-            *changes.lines.entry(item).or_default() += u64::from(quantity);
-            units += u64::from(quantity);
+            *changes.lines.entry(item).or_default() += i64::from(quantity);
+            changes.taken.insert(item, true);
+            units += i64::from(quantity);
         }
         changes.sold += units;
         match changes.users.get_mut(user) {
             Some(bought) => *bought += units,
             None => drop(changes.users.insert(user.to_owned(), units)),
         }
+        // In a snapshot, where it stands before the purchase: nobody may have bought them, or somebody else since.
+        for &(item, quantity, restock) in cancelled {
+            if restock {
+                let left = changes.lines.entry(item).or_default();
+                *left -= i64::from(quantity);
+                if *left == 0 {
+                    changes.taken.remove(&item);
+                }
+            }
+            changes.take_back(user, quantity, restock);
+        }
         let (user, code) = (user.to_owned(), CheckoutCode { sale, secret });
         self.add_event(entry, sale, EventKind::Purchased { user, code, lines });
         Some(())
     }
 
-    /// Adds the next record, which was decoded from `entry`; `false` when it belongs into the next batch.
-    pub(super) fn add(&mut self, entry: &Entry<'_>, record: &Record<'_>) -> bool {
-        self.take(entry, record).is_some()
+    /// Adds the next record, which was decoded from `entry`, and, of a purchase in a snapshot, what was cancelled of it; `false` when it
+    /// belongs into the next batch.
+    pub(super) fn add(
+        &mut self,
+        entry: &Entry<'_>,
+        record: &Record<'_>,
+        cancelled: &[CancelledLine],
+    ) -> bool {
+        self.take(entry, record, cancelled).is_some()
     }
 
-    fn take(&mut self, entry: &Entry<'_>, record: &Record<'_>) -> Option<()> {
+    fn take(
+        &mut self,
+        entry: &Entry<'_>,
+        record: &Record<'_>,
+        cancelled: &[CancelledLine],
+    ) -> Option<()> {
         match *record {
             Record::SaleItems { sale, first, items } => self.announce(sale, first, items)?,
             Record::SaleCreated { sale, terms } => {
@@ -231,7 +315,15 @@ impl RedisBatch {
                 user,
                 lines,
                 ..
-            } => self.purchase(entry, sale, (secret, user), lines)?,
+            } => self.purchase(entry, sale, (secret, user), lines, cancelled)?,
+            Record::Cancelled {
+                sale,
+                secret,
+                user,
+                lines,
+                restock,
+                ..
+            } => self.cancel(entry, sale, (secret, user), lines, restock)?,
             // Who has what in an open checkout is nobody's business here, and the file of an archived sale
             // is read in its turn.
             Record::SaleArchived { .. }
@@ -247,7 +339,7 @@ impl RedisBatch {
 
 impl SinkBatch for RedisBatch {
     fn push(&mut self, entry: &Entry<'_>) -> Result<bool, Undecodable> {
-        Ok(self.add(entry, &entry.record()?))
+        Ok(self.add(entry, &entry.record()?, &[]))
     }
 }
 

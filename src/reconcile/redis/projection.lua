@@ -111,8 +111,9 @@ local function read_sale(read, keys, offset)
     sale.total, sale.started_at, sale.ended_at = read.text(), read.text(), read.text()
     sale.max_items_per_user = read.text()
   end
-  sale.sold = read.number()
+  sale.sold, sale.gone = read.number(), read.number()
   sale.lines = read.list(2)
+  sale.sells = sale.lines.count > 0 or sale.sold ~= 0
   sale.stocks = read.list(2)
   sale.users = read.list(2)
   sale.new_state, sale.new_end = read.text(), read.text()
@@ -132,7 +133,7 @@ local function is_lost(sale, arguments, watermark)
     return sale.listed and items ~= tonumber(sale.item_count)
   end
   local is_changed = sale.new_state ~= '' or sale.new_end ~= '' or sale.stocks.count > 0
-  if sale.sold == 0 and not is_changed and sale.expires_at == '' then return false end
+  if not sale.sells and not is_changed and sale.expires_at == '' then return false end
   local found = redis.call('HMGET', sale.terms, 'sold', 'kind')
   if not found[1] or found[2] ~= sale.kind then return true end
   if found[1] ~= redis.call('HGET', watermark, sum_of(sale)) then return true end
@@ -206,8 +207,11 @@ local function restock(sale, arguments)
     items[#items + 1], added[#added + 1] = arguments[at], tonumber(arguments[at + 1])
     all = all + added[#added]
   end
+  all = all - sale.gone
   add_to_fields(sale.terms, { 'total', 'remaining' }, { all, all })
   add_to_fields(sale.remaining, items, added)
+  -- Their bits stay: nobody can have them.
+  if not sale.listed and sale.gone > 0 then add_to_fields(sale.terms, { 'withdrawn' }, { sale.gone }) end
 end
 
 local function sell(sale, arguments)
@@ -219,7 +223,7 @@ local function sell(sale, arguments)
       items[#items + 1], taken[#taken + 1] = arguments[at], -arguments[at + 1]
     else
       local last = #bits
-      bits[last + 1], bits[last + 2], bits[last + 3], bits[last + 4] = 'SET', 'u1', arguments[at], '1'
+      bits[last + 1], bits[last + 2], bits[last + 3], bits[last + 4] = 'SET', 'u1', arguments[at], arguments[at + 1]
     end
   end
   add_to_fields(sale.remaining, items, taken)
@@ -258,8 +262,8 @@ end
 -- Every event has the number of its record, so that none can be there twice. `last` was there before.
 local function add_events(stream, events, arguments, at_least, last)
   for event = 0, events.count - 1 do
-    local at = events.start + 7 * event
-    local lsn, kind, sale, time, user, code, items = unpack(arguments, at, at + 6)
+    local at = events.start + 8 * event
+    local lsn, kind, sale, time, user, code, items, restock = unpack(arguments, at, at + 7)
     if tonumber(lsn) > last then
       if user == '' and code ~= '' then
         redis.call('XADD', stream, lsn .. '-0', 'type', kind, 'sale', sale, 'at', time,
@@ -269,6 +273,9 @@ local function add_events(stream, events, arguments, at_least, last)
           'ended_at', items)
       elseif user == '' then
         redis.call('XADD', stream, lsn .. '-0', 'type', kind, 'sale', sale, 'at', time)
+      elseif restock ~= '' then
+        redis.call('XADD', stream, lsn .. '-0', 'type', kind, 'sale', sale, 'at', time,
+          'user', user, 'code', code, 'items', items, 'restock', restock)
       else
         redis.call('XADD', stream, lsn .. '-0', 'type', kind, 'sale', sale, 'at', time,
           'user', user, 'code', code, 'items', items)
@@ -297,7 +304,7 @@ local function apply(KEYS, ARGV)
   for place = 1, tonumber(ARGV[8]) do
     changed[place] = read_sale(read, KEYS, 3 + 5 * (place - 1))
   end
-  local added = read.list(7)
+  local added = read.list(8)
   local last = added.count > 0 and tonumber(last_event(events)) or 0
   -- What somebody else has added would be taken for events that have been told.
   if last > math.max(tonumber(found.lsn), tonumber(found.told)) then return { 'ahead', events } end
@@ -319,11 +326,11 @@ local function apply(KEYS, ARGV)
       local prefix = sale.terms:sub(1, #sale.terms - #sale.id)
       forget_expired(watermark, sales, prefix, 16 + #changed)
     end
-    if sale.stocks.count > 0 then restock(sale, ARGV) end
-    if sale.sold > 0 then sell(sale, ARGV) end
+    if sale.stocks.count > 0 or sale.gone > 0 then restock(sale, ARGV) end
+    if sale.sells then sell(sale, ARGV) end
     change(sale)
     if sale.expires_at ~= '' then close(sale, sales) end
-    if sale.item_count ~= '' or sale.sold > 0 then
+    if sale.item_count ~= '' or sale.sold ~= 0 then
       local sold = sale.item_count == '' and redis.call('HGET', watermark, sum_of(sale)) or 0
       position[#position + 1], position[#position + 2] = sum_of(sale), digits(sold + sale.sold)
     end

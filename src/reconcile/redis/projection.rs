@@ -15,6 +15,9 @@ pub struct Projection {
     pub read_at: Option<Timestamp>,
     /// Ids and units of sales whose creation has not come yet.
     announced: BTreeMap<SaleId, Vec<(String, u64)>>,
+    /// Of items of generated catalogues: how often each was sold, less how often it could be had again. In a snapshot what was cancelled
+    /// stands before its purchase.
+    taken: BTreeMap<(SaleId, u32), i64>,
 }
 
 /// One sale.
@@ -47,7 +50,7 @@ pub struct SaleProjection {
 /// The items of a sale.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProjectedItems {
-    /// Of stock 1: the places of those that are sold.
+    /// Of stock 1: the places of those that cannot be had.
     Generated(BTreeSet<u32>),
     /// From a list.
     Listed {
@@ -111,9 +114,20 @@ impl Projection {
             Record::Purchase {
                 sale, user, lines, ..
             } => {
-                if let Some(sale) = self.sales.get_mut(&sale) {
-                    let sold = lines.iter().filter(|line| line.sold);
-                    sold.for_each(|line| sale.sell(user, line.item, u64::from(line.quantity)));
+                for line in lines.iter().filter(|line| line.sold) {
+                    self.sell(sale, user, (line.item, i64::from(line.quantity)), true);
+                }
+            }
+            Record::Cancelled {
+                sale,
+                user,
+                lines,
+                restock,
+                ..
+            } => {
+                for line in lines.iter() {
+                    let units = i64::from(line.quantity);
+                    self.sell(sale, user, (line.item, -units), restock);
                 }
             }
             Record::SaleArchived { .. }
@@ -124,6 +138,23 @@ impl Projection {
             | Record::Refused { .. } => {}
         }
         Ok(())
+    }
+
+    /// Sells units to a user, or takes them back where there are fewer than none. They are to be had or not then if `moves`; otherwise
+    /// they leave the stock.
+    fn sell(&mut self, id: SaleId, user: &str, (item, units): (ItemIndex, i64), moves: bool) {
+        let Some(sale) = self.sales.get_mut(&id) else {
+            return;
+        };
+        sale.sell(user, item, units, moves);
+        if let ProjectedItems::Generated(taken) = &mut sale.items {
+            let times = self.taken.entry((id, item.0)).or_default();
+            *times += if moves { units } else { 0 };
+            match *times > 0 {
+                true => taken.insert(item.0),
+                false => taken.remove(&item.0),
+            };
+        }
     }
 
     /// Returns the differences of `found` from this projection, in words, at most `max` of them. Sales that had expired
@@ -194,23 +225,23 @@ impl SaleProjection {
         }
     }
 
-    fn sell(&mut self, user: &str, item: ItemIndex, units: u64) {
-        self.sold += units;
-        self.remaining = self.remaining.saturating_sub(units);
-        match &mut self.items {
-            ProjectedItems::Generated(sold) => {
-                sold.insert(item.0);
-            }
-            ProjectedItems::Listed { ids, remaining } => {
-                let left = ids
-                    .get(item.0 as usize)
-                    .and_then(|id| remaining.get_mut(id));
-                if let Some(left) = left {
-                    *left = left.saturating_sub(units);
-                }
+    // In a snapshot a part may come before what it is a part of, so that nothing is kept from falling below zero in between.
+    fn sell(&mut self, user: &str, item: ItemIndex, units: i64, moves: bool) {
+        let less = |count: u64| count.wrapping_add_signed(-units);
+        self.sold = self.sold.wrapping_add_signed(units);
+        if moves {
+            self.remaining = less(self.remaining);
+        } else {
+            self.total = self.total.wrapping_add_signed(units);
+        }
+        if let ProjectedItems::Listed { ids, remaining } = &mut self.items {
+            let left = ids.get(item.0 as usize);
+            if let Some(left) = left.and_then(|id| remaining.get_mut(id)).filter(|_| moves) {
+                *left = less(*left);
             }
         }
-        *self.bought.entry(user.to_owned()).or_default() += units;
+        let bought = self.bought.entry(user.to_owned()).or_default();
+        *bought = bought.wrapping_add_signed(units);
     }
 
     fn compare(&self, id: SaleId, found: &Self, max: usize, differences: &mut Vec<String>) {
@@ -296,7 +327,8 @@ impl SaleProjection {
             .keys()
             .filter(|user| !self.bought.contains_key(*user));
         for user in self.bought.keys().chain(others) {
-            let units = |sale: &Self| text(sale.bought.get(user).copied());
+            // Of whom all was cancelled there may be a 0, or nothing.
+            let units = |sale: &Self| text(sale.bought.get(user).copied().filter(|it| *it > 0));
             differ(
                 &format!("what user {user:?} bought"),
                 units(self),

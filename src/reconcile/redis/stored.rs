@@ -1,9 +1,10 @@
 //! A snapshot with the files of its archived sales, read a frame at a time: however large they are, only
 //! a little of it is in memory.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::batch::RedisBatch;
+use super::batch::{CancelledLine, RedisBatch};
 use super::wire::expires_at;
 use crate::journal::record_file::{self, Frames};
 use crate::journal::sale_file::SaleFile;
@@ -23,6 +24,8 @@ pub(super) struct StoredSnapshot {
     pub(super) records: u64,
     /// Other sales whose keys would have expired.
     gone: BTreeSet<SaleId>,
+    /// What was cancelled of purchases that come behind it.
+    cancelled: RefCell<BTreeMap<(SaleId, u128), Vec<CancelledLine>>>,
 }
 
 impl StoredSnapshot {
@@ -67,6 +70,7 @@ impl StoredSnapshot {
             archived,
             records,
             gone,
+            cancelled: RefCell::default(),
         })
     }
 
@@ -83,18 +87,50 @@ impl StoredSnapshot {
         frame.visit(file, &mut |entry| {
             let record = entry.record()?;
             let gone = sale_of(&record).is_some_and(|sale| self.gone.contains(&sale));
-            if !gone
-                && !pieces
-                    .last_mut()
-                    .is_some_and(|piece| piece.add(&entry, &record))
+            if gone || self.keep_cancelled(&record) {
+                return Ok(());
+            }
+            let cancelled = self.cancelled_of(&record);
+            if !pieces
+                .last_mut()
+                .is_some_and(|piece| piece.add(&entry, &record, &cancelled))
             {
                 let mut piece = RedisBatch::silent();
-                piece.add(&entry, &record);
+                piece.add(&entry, &record, &cancelled);
                 pieces.push(piece);
             }
             Ok(())
         })?;
         Ok(pieces)
+    }
+}
+
+impl StoredSnapshot {
+    /// Keeps a cancellation until its purchase comes. Returns false where the record is none.
+    fn keep_cancelled(&self, record: &Record<'_>) -> bool {
+        let Record::Cancelled {
+            sale,
+            secret,
+            lines,
+            restock,
+            ..
+        } = *record
+        else {
+            return false;
+        };
+        let mut kept = self.cancelled.borrow_mut();
+        let kept = kept.entry((sale, secret)).or_default();
+        kept.extend(lines.iter().map(|it| (it.item.0, it.quantity, restock)));
+        true
+    }
+
+    /// Returns what was cancelled of a purchase.
+    fn cancelled_of(&self, record: &Record<'_>) -> Vec<CancelledLine> {
+        let Record::Purchase { sale, secret, .. } = *record else {
+            return Vec::new();
+        };
+        let kept = self.cancelled.borrow_mut().remove(&(sale, secret));
+        kept.unwrap_or_default()
     }
 }
 
@@ -130,7 +166,8 @@ fn sale_of(record: &Record<'_>) -> Option<SaleId> {
         | Record::SaleChanged { sale, .. }
         | Record::StockChanged { sale, .. }
         | Record::SaleClosed { sale }
-        | Record::Purchase { sale, .. } => Some(sale),
+        | Record::Purchase { sale, .. }
+        | Record::Cancelled { sale, .. } => Some(sale),
         Record::SaleArchived { .. }
         | Record::Checkout { .. }
         | Record::KeptKey { .. }

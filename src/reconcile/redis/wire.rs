@@ -134,14 +134,18 @@ impl Resolved<'_> {
                 command.arg(terms.max_items_per_user)
             }
         };
-        command.arg(changes.sold).arg(changes.lines.len());
-        for (&item, units) in &changes.lines {
-            match known.kind {
-                Some(SaleKind::Generated) => command.arg(item),
+        command.arg(changes.sold).arg(changes.gone);
+        if known.kind == Some(SaleKind::Generated) {
+            command.arg(changes.taken.len());
+            for (item, is_taken) in &changes.taken {
+                command.arg(item).arg(u8::from(*is_taken));
+            }
+        } else {
+            command.arg(changes.lines.len());
+            for (&item, units) in &changes.lines {
                 // One that is not known is empty, and the call finds that it was lost.
-                _ => command.arg(self.id(sale, item)),
-            };
-            command.arg(units);
+                command.arg(self.id(sale, item)).arg(units);
+            }
         }
         command.arg(changes.stocks.len());
         for (&item, units) in &changes.stocks {
@@ -184,10 +188,20 @@ impl Resolved<'_> {
                 let items = self.items(event.sale, lines);
                 command.arg(user).arg(code.to_string()).arg(items)
             }
+            EventKind::Cancelled {
+                user, code, lines, ..
+            } => {
+                let items = self.items(event.sale, lines);
+                command.arg(user).arg(code.to_string()).arg(items)
+            }
+        };
+        match event.kind {
+            EventKind::Cancelled { restock, .. } => command.arg(restock.to_string()),
+            _ => command.arg(""),
         };
     }
 
-    /// What was sold, as JSON.
+    /// What was sold or cancelled, as JSON.
     fn items(&self, sale: SaleId, lines: &[(u32, u32)]) -> String {
         let known = self.known.get(&sale);
         let generated = known.is_some_and(|known| known.kind == Some(SaleKind::Generated));

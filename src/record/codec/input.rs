@@ -1,7 +1,9 @@
 //! Fields of a record, read from its bytes.
 
-use super::{LINE_BYTES, NO_SALE, NO_TIME};
-use crate::record::{CatalogueKind, CheckoutKey, Items, Lines, NewItem, RefusedReason, SaleTerms};
+use super::{CANCELLED_LINE_BYTES, LINE_BYTES, NO_SALE, NO_TIME, decode_cancelled_lines};
+use crate::record::{
+    CancelledLines, CatalogueKind, CheckoutKey, Items, Lines, NewItem, RefusedReason, SaleTerms,
+};
 use crate::types::{PaymentTerms, PurchaseBy, SaleId, Timestamp};
 
 /// The bytes that are left to decode.
@@ -98,6 +100,13 @@ impl<'a> Input<'a> {
     }
 
     /// Reads the terms of a sale, with terms of paying that are not the usual ones where it `has_payment`.
+    pub(super) fn cancelled_lines(&mut self) -> Option<CancelledLines<'a>> {
+        let encoded = std::mem::take(&mut self.0);
+        let whole = encoded.len().is_multiple_of(CANCELLED_LINE_BYTES) && !encoded.is_empty();
+        let is_some = decode_cancelled_lines(encoded).all(|line| line.quantity > 0);
+        (whole && is_some).then_some(CancelledLines::Encoded(encoded))
+    }
+
     pub(super) fn terms(&mut self, has_payment: bool) -> Option<SaleTerms> {
         let (started_at, ended_at) = (Timestamp(self.i64()?), Timestamp(self.i64()?));
         let (max_items_per_user, hold_seconds) = (self.u32()?, self.u32()?);

@@ -1,6 +1,6 @@
 use super::super::envelope::{Entry, encode};
 use super::*;
-use crate::record::{Items, Lines, RefusedReason};
+use crate::record::{CancelledLines, Items, Lines, RefusedReason};
 
 /// Returns the first record of `bytes`, with its time and what follows it.
 fn decode(bytes: &[u8]) -> Option<(Timestamp, Record<'_>, &[u8])> {
@@ -9,6 +9,10 @@ fn decode(bytes: &[u8]) -> Option<(Timestamp, Record<'_>, &[u8])> {
 }
 
 const SALE: SaleId = SaleId(9);
+const CANCELLED: [ReleasedLine; 1] = [ReleasedLine {
+    item: ItemIndex(7),
+    quantity: 2,
+}];
 const LINES: [PurchasedLine; 2] = [
     PurchasedLine {
         item: ItemIndex(0),
@@ -114,6 +118,14 @@ fn samples() -> Vec<Record<'static>> {
             total: 4,
             sold: 3,
             added: -1,
+        },
+        Record::Cancelled {
+            sale: SALE,
+            secret,
+            user,
+            reference: "refund-9",
+            lines: CancelledLines::Slice(&CANCELLED),
+            restock: true,
         },
         Record::StockChanged {
             sale: SALE,

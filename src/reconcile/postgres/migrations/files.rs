@@ -24,7 +24,7 @@ macro_rules! built_in {
 const USUAL_DIR: &str = "migrations";
 
 /// The files of this version, so that the binary is enough: stem, up and down.
-const BUILT_IN: [(&str, &str, &str); 13] = [
+const BUILT_IN: [(&str, &str, &str); 14] = [
     built_in!("001_watermark"),
     built_in!("002_sales"),
     built_in!("003_checkouts"),
@@ -38,6 +38,7 @@ const BUILT_IN: [(&str, &str, &str); 13] = [
     built_in!("011_sale_changes"),
     built_in!("012_payments"),
     built_in!("013_stock_changes"),
+    built_in!("014_cancellations"),
 ];
 
 /// A step of the schema, and the way back.
