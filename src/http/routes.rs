@@ -92,7 +92,7 @@ const TABLE: [Endpoint; ROUTES] = endpoints! {
     post "/admin/sales/{id}/extend"     AdminExtend    Admin     Wait   change_sale::extend;
     post "/admin/sales/{id}/stock"      AdminStock     Admin     Wait   change_stock::change;
     get  "/admin/sales/{id}/purchases"  AdminPurchases Admin     Wait   purchases::list;
-    get  "/admin/checkouts/{code}"      AdminCheckout  Admin     Wait   checkouts::show;
+    get  "/admin/checkouts/{code}"      AdminCheckout  Shop      Wait   checkouts::show;
     post "/admin/checkouts/{code}/cancel" AdminCancel  Shop      Wait   cancel_purchase::cancel;
     get  "/admin/events"                AdminEvents    Shop      Wait   events::events;
     post "/admin/replication/hand-over" AdminHandOver  Admin     Wait   hand_over::hand_over;

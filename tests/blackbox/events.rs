@@ -235,7 +235,7 @@ fn what_is_wrong_with_a_request_for_events_is_said() {
 }
 
 #[test]
-fn the_token_of_the_shop_opens_the_events_and_nothing_else() {
+fn the_token_of_the_shop_opens_what_is_for_shops_and_nothing_else() {
     let server = Server::start(&[
         ("SALE_TOTAL_ITEMS", "10"),
         ("ADMIN_TOKEN", TOKEN),
@@ -249,6 +249,11 @@ fn the_token_of_the_shop_opens_the_events_and_nothing_else() {
     assert_eq!(ask("GET", "/admin/events", SHOP_TOKEN), 200);
     assert_eq!(ask("GET", "/admin/events", TOKEN), 200);
     assert_eq!(ask("GET", "/admin/events", "another-token-of-a-shop"), 401);
+    let code = server.client().checkout("ada", "ITM-1-0").ok().code();
+    let checkout = format!("/admin/checkouts/{code}");
+    for (token, status) in [(SHOP_TOKEN, 200), (TOKEN, 200), ("another-token-of-a-shop", 401)] {
+        assert_eq!(ask("GET", &checkout, token), status);
+    }
     for (method, path) in [
         ("POST", "/admin/sales"),
         ("POST", "/admin/sales/1/close"),

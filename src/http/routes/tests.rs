@@ -196,6 +196,18 @@ fn the_description_has_the_paths_methods_and_labels_of_the_table() {
     assert_eq!(rows.collect::<BTreeSet<_>>(), described);
 }
 
+#[test]
+fn the_token_of_the_shop_opens_these() {
+    let is_open = |endpoint: &&Endpoint| endpoint.access == Access::Shop;
+    let paths = ENDPOINTS.iter().filter(is_open).map(|it| it.path);
+    let expected = [
+        "/admin/checkouts/{code}",
+        "/admin/checkouts/{code}/cancel",
+        "/admin/events",
+    ];
+    assert_eq!(paths.collect::<Vec<_>>(), expected);
+}
+
 /// Only a [`Handler::Wait`] is called behind the check of the token.
 #[test]
 fn administration_needs_the_token_and_nothing_else_does() {
