@@ -215,8 +215,8 @@ pub const HEAD_SECONDS_MAX: u32 = 5;
 pub const BODY_SECONDS_MAX: u32 = 10;
 /// Longest request body of administration, in bytes: the longest list of items, with long texts.
 pub const ADMIN_BODY_BYTES_MAX: usize = 256 * 1024 * 1024;
-/// Most commas and colons of such a body: the longest list of items needs 8 for each of them, and its texts may have
-/// half as many more. The parser takes 36 bytes of memory for each value, also where it is a single digit.
+/// Most commas and colons of such a body: the longest list of items needs 10 for each of them, and its texts may have
+/// a few more. The parser takes 36 bytes of memory for each value, also where it is a single digit.
 pub const ADMIN_SEPARATORS_MAX: usize = 12 * SALE_ITEMS_MAX as usize;
 /// Memory that the creation of a sale from the longest of these bodies takes for as long as it lasts, in bytes.
 pub const ADMIN_MEMORY_BYTES: u64 = 1 << 30;

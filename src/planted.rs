@@ -82,6 +82,8 @@ slips! {
     ForgetsOneOfLimit
     /// A user may have one unit less than the limit.
     KeepsOneOfLimit
+    /// A user may have more units of an item than its own limit, as long as each checkout has not.
+    ForgetsBoughtOfItem
     /// An item that others hold counts as sold out.
     CallsHeldSoldOut
     /// "Sold out" is told before its purchase is durable.

@@ -1,5 +1,6 @@
 //! The administrators: they create sales, and close some.
 
+use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use flashsale::record::NewItem;
@@ -28,7 +29,9 @@ impl World {
             .map(|place| format!("LST{}-{place}", self.listed))
             .collect();
         let is_large = dice.chance(200);
-        let items = ids.iter().map(|id| NewItem {
+        // Half of the sales limit some of their items. No dice are drawn for that, so that what else happens is as it was.
+        let has_limits = !self.listed.is_multiple_of(2);
+        let items = ids.iter().zip(0_u16..).map(|(id, place)| NewItem {
             id,
             name: "a thing",
             image_url: "",
@@ -37,6 +40,7 @@ impl World {
             } else {
                 dice.between(1, 9)
             },
+            max_per_user: NonZeroU16::new(place % 4).filter(|_| has_limits),
         });
         let items = items.collect();
         let started_at = Timestamp(engine.clock().now().0 - 1_000_000);

@@ -71,6 +71,7 @@ pub(crate) fn is_refusal(told: &Told) -> bool {
 
 /// The units that anybody has asked for, by user and by item: the most that can have been taken at any time.
 struct Chosen {
+    by_user_and_item: BTreeMap<(SaleId, u64, usize), u64>,
     by_user: BTreeMap<(SaleId, u64), u64>,
     by_item: BTreeMap<(SaleId, usize), u64>,
 }
@@ -78,6 +79,7 @@ struct Chosen {
 impl Chosen {
     fn of(events: &[Event], ledger: &Ledger) -> Self {
         let (mut by_user, mut by_item) = (BTreeMap::new(), BTreeMap::new());
+        let mut by_user_and_item = BTreeMap::new();
         for event in events {
             // What was refused has taken nothing.
             let is_taken = event.told.as_ref().is_none_or(|told| told.status == 200);
@@ -93,9 +95,14 @@ impl Chosen {
                 let units = u64::from(*quantity);
                 *by_user.entry((sale, *user)).or_default() += units;
                 *by_item.entry((sale, place)).or_default() += units;
+                *by_user_and_item.entry((sale, *user, place)).or_default() += units;
             }
         }
-        Self { by_user, by_item }
+        Self {
+            by_user_and_item,
+            by_user,
+            by_item,
+        }
     }
 
     /// Checks that a refusal of `units` has a reason.
@@ -118,6 +125,11 @@ impl Chosen {
         let has_reason = match told.error() {
             Some("user_limit_exceeded") => {
                 by_user + units > u64::from(sale.terms.max_items_per_user)
+            }
+            Some("item_limit_exceeded") => {
+                let of_user = self.by_user_and_item.get(&(id, *user, place));
+                let of_user = of_user.copied().unwrap_or(0);
+                sale.item_limits[place].is_some_and(|limit| of_user + units > limit)
             }
             Some("item_held") => {
                 sale.terms.hold_seconds > 0 && by_item + units > sale.least_stock[place]

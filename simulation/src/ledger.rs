@@ -13,10 +13,13 @@ pub struct Ledger {
     /// The checkouts, by the secret half of their code.
     pub checkouts: BTreeMap<(SaleId, u128), Checkout>,
     /// Items of sales that do not exist yet.
-    announced: BTreeMap<SaleId, Vec<(String, u64)>>,
+    announced: BTreeMap<SaleId, Vec<Announced>>,
     /// By its id, the sale and the place of each item.
     places: HashMap<String, (SaleId, usize)>,
 }
+
+/// The id and the stock of an item, and its limit per user.
+type Announced = ((String, u64), Option<u64>);
 
 /// A sale.
 pub struct Sale {
@@ -34,6 +37,8 @@ pub struct Sale {
     pub least_unsold: Vec<u64>,
     /// Whether each item exists once.
     is_single: Vec<bool>,
+    /// The units of each item that one user may buy, where it has a limit of its own.
+    pub item_limits: Vec<Option<u64>>,
     /// The units sold of each item.
     pub sold: Vec<u64>,
     held: Vec<u64>,
@@ -42,6 +47,7 @@ pub struct Sale {
     /// It is closed.
     pub is_closed: bool,
     bought: BTreeMap<String, u64>,
+    bought_of: BTreeMap<(String, usize), u64>,
     open: BTreeMap<String, u128>,
 }
 
@@ -105,7 +111,10 @@ impl Ledger {
                 // A creation that was not finished begins again.
                 announced.truncate(first.0 as usize);
                 check(announced.len() == first.0 as usize, "items are missing")?;
-                announced.extend(items.iter().map(|item| (item.id.to_owned(), item.stock)));
+                announced.extend(items.iter().map(|item| {
+                    let limit = item.max_per_user.map(|limit| limit.get().into());
+                    ((item.id.to_owned(), item.stock), limit)
+                }));
                 Ok(())
             }
             Record::SaleCreated { sale, terms } => self.create(sale, terms, entry.lsn),
@@ -177,13 +186,14 @@ impl Ledger {
     }
 
     fn create(&mut self, id: SaleId, terms: SaleTerms, created: Lsn) -> Result<(), String> {
-        let items: Vec<_> = match terms.catalogue {
+        let announced: Vec<Announced> = match terms.catalogue {
             CatalogueKind::Explicit { .. } => self.announced.remove(&id).ok_or("no items")?,
             CatalogueKind::Generated { item_count, .. } => {
                 let ids = (0..item_count).map(|place| (format!("ITM-{id}-{place}"), 1));
-                ids.collect()
+                ids.map(|item| (item, None)).collect()
             }
         };
+        let (items, item_limits): (Vec<_>, Vec<_>) = announced.into_iter().unzip();
         let count = items.len();
         check(
             count == terms.catalogue.item_count() as usize,
@@ -202,11 +212,13 @@ impl Ledger {
             is_single: stocks.iter().map(|stock| *stock == 1).collect(),
             least_stock: stocks.clone(),
             least_unsold: stocks,
+            item_limits,
             sold: vec![0; count],
             held: vec![0; count],
             is_paused: false,
             is_closed: false,
             bought: BTreeMap::new(),
+            bought_of: BTreeMap::new(),
             open: BTreeMap::new(),
         };
         check(
@@ -327,6 +339,12 @@ impl Ledger {
         let bought = sale.bought.get(user).copied().unwrap_or(0);
         let limit = u64::from(sale.terms.max_items_per_user);
         check(bought + chosen <= limit, "more than a user may have")?;
+        let of_item = (user.to_owned(), place);
+        let of_item = sale.bought_of.get(&of_item).copied().unwrap_or(0) + u64::from(quantity);
+        check(
+            sale.item_limits[place].is_none_or(|limit| of_item <= limit),
+            "more of an item than a user may have",
+        )?;
         if holds {
             sale.held[place] += u64::from(quantity);
             check(
@@ -372,6 +390,7 @@ impl Ledger {
             if line.sold {
                 sale.sold[place] += units;
                 *sale.bought.entry(user.to_owned()).or_default() += units;
+                *sale.bought_of.entry((user.to_owned(), place)).or_default() += units;
                 check(sale.sold[place] <= stock, "more is sold than there is")?;
                 sale.note_unsold(place);
             } else {
@@ -427,6 +446,8 @@ impl Ledger {
             }
             let bought = sale.bought.get_mut(user).ok_or("nothing was bought")?;
             *bought -= units;
+            let of_item = sale.bought_of.get_mut(&(user.to_owned(), place));
+            *of_item.ok_or("nothing of the item was bought")? -= units;
         }
         let before = checkout.cancelled.insert(reference.to_owned(), cancelled);
         check(

@@ -83,8 +83,11 @@ impl World {
         let mut id = Vec::new();
         sale.write_item_id(item, &mut id);
         let id = String::from_utf8(id).expect("ids are texts");
-        let stock = sale.item_view(item).map_or(0, |view| view.stock);
-        let limit = u64::from(sale.terms().max_items_per_user);
+        let view = sale.item_view(item);
+        let stock = view.as_ref().map_or(0, |view| view.stock);
+        let of_item = view.and_then(|view| view.max_per_user);
+        let of_sale = sale.terms().max_items_per_user;
+        let limit = u64::from(of_item.map_or(of_sale, |limit| limit.min(of_sale)));
         let mut quantity = if stock == 1 { 1 } else { limit };
         // Each one either gets something, or halves what is asked for, or is the last.
         for _ in 0..stock + 64 {

@@ -64,6 +64,7 @@ fn fresh_seeds_go_well_and_enough_happens_in_them() {
         ("checkout: item_sold_out", 1000),
         ("checkout: item_held", 100),
         ("checkout: user_limit_exceeded", 100),
+        ("checkout: item_limit_exceeded", 20),
         ("checkout: item_already_in_checkout", 100),
         ("checkout: idempotency_key_reused", 20),
         ("checkout: sale_not_active", 500),

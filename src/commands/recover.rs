@@ -405,6 +405,7 @@ mod tests {
             name: &name,
             image_url: &image_url,
             stock: 1,
+            max_per_user: None,
         });
         let items: Vec<_> = items.collect();
         let records = Record::item_batches(SaleId(1), &items);

@@ -3,6 +3,8 @@
 
 mod input;
 
+use std::num::NonZeroU16;
+
 use self::input::Input;
 use super::{
     CatalogueKind, CheckoutKey, Encode, NewItem, Record, ReleasedLine, SaleChange, SaleTerms,
@@ -40,11 +42,15 @@ mod kind {
     /// A sale created, and an archived one, with the terms of paying behind the others.
     pub(super) const SALE_CREATED_WITH_PAYMENT: u8 = 20;
     pub(super) const SALE_ARCHIVED_WITH_PAYMENT: u8 = 21;
+    /// Items as above, each with its limit per user behind it, which at least one of them has.
+    pub(super) const SALE_ITEMS_WITH_LIMITS: u8 = 26;
 }
 
 /// "No time" and "no sale" in the encoding.
 const NO_TIME: i64 = i64::MIN;
 const NO_SALE: u32 = 0;
+/// "No limit of its own" in the encoding of an item.
+const NO_LIMIT: u16 = 0;
 
 impl Encode for Record<'_> {
     fn kind(&self) -> u8 {
@@ -59,6 +65,7 @@ impl Encode for Record<'_> {
 
 fn kind_of(record: &Record<'_>) -> u8 {
     match record {
+        Record::SaleItems { items, .. } if items.has_limits() => kind::SALE_ITEMS_WITH_LIMITS,
         Record::SaleItems { .. } => kind::SALE_ITEMS,
         Record::SaleCreated { terms, .. } => match terms.payment {
             PaymentTerms::NONE => kind::SALE_CREATED,
@@ -94,11 +101,16 @@ fn encode_fields(record: &Record<'_>, out: &mut Vec<u8>) {
         Record::SaleItems { sale, first, items } => {
             put_u32(out, sale.0);
             put_u32(out, first.0);
+            let has_limits = items.has_limits();
             for item in items.iter() {
                 put_text(out, item.id);
                 put_text(out, item.name);
                 put_text(out, item.image_url);
                 out.extend_from_slice(&item.stock.to_le_bytes());
+                if has_limits {
+                    let limit = item.max_per_user.map_or(NO_LIMIT, NonZeroU16::get);
+                    out.extend_from_slice(&limit.to_le_bytes());
+                }
             }
         }
         Record::SaleCreated { sale, terms } => {
@@ -297,10 +309,10 @@ pub(super) fn decode_fields(kind: u8, bytes: &[u8]) -> Option<Record<'_>> {
 
 fn decode_kind<'a>(kind: u8, input: &mut Input<'a>) -> Option<Record<'a>> {
     Some(match kind {
-        kind::SALE_ITEMS => Record::SaleItems {
+        kind::SALE_ITEMS | kind::SALE_ITEMS_WITH_LIMITS => Record::SaleItems {
             sale: input.sale()?,
             first: ItemIndex(input.u32()?),
-            items: input.items()?,
+            items: input.items(kind == kind::SALE_ITEMS_WITH_LIMITS)?,
         },
         kind::SALE_CREATED | kind::SALE_CREATED_WITH_PAYMENT => Record::SaleCreated {
             sale: input.sale()?,
@@ -423,9 +435,9 @@ pub(super) fn decode_cancelled_lines(encoded: &[u8]) -> impl Iterator<Item = Rel
 }
 
 /// Returns the items that were checked as part of their record.
-pub(super) fn decode_items(encoded: &[u8]) -> impl Iterator<Item = NewItem<'_>> {
+pub(super) fn decode_items(encoded: &[u8], has_limits: bool) -> impl Iterator<Item = NewItem<'_>> {
     let mut input = Input(encoded);
-    std::iter::from_fn(move || input.item())
+    std::iter::from_fn(move || input.item(has_limits))
 }
 
 fn decode_line(bytes: &[u8]) -> PurchasedLine {

@@ -8,6 +8,7 @@ mod fields;
 mod refused_reason;
 
 use std::fmt;
+use std::num::NonZeroU16;
 
 pub use envelope::{Encode, Entry, Undecodable};
 pub use fields::FieldValue;
@@ -331,6 +332,8 @@ pub struct NewItem<'a> {
     pub image_url: &'a str,
     /// Units of it.
     pub stock: u64,
+    /// Units of it that one user may buy; `None` where only the limit of its sale holds.
+    pub max_per_user: Option<NonZeroU16>,
 }
 
 /// The lines of a purchase: from memory, or as they stand in the journal.
@@ -395,16 +398,25 @@ pub enum Items<'a> {
     Slice(&'a [NewItem<'a>]),
     /// Encoded one after the other, checked.
     Encoded(&'a [u8]),
+    /// Encoded one after the other, each with its limit per user, checked.
+    EncodedWithLimits(&'a [u8]),
 }
 
 impl<'a> Items<'a> {
     /// Returns the items in order.
     pub fn iter(self) -> impl Iterator<Item = NewItem<'a>> {
-        let (slice, encoded) = match self {
-            Items::Slice(slice) => (slice, &[][..]),
-            Items::Encoded(encoded) => (&[][..], encoded),
+        let (slice, encoded, has_limits) = match self {
+            Items::Slice(slice) => (slice, &[][..], false),
+            Items::Encoded(encoded) => (&[][..], encoded, false),
+            Items::EncodedWithLimits(encoded) => (&[][..], encoded, true),
         };
-        slice.iter().copied().chain(codec::decode_items(encoded))
+        let decoded = codec::decode_items(encoded, has_limits);
+        slice.iter().copied().chain(decoded)
+    }
+
+    /// Returns whether any of them has a limit per user of its own.
+    fn has_limits(self) -> bool {
+        self.iter().any(|item| item.max_per_user.is_some())
     }
 }
 

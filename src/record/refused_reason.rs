@@ -25,6 +25,8 @@ macro_rules! refused_reasons {
                 IdempotencyKeyReused = 8, "idempotency_key_reused";
                 /// The sale takes no checkouts for now.
                 SalePaused = 9, "sale_paused";
+                /// The user would get more units of the item than it allows.
+                ItemLimitExceeded = 10, "item_limit_exceeded";
             }
             // Reasons whose answer has the label in the last column.
             labelled_otherwise {

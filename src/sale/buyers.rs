@@ -268,7 +268,7 @@ impl BuyerShard {
         self.reference(number)
     }
 
-    fn at(&self, number: u32) -> &Buyer {
+    pub(super) fn at(&self, number: u32) -> &Buyer {
         let number = number as usize;
         &self.pieces[number / PIECE_BUYERS][number % PIECE_BUYERS]
     }

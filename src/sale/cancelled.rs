@@ -33,7 +33,7 @@ impl Cancellation {
         self.lines.iter().map(|line| line.quantity).sum()
     }
 
-    fn units_of(&self, item: ItemIndex) -> u32 {
+    pub(super) fn units_of(&self, item: ItemIndex) -> u32 {
         let own = self.lines.iter().filter(|line| line.item == item);
         own.map(|line| line.quantity).sum()
     }
@@ -82,6 +82,12 @@ impl BuyerShard {
     #[must_use]
     pub fn cancellations_of(&self, reference: BuyerRef) -> &[Cancellation] {
         self.cancellations.of(reference.0 / BUYER_SHARDS as u32)
+    }
+
+    /// Returns a buyer, with what was cancelled of their purchases.
+    pub fn buyer_and_cancellations(&self, reference: BuyerRef) -> (&Buyer, &[Cancellation]) {
+        let number = reference.0 / BUYER_SHARDS as u32;
+        (self.at(number), self.cancellations.of(number))
     }
 
     /// Keeps what was cancelled of a purchase of this buyer.

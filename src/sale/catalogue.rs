@@ -1,6 +1,7 @@
 //! The catalogue of a sale: a generated one, which needs no memory, or an explicit one.
 
 use std::hash::BuildHasher;
+use std::num::NonZeroU16;
 use std::sync::LazyLock;
 
 use hashbrown::HashTable;
@@ -41,6 +42,7 @@ struct CatalogueEntry {
     id_bytes: u16,
     name_bytes: u16,
     image_url_bytes: u16,
+    max_per_user: Option<NonZeroU16>,
 }
 
 /// An id with its hash, so that looking it up in many sales hashes it once.
@@ -75,6 +77,7 @@ impl ExplicitItems {
             id_bytes: bytes(item.id),
             name_bytes: bytes(item.name),
             image_url_bytes: bytes(item.image_url),
+            max_per_user: item.max_per_user,
         };
         for text in [item.id, item.name, item.image_url] {
             self.texts.push_str(text);
@@ -111,6 +114,11 @@ impl ExplicitItems {
         self.items.iter().map(|item| item.stock)
     }
 
+    /// Returns the lowest limit per user that an item has of its own.
+    fn lowest_limit(&self) -> Option<NonZeroU16> {
+        self.items.iter().filter_map(|item| item.max_per_user).min()
+    }
+
     /// The items from `first` on, in order.
     pub fn iter_from(&self, first: usize) -> impl Iterator<Item = NewItem<'_>> {
         let items = self.items.get(first..).unwrap_or_default();
@@ -138,6 +146,7 @@ impl CatalogueEntry {
             name,
             image_url: &rest[..self.image_url_bytes.into()],
             stock: self.stock,
+            max_per_user: self.max_per_user,
         }
     }
 }
@@ -177,6 +186,26 @@ impl Catalogue {
             Catalogue::Generated { item_count, .. } => u64::from(*item_count),
             Catalogue::Explicit(items) => items.stocks().sum(),
         }
+    }
+
+    /// Returns the units of an item that one user may buy, where it has a limit of its own.
+    #[must_use]
+    pub fn max_per_user(&self, index: ItemIndex) -> Option<u32> {
+        match self {
+            Self::Generated { .. } => None,
+            Self::Explicit(items) => items.items[index.0 as usize].max_per_user,
+        }
+        .map(|limit| limit.get().into())
+    }
+
+    /// Returns the lowest limit per user that an item has of its own; `None` where none has any.
+    #[must_use]
+    pub fn lowest_limit(&self) -> Option<u32> {
+        match self {
+            Self::Generated { .. } => None,
+            Self::Explicit(items) => items.lowest_limit(),
+        }
+        .map(|limit| limit.get().into())
     }
 
     /// The item with this id.
@@ -292,6 +321,7 @@ mod tests {
                 name,
                 image_url,
                 stock,
+                max_per_user: None,
             });
         let mut items = ExplicitItems::default();
         assert!(list.clone().all(|item| items.push(&item)));
@@ -326,6 +356,7 @@ mod tests {
             name: "A",
             image_url: "",
             stock: 3,
+            max_per_user: None,
         };
         assert!(items.push(&item));
         assert!(!items.push(&item));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::buyers::{Buyer, BuyerRef, BuyerShard, LockedUser, OpenCheckout};
+use super::buyers::{BuyerRef, BuyerShard, LockedUser, OpenCheckout};
 use super::engine::Engine;
 use super::keys::KeyedCheckout;
 use super::outcome::{CheckoutOutcome, Decision, Unavailable};
@@ -96,31 +96,20 @@ impl Engine {
         sale: &Arc<Sale>,
         wanted: &ItemRequest<'_>,
     ) -> Decision<CheckoutOutcome> {
-        let limit = sale.terms.max_items_per_user;
+        // Who wants more is held against each limit.
         let max = if sale.inventory.is_single(wanted.item) {
             1
         } else {
-            limit
+            sale.lowest_limit
         };
-        if !(1..=max).contains(&wanted.quantity) {
-            return Decision::immediate(CheckoutOutcome::QuantityNotAllowed { max });
+        if !(1..=max).contains(&wanted.quantity)
+            && let Some(refusal) = self.refusal_of_quantity(sale, wanted)
+        {
+            return refusal;
         }
         let mut locked = sale.buyers.lock_user(wanted.user);
-        // First, so that a client that lost its answer learns it whatever has happened since.
-        if let Some(repeated) = repeated(sale, &locked, wanted) {
-            return repeated;
-        }
-        if let Some(refusal) = sale.refusal_of_checkouts() {
-            return Decision::immediate(refusal);
-        }
-        if let Some(reference) = locked.find(wanted.user) {
-            if let Err(unavailable) = self.expire_if_due(sale, &mut locked.shard, reference) {
-                return Decision::immediate(CheckoutOutcome::Unavailable(unavailable));
-            }
-            let buyer = locked.shard.buyer(reference);
-            if let Some(refusal) = refusal_of_buyer(sale, reference, buyer, wanted, limit) {
-                return refusal;
-            }
+        if let Some(refusal) = self.refusal_of_user(sale, &mut locked, wanted) {
+            return refusal;
         }
         if let Some(gone) = unavailability(sale, wanted) {
             drop(locked);
@@ -130,6 +119,58 @@ impl Engine {
             return Decision::immediate(CheckoutOutcome::Unavailable(unavailable));
         }
         self.accept(sale, locked, wanted)
+    }
+
+    /// Returns the answer to a quantity that cannot be had, whoever asks for it: more than one of an item that exists once, more than
+    /// the sale allows, or more than the item does.
+    #[cold]
+    fn refusal_of_quantity(
+        &self,
+        sale: &Sale,
+        wanted: &ItemRequest<'_>,
+    ) -> Option<Decision<CheckoutOutcome>> {
+        let max = match sale.inventory.is_single(wanted.item) {
+            true => 1,
+            false => sale.terms.max_items_per_user,
+        };
+        if !(1..=max).contains(&wanted.quantity) {
+            return Some(Decision::immediate(CheckoutOutcome::QuantityNotAllowed {
+                max,
+            }));
+        }
+        let limit = sale.catalogue.max_per_user(wanted.item)?;
+        if wanted.quantity <= limit {
+            return None;
+        }
+        // What else there is to be refused for comes first.
+        let mut locked = sale.buyers.lock_user(wanted.user);
+        let refusal = self.refusal_of_user(sale, &mut locked, wanted);
+        let exceeded = || Decision::immediate(CheckoutOutcome::ItemLimitExceeded { limit });
+        Some(refusal.unwrap_or_else(exceeded))
+    }
+
+    /// Returns the answer that rests on what is known of the user: the first one to a key that comes again, or a refusal. Closes their
+    /// open checkout if its hold has run out.
+    fn refusal_of_user(
+        &self,
+        sale: &Sale,
+        locked: &mut LockedUser<'_>,
+        wanted: &ItemRequest<'_>,
+    ) -> Option<Decision<CheckoutOutcome>> {
+        // First, so that a client that lost its answer learns it whatever has happened since.
+        if let Some(repeated) = repeated(sale, locked, wanted) {
+            return Some(repeated);
+        }
+        if let Some(refusal) = sale.refusal_of_checkouts() {
+            return Some(Decision::immediate(refusal));
+        }
+        let reference = locked.find(wanted.user)?;
+        if let Err(unavailable) = self.expire_if_due(sale, &mut locked.shard, reference) {
+            return Some(Decision::immediate(CheckoutOutcome::Unavailable(
+                unavailable,
+            )));
+        }
+        refusal_of_buyer(sale, &mut locked.shard, reference, wanted)
     }
 
     /// Closes the user's open checkout if its hold has run out, and nobody has noticed yet.
@@ -338,11 +379,11 @@ fn repeated(
 
 fn refusal_of_buyer(
     sale: &Sale,
+    shard: &mut BuyerShard,
     reference: BuyerRef,
-    buyer: &Buyer,
     wanted: &ItemRequest<'_>,
-    limit: u32,
 ) -> Option<Decision<CheckoutOutcome>> {
+    let buyer = shard.buyer(reference);
     let open = buyer.open.as_ref();
     if let Some(open) = open.filter(|open| open.contains(wanted.item)) {
         let code = Some(sale.code(open.secret));
@@ -355,11 +396,15 @@ fn refusal_of_buyer(
         return Some(Decision::after(buyer.last_lsn(), already));
     }
     let chosen = open.map_or(0, OpenCheckout::units);
-    let slack = u32::from(is_planted(Slip::ForgetsOneOfLimit));
     let kept = u32::from(is_planted(Slip::KeepsOneOfLimit));
-    let is_over = buyer.bought + chosen + wanted.quantity + kept > limit + slack;
-    let exceeded = CheckoutOutcome::UserLimitExceeded { limit };
-    is_over.then(|| Decision::after(buyer.last_lsn(), exceeded))
+    let units = buyer.bought + chosen + wanted.quantity + kept;
+    if units <= sale.lowest_limit {
+        return None;
+    }
+    let line = (wanted.item, wanted.quantity);
+    let last_lsn = buyer.last_lsn();
+    let exceeded = sale.exceeded_limit(shard, reference, line, units)?;
+    Some(Decision::after(last_lsn, exceeded))
 }
 
 /// Why the wanted units cannot be had; `None` where they can.

@@ -204,6 +204,13 @@ fn collect(items: &[NewItem<'_>]) -> Result<ExplicitItems, CreateError> {
                 format!("must be 1 to {}", limits::ITEM_STOCK_MAX),
             ));
         }
+        let limit = item.max_per_user.map(|limit| u32::from(limit.get()));
+        if limit.is_some_and(|limit| limit > limits::ITEMS_PER_USER_MAX) {
+            return Err(invalid(
+                field("max_per_user"),
+                format!("must be 1 to {}", limits::ITEMS_PER_USER_MAX),
+            ));
+        }
         if !collected.push(item) {
             return Err(invalid(field("id"), REPEATED_ITEM_ID));
         }

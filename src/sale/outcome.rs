@@ -110,6 +110,11 @@ pub enum CheckoutOutcome {
         /// The limit per user.
         limit: u32,
     },
+    /// Bought and wanted units would exceed the limit that the item has of its own.
+    ItemLimitExceeded {
+        /// Units of the item that one user may buy.
+        limit: u32,
+    },
     /// In the user's open checkout already, or (stock-1 items) bought by them.
     ItemAlreadyInCheckout {
         /// The code of the open checkout, where the item is in it.
@@ -142,6 +147,7 @@ impl CheckoutOutcome {
             Self::SaleNotActive => RefusedReason::SaleNotActive,
             Self::SalePaused => RefusedReason::SalePaused,
             Self::UserLimitExceeded { .. } => RefusedReason::UserLimitExceeded,
+            Self::ItemLimitExceeded { .. } => RefusedReason::ItemLimitExceeded,
             Self::ItemAlreadyInCheckout { .. } => RefusedReason::ItemAlreadyInCheckout,
             Self::IdempotencyKeyReused => RefusedReason::IdempotencyKeyReused,
             Self::ItemSoldOut => RefusedReason::ItemSoldOut,

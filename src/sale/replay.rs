@@ -287,7 +287,8 @@ impl Sale {
             lsn,
             end,
         });
-        Ok(())
+        let (buyer, cancellations) = locked.shard.buyer_and_cancellations(reference);
+        self.check_item_limits_of(buyer, cancellations)
     }
 
     fn apply_line(

@@ -42,6 +42,8 @@ pub struct ItemView {
     pub sold: u64,
     /// Units that can be bought now.
     pub remaining: u64,
+    /// Units that one user may buy, where it has a limit of its own.
+    pub max_per_user: Option<u32>,
 }
 
 /// A sale.
@@ -51,6 +53,8 @@ pub struct Sale {
     pub(super) terms: SaleTerms,
     /// From when on it sells no more, unless it is closed before: in microseconds by the wall clock.
     ends_at_us: AtomicI64,
+    /// The lowest limit per user, of the sale or of one of its items: who stays within it need not be held against any other.
+    pub(super) lowest_limit: u32,
     pub(super) catalogue: Catalogue,
     pub(super) inventory: Inventory,
     pub(super) buyers: Buyers,
@@ -87,10 +91,13 @@ impl Sale {
             Catalogue::Explicit(items) => Inventory::of(items.stocks()),
         };
         let item_count = catalogue.item_count();
+        let limit = terms.max_items_per_user;
+        let lowest_limit = catalogue.lowest_limit().unwrap_or(limit).min(limit);
         Self {
             id,
             terms,
             ends_at_us: AtomicI64::new(terms.ended_at.0),
+            lowest_limit,
             catalogue,
             inventory,
             buyers: Buyers::default(),
@@ -272,6 +279,7 @@ impl Sale {
             stock: self.inventory.stock(index),
             sold: units.sold,
             remaining: units.free,
+            max_per_user: self.catalogue.max_per_user(index),
         })
     }
 
@@ -331,40 +339,6 @@ impl Sale {
     /// Forgets what was noted. Whoever does looks into every shard afterwards.
     pub(super) fn expect_no_expiry(&self) {
         self.next_expiry_us.store(NEVER, Ordering::Release);
-    }
-
-    /// Checks that every unit is free, held or sold, and none twice. Exact only while nobody buys.
-    ///
-    /// # Errors
-    /// Names what does not add up.
-    pub fn check_conserved(&self) -> Result<(), String> {
-        self.inventory.check_conserved(self.item_count())?;
-        let (mut bought, mut held) = (0_u64, 0_u64);
-        for mut shard in self.buyers.lock_each() {
-            let counted = held + shard.held();
-            for (_, buyer) in shard.iter_mut() {
-                bought += u64::from(buyer.bought);
-                if buyer.bought > self.terms.max_items_per_user {
-                    return Err(format!("a user bought {} units", buyer.bought));
-                }
-                let holding = buyer.open.as_ref().filter(|open| open.hold.is_some());
-                held += holding.map_or(0, |open| u64::from(open.units()));
-            }
-            if held != counted {
-                return Err(format!("checkouts hold {held}, and {counted} were counted"));
-            }
-        }
-        for shard in self.buyers.lock_each() {
-            shard.check_cancelled()?;
-        }
-        let units = self.inventory.totals_now();
-        if bought == units.sold && held == units.held {
-            Ok(())
-        } else {
-            Err(format!(
-                "buyers have {bought} and hold {held}, the stock says {units:?}"
-            ))
-        }
     }
 
     /// Ends a checkout, which was taken from its buyer, as expired, and gives its units back.

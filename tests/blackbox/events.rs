@@ -251,7 +251,11 @@ fn the_token_of_the_shop_opens_what_is_for_shops_and_nothing_else() {
     assert_eq!(ask("GET", "/admin/events", "another-token-of-a-shop"), 401);
     let code = server.client().checkout("ada", "ITM-1-0").ok().code();
     let checkout = format!("/admin/checkouts/{code}");
-    for (token, status) in [(SHOP_TOKEN, 200), (TOKEN, 200), ("another-token-of-a-shop", 401)] {
+    for (token, status) in [
+        (SHOP_TOKEN, 200),
+        (TOKEN, 200),
+        ("another-token-of-a-shop", 401),
+    ] {
         assert_eq!(ask("GET", &checkout, token), status);
     }
     for (method, path) in [

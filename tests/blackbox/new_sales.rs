@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::admin::{JSON, ask, create, household, in_seconds, shop};
 use crate::client::{Answer, Client};
-use crate::server::wait_for;
+use crate::server::{Server, wait_for};
 
 /// The ids of a list of sales.
 #[track_caller]
@@ -72,6 +72,50 @@ fn a_sale_begins_when_it_was_asked_to() {
     client.purchase(&code).ok();
     let ends = client.get(&format!("/sales/{id}")).ok().json()["ended_at"].clone();
     assert_eq!(ends, sale["ended_at"]);
+}
+
+#[test]
+fn an_item_has_a_limit_of_its_own() {
+    let (server, mut client) = shop();
+    let mut sale = household();
+    sale["max_items_per_user"] = 6.into();
+    sale["items"][0]["max_per_user"] = 2.into();
+    let id = create(&mut client, &sale);
+    let items = client.get(&format!("/sales/{id}/items")).ok().json();
+    assert_eq!(items[0]["max_per_user"], 2);
+    assert!(items[2].get("max_per_user").is_none(), "{items}");
+
+    let over = |client: &mut Client, user: &str, quantity: u32| {
+        let answer = choose(client, user, "lamp", &format!("&quantity={quantity}"));
+        let refused = answer.refused(400, "item_limit_exceeded", "limit");
+        assert_eq!(refused.json()["limit"], 2);
+    };
+    over(&mut client, "ada", 3);
+    choose(&mut client, "ada", "lamp", "&quantity=7").invalid(&["quantity"]);
+    choose(&mut client, "ada", "cup", "&quantity=4").ok();
+    // What else forbids it comes first.
+    choose(&mut client, "ada", "lamp", "&quantity=3").refused(400, "user_limit_exceeded", "limit");
+    let code = choose(&mut client, "ada", "lamp", "").ok().code();
+    choose(&mut client, "ada", "lamp", "&quantity=3").refused(
+        400,
+        "item_already_in_checkout",
+        "already",
+    );
+    client.purchase(&code).ok();
+
+    // It counts what is bought, whatever was between, also behind a start; and each user alone.
+    let server = Server::start_in(server.stop());
+    let mut client = server.client();
+    over(&mut client, "bob", 3);
+    let code = choose(&mut client, "bob", "lamp", "&quantity=2")
+        .ok()
+        .code();
+    client.purchase(&code).ok();
+    over(&mut client, "bob", 1);
+    choose(&mut client, "bob", "cup", "&quantity=4").ok();
+    choose(&mut client, "ada", "lamp", "&quantity=2").refused(400, "user_limit_exceeded", "limit");
+    let code = choose(&mut client, "ada", "lamp", "").ok().code();
+    client.purchase(&code).ok();
 }
 
 #[test]

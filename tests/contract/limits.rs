@@ -55,6 +55,10 @@ fn bounds_are_those_of_the_code() {
             bounds::ITEM_STOCK_MAX,
         ),
         (
+            at(&format!("{new_item}/max_per_user/maximum")),
+            bounds::ITEMS_PER_USER_MAX.into(),
+        ),
+        (
             at(&format!("{new_sale}/total_items/maximum")),
             bounds::SALE_ITEMS_MAX.into(),
         ),

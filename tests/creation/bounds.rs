@@ -1,5 +1,6 @@
 //! What a new sale may be.
 
+use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use flashsale::env::SimulatedDisk;
@@ -24,6 +25,7 @@ const ITEM: NewItem<'static> = NewItem {
     name: "A",
     image_url: "",
     stock: 1,
+    max_per_user: None,
 };
 
 #[test]
@@ -33,6 +35,12 @@ fn what_is_not_allowed_is_named() {
     let id = |id| listed(NewItem { id, ..ITEM });
     let other = NewItem { id: "b", ..ITEM };
     let stock = |stock| listed(NewItem { stock, ..other });
+    let max_per_user = |limit| {
+        listed(NewItem {
+            max_per_user: NonZeroU16::new(limit),
+            ..other
+        })
+    };
     let cases = [
         ("total_items", generated(0)),
         ("total_items", generated(limits::SALE_ITEMS_MAX + 1)),
@@ -67,6 +75,7 @@ fn what_is_not_allowed_is_named() {
         ),
         ("items[1].stock", stock(0)),
         ("items[1].stock", stock(limits::ITEM_STOCK_MAX + 1)),
+        ("items[1].max_per_user", max_per_user(1001)),
     ];
     let hall = hall();
     for (expected, catalogue) in cases {

@@ -135,6 +135,7 @@ impl List {
             name,
             image_url: "/images/thing.svg",
             stock: self.stock,
+            max_per_user: None,
         });
         NewCatalogue::Explicit(items.collect())
     }

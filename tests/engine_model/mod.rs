@@ -12,7 +12,7 @@ use proptest::prelude::{Strategy, any};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 /// Every outcome that a history can have.
-const OUTCOMES: [&str; 22] = [
+const OUTCOMES: [&str; 23] = [
     "accepted",
     "accepted before",
     "key reused",
@@ -20,6 +20,7 @@ const OUTCOMES: [&str; 22] = [
     "quantity",
     "not active",
     "limit",
+    "item limit",
     "already",
     "sold out",
     "held",

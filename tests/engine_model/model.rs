@@ -60,6 +60,8 @@ pub struct ModelSale {
     pub singles: Vec<bool>,
     /// Item and units, by the reference.
     pub stock_changes: HashMap<usize, (u32, i64)>,
+    /// Units of an item that one user may buy, by its id; all others have no limit of their own.
+    pub item_limits: HashMap<String, u32>,
     pub start: i64,
     pub end: i64,
     pub limit: u32,
@@ -295,6 +297,11 @@ impl Model {
         }
         if self.sold(sale, None, Some(user)) as u32 + chosen + quantity > limit {
             return refused("limit", limit);
+        }
+        if let Some(&limit) = self.sales[sale].item_limits.get(asked.id)
+            && self.sold(sale, Some(item), Some(user)) as u32 + quantity > limit
+        {
+            return refused("item limit", limit);
         }
         let unsold = stock - self.sold(sale, Some(item), None);
         if unsold < u64::from(quantity) {

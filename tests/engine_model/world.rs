@@ -1,6 +1,7 @@
 //! An engine and the model beside it, taken through the same steps.
 
-use std::num::NonZeroI64;
+use std::collections::HashMap;
+use std::num::{NonZeroI64, NonZeroU16};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -27,6 +28,8 @@ const IDS: [&str; 10] = [
 ];
 const EXPLICIT: [(&str, u64); 3] = [("sock", 3), ("shoe", 1), ("cup", 5)];
 const MORE: [(&str, u64); 2] = [("hat", 2), ("sock", 1)];
+/// Units of items that one user may buy, in a quarter of the worlds.
+const ITEM_LIMITS: [(&str, u16); 2] = [("sock", 1), ("cup", 2)];
 const HOLD_SECONDS: u32 = 5;
 const KEYS: [&str; 3] = ["a", "b", "c"];
 
@@ -75,8 +78,14 @@ impl World {
         };
         let limit = if terms & 4 == 0 { 2 } else { 3 };
         let first = (terms & 24 == 24).then_some(&MORE[..]);
-        world.create(first, (100, 200), limit, hold(1));
-        world.create(Some(&EXPLICIT), (104, 190), limit + 1, hold(64 | 2));
+        let item_limits = if terms & 32 == 0 || terms & 4 == 0 {
+            &[][..]
+        } else {
+            &ITEM_LIMITS
+        };
+        world.create(first, (100, 200), limit, hold(1), item_limits);
+        let (limit, hold) = (limit + 1, hold(64 | 2));
+        world.create(Some(&EXPLICIT), (104, 190), limit, hold, item_limits);
         world
     }
 
@@ -86,12 +95,15 @@ impl World {
         (start, end): (i64, i64),
         limit: u32,
         hold: u32,
+        item_limits: &[(&'static str, u16)],
     ) {
+        let limits: HashMap<_, _> = item_limits.iter().copied().collect();
         let explicit = |&(id, stock): &(&'static str, u64)| NewItem {
             id,
             name: id,
             image_url: "",
             stock,
+            max_per_user: limits.get(id).and_then(|limit| NonZeroU16::new(*limit)),
         };
         let catalogue = match items {
             None => NewCatalogue::Generated {
@@ -120,8 +132,12 @@ impl World {
         let items: Vec<_> = items.map_or_else(generated, named);
         self.model.sales.push(ModelSale {
             singles: items.iter().map(|(_, stock)| *stock == 1).collect(),
-            stock_changes: std::collections::HashMap::new(),
+            stock_changes: HashMap::new(),
             items,
+            item_limits: limits
+                .iter()
+                .map(|(id, limit)| ((*id).to_owned(), u32::from(*limit)))
+                .collect(),
             start,
             end,
             limit,
@@ -661,6 +677,7 @@ fn named(outcome: &CheckoutOutcome) -> Answer {
         CheckoutOutcome::SaleNotActive => answer("not active", 0),
         CheckoutOutcome::SalePaused => answer("paused", 0),
         CheckoutOutcome::UserLimitExceeded { limit } => answer("limit", *limit),
+        CheckoutOutcome::ItemLimitExceeded { limit } => answer("item limit", *limit),
         CheckoutOutcome::ItemAlreadyInCheckout { .. } => answer("already", 0),
         CheckoutOutcome::IdempotencyKeyReused => answer("key reused", 0),
         CheckoutOutcome::ItemSoldOut => answer("sold out", 0),

@@ -43,6 +43,7 @@ impl Hall {
             name: id,
             image_url: "",
             stock,
+            max_per_user: None,
         };
         let new = NewSale {
             started_at: Timestamp::from_seconds(0),

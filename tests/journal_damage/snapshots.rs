@@ -40,6 +40,7 @@ pub fn use_engine(engine: &Engine, clock: &ManualClock) {
         name: "An item",
         image_url: "",
         stock: 3,
+        max_per_user: None,
     };
     let new = NewSale {
         started_at: Timestamp::from_seconds(100),

@@ -42,6 +42,7 @@ impl Store {
             name: "Cup",
             image_url: "",
             stock: STOCK as u64,
+            max_per_user: None,
         }));
         let terms = SaleTerms {
             started_at: Timestamp(0),

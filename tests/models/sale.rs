@@ -8,8 +8,12 @@ mod cancelled;
 pub mod catalogue;
 #[path = "../../src/sale/codes.rs"]
 mod codes;
+#[path = "../../src/sale/conservation.rs"]
+mod conservation;
 #[path = "../../src/sale/inventory.rs"]
 mod inventory;
+#[path = "../../src/sale/item_limits.rs"]
+mod item_limits;
 #[path = "../../src/sale/keys.rs"]
 mod keys;
 #[path = "../../src/sale/outcome.rs"]

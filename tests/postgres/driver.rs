@@ -137,6 +137,7 @@ pub const fn item(id: &'static str, stock: u64) -> NewItem<'static> {
         name: "Ein schöner Name",
         image_url: "https://example.com/a.png",
         stock,
+        max_per_user: None,
     }
 }
 

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::postgres::driver::{Driver, migrations as repository, options, runtime};
 use crate::postgres_server::{DATABASE, PASSWORD, Postgres, USER};
 
-const ALL: [&str; 14] = [
+const ALL: [&str; 15] = [
     "001_watermark.up.sql",
     "002_sales.up.sql",
     "003_checkouts.up.sql",
@@ -25,6 +25,7 @@ const ALL: [&str; 14] = [
     "012_payments.up.sql",
     "013_stock_changes.up.sql",
     "014_cancellations.up.sql",
+    "015_item_limits.up.sql",
 ];
 
 /// A server, and a copy of the migrations that may be changed.
@@ -147,10 +148,10 @@ fn down_is_the_way_back() {
     place.report(&["up"]);
     let schema = place.schema();
 
-    let warning = place.failure(&["down", "--steps", "11"]);
+    let warning = place.failure(&["down", "--steps", "12"]);
     assert_eq!(
         warning,
-        "this would take back:\n  014_cancellations.up.sql, dropping with all they hold: cancellations\n  013_stock_changes.up.sql, dropping with all they hold: stock_changes\n  012_payments.up.sql, dropping with all they hold: payments\n  011_sale_changes.up.sql, dropping with all they hold: sale_changes\n  010_releases.up.sql, dropping with all they hold: releases\n  009_checkouts_of_sale.up.sql\n  008_checkout_keys.up.sql\n  007_seed_views.up.sql\n  006_roles.up.sql\n  005_views.up.sql\n  004_purchases.up.sql, dropping with all \
+        "this would take back:\n  015_item_limits.up.sql\n  014_cancellations.up.sql, dropping with all they hold: cancellations\n  013_stock_changes.up.sql, dropping with all they hold: stock_changes\n  012_payments.up.sql, dropping with all they hold: payments\n  011_sale_changes.up.sql, dropping with all they hold: sale_changes\n  010_releases.up.sql, dropping with all they hold: releases\n  009_checkouts_of_sale.up.sql\n  008_checkout_keys.up.sql\n  007_seed_views.up.sql\n  006_roles.up.sql\n  005_views.up.sql\n  004_purchases.up.sql, dropping with all \
          they hold: purchase_results, purchases\nThe other tables are emptied with them: a server \
          fills all of them again, from its journal's first record on, if it still has that.\nadd \
          --yes to do it\n"
@@ -169,8 +170,8 @@ fn down_is_the_way_back() {
     }
 
     let done = place.report(&["down", "--yes"]);
-    assert_eq!(done, "took back 014_cancellations.up.sql\n");
-    assert_eq!(place.applied(), ALL[..13].join("\n"));
+    assert_eq!(done, "took back 015_item_limits.up.sql\n");
+    assert_eq!(place.applied(), ALL[..14].join("\n"));
     place.report(&["up"]);
     assert_eq!(place.schema(), schema);
     place.report(&["down", "--steps", "99", "--yes"]);
@@ -210,7 +211,8 @@ fn dropping_a_table_resets_the_watermark() {
     let place = Place::new();
     for steps in 4..=6 {
         place.report(&["up"]);
-        // What was cancelled; what was changed of stocks; payments; what was changed of sales; what was given back.
+        // Limits of items; what was cancelled; what was changed of stocks; payments; what was changed of sales; what was given back.
+        place.report(&["down", "--steps", "1", "--yes"]);
         place.report(&["down", "--steps", "1", "--yes"]);
         place.report(&["down", "--steps", "1", "--yes"]);
         place.report(&["down", "--steps", "1", "--yes"]);
@@ -260,8 +262,8 @@ fn status_says_where_each_one_stands() {
     );
 
     place.write(ALL[1], "SELECT 1");
-    place.write("015_more.up.sql", "SELECT 1");
-    place.write("015_more.down.sql", "SELECT 1");
+    place.write("016_more.up.sql", "SELECT 1");
+    place.write("016_more.down.sql", "SELECT 1");
     let output = place.run(&["status"]);
     assert_eq!(output.status.code(), Some(1));
     let status = String::from_utf8(output.stdout).expect("UTF-8");
@@ -270,7 +272,7 @@ fn status_says_where_each_one_stands() {
         lines[1].ends_with(", changed after it was applied"),
         "{status}"
     );
-    assert_eq!(lines[14], "015_more.up.sql: pending");
+    assert_eq!(lines[15], "016_more.up.sql: pending");
 }
 
 #[test]
@@ -331,6 +333,8 @@ fn a_changed_or_missing_file_is_named() {
     fs::remove_file(place.file("013_stock_changes.down.sql")).expect("it is there");
     fs::remove_file(place.file(ALL[13])).expect("it is there");
     fs::remove_file(place.file("014_cancellations.down.sql")).expect("it is there");
+    fs::remove_file(place.file(ALL[14])).expect("it is there");
+    fs::remove_file(place.file("015_item_limits.down.sql")).expect("it is there");
     let said = place.failure(&["up"]);
     assert!(
         said.starts_with("004_purchases.up.sql was applied to this database, but"),
@@ -342,21 +346,21 @@ fn a_changed_or_missing_file_is_named() {
 fn a_migration_that_fails_leaves_nothing() {
     let place = Place::new();
     place.write(
-        "015_bad.up.sql",
+        "016_bad.up.sql",
         "CREATE TABLE half ();\nCREATE TABLE items ();",
     );
-    place.write("015_bad.down.sql", "DROP TABLE half;");
+    place.write("016_bad.down.sql", "DROP TABLE half;");
     let said = place.failure(&["up"]);
     let address = place.options().address();
     let expected = format!(
-        "Postgres at {address}: 015_bad.up.sql: 42P07: relation \"items\" already exists; nothing of this \
+        "Postgres at {address}: 016_bad.up.sql: 42P07: relation \"items\" already exists; nothing of this \
          migration was kept: remove the cause, then start again or run `flashsale migrate up`\n"
     );
     assert_eq!(said, expected);
     assert_eq!(place.applied(), ALL.join("\n"));
     assert!(!place.schema().contains("half"));
-    place.write("015_bad.up.sql", "CREATE TABLE half ();");
-    assert_eq!(place.report(&["up"]), "applied 015_bad.up.sql\n");
+    place.write("016_bad.up.sql", "CREATE TABLE half ();");
+    assert_eq!(place.report(&["up"]), "applied 016_bad.up.sql\n");
 }
 
 #[test]

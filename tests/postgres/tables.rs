@@ -1,5 +1,7 @@
 //! What each table holds of each record.
 
+use std::num::NonZeroU16;
+
 use flashsale::record::{
     CancelledLines, CheckoutKey, Lines, NewItem, Record, RefusedReason, ReleasedLine, SaleChange,
 };
@@ -95,7 +97,7 @@ fn a_generated_sale_fills_every_table() {
     assert_eq!(items.len(), 3);
     assert!(items[2].starts_with("1|2|ITM-1-2|"), "{}", items[2]);
     assert!(
-        items[2].ends_with(".svg|1|1|2001-09-09 01:46:41+00"),
+        items[2].ends_with(".svg|1|1|2001-09-09 01:46:41+00|"),
         "{}",
         items[2]
     );
@@ -118,7 +120,10 @@ fn a_generated_sale_fills_every_table() {
     assert_eq!(rows(&postgres, "checkout_items"), checkout_items);
     let purchases = [format!("1|{abc}|2001-09-09 01:46:45+00|key-1|5|")];
     assert_eq!(rows(&postgres, "purchases"), purchases);
-    let results = [format!("1|{abc}|0|0|1|t|t|f"), format!("1|{abc}|1|1|1|f|t|f")];
+    let results = [
+        format!("1|{abc}|0|0|1|t|t|f"),
+        format!("1|{abc}|1|1|1|f|t|f"),
+    ];
     assert_eq!(rows(&postgres, "purchase_results"), results);
     let expired = [format!("1|{max}|2001-09-09 01:46:46+00|6")];
     assert_eq!(rows(&postgres, "expired_checkouts"), expired);
@@ -309,7 +314,7 @@ fn pools_count_what_is_sold_of_listed_items() {
     let items = rows(&postgres, "items");
     assert_eq!(
         items[1],
-        "1|1|b|Ein schöner Name|https://example.com/a.png|4294967296|2|2001-09-09 01:46:42+00"
+        "1|1|b|Ein schöner Name|https://example.com/a.png|4294967296|2|2001-09-09 01:46:42+00|"
     );
     let sales = postgres.query(
         DATABASE,
@@ -339,6 +344,38 @@ fn pools_count_what_is_sold_of_listed_items() {
         "3",
         "nothing of the batch is kept"
     );
+}
+
+#[test]
+fn an_item_may_have_a_limit_per_user_of_its_own() {
+    let (postgres, mut driver) = start();
+    let limited = |id, limit| NewItem {
+        max_per_user: NonZeroU16::new(limit),
+        ..item(id, 5)
+    };
+    let records = [
+        announce(1, 0, &[item("a", 5), limited("b", 2)]),
+        listed(1, 2),
+        checkout(1, 1, 1, 2),
+        purchase(1, 1, &[line(1, 2, true)]),
+        Record::Refused {
+            sale: Some(SaleId(1)),
+            user: "ada",
+            item: "b",
+            reason: RefusedReason::ItemLimitExceeded,
+        },
+        announce(2, 0, &[limited("c", 1), item("d", 1)]),
+        announce(2, 0, &[item("e", 1)]),
+        listed(2, 1),
+    ];
+    driver.apply(&records).expect("a database");
+    let limits = |table: &str| {
+        let wanted = format!("SELECT id, max_per_user FROM {table} ORDER BY id");
+        postgres.query(DATABASE, &wanted)
+    };
+    assert_eq!(limits("items"), "a|\nb|2\ne|");
+    assert_eq!(limits("abandoned_items"), "c|1\nd|");
+    assert!(rows(&postgres, "violations").is_empty());
 }
 
 #[test]

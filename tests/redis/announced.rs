@@ -61,6 +61,7 @@ fn sales_come_to_be_in_any_order_and_leave_nothing_when_they_do_not() {
         name: "",
         image_url: "",
         stock: 5,
+        max_per_user: None,
     };
     let items: Vec<_> = ids.iter().map(|id| item(id)).collect();
     let pieces = |sale| Record::item_batches(SaleId(sale), &items).collect::<Vec<_>>();

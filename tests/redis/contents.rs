@@ -267,6 +267,7 @@ fn a_catalogue_that_comes_in_pieces_is_whole() {
             name: "",
             image_url: "",
             stock: 1 << 32,
+            max_per_user: None,
         })
         .collect();
     let records: Vec<_> = Record::item_batches(sale, &items).collect();

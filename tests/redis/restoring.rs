@@ -54,6 +54,7 @@ fn announce_much(place: &Place, sale: SaleId) -> Lsn {
         name: "",
         image_url: &long,
         stock: 1,
+        max_per_user: None,
     };
     let items: Vec<_> = ids.iter().map(|id| item(id)).collect();
     let mut last = Lsn::ZERO;

@@ -137,6 +137,7 @@ impl Story {
                 name: "a name",
                 image_url: "",
                 stock,
+                max_per_user: None,
             })
             .collect();
         for record in Record::item_batches(sale, &items).take(records) {

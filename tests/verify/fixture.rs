@@ -202,6 +202,7 @@ fn new_item<'a>(id: &'a str, name: &'a str, stock: u64) -> NewItem<'a> {
         name,
         image_url: "/images/00.svg",
         stock,
+        max_per_user: None,
     }
 }
 

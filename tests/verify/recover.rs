@@ -83,6 +83,7 @@ fn long_lists_of_items_are_no_faster_than_the_disk() {
         name: &name,
         image_url: &image_url,
         stock: 1,
+        max_per_user: None,
     });
     let (engine, _) = open_with(&dir, 64 << 20);
     create(&engine, NewCatalogue::Explicit(items.collect()), 0);

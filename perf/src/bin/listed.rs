@@ -59,6 +59,7 @@ fn main() -> Result<()> {
         name,
         image_url: "/images/blue.svg",
         stock: arguments.stock,
+        max_per_user: None,
     };
     let items: Vec<_> = texts.iter().map(|(id, name)| item((id, name))).collect();
     let engine = open(dir.path())?;

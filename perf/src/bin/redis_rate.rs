@@ -196,6 +196,7 @@ fn create_sale(journal: &Journal, listed: bool) {
             name: "a name",
             image_url: "",
             stock: limits::ITEM_STOCK_MAX,
+            max_per_user: None,
         })
         .collect();
     let catalogue = if listed {

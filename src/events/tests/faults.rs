@@ -109,6 +109,7 @@ fn a_created_sale_has_as_many_units_as_its_items_have() {
         name: "x",
         image_url: "",
         stock,
+        max_per_user: None,
     });
     let created = shop.engine.create_sale(&NewSale {
         started_at: Timestamp::from_seconds(100),

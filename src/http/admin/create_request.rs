@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::hash::BuildHasher;
+use std::num::NonZeroU16;
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
@@ -49,6 +50,7 @@ struct RequestedItem<'a> {
     name: &'a str,
     image_url: Cow<'a, str>,
     stock: u64,
+    max_per_user: Option<NonZeroU16>,
 }
 
 const NAMES: [&str; 9] = [
@@ -63,7 +65,7 @@ const NAMES: [&str; 9] = [
     "seed",
 ];
 
-const ITEM_NAMES: [&str; 4] = ["id", "name", "image_url", "stock"];
+const ITEM_NAMES: [&str; 5] = ["id", "name", "image_url", "stock", "max_per_user"];
 
 type Top<'c, 't, 'a> = ObjectFields<'c, 't, 'a, 9>;
 
@@ -162,18 +164,20 @@ fn why_no_json(error: &simd_json::Error, skipped: usize) -> String {
 
 impl<'a> RequestedItem<'a> {
     /// Reads an item. What has an error is left empty.
-    fn read(item: &mut ObjectFields<'_, '_, 'a, 4>, index: ItemIndex, seed: u64) -> Self {
+    fn read(item: &mut ObjectFields<'_, '_, 'a, 5>, index: ItemIndex, seed: u64) -> Self {
         let id = item.checked_text("id", check_item_id);
         let image_url = item.checked_text("image_url", check_image_url);
         let name = item.required("name", |item, name| {
             item.checked_text(name, check_item_name)
         });
         let stock = item.required("stock", |item, name| item.whole(name, 1..=ITEM_STOCK_MAX));
+        let max_per_user = item.whole32("max_per_user", 1..=ITEMS_PER_USER_MAX);
         Self {
             id: id.map_or_else(|| format!("item-{}", index.0 + 1).into(), Cow::Borrowed),
             name: name.unwrap_or_default(),
             image_url: image_url.map_or_else(|| drawn_image(seed, index).into(), Cow::Borrowed),
             stock: stock.unwrap_or_default(),
+            max_per_user: max_per_user.and_then(|limit| NonZeroU16::new(limit.try_into().ok()?)),
         }
     }
 
@@ -183,6 +187,7 @@ impl<'a> RequestedItem<'a> {
             name: self.name,
             image_url: &self.image_url,
             stock: self.stock,
+            max_per_user: self.max_per_user,
         }
     }
 }

@@ -132,6 +132,12 @@ impl TryFrom<CheckoutOutcome> for Answer {
                 write_number(limit, &mut members);
                 Problem::bad_request(Outcome::UserLimitExceeded, message).with_members(members)
             }
+            CheckoutOutcome::ItemLimitExceeded { limit } => {
+                let message = "The limit of this item per user is reached";
+                let mut members = b",\"limit\":".to_vec();
+                write_number(limit, &mut members);
+                Problem::bad_request(Outcome::ItemLimitExceeded, message).with_members(members)
+            }
             CheckoutOutcome::ItemAlreadyInCheckout { code } => {
                 let message = "This item is already in your checkout or bought";
                 let mut members = Vec::new();
@@ -201,6 +207,7 @@ mod tests {
             },
             CheckoutOutcome::IdempotencyKeyReused,
             CheckoutOutcome::SalePaused,
+            CheckoutOutcome::ItemLimitExceeded { limit: 1 },
             CheckoutOutcome::QuantityNotAllowed { max: 1 },
         ];
         let reasons = refusals.map(|refusal| {

@@ -130,7 +130,8 @@ class Card {
 
   // The quantities to choose from; the stock may change.
   offerQuantities() {
-    const most = Math.max(1, Math.min(this.item.stock, this.list.sale.limit, QUANTITIES_MAX));
+    const { stock, max_per_user = Infinity } = this.item;
+    const most = Math.max(1, Math.min(stock, max_per_user, this.list.sale.limit, QUANTITIES_MAX));
     const { options } = this.quantity;
     for (let units = options.length + 1; units <= most; units += 1) this.quantity.add(new Option(String(units)));
     options.length = most;
@@ -170,12 +171,13 @@ class Card {
 
   // What there is of the item.
   left(state) {
-    const { id, stock, remaining, sold } = this.item;
+    const { id, stock, remaining, sold, max_per_user: limit } = this.item;
     if (stock !== 1) {
       const bought = this.list.basket.bought(id);
       const yours = bought > 0 ? ` · ${bought} yours` : "";
       const back = this.isBack ? " · back in stock" : "";
-      return `${number(remaining)} of ${number(stock)} left${back}${yours}`;
+      const each = limit ? ` · at most ${number(limit)} each` : "";
+      return `${number(remaining)} of ${number(stock)} left${back}${each}${yours}`;
     }
     if (state === "yours") return "Bought by you";
     if (sold) return "Gone";

@@ -58,6 +58,7 @@ mod tests {
             | Outcome::SaleNotActive
             | Outcome::SalePaused
             | Outcome::UserLimitExceeded
+            | Outcome::ItemLimitExceeded
             | Outcome::ItemAlreadyInCheckout
             | Outcome::ItemSoldOut
             | Outcome::ItemHeld

@@ -35,6 +35,7 @@ export const REFUSALS = {
   all_items_sold: "All gone at purchase",
   item_held: "Held by others",
   user_limit_exceeded: "Over the user's limit",
+  item_limit_exceeded: "Over the item's limit",
   item_already_in_checkout: "Chosen already",
   already_processed: "Code used before",
   checkout_expired: "Hold ran out",

@@ -15,6 +15,10 @@ const WORDS = {
     "That would be over your limit.",
     "Everybody gets at most {limit} in this sale. What you have chosen counts, and what you have bought.",
   ],
+  item_limit_exceeded: [
+    "That would be over the limit of this item.",
+    "Everybody gets at most {limit} of this kind in this sale. What you have bought of it counts.",
+  ],
   item_already_in_checkout: [
     "You have this one already.",
     "It is in your checkout, or you bought it in this sale.",

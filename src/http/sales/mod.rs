@@ -203,6 +203,10 @@ pub(in crate::http) fn write_item(item: &ItemView, out: &mut Vec<u8>) {
         out.extend_from_slice(key.as_bytes());
         write_number(number, out);
     }
+    if let Some(limit) = item.max_per_user {
+        out.extend_from_slice(b",\"max_per_user\":");
+        write_number(limit, out);
+    }
     out.push(b'}');
 }
 
@@ -250,6 +254,7 @@ mod tests {
             stock: 2,
             sold: 2,
             remaining: 0,
+            max_per_user: None,
         };
         let mut out = Vec::new();
         write_item(&item, &mut out);
@@ -257,11 +262,15 @@ mod tests {
         assert_eq!(String::from_utf8(out).expect("UTF-8"), expected);
 
         let mut out = Vec::new();
-        let held = ItemView { sold: 1, ..item };
+        let held = ItemView {
+            sold: 1,
+            max_per_user: Some(3),
+            ..item
+        };
         write_item(&held, &mut out);
         let text = String::from_utf8(out).expect("UTF-8");
         assert!(
-            text.contains(r#""sold":false,"stock":2,"remaining":0"#),
+            text.ends_with(r#""sold":false,"stock":2,"remaining":0,"max_per_user":3}"#),
             "{text}"
         );
     }

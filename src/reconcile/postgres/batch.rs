@@ -170,10 +170,17 @@ impl PostgresBatch {
             self.abandoned = Some(sale);
         }
         for (index, item) in (first.0..).zip(items.iter()) {
-            let rows = self.rows_of(Table::Items, sale);
+            let table = match item.max_per_user {
+                None => Table::Items,
+                Some(_) => Table::LimitedItems,
+            };
+            let rows = self.rows_of(table, sale);
             rows.row().u32(sale.0).u32(index).text(item.id);
             rows.text(item.name).text(item.image_url).u64(item.stock);
             rows.u64(entry.lsn.0).time(entry.at);
+            if let Some(limit) = item.max_per_user {
+                rows.u32(limit.get().into());
+            }
             let pools = self.rows(Table::Pools).row();
             pools.u32(sale.0).u32(index).u64(item.stock);
         }

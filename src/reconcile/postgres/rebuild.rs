@@ -1,6 +1,7 @@
 //! Records of the journal, put together from rows.
 
 use std::fmt;
+use std::num::NonZeroU16;
 
 use super::rows::{AnyRow, RowKind};
 use crate::generated;
@@ -113,7 +114,8 @@ fn check_generated(created: &AnyRow, row: &AnyRow, index: i64) -> Result<(), &'s
     };
     let [id_2, name_2, image_url_2] = &row.texts;
     let same = is_text(id_2, id) && is_text(name_2, name) && is_text(image_url_2, image_url);
-    if same && row.numbers[0] == Some(1) && row.at == created.at {
+    let plain = row.numbers[0] == Some(1) && row.numbers[1].is_none();
+    if same && plain && row.at == created.at {
         Ok(())
     } else {
         Err("another value there of an item of its generated catalogue")
@@ -283,6 +285,13 @@ fn item(row: &AnyRow) -> Result<NewItem<'_>, &'static str> {
         name: text(name, MISSING)?,
         image_url: text(image_url, MISSING)?,
         stock: number(row.numbers[0])?,
+        max_per_user: match row.numbers[1] {
+            Some(limit) => {
+                let limit: u16 = number(Some(limit))?;
+                Some(NonZeroU16::new(limit).ok_or(OUT_OF_RANGE)?)
+            }
+            None => None,
+        },
     })
 }
 

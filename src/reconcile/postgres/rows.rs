@@ -35,12 +35,12 @@ pub(super) const ALL_ROWS: &str = "
 SELECT i.lsn, CASE WHEN s.generated_seed IS NULL THEN 0 ELSE 2 END AS kind, i.item_index AS part,
        i.added_at AS at, i.sale_id AS sale, NULL::uuid AS secret, NULL::text AS user_id,
        i.id AS text_1, i.name AS text_2, i.image_url AS text_3, i.stock AS number_1,
-       NULL::bigint AS number_2, NULL::boolean AS flag, NULL::timestamptz AS time_1,
+       i.max_per_user::bigint AS number_2, NULL::boolean AS flag, NULL::timestamptz AS time_1,
        NULL::timestamptz AS time_2, NULL::bigint AS number_3, NULL::timestamptz AS time_3,
        NULL::timestamptz AS time_4
 FROM items i LEFT JOIN sales s ON s.id = i.sale_id
 UNION ALL
-SELECT lsn, 0, item_index, added_at, sale_id, NULL, NULL, id, name, image_url, stock, NULL, NULL,
+SELECT lsn, 0, item_index, added_at, sale_id, NULL, NULL, id, name, image_url, stock, max_per_user, NULL,
        NULL, NULL, NULL, NULL, NULL
 FROM abandoned_items
 UNION ALL
@@ -106,6 +106,18 @@ SELECT 'sale ' || s.id || ': ' || count(*) || ' results say wrongly whether thei
 FROM purchase_results r JOIN sales s ON s.id = r.sale_id
 WHERE r.is_single <> (s.generated_seed IS NOT NULL)
 GROUP BY s.id
+UNION ALL
+SELECT 'sale ' || i.sale_id || ': user ' || c.user_id || ': bought ' || sum(r.quantity - coalesce(x.gone, 0)) || ' of item '
+       || i.id || ', of which one user may buy ' || i.max_per_user
+FROM items i
+JOIN purchase_results r ON r.sale_id = i.sale_id AND r.item_index = i.item_index AND r.sold
+JOIN checkouts c ON c.sale_id = r.sale_id AND c.secret = r.secret
+LEFT JOIN (SELECT sale_id, secret, item_index, sum(quantity) AS gone FROM cancellations
+           GROUP BY sale_id, secret, item_index) x
+     ON x.sale_id = r.sale_id AND x.secret = r.secret AND x.item_index = r.item_index
+WHERE i.max_per_user IS NOT NULL
+GROUP BY i.sale_id, i.item_index, i.id, i.max_per_user, c.user_id
+HAVING sum(r.quantity - coalesce(x.gone, 0)) > i.max_per_user
 UNION ALL
 SELECT 'sale ' || coalesce(p.sale_id, i.sale_id) || ': item ' || coalesce(p.item_index, i.item_index)
        || ': in pools ' || coalesce(p.sold || ' sold of ' || p.stock, 'missing')

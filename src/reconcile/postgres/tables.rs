@@ -7,6 +7,8 @@ use super::copy::Rows;
 pub(super) enum Table {
     Sales,
     Items,
+    /// The table `items`, for rows with a limit per user: other rows leave this column out.
+    LimitedItems,
     Pools,
     Checkouts,
     CheckoutItems,
@@ -23,9 +25,10 @@ pub(super) enum Table {
 }
 
 impl Table {
-    pub(super) const ALL: [Table; 14] = [
+    pub(super) const ALL: [Table; 15] = [
         Self::Sales,
         Self::Items,
+        Self::LimitedItems,
         Self::Pools,
         Self::Checkouts,
         Self::CheckoutItems,
@@ -43,7 +46,7 @@ impl Table {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Sales => "sales",
-            Self::Items => "items",
+            Self::Items | Self::LimitedItems => "items",
             Self::Pools => "pools",
             Self::Checkouts => "checkouts",
             Self::CheckoutItems | Self::KeyedCheckoutItems => "checkout_items",
@@ -66,6 +69,9 @@ impl Table {
                  item_count, generated_seed, created_at, lsn"
             }
             Self::Items => "sale_id, item_index, id, name, image_url, stock, lsn, added_at",
+            Self::LimitedItems => {
+                "sale_id, item_index, id, name, image_url, stock, lsn, added_at, max_per_user"
+            }
             Self::Pools => "sale_id, item_index, stock",
             Self::Checkouts => "sale_id, secret, user_id, opened_at, hold_until, lsn",
             Self::CheckoutItems => "sale_id, secret, item_index, quantity, added_at, lsn",

@@ -353,6 +353,7 @@ mod tests {
             name: "",
             image_url: "",
             stock: 5,
+            max_per_user: None,
         };
         let items = ["a", "b", "c"].map(stocked);
         let line = |item, sold| PurchasedLine {

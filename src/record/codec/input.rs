@@ -1,5 +1,7 @@
 //! Fields of a record, read from its bytes.
 
+use std::num::NonZeroU16;
+
 use super::{CANCELLED_LINE_BYTES, LINE_BYTES, NO_SALE, NO_TIME, decode_cancelled_lines};
 use crate::record::{
     CancelledLines, CatalogueKind, CheckoutKey, Items, Lines, NewItem, RefusedReason, SaleTerms,
@@ -75,21 +77,30 @@ impl<'a> Input<'a> {
         RefusedReason::from_number(self.u8()?)
     }
 
-    pub(super) fn item(&mut self) -> Option<NewItem<'a>> {
+    pub(super) fn item(&mut self, has_limit: bool) -> Option<NewItem<'a>> {
         Some(NewItem {
             id: self.text()?,
             name: self.text()?,
             image_url: self.text()?,
             stock: self.u64()?,
+            max_per_user: match has_limit {
+                true => NonZeroU16::new(u16::from_le_bytes(self.array()?)),
+                false => None,
+            },
         })
     }
 
-    pub(super) fn items(&mut self) -> Option<Items<'a>> {
+    pub(super) fn items(&mut self, has_limits: bool) -> Option<Items<'a>> {
         let encoded = self.0;
+        let mut any_limit = false;
         while !self.0.is_empty() {
-            self.item()?;
+            any_limit |= self.item(has_limits)?.max_per_user.is_some();
         }
-        Some(Items::Encoded(encoded))
+        // Where none has a limit, they are encoded without: each list has one encoding.
+        match has_limits {
+            true => any_limit.then_some(Items::EncodedWithLimits(encoded)),
+            false => Some(Items::Encoded(encoded)),
+        }
     }
 
     pub(super) fn lines(&mut self) -> Option<Lines<'a>> {

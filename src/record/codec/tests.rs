@@ -31,12 +31,22 @@ const ITEMS: [NewItem<'static>; 2] = [
         name: "A",
         image_url: "",
         stock: 1,
+        max_per_user: None,
     },
     NewItem {
         id: "b",
         name: "ß",
         image_url: "/b.svg",
         stock: 1 << 32,
+        max_per_user: None,
+    },
+];
+
+const LIMITED_ITEMS: [NewItem<'static>; 2] = [
+    ITEMS[0],
+    NewItem {
+        max_per_user: NonZeroU16::new(300),
+        ..ITEMS[1]
     },
 ];
 
@@ -75,6 +85,11 @@ fn samples() -> Vec<Record<'static>> {
             sale: SALE,
             first: ItemIndex(0),
             items: Items::Slice(&ITEMS),
+        },
+        Record::SaleItems {
+            sale: SALE,
+            first: ItemIndex(0),
+            items: Items::Slice(&LIMITED_ITEMS),
         },
         Record::SaleCreated {
             sale: SALE,
@@ -271,6 +286,27 @@ fn a_key_may_be_as_long_as_is_allowed_and_not_empty() {
         assert_eq!(decoded.is_some(), is_record, "{key:?}");
         assert!(decoded.is_none_or(|(_, decoded, _)| decoded == record));
     }
+}
+
+#[test]
+fn a_list_of_items_has_one_encoding() {
+    let encoded = |items| {
+        let (sale, first) = (SALE, ItemIndex(0));
+        let mut bytes = Vec::new();
+        let items = Items::Slice(items);
+        encode(
+            Timestamp(1),
+            &Record::SaleItems { sale, first, items },
+            &mut bytes,
+        );
+        bytes
+    };
+    let [plain, mut limited] = [encoded(&ITEMS), encoded(&LIMITED_ITEMS)];
+    assert_eq!(limited.len(), plain.len() + 2 * ITEMS.len());
+    assert!(decode(&limited).is_some());
+    let end = limited.len();
+    limited[end - 2..].fill(0);
+    assert!(decode(&limited).is_none(), "none of them has a limit");
 }
 
 #[test]

@@ -58,7 +58,7 @@ fn the_terms_of_paying_may_be_given() {
 
 #[test]
 fn listed_items_get_ids_and_pictures() {
-    let json = r#"{"items":[{"name":"A \u00fc","stock":3},{"id":"b","name":"B","image_url":"x","stock":1}],"seed":9}"#;
+    let json = r#"{"items":[{"name":"A \u00fc","stock":3},{"id":"b","name":"B","image_url":"x","stock":1,"max_per_user":2}],"seed":9}"#;
     let mut json = json.as_bytes().to_vec();
     let request = CreateRequest::parse(&mut json, &DEFAULTS, NOW).expect("a sale");
     let NewCatalogue::Explicit(items) = request.sale().catalogue else {
@@ -72,6 +72,8 @@ fn listed_items_get_ids_and_pictures() {
         [("item-1", "A ü", 3), ("b", "B", 1)]
     );
     assert_eq!(items[1].image_url, "x");
+    let limits = [0, 1].map(|place| items[place].max_per_user);
+    assert_eq!(limits, [None, NonZeroU16::new(2)]);
 }
 
 #[test]
@@ -203,7 +205,7 @@ fn faults_of_items_are_all_named_at_once() {
             {{"id":"a","stock":1,"image_url":"\n"}},
             {{"id":"ITM-1-1","name":"{long}","stock":1}},
             {{"id":5,"name":"B","stock":1}},
-            {{"id":"item-5","name":"B","stock":1}},
+            {{"id":"item-5","name":"B","stock":1,"max_per_user":0}},
             {{"id":"item-8","name":"B","stock":1}},
             {{"name":"B","stock":1}},
             {{"id":"","name":"\u0085","stock":1}},
@@ -223,6 +225,7 @@ fn faults_of_items_are_all_named_at_once() {
         "items[3].id": "must not begin with ITM-, as generated ids do",
         "items[3].name": "must be 1 to 256 bytes",
         "items[4].id": "is a number, must be a string",
+        "items[5].max_per_user": "must be a whole number, 1 to 1000",
         // The eighth is `item-8` where it names no other.
         "items[7].id": "is the id of another item of this sale",
         "items[8].id": "must be 1 to 128 bytes",
