@@ -72,6 +72,8 @@ slips! {
     ForgetsCancelled
     /// A start forgets what was changed of stocks.
     ForgetsStockChanges
+    /// A checkout is taken before the opening of its sale is recorded.
+    SellsBeforeOpening
     /// A purchase at the very end of a sale is taken.
     SellsAtTheEnd
     /// A purchase in the last two seconds of a sale is refused.
@@ -96,6 +98,8 @@ slips! {
     ForgetsExpired
     /// A start forgets that a sale is paused.
     ForgetsPause
+    /// A start forgets that the opening of a sale is recorded.
+    ForgetsOpening
     /// A start forgets what was given back.
     ForgetsReleased
     /// Units in one of the shards are not gathered.

@@ -42,6 +42,10 @@ pub struct Sale {
     /// The units sold of each item.
     pub sold: Vec<u64>,
     held: Vec<u64>,
+    /// Its opening is recorded.
+    is_opened: bool,
+    /// Somebody has chosen something.
+    has_checkouts: bool,
     /// It takes no checkouts for now.
     pub is_paused: bool,
     /// It is closed.
@@ -215,6 +219,8 @@ impl Ledger {
             item_limits,
             sold: vec![0; count],
             held: vec![0; count],
+            is_opened: false,
+            has_checkouts: false,
             is_paused: false,
             is_closed: false,
             bought: BTreeMap::new(),
@@ -232,6 +238,12 @@ impl Ledger {
         check(!sale.is_closed, "a closed sale is changed")?;
         check(at < sale.terms.ended_at, "a sale is changed behind its end")?;
         match change {
+            SaleChange::Opened => {
+                check(!sale.is_opened, "a sale opens twice")?;
+                check(!sale.has_checkouts, "a sale opens behind a checkout")?;
+                check(sale.terms.started_at <= at, "a sale opens before its time")?;
+                sale.is_opened = true;
+            }
             SaleChange::Paused => {
                 check(!sale.is_paused, "a sale is paused twice")?;
                 sale.is_paused = true;
@@ -302,6 +314,7 @@ impl Ledger {
             "a checkout behind the end of the sale",
         )?;
         check(quantity >= 1, "a checkout of nothing")?;
+        sale.has_checkouts = true;
         check(
             holds == (sale.terms.hold_seconds > 0),
             "a hold where there is none",

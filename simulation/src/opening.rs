@@ -103,6 +103,7 @@ pub fn open_engine(
     journal.hold_back(joined.is_some());
     let options = EngineOptions {
         record_refused: around.plan.records_refused,
+        record_openings: around.plan.records_openings,
     };
     let (shown, followed) = match &joined {
         None => (state, None),

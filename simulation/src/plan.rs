@@ -82,6 +82,8 @@ pub struct Plan {
     pub trims: bool,
     /// Refused attempts are recorded.
     pub records_refused: bool,
+    /// Openings of sales are recorded.
+    pub records_openings: bool,
     /// Workers write by themselves.
     pub writes_asynchronously: bool,
     /// How often more such a write is asked for in vain.
@@ -178,6 +180,7 @@ impl Plan {
             keep_ended_seconds: *dice.pick(&[0, 5, 600]),
             trims: dice.chance(500),
             records_refused: dice.chance(300),
+            records_openings: false,
             writes_asynchronously: dice.chance(500),
             write_delays: 0,
             sync_us: *dice.pick(&[0, 0, 100, 3000]),
@@ -193,11 +196,12 @@ impl Plan {
         }
     }
 
-    /// Lets buyers give back in half of the runs, and administrators change sales in a third.
+    /// Lets buyers give back in half of the runs, administrators change sales in a third, and openings be recorded in half.
     #[must_use]
     pub fn with_orders(mut self, dice: &mut Dice) -> Self {
         self.given_back = *dice.pick(&[0, 0, 60, 200]);
         self.changed = *dice.pick(&[0, 0, 20]);
+        self.records_openings = dice.chance(500);
         self
     }
 

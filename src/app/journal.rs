@@ -60,6 +60,7 @@ pub(super) fn open_engine(config: &Config, clock: &Arc<dyn Clock>) -> Result<Ope
     super::otel::started("recover the journal", &**clock, started_us);
     let options = EngineOptions {
         record_refused: config.journal.refused_attempts,
+        record_openings: config.tells_shops(),
     };
     let (shown, followed) = match &membership {
         None => (state, None),

@@ -110,6 +110,12 @@ impl Config {
     pub fn has_followers(&self) -> bool {
         self.database.is_some() || self.redis.is_some() || !self.webhooks.is_empty()
     }
+
+    /// Returns whether a shop is told of events: it has a token of its own, or an endpoint.
+    #[must_use]
+    pub fn tells_shops(&self) -> bool {
+        self.shop.token.is_some() || !self.webhooks.is_empty()
+    }
 }
 
 /// The HTTP server.

@@ -140,6 +140,7 @@ impl<'a> ShopEvent<'a> {
             Record::SaleChanged { sale, change } => {
                 let of_sale = EventData::OfSale { sale_id: sale };
                 match change {
+                    SaleChange::Opened => event(EventType::SaleOpened, sale, of_sale),
                     SaleChange::Paused => event(EventType::SalePaused, sale, of_sale),
                     SaleChange::Resumed => event(EventType::SaleResumed, sale, of_sale),
                     SaleChange::Extended(ended_at) => {

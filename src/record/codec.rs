@@ -44,6 +44,7 @@ mod kind {
     pub(super) const SALE_ARCHIVED_WITH_PAYMENT: u8 = 21;
     /// Items as above, each with its limit per user behind it, which at least one of them has.
     pub(super) const SALE_ITEMS_WITH_LIMITS: u8 = 26;
+    pub(super) const SALE_OPENED: u8 = 27;
 }
 
 /// "No time" and "no sale" in the encoding.
@@ -73,6 +74,7 @@ fn kind_of(record: &Record<'_>) -> u8 {
         },
         Record::SaleClosed { .. } => kind::SALE_CLOSED,
         Record::SaleChanged { change, .. } => match change {
+            SaleChange::Opened => kind::SALE_OPENED,
             SaleChange::Paused => kind::SALE_PAUSED,
             SaleChange::Resumed => kind::SALE_RESUMED,
             SaleChange::Extended(_) => kind::SALE_EXTENDED,
@@ -321,14 +323,17 @@ fn decode_kind<'a>(kind: u8, input: &mut Input<'a>) -> Option<Record<'a>> {
         kind::SALE_CLOSED => Record::SaleClosed {
             sale: input.sale()?,
         },
-        kind::SALE_PAUSED | kind::SALE_RESUMED | kind::SALE_EXTENDED => Record::SaleChanged {
-            sale: input.sale()?,
-            change: match kind {
-                kind::SALE_PAUSED => SaleChange::Paused,
-                kind::SALE_RESUMED => SaleChange::Resumed,
-                _ => SaleChange::Extended(Timestamp(input.i64()?)),
-            },
-        },
+        kind::SALE_OPENED | kind::SALE_PAUSED | kind::SALE_RESUMED | kind::SALE_EXTENDED => {
+            Record::SaleChanged {
+                sale: input.sale()?,
+                change: match kind {
+                    kind::SALE_OPENED => SaleChange::Opened,
+                    kind::SALE_PAUSED => SaleChange::Paused,
+                    kind::SALE_RESUMED => SaleChange::Resumed,
+                    _ => SaleChange::Extended(Timestamp(input.i64()?)),
+                },
+            }
+        }
         kind::STOCK_CHANGED => Record::StockChanged {
             sale: input.sale()?,
             item: ItemIndex(input.u32()?),

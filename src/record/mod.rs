@@ -238,6 +238,8 @@ pub struct CheckoutKey<'a> {
 /// A change of a sale that is not closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SaleChange {
+    /// It has begun. Recorded only where somebody is told of events; it takes checkouts from its time on in any case.
+    Opened,
     /// It takes no checkouts for now.
     Paused,
     /// It takes checkouts again.
@@ -251,6 +253,7 @@ impl SaleChange {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::Opened => "opened",
             Self::Paused => "paused",
             Self::Resumed => "resumed",
             Self::Extended(_) => "extended",
@@ -262,7 +265,7 @@ impl SaleChange {
     pub fn ended_at(self) -> Option<Timestamp> {
         match self {
             Self::Extended(ended_at) => Some(ended_at),
-            Self::Paused | Self::Resumed => None,
+            Self::Opened | Self::Paused | Self::Resumed => None,
         }
     }
 }

@@ -180,7 +180,8 @@ impl Engine {
                 self.set_registry(self.registry.load().refreshed());
                 Some(lsn)
             }
-            SaleChange::Resumed | SaleChange::Extended(_) => None,
+            // An opening is a matter of time, and nobody's wish.
+            SaleChange::Resumed | SaleChange::Extended(_) | SaleChange::Opened => None,
         })
     }
 }

@@ -161,7 +161,11 @@ impl Engine {
         if let Some(repeated) = repeated(sale, locked, wanted) {
             return Some(repeated);
         }
-        if let Some(refusal) = sale.refusal_of_checkouts() {
+        let open = || match is_planted(Slip::SellsBeforeOpening) {
+            true => Ok(()),
+            false => self.record_opening(sale),
+        };
+        if let Some(refusal) = sale.refusal_of_checkouts(open) {
             return Some(Decision::immediate(refusal));
         }
         let reference = locked.find(wanted.user)?;

@@ -136,6 +136,9 @@ impl Engine {
             catalogue: kind,
         };
         let sale = Arc::new(Sale::new(id, terms, catalogue));
+        if self.options.record_openings {
+            sale.phase.await_opening();
+        }
         let mut numbers = self.administration.lock();
         let record = Record::SaleCreated { sale: id, terms };
         let lsn = self.journal.append(self.now(), &record);

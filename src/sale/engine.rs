@@ -22,6 +22,8 @@ use crate::types::{SaleId, Timestamp};
 pub struct EngineOptions {
     /// Refused checkout attempts are recorded too.
     pub record_refused: bool,
+    /// The opening of each sale is recorded, for those who are told of events.
+    pub record_openings: bool,
 }
 
 /// Sells. Shared by all threads.
@@ -63,7 +65,7 @@ impl Engine {
         for sale in registry.open() {
             sale.hasten_holds(clock.steady());
         }
-        Self {
+        let engine = Self {
             journal,
             clock,
             entropy,
@@ -74,7 +76,9 @@ impl Engine {
             changes: AtomicU64::new(0),
             draining: AtomicBool::new(false),
             believed_ahead_us: AtomicI64::new(clock_ahead_us),
-        }
+        };
+        engine.await_openings();
+        engine
     }
 
     /// A sale by its number.

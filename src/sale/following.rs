@@ -61,5 +61,6 @@ impl FollowingState {
         for sale in self.engine.open_sales() {
             sale.hasten_holds(self.engine.clock.steady());
         }
+        self.engine.await_openings();
     }
 }

@@ -40,6 +40,7 @@ mod item_batches;
 mod item_limits;
 mod keys;
 mod lifecycle;
+mod opening;
 mod overview;
 mod phase;
 mod purchase;

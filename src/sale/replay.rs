@@ -76,6 +76,8 @@ impl Sale {
     pub(super) fn apply_change(&self, change: SaleChange) -> Result<(), String> {
         let changes = match change {
             _ if self.is_closed() => false,
+            SaleChange::Opened if is_planted(Slip::ForgetsOpening) => true,
+            SaleChange::Opened => self.phase.note_opening(),
             SaleChange::Paused if is_planted(Slip::ForgetsPause) => true,
             SaleChange::Paused => self.pause(|| ()),
             SaleChange::Resumed => self.resume() || is_planted(Slip::ForgetsPause),

@@ -7,7 +7,7 @@ use super::buyers::{
 };
 use super::catalogue::Catalogue;
 use super::inventory::{Balance, Inventory, Taker};
-use super::outcome::{CheckoutOutcome, Decision, StockFigures};
+use super::outcome::{CheckoutOutcome, Decision, StockFigures, Unavailable};
 use super::phase::{Phase, SalePhase};
 use super::sold_out::SoldOut;
 use super::stock_changes::StockChanges;
@@ -62,7 +62,7 @@ pub struct Sale {
     /// What was changed of the stock of its items.
     pub(super) stock_changes: Mutex<StockChanges>,
     /// Where nothing is decided any more, [`Self::closing`] follows at once.
-    phase: SalePhase,
+    pub(super) phase: SalePhase,
     pub(super) closing: OnceLock<Closing>,
     /// When a hold can run out next, in microseconds of the steady clock; [`NEVER`] for none.
     next_expiry_us: AtomicI64,
@@ -179,11 +179,15 @@ impl Sale {
         self.phase.get() == Phase::Paused
     }
 
-    /// Returns the refusal of all checkouts, where none is taken. To be called under the buyer's lock: closing and pausing take each
-    /// lock once after they have begun, so that nobody decides otherwise after that.
-    pub(super) fn refusal_of_checkouts(&self) -> Option<CheckoutOutcome> {
+    /// Returns the refusal of all checkouts, where none is taken; that of `open` where the opening is to be recorded first. To be called
+    /// under the buyer's lock: closing and pausing take each lock once after they have begun, so that nobody decides otherwise after that.
+    pub(super) fn refusal_of_checkouts(
+        &self,
+        open: impl FnOnce() -> Result<(), Unavailable>,
+    ) -> Option<CheckoutOutcome> {
         match self.phase.get() {
             Phase::Open => None,
+            Phase::Unopened => open().err().map(CheckoutOutcome::Unavailable),
             Phase::Paused if is_planted(Slip::IgnoresPause) => None,
             Phase::Paused => Some(CheckoutOutcome::SalePaused),
             Phase::Closed => Some(CheckoutOutcome::SaleNotActive),

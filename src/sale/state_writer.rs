@@ -145,6 +145,10 @@ impl Sale {
         }
         let (sale, terms) = (self.id, self.terms());
         visit(None, &Record::SaleCreated { sale, terms })?;
+        if self.phase.is_opening_recorded() {
+            let change = SaleChange::Opened;
+            visit(None, &Record::SaleChanged { sale, change })?;
+        }
         // Before the purchases and holds, in their own order: then no sum of them falls below zero, as none did when less was free; and
         // in the end there is enough for all that is sold and held.
         for (reference, change) in self.stock_changes.lock().in_order() {

@@ -157,6 +157,10 @@ impl Agenda {
                 Err(error) => return Err(error),
             }
         }
+        // What cannot be undone is not done by a clock that is in doubt.
+        if !self.jumps.is_in_doubt() {
+            self.engine.record_openings();
+        }
         Ok(backlog)
     }
 

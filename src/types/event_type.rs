@@ -27,6 +27,8 @@ macro_rules! kinds {
 kinds! {
     /// A sale was created.
     SaleCreated = "sale.created",
+    /// A sale has begun.
+    SaleOpened = "sale.opened",
     /// A sale takes no checkouts for now.
     SalePaused = "sale.paused",
     /// A sale takes checkouts again.

@@ -23,6 +23,7 @@ mod lifecycle;
 mod logs;
 mod new_sales;
 mod notify;
+mod openings;
 mod pages;
 mod parameters;
 mod peers;

@@ -262,7 +262,7 @@ fn an_endpoint_that_is_gone_is_switched_off_and_health_says_so() {
     );
     server.restart();
     let told = read_all(&mut server.client(), "/admin/events");
-    receiver.wait_for_all(&told, 1);
+    receiver.wait_for_all(&told, 2);
 }
 
 #[test]
@@ -295,7 +295,7 @@ fn a_pause_that_an_endpoint_wants_is_kept_and_redirects_are_not_followed() {
     });
     receiver.answer_with("200");
     let told = read_all(&mut server.client(), "/admin/events");
-    receiver.wait_for_all(&told, 1);
+    receiver.wait_for_all(&told, 2);
     assert!(elsewhere.notes("message").is_empty());
 }
 
@@ -322,7 +322,7 @@ fn during_a_rotation_either_secret_is_right_and_a_file_is_read_again() {
     fs::write(&file, format!("{SECRET}\n{OTHER_SECRET}\n")).expect("a file");
     server.signal(rustix::process::Signal::HUP);
     let told = read_all(&mut server.client(), "/admin/events");
-    receiver.wait_for_all(&told, 1);
+    receiver.wait_for_all(&told, 2);
 }
 
 #[test]
@@ -362,7 +362,7 @@ fn an_endpoint_needs_a_certificate_that_is_trusted_and_has_its_name() {
     });
     buy(&mut server.client(), 0);
     let told = read_all(&mut server.client(), "/admin/events");
-    right.wait_for_all(&told, 1);
+    right.wait_for_all(&told, 2);
     for index in [1, 2] {
         wait_for("the refusal", || {
             let is_refused = all()[index]["reason"].as_str()?.contains("certificate");

@@ -36,6 +36,8 @@ mod stock_changes;
 mod cancel;
 #[path = "hold.rs"]
 mod hold;
+#[path = "opening.rs"]
+mod opening;
 #[path = "restock.rs"]
 mod restock;
 

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::postgres::driver::{Driver, migrations as repository, options, runtime};
 use crate::postgres_server::{DATABASE, PASSWORD, Postgres, USER};
 
-const ALL: [&str; 15] = [
+const ALL: [&str; 16] = [
     "001_watermark.up.sql",
     "002_sales.up.sql",
     "003_checkouts.up.sql",
@@ -26,6 +26,7 @@ const ALL: [&str; 15] = [
     "013_stock_changes.up.sql",
     "014_cancellations.up.sql",
     "015_item_limits.up.sql",
+    "016_openings.up.sql",
 ];
 
 /// A server, and a copy of the migrations that may be changed.
@@ -148,10 +149,10 @@ fn down_is_the_way_back() {
     place.report(&["up"]);
     let schema = place.schema();
 
-    let warning = place.failure(&["down", "--steps", "12"]);
+    let warning = place.failure(&["down", "--steps", "13"]);
     assert_eq!(
         warning,
-        "this would take back:\n  015_item_limits.up.sql\n  014_cancellations.up.sql, dropping with all they hold: cancellations\n  013_stock_changes.up.sql, dropping with all they hold: stock_changes\n  012_payments.up.sql, dropping with all they hold: payments\n  011_sale_changes.up.sql, dropping with all they hold: sale_changes\n  010_releases.up.sql, dropping with all they hold: releases\n  009_checkouts_of_sale.up.sql\n  008_checkout_keys.up.sql\n  007_seed_views.up.sql\n  006_roles.up.sql\n  005_views.up.sql\n  004_purchases.up.sql, dropping with all \
+        "this would take back:\n  016_openings.up.sql\n  015_item_limits.up.sql\n  014_cancellations.up.sql, dropping with all they hold: cancellations\n  013_stock_changes.up.sql, dropping with all they hold: stock_changes\n  012_payments.up.sql, dropping with all they hold: payments\n  011_sale_changes.up.sql, dropping with all they hold: sale_changes\n  010_releases.up.sql, dropping with all they hold: releases\n  009_checkouts_of_sale.up.sql\n  008_checkout_keys.up.sql\n  007_seed_views.up.sql\n  006_roles.up.sql\n  005_views.up.sql\n  004_purchases.up.sql, dropping with all \
          they hold: purchase_results, purchases\nThe other tables are emptied with them: a server \
          fills all of them again, from its journal's first record on, if it still has that.\nadd \
          --yes to do it\n"
@@ -170,8 +171,8 @@ fn down_is_the_way_back() {
     }
 
     let done = place.report(&["down", "--yes"]);
-    assert_eq!(done, "took back 015_item_limits.up.sql\n");
-    assert_eq!(place.applied(), ALL[..14].join("\n"));
+    assert_eq!(done, "took back 016_openings.up.sql\n");
+    assert_eq!(place.applied(), ALL[..15].join("\n"));
     place.report(&["up"]);
     assert_eq!(place.schema(), schema);
     place.report(&["down", "--steps", "99", "--yes"]);
@@ -211,7 +212,8 @@ fn dropping_a_table_resets_the_watermark() {
     let place = Place::new();
     for steps in 4..=6 {
         place.report(&["up"]);
-        // Limits of items; what was cancelled; what was changed of stocks; payments; what was changed of sales; what was given back.
+        // Openings; limits of items; what was cancelled; what was changed of stocks; payments; what was changed of sales; what was given back.
+        place.report(&["down", "--steps", "1", "--yes"]);
         place.report(&["down", "--steps", "1", "--yes"]);
         place.report(&["down", "--steps", "1", "--yes"]);
         place.report(&["down", "--steps", "1", "--yes"]);
@@ -262,8 +264,8 @@ fn status_says_where_each_one_stands() {
     );
 
     place.write(ALL[1], "SELECT 1");
-    place.write("016_more.up.sql", "SELECT 1");
-    place.write("016_more.down.sql", "SELECT 1");
+    place.write("017_more.up.sql", "SELECT 1");
+    place.write("017_more.down.sql", "SELECT 1");
     let output = place.run(&["status"]);
     assert_eq!(output.status.code(), Some(1));
     let status = String::from_utf8(output.stdout).expect("UTF-8");
@@ -272,7 +274,7 @@ fn status_says_where_each_one_stands() {
         lines[1].ends_with(", changed after it was applied"),
         "{status}"
     );
-    assert_eq!(lines[15], "016_more.up.sql: pending");
+    assert_eq!(lines[16], "017_more.up.sql: pending");
 }
 
 #[test]
@@ -335,6 +337,8 @@ fn a_changed_or_missing_file_is_named() {
     fs::remove_file(place.file("014_cancellations.down.sql")).expect("it is there");
     fs::remove_file(place.file(ALL[14])).expect("it is there");
     fs::remove_file(place.file("015_item_limits.down.sql")).expect("it is there");
+    fs::remove_file(place.file(ALL[15])).expect("it is there");
+    fs::remove_file(place.file("016_openings.down.sql")).expect("it is there");
     let said = place.failure(&["up"]);
     assert!(
         said.starts_with("004_purchases.up.sql was applied to this database, but"),
@@ -346,21 +350,21 @@ fn a_changed_or_missing_file_is_named() {
 fn a_migration_that_fails_leaves_nothing() {
     let place = Place::new();
     place.write(
-        "016_bad.up.sql",
+        "017_bad.up.sql",
         "CREATE TABLE half ();\nCREATE TABLE items ();",
     );
-    place.write("016_bad.down.sql", "DROP TABLE half;");
+    place.write("017_bad.down.sql", "DROP TABLE half;");
     let said = place.failure(&["up"]);
     let address = place.options().address();
     let expected = format!(
-        "Postgres at {address}: 016_bad.up.sql: 42P07: relation \"items\" already exists; nothing of this \
+        "Postgres at {address}: 017_bad.up.sql: 42P07: relation \"items\" already exists; nothing of this \
          migration was kept: remove the cause, then start again or run `flashsale migrate up`\n"
     );
     assert_eq!(said, expected);
     assert_eq!(place.applied(), ALL.join("\n"));
     assert!(!place.schema().contains("half"));
-    place.write("016_bad.up.sql", "CREATE TABLE half ();");
-    assert_eq!(place.report(&["up"]), "applied 016_bad.up.sql\n");
+    place.write("017_bad.up.sql", "CREATE TABLE half ();");
+    assert_eq!(place.report(&["up"]), "applied 017_bad.up.sql\n");
 }
 
 #[test]

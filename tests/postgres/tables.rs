@@ -181,15 +181,17 @@ fn changes_of_a_sale_are_kept_beside_its_first_terms() {
     let records = [
         announce(1, 0, &[item("a", 5)]),
         listed(1, 1),
+        changed(SaleChange::Opened),
         changed(SaleChange::Paused),
         changed(SaleChange::Resumed),
         changed(SaleChange::Extended(later)),
     ];
     assert_eq!(driver.apply(&records).expect("a database"), 1);
     let expected = [
-        "3|1|paused||2001-09-09 01:46:43+00",
-        "4|1|resumed||2001-09-09 01:46:44+00",
-        "5|1|extended|2001-09-09 03:46:40+00|2001-09-09 01:46:45+00",
+        "3|1|opened||2001-09-09 01:46:43+00",
+        "4|1|paused||2001-09-09 01:46:44+00",
+        "5|1|resumed||2001-09-09 01:46:45+00",
+        "6|1|extended|2001-09-09 03:46:40+00|2001-09-09 01:46:46+00",
     ];
     assert_eq!(rows(&postgres, "sale_changes"), expected);
     let ends = "SELECT (SELECT ended_at FROM seed.sales), ended_at < (SELECT ended_at FROM seed.sales) FROM sales";

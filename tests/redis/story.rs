@@ -167,7 +167,7 @@ impl Story {
         sale.paused = match change {
             SaleChange::Paused => true,
             SaleChange::Resumed => false,
-            SaleChange::Extended(_) => sale.paused,
+            SaleChange::Opened | SaleChange::Extended(_) => sale.paused,
         };
         let sale = sale.id;
         journal.append(self.now, &Record::SaleChanged { sale, change })

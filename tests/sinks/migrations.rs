@@ -59,9 +59,9 @@ fn the_schema_may_be_taken_away_while_a_server_uses_it() {
     let (_, said) = server.place().failure(&["migrate", "down"]);
     assert!(said.contains("add --yes"), "{said}");
 
-    // Limits of items; what was cancelled; changes of stocks; payments; changes of sales; what was given back; an index; the keys of checkouts, with which the projection begins again; the views of the former service, the rights of
+    // Openings; limits of items; what was cancelled; changes of stocks; payments; changes of sales; what was given back; an index; the keys of checkouts, with which the projection begins again; the views of the former service, the rights of
     // roles that are not there, and our views: nobody writes to them.
-    let taken = migrate(&["down", "--steps", "11", "--yes"]);
+    let taken = migrate(&["down", "--steps", "12", "--yes"]);
     assert!(taken.contains("took back 005_views"), "{taken}");
     load.wait_for_more(50);
     // The server may have been faster: it begins again, and applies what is pending.
@@ -72,7 +72,7 @@ fn the_schema_may_be_taken_away_while_a_server_uses_it() {
     agree_running(&server);
 
     // Some of the tables, or all: they come back by themselves, and everything is filled again.
-    for steps in 11..=14 {
+    for steps in 12..=15 {
         let load = Load::start(&server);
         load.wait_for_more(20);
         let before = figure(&server, "database", "rebuilds");

@@ -145,7 +145,7 @@ fn whose_migrations_are_pending_is_said() {
     for arguments in [&["serve"][..], &["migrate", "up"]] {
         let (code, said) = place.failure(arguments);
         assert_eq!(code, Some(1), "{said}");
-        let what = "001_watermark.up.sql and 14 more are not applied to this database, and";
+        let what = "001_watermark.up.sql and 15 more are not applied to this database, and";
         assert!(said.contains(&format!("{what} {how}")), "{said}");
     }
     place_of_owner(&postgres).report(&["migrate", "up"]);
@@ -162,13 +162,13 @@ fn whose_migrations_are_pending_is_said() {
         .status();
     assert!(copied.expect("cp runs").success());
     for way in ["up", "down"] {
-        let file = dir.join(format!("016_more.{way}.sql"));
+        let file = dir.join(format!("017_more.{way}.sql"));
         std::fs::write(file, "SELECT 1").expect("our own directory");
     }
     place.set("DB_MIGRATIONS_PATH", "migrations");
     let (code, said) = place.failure(&["serve"]);
     assert_eq!(code, Some(1), "{said}");
-    let what = "016_more.up.sql is not applied to this database, and";
+    let what = "017_more.up.sql is not applied to this database, and";
     assert!(said.contains(&format!("{what} {how}")), "{said}");
 }
 

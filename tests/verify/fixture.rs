@@ -51,6 +51,7 @@ pub fn open_with(dir: &Path, segment_bytes: u64) -> (Engine, Arc<ManualClock>) {
         .expect("room");
     let options = EngineOptions {
         record_refused: true,
+        record_openings: false,
     };
     let engine = Engine::new(
         recovered.state,

@@ -195,6 +195,7 @@ fn rebuild(first: &AnyRow, parts: &[AnyRow]) -> Result<Vec<u8>, &'static str> {
         }
         RowKind::SaleChanged => {
             let change = match (text(&first.texts[0], MISSING)?, first.times[0]) {
+                ("opened", None) => SaleChange::Opened,
                 ("paused", None) => SaleChange::Paused,
                 ("resumed", None) => SaleChange::Resumed,
                 ("extended", Some(ended_at)) => SaleChange::Extended(ended_at),

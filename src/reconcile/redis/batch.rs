@@ -120,6 +120,7 @@ impl EventKind {
     pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Created => "sale_created",
+            Self::Changed(SaleChange::Opened) => "sale_opened",
             Self::Changed(SaleChange::Paused) => "sale_paused",
             Self::Changed(SaleChange::Resumed) => "sale_resumed",
             Self::Changed(SaleChange::Extended(_)) => "sale_extended",
@@ -295,6 +296,7 @@ impl RedisBatch {
             Record::SaleChanged { sale, change } => {
                 let changes = self.changes(sale, 1)?;
                 match change {
+                    SaleChange::Opened => {}
                     SaleChange::Paused => changes.paused = Some(true),
                     SaleChange::Resumed => changes.paused = Some(false),
                     SaleChange::Extended(ended_at) => changes.ended_at = Some(ended_at),

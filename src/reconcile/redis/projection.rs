@@ -98,6 +98,7 @@ impl Projection {
             Record::SaleChanged { sale, change } => {
                 if let Some(sale) = self.sales.get_mut(&sale) {
                     match change {
+                        SaleChange::Opened => {}
                         SaleChange::Paused => sale.paused = true,
                         SaleChange::Resumed => sale.paused = false,
                         SaleChange::Extended(ended_at) => sale.ended_at = ended_at,

@@ -24,7 +24,7 @@ macro_rules! built_in {
 const USUAL_DIR: &str = "migrations";
 
 /// The files of this version, so that the binary is enough: stem, up and down.
-const BUILT_IN: [(&str, &str, &str); 15] = [
+const BUILT_IN: [(&str, &str, &str); 16] = [
     built_in!("001_watermark"),
     built_in!("002_sales"),
     built_in!("003_checkouts"),
@@ -40,6 +40,7 @@ const BUILT_IN: [(&str, &str, &str); 15] = [
     built_in!("013_stock_changes"),
     built_in!("014_cancellations"),
     built_in!("015_item_limits"),
+    built_in!("016_openings"),
 ];
 
 /// A step of the schema, and the way back.
