@@ -34,6 +34,8 @@ mod postgres_server;
 #[allow(dead_code, reason = "a part of it is used")]
 #[path = "servers/proxy.rs"]
 mod proxy;
+#[path = "events/receiver.rs"]
+mod receiver;
 #[allow(dead_code, reason = "a part of it is used")]
 #[path = "servers/redis.rs"]
 mod redis_server;

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::admin::{TOKEN, create, household, shop};
 use crate::client::{Answer, Client};
+use crate::receiver::python;
 use crate::server::{Server, wait_for};
 
 const SHOP_TOKEN: &str = "the-token-of-the-shop";
@@ -445,18 +446,6 @@ fn events_that_are_no_longer_kept_are_gone_and_not_left_out() {
     let stream = [("Accept", "text/event-stream")];
     let gone = client.send("GET", "/admin/events", &stream, b"");
     gone.refused(410, "events_gone", "journal");
-}
-
-/// A program of what `tests/events/requirements.txt` names, which `scripts/test` installs.
-pub fn python() -> std::path::PathBuf {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent();
-    let python = target.expect("a parent").join("tools/events/bin/python3");
-    assert!(
-        python.exists(),
-        "{} is missing: scripts/test installs it",
-        python.display()
-    );
-    python
 }
 
 #[test]

@@ -1,151 +1,17 @@
 //! Webhooks, received by the reference library of Standard Webhooks in a process of its own.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-use super::events::{python, read_all};
+use super::events::read_all;
 use crate::admin::{create, household};
 use crate::certificates::Authority;
 use crate::client::Client;
+use crate::receiver::{Receiver, SECRET};
 use crate::server::{Place, Server, wait_for};
 
-const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=";
 const OTHER_SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
-
-/// A receiver in a process of its own, which can be killed and started again at the same address.
-struct Receiver {
-    dir: TempDir,
-    port: u16,
-    secret: &'static str,
-    certificate: Option<(PathBuf, PathBuf)>,
-    process: Option<Child>,
-}
-
-impl Receiver {
-    fn start(secret: &'static str, certificate: Option<(PathBuf, PathBuf)>) -> Self {
-        let mut receiver = Self {
-            dir: tempfile::tempdir().expect("a temporary directory"),
-            port: 0,
-            secret,
-            certificate,
-            process: None,
-        };
-        receiver.answer_with("200");
-        receiver.run();
-        receiver
-    }
-
-    fn plain() -> Self {
-        Self::start(SECRET, None)
-    }
-
-    fn run(&mut self) {
-        let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/events/receive.py");
-        let mut command = Command::new(python());
-        command
-            .arg(here)
-            .arg(self.port.to_string())
-            .args([self.mode(), self.notes_path()])
-            .arg(self.secret)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped());
-        if let Some((certificate, key)) = &self.certificate {
-            command.args([certificate, key]);
-        }
-        let mut process = command.spawn().expect("it runs");
-        let mut line = String::new();
-        let out = process.stdout.take().expect("piped");
-        BufReader::new(out).read_line(&mut line).expect("a line");
-        self.port = line.trim().parse().expect("a port");
-        self.process = Some(process);
-    }
-
-    fn kill(&mut self) {
-        let mut process = self.process.take().expect("it runs");
-        process.kill().expect("it runs");
-        process.wait().expect("a child");
-    }
-
-    fn mode(&self) -> PathBuf {
-        self.dir.path().join("mode")
-    }
-
-    fn notes_path(&self) -> PathBuf {
-        self.dir.path().join("notes")
-    }
-
-    /// What messages are answered with from now on.
-    fn answer_with(&self, mode: &str) {
-        let unfinished = self.dir.path().join("mode.new");
-        fs::write(&unfinished, mode).expect("a file");
-        fs::rename(unfinished, self.mode()).expect("a file");
-    }
-
-    /// The notes that begin with this word.
-    fn notes(&self, word: &str) -> Vec<String> {
-        let notes = fs::read_to_string(self.notes_path()).unwrap_or_default();
-        let whole = notes.rfind('\n').map_or("", |end| &notes[..end]);
-        let noted = whole.lines().filter_map(|line| line.strip_prefix(word));
-        noted.map(|rest| rest.trim().to_owned()).collect()
-    }
-
-    fn events(&self) -> Vec<Value> {
-        let events = self.notes("event");
-        let parse = |event: &String| serde_json::from_str(event).expect("JSON");
-        events.iter().map(parse).collect()
-    }
-
-    fn url(&self) -> String {
-        let scheme = if self.certificate.is_some() {
-            "https"
-        } else {
-            "http"
-        };
-        format!(
-            "{scheme}://localhost:{}/hook?key=not-to-be-shown",
-            self.port
-        )
-    }
-
-    fn endpoint(&self) -> Value {
-        json!({"url": self.url(), "secret": SECRET, "allow_private": true})
-    }
-
-    /// Waits until it has the last of the events `told`, and asserts that it has all from one of the first `before` on, in order, some
-    /// perhaps more than once. Where it began depends on which was first, the endpoint or the sale.
-    fn wait_for_all(&self, told: &[Value], before: usize) {
-        wait_for("all events", || {
-            (self.events().last() == told.last()).then_some(())
-        });
-        let place = |event: &Value| {
-            let place = told.iter().position(|known| known == event);
-            place.unwrap_or_else(|| panic!("{event} was never told"))
-        };
-        let received = self.events();
-        let mut next = place(&received[0]);
-        assert!(next <= before, "{} is left out", told[before]);
-        for event in &received {
-            // What was sent again begins where something was sent before.
-            let place = place(event);
-            assert!(place <= next, "{} is left out", told[next]);
-            next = next.max(place + 1);
-        }
-        assert_eq!(next, told.len());
-    }
-}
-
-impl Drop for Receiver {
-    fn drop(&mut self) {
-        if self.process.is_some() {
-            self.kill();
-        }
-    }
-}
 
 fn server(endpoints: &[Value]) -> Server {
     let endpoints = Value::from(endpoints.to_vec()).to_string();
@@ -302,7 +168,7 @@ fn a_pause_that_an_endpoint_wants_is_kept_and_redirects_are_not_followed() {
 #[test]
 fn during_a_rotation_either_secret_is_right_and_a_file_is_read_again() {
     let receiver = Receiver::start(OTHER_SECRET, None);
-    let file = receiver.dir.path().join("secret");
+    let file = receiver.dir().join("secret");
     fs::write(&file, format!("{SECRET}\n")).expect("a file");
     let mut endpoint = receiver.endpoint();
     endpoint

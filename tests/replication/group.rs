@@ -28,7 +28,18 @@ impl Group {
 
     /// Starts `count` servers on `keeper`, and waits until one of them sells.
     pub fn start_on(count: usize, keeper: Keeper) -> Self {
-        let servers = (0..count).map(|_| Server::start_in(place(&keeper)));
+        Self::start_set(count, keeper, &[])
+    }
+
+    /// Starts `count` servers on `keeper` with these settings besides, and waits until one of them sells.
+    pub fn start_set(count: usize, keeper: Keeper, settings: &[(&str, &str)]) -> Self {
+        let servers = (0..count).map(|_| {
+            let mut place = place(&keeper);
+            for (key, value) in settings {
+                place.set(key, value);
+            }
+            Server::start_in(place)
+        });
         let servers = servers.collect();
         let group = Self { servers, keeper };
         group.wait_for_leader();

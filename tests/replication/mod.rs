@@ -18,4 +18,5 @@ mod members;
 #[cfg(feature = "planted")]
 mod negative;
 mod settings;
+mod told;
 mod trimming;
