@@ -42,7 +42,7 @@ fn tool(name: &str) -> PathBuf {
 }
 
 /// Runs a command in `place`, which must succeed.
-fn run(place: &Path, command: &mut Command) {
+pub(super) fn run(place: &Path, command: &mut Command) {
     let output = command.current_dir(place).output();
     let output = output.unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let said = String::from_utf8_lossy(&output.stdout);
@@ -62,20 +62,30 @@ fn files_in(directory: &Path) -> usize {
     fs::read_dir(directory).expect("a directory").count()
 }
 
+/// The scripts and what they are compiled with.
+fn scripts() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/contract/clients")
+}
+
 /// A directory with a script and what it is compiled with.
-fn typescript(script: &str) -> TempDir {
+pub(super) fn typescript(script: &Path) -> TempDir {
     let place = tempfile::tempdir().expect("a temporary directory");
-    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/contract/clients");
-    for name in [script, "tsconfig.json"] {
-        fs::copy(here.join(name), place.path().join(name)).expect("a copy");
+    for file in [script, &scripts().join("tsconfig.json")] {
+        let name = file.file_name().expect("a file");
+        fs::copy(file, place.path().join(name)).expect("a copy");
     }
     symlink(tool("node_modules"), place.path().join("node_modules")).expect("a link");
     place
 }
 
-/// Compiles the script, as strictly as the compiler can, and runs it.
-fn compile_and_buy(place: &Path, script: &str) {
+/// Compiles the script, as strictly as the compiler can.
+pub(super) fn compile(place: &Path) {
     run(place, &mut Command::new(tool("node_modules/.bin/tsc")));
+}
+
+/// Compiles the script and runs it.
+fn compile_and_buy(place: &Path, script: &str) {
+    compile(place);
     buy(
         place,
         Command::new("node").arg(format!("built/{script}.js")),
@@ -108,10 +118,8 @@ fn a_parameter_has_one_place_and_one_plain_type() {
     }
 }
 
-#[test]
-fn a_client_of_openapi_python_client_buys() {
-    let place = tempfile::tempdir().expect("a temporary directory");
-    let place = place.path();
+/// Generates the package `shop` in `place`.
+pub(super) fn generate_python(place: &Path) {
     fs::write(place.join("generator.yaml"), "post_hooks: []\n").expect("a file");
     run(
         place,
@@ -121,6 +129,33 @@ fn a_client_of_openapi_python_client_buys() {
             .arg("--path")
             .arg(document()),
     );
+}
+
+/// The interpreter with what the package in `place` needs, and that package.
+pub(super) fn python(place: &Path) -> Command {
+    let mut command = Command::new(tool("python/bin/python3"));
+    command
+        .env("PYTHONPATH", place)
+        .env("PYTHONDONTWRITEBYTECODE", "1");
+    command
+}
+
+/// Generates the types `api.d.ts` in `place`.
+pub(super) fn generate_fetch(place: &Path) {
+    let generator = tool("node_modules/.bin/openapi-typescript");
+    run(
+        place,
+        Command::new(generator)
+            .arg(document())
+            .args(["--output", "api.d.ts"]),
+    );
+}
+
+#[test]
+fn a_client_of_openapi_python_client_buys() {
+    let place = tempfile::tempdir().expect("a temporary directory");
+    let place = place.path();
+    generate_python(place);
     for (path, method, operation) in operations() {
         let name = |value: &serde_json::Value| value.as_str().expect("a name").to_owned();
         let (tag, id) = (name(&operation["tags"][0]), name(&operation["operationId"]));
@@ -129,32 +164,19 @@ fn a_client_of_openapi_python_client_buys() {
     }
     let models = files_in(&place.join("shop/models"));
     assert!(models < PYTHON_MODELS_MAX, "{models}");
-    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/contract/clients");
-    buy(
-        place,
-        Command::new(tool("python/bin/python3"))
-            .env("PYTHONPATH", place)
-            .env("PYTHONDONTWRITEBYTECODE", "1")
-            .arg(here.join("shopper.py")),
-    );
+    buy(place, python(place).arg(scripts().join("shopper.py")));
 }
 
 #[test]
 fn a_client_of_openapi_fetch_buys() {
-    let place = typescript("fetch.ts");
-    let generator = tool("node_modules/.bin/openapi-typescript");
-    run(
-        place.path(),
-        Command::new(generator)
-            .arg(document())
-            .args(["--output", "api.d.ts"]),
-    );
+    let place = typescript(&scripts().join("fetch.ts"));
+    generate_fetch(place.path());
     compile_and_buy(place.path(), "fetch");
 }
 
 #[test]
 fn a_client_of_hey_api_buys() {
-    let place = typescript("hey.ts");
+    let place = typescript(&scripts().join("hey.ts"));
     let generator = tool("node_modules/.bin/openapi-ts");
     run(
         place.path(),

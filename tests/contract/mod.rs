@@ -5,6 +5,7 @@ mod clients;
 mod codes;
 mod examples;
 mod fuzzing;
+mod integration;
 mod limits;
 mod routes;
 
