@@ -1,5 +1,6 @@
 //! A journal in memory, a Redis that follows it, and what both have to agree on.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use flashsale::journal::{
 };
 use flashsale::reconcile::redis::{Projection, RedisOptions, RedisServers, RedisSink, read};
 use flashsale::reconcile::{Follower, FollowerTools, RecordSource, SinkError, Watermark};
-use flashsale::record::{Entry, Record};
+use flashsale::record::{Entry, Record, envelope};
 use flashsale::telemetry::{SinkFigures, SinkGauge};
 use flashsale::types::{Lsn, ServerAddress, Timestamp};
 
@@ -127,9 +128,31 @@ impl Place {
         };
         let path = snapshot::path_of(Path::new("journal"), lsn);
         let mut writer = RecordFileWriter::create(&self.disk, path, header).expect("room");
-        self.visit(&mut |entry| match entry.record()? {
-            Record::Checkout { .. } | Record::Refused { .. } => Ok(()),
-            record => writer.push(created_at, &record),
+        // What was cancelled of a purchase stands before it.
+        let mut cancelled: BTreeMap<_, Vec<Vec<u8>>> = BTreeMap::new();
+        self.visit(&mut |entry| {
+            let record = entry.record()?;
+            if let Record::Cancelled { sale, secret, .. } = record {
+                let mut bytes = Vec::new();
+                envelope::encode(created_at, &record, &mut bytes);
+                cancelled.entry((sale, secret)).or_default().push(bytes);
+            }
+            Ok(())
+        });
+        self.visit(&mut |entry| {
+            let record = entry.record()?;
+            if let Record::Purchase { sale, secret, .. } = record {
+                for bytes in cancelled.get(&(sale, secret)).into_iter().flatten() {
+                    let cancelled = Entry::whole(Lsn::ZERO, bytes)?;
+                    writer.push(created_at, &cancelled.record()?)?;
+                }
+            }
+            match record {
+                Record::Checkout { .. } | Record::Refused { .. } | Record::Cancelled { .. } => {
+                    Ok(())
+                }
+                record => writer.push(created_at, &record),
+            }
         });
         writer.finish().expect("room");
         lsn

@@ -223,7 +223,7 @@ fn forbidden(postgres: &Postgres) -> Vec<String> {
         "INSERT INTO migrations (name, checksum) VALUES ('999_x.up.sql', '')",
         "INSERT INTO watermark (lsn, fingerprint) VALUES (0, 0)",
         "UPDATE purchase_results SET sold = true",
-        "UPDATE pools SET stock = 9",
+        "UPDATE pools SET item_index = 9",
         "UPDATE sales SET ended_at = now()",
         "ALTER FUNCTION ensure_partitions(integer) SECURITY INVOKER",
         "SET ROLE flashsale_owner",
