@@ -131,6 +131,12 @@ SELECT to_regprocedure('abandon_sale(integer)') IS NOT NULL AS is_migrated \gset
 \if :is_migrated
 \ir ../../migrations/006_roles.up.sql
 \endif
+-- Before those that make its views anew.
+SELECT EXISTS (SELECT FROM pg_class WHERE relnamespace = to_regnamespace(quote_ident(:'seed_schema')) AND relname = 'sales')
+    AS has_seed_views \gset
+\if :has_seed_views
+\ir ../../migrations/007_seed_views.up.sql
+\endif
 SELECT to_regclass('releases') IS NOT NULL AS has_releases, to_regclass('sale_changes') IS NOT NULL AS has_sale_changes,
        to_regclass('payments') IS NOT NULL AS has_payments,
        to_regclass('stock_changes') IS NOT NULL AS has_stock_changes,
@@ -149,9 +155,4 @@ SELECT to_regclass('releases') IS NOT NULL AS has_releases, to_regclass('sale_ch
 \endif
 \if :has_cancellations
 \ir ../../migrations/014_cancellations.up.sql
-\endif
-SELECT EXISTS (SELECT FROM pg_class WHERE relnamespace = to_regnamespace(quote_ident(:'seed_schema')) AND relname = 'sales')
-    AS has_seed_views \gset
-\if :has_seed_views
-\ir ../../migrations/007_seed_views.up.sql
 \endif
