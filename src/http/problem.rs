@@ -167,13 +167,13 @@ impl Problem {
         Self::missing(Outcome::SaleNotFound, "Sale not found")
     }
 
-    /// No sale has such an item.
     /// A reference came before, with something else to do.
     pub(super) fn reference_reused() -> Self {
         let message = "This ref came with something else before";
         Self::conflict(Outcome::ReferenceReused, message)
     }
 
+    /// No sale has such an item.
     pub(super) fn item_not_found() -> Self {
         Self::missing(Outcome::ItemNotFound, "Item not found")
     }

@@ -60,12 +60,15 @@ impl Engine {
         }
         let kept = shard.cancellations_of(reference);
         // First, so that a shop that lost its answer learns it even after the sale.
-        let before = kept
+        let place = kept
             .iter()
-            .find(|it| it.secret == secret && *it.reference == *request.reference.as_str());
-        if let Some(before) = before.filter(|_| !is_planted(Slip::CancelsTwice)) {
-            return repeated(sale, request, before);
+            .position(|it| it.secret == secret && *it.reference == *request.reference.as_str());
+        if let Some(place) = place.filter(|_| !is_planted(Slip::CancelsTwice)) {
+            return repeated(sale, request, &sold, kept, place);
         }
+        // What is left of it rests on them.
+        let of_it = kept.iter().filter(|it| it.secret == secret);
+        let last_lsn = of_it.map(|it| it.lsn).max().max(Some(closed_lsn));
         let now = self.now();
         if sale.is_closed() || now >= sale.ends_at() {
             return Decision::immediate(CancelOutcome::SaleClosed);
@@ -76,7 +79,10 @@ impl Engine {
         });
         let lines = match wanted_lines(sale, request, left.collect()) {
             Ok(lines) => lines,
-            Err(refusal) => return Decision::after(closed_lsn, refusal),
+            Err(outcome) => {
+                let lsn = last_lsn;
+                return Decision { outcome, lsn };
+            }
         };
         if let Err(unavailable) = self.admit() {
             return Decision::immediate(CancelOutcome::Unavailable(unavailable));
@@ -118,18 +124,28 @@ fn sold_lines(closed: &ClosedCheckout) -> Vec<ReleasedLine> {
     .collect()
 }
 
-/// The answer to a reference that came before. It rests on the record of that.
+/// The answer to a reference that came before, at this place of what was cancelled. It rests on the record of that.
 fn repeated(
     sale: &Sale,
     request: &CancelRequest<'_>,
-    before: &Cancellation,
+    sold: &[ReleasedLine],
+    kept: &[Cancellation],
+    place: usize,
 ) -> Decision<CancelOutcome> {
+    let (earlier, before) = (&kept[..place], &kept[place]);
     let is_of = |id| match &*before.lines {
         [line] => sale.find_item(id) == Some(line.item),
         _ => false,
     };
+    // Who names no item wants all that was left then.
+    let took_all = || {
+        sold.iter().all(|line| {
+            let gone = cancelled_units(earlier, before.secret, line.item);
+            gone + before.units_of(line.item) == line.quantity
+        })
+    };
     let is_same = before.restock == request.restock
-        && request.item.is_none_or(is_of)
+        && request.item.map_or_else(took_all, is_of)
         && request.quantity.is_none_or(|units| units == before.units());
     let outcome = match is_same {
         true => CancelOutcome::Cancelled {

@@ -52,7 +52,11 @@ pub(in crate::http) async fn change(request: RoutedRequest<'_>) -> Result<Answer
             let item = sale.repeated_stock_change(&wanted.request()?)?;
             (sale, item)
         }
-        Err(error) => return Err(error.into()),
+        Err(error) => {
+            // It may rest on what was decided just now.
+            super::all_durable(api).await?;
+            return Err(error.into());
+        }
     };
     super::all_durable(api).await?;
     shown(&sale, item)

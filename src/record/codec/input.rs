@@ -110,7 +110,7 @@ impl<'a> Input<'a> {
         (whole && flags_fit).then_some(Lines::Encoded(encoded))
     }
 
-    /// Reads the terms of a sale, with terms of paying that are not the usual ones where it `has_payment`.
+    /// Reads the units that were cancelled: the rest of the record.
     pub(super) fn cancelled_lines(&mut self) -> Option<CancelledLines<'a>> {
         let encoded = std::mem::take(&mut self.0);
         let whole = encoded.len().is_multiple_of(CANCELLED_LINE_BYTES) && !encoded.is_empty();
@@ -118,6 +118,7 @@ impl<'a> Input<'a> {
         (whole && is_some).then_some(CancelledLines::Encoded(encoded))
     }
 
+    /// Reads the terms of a sale, with terms of paying that are not the usual ones where it `has_payment`.
     pub(super) fn terms(&mut self, has_payment: bool) -> Option<SaleTerms> {
         let (started_at, ended_at) = (Timestamp(self.i64()?), Timestamp(self.i64()?));
         let (max_items_per_user, hold_seconds) = (self.u32()?, self.u32()?);
