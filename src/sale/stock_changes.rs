@@ -25,6 +25,8 @@ pub struct StockChange {
 #[derive(Default)]
 pub struct StockChanges {
     by_reference: HashMap<Box<str>, StockChange, foldhash::fast::RandomState>,
+    /// By the number of each item that was changed: the units that were added, less those that were taken out.
+    added: HashMap<u32, i64, foldhash::fast::RandomState>,
 }
 
 impl StockChanges {
@@ -36,9 +38,7 @@ impl StockChanges {
 
     /// Returns how many units they have added to an item, less those that they have taken out.
     pub(super) fn added_to(&self, item: ItemIndex) -> i64 {
-        let changes = self.by_reference.values();
-        let own = changes.filter(|change| change.item == item);
-        own.map(|change| change.units).sum()
+        self.added.get(&item.0).copied().unwrap_or_default()
     }
 
     /// Returns whether a sale keeps no more of them.
@@ -56,6 +56,7 @@ impl StockChanges {
             place: self.by_reference.len() as u32,
         };
         self.by_reference.insert(reference.into(), change);
+        *self.added.entry(item.0).or_default() += units;
     }
 
     /// Returns all of them with their references, in the order in which they were made.
@@ -69,7 +70,7 @@ impl StockChanges {
     /// Memory that they take, in bytes.
     pub(super) fn heap_bytes(&self) -> usize {
         let references: usize = self.by_reference.keys().map(|key| key.len()).sum();
-        self.by_reference.allocation_size() + references
+        self.by_reference.allocation_size() + self.added.allocation_size() + references
     }
 }
 
@@ -174,5 +175,8 @@ mod tests {
         assert_eq!(references, made);
         assert_eq!(changes.find("ref 4").map(|change| change.units), Some(5));
         assert_eq!(changes.find("ref"), None);
+        changes.keep("taken out", ItemIndex(3), -50, Lsn(8));
+        let added = [3, 4].map(|item| changes.added_to(ItemIndex(item)));
+        assert_eq!(added, [100 * 101 / 2 - 50, 0]);
     }
 }
