@@ -39,6 +39,7 @@ const PURCHASE: Record<'_> = Record::Purchase {
     secret: u128::MAX / 3,
     user: "user-0000001",
     key: Some("key-1"),
+    payment_ref: None,
     lines: Lines::Slice(&[PurchasedLine {
         item: ItemIndex(1),
         quantity: 1,

@@ -2,8 +2,10 @@
 //! compiled. What is over a bound gets a clear error; nothing is cut off silently.
 
 mod events;
+mod payments;
 
 pub use self::events::*;
+pub use self::payments::*;
 
 /// Longest user or item id, in bytes of UTF-8.
 pub const ID_BYTES_MAX: usize = 128;
@@ -45,8 +47,6 @@ pub const ITEMS_PER_USER_MAX: u32 = 1_000;
 pub const SALE_SECONDS_MAX: u32 = 31_536_000;
 /// Longest hold, in seconds (a day).
 pub const HOLD_SECONDS_MAX: u32 = 86_400;
-/// Longest payment, in seconds (a day).
-pub const PAYMENT_SECONDS_MAX: u32 = 86_400;
 /// Most users with a checkout in one sale. A stock-1 item names its owner in 31 bits.
 pub const BUYERS_PER_SALE_MAX: u32 = (1 << 31) - 2;
 

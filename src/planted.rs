@@ -52,6 +52,18 @@ slips! {
     ReleasesLineTwice
     /// A code that was given back is called unknown before that is durable.
     ForgetsCodeBeforeDurable
+    /// A payment that is under way reserves its units again.
+    ReservesAgain
+    /// A payment is answered as if it were the one that purchased the checkout before.
+    ForgivesAnotherPayment
+    /// A payment that comes late gives a user more than the limit.
+    LateBeyondLimit
+    /// A sale is closed while payments are under way.
+    ClosesWithPayments
+    /// A start forgets what was in a checkout that has expired.
+    ForgetsExpiredLines
+    /// A start forgets that a payment is under way.
+    ForgetsPayments
     /// A sale that is paused takes checkouts.
     IgnoresPause
     /// "Sold out" is told by the record of the first purchase also when units have come back and are sold again.

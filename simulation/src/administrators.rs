@@ -18,9 +18,14 @@ impl World {
         let engine = Arc::clone(&self.server().engine);
         let open = engine.open_sales();
         if !open.is_empty() && self.dice.chance(300) {
-            let sale = self.dice.pick(&open).id();
+            let sale = self.dice.pick(&open);
+            let has_ended = sale.ends_at() <= engine.clock().now();
+            // That one is closed by its end, behind the last payment.
+            if sale.has_payments() && has_ended {
+                return;
+            }
             self.note("a sale is closed");
-            engine.close_sale(sale);
+            engine.close_sale(sale.id());
             return;
         }
         self.listed += 1;
@@ -53,7 +58,10 @@ impl World {
                 dice.between(1, 10) as u32
             },
             hold_seconds: *dice.pick(&[0, 0, 5]),
-            payment: PaymentTerms::NONE,
+            payment: PaymentTerms {
+                seconds: self.plan.payment_seconds,
+                ..PaymentTerms::NONE
+            },
             catalogue: NewCatalogue::Explicit(items),
         };
         self.note("a sale is created");

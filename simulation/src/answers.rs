@@ -27,7 +27,8 @@ pub fn check(events: &[Event], ledger: &Ledger, runs_evenly: bool) -> Result<(),
         let Some(told) = &event.told else { continue };
         let checked = match &event.ask {
             Ask::Checkout { .. } => checkout(&event.ask, told, ledger, &chosen),
-            Ask::Purchase { code, .. } => purchase(code, told, ledger),
+            Ask::Purchase { code, .. } | Ask::Confirm { code, .. } => purchase(code, told, ledger),
+            Ask::Pay { code } => payment(code, told, ledger),
             Ask::Release { .. } => given_back::check(&event.ask, told, ledger),
             Ask::Stock(ask) => restocked::check(ask, told, ledger),
             Ask::Cancel(ask) => cancelled::check(ask, told, ledger),
@@ -37,6 +38,7 @@ pub fn check(events: &[Event], ledger: &Ledger, runs_evenly: bool) -> Result<(),
     }
     tellers(events)?;
     same_key_same_answer(events)?;
+    one_answer_a_payment(events, ledger)?;
     one_success_a_code(events)?;
     given_back::once(events, ledger)?;
     restocked::once(events, ledger)?;
@@ -132,7 +134,8 @@ impl Chosen {
                 sale.item_limits[place].is_some_and(|limit| of_user + units > limit)
             }
             Some("item_held") => {
-                sale.terms.hold_seconds > 0 && by_item + units > sale.least_stock[place]
+                let holds = sale.terms.hold_seconds > 0 || sale.terms.payment.seconds > 0;
+                holds && by_item + units > sale.least_stock[place]
             }
             Some("item_already_in_checkout") => by_user > 0,
             _ => true,
@@ -172,6 +175,48 @@ fn checkout(ask: &Ask, told: &Told, ledger: &Ledger, chosen: &Chosen) -> Result<
         true => Ok(()),
         false => Err("the line is not written".into()),
     }
+}
+
+/// Checks the answer to somebody who begins a payment.
+fn payment(code: &str, told: &Told, ledger: &Ledger) -> Result<(), String> {
+    if told.status != 200 {
+        return purchase(code, told, ledger);
+    }
+    let checkout = find(code, ledger)?;
+    let lost = checkout.paying.as_ref().ok_or("no payment is written")?;
+    let body = json(told)?;
+    for item in body["items"].as_array().ok_or("no items")? {
+        let id = item["id"].as_str().ok_or("an item without its id")?;
+        let (_, place) = ledger.item(id).ok_or("an item that is not written")?;
+        let is_lost = lost.contains(&(place as u32));
+        if item["reserved"] != Value::Bool(!is_lost) {
+            return Err(format!("lost are {lost:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// Checks that whoever begins a payment again is told the same, byte for byte, as long as nothing is given back.
+fn one_answer_a_payment(events: &[Event], ledger: &Ledger) -> Result<(), String> {
+    let mut first: BTreeMap<&str, &Told> = BTreeMap::new();
+    for event in events {
+        let Some(told) = event.told.as_ref().filter(|told| told.status == 200) else {
+            continue;
+        };
+        let Ask::Pay { code } = &event.ask else {
+            continue;
+        };
+        let before = *first.entry(code).or_insert(told);
+        if before.body != told.body && find(code, ledger)?.given_back.is_empty() {
+            return Err(format!(
+                "{:?} was told {} and {}",
+                event.ask,
+                text(before),
+                text(told)
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Checks the answer to a purchase, or to whoever comes after one.
@@ -268,8 +313,8 @@ fn same_key_same_answer(events: &[Event]) -> Result<(), String> {
             Ask::Checkout { key, .. } => (key, event.ask.identity()),
             Ask::Purchase { key, .. } => (key, event.ask.identity()),
             // Its reference is its key.
-            Ask::Cancel(_) => (&Some(0), event.ask.identity()),
-            Ask::Release { .. } | Ask::Stock(_) | Ask::Look { .. } => continue,
+            Ask::Cancel(_) | Ask::Confirm { .. } => (&Some(0), event.ask.identity()),
+            Ask::Release { .. } | Ask::Pay { .. } | Ask::Stock(_) | Ask::Look { .. } => continue,
         };
         if key.is_none() {
             continue;
@@ -289,12 +334,16 @@ fn same_key_same_answer(events: &[Event]) -> Result<(), String> {
 
 /// Checks that a code succeeds once; and again, only with the key that came with it.
 fn one_success_a_code(events: &[Event]) -> Result<(), String> {
-    let mut first: BTreeMap<&str, Option<u64>> = BTreeMap::new();
+    let mut first: BTreeMap<&str, Option<(bool, u64)>> = BTreeMap::new();
     for event in events {
-        if let (Ask::Purchase { code, key }, Some(told)) = (&event.ask, &event.told)
-            && told.status == 200
-            && let Some(before) = first.insert(code, *key)
-            && (before != *key || key.is_none())
+        let (code, key) = match &event.ask {
+            Ask::Purchase { code, key } => (code, key.map(|key| (false, key))),
+            Ask::Confirm { code, payment, .. } => (code, Some((true, *payment))),
+            _ => continue,
+        };
+        if event.told.as_ref().is_some_and(|told| told.status == 200)
+            && let Some(before) = first.insert(code, key)
+            && (before != key || key.is_none())
         {
             return Err(format!(
                 "{code} succeeds twice, with {before:?} and {key:?}"
@@ -311,9 +360,10 @@ fn over_is_over(events: &[Event], ledger: &Ledger) -> Result<(), String> {
         let Some(told) = &event.told else { continue };
         let sale = match &event.ask {
             Ask::Checkout { item, .. } => ledger.item(item).map(|(sale, _)| sale),
-            Ask::Purchase { code, .. } | Ask::Release { code, .. } => {
-                code.parse().ok().map(|code: CheckoutCode| code.sale)
-            }
+            Ask::Purchase { code, .. }
+            | Ask::Release { code, .. }
+            | Ask::Pay { code }
+            | Ask::Confirm { code, .. } => code.parse().ok().map(|code: CheckoutCode| code.sale),
             Ask::Stock(_) | Ask::Cancel(_) | Ask::Look { .. } => None,
         };
         if told.error() == Some("sale_not_active")
@@ -344,7 +394,8 @@ fn nothing_unasked(events: &[Event], ledger: &Ledger) -> Result<(), String> {
                     checkouts.insert((sale, place as u32, *quantity, *user));
                 }
             }
-            Ask::Purchase { code, .. } => {
+            // One of which nothing could be reserved is over as well.
+            Ask::Purchase { code, .. } | Ask::Pay { code } | Ask::Confirm { code, .. } => {
                 purchases.extend(
                     code.parse::<CheckoutCode>()
                         .map(|code| (code.sale, code.secret)),

@@ -113,6 +113,32 @@ pub fn give_back(dice: &mut Dice, plan: &Plan, history: &History) -> Option<Ask>
     })
 }
 
+/// Draws a buyer who begins to pay for a checkout that somebody was told, or a shop that confirms a payment; none where the plan says
+/// that nobody pays, or not now.
+pub fn pay(dice: &mut Dice, plan: &Plan, history: &History) -> Option<Ask> {
+    if plan.payment_seconds == 0 || !dice.chance(350) {
+        return None;
+    }
+    history.with(|events| {
+        let codes = events.iter().rev().filter_map(code_of);
+        let codes: Vec<_> = codes.take(RECENT).collect();
+        if codes.is_empty() {
+            return None;
+        }
+        // Mostly one of the last; late payments are for the others.
+        let recent = &codes[..codes.len().min(4 + dice.below(RECENT as u64) as usize)];
+        let code = (*dice.pick(recent)).to_owned();
+        Some(match dice.chance(500) {
+            true => Ask::Pay { code },
+            false => Ask::Confirm {
+                code,
+                payment: dice.below(2),
+                late: dice.chance(400),
+            },
+        })
+    })
+}
+
 /// Draws an earlier request, to ask it again: most often one whose answer was lost.
 fn again(dice: &mut Dice, history: &History) -> Option<Ask> {
     history

@@ -46,6 +46,20 @@ pub enum Ask {
     Stock(AskedChange),
     /// `POST /admin/checkouts/{code}/cancel`
     Cancel(AskedCancellation),
+    /// `POST /payment`
+    Pay {
+        /// The code.
+        code: String,
+    },
+    /// `POST /admin/checkouts/{code}/confirm`
+    Confirm {
+        /// The code.
+        code: String,
+        /// The number of the payment.
+        payment: u64,
+        /// A payment that comes late is taken.
+        late: bool,
+    },
     /// `GET`
     Look {
         /// The path.
@@ -54,12 +68,17 @@ pub enum Ask {
 }
 
 impl Ask {
-    /// Returns whether it comes with an idempotency key.
+    /// Returns whether it comes with an idempotency key, or with a payment that stands for one.
     #[must_use]
     pub fn has_key(&self) -> bool {
         match self {
             Self::Checkout { key, .. } | Self::Purchase { key, .. } => key.is_some(),
-            Self::Release { .. } | Self::Stock(_) | Self::Cancel(_) | Self::Look { .. } => false,
+            Self::Confirm { .. } => true,
+            Self::Release { .. }
+            | Self::Pay { .. }
+            | Self::Stock(_)
+            | Self::Cancel(_)
+            | Self::Look { .. } => false,
         }
     }
 
@@ -82,6 +101,8 @@ impl Ask {
             } => format!("{code} {item:?} {quantity:?}"),
             Self::Stock(ask) => format!("{ask:?}"),
             Self::Cancel(ask) => format!("{ask:?}"),
+            Self::Pay { code } => code.clone(),
+            Self::Confirm { code, payment, .. } => format!("{code} payment {payment}"),
             Self::Look { path } => path.clone(),
         }
     }
@@ -95,6 +116,8 @@ impl Ask {
             Self::Release { .. } => "release",
             Self::Stock(_) => "stock",
             Self::Cancel(_) => "cancel",
+            Self::Pay { .. } => "payment",
+            Self::Confirm { .. } => "confirm",
             Self::Look { .. } => "look",
         }
     }

@@ -41,7 +41,7 @@ pub struct Sale {
     pub item_limits: Vec<Option<u64>>,
     /// The units sold of each item.
     pub sold: Vec<u64>,
-    held: Vec<u64>,
+    pub(crate) held: Vec<u64>,
     /// Its opening is recorded.
     is_opened: bool,
     /// Somebody has chosen something.
@@ -50,9 +50,9 @@ pub struct Sale {
     pub is_paused: bool,
     /// It is closed.
     pub is_closed: bool,
-    bought: BTreeMap<String, u64>,
-    bought_of: BTreeMap<(String, usize), u64>,
-    open: BTreeMap<String, u128>,
+    pub(crate) bought: BTreeMap<String, u64>,
+    pub(crate) bought_of: BTreeMap<(String, usize), u64>,
+    pub(crate) open: BTreeMap<String, u128>,
 }
 
 /// A checkout.
@@ -67,8 +67,10 @@ pub struct Checkout {
     pub cancelled: BTreeMap<String, LedgerCancellation>,
     /// What was given back, in its order.
     pub given_back: Vec<GivenBack>,
-    /// Its units are held.
+    /// Its units are held from the first one on.
     pub holds: bool,
+    /// The places of the items that its payment could not reserve, once that has begun.
+    pub paying: Option<Vec<u32>>,
     /// How it ended.
     pub end: Option<End>,
 }
@@ -123,8 +125,14 @@ impl Ledger {
             }
             Record::SaleCreated { sale, terms } => self.create(sale, terms, entry.lsn),
             Record::SaleClosed { sale } => {
+                let mut own = self.checkouts.iter().filter(|((of, _), _)| *of == sale);
+                let is_paid = own.any(|(_, checkout)| checkout.is_paid());
                 let sale = self.sales.get_mut(&sale).ok_or("no such sale")?;
                 check(!sale.is_closed, "a sale is closed twice")?;
+                check(
+                    at < sale.terms.ended_at || !is_paid,
+                    "a sale is closed at its end while payments are under way",
+                )?;
                 (sale.is_closed, sale.is_paused) = (true, false);
                 sale.held.fill(0);
                 Ok(())
@@ -142,13 +150,24 @@ impl Ledger {
                 let line = (item.0, quantity);
                 self.check_out((sale, secret), user, line, hold_until.is_some(), opens, at)
             }
-            Record::Purchase {
+            Record::PaymentBegun {
                 sale,
                 secret,
                 user,
                 lines,
                 ..
-            } => self.purchase((sale, secret), user, lines.iter().collect(), at),
+            } => self.pay((sale, secret), user, lines.iter().collect(), at),
+            Record::Purchase {
+                sale,
+                secret,
+                user,
+                payment_ref,
+                lines,
+                ..
+            } => {
+                let lines = lines.iter().collect();
+                self.purchase((sale, secret), user, lines, payment_ref.is_some(), at)
+            }
             Record::SaleChanged { sale, change } => self.change(sale, change, at),
             Record::StockChanged {
                 sale,
@@ -169,7 +188,9 @@ impl Ledger {
                 let cancelled = LedgerCancellation { lines, restock };
                 self.cancel((sale, secret), user, reference, cancelled, at)
             }
-            Record::Expired { sale, secret, user } => self.expire((sale, secret), user),
+            Record::Expired {
+                sale, secret, user, ..
+            } => self.expire((sale, secret), user),
             Record::Released {
                 sale,
                 secret,
@@ -333,6 +354,7 @@ impl Ledger {
                 cancelled: BTreeMap::new(),
                 given_back: Vec::new(),
                 holds,
+                paying: None,
                 end: None,
             };
             self.checkouts.insert(code, checkout);
@@ -340,6 +362,7 @@ impl Ledger {
         let checkout = self.checkouts.get_mut(&code).ok_or("no such checkout")?;
         check(checkout.user == user, "a checkout of somebody else")?;
         check(checkout.end.is_none(), "a checkout that is over")?;
+        check(checkout.paying.is_none(), "a checkout that is paid")?;
         let is_new = checkout.lines.iter().all(|(other, _)| *other != item);
         check(is_new, "an item is twice in a checkout")?;
         checkout.chosen.push((item, quantity));
@@ -373,14 +396,20 @@ impl Ledger {
         code: (SaleId, u128),
         user: &str,
         lines: Vec<PurchasedLine>,
+        is_confirmed: bool,
         at: Timestamp,
     ) -> Result<(), String> {
         let sale = self.sales.get_mut(&code.0).ok_or("no such sale")?;
         check(!sale.is_closed, "a purchase in a closed sale")?;
+        let checkout = self.checkouts.get(&code).ok_or("no such checkout")?;
+        let may_be_later = checkout.is_paid() || is_confirmed && sale.terms.payment.seconds > 0;
         check(
-            at < sale.terms.ended_at,
+            at < sale.terms.ended_at || may_be_later,
             "a purchase behind the end of the sale",
         )?;
+        if let (Some(End::Expired), true) = (&checkout.end, is_confirmed) {
+            return self.purchase_late(code, user, lines);
+        }
         let checkout = self.checkouts.get_mut(&code).ok_or("no such checkout")?;
         check(
             checkout.user == user,
@@ -395,19 +424,26 @@ impl Ledger {
         for line in &lines {
             let place = line.item.0 as usize;
             let units = u64::from(line.quantity);
-            if checkout.holds {
+            let is_reserved = checkout.reserves(line.item.0);
+            if is_reserved {
                 check(line.sold, "what was held is not sold")?;
                 sale.held[place] -= units;
             }
             let (_, stock) = sale.items[place];
             if line.sold {
+                check(
+                    is_reserved || checkout.paying.is_none(),
+                    "what was not reserved is sold",
+                )?;
                 sale.sold[place] += units;
                 *sale.bought.entry(user.to_owned()).or_default() += units;
                 *sale.bought_of.entry((user.to_owned(), place)).or_default() += units;
-                check(sale.sold[place] <= stock, "more is sold than there is")?;
+                let taken = sale.sold[place] + sale.held[place];
+                check(taken <= stock, "more is sold than there is")?;
                 sale.note_unsold(place);
-            } else {
-                check(sale.sold[place] + units > stock, "what is free is not sold")?;
+            } else if checkout.paying.is_none() {
+                let taken = sale.sold[place] + sale.held[place];
+                check(taken + units > stock, "what is free is not sold")?;
             }
         }
         let limit = u64::from(sale.terms.max_items_per_user);
@@ -474,10 +510,13 @@ impl Ledger {
         check(!sale.is_closed, "a hold ends behind its sale")?;
         let checkout = self.checkouts.get_mut(&code).ok_or("no such checkout")?;
         check(checkout.user == user, "a hold of somebody else")?;
-        check(checkout.holds, "no hold can run out")?;
+        let is_held = checkout.holds || checkout.paying.is_some();
+        check(is_held, "no hold can run out")?;
         check(checkout.end.is_none(), "a checkout ends twice")?;
         for (item, quantity) in &checkout.lines {
-            sale.held[*item as usize] -= u64::from(*quantity);
+            if checkout.reserves(*item) {
+                sale.held[*item as usize] -= u64::from(*quantity);
+            }
         }
         sale.open.remove(user);
         checkout.end = Some(End::Expired);
@@ -493,11 +532,11 @@ impl Ledger {
     ) -> Result<(), String> {
         let sale = self.sales.get_mut(&code.0).ok_or("no such sale")?;
         check(!sale.is_closed, "units are given back behind their sale")?;
+        let checkout = self.checkouts.get_mut(&code).ok_or("no such checkout")?;
         check(
-            at < sale.terms.ended_at,
+            at < sale.terms.ended_at || checkout.is_paid(),
             "units are given back behind the end of the sale",
         )?;
-        let checkout = self.checkouts.get_mut(&code).ok_or("no such checkout")?;
         check(
             checkout.user == user,
             "somebody gives back what is not theirs",
@@ -514,6 +553,7 @@ impl Ledger {
         let units = checkout.lines.iter().map(|(_, units)| u64::from(*units));
         let checkout_units: u64 = units.sum();
         for (item, quantity) in given_back {
+            let is_reserved = checkout.reserves(item);
             let own = checkout.lines.iter_mut().find(|(own, _)| *own == item);
             let (_, own) = own.ok_or("an item is given back that is not in the checkout")?;
             check(
@@ -523,7 +563,7 @@ impl Ledger {
             let is_last = line.is_some() && checkout_units == u64::from(quantity);
             check(!is_last, "all is given back, and a part of it named")?;
             *own -= quantity;
-            if checkout.holds {
+            if is_reserved {
                 sale.held[item as usize] -= u64::from(quantity);
             }
         }
@@ -545,12 +585,12 @@ impl Sale {
         self.items.iter().map(|(_, stock)| stock).sum()
     }
 
-    fn note_unsold(&mut self, place: usize) {
+    pub(crate) fn note_unsold(&mut self, place: usize) {
         let unsold = self.items[place].1 - self.sold[place];
         self.least_unsold[place] = self.least_unsold[place].min(unsold);
     }
 }
 
-fn check(holds: bool, rule: &str) -> Result<(), String> {
+pub(crate) fn check(holds: bool, rule: &str) -> Result<(), String> {
     if holds { Ok(()) } else { Err(rule.to_owned()) }
 }

@@ -23,6 +23,7 @@ mod log_watch;
 mod machine;
 mod opening;
 mod pair;
+mod payments;
 mod plan;
 mod restocked;
 mod rot;

@@ -23,6 +23,11 @@ pub fn stock_dice(seed: u64) -> Dice {
     Dice::new(seed.rotate_left(16) ^ 0x2545_f491)
 }
 
+/// Returns the dice of payments, which are their own for the same reason.
+pub fn payment_dice(seed: u64) -> Dice {
+    Dice::new(seed.rotate_left(32) ^ 0x27d4_eb2f)
+}
+
 /// Returns the dice that say how long writes take: others than the rest of a plan, so that earlier seeds stay what they are.
 pub fn delay_dice(seed: u64) -> Dice {
     Dice::new(seed.rotate_left(32))
@@ -60,6 +65,8 @@ pub struct Plan {
     pub limit: u32,
     /// Seconds that a checkout holds its units, in the sales of the rotation.
     pub hold_seconds: u32,
+    /// Seconds that a payment reserves its units, in all sales; 0 where nobody pays.
+    pub payment_seconds: u32,
     /// Requests per mille that come with an idempotency key.
     pub keyed: u64,
     /// Requests per mille that are given up before they are answered.
@@ -169,6 +176,7 @@ impl Plan {
             interval_seconds: dice.between(10, 60) as u32,
             limit: dice.between(1, 6) as u32,
             hold_seconds,
+            payment_seconds: 0,
             keyed: *dice.pick(&[0, 200, 700]),
             given_up: *dice.pick(&[0, 0, 30]),
             given_back: 0,
@@ -210,6 +218,15 @@ impl Plan {
     pub fn with_stock_changes(mut self, dice: &mut Dice) -> Self {
         self.restocked = *dice.pick(&[0, 0, 60]);
         self.cancelled = *dice.pick(&[0, 0, 80]);
+        self
+    }
+
+    /// Lets payments take their time in a third of the runs.
+    #[must_use]
+    pub fn with_payments(mut self, dice: &mut Dice) -> Self {
+        if dice.chance(333) {
+            self.payment_seconds = dice.between(1, 12) as u32;
+        }
         self
     }
 

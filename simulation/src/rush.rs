@@ -28,7 +28,9 @@ impl World {
                 break;
             }
             // What others hold comes back.
-            let hold_us = i64::from(sale.terms().hold_seconds + 1) * 1_000_000;
+            let terms = sale.terms();
+            let longest = terms.hold_seconds.max(terms.payment.seconds);
+            let hold_us = i64::from(longest + 1) * 1_000_000;
             self.pass_us(hold_us).await?;
             self.turn().await?;
         }

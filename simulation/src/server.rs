@@ -30,10 +30,10 @@ use crate::restocked::{self, AskedChange};
 use crate::sink::{Connection, Database, FeedRule};
 use crate::vitals::Vitals;
 
-/// The token of administration.
-const TOKEN: &str = "0123456789abcdef";
 /// The directory of the journal.
 pub const DIR: &str = "/journal";
+/// The token of administration.
+const TOKEN: &str = "0123456789abcdef";
 
 /// The surroundings that a process finds when it starts.
 pub struct Surroundings<'a> {
@@ -405,7 +405,10 @@ fn rotation(plan: &Plan) -> Rotation {
         item_count: plan.items,
         max_items_per_user: plan.limit,
         hold_seconds: plan.hold_seconds,
-        payment: PaymentTerms::NONE,
+        payment: PaymentTerms {
+            seconds: plan.payment_seconds,
+            ..PaymentTerms::NONE
+        },
         seed: 7,
     }
 }
@@ -481,9 +484,22 @@ fn request(ask: &Ask) -> Request<Full<Bytes>> {
             ("POST", format!("{path}{item}{quantity}"), &None)
         }
         Ask::Stock(_) => unreachable!("administrators ask the engine"),
+        Ask::Pay { code } => ("POST", format!("/payment?code={code}"), &None),
+        Ask::Confirm {
+            code,
+            payment,
+            late,
+        } => {
+            let path =
+                format!("/admin/checkouts/{code}/confirm?payment_ref=pay-{payment}&late={late}");
+            ("POST", path, &None)
+        }
         Ask::Look { path } => ("GET", path.clone(), &None),
     };
     let mut request = Request::builder().method(method).uri(path);
+    if matches!(ask, Ask::Confirm { .. }) {
+        request = request.header("authorization", format!("Bearer {TOKEN}"));
+    }
     if let Some(key) = key {
         request = request.header("idempotency-key", format!("key-{key}"));
     }

@@ -19,7 +19,7 @@ use crate::faults;
 use crate::history::History;
 use crate::machine::{Machine, Viewer};
 use crate::pair::Pair;
-use crate::plan::{Cuts, Plan, delay_dice, order_dice, pair_dice, stock_dice};
+use crate::plan::{Cuts, Plan, delay_dice, order_dice, pair_dice, payment_dice, stock_dice};
 use crate::restocked;
 use crate::server::{DIR, Server};
 use crate::sink::Database;
@@ -96,6 +96,7 @@ pub(crate) struct World {
     pub(crate) dice: Dice,
     pub(crate) order_dice: Dice,
     stock_dice: Dice,
+    payment_dice: Dice,
     pub(crate) plan: Plan,
     pub(crate) machines: Vec<Machine>,
     /// The machine on which the next step happens.
@@ -120,7 +121,9 @@ impl World {
         let plan = plan.paired(&mut pair_dice(seed));
         let mut order_dice = order_dice(seed);
         let mut stock_dice = stock_dice(seed);
+        let mut payment_dice = payment_dice(seed);
         let plan = plan.with_orders(&mut order_dice);
+        let plan = plan.with_payments(&mut payment_dice);
         let plan = plan.with_stock_changes(&mut stock_dice).cut(cuts);
         let databases = plan.sinks.iter().map(|kind| Database::new(*kind)).collect();
         let clock = Arc::new(ManualClock::at(BEGIN));
@@ -129,6 +132,7 @@ impl World {
             dice,
             order_dice,
             stock_dice,
+            payment_dice,
             machines: match &pair {
                 None => vec![Machine::new(clock, None)],
                 Some(pair) => pair.machines(),
@@ -332,6 +336,10 @@ impl World {
         }
         let given_back = buyers::give_back(&mut self.order_dice, &self.plan, &self.history);
         if let Some(ask) = given_back {
+            self.trace.step(format_args!("{ask:?}"));
+            self.server_mut().ask(ask);
+        }
+        if let Some(ask) = buyers::pay(&mut self.payment_dice, &self.plan, &self.history) {
             self.trace.step(format_args!("{ask:?}"));
             self.server_mut().ask(ask);
         }

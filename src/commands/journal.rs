@@ -344,10 +344,32 @@ fn write_record(out: &mut dyn Write, entry: &Entry<'_>, record: &Record<'_>) -> 
                 item.0
             )
         }
-        Record::Purchase {
+        Record::PaymentBegun {
             sale, user, lines, ..
         } => {
-            write!(out, "sale {sale}: {user:?} purchases")?;
+            write!(out, "sale {sale}: {user:?} pays for")?;
+            for line in lines.iter() {
+                let reserved = if line.sold { "reserved" } else { "gone" };
+                write!(
+                    out,
+                    " {} of item {} ({reserved})",
+                    line.quantity, line.item.0
+                )?;
+            }
+            writeln!(out)
+        }
+        Record::Purchase {
+            sale,
+            user,
+            lines,
+            payment_ref,
+            ..
+        } => {
+            let verb = match payment_ref {
+                Some(_) => "has paid and gets",
+                None => "purchases",
+            };
+            write!(out, "sale {sale}: {user:?} {verb}")?;
             for line in lines.iter() {
                 let sold = if line.sold { "sold" } else { "gone" };
                 write!(out, " {} of item {} ({sold})", line.quantity, line.item.0)?;

@@ -65,12 +65,25 @@ enum EventData<'a> {
         code: CheckoutCode,
         user_id: &'a str,
     },
+    /// Without the code, with which anybody could purchase.
+    Payment {
+        #[serde(serialize_with = "as_text")]
+        sale_id: SaleId,
+        user_id: &'a str,
+        items: Vec<EventItem>,
+        #[serde(serialize_with = "as_text")]
+        held_until: Timestamp,
+        #[serde(skip)]
+        lines: Lines<'a>,
+    },
     Purchase {
         #[serde(serialize_with = "as_text")]
         sale_id: SaleId,
         #[serde(serialize_with = "as_text")]
         code: CheckoutCode,
         user_id: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        payment_ref: Option<&'a str>,
         items: Vec<EventItem>,
         total_purchased: u64,
         failed_count: u64,
@@ -100,12 +113,15 @@ struct EventUnits {
     quantity: u32,
 }
 
-/// One line of a purchase.
+/// One line of a purchase, or of a checkout that is paid.
 #[derive(Serialize)]
 struct EventItem {
     id: String,
     quantity: u32,
-    sold: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sold: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reserved: Option<bool>,
 }
 
 impl<'a> ShopEvent<'a> {
@@ -167,7 +183,9 @@ impl<'a> ShopEvent<'a> {
                 };
                 event(EventType::StockChanged, sale, data)
             }
-            Record::Expired { sale, secret, user } => event(
+            Record::Expired {
+                sale, secret, user, ..
+            } => event(
                 EventType::CheckoutExpired,
                 sale,
                 of_checkout(sale, secret, user),
@@ -182,10 +200,27 @@ impl<'a> ShopEvent<'a> {
                 sale,
                 of_checkout(sale, secret, user),
             ),
+            Record::PaymentBegun {
+                sale,
+                user,
+                held_until,
+                lines,
+                ..
+            } => {
+                let data = EventData::Payment {
+                    sale_id: sale,
+                    user_id: user,
+                    items: Vec::new(),
+                    held_until,
+                    lines,
+                };
+                event(EventType::PaymentBegun, sale, data)
+            }
             Record::Purchase {
                 sale,
                 secret,
                 user,
+                payment_ref,
                 lines,
                 ..
             } => {
@@ -195,6 +230,7 @@ impl<'a> ShopEvent<'a> {
                     sale_id: sale,
                     code: CheckoutCode { sale, secret },
                     user_id: user,
+                    payment_ref,
                     items: Vec::new(),
                     total_purchased,
                     failed_count,
@@ -255,29 +291,37 @@ impl<'a> ShopEvent<'a> {
     pub(super) fn names_items(&self) -> bool {
         matches!(
             self.data,
-            EventData::Purchase { .. } | EventData::Cancelled { .. } | EventData::Stock { .. }
+            EventData::Purchase { .. }
+                | EventData::Payment { .. }
+                | EventData::Cancelled { .. }
+                | EventData::Stock { .. }
         )
     }
 
     /// Lists the items, which are of `sale`.
     pub(super) fn list_items(&mut self, sale: &Sale) {
-        match &mut self.data {
-            EventData::Purchase { items, lines, .. } => {
-                items.extend(lines.iter().map(|line| EventItem {
-                    id: id_of(sale, line.item),
-                    quantity: line.quantity,
-                    sold: line.sold,
-                }));
+        let (items, lines, is_sold) = match &mut self.data {
+            EventData::Purchase { items, lines, .. } => (items, lines, true),
+            EventData::Payment { items, lines, .. } => (items, lines, false),
+            EventData::Stock { item_id, item, .. } => {
+                *item_id = id_of(sale, *item);
+                return;
             }
             EventData::Cancelled { items, lines, .. } => {
                 items.extend(lines.iter().map(|line| EventUnits {
                     id: id_of(sale, line.item),
                     quantity: line.quantity,
                 }));
+                return;
             }
-            EventData::Stock { item_id, item, .. } => *item_id = id_of(sale, *item),
-            _ => {}
-        }
+            _ => return,
+        };
+        items.extend(lines.iter().map(|line| EventItem {
+            id: id_of(sale, line.item),
+            quantity: line.quantity,
+            sold: is_sold.then_some(line.sold),
+            reserved: (!is_sold).then_some(line.sold),
+        }));
     }
 
     /// Appends it as a CloudEvent, as that of the record `lsn` of the journal `source`, which was decided at `time`.

@@ -14,7 +14,9 @@ use super::admin::{self, TokenHolder};
 use super::answer::Answer;
 use super::api::Api;
 use super::body;
-use super::buy::{ArchivedRequest, Decided, SellDecision, SellRequest, contents, purchase};
+use super::buy::{
+    ArchivedRequest, Decided, SellDecision, SellRequest, contents, payment, purchase,
+};
 use super::common_headers::CommonHeaders;
 use super::cors::{self, Grant};
 use super::payload::Payload;
@@ -303,6 +305,13 @@ impl Api {
                 let decision = self.engine.contents_of(&sale, code);
                 self.confirm(decision.lsn, watch).await?;
                 contents::answer(decision.outcome, Some(&sale))
+            }
+            ArchivedRequest::Payment(code) => {
+                let sale = self.find_sale_of_checkout(code.sale).await?;
+                watch.skip();
+                let decision = self.engine.payment_of(&sale, code);
+                self.confirm(decision.lsn, watch).await?;
+                payment::answer(decision.outcome, Some(&sale))
             }
         }
     }

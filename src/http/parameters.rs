@@ -36,6 +36,8 @@ pub(super) enum Field {
     /// `ref`
     Reference,
     Restock,
+    PaymentRef,
+    Late,
 }
 
 impl Field {
@@ -57,6 +59,8 @@ impl Field {
             "add" => Self::Add,
             "ref" => Self::Reference,
             "restock" => Self::Restock,
+            "payment_ref" => Self::PaymentRef,
+            "late" => Self::Late,
             _ => return None,
         })
     }
@@ -77,6 +81,8 @@ impl Field {
             Self::Add => &["add"],
             Self::Reference => &["ref"],
             Self::Restock => &["restock"],
+            Self::PaymentRef => &["payment_ref"],
+            Self::Late => &["late"],
         }
     }
 

@@ -10,12 +10,12 @@ use hyper::body::{Body, Bytes};
 use hyper::http::request::Parts;
 
 use super::admin::{
-    cancel_purchase, change_sale, change_stock, checkouts, close_sale, create_sale, events,
-    hand_over, purchases,
+    cancel_purchase, change_sale, change_stock, checkouts, close_sale, confirm, create_sale,
+    events, hand_over, purchases,
 };
 use super::answer::Answer;
 use super::api::Api;
-use super::buy::{Decided, SellRequest, checkout, contents, purchase};
+use super::buy::{Decided, SellRequest, checkout, contents, payment, purchase};
 use super::live::stream;
 use super::ops::{health, histogram, metrics, openapi};
 use super::peer::Peer;
@@ -30,7 +30,7 @@ use crate::telemetry::Route;
 const VERSION_PREFIX: &str = "/api/v1";
 
 /// The number of routes.
-const ROUTES: usize = 34;
+const ROUTES: usize = 36;
 
 /// The most names in one path.
 const NAMES_MAX: usize = 2;
@@ -66,6 +66,7 @@ const TABLE: [Endpoint; ROUTES] = endpoints! {
     get  "/sales/active"                SalesActive    Public    Show   sales::active_sale;
     get  "/checkout"                    Contents       Public    Decide contents::show;
     post "/release"                     Release        Public    Decide contents::release;
+    post "/payment"                     Payment        Public    Decide payment::begin;
     get  "/sales/{id}/items"            SaleItems      Public    Wait   sales::sale_items;
     get  "/sales/{id}/stream"           Stream         Public    Wait   stream::of_sale;
     get  "/sales/{id}/items/{item}"     SaleItem       Public    Wait   sales::sale_item;
@@ -94,6 +95,7 @@ const TABLE: [Endpoint; ROUTES] = endpoints! {
     get  "/admin/sales/{id}/purchases"  AdminPurchases Admin     Wait   purchases::list;
     get  "/admin/checkouts/{code}"      AdminCheckout  Shop      Wait   checkouts::show;
     post "/admin/checkouts/{code}/cancel" AdminCancel  Shop      Wait   cancel_purchase::cancel;
+    post "/admin/checkouts/{code}/confirm" AdminConfirm Shop     Wait   confirm::confirm;
     get  "/admin/events"                AdminEvents    Shop      Wait   events::events;
     post "/admin/replication/hand-over" AdminHandOver  Admin     Wait   hand_over::hand_over;
 };

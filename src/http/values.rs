@@ -3,7 +3,9 @@
 use std::str::FromStr;
 
 use crate::limits::CODE_BYTES_MAX;
-use crate::types::{CONTROL, CheckoutCode, Lsn, Malformed, Reference, Timestamp, has_control};
+use crate::types::{
+    CONTROL, CheckoutCode, Lsn, Malformed, PaymentRef, Reference, Timestamp, has_control,
+};
 
 /// Returns a JSON number as the text of a parameter. A whole number may be written with a point or an exponent.
 pub(super) fn number_text(number: &serde_json::Number) -> String {
@@ -67,6 +69,34 @@ impl FromStr for GivenTime {
     fn from_str(text: &str) -> Result<Self, Malformed> {
         let time: jiff::Timestamp = text.parse().map_err(|_| Malformed(NOT_A_TIME))?;
         Ok(Self(Timestamp(time.as_microsecond())))
+    }
+}
+
+/// Yes or no.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Flag(pub(super) bool);
+
+impl FromStr for Flag {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        match text {
+            "true" => Ok(Self(true)),
+            "false" => Ok(Self(false)),
+            _ => Err(Malformed("must be true or false")),
+        }
+    }
+}
+
+/// The reference of a payment, as a shop sent it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct GivenPaymentRef(pub(super) Box<str>);
+
+impl FromStr for GivenPaymentRef {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        PaymentRef::new(text).map(|reference| Self(reference.as_str().into()))
     }
 }
 

@@ -28,7 +28,7 @@ impl HoldAudit {
         self.0
             .retain(|id, _| open.iter().any(|sale| sale.id() == *id));
         let selling = |sale: &&Arc<Sale>| sale.status(now) == SaleStatus::Active;
-        for sale in open.iter().filter(selling).filter(|sale| sale.has_holds()) {
+        for sale in open.iter().filter(selling).filter(|sale| sale.may_hold()) {
             self.note(sale.id(), sale.unaccounted());
         }
     }

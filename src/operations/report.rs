@@ -120,6 +120,8 @@ struct StockReport {
     conserved: bool,
     /// Held units that no open checkout holds.
     unaccounted: u64,
+    /// Payments that are under way.
+    paying: u64,
 }
 
 /// Numbers of sales in memory and in the archive.
@@ -225,6 +227,7 @@ fn stock(view: &View) -> BTreeMap<String, StockReport> {
                 cancelled: sale.units_cancelled(),
                 conserved: view.is_conserved(sale.id()),
                 unaccounted: view.unaccounted(sale.id()),
+                paying: sale.payments_under_way(),
             };
             (sale.id().to_string(), stock)
         })

@@ -7,7 +7,7 @@ use std::num::NonZeroU16;
 
 use self::input::Input;
 use super::{
-    CatalogueKind, CheckoutKey, Encode, NewItem, Record, ReleasedLine, SaleChange, SaleTerms,
+    CatalogueKind, CheckoutKey, Encode, Lines, NewItem, Record, ReleasedLine, SaleChange, SaleTerms,
 };
 use crate::types::{ItemIndex, Lsn, PaymentTerms, PurchaseBy, PurchasedLine, SaleId, Timestamp};
 
@@ -42,6 +42,11 @@ mod kind {
     /// A sale created, and an archived one, with the terms of paying behind the others.
     pub(super) const SALE_CREATED_WITH_PAYMENT: u8 = 20;
     pub(super) const SALE_ARCHIVED_WITH_PAYMENT: u8 = 21;
+    pub(super) const PAYMENT_BEGUN: u8 = 22;
+    /// A purchase as above, with the reference of a payment in the place of the key.
+    pub(super) const PAYMENT_CONFIRMED: u8 = 23;
+    /// An expiry as above, and what was in the checkout behind.
+    pub(super) const EXPIRED_WITH_LINES: u8 = 24;
     /// Items as above, each with its limit per user behind it, which at least one of them has.
     pub(super) const SALE_ITEMS_WITH_LIMITS: u8 = 26;
     pub(super) const SALE_OPENED: u8 = 27;
@@ -89,9 +94,19 @@ fn kind_of(record: &Record<'_>) -> u8 {
         Record::Checkout { key: None, .. } => kind::CHECKOUT,
         Record::Checkout { key: Some(_), .. } => kind::CHECKOUT_WITH_KEY,
         Record::KeptKey { .. } => kind::KEPT_KEY,
-        Record::Purchase { .. } => kind::PURCHASE,
+        Record::PaymentBegun { .. } => kind::PAYMENT_BEGUN,
+        Record::Purchase {
+            payment_ref: None, ..
+        } => kind::PURCHASE,
+        Record::Purchase {
+            payment_ref: Some(_),
+            ..
+        } => kind::PAYMENT_CONFIRMED,
         Record::Cancelled { .. } => kind::CANCELLED,
-        Record::Expired { .. } => kind::EXPIRED,
+        Record::Expired { lines, .. } => match lines.is_empty() {
+            true => kind::EXPIRED,
+            false => kind::EXPIRED_WITH_LINES,
+        },
         Record::Released { line: None, .. } => kind::RELEASED,
         Record::Released { line: Some(_), .. } => kind::LINE_RELEASED,
         Record::Refused { .. } => kind::REFUSED,
@@ -192,22 +207,20 @@ fn encode_fields(record: &Record<'_>, out: &mut Vec<u8>) {
             put_text(out, user);
             put_checkout_key(out, &key);
         }
-        Record::Purchase {
+        Record::PaymentBegun {
             sale,
             secret,
             user,
-            key,
+            hold_until,
+            held_until,
             lines,
         } => {
             put_u32(out, sale.0);
             out.extend_from_slice(&secret.to_le_bytes());
             put_text(out, user);
-            put_text(out, key.unwrap_or(""));
-            for line in lines.iter() {
-                put_u32(out, line.item.0);
-                put_u32(out, line.quantity);
-                out.push(u8::from(line.sold));
-            }
+            out.extend_from_slice(&hold_until.0.to_le_bytes());
+            out.extend_from_slice(&held_until.0.to_le_bytes());
+            put_lines(out, lines);
         }
         Record::Cancelled {
             sale,
@@ -227,10 +240,30 @@ fn encode_fields(record: &Record<'_>, out: &mut Vec<u8>) {
                 put_u32(out, line.quantity);
             }
         }
-        Record::Expired { sale, secret, user } => {
+        Record::Purchase {
+            sale,
+            secret,
+            user,
+            key,
+            payment_ref,
+            lines,
+        } => {
             put_u32(out, sale.0);
             out.extend_from_slice(&secret.to_le_bytes());
             put_text(out, user);
+            put_text(out, payment_ref.or(key).unwrap_or(""));
+            put_lines(out, lines);
+        }
+        Record::Expired {
+            sale,
+            secret,
+            user,
+            lines,
+        } => {
+            put_u32(out, sale.0);
+            out.extend_from_slice(&secret.to_le_bytes());
+            put_text(out, user);
+            put_lines(out, lines);
         }
         Record::Released {
             sale,
@@ -272,6 +305,15 @@ fn put_text(out: &mut Vec<u8>, text: &str) {
 
 fn put_optional_time(out: &mut Vec<u8>, time: Option<Timestamp>) {
     out.extend_from_slice(&time.map_or(NO_TIME, |time| time.0).to_le_bytes());
+}
+
+#[inline]
+fn put_lines(out: &mut Vec<u8>, lines: Lines<'_>) {
+    for line in lines.iter() {
+        put_u32(out, line.item.0);
+        put_u32(out, line.quantity);
+        out.push(u8::from(line.sold));
+    }
 }
 
 #[cold]
@@ -384,6 +426,7 @@ fn decode_kind<'a>(kind: u8, input: &mut Input<'a>) -> Option<Record<'a>> {
             secret: input.u128()?,
             user: input.text()?,
             key: Some(input.text()?).filter(|key| !key.is_empty()),
+            payment_ref: None,
             lines: input.lines()?,
         },
         kind::CANCELLED => Record::Cancelled {
@@ -394,10 +437,30 @@ fn decode_kind<'a>(kind: u8, input: &mut Input<'a>) -> Option<Record<'a>> {
             reference: Some(input.text()?).filter(|text| !text.is_empty())?,
             lines: input.cancelled_lines()?,
         },
-        kind::EXPIRED => Record::Expired {
+        kind::PAYMENT_CONFIRMED => Record::Purchase {
             sale: input.sale()?,
             secret: input.u128()?,
             user: input.text()?,
+            key: None,
+            payment_ref: Some(Some(input.text()?).filter(|reference| !reference.is_empty())?),
+            lines: input.lines()?,
+        },
+        kind::PAYMENT_BEGUN => Record::PaymentBegun {
+            sale: input.sale()?,
+            secret: input.u128()?,
+            user: input.text()?,
+            hold_until: Timestamp(input.i64()?),
+            held_until: Timestamp(input.i64()?),
+            lines: input.lines()?,
+        },
+        kind::EXPIRED | kind::EXPIRED_WITH_LINES => Record::Expired {
+            sale: input.sale()?,
+            secret: input.u128()?,
+            user: input.text()?,
+            lines: match kind {
+                kind::EXPIRED => Lines::NONE,
+                _ => input.lines()?,
+            },
         },
         kind::RELEASED | kind::LINE_RELEASED => Record::Released {
             sale: input.sale()?,

@@ -119,17 +119,34 @@ impl<'a> Record<'a> {
                 ("quantity", number(quantity)),
                 ("idempotency key", Key(Some(key))),
             ],
+            Record::PaymentBegun {
+                sale,
+                secret,
+                user,
+                hold_until,
+                held_until,
+                lines,
+            } => vec![
+                ("sale", number(sale.0)),
+                ("code", Number(secret)),
+                ("user", Text(user)),
+                ("the end of its hold", Time(Some(hold_until))),
+                ("the end that was told", Time(Some(held_until))),
+                ("lines", FieldValue::Lines(lines)),
+            ],
             Record::Purchase {
                 sale,
                 secret,
                 user,
                 key,
+                payment_ref,
                 lines,
             } => vec![
                 ("sale", number(sale.0)),
                 ("code", Number(secret)),
                 ("user", Text(user)),
                 ("idempotency key", OptionalText(key)),
+                ("payment reference", OptionalText(payment_ref)),
                 ("results", FieldValue::Lines(lines)),
             ],
             Record::Cancelled {
@@ -147,10 +164,16 @@ impl<'a> Record<'a> {
                 ("units", FieldValue::CancelledLines(lines)),
                 ("whether they are free again", Flag(restock)),
             ],
-            Record::Expired { sale, secret, user } => vec![
+            Record::Expired {
+                sale,
+                secret,
+                user,
+                lines,
+            } => vec![
                 ("sale", number(sale.0)),
                 ("code", Number(secret)),
                 ("user", Text(user)),
+                ("lines", FieldValue::Lines(lines)),
             ],
             Record::Released {
                 sale,

@@ -117,6 +117,21 @@ pub enum Record<'a> {
         /// The key, and what was answered.
         key: CheckoutKey<'a>,
     },
+    /// The payment of an open checkout was begun: what could be had of it is reserved until then.
+    PaymentBegun {
+        /// The sale.
+        sale: SaleId,
+        /// The secret half of the checkout's code.
+        secret: u128,
+        /// The user.
+        user: &'a str,
+        /// Until when, by the steady clock.
+        hold_until: Timestamp,
+        /// Until when, by the wall clock, as the buyer was told.
+        held_until: Timestamp,
+        /// All lines of the checkout. `sold` of each says whether it was reserved, to be sold once it is paid.
+        lines: Lines<'a>,
+    },
     /// A checkout was processed, whatever was sold of it.
     Purchase {
         /// The sale.
@@ -127,6 +142,9 @@ pub enum Record<'a> {
         user: &'a str,
         /// The idempotency key that came with it.
         key: Option<&'a str>,
+        /// The reference of the payment that the shop confirmed; `None` where the buyer purchased. There is no key beside
+        /// one.
+        payment_ref: Option<&'a str>,
         /// The outcome of every line.
         lines: Lines<'a>,
     },
@@ -154,6 +172,8 @@ pub enum Record<'a> {
         secret: u128,
         /// The user.
         user: &'a str,
+        /// What was in it. Only snapshots have it: a journal has the records that put it there.
+        lines: Lines<'a>,
     },
     /// A buyer gave units of an open checkout back. Where nothing is left in it, the checkout is over, and its code with it.
     Released {
@@ -205,6 +225,7 @@ impl<'a> Record<'a> {
             Record::SaleArchived { .. } => ["sale archived", "sales archived"],
             Record::Checkout { .. } => ["checkout", "checkouts"],
             Record::KeptKey { .. } => ["key of a checkout", "keys of checkouts"],
+            Record::PaymentBegun { .. } => ["payment begun", "payments begun"],
             Record::Purchase { .. } => ["purchase", "purchases"],
             Record::Cancelled { .. } => ["cancellation", "cancellations"],
             Record::Expired { .. } => ["checkout expired", "checkouts expired"],
@@ -339,7 +360,7 @@ pub struct NewItem<'a> {
     pub max_per_user: Option<NonZeroU16>,
 }
 
-/// The lines of a purchase: from memory, or as they stand in the journal.
+/// The lines of a purchase, or of a checkout: from memory, or as they stand in the journal.
 #[derive(Clone, Copy, Debug)]
 pub enum Lines<'a> {
     /// From memory.
@@ -349,6 +370,18 @@ pub enum Lines<'a> {
 }
 
 impl<'a> Lines<'a> {
+    /// No lines.
+    pub const NONE: Self = Lines::Slice(&[]);
+
+    /// Returns whether there are none.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        match self {
+            Lines::Slice(slice) => slice.is_empty(),
+            Lines::Encoded(encoded) => encoded.is_empty(),
+        }
+    }
+
     /// Returns the lines in order.
     pub fn iter(self) -> impl Iterator<Item = PurchasedLine> + 'a {
         let (slice, encoded) = match self {

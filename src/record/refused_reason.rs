@@ -27,6 +27,8 @@ macro_rules! refused_reasons {
                 SalePaused = 9, "sale_paused";
                 /// The user would get more units of the item than it allows.
                 ItemLimitExceeded = 10, "item_limit_exceeded";
+                /// The user pays for their checkout, which takes no more items.
+                PaymentUnderWay = 11, "payment_under_way";
             }
             // Reasons whose answer has the label in the last column.
             labelled_otherwise {

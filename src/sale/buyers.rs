@@ -4,21 +4,19 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::hash::BuildHasher;
-use std::sync::Arc;
 
 use hashbrown::HashTable;
-use smallvec::SmallVec;
 
+use super::baskets::{CheckoutEnd, ClosedCheckout, Hold, OpenCheckout, Payment};
 use super::cancelled::Cancellations;
 use super::codes::Codes;
 use super::keys::{CheckoutKeys, KeyedCheckout};
-use super::outcome::PurchaseResult;
-use crate::env::{Clock, KeyHasher, key_hasher};
+use crate::env::{KeyHasher, key_hasher};
 use crate::limits::{BUYER_SHARDS, BUYERS_PER_SALE_MAX};
 use crate::record::ReleasedLine;
 use crate::sync::{Mutex, MutexGuard};
 use crate::types::{ItemIndex, Lsn, Timestamp};
-use crate::wheel::{TimerKey, Wheel};
+use crate::wheel::Wheel;
 
 /// A buyer's number in its sale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +43,21 @@ impl Buyer {
         open.max(closed).unwrap_or_default()
     }
 
+    /// Takes out the checkout with this code, if it has expired. Returns what was in it.
+    pub fn take_expired(&mut self, secret: u128) -> Option<Box<[(ItemIndex, u32)]>> {
+        let is_it = |closed: &ClosedCheckout| closed.secret == secret;
+        let place = self.closed.iter().position(is_it)?;
+        match &mut self.closed[place].end {
+            CheckoutEnd::Processed { .. } => None,
+            CheckoutEnd::Expired { lines } => {
+                let lines = std::mem::take(lines);
+                // Those that are left stay in the order of their records.
+                self.closed.remove(place);
+                Some(lines)
+            }
+        }
+    }
+
     fn heap_bytes(&self) -> usize {
         let lines = self.open.as_ref().filter(|open| open.lines.spilled());
         let lines = lines.map_or(0, |open| {
@@ -53,99 +66,6 @@ impl Buyer {
         let closed: usize = self.closed.iter().map(ClosedCheckout::heap_bytes).sum();
         self.user.len() + lines + self.closed.capacity() * size_of::<ClosedCheckout>() + closed
     }
-}
-
-/// A checkout that takes more items, until it is purchased or expires.
-pub struct OpenCheckout {
-    /// The secret half of its code.
-    pub secret: u128,
-    /// When it was opened.
-    pub opened_at: Timestamp,
-    /// The record of its newest item.
-    pub lsn: Lsn,
-    /// `None` when its units are not held.
-    pub hold: Option<Hold>,
-    /// Its items, in the order of their coming, with their quantities. As many as take no more room
-    /// than the pointer to a list are kept in place.
-    pub lines: SmallVec<[(ItemIndex, u32); 2]>,
-}
-
-impl OpenCheckout {
-    /// Units in it.
-    #[must_use]
-    pub fn units(&self) -> u32 {
-        self.lines.iter().map(|(_, quantity)| quantity).sum()
-    }
-
-    /// Units of this item in it.
-    #[must_use]
-    pub fn units_of(&self, item: ItemIndex) -> u32 {
-        let line = self.lines.iter().find(|(chosen, _)| *chosen == item);
-        line.map_or(0, |(_, quantity)| *quantity)
-    }
-
-    /// Returns whether this item is in it.
-    #[must_use]
-    pub fn contains(&self, item: ItemIndex) -> bool {
-        self.lines.iter().any(|(chosen, _)| *chosen == item)
-    }
-
-    /// Returns until when its units are held.
-    #[must_use]
-    pub fn hold_until(&self) -> Option<Timestamp> {
-        self.hold.as_ref().map(|hold| hold.until)
-    }
-
-    /// Returns whether its hold has run out. The steady clock is looked at only where something is held.
-    #[must_use]
-    pub fn is_expired(&self, clock: &dyn Clock) -> bool {
-        self.hold_until()
-            .is_some_and(|until| until <= clock.steady())
-    }
-}
-
-/// That the units of a checkout are held.
-pub struct Hold {
-    /// By the steady clock.
-    pub until: Timestamp,
-    /// Fires then, unless the checkout is over before.
-    timer: TimerKey,
-}
-
-/// A checkout that is over.
-pub struct ClosedCheckout {
-    /// The secret half of its code.
-    pub secret: u128,
-    /// When it ended.
-    pub at: Timestamp,
-    /// The record that closed it.
-    pub lsn: Lsn,
-    /// How it ended.
-    pub end: CheckoutEnd,
-}
-
-impl ClosedCheckout {
-    fn heap_bytes(&self) -> usize {
-        let CheckoutEnd::Processed { key, result } = &self.end else {
-            return 0;
-        };
-        // The two counts of references come first.
-        let result_bytes = 2 * size_of::<usize>() + size_of::<PurchaseResult>();
-        key.as_ref().map_or(0, |key| key.len()) + result_bytes + size_of_val(&*result.lines)
-    }
-}
-
-/// The end of a checkout.
-pub enum CheckoutEnd {
-    /// It was purchased, whatever was sold of it.
-    Processed {
-        /// The idempotency key that came with the purchase.
-        key: Option<Box<str>>,
-        /// The answer.
-        result: Arc<PurchaseResult>,
-    },
-    /// Its hold ran out.
-    Expired,
 }
 
 /// All buyers of a sale.
@@ -166,6 +86,8 @@ pub struct BuyerShard {
     timers: Option<Box<Wheel<BuyerRef>>>,
     /// Units of the open checkouts that hold something: what the stock calls held must be these.
     held: u64,
+    /// Open checkouts whose payment is under way.
+    paying: u32,
     keys: CheckoutKeys,
     pub(super) cancellations: Cancellations,
 }
@@ -195,6 +117,7 @@ impl Default for Buyers {
             pieces: Vec::new(),
             timers: None,
             held: 0,
+            paying: 0,
             keys: CheckoutKeys::default(),
             cancellations: Cancellations::default(),
         };
@@ -310,7 +233,37 @@ impl BuyerShard {
     pub fn arm_hold(&mut self, buyer: BuyerRef, until: Timestamp, now: Timestamp) -> Hold {
         let timers = self.timers.get_or_insert_with(|| Box::new(Wheel::new(now)));
         let timer = timers.arm(until, buyer);
-        Hold { until, timer }
+        Hold::new(until, timer)
+    }
+
+    /// Begins the payment of a buyer's open checkout, which holds its units until `until` from now on, `units` of them since `now`. The
+    /// record `lsn` says so.
+    pub fn begin_payment(
+        &mut self,
+        reference: BuyerRef,
+        payment: Payment,
+        (until, now): (Timestamp, Timestamp),
+        units: u32,
+        lsn: Lsn,
+    ) {
+        let open = self.buyer(reference).open.as_mut();
+        let before = open.and_then(|open| open.hold.take());
+        if let (Some(hold), Some(timers)) = (before, &mut self.timers) {
+            timers.cancel(hold.timer);
+        }
+        let hold = self.arm_hold(reference, until, now).with_payment(payment);
+        self.hold_more(units);
+        self.paying += 1;
+        if let Some(open) = &mut self.buyer(reference).open {
+            open.hold = Some(hold);
+            open.lsn = lsn;
+        }
+    }
+
+    /// Returns how many open checkouts have a payment under way.
+    #[must_use]
+    pub fn paying(&self) -> u32 {
+        self.paying
     }
 
     /// Notes that a checkout holds so many units more, which were taken under the same lock.
@@ -329,9 +282,15 @@ impl BuyerShard {
         let open = self.buyer(reference).open.take()?;
         if let (Some(hold), Some(timers)) = (&open.hold, &mut self.timers) {
             timers.cancel(hold.timer);
-            self.held -= u64::from(open.units());
+            self.forget_hold(&open);
         }
         Some(open)
+    }
+
+    /// Counts no longer what a checkout held that was taken out.
+    fn forget_hold(&mut self, open: &OpenCheckout) {
+        self.held -= u64::from(open.held_units());
+        self.paying -= u32::from(open.payment().is_some());
     }
 
     /// Takes out the buyer's open checkout, if its code is this one.
@@ -355,7 +314,7 @@ impl BuyerShard {
             open.lines.remove(place);
         }
         open.lsn = lsn;
-        let held = open.hold.is_some();
+        let held = open.holds(line.item);
         if held {
             self.held -= u64::from(line.quantity);
         }
@@ -367,7 +326,7 @@ impl BuyerShard {
         let (_, reference) = self.timers.as_mut()?.pop_due(steady)?;
         let open = self.buyer(reference).open.take();
         let open = open.expect("a timer stands for an open checkout");
-        self.held -= u64::from(open.units());
+        self.forget_hold(&open);
         Some((reference, open))
     }
 
@@ -395,7 +354,7 @@ impl BuyerShard {
     /// Lets no hold run out any more, and counts none.
     pub fn forget_holds(&mut self) {
         self.timers = None;
-        self.held = 0;
+        (self.held, self.paying) = (0, 0);
     }
 
     /// Memory that the shard takes besides itself, in bytes.

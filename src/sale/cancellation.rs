@@ -1,6 +1,6 @@
 //! Cancellation: a shop takes units of a purchase back.
 
-use super::buyers::{CheckoutEnd, ClosedCheckout};
+use super::baskets::{CheckoutEnd, ClosedCheckout};
 use super::cancelled::{Cancellation, cancelled_units};
 use super::engine::Engine;
 use super::outcome::{CancelOutcome, Decision, SaleDecision};

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::buyers::{BuyerRef, BuyerShard, LockedUser, OpenCheckout};
+use super::baskets::OpenCheckout;
+use super::buyers::{BuyerRef, BuyerShard, LockedUser};
 use super::engine::Engine;
 use super::keys::KeyedCheckout;
 use super::outcome::{CheckoutOutcome, Decision, Unavailable};
@@ -300,7 +301,7 @@ impl Engine {
     ) -> Decision<CheckoutOutcome> {
         // Without holds, what is neither free nor sold is just being sold.
         let is_sold_out = gone == Availability::SoldOut || is_planted(Slip::CallsHeldSoldOut);
-        if is_sold_out || !sale.has_holds() {
+        if is_sold_out || !sale.may_hold() {
             let lsn = match is_planted(Slip::SoldOutBeforeDurable) {
                 true => Lsn::ZERO,
                 false => sale.sold_out_lsn(wanted.item, wanted.quantity),
@@ -398,6 +399,13 @@ fn refusal_of_buyer(
     if sale.inventory.is_sold_to(wanted.item, reference.0) {
         let already = CheckoutOutcome::ItemAlreadyInCheckout { code: None };
         return Some(Decision::after(buyer.last_lsn(), already));
+    }
+    if let Some(open) = open.filter(|open| open.payment().is_some()) {
+        let code = sale.code(open.secret);
+        return Some(Decision::after(
+            open.lsn,
+            CheckoutOutcome::PaymentUnderWay { code },
+        ));
     }
     let chosen = open.map_or(0, OpenCheckout::units);
     let kept = u32::from(is_planted(Slip::KeepsOneOfLimit));

@@ -18,8 +18,8 @@ impl Sale {
                 if buyer.bought > self.terms.max_items_per_user {
                     return Err(format!("a user bought {} units", buyer.bought));
                 }
-                let holding = buyer.open.as_ref().filter(|open| open.hold.is_some());
-                held += holding.map_or(0, |open| u64::from(open.units()));
+                let open = buyer.open.as_ref();
+                held += open.map_or(0, |open| u64::from(open.held_units()));
             }
             if held != counted {
                 return Err(format!("checkouts hold {held}, and {counted} were counted"));

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::buyers::{Buyer, BuyerRef, BuyerShard, CheckoutEnd, OpenCheckout};
+use super::baskets::{CheckoutEnd, OpenCheckout};
+use super::buyers::{Buyer, BuyerRef, BuyerShard};
 use super::engine::Engine;
 use super::outcome::{CheckoutContents, ContentsOutcome, Decision, SaleDecision};
 use super::sale::Sale;
@@ -117,7 +118,7 @@ impl Engine {
         let mut closed = buyer.closed.iter();
         if let Some(closed) = closed.find(|closed| closed.secret == code.secret) {
             let outcome = match &closed.end {
-                CheckoutEnd::Expired => ContentsOutcome::CheckoutExpired,
+                CheckoutEnd::Expired { .. } => ContentsOutcome::CheckoutExpired,
                 CheckoutEnd::Processed { result, .. } => ContentsOutcome::AlreadyProcessed {
                     result: Arc::clone(result),
                 },
@@ -129,7 +130,8 @@ impl Engine {
             // It was given back just now, or the code has only its one half in common with one of this buyer's.
             return Err(sale.unknown_code(ContentsOutcome::CheckoutNotFound));
         };
-        if sale.is_closed() || self.now() >= sale.ends_at() {
+        let is_over = self.now() >= sale.ends_at() && open.payment().is_none();
+        if sale.is_closed() || is_over {
             return Err(Decision::immediate(ContentsOutcome::SaleNotActive));
         }
         Ok(open)
@@ -141,18 +143,22 @@ impl Engine {
         code: CheckoutCode,
         open: Option<&OpenCheckout>,
     ) -> ContentsOutcome {
-        let lines = open.map(|open| open.lines.iter().copied().collect());
-        let held_until = open.and_then(OpenCheckout::hold_until);
+        let lines = open.map(OpenCheckout::basket_lines);
+        // Of a payment, what its buyer was told.
+        let paid_until = open.and_then(OpenCheckout::payment);
+        let paid_until = paid_until.map(|payment| payment.held_until);
+        let hold_until = open.and_then(OpenCheckout::hold_until);
+        let held_until = paid_until.or_else(|| hold_until.map(|until| self.by_wall_clock(until)));
         ContentsOutcome::Contents(Box::new(CheckoutContents {
             code,
             lines: lines.unwrap_or_default(),
-            held_until: held_until.map(|until| self.by_wall_clock(until)),
+            held_until,
             sale_ends_at: sale.ends_at(),
         }))
     }
 
     /// Returns the time that the wall clock will show when the steady one shows `steady`.
-    fn by_wall_clock(&self, steady: Timestamp) -> Timestamp {
+    pub(super) fn by_wall_clock(&self, steady: Timestamp) -> Timestamp {
         Timestamp(self.now().0 + (steady.0 - self.clock.steady().0))
     }
 }

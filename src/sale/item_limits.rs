@@ -1,6 +1,7 @@
 //! Limits of items: how many units of one item one user may buy, besides what the sale allows of all.
 
-use super::buyers::{Buyer, BuyerRef, BuyerShard, CheckoutEnd};
+use super::baskets::CheckoutEnd;
+use super::buyers::{Buyer, BuyerRef, BuyerShard};
 use super::cancelled::Cancellation;
 use super::outcome::CheckoutOutcome;
 use super::sale::Sale;
@@ -12,7 +13,7 @@ impl Buyer {
     fn sold_lines(&self) -> impl Iterator<Item = &PurchasedLine> {
         let processed = self.closed.iter().filter_map(|closed| match &closed.end {
             CheckoutEnd::Processed { result, .. } => Some(&result.lines),
-            CheckoutEnd::Expired => None,
+            CheckoutEnd::Expired { .. } => None,
         });
         let lines = processed.flat_map(|lines| lines.iter());
         lines.filter(|line| line.sold)
@@ -52,6 +53,20 @@ impl Sale {
         };
         let is_over = bought + quantity > limit;
         is_over.then_some(CheckoutOutcome::ItemLimitExceeded { limit })
+    }
+
+    /// Returns how many units of an item a buyer may still get by its own limit, those of their open checkout counted.
+    pub(super) fn item_room(
+        &self,
+        buyer: &Buyer,
+        cancellations: &[Cancellation],
+        item: ItemIndex,
+    ) -> u32 {
+        let Some(limit) = self.catalogue.max_per_user(item) else {
+            return u32::MAX;
+        };
+        let chosen = buyer.open.as_ref().map_or(0, |open| open.units_of(item));
+        limit.saturating_sub(buyer.bought_of(item, cancellations) + chosen)
     }
 
     /// Checks that nobody in `shard` has more units of an item than its own limit allows.

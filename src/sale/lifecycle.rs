@@ -3,11 +3,12 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use super::buyers::{BuyerRef, BuyerShard, OpenCheckout};
+use super::baskets::OpenCheckout;
+use super::buyers::{BuyerRef, BuyerShard};
 use super::engine::Engine;
 use super::outcome::StockFigures;
 use super::sale::Sale;
-use crate::record::Record;
+use crate::record::{Lines, Record};
 use crate::types::{Lsn, SaleId, Timestamp};
 
 impl Engine {
@@ -24,14 +25,16 @@ impl Engine {
             sale: sale.id,
             secret: open.secret,
             user: &buyer.user,
+            // Whoever reads the journal has them.
+            lines: Lines::NONE,
         };
         let lsn = self.journal.append(now, &record);
         sale.end_expired(reference, buyer, open, now, lsn);
         lsn
     }
 
-    /// Gives the units back whose holds have run out, in all sales that have not ended; how many checkouts
-    /// that ended. Does nothing while the journal takes no records. In a sale that has ended nobody can buy
+    /// Gives the units back whose holds have run out, in all sales that have not ended or wait for payments; how many
+    /// checkouts that ended. Does nothing while the journal takes no records. In a sale that has ended nobody can buy
     /// what is given back: that is left to its closing.
     pub fn release_expired(&self) -> usize {
         let steady = self.clock.steady();
@@ -39,11 +42,11 @@ impl Engine {
         self.selling().iter().map(released).sum()
     }
 
-    /// The open sales that have not ended by the wall clock.
+    /// The open sales that have not ended by the wall clock, and those that may wait for payments.
     fn selling(&self) -> Vec<Arc<Sale>> {
         let now = self.now();
         let mut sales = self.open_sales();
-        sales.retain(|sale| sale.ends_at() > now);
+        sales.retain(|sale| sale.ends_at() > now || sale.has_payments());
         sales
     }
 
@@ -122,8 +125,8 @@ impl Engine {
         Some(lsn)
     }
 
-    /// Closes the sales whose end has come by the wall clock, in the order of their ends; how many
-    /// those are. What holds had given back before the end of a sale is given back first; where that
+    /// Closes the sales whose end has come by the wall clock, and whose payments are over, in the order of their ends; how
+    /// many those are. What holds had given back before the end of a sale is given back first; where that
     /// cannot be recorded at the moment, the sale is not closed yet.
     pub fn close_ended(&self) -> usize {
         let (now, steady) = (self.now(), self.clock.steady());
@@ -131,11 +134,14 @@ impl Engine {
         ended.retain(|sale| sale.ends_at() <= now);
         ended.sort_by_key(|sale| (sale.ends_at(), sale.id));
         let close = |sale: &Arc<Sale>| {
-            // When it ended, by the steady clock.
-            let end = Timestamp(steady.0 - (now.0 - sale.ends_at().0));
+            // When it ended, by the steady clock. Payments go on until they are over themselves.
+            let end = match sale.has_payments() {
+                true => steady,
+                false => Timestamp(steady.0 - (now.0 - sale.ends_at().0)),
+            };
             self.release_expired_until(end);
             let all_released = sale.next_expiry().is_none_or(|next| next > end);
-            let is_over = |sale: &Sale| sale.ends_at() <= now;
+            let is_over = |sale: &Sale| sale.ends_at() <= now && !sale.waits_for_payments();
             let closed =
                 all_released && matches!(self.close_sale_if(sale.id(), is_over), Some(Some(_)));
             if closed {

@@ -18,6 +18,7 @@ pub mod outcome;
 pub mod stock;
 
 mod archive;
+mod baskets;
 mod buyers;
 mod cancellation;
 mod cancelled;
@@ -25,6 +26,7 @@ mod catalogue;
 mod changes;
 mod checkout;
 mod codes;
+mod confirmation;
 mod conservation;
 mod contents;
 mod creation;
@@ -33,6 +35,7 @@ mod ended_sale;
 mod engine;
 mod file;
 mod following;
+mod give_back;
 mod housekeeping;
 mod id_allocator;
 mod inventory;
@@ -42,6 +45,7 @@ mod keys;
 mod lifecycle;
 mod opening;
 mod overview;
+mod payment;
 mod phase;
 mod purchase;
 mod registry;
@@ -72,6 +76,7 @@ pub use cancellation::CancelRequest;
 pub use cancelled::Cancellation;
 pub use changes::{ChangeError, StockChangeError, StockChangeRequest};
 pub use checkout::CheckoutRequest;
+pub use confirmation::ConfirmRequest;
 pub use contents::ReleaseRequest;
 pub use creation::{
     CreateError, NewCatalogue, NewSale, REPEATED_ITEM_ID, check_image_url, check_item_id,
@@ -87,8 +92,9 @@ pub use following::FollowingState;
 pub use housekeeping::{Housekeeper, Housekeeping, Keeper, Retention};
 pub use inventory::{Balance, Gap};
 pub use outcome::{
-    CancelOutcome, CheckoutContents, CheckoutOutcome, ContentsOutcome, Decision, PurchaseOutcome,
-    SaleDecision, StockFigures, Unavailable,
+    BasketLine, BegunPayment, CancelOutcome, CheckoutContents, CheckoutOutcome, ConfirmOutcome,
+    ContentsOutcome, Decision, PaymentOutcome, PurchaseOutcome, SaleDecision, StockFigures,
+    Unavailable,
 };
 pub use overview::Overview;
 pub use sale::{Closing, ItemView, Sale, SaleStatus};

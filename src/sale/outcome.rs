@@ -120,6 +120,11 @@ pub enum CheckoutOutcome {
         /// The code of the open checkout, where the item is in it.
         code: Option<CheckoutCode>,
     },
+    /// The user pays for their open checkout, which takes no more items.
+    PaymentUnderWay {
+        /// The code of the open checkout.
+        code: CheckoutCode,
+    },
     /// The user's idempotency key came with another item or quantity before.
     IdempotencyKeyReused,
     /// The sale has left memory, and what it knows of the idempotency key with it: load it, and ask
@@ -149,6 +154,7 @@ impl CheckoutOutcome {
             Self::UserLimitExceeded { .. } => RefusedReason::UserLimitExceeded,
             Self::ItemLimitExceeded { .. } => RefusedReason::ItemLimitExceeded,
             Self::ItemAlreadyInCheckout { .. } => RefusedReason::ItemAlreadyInCheckout,
+            Self::PaymentUnderWay { .. } => RefusedReason::PaymentUnderWay,
             Self::IdempotencyKeyReused => RefusedReason::IdempotencyKeyReused,
             Self::ItemSoldOut => RefusedReason::ItemSoldOut,
             Self::ItemHeld { .. } => RefusedReason::ItemHeld,
@@ -188,6 +194,8 @@ pub enum PurchaseOutcome {
     SaleNotActive,
     /// The sale has left memory: load it, and ask [`super::Engine::purchase_of`].
     SaleArchived,
+    /// Only the shop purchases in this sale.
+    ShopConfirms,
     /// The hold ran out before the purchase.
     CheckoutExpired,
     /// The code was used before, with another key or with none.
@@ -205,13 +213,109 @@ impl NamesItems for PurchaseOutcome {
     }
 }
 
+/// The answer to a shop that confirms a payment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConfirmOutcome {
+    /// The checkout was processed just now, or earlier with the same reference: a success
+    /// when [`PurchaseResult::any_sold`], otherwise every item was gone.
+    Processed {
+        /// What was sold.
+        result: Arc<PurchaseResult>,
+        /// This answer repeats an earlier one.
+        replayed: bool,
+    },
+    /// No checkout has this code.
+    CheckoutNotFound,
+    /// The sale is over.
+    SaleNotActive,
+    /// The sale has left memory: load it, and ask [`super::Engine::confirm_of`].
+    SaleArchived,
+    /// The hold ran out before, and a late payment is not to be taken.
+    CheckoutExpired,
+    /// The code was used before, with another reference or with none.
+    AlreadyProcessed {
+        /// What was answered then.
+        result: Arc<PurchaseResult>,
+        /// The reference that came first; `None` where the buyer purchased.
+        payment_ref: Option<Box<str>>,
+    },
+    /// No work is taken.
+    Unavailable(Unavailable),
+}
+
+impl NamesItems for ConfirmOutcome {
+    fn names_items(&self) -> bool {
+        matches!(self, Self::Processed { .. } | Self::AlreadyProcessed { .. })
+    }
+}
+
+/// A line of an open checkout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BasketLine {
+    /// The item.
+    pub item: ItemIndex,
+    /// Units of it.
+    pub quantity: u32,
+    /// Whether these are held.
+    pub is_held: bool,
+}
+
+/// The payment of a checkout, as its buyer is told of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BegunPayment {
+    /// The code of the checkout.
+    pub code: CheckoutCode,
+    /// Its lines, in the order of their coming.
+    pub lines: Box<[BasketLine]>,
+    /// Until when it has to be over, by the wall clock.
+    pub held_until: Timestamp,
+}
+
+/// The answer to who begins a payment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PaymentOutcome {
+    /// The payment is under way, since just now or before.
+    Begun(Box<BegunPayment>),
+    /// Nothing of the checkout could be had: it is over.
+    AllItemsSold {
+        /// Its lines.
+        result: Arc<PurchaseResult>,
+    },
+    /// Payments of this sale do not take their time.
+    NotOffered,
+    /// No checkout has this code.
+    CheckoutNotFound,
+    /// The sale is over.
+    SaleNotActive,
+    /// The sale has left memory: load it, and ask [`super::Engine::payment_of`].
+    SaleArchived,
+    /// Its hold ran out.
+    CheckoutExpired,
+    /// It was purchased.
+    AlreadyProcessed {
+        /// What was answered then.
+        result: Arc<PurchaseResult>,
+    },
+    /// No work is taken.
+    Unavailable(Unavailable),
+}
+
+impl NamesItems for PaymentOutcome {
+    fn names_items(&self) -> bool {
+        matches!(
+            self,
+            Self::Begun(_) | Self::AllItemsSold { .. } | Self::AlreadyProcessed { .. }
+        )
+    }
+}
+
 /// The contents of an open checkout.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckoutContents {
     /// Its code.
     pub code: CheckoutCode,
-    /// Its items with their quantities, in the order of their coming. None where all was given back: the checkout is over.
-    pub lines: Box<[(ItemIndex, u32)]>,
+    /// Its lines, in the order of their coming. None where all was given back: the checkout is over.
+    pub lines: Box<[BasketLine]>,
     /// Until when its units are held, by the wall clock; `None` where they are not.
     pub held_until: Option<Timestamp>,
     /// When the sale ends.

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use super::buyers::{Buyer, BuyerRef, CheckoutEnd, ClosedCheckout, OpenCheckout};
+use super::baskets::{CheckoutEnd, ClosedCheckout, OpenCheckout, PurchaseToken};
+use super::buyers::{Buyer, BuyerRef};
 use super::engine::Engine;
 use super::outcome::{Decision, PurchaseOutcome, PurchaseResult, SaleDecision};
 use super::sale::Sale;
 use crate::planted::{Slip, is_planted};
 use crate::record::{Lines, Record};
-use crate::types::{CheckoutCode, IdempotencyKey, PurchasedLine, Timestamp};
+use crate::types::{CheckoutCode, IdempotencyKey, Lsn, PurchaseBy, PurchasedLine, Timestamp};
 
 impl Engine {
     /// Sells the items of a checkout, each that is still to be had in its whole quantity, and closes
@@ -64,8 +65,13 @@ impl Engine {
             false => now >= ended_at,
         };
         let is_early = is_planted(Slip::EndsSalesEarly) && now.plus_seconds(2) >= ended_at;
-        if sale.is_closed() || is_over || is_early {
+        // A payment that began before may be finished.
+        let is_over = (is_over || is_early) && open.payment().is_none();
+        if sale.is_closed() || is_over {
             return Decision::immediate(PurchaseOutcome::SaleNotActive);
+        }
+        if sale.terms.payment.purchase_by == PurchaseBy::Shop {
+            return Decision::immediate(PurchaseOutcome::ShopConfirms);
         }
         if let Err(unavailable) = self.admit() {
             return Decision::immediate(PurchaseOutcome::Unavailable(unavailable));
@@ -76,23 +82,34 @@ impl Engine {
             let lsn = self.expire(sale, &mut shard, reference, open);
             return Decision::after(lsn, PurchaseOutcome::CheckoutExpired);
         }
-        self.sell(sale, reference, shard.buyer(reference), &open, key, now)
+        let token = key.map_or(PurchaseToken::None, |key| {
+            PurchaseToken::Key(key.as_str().into())
+        });
+        let Sold { lsn, result } =
+            self.sell(sale, reference, shard.buyer(reference), &open, token, now);
+        let replayed = false;
+        Decision::after(lsn, PurchaseOutcome::Processed { result, replayed })
     }
 
-    fn sell(
+    /// Sells what is in a checkout, which was taken from its buyer: what it holds, and of the rest what can be had.
+    pub(super) fn sell(
         &self,
         sale: &Sale,
         reference: BuyerRef,
         buyer: &mut Buyer,
         open: &OpenCheckout,
-        key: Option<IdempotencyKey<'_>>,
+        token: PurchaseToken,
         now: Timestamp,
-    ) -> Decision<PurchaseOutcome> {
+    ) -> Sold {
         let taker = sale.taker(reference);
         let take = |&(item, quantity): &_| {
             let sold = if open.hold.is_some() {
-                sale.inventory.sell_held(item, quantity, taker);
-                true
+                // What a payment could not reserve is lost.
+                let is_held = open.holds(item);
+                if is_held {
+                    sale.inventory.sell_held(item, quantity, taker);
+                }
+                is_held
             } else {
                 sale.inventory.sell(item, quantity, taker)
             };
@@ -102,9 +119,20 @@ impl Engine {
                 sold,
             }
         };
-        let result = PurchaseResult {
-            lines: open.lines.iter().map(take).collect(),
-        };
+        let lines = open.lines.iter().map(take).collect();
+        self.close_processed(sale, buyer, (open.secret, lines), token, now)
+    }
+
+    /// Ends a checkout of these lines as processed. What is sold of them was taken before.
+    pub(super) fn close_processed(
+        &self,
+        sale: &Sale,
+        buyer: &mut Buyer,
+        (secret, lines): (u128, Box<[PurchasedLine]>),
+        token: PurchaseToken,
+        now: Timestamp,
+    ) -> Sold {
+        let result = PurchaseResult { lines };
         let sold = result
             .lines
             .iter()
@@ -119,44 +147,47 @@ impl Engine {
             now,
             &Record::Purchase {
                 sale: sale.id,
-                secret: open.secret,
+                secret,
                 user: &buyer.user,
-                key: key.map(IdempotencyKey::as_str),
+                key: token.key(),
+                payment_ref: token.payment_ref(),
                 lines: Lines::Slice(&result.lines),
             },
         );
         if result.lines.iter().any(|line| line.sold) {
-            sale.inventory.note_sold(lsn, taker.lane);
+            sale.inventory.note_sold(lsn, super::lane());
         }
         let result = Arc::new(result);
         let end = CheckoutEnd::Processed {
-            key: key.map(|key| key.as_str().into()),
+            token,
             result: Arc::clone(&result),
         };
         buyer.closed.push(ClosedCheckout {
-            secret: open.secret,
+            secret,
             at: now,
             lsn,
             end,
         });
-        Decision::after(
-            lsn,
-            PurchaseOutcome::Processed {
-                result,
-                replayed: false,
-            },
-        )
+        Sold { lsn, result }
     }
+}
+
+/// A checkout that was processed just now.
+pub(super) struct Sold {
+    /// The record that says so.
+    pub(super) lsn: Lsn,
+    /// The result of its lines.
+    pub(super) result: Arc<PurchaseResult>,
 }
 
 /// The answer to a code that was used before. It rests on the record of that use.
 fn repeated(closed: &ClosedCheckout, key: Option<IdempotencyKey<'_>>) -> Decision<PurchaseOutcome> {
     let outcome = match &closed.end {
-        CheckoutEnd::Expired => PurchaseOutcome::CheckoutExpired,
-        CheckoutEnd::Processed { key: first, result } => {
+        CheckoutEnd::Expired { .. } => PurchaseOutcome::CheckoutExpired,
+        CheckoutEnd::Processed { token, result } => {
             let result = Arc::clone(result);
-            match (first, key) {
-                (Some(first), Some(key))
+            match (token, key) {
+                (PurchaseToken::Key(first), Some(key))
                     if **first == *key.as_str() || is_planted(Slip::ForgivesAnotherKey) =>
                 {
                     PurchaseOutcome::Processed {

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use super::buyers::{BuyerRef, BuyerShard, CheckoutEnd, ClosedCheckout, OpenCheckout};
+use super::baskets::{CheckoutEnd, ClosedCheckout, OpenCheckout, Payment, PurchaseToken};
+use super::buyers::{BuyerRef, BuyerShard};
 use super::cancelled::{Cancellation, cancelled_units};
 use super::keys::KeyedCheckout;
 use super::outcome::PurchaseResult;
+use super::payment::unreserved;
 use super::sale::Sale;
 use crate::planted::{Slip, is_planted};
 use crate::record::{CheckoutKey, Lines, ReleasedLine, SaleChange};
@@ -60,6 +62,16 @@ pub(super) struct Purchased<'a> {
     pub(super) secret: u128,
     pub(super) user: &'a str,
     pub(super) key: Option<&'a str>,
+    pub(super) payment_ref: Option<&'a str>,
+    pub(super) lines: Lines<'a>,
+}
+
+/// The parts of the record of a payment that begins.
+pub(super) struct PaymentStart<'a> {
+    pub(super) secret: u128,
+    pub(super) user: &'a str,
+    pub(super) hold_until: Timestamp,
+    pub(super) held_until: Timestamp,
     pub(super) lines: Lines<'a>,
 }
 
@@ -186,6 +198,9 @@ impl Sale {
             Some(open) if opens || open.secret != secret => {
                 Err(format!("user {user:?} opens a second checkout"))
             }
+            Some(open) if open.payment().is_some() => {
+                Err(format!("user {user:?} adds to a checkout that is paid"))
+            }
             Some(open) if open.hold_until() != hold_until => {
                 Err(format!("user {user:?} holds one checkout until two times"))
             }
@@ -227,7 +242,70 @@ impl Sale {
         }
     }
 
-    /// A purchase closes its open checkout; in a snapshot it stands alone.
+    /// A payment begins once, and reserves all that its checkout does not hold already, as far as the record says so.
+    pub(super) fn apply_payment(
+        &self,
+        start: &PaymentStart<'_>,
+        at: Timestamp,
+        lsn: Lsn,
+    ) -> Result<(), String> {
+        let PaymentStart {
+            secret,
+            user,
+            hold_until,
+            held_until,
+            lines,
+        } = *start;
+        let mut locked = self.buyers.lock_user(user);
+        let reference = locked.find(user);
+        let open = reference.and_then(|reference| locked.shard.buyer(reference).open.as_ref());
+        let (Some(reference), Some(open)) = (reference, open.filter(|open| open.secret == secret))
+        else {
+            return Err(format!(
+                "user {user:?} pays for a checkout that is not open"
+            ));
+        };
+        if open.payment().is_some() {
+            return Err(format!("user {user:?} pays twice for one checkout"));
+        }
+        let lines: Box<[PurchasedLine]> = lines.iter().collect();
+        let chosen = open.lines.iter().copied();
+        if !chosen.eq(lines.iter().map(|line| (line.item, line.quantity))) {
+            return Err(format!("user {user:?} pays for what they did not choose"));
+        }
+        if is_planted(Slip::ForgetsPayments) {
+            return Ok(());
+        }
+        let (is_held, mut units) = (open.hold.is_some(), 0);
+        for line in &lines {
+            let taken = match (is_held, line.sold) {
+                (true, is_reserved) => is_reserved,
+                (false, false) => true,
+                (false, true) => {
+                    units += line.quantity;
+                    let taker = self.taker(reference);
+                    self.inventory.hold(line.item, line.quantity, taker)
+                }
+            };
+            if !taken {
+                let item = line.item.0;
+                return Err(format!("item {item} cannot be reserved so"));
+            }
+        }
+        let payment = Payment {
+            begun_at: at,
+            held_until,
+            unreserved: unreserved(&lines),
+        };
+        self.expect_expiry(hold_until);
+        let times = (hold_until, at);
+        locked
+            .shard
+            .begin_payment(reference, payment, times, units, lsn);
+        Ok(())
+    }
+
+    /// A purchase closes its open checkout, or a late payment one that has expired; in a snapshot it stands alone.
     pub(super) fn apply_purchase(
         &self,
         purchased: &Purchased<'_>,
@@ -238,29 +316,36 @@ impl Sale {
             secret,
             user,
             key,
+            payment_ref,
             lines,
         } = *purchased;
         let mut locked = self.buyers.lock_user(user);
         let reference = locked.find_or_insert(user);
         let open = locked.shard.take_open_if(reference, secret);
-        let held = open.as_ref().is_some_and(|open| open.hold.is_some());
-        match open {
-            None => self.add_code(secret, reference)?,
-            Some(open) => {
-                let chosen = open.lines.into_iter();
-                if !chosen.eq(lines.iter().map(|line| (line.item, line.quantity))) {
-                    return Err(format!("user {user:?} purchases what they did not choose"));
-                }
-            }
-        }
         // In a snapshot what was cancelled of it stands before it.
         let cancelled = CancelledUnits::of(locked.shard.cancellations_of(reference), secret);
-        if held && !cancelled.is_empty() {
+        if open.is_some() && !cancelled.is_empty() {
             return Err(format!(
                 "a purchase of user {user:?} is cancelled before it is made"
             ));
         }
         let buyer = locked.shard.buyer(reference);
+        let is_same = |chosen: &[(ItemIndex, u32)]| {
+            let chosen = chosen.iter().copied();
+            chosen.eq(lines.iter().map(|line| (line.item, line.quantity)))
+        };
+        let late = payment_ref.and_then(|_| buyer.take_expired(secret));
+        let as_chosen = match (&open, &late) {
+            (Some(open), _) => is_same(&open.lines),
+            (None, Some(lines)) => is_same(lines),
+            (None, None) => {
+                self.add_code(secret, reference)?;
+                true
+            }
+        };
+        if !as_chosen {
+            return Err(format!("user {user:?} purchases what they did not choose"));
+        }
         let mut sold_lines = Vec::new();
         for line in lines.iter() {
             self.check_item(line.item)?;
@@ -269,6 +354,7 @@ impl Sale {
                 false => line.quantity,
             };
             let quantity = left;
+            let held = open.as_ref().is_some_and(|open| open.holds(line.item));
             self.apply_line(PurchasedLine { quantity, ..line }, reference, held)?;
             buyer.bought += if line.sold { left } else { 0 };
             sold_lines.push(line);
@@ -279,10 +365,12 @@ impl Sale {
         let result = Arc::new(PurchaseResult {
             lines: sold_lines.into(),
         });
-        let end = CheckoutEnd::Processed {
-            key: key.map(Into::into),
-            result,
+        let token = match (key, payment_ref) {
+            (_, Some(reference)) => PurchaseToken::Payment(reference.into()),
+            (Some(key), None) => PurchaseToken::Key(key.into()),
+            (None, None) => PurchaseToken::None,
         };
+        let end = CheckoutEnd::Processed { token, result };
         buyer.closed.push(ClosedCheckout {
             secret,
             at,
@@ -365,7 +453,7 @@ impl Sale {
         };
         for line in &cancellation.lines {
             let sold = match &closed.end {
-                CheckoutEnd::Expired => 0,
+                CheckoutEnd::Expired { .. } => 0,
                 CheckoutEnd::Processed { result, .. } => sold_of(result, line.item),
             };
             let before = cancelled_units(&kept, secret, line.item);
@@ -414,6 +502,7 @@ impl Sale {
         &self,
         secret: u128,
         user: &str,
+        lines: Lines<'_>,
         at: Timestamp,
         lsn: Lsn,
     ) -> Result<(), String> {
@@ -431,7 +520,12 @@ impl Sale {
             secret,
             at,
             lsn,
-            end: CheckoutEnd::Expired,
+            end: CheckoutEnd::Expired {
+                lines: lines
+                    .iter()
+                    .map(|line| (line.item, line.quantity))
+                    .collect(),
+            },
         });
         Ok(())
     }

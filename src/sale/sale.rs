@@ -2,9 +2,8 @@
 
 use std::sync::OnceLock;
 
-use super::buyers::{
-    Buyer, BuyerRef, BuyerShard, Buyers, CheckoutEnd, ClosedCheckout, OpenCheckout,
-};
+use super::baskets::CheckoutEnd;
+use super::buyers::{BuyerRef, Buyers};
 use super::catalogue::Catalogue;
 use super::inventory::{Balance, Inventory, Taker};
 use super::outcome::{CheckoutOutcome, Decision, StockFigures, Unavailable};
@@ -12,7 +11,7 @@ use super::phase::{Phase, SalePhase};
 use super::sold_out::SoldOut;
 use super::stock_changes::StockChanges;
 use crate::planted::{Slip, is_planted};
-use crate::record::{ReleasedLine, SaleTerms};
+use crate::record::SaleTerms;
 use crate::sync::{AtomicI64, Mutex, Ordering};
 use crate::types::{ItemId, ItemIndex, Lsn, SaleId, Timestamp};
 
@@ -303,6 +302,34 @@ impl Sale {
         self.terms.hold_seconds > 0
     }
 
+    /// Returns whether payments of this sale reserve what is paid.
+    #[must_use]
+    pub fn has_payments(&self) -> bool {
+        self.terms.payment.seconds > 0
+    }
+
+    /// Returns whether units of this sale may be held: by checkouts, or by payments.
+    #[must_use]
+    pub fn may_hold(&self) -> bool {
+        self.has_holds() || self.has_payments()
+    }
+
+    /// Returns how many payments are under way. Looks into every shard of a sale that has payments.
+    #[must_use]
+    pub fn payments_under_way(&self) -> u64 {
+        if !self.has_payments() {
+            return 0;
+        }
+        let paying = self.buyers.lock_each().map(|shard| shard.paying());
+        paying.map(u64::from).sum()
+    }
+
+    /// Returns whether it is not to be closed yet, because payments are under way.
+    #[must_use]
+    pub fn waits_for_payments(&self) -> bool {
+        self.payments_under_way() > 0 && !is_planted(Slip::ClosesWithPayments)
+    }
+
     /// Returns when the next hold can run out, by the steady clock.
     #[must_use]
     pub fn next_expiry(&self) -> Option<Timestamp> {
@@ -323,7 +350,8 @@ impl Sale {
     /// Lets no hold last longer from now on than a new one would: since they began, the clock that their
     /// ends were written down by was set back.
     pub(super) fn hasten_holds(&self, steady: Timestamp) {
-        let latest = steady.plus_seconds(self.terms.hold_seconds);
+        let longest = self.terms.hold_seconds.max(self.terms.payment.seconds);
+        let latest = steady.plus_seconds(longest);
         for mut shard in self.buyers.lock_each() {
             shard.hasten_holds(latest);
             if let Some(next) = shard.next_expiry() {
@@ -345,74 +373,11 @@ impl Sale {
         self.next_expiry_us.store(NEVER, Ordering::Release);
     }
 
-    /// Ends a checkout, which was taken from its buyer, as expired, and gives its units back.
-    pub(super) fn end_expired(
-        &self,
-        reference: BuyerRef,
-        buyer: &mut Buyer,
-        open: OpenCheckout,
-        at: Timestamp,
-        lsn: Lsn,
-    ) {
-        if open.hold.is_some() && !is_planted(Slip::ForgetsUnitsOfExpired) {
-            self.release_lines(reference, &open);
-            if is_planted(Slip::ReleasesHoldTwice) {
-                self.release_lines(reference, &open);
-            }
-        }
-        buyer.closed.push(ClosedCheckout {
-            secret: open.secret,
-            at,
-            lsn,
-            end: CheckoutEnd::Expired,
-        });
-    }
-
-    /// Takes `line`, or everything, out of a buyer's open checkout, and frees what it held. The record that says so, `lsn`, must
-    /// be enqueued already. Returns the rest of the checkout; `None` where nothing is left: it is over then, and its code is
-    /// nobody's.
-    pub(super) fn give_back<'s>(
-        &self,
-        shard: &'s mut BuyerShard,
-        reference: BuyerRef,
-        line: Option<ReleasedLine>,
-        lsn: Lsn,
-    ) -> Option<&'s OpenCheckout> {
-        let units = shard.buyer(reference).open.as_ref()?.units();
-        let Some(line) = line.filter(|line| line.quantity < units) else {
-            let open = shard.take_open(reference)?;
-            if open.hold.is_some() {
-                self.release_lines(reference, &open);
-            }
-            self.buyers.remove_code(open.secret, lsn);
-            return None;
-        };
-        if shard.take_line(reference, line, lsn) {
-            let times = if is_planted(Slip::ReleasesLineTwice) {
-                2
-            } else {
-                1
-            };
-            for _ in 0..times {
-                self.inventory
-                    .release(line.item, line.quantity, self.taker(reference));
-            }
-        }
-        shard.buyer(reference).open.as_ref()
-    }
-
     /// Returns the answer to a code that is nobody's, which rests on the record by which the last one became that.
     pub(super) fn unknown_code<T>(&self, outcome: T) -> Decision<T> {
         let lsn = self.buyers.removed_lsn();
         let lsn = lsn.filter(|_| !is_planted(Slip::ForgetsCodeBeforeDurable));
         Decision { outcome, lsn }
-    }
-
-    fn release_lines(&self, reference: BuyerRef, open: &OpenCheckout) {
-        for &(item, quantity) in &open.lines {
-            self.inventory
-                .release(item, quantity, self.taker(reference));
-        }
     }
 
     /// Takes no checkouts from here on. `enqueue` is called behind the records of all that were taken. Returns false where none is taken
@@ -453,10 +418,18 @@ impl Sale {
             shard.forget_holds();
             for (reference, buyer) in shard.iter_mut() {
                 if let Some(open) = &mut buyer.open
-                    && open.hold.take().is_some()
-                    && !is_planted(Slip::ClosesWithHolds)
+                    && open.hold.is_some()
                 {
-                    self.release_lines(reference, open);
+                    if !is_planted(Slip::ClosesWithHolds) {
+                        self.release_lines(reference, open);
+                    }
+                    open.hold = None;
+                }
+                // No payment of them can come any more.
+                for closed in &mut buyer.closed {
+                    if let CheckoutEnd::Expired { lines } = &mut closed.end {
+                        *lines = Box::default();
+                    }
                 }
             }
         }

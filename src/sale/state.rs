@@ -9,7 +9,7 @@ use super::catalogue::{Catalogue, ExplicitItems};
 use super::ended_sale::{EndedSale, EndedSales};
 use super::keys::KeyedCheckout;
 use super::registry::SaleRegistry;
-use super::replay::{Chosen, Purchased};
+use super::replay::{Chosen, PaymentStart, Purchased};
 use super::sale::Sale;
 use crate::journal::{JournalError, Opening, Replayed};
 use crate::record::{CatalogueKind, Entry, Items, Record, SaleTerms};
@@ -238,17 +238,37 @@ impl State {
                     KeyedCheckout::new(secret, (item, quantity), &key, entry.lsn),
                 )
             }),
+            Record::PaymentBegun {
+                sale,
+                secret,
+                user,
+                hold_until,
+                held_until,
+                lines,
+            } => {
+                let start = PaymentStart {
+                    secret,
+                    user,
+                    hold_until,
+                    held_until,
+                    lines,
+                };
+                self.find(sale)
+                    .and_then(|sale| sale.apply_payment(&start, entry.at, entry.lsn))
+            }
             Record::Purchase {
                 sale,
                 secret,
                 user,
                 key,
+                payment_ref,
                 lines,
             } => {
                 let purchased = Purchased {
                     secret,
                     user,
                     key,
+                    payment_ref,
                     lines,
                 };
                 self.find(sale)
@@ -273,9 +293,14 @@ impl State {
                 self.find(sale)
                     .and_then(|sale| sale.apply_cancelled(user, cancellation))
             }
-            Record::Expired { sale, secret, user } => self
+            Record::Expired {
+                sale,
+                secret,
+                user,
+                lines,
+            } => self
                 .find(sale)
-                .and_then(|sale| sale.apply_expired(secret, user, entry.at, entry.lsn)),
+                .and_then(|sale| sale.apply_expired(secret, user, lines, entry.at, entry.lsn)),
             Record::Released {
                 sale,
                 secret,

@@ -1,14 +1,16 @@
 //! A state written down as the fewest records that lead to it.
 
-use super::buyers::{Buyer, CheckoutEnd};
+use super::baskets::{CheckoutEnd, OpenCheckout};
+use super::buyers::Buyer;
 use super::cancelled::Cancellation;
 use super::catalogue::{Catalogue, ExplicitItems};
 use super::sale::Sale;
 use super::state::State;
 use crate::journal::JournalError;
 use crate::limits;
+use crate::planted::{Slip, is_planted};
 use crate::record::{CancelledLines, Items, Lines, NewItem, Record, SaleChange};
-use crate::types::{ItemIndex, SaleId, Timestamp};
+use crate::types::{ItemIndex, PurchasedLine, SaleId, Timestamp};
 
 /// Takes a record and, where it is known, its time.
 pub type Visit<'a> = &'a mut dyn FnMut(Option<Timestamp>, &Record<'_>) -> Result<(), JournalError>;
@@ -48,25 +50,39 @@ fn visit_cancelled(
 }
 
 fn visit_buyer(
-    sale: SaleId,
+    sale: &Sale,
     buyer: &Buyer,
     cancellations: &[Cancellation],
     visit: Visit<'_>,
 ) -> Result<(), JournalError> {
-    let user = &*buyer.user;
+    let (of_sale, sale, user) = (sale, sale.id, &*buyer.user);
     for closed in &buyer.closed {
         let (secret, at) = (closed.secret, Some(closed.at));
         visit_cancelled(sale, user, cancellations, secret, visit)?;
         match &closed.end {
-            CheckoutEnd::Expired => visit(at, &Record::Expired { sale, secret, user })?,
-            CheckoutEnd::Processed { key, result } => {
+            CheckoutEnd::Expired { lines } => {
+                let lines = lines.iter().map(|&line| basket_line(line, false));
+                let lines: Vec<_> = lines
+                    .filter(|_| !is_planted(Slip::ForgetsExpiredLines))
+                    .collect();
+                let lines = Lines::Slice(&lines);
+                let expired = Record::Expired {
+                    sale,
+                    secret,
+                    user,
+                    lines,
+                };
+                visit(at, &expired)?;
+            }
+            CheckoutEnd::Processed { token, result } => {
                 let lines = Lines::Slice(&result.lines);
-                let key = key.as_deref();
+                let (key, payment_ref) = (token.key(), token.payment_ref());
                 let purchase = Record::Purchase {
                     sale,
                     secret,
                     user,
                     key,
+                    payment_ref,
                     lines,
                 };
                 visit(at, &purchase)?;
@@ -83,14 +99,49 @@ fn visit_buyer(
             user,
             item,
             quantity,
-            hold_until: open.hold_until(),
+            // Without holds, only a payment has reserved it, whose record follows.
+            hold_until: open.hold_until().filter(|_| of_sale.has_holds()),
             opens: place == 0,
             // All keys come behind, those of other checkouts, too.
             key: None,
         };
         visit(Some(open.opened_at), &checkout)?;
     }
-    Ok(())
+    visit_payment(sale, user, open, visit)
+}
+
+/// Hands over the payment of an open checkout, behind its lines.
+fn visit_payment(
+    sale: SaleId,
+    user: &str,
+    open: &OpenCheckout,
+    visit: Visit<'_>,
+) -> Result<(), JournalError> {
+    let (Some(payment), Some(hold_until)) = (open.payment(), open.hold_until()) else {
+        return Ok(());
+    };
+    let lines = open.lines.iter();
+    let lines: Vec<_> = lines
+        .map(|&line| basket_line(line, open.holds(line.0)))
+        .collect();
+    let begun = Record::PaymentBegun {
+        sale,
+        secret: open.secret,
+        user,
+        hold_until,
+        held_until: payment.held_until,
+        lines: Lines::Slice(&lines),
+    };
+    visit(Some(payment.begun_at), &begun)
+}
+
+/// A line of a checkout, as records have it.
+fn basket_line((item, quantity): (ItemIndex, u32), sold: bool) -> PurchasedLine {
+    PurchasedLine {
+        item,
+        quantity,
+        sold,
+    }
 }
 
 impl State {
@@ -162,7 +213,7 @@ impl Sale {
         }
         for shard in self.buyers.lock_each() {
             for (buyer, cancellations) in shard.with_cancellations() {
-                visit_buyer(sale, buyer, cancellations, visit)?;
+                visit_buyer(self, buyer, cancellations, visit)?;
             }
             for (buyer, keyed) in shard.keyed_checkouts() {
                 let (secret, user) = (keyed.secret, &*buyer.user);

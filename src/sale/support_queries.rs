@@ -5,9 +5,10 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use super::buyers::{Buyer, BuyerRef, BuyerShard, CheckoutEnd, ClosedCheckout, OpenCheckout};
+use super::baskets::{CheckoutEnd, ClosedCheckout, OpenCheckout};
+use super::buyers::{Buyer, BuyerRef, BuyerShard};
 use super::cancelled::{Cancellation, cancelled_units};
-use super::outcome::PurchaseResult;
+use super::outcome::{BasketLine, PurchaseResult};
 use super::sale::Sale;
 use crate::types::{CheckoutCode, ItemIndex, Malformed, Timestamp};
 
@@ -31,22 +32,28 @@ pub enum CheckoutState {
         opened_at: Timestamp,
         /// Until when its units are held, by the steady clock; `None` when they are not.
         held_until: Option<Timestamp>,
-        /// Its items with their quantities.
-        lines: Box<[(ItemIndex, u32)]>,
+        /// Whether its payment is under way.
+        is_paid: bool,
+        /// Its lines.
+        lines: Box<[BasketLine]>,
     },
     /// It was purchased.
     Purchased {
         /// The time.
         at: Timestamp,
+        /// The reference of the payment that the shop confirmed.
+        payment_ref: Option<Box<str>>,
         /// The answer.
         result: Arc<PurchaseResult>,
         /// What was cancelled of it.
         cancelled: Box<[Cancellation]>,
     },
-    /// Its hold ran out. What it held is not kept.
+    /// Its hold ran out.
     Expired {
         /// The time.
         at: Timestamp,
+        /// What was in it; nothing once the sale is closed.
+        lines: Box<[(ItemIndex, u32)]>,
     },
 }
 
@@ -61,6 +68,8 @@ pub struct PurchaseView {
     pub at: Timestamp,
     /// Whether an idempotency key came with it.
     pub has_key: bool,
+    /// The reference of the payment that the shop confirmed.
+    pub payment_ref: Option<Box<str>>,
     /// The answer.
     pub result: Arc<PurchaseResult>,
     /// What was cancelled of it.
@@ -123,12 +132,12 @@ impl FromStr for PurchaseMark {
     }
 }
 
-/// The place of a purchase: as a buyer's finished checkouts only become more, it stays there.
+/// A purchase that was found: its buyer, and its code.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct PurchasePlace {
     mark: PurchaseMark,
     buyer: u32,
-    place: usize,
+    secret: u128,
 }
 
 /// The first purchases behind a mark, of those that it was shown.
@@ -141,14 +150,18 @@ struct First {
 
 impl First {
     fn look_at(&mut self, reference: BuyerRef, buyer: &Buyer) {
-        for (place, closed) in buyer.closed.iter().enumerate() {
+        for closed in &buyer.closed {
             let mark = PurchaseMark::of(closed);
             let is_purchase = matches!(closed.end, CheckoutEnd::Processed { .. });
             if !is_purchase || self.after.is_some_and(|after| mark <= after) {
                 continue;
             }
-            let buyer = reference.0;
-            self.found.push(PurchasePlace { mark, buyer, place });
+            let (buyer, secret) = (reference.0, closed.secret);
+            self.found.push(PurchasePlace {
+                mark,
+                buyer,
+                secret,
+            });
             if self.found.len() > self.count {
                 self.found.pop();
             }
@@ -218,18 +231,23 @@ impl Sale {
     fn purchase(&self, found: &PurchasePlace) -> PurchaseView {
         let reference = BuyerRef(found.buyer);
         let mut shard = self.buyers.lock_buyer(reference);
-        let secret = shard.buyer(reference).closed[found.place].secret;
+        let secret = found.secret;
         let cancelled = cancelled_of(&shard, reference, secret);
         let buyer = shard.buyer(reference);
-        let closed = &buyer.closed[found.place];
-        let CheckoutEnd::Processed { key, result } = &closed.end else {
-            unreachable!("only purchases are found");
-        };
+        // A purchase stays one.
+        let purchase = buyer.closed.iter().find_map(|closed| match &closed.end {
+            CheckoutEnd::Processed { token, result } if closed.secret == found.secret => {
+                Some((closed, token, result))
+            }
+            _ => None,
+        });
+        let (closed, token, result) = purchase.expect("only purchases are found");
         PurchaseView {
             code: self.code(closed.secret),
             user: buyer.user.clone(),
             at: closed.at,
-            has_key: key.is_some(),
+            has_key: token.key().is_some(),
+            payment_ref: token.payment_ref().map(Into::into),
             result: Arc::clone(result),
             cancelled,
         }
@@ -247,7 +265,8 @@ fn state_of_open(open: &OpenCheckout) -> CheckoutState {
     CheckoutState::Open {
         opened_at: open.opened_at,
         held_until: open.hold_until(),
-        lines: open.lines.iter().copied().collect(),
+        is_paid: open.payment().is_some(),
+        lines: open.basket_lines(),
     }
 }
 
@@ -260,9 +279,13 @@ fn cancelled_of(shard: &BuyerShard, reference: BuyerRef, secret: u128) -> Box<[C
 fn state_of_closed(closed: &ClosedCheckout, cancelled: Box<[Cancellation]>) -> CheckoutState {
     let at = closed.at;
     match &closed.end {
-        CheckoutEnd::Expired => CheckoutState::Expired { at },
-        CheckoutEnd::Processed { result, .. } => CheckoutState::Purchased {
+        CheckoutEnd::Expired { lines } => CheckoutState::Expired {
             at,
+            lines: lines.clone(),
+        },
+        CheckoutEnd::Processed { token, result } => CheckoutState::Purchased {
+            at,
+            payment_ref: token.payment_ref().map(Into::into),
             result: Arc::clone(result),
             cancelled,
         },

@@ -90,7 +90,8 @@ fn what_is_given_back_twice_does_not_add_up() {
 
 #[test]
 fn a_buyer_who_sends_no_key_takes_no_room_for_it() {
-    use super::buyers::{Buyer, OpenCheckout};
+    use super::baskets::OpenCheckout;
+    use super::buyers::Buyer;
     use super::keys::KeyedCheckout;
 
     let sizes = [

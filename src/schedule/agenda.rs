@@ -210,13 +210,17 @@ impl Agenda {
     }
 
     fn has_ended_sales(&self) -> bool {
-        ended_sale(&self.engine).is_some()
+        ended_sales(&self.engine).next().is_some()
     }
 
     fn backlog(&self) -> Backlog {
         let steady = self.engine.clock().steady();
         let is_due = self.engine.next_expiry().is_some_and(|next| next <= steady);
-        if is_due || self.pending.close && !self.jumps.is_in_doubt() {
+        let is_closable = || {
+            !self.jumps.is_in_doubt()
+                && ended_sales(&self.engine).any(|it| !it.waits_for_payments())
+        };
+        if is_due || self.pending.close && is_closable() {
             Backlog::Remaining
         } else {
             Backlog::Empty
@@ -224,16 +228,16 @@ impl Agenda {
     }
 }
 
-/// Returns a sale that has ended by the wall clock and is not closed yet.
-fn ended_sale(engine: &Engine) -> Option<Arc<Sale>> {
+/// Returns the sales that have ended by the wall clock and are not closed yet.
+fn ended_sales(engine: &Engine) -> impl Iterator<Item = Arc<Sale>> {
     let now = engine.clock().now();
-    let mut open = engine.open_sales().into_iter();
-    open.find(|sale| sale.terms().ended_at <= now)
+    let open = engine.open_sales().into_iter();
+    open.filter(move |sale| sale.terms().ended_at <= now)
 }
 
 /// Creates the jump watch of a start, which doubts the clock: a sale that has ended by this clock may not have.
 fn watch_from_start(engine: &Engine) -> JumpWatch {
-    let ended = ended_sale(engine);
+    let ended = ended_sales(engine).next();
     if let Some(sale) = &ended {
         let (now, ended_at) = (engine.clock().now(), sale.terms().ended_at);
         tracing::warn!(

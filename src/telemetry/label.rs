@@ -40,6 +40,8 @@ labels! {
         Contents = "checkout_contents",
         /// `POST /release`
         Release = "release",
+        /// `POST /payment`
+        Payment = "payment",
         /// `GET /sales/active`
         SalesActive = "sales_active",
         /// `GET /sales`
@@ -94,6 +96,8 @@ labels! {
         AdminCheckout = "admin_checkout",
         /// `POST /admin/checkouts/{code}/cancel`
         AdminCancel = "admin_cancel",
+        /// `POST /admin/checkouts/{code}/confirm`
+        AdminConfirm = "admin_confirm",
         /// `GET /admin/events`; of a stream, up to its first piece.
         AdminEvents = "admin_events",
         /// `POST /admin/replication/hand-over`
@@ -131,6 +135,10 @@ macro_rules! outcomes {
                 CheckoutExpired = "checkout_expired",
                 /// The item that was to be given back is not in the checkout.
                 ItemNotInCheckout = "item_not_in_checkout",
+                /// Only the shop purchases in this sale.
+                ShopConfirms = "shop_confirms",
+                /// Payments of this sale do not take their time.
+                PaymentNotOffered = "payment_not_offered",
                 /// The code was used before.
                 AlreadyProcessed = "already_processed",
                 /// No sale has this id, or none is open.
@@ -225,7 +233,7 @@ labels! {
         Repeated = "repeated",
         /// All other answers to requests to sell.
         Refused = "refused",
-        /// Answers to requests that only read or give back, and to administrators.
+        /// Answers to requests that only read, give back or begin a payment, and to administrators.
         Shown = "shown",
     }
 }

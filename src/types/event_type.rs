@@ -43,6 +43,8 @@ kinds! {
     CheckoutExpired = "checkout.expired",
     /// All that was in a checkout was given back.
     CheckoutReleased = "checkout.released",
+    /// The payment of a checkout has begun.
+    PaymentBegun = "payment.begun",
     /// At least one line of a checkout was sold.
     PurchaseCompleted = "purchase.completed",
     /// Units of a purchase were cancelled.

@@ -68,7 +68,7 @@ impl<T> Wheel<T> {
     /// Arms a timer for `at`, in constant time. One in the past is due at once.
     ///
     /// # Panics
-    /// When 16,777,216 timers are armed already.
+    /// When 16,777,215 timers are armed already.
     pub fn arm(&mut self, at: Timestamp, value: T) -> TimerKey {
         let key = self.entries.insert(at, value);
         self.file(key.index());

@@ -286,6 +286,7 @@ fn a_batch_that_is_half_written_is_left_out() {
         secret: 1,
         user: "somebody",
         key: None,
+        payment_ref: None,
         lines: Lines::Slice(&[line; 400]),
     };
     shop.engine.journal().append(Timestamp(1), &record);

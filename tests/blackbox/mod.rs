@@ -26,6 +26,7 @@ mod notify;
 mod openings;
 mod pages;
 mod parameters;
+mod payments;
 mod peers;
 mod proxies;
 mod releases;

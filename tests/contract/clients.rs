@@ -102,7 +102,7 @@ fn a_parameter_has_one_place_and_one_plain_type() {
             let (schema, _) = resolved(&parameter["schema"], String::new());
             let expected = match name {
                 "limit" | "quantity" | "wait" => "integer",
-                "available" | "verbose" | "pretty" => "boolean",
+                "available" | "verbose" | "pretty" | "late" => "boolean",
                 _ => "string",
             };
             assert_eq!(schema["type"], expected, "{method} {path} {name}");

@@ -66,6 +66,9 @@ pub struct ModelSale {
     pub end: i64,
     pub limit: u32,
     pub hold: i64,
+    /// Seconds that a payment reserves its units; 0 for none.
+    pub payment: i64,
+    pub by_shop: bool,
     pub closed: bool,
     pub paused: bool,
     /// It has left memory: listed items are found only by whoever names the sale.
@@ -77,6 +80,8 @@ pub struct Checkout {
     pub user: usize,
     pub until: Option<i64>,
     pub lines: Vec<Line>,
+    /// The items that its payment could not reserve, while that is under way.
+    pub paying: Option<Vec<u32>>,
     pub end: Option<End>,
     pub cancelled: Vec<ModelCancellation>,
 }
@@ -97,9 +102,24 @@ pub struct AskedCancellation<'a> {
     pub restock: bool,
 }
 
+impl Checkout {
+    fn reserves(&self, item: u32) -> bool {
+        let lost = self.paying.as_deref().unwrap_or_default();
+        self.until.is_some() && !lost.contains(&item)
+    }
+}
+
+/// What came with a purchase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Token {
+    None,
+    Key(usize),
+    Payment(usize),
+}
+
 pub enum End {
     Expired,
-    Processed(Option<usize>, Vec<(u32, u32, bool)>),
+    Processed(Token, Vec<(u32, u32, bool)>),
 }
 
 /// The wish of who asks for an open checkout.
@@ -166,6 +186,7 @@ impl Model {
         let holding = self.checkouts.values().filter(|checkout| {
             checkout.sale == sale && checkout.end.is_none() && checkout.until.is_some()
         });
+        let holding = holding.filter(|checkout| checkout.reserves(item));
         let lines = holding.flat_map(|checkout| &checkout.lines);
         let own = lines.filter(|(of, _)| *of == item);
         own.map(|(_, quantity)| u64::from(*quantity)).sum()
@@ -295,6 +316,10 @@ impl Model {
         if has_it || is_single && self.sold(sale, Some(item), Some(user)) == 1 {
             return refused("already", 0);
         }
+        let is_paying = |code: &Code| self.checkouts[code].paying.is_some();
+        if code.as_ref().is_some_and(is_paying) {
+            return refused("payment under way", 0);
+        }
         if self.sold(sale, None, Some(user)) as u32 + chosen + quantity > limit {
             return refused("limit", limit);
         }
@@ -320,7 +345,7 @@ impl Model {
         match &checkout.end {
             Some(End::Expired) => return answer("expired", 0),
             Some(End::Processed(first, lines)) => {
-                let same = first.is_some() && *first == key;
+                let same = key.is_some_and(|key| *first == Token::Key(key));
                 let name = if same { "repeated" } else { "used before" };
                 return Answer {
                     lines: lines.clone(),
@@ -329,27 +354,168 @@ impl Model {
             }
             None => {}
         }
-        let (sale, holds) = (checkout.sale, checkout.until.is_some());
-        if self.sales[sale].closed || now >= self.sales[sale].end {
+        let sale = checkout.sale;
+        let has_ended = now >= self.sales[sale].end && checkout.paying.is_none();
+        if self.sales[sale].closed || has_ended {
+            return answer("sale over", 0);
+        }
+        if self.sales[sale].by_shop {
+            return answer("shop confirms", 0);
+        }
+        if checkout.until.is_some_and(|until| until <= now) {
+            self.checkouts.get_mut(code).expect("it is there").end = Some(End::Expired);
+            return answer("expired", 0);
+        }
+        self.sell(code, key.map_or(Token::None, Token::Key))
+    }
+
+    /// Units of an item that can be had.
+    fn free(&self, sale: usize, item: u32) -> u64 {
+        let stock = self.sales[sale].items[item as usize].1;
+        stock - self.sold(sale, Some(item), None) - self.held(sale, item)
+    }
+
+    fn sell(&mut self, code: &str, token: Token) -> Answer {
+        let checkout = &self.checkouts[code];
+        let sell = |&(item, quantity): &Line| {
+            let sold = match checkout.until {
+                Some(_) => checkout.reserves(item),
+                None => self.free(checkout.sale, item) >= u64::from(quantity),
+            };
+            (item, quantity, sold)
+        };
+        let lines = checkout.lines.iter().map(sell).collect();
+        self.process(code, token, lines)
+    }
+
+    fn process(&mut self, code: &str, token: Token, lines: Vec<(u32, u32, bool)>) -> Answer {
+        let any = lines.iter().any(|(_, _, sold)| *sold);
+        let checkout = self.checkouts.get_mut(code).expect("it is there");
+        checkout.end = Some(End::Processed(token, lines.clone()));
+        let name = if any { "bought" } else { "nothing left" };
+        Answer {
+            lines,
+            ..answer(name, 0)
+        }
+    }
+
+    /// Begins a payment. The number of the answer says until when it reserves its units.
+    pub fn pay(&mut self, code: &str, now: i64) -> Answer {
+        let Some(checkout) = self.checkouts.get(code) else {
+            return answer("no checkout", 0);
+        };
+        let sale = &self.sales[checkout.sale];
+        match &checkout.end {
+            Some(End::Expired) => return answer("expired", 0),
+            Some(End::Processed(_, lines)) => {
+                let any = lines.iter().any(|(_, _, sold)| *sold);
+                let name = if any { "used before" } else { "nothing left" };
+                let lines = lines.clone();
+                return Answer {
+                    lines,
+                    ..answer(name, 0)
+                };
+            }
+            None if sale.payment == 0 => return answer("no payments", 0),
+            None => {}
+        }
+        if sale.closed || now >= sale.end && checkout.paying.is_none() {
             return answer("sale over", 0);
         }
         if checkout.until.is_some_and(|until| until <= now) {
             self.checkouts.get_mut(code).expect("it is there").end = Some(End::Expired);
             return answer("expired", 0);
         }
-        let sell = |&(item, quantity): &Line| {
-            let stock = self.sales[sale].items[item as usize].1;
-            let left = stock - self.sold(sale, Some(item), None);
-            (item, quantity, holds || left >= u64::from(quantity))
-        };
-        let lines: Vec<_> = checkout.lines.iter().map(sell).collect();
-        let any = lines.iter().any(|(_, _, sold)| *sold);
-        let checkout = self.checkouts.get_mut(code).expect("it is there");
-        checkout.end = Some(End::Processed(key, lines.clone()));
-        let name = if any { "bought" } else { "nothing left" };
+        if checkout.paying.is_none() {
+            let is_had = |&(item, quantity): &Line| match checkout.until {
+                Some(_) => true,
+                None => self.free(checkout.sale, item) >= u64::from(quantity),
+            };
+            let lost = checkout.lines.iter().filter(|line| !is_had(line));
+            let lost: Vec<u32> = lost.map(|&(item, _)| item).collect();
+            if lost.len() == checkout.lines.len() {
+                let lines = checkout.lines.iter();
+                let lines = lines.map(|&(item, units)| (item, units, false)).collect();
+                return self.process(code, Token::None, lines);
+            }
+            // A longer hold stays, but no longer than the last payment of the sale.
+            let end = now + sale.payment;
+            let last = end + (sale.end - now).max(0);
+            let until = end.max(checkout.until.unwrap_or(end).min(last));
+            let checkout = self.checkouts.get_mut(code).expect("it is there");
+            (checkout.until, checkout.paying) = (Some(until), Some(lost));
+        }
+        let checkout = &self.checkouts[code];
+        let lines = checkout.lines.iter();
+        let line = |&(item, units): &Line| (item, units, checkout.reserves(item));
         Answer {
-            lines,
-            ..answer(name, 0)
+            lines: lines.map(line).collect(),
+            ..answer("paying", checkout.until.unwrap_or_default() as u32)
+        }
+    }
+
+    /// Units of an item that the user may still get by its own limit, those of their open checkout counted.
+    fn item_room(&self, sale: usize, user: usize, item: u32) -> u32 {
+        let id = &self.sales[sale].items[item as usize].0;
+        let Some(limit) = self.sales[sale].item_limits.get(id) else {
+            return u32::MAX;
+        };
+        let open = self
+            .open(sale, user)
+            .map(|open| &self.checkouts[open].lines);
+        let own = open.into_iter().flatten().filter(|(of, _)| *of == item);
+        let chosen: u32 = own.map(|(_, units)| units).sum();
+        limit.saturating_sub(self.sold(sale, Some(item), Some(user)) as u32 + chosen)
+    }
+
+    /// Confirms a payment.
+    pub fn confirm(&mut self, code: &str, reference: usize, late: bool, now: i64) -> Answer {
+        let Some(checkout) = self.checkouts.get(code) else {
+            return answer("no checkout", 0);
+        };
+        let sale = &self.sales[checkout.sale];
+        let takes = !sale.closed && (now < sale.end || sale.payment > 0);
+        let is_due = checkout.until.is_some_and(|until| until <= now);
+        match &checkout.end {
+            Some(End::Processed(first, lines)) => {
+                let same = *first == Token::Payment(reference);
+                let name = if same { "repeated" } else { "used before" };
+                let lines = lines.clone();
+                return Answer {
+                    lines,
+                    ..answer(name, 0)
+                };
+            }
+            // What was in it is gone with the sale.
+            Some(End::Expired) if !late || sale.closed => return answer("expired", 0),
+            _ if !takes => return answer("sale over", 0),
+            None if !is_due => return self.sell(code, Token::Payment(reference)),
+            Some(End::Expired) | None => {}
+        }
+        let (place, user, limit) = (checkout.sale, checkout.user, sale.limit);
+        let chosen = checkout.lines.clone();
+        self.checkouts.get_mut(code).expect("it is there").end = Some(End::Expired);
+        if !late {
+            return answer("expired", 0);
+        }
+        let open = self.open(place, user);
+        let open = open.map_or(0, |open| units(&self.checkouts[open].lines));
+        let mut room = limit - self.sold(place, None, Some(user)) as u32 - open;
+        let mut lines = Vec::new();
+        for (item, quantity) in chosen {
+            let free = self.free(place, item);
+            let of_item = self.item_room(place, user, item);
+            let sold = quantity <= room.min(of_item) && u64::from(quantity) <= free;
+            room -= if sold { quantity } else { 0 };
+            lines.push((item, quantity, sold));
+        }
+        let answer = self.process(code, Token::Payment(reference), lines);
+        match answer.name {
+            "bought" => Answer {
+                name: "bought late",
+                ..answer
+            },
+            _ => answer,
         }
     }
 
@@ -370,7 +536,7 @@ impl Model {
             None => {}
         }
         let sale = &self.sales[checkout.sale];
-        if sale.closed || now >= sale.end {
+        if sale.closed || now >= sale.end && checkout.paying.is_none() {
             return answer("sale over", 0);
         }
         if checkout.until.is_some_and(|until| until <= now) {
@@ -394,9 +560,9 @@ impl Model {
                 checkout.lines.retain(|(_, units)| *units > 0);
             }
         }
-        let holds = checkout.until.is_some();
         let lines = checkout.lines.iter();
-        let lines: Vec<_> = lines.map(|&(item, units)| (item, units, holds)).collect();
+        let line = |&(item, units): &Line| (item, units, checkout.reserves(item));
+        let lines: Vec<_> = lines.map(line).collect();
         if lines.is_empty() {
             self.checkouts.remove(code);
         }
@@ -419,23 +585,34 @@ impl Model {
         expired
     }
 
-    /// Ends the run-out checkouts of the sales that have not ended; how many. The others are ended by the closing.
+    /// Ends the run-out checkouts of the sales that have not ended, or that wait for payments; how many. The others are ended
+    /// by the closing.
     pub fn release(&mut self, now: i64) -> usize {
-        let has_ended: Vec<_> = self.sales.iter().map(|sale| sale.end <= now).collect();
+        let has_ended = |sale: &ModelSale| sale.end <= now && sale.payment == 0;
+        let has_ended: Vec<_> = self.sales.iter().map(has_ended).collect();
         self.expire_where(now, |checkout| !has_ended[checkout.sale])
     }
 
-    /// Closes the sales that have ended, each after what had run out by then; how many.
+    /// Closes the sales that have ended and whose payments are over, each after what had run out by then; how many.
     pub fn close_ended(&mut self, now: i64) -> usize {
         let is_ended = |sale: &ModelSale| sale.end <= now && !sale.closed;
         let ended = (0..self.sales.len()).filter(|&sale| is_ended(&self.sales[sale]));
         let mut ended: Vec<_> = ended.collect();
         ended.sort_by_key(|&sale| self.sales[sale].end);
+        let mut closed = 0;
         for &sale in &ended {
-            self.expire_where(self.sales[sale].end, |_| true);
-            self.close(sale);
+            let until = match self.sales[sale].payment {
+                0 => self.sales[sale].end,
+                _ => now,
+            };
+            self.expire_where(until, |_| true);
+            let is_paying = |it: &Checkout| it.end.is_none() && it.paying.is_some();
+            let mut own = self.checkouts.values().filter(|it| it.sale == sale);
+            if !own.any(is_paying) {
+                closed += usize::from(self.close(sale));
+            }
         }
-        ended.len()
+        closed
     }
 
     /// Changes a sale with `change`, which says whether it was as wanted already; or why it cannot be changed.
@@ -576,7 +753,9 @@ impl Model {
             .values_mut()
             .filter(|checkout| checkout.sale == sale)
         {
-            checkout.until = checkout.until.filter(|_| checkout.end.is_some());
+            if checkout.end.is_none() {
+                (checkout.until, checkout.paying) = (None, None);
+            }
         }
         !std::mem::replace(&mut self.sales[sale].closed, true)
     }

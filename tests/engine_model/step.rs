@@ -19,6 +19,12 @@ pub enum Step {
         code: usize,
         key: Option<usize>,
     },
+    Pay(usize),
+    Confirm {
+        code: usize,
+        reference: usize,
+        late: bool,
+    },
     Look(usize),
     GiveBack {
         code: usize,
@@ -89,6 +95,12 @@ pub fn any_step() -> impl Strategy<Value = Step> {
         reference,
         restock,
     });
+    let confirm = (0_usize..30, 0_usize..2, any::<bool>());
+    let confirm = confirm.prop_map(|(code, reference, late)| Step::Confirm {
+        code,
+        reference,
+        late,
+    });
     let crash =
         (any::<bool>(), any::<u64>()).prop_map(|(gently, seed)| Step::Crash { gently, seed });
     prop_oneof![
@@ -96,6 +108,8 @@ pub fn any_step() -> impl Strategy<Value = Step> {
         60 => purchase,
         8 => any::<usize>().prop_map(Step::Again),
         8 => (0_usize..30).prop_map(Step::Look),
+        24 => (0_usize..30).prop_map(Step::Pay),
+        24 => confirm,
         20 => give_back,
         10 => (1_i64..20).prop_map(Step::Wait),
         1 => (60_i64..100).prop_map(Step::Wait),

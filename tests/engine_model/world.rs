@@ -9,17 +9,20 @@ use flashsale::env::{ManualClock, SeededEntropy, SimulatedDisk};
 use flashsale::record::{NewItem, Record, RefusedReason};
 use flashsale::sale::outcome::PurchasedLine;
 use flashsale::sale::{
-    CancelOutcome, CancelRequest, ChangeError, CheckoutOutcome, CheckoutRequest, ContentsOutcome,
-    Decision, Engine, NewCatalogue, NewSale, PurchaseOutcome, ReleaseRequest, SaleChange,
-    SaleDecision, State, StockChangeError, StockChangeRequest, load_ended, write_snapshot,
+    BasketLine, CancelOutcome, CancelRequest, ChangeError, CheckoutOutcome, CheckoutRequest,
+    ConfirmOutcome, ConfirmRequest, ContentsOutcome, Decision, Engine, NewCatalogue, NewSale,
+    PaymentOutcome, PurchaseOutcome, ReleaseRequest, SaleChange, SaleDecision, State,
+    StockChangeError, StockChangeRequest, load_ended, write_snapshot,
 };
 use flashsale::types::{
-    CheckoutCode, IdempotencyKey, ItemId, Lsn, PaymentTerms, Reference, SaleId, Timestamp, UserId,
+    CheckoutCode, IdempotencyKey, ItemId, Lsn, PaymentRef, PaymentTerms, PurchaseBy, Reference,
+    SaleId, Timestamp, UserId,
 };
 
 use crate::common::{dump_whole, open_engine};
 use crate::engine_model::model::{
-    Answer, Answered, Asked, AskedCancellation, Checkout, Keyed, Model, ModelSale, Wanted, answer,
+    Answer, Answered, Asked, AskedCancellation, Checkout, End, Keyed, Model, ModelSale, Token,
+    Wanted, answer,
 };
 use crate::engine_model::step::Step;
 
@@ -31,6 +34,8 @@ const MORE: [(&str, u64); 2] = [("hat", 2), ("sock", 1)];
 /// Units of items that one user may buy, in a quarter of the worlds.
 const ITEM_LIMITS: [(&str, u16); 2] = [("sock", 1), ("cup", 2)];
 const HOLD_SECONDS: u32 = 5;
+const PAYMENT_SECONDS: u32 = 7;
+const REFERENCES: [&str; 2] = ["pay-1", "pay-2"];
 const KEYS: [&str; 3] = ["a", "b", "c"];
 
 pub struct World {
@@ -83,9 +88,20 @@ impl World {
         } else {
             &ITEM_LIMITS
         };
-        world.create(first, (100, 200), limit, hold(1), item_limits);
-        let (limit, hold) = (limit + 1, hold(64 | 2));
-        world.create(Some(&EXPLICIT), (104, 190), limit, hold, item_limits);
+        let payment = |bits: u8, by_shop: u8| PaymentTerms {
+            seconds: match terms & bits == bits {
+                true => PAYMENT_SECONDS,
+                false => 0,
+            },
+            purchase_by: match terms & by_shop == by_shop {
+                true => PurchaseBy::Shop,
+                false => PurchaseBy::Buyer,
+            },
+        };
+        let (times, terms) = ((100, 200), (limit, hold(1), payment(32, 32 | 8)));
+        world.create(first, times, terms, item_limits);
+        let (times, terms) = ((104, 190), (limit + 1, hold(64 | 2), payment(128, 128 | 8)));
+        world.create(Some(&EXPLICIT), times, terms, item_limits);
         world
     }
 
@@ -93,8 +109,7 @@ impl World {
         &mut self,
         items: Option<&[(&'static str, u64)]>,
         (start, end): (i64, i64),
-        limit: u32,
-        hold: u32,
+        (limit, hold, payment): (u32, u32, PaymentTerms),
         item_limits: &[(&'static str, u16)],
     ) {
         let limits: HashMap<_, _> = item_limits.iter().copied().collect();
@@ -117,7 +132,7 @@ impl World {
             ended_at: Timestamp::from_seconds(end),
             max_items_per_user: limit,
             hold_seconds: hold,
-            payment: PaymentTerms::NONE,
+            payment,
             catalogue,
         };
         let created = self.engine.create_sale(&new).expect("it is allowed");
@@ -142,6 +157,8 @@ impl World {
             end,
             limit,
             hold: i64::from(hold),
+            payment: i64::from(payment.seconds),
+            by_shop: payment.purchase_by == PurchaseBy::Shop,
             closed: false,
             paused: false,
             archived: false,
@@ -175,6 +192,12 @@ impl World {
             }
             Step::Again(choice) => return self.ask_again(choice),
             Step::Purchase { code, key } => return Some(self.purchase(code, key)),
+            Step::Pay(code) => return Some(self.pay(code)),
+            Step::Confirm {
+                code,
+                reference,
+                late,
+            } => return Some(self.confirm(code, reference, late)),
             Step::Look(code) => return Some(self.look(code)),
             Step::GiveBack { code, line } => return Some(self.give_back(code, line)),
             Step::Wait(seconds) => {
@@ -440,6 +463,7 @@ impl World {
             user: asked.user,
             until: (terms.hold > 0).then_some(self.now + terms.hold),
             lines: Vec::new(),
+            paying: None,
             end: None,
             cancelled: Vec::new(),
         };
@@ -522,13 +546,7 @@ impl World {
         }
         self.wait(decision.lsn);
         let expected = self.model.purchase(&code.to_string(), key, self.now);
-        let with = |name, lines: &[PurchasedLine]| Answer {
-            lines: lines
-                .iter()
-                .map(|line| (line.item.0, line.quantity, line.sold))
-                .collect(),
-            ..answer(name, 0)
-        };
+        let with = with_lines;
         let got = match &decision.outcome {
             PurchaseOutcome::Processed {
                 result,
@@ -541,9 +559,98 @@ impl World {
             PurchaseOutcome::AlreadyProcessed { result } => with("used before", &result.lines),
             PurchaseOutcome::CheckoutNotFound => answer("no checkout", 0),
             PurchaseOutcome::SaleNotActive => answer("sale over", 0),
+            PurchaseOutcome::ShopConfirms => answer("shop confirms", 0),
             PurchaseOutcome::CheckoutExpired => answer("expired", 0),
             PurchaseOutcome::SaleArchived => panic!("it was loaded"),
             PurchaseOutcome::Unavailable(why) => panic!("{why:?}"),
+        };
+        assert_eq!(got, expected);
+        expected.name
+    }
+
+    fn pay(&mut self, choice: usize) -> &'static str {
+        let code = self.choose_code(choice);
+        let SaleDecision { outcome, lsn, .. } = self.engine.begin_payment(code);
+        let mut decision = Decision { outcome, lsn };
+        if decision.outcome == PaymentOutcome::SaleArchived {
+            let ended = *self.engine.ended().get(code.sale).expect("it was put away");
+            let sale = load_ended(&self.disk, dir(), &ended).expect("intact");
+            decision = self.engine.payment_of(&sale, code);
+        }
+        self.wait(decision.lsn);
+        let got = match &decision.outcome {
+            PaymentOutcome::Begun(payment) => {
+                assert_eq!(payment.code, code);
+                let lines = payment.lines.iter();
+                let line = |line: &BasketLine| (line.item.0, line.quantity, line.is_held);
+                Answer {
+                    lines: lines.map(line).collect(),
+                    ..answer("paying", payment.held_until.seconds() as u32)
+                }
+            }
+            PaymentOutcome::AllItemsSold { result } => with_lines("nothing left", &result.lines),
+            PaymentOutcome::AlreadyProcessed { result } => with_lines("used before", &result.lines),
+            PaymentOutcome::NotOffered => answer("no payments", 0),
+            PaymentOutcome::CheckoutNotFound => answer("no checkout", 0),
+            PaymentOutcome::SaleNotActive => answer("sale over", 0),
+            PaymentOutcome::CheckoutExpired => answer("expired", 0),
+            PaymentOutcome::SaleArchived => panic!("it was loaded"),
+            PaymentOutcome::Unavailable(why) => panic!("{why:?}"),
+        };
+        let expected = self.model.pay(&code.to_string(), self.now);
+        assert_eq!(got, expected);
+        expected.name
+    }
+
+    fn confirm(&mut self, choice: usize, reference: usize, late: bool) -> &'static str {
+        let code = self.choose_code(choice);
+        let request = ConfirmRequest {
+            code,
+            payment_ref: PaymentRef::new(REFERENCES[reference]).expect("a reference"),
+            late,
+        };
+        let SaleDecision { outcome, lsn, .. } = self.engine.confirm(&request);
+        let mut decision = Decision { outcome, lsn };
+        if decision.outcome == ConfirmOutcome::SaleArchived {
+            let ended = *self.engine.ended().get(code.sale).expect("it was put away");
+            let sale = load_ended(&self.disk, dir(), &ended).expect("intact");
+            decision = self.engine.confirm_of(&sale, &request);
+        }
+        self.wait(decision.lsn);
+        let before = self.model.checkouts.get(&code.to_string());
+        let first = before.and_then(|checkout| match &checkout.end {
+            Some(End::Processed(Token::Payment(first), _)) => Some(REFERENCES[*first]),
+            _ => None,
+        });
+        let expected = self
+            .model
+            .confirm(&code.to_string(), reference, late, self.now);
+        let got = match &decision.outcome {
+            ConfirmOutcome::Processed {
+                result,
+                replayed: true,
+            } => with_lines("repeated", &result.lines),
+            ConfirmOutcome::Processed { result, .. } if result.any_sold() => {
+                // Whether it was late is the model's to know.
+                let name = match expected.name {
+                    "bought late" => "bought late",
+                    _ => "bought",
+                };
+                with_lines(name, &result.lines)
+            }
+            ConfirmOutcome::Processed { result, .. } => with_lines("nothing left", &result.lines),
+            ConfirmOutcome::AlreadyProcessed {
+                result,
+                payment_ref,
+            } => {
+                assert_eq!(payment_ref.as_deref(), first);
+                with_lines("used before", &result.lines)
+            }
+            ConfirmOutcome::CheckoutNotFound => answer("no checkout", 0),
+            ConfirmOutcome::SaleNotActive => answer("sale over", 0),
+            ConfirmOutcome::CheckoutExpired => answer("expired", 0),
+            ConfirmOutcome::SaleArchived => panic!("it was loaded"),
+            ConfirmOutcome::Unavailable(why) => panic!("{why:?}"),
         };
         assert_eq!(got, expected);
         expected.name
@@ -599,10 +706,10 @@ impl World {
         self.wait(decision.lsn);
         let got = match &decision.outcome {
             ContentsOutcome::Contents(contents) => {
-                let holds = contents.held_until.is_some();
                 let lines = contents.lines.iter();
+                let line = |line: &BasketLine| (line.item.0, line.quantity, line.is_held);
                 Answer {
-                    lines: lines.map(|&(item, units)| (item.0, units, holds)).collect(),
+                    lines: lines.map(line).collect(),
                     ..answer("contents", 0)
                 }
             }
@@ -668,6 +775,15 @@ impl World {
     }
 }
 
+fn with_lines(name: &'static str, lines: &[PurchasedLine]) -> Answer {
+    let lines = lines.iter();
+    let line = |line: &PurchasedLine| (line.item.0, line.quantity, line.sold);
+    Answer {
+        lines: lines.map(line).collect(),
+        ..answer(name, 0)
+    }
+}
+
 /// A checkout's outcome as the model has it.
 fn named(outcome: &CheckoutOutcome) -> Answer {
     match outcome {
@@ -679,12 +795,14 @@ fn named(outcome: &CheckoutOutcome) -> Answer {
         CheckoutOutcome::UserLimitExceeded { limit } => answer("limit", *limit),
         CheckoutOutcome::ItemLimitExceeded { limit } => answer("item limit", *limit),
         CheckoutOutcome::ItemAlreadyInCheckout { .. } => answer("already", 0),
+        CheckoutOutcome::PaymentUnderWay { .. } => answer("payment under way", 0),
         CheckoutOutcome::IdempotencyKeyReused => answer("key reused", 0),
         CheckoutOutcome::ItemSoldOut => answer("sold out", 0),
         CheckoutOutcome::ItemHeld {
             retry_after_seconds,
         } => {
-            assert!((1..=u64::from(HOLD_SECONDS)).contains(retry_after_seconds));
+            let longest = HOLD_SECONDS.max(PAYMENT_SECONDS);
+            assert!((1..=u64::from(longest)).contains(retry_after_seconds));
             answer("held", 0)
         }
         CheckoutOutcome::SaleArchived(_) => panic!("it was loaded"),

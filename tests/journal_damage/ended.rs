@@ -9,7 +9,7 @@ use flashsale::journal::record_file::RecordFileWriter;
 use flashsale::journal::segment::SegmentHeader;
 use flashsale::journal::{JournalError, Lost, sale_file, snapshot};
 use flashsale::record::envelope::encode;
-use flashsale::record::{Entry, Record};
+use flashsale::record::{Entry, Lines, Record};
 use flashsale::sale::{
     CheckoutOutcome, CheckoutRequest, Engine, NewCatalogue, NewSale, PurchaseOutcome, State,
     load_ended,
@@ -475,6 +475,7 @@ fn an_archived_sale_takes_no_records_and_only_a_snapshot_archives() {
         sale,
         secret: 1,
         user: "ada",
+        lines: Lines::NONE,
     };
     for record in [
         expired,

@@ -69,6 +69,7 @@ pub fn append(journal: &Journal, number: u64) -> Lsn {
             secret: u128::from(number),
             user: "somebody",
             key: None,
+            payment_ref: None,
             lines: Lines::Slice(&lines),
         },
     );

@@ -1,7 +1,7 @@
 //! What a checkout holds comes back once, whoever ends it: its purchase, its buyer, its expiry, the end of the sale.
 //!
 //! The sale, its buyers and its stock are the server's own. The steps of the threads are those of the engine
-//! (`src/sale/{checkout,purchase,contents,lifecycle}.rs`); its journal is a list.
+//! (`src/sale/{checkout,purchase,payment,confirmation,contents,lifecycle}.rs`); its journal is a list.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use flashsale::record::{CatalogueKind, SaleTerms};
 use loom::thread;
 use smallvec::smallvec;
 
-use super::buyers::OpenCheckout;
+use super::baskets::{OpenCheckout, Payment};
 use super::catalogue::Catalogue;
 use super::inventory::Taker;
 use super::sale::Sale;
@@ -30,7 +30,11 @@ enum Said {
     Held {
         by_ada: bool,
     },
+    /// By ada, who did not hold it before.
+    Reserved,
     Bought,
+    /// By ada, whose checkout has expired.
+    BoughtLate,
     GivenBack,
     /// By bob, who holds nothing.
     Chosen,
@@ -48,12 +52,31 @@ struct Hall {
 impl Hall {
     /// A sale of one item, which ada holds.
     fn new() -> Arc<Self> {
+        Self::of(true)
+    }
+
+    /// A sale without holds, of one item that ada has chosen.
+    fn chosen() -> Arc<Self> {
+        Self::of(false)
+    }
+
+    /// A sale in which ada's hold has run out.
+    fn expired() -> Arc<Self> {
+        let hall = Self::new();
+        hall.expire();
+        hall
+    }
+
+    fn of(holds: bool) -> Arc<Self> {
         let terms = SaleTerms {
             started_at: START,
             ended_at: LATER,
             max_items_per_user: 1,
-            hold_seconds: 1,
-            payment: PaymentTerms::NONE,
+            hold_seconds: u32::from(holds),
+            payment: PaymentTerms {
+                seconds: 1,
+                ..PaymentTerms::NONE
+            },
             catalogue: CatalogueKind::Generated {
                 seed: 0,
                 item_count: 1,
@@ -68,7 +91,7 @@ impl Hall {
             sale: Sale::new(SaleId(1), terms, catalogue),
             journal: Mutex::default(),
         };
-        hall.check_out();
+        hall.check_out(holds);
         Arc::new(hall)
     }
 
@@ -78,22 +101,67 @@ impl Hall {
         Lsn(journal.len() as u64)
     }
 
-    fn check_out(&self) {
+    fn check_out(&self, holds: bool) {
         let mut locked = self.sale.buyers.lock_user("ada");
         let ada = locked.find_or_insert("ada");
-        assert!(self.sale.inventory.hold(ITEM, 1, self.sale.taker(ada)));
         assert!(self.sale.buyers.insert_code(SECRET, ada));
-        self.sale.expect_expiry(LATER);
-        let hold = locked.shard.arm_hold(ada, LATER, START);
-        locked.shard.hold_more(1);
+        let hold = holds.then(|| {
+            assert!(self.sale.inventory.hold(ITEM, 1, self.sale.taker(ada)));
+            self.sale.expect_expiry(LATER);
+            locked.shard.hold_more(1);
+            self.say(Said::Held { by_ada: true });
+            locked.shard.arm_hold(ada, LATER, START)
+        });
         locked.shard.buyer(ada).open = Some(OpenCheckout {
             secret: SECRET,
             opened_at: START,
             lsn: Lsn(1),
-            hold: Some(hold),
+            hold,
             lines: smallvec![(ITEM, 1)],
         });
-        self.say(Said::Held { by_ada: true });
+    }
+
+    /// Ada begins to pay, once.
+    fn pay(&self) {
+        let Some(ada) = self.sale.buyers.by_code(SECRET) else {
+            return;
+        };
+        let mut shard = self.sale.buyers.lock_buyer(ada);
+        let open = shard.buyer(ada).open.as_ref();
+        let Some(open) = open.filter(|open| open.payment().is_none()) else {
+            return;
+        };
+        let is_held = open.hold.is_some();
+        let taker = self.sale.taker(ada);
+        if self.sale.is_closed() || !is_held && !self.sale.inventory.hold(ITEM, 1, taker) {
+            return;
+        }
+        if !is_held {
+            self.say(Said::Reserved);
+        }
+        let payment = Payment {
+            begun_at: START,
+            held_until: LATER,
+            unreserved: Box::default(),
+        };
+        self.sale.expect_expiry(LATER);
+        let units = u32::from(!is_held);
+        shard.begin_payment(ada, payment, (LATER, START), units, Lsn(2));
+    }
+
+    /// The shop confirms a payment that comes late.
+    fn confirm_late(&self) {
+        let Some(ada) = self.sale.buyers.by_code(SECRET) else {
+            return;
+        };
+        let mut shard = self.sale.buyers.lock_buyer(ada);
+        if self.sale.is_closed() || shard.buyer(ada).take_expired(SECRET).is_none() {
+            return;
+        }
+        if self.sale.inventory.sell(ITEM, 1, self.sale.taker(ada)) {
+            shard.buyer(ada).bought += 1;
+            self.say(Said::BoughtLate);
+        }
     }
 
     /// Ada purchases, if she still can.
@@ -105,7 +173,8 @@ impl Hall {
         if self.sale.is_closed() {
             return;
         }
-        if shard.take_open(ada).is_some() {
+        let open = shard.take_open(ada);
+        if open.is_some_and(|open| open.holds(ITEM)) {
             self.sale.inventory.sell_held(ITEM, 1, self.sale.taker(ada));
             shard.buyer(ada).bought += 1;
             self.say(Said::Bought);
@@ -118,7 +187,8 @@ impl Hall {
             return;
         };
         let mut shard = self.sale.buyers.lock_buyer(ada);
-        if self.sale.is_closed() || shard.buyer(ada).open.is_none() {
+        let open = shard.buyer(ada).open.as_ref();
+        if self.sale.is_closed() || !open.is_some_and(|open| open.holds(ITEM)) {
             return;
         }
         let lsn = self.say(Said::GivenBack);
@@ -188,6 +258,14 @@ impl Hall {
                     assert!(held_by.is_none() && !sold, "held twice");
                     held_by = Some(by_ada);
                 }
+                Said::Reserved => {
+                    assert!(held_by.is_none() && !sold, "reserved twice");
+                    held_by = Some(true);
+                }
+                Said::BoughtLate => {
+                    assert!(held_by.is_none() && !sold, "bought late what is not free");
+                    sold = true;
+                }
                 Said::Bought => {
                     assert_eq!(held_by.take(), Some(true), "bought what she did not hold");
                     sold = true;
@@ -212,8 +290,12 @@ impl Hall {
 
 /// Runs both beside a third, in every order.
 fn race(one: fn(&Hall), other: fn(&Hall), third: fn(&Hall)) {
+    race_in(Hall::new, one, other, third);
+}
+
+fn race_in(hall: fn() -> Arc<Hall>, one: fn(&Hall), other: fn(&Hall), third: fn(&Hall)) {
     check(3, move || {
-        let hall = Hall::new();
+        let hall = hall();
         let run = |step: fn(&Hall)| {
             let hall = Arc::clone(&hall);
             thread::spawn(move || step(&hall))
@@ -273,6 +355,41 @@ fn nobody_chooses_in_a_paused_sale() {
 #[test]
 fn who_chooses_while_a_sale_is_paused_and_resumed_does_so_before_or_after() {
     race(Hall::choose, Hall::choose, Hall::pause_and_resume);
+}
+
+#[test]
+fn two_begin_the_same_payment_and_somebody_waits_for_the_unit() {
+    race_in(Hall::chosen, Hall::pay, Hall::pay, take_if_free);
+}
+
+#[test]
+fn a_payment_its_purchase_and_its_expiry_race() {
+    race_in(Hall::chosen, Hall::pay, Hall::purchase, Hall::expire);
+}
+
+#[test]
+fn a_payment_giving_back_and_the_end_of_the_sale_race() {
+    race_in(Hall::chosen, Hall::pay, Hall::give_back, Hall::close);
+}
+
+#[test]
+fn a_payment_and_the_end_of_the_hold_before_it_race() {
+    race(Hall::pay, Hall::expire, Hall::purchase);
+}
+
+#[test]
+fn two_payments_come_late_and_somebody_waits_for_the_unit() {
+    race_in(
+        Hall::expired,
+        Hall::confirm_late,
+        Hall::confirm_late,
+        take_if_free,
+    );
+}
+
+#[test]
+fn a_payment_that_comes_late_and_the_end_of_the_sale_race() {
+    race(Hall::expire, Hall::confirm_late, Hall::close);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The parts of a sale, without the engine around them, and a model that sees them from within.
 
+#[path = "../../src/sale/baskets.rs"]
+pub mod baskets;
 #[path = "../../src/sale/buyers.rs"]
 pub mod buyers;
 #[path = "../../src/sale/cancelled.rs"]
@@ -10,6 +12,8 @@ pub mod catalogue;
 mod codes;
 #[path = "../../src/sale/conservation.rs"]
 mod conservation;
+#[path = "../../src/sale/give_back.rs"]
+mod give_back;
 #[path = "../../src/sale/inventory.rs"]
 mod inventory;
 #[path = "../../src/sale/item_limits.rs"]

@@ -170,6 +170,7 @@ pub fn purchase(sale: u32, secret: u128, lines: &[PurchasedLine]) -> Record<'sta
         secret,
         user: "ada",
         key: None,
+        payment_ref: None,
         lines: Lines::Slice(lines.to_vec().leak()),
     }
 }

@@ -104,6 +104,7 @@ fn sell(journal: &Journal, first: u32, count: u32) {
             secret,
             user,
             key: None,
+            payment_ref: None,
             lines: Lines::Slice(&[line]),
         };
         let lsn = journal.append(Timestamp(2), &purchase);

@@ -65,12 +65,14 @@ fn a_generated_sale_fills_every_table() {
         secret: 0xabc,
         user: "ada",
         key: Some("key-1"),
+        payment_ref: None,
         lines: Lines::Slice(LINES),
     };
     let expired = Record::Expired {
         sale: SaleId(1),
         secret: u128::MAX,
         user: "grüße",
+        lines: Lines::NONE,
     };
     let refused = |sale, reason| Record::Refused {
         sale,
@@ -288,6 +290,65 @@ fn what_is_cancelled_can_be_sold_again() {
     assert_eq!(postgres.query(DATABASE, sales), "2 0, 4 2");
     let bought = "SELECT sum(bought) FROM user_purchases";
     assert_eq!(postgres.query(DATABASE, bought), "2");
+    assert!(rows(&postgres, "violations").is_empty());
+}
+
+#[test]
+fn a_payment_is_kept_line_by_line_and_its_reference_with_the_purchase() {
+    const LINES: &[PurchasedLine] = &[line(0, 3, true), line(1, 1, false)];
+    let (postgres, mut driver) = start();
+    let second = Record::Checkout {
+        sale: SaleId(1),
+        secret: 0xabc,
+        user: "ada",
+        item: ItemIndex(1),
+        quantity: 1,
+        hold_until: None,
+        opens: false,
+        key: None,
+    };
+    let begun = Record::PaymentBegun {
+        sale: SaleId(1),
+        secret: 0xabc,
+        user: "ada",
+        hold_until: Timestamp::from_seconds(EPOCH + 60),
+        held_until: Timestamp::from_seconds(EPOCH + 61),
+        lines: Lines::Slice(LINES),
+    };
+    let expired = Record::Expired {
+        sale: SaleId(1),
+        secret: 0xabc,
+        user: "ada",
+        lines: Lines::NONE,
+    };
+    let confirmed = Record::Purchase {
+        sale: SaleId(1),
+        secret: 0xabc,
+        user: "ada",
+        key: None,
+        payment_ref: Some("pay|1"),
+        lines: Lines::Slice(LINES),
+    };
+    let records = [
+        announce(1, 0, &[item("a", 5), item("b", 1)]),
+        listed(1, 2),
+        checkout(1, 0xabc, 0, 3),
+        second,
+        begun,
+        // It may come late.
+        expired,
+        confirmed,
+    ];
+    assert_eq!(driver.apply(&records).expect("a database"), 1);
+    let code = "00000000-0000-0000-0000-000000000abc";
+    let until = "2001-09-09 01:47:40+00|2001-09-09 01:47:41+00|2001-09-09 01:46:45+00|5";
+    let expected = [
+        format!("1|{code}|0|0|3|t|{until}"),
+        format!("1|{code}|1|1|1|f|{until}"),
+    ];
+    assert_eq!(rows(&postgres, "payments"), expected);
+    let purchases = [format!("1|{code}|2001-09-09 01:46:47+00||7|pay|1")];
+    assert_eq!(rows(&postgres, "purchases"), purchases);
     assert!(rows(&postgres, "violations").is_empty());
 }
 

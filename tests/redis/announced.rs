@@ -47,6 +47,7 @@ fn purchase(sale: u32, lines: &[PurchasedLine]) -> Record<'_> {
         secret: u128::from(sale),
         user: "ada",
         key: None,
+        payment_ref: None,
         lines: Lines::Slice(lines),
     }
 }

@@ -303,6 +303,7 @@ fn a_catalogue_that_comes_in_pieces_is_whole() {
         secret: 1,
         user: "ada",
         key: None,
+        payment_ref: None,
         lines: Lines::Slice(&lines),
     };
     let last = follow(&[purchase]);

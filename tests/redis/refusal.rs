@@ -104,6 +104,7 @@ fn a_rebuild_that_is_cut_off_twice_is_not_started_for_ever() {
         secret: 1,
         user: "ada",
         key: None,
+        payment_ref: None,
         lines: Lines::Slice(&[line]),
     };
     let last = place.journal.append(at, &purchase);

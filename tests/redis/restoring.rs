@@ -39,6 +39,7 @@ fn open_past_sale(place: &Place, sale: SaleId) {
         secret: 1,
         user: "ada",
         key: None,
+        payment_ref: None,
         lines: Lines::Slice(&[line]),
     };
     place.journal.append(started_at, &purchase);

@@ -249,7 +249,12 @@ impl Story {
         let (id, user) = (sale.id, &*user);
         if !purchase {
             let (sale, line) = (id, None);
-            let expired = Record::Expired { sale, secret, user };
+            let expired = Record::Expired {
+                sale,
+                secret,
+                user,
+                lines: Lines::NONE,
+            };
             let given_back = Record::Released {
                 sale,
                 secret,
@@ -277,6 +282,7 @@ impl Story {
             secret,
             user,
             key: None,
+            payment_ref: None,
             lines: Lines::Slice(&lines),
         };
         let lsn = journal.append(self.now, &record);

@@ -137,6 +137,7 @@ fn fill(journal: &Journal, records: u32) -> Result<(), Box<dyn Error>> {
                 secret,
                 user,
                 key: None,
+                payment_ref: None,
                 lines: Lines::Slice(&[line]),
             };
             last = journal.append(at, &purchase);

@@ -149,6 +149,7 @@ fn fill(journal: &Journal, mix: Mix, records: usize) -> Lsn {
                 secret,
                 user: &user,
                 key: None,
+                payment_ref: None,
                 lines: Lines::Slice(&[line]),
             }
         } else {

@@ -144,6 +144,7 @@ fn describe(bytes: &[u8]) -> String {
         | Record::SaleClosed { sale } => format!("sale {sale}, {record:?}"),
         Record::Checkout { sale, user, .. }
         | Record::KeptKey { sale, user, .. }
+        | Record::PaymentBegun { sale, user, .. }
         | Record::Purchase { sale, user, .. }
         | Record::Cancelled { sale, user, .. }
         | Record::Expired { sale, user, .. }

@@ -284,7 +284,7 @@ fn compare_items(
         // What is held may be given back, or have been taken and given back meanwhile.
         let fits = if still {
             shown_taken == taken
-        } else if sale.has_holds() {
+        } else if sale.may_hold() {
             shown_taken >= *least
         } else {
             (*least..=ours.sold).contains(&shown_taken)

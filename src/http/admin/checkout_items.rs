@@ -15,14 +15,14 @@ pub(super) fn write_purchased(sale: &Sale, lines: &[PurchasedLine], out: &mut Ve
     );
 }
 
-/// Appends the items of an open checkout.
-pub(super) fn write_chosen(sale: &Sale, lines: &[(ItemIndex, u32)], out: &mut Vec<u8>) {
-    let lines = lines.iter();
-    write_items(
-        sale,
-        lines.map(|&(item, quantity)| (item, quantity, None)),
-        out,
-    );
+/// Appends the items of a checkout that was not purchased.
+pub(super) fn write_chosen(
+    sale: &Sale,
+    lines: impl Iterator<Item = (ItemIndex, u32)>,
+    out: &mut Vec<u8>,
+) {
+    let lines = lines.map(|(item, quantity)| (item, quantity, None));
+    write_items(sale, lines, out);
 }
 
 /// Appends units of items as the member `name`.

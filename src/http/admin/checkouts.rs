@@ -11,14 +11,11 @@ use crate::http::sales::write_sale;
 use crate::http::values::GivenCode;
 use crate::sale::{CheckoutState, CheckoutView, Overview, Sale, SaleStatus};
 use crate::telemetry::Outcome;
-use crate::types::{Malformed, Timestamp};
+use crate::types::{CheckoutCode, Malformed, Timestamp};
 
 /// The state of a checkout.
 pub(in crate::http) async fn show(request: RoutedRequest<'_>) -> Result<Answer, Problem> {
-    let (api, code) = (request.api, request.names[0]);
-    let GivenCode(code) = decode(code)
-        .and_then(|code| code.parse())
-        .map_err(|Malformed(wrong)| Problem::validation(vec![("code".into(), wrong.into())]))?;
+    let (api, code) = (request.api, given_code(request.names[0])?);
     let code = code.ok_or_else(Problem::checkout_not_found)?;
     let sale = api.find_sale_of_checkout(code.sale).await?;
     let checkout = sale.checkout_view(code.secret);
@@ -31,6 +28,14 @@ pub(in crate::http) async fn show(request: RoutedRequest<'_>) -> Result<Answer, 
         write_checkout(&sale, &checkout, now, by_wall_clock, out);
     });
     Ok(Answer::json(Outcome::Ok, body))
+}
+
+/// Parses the code of the checkout that a path names; `None` where no checkout can have it.
+pub(super) fn given_code(code: &str) -> Result<Option<CheckoutCode>, Problem> {
+    let parsed = decode(code).and_then(|code| code.parse());
+    parsed
+        .map(|GivenCode(code)| code)
+        .map_err(|Malformed(wrong)| Problem::validation(vec![("code".into(), wrong.into())]))
 }
 
 fn write_checkout(
@@ -50,8 +55,16 @@ fn write_checkout(
     let state = &checkout.state;
     write_string(status(state, sale.status(now)), out);
     match state {
-        CheckoutState::Purchased { at, .. } => write_moment("purchased_at", *at, out),
-        CheckoutState::Expired { at } => write_moment("expired_at", *at, out),
+        CheckoutState::Purchased {
+            at, payment_ref, ..
+        } => {
+            write_moment("purchased_at", *at, out);
+            if let Some(payment_ref) = payment_ref {
+                out.extend_from_slice(b",\"payment_ref\":");
+                write_string(payment_ref, out);
+            }
+        }
+        CheckoutState::Expired { at, .. } => write_moment("expired_at", *at, out),
         CheckoutState::Open {
             opened_at,
             held_until,
@@ -71,6 +84,7 @@ fn write_checkout(
 
 fn status(state: &CheckoutState, sale: SaleStatus) -> &'static str {
     match state {
+        CheckoutState::Open { is_paid: true, .. } => "payment_under_way",
         CheckoutState::Open { .. } if sale == SaleStatus::Ended => "closed",
         CheckoutState::Open { .. } => "open",
         CheckoutState::Purchased { .. } => "purchased",
@@ -81,8 +95,15 @@ fn status(state: &CheckoutState, sale: SaleStatus) -> &'static str {
 /// Appends the items of the checkout, as far as they are known, and the result of its purchase.
 fn write_contents(sale: &Sale, state: &CheckoutState, out: &mut Vec<u8>) {
     match state {
-        CheckoutState::Open { lines, .. } => write_chosen(sale, lines, out),
-        CheckoutState::Expired { .. } => {}
+        CheckoutState::Open { lines, .. } => {
+            let lines = lines.iter();
+            let lines = lines.map(|line| (line.item, line.quantity));
+            write_chosen(sale, lines, out);
+        }
+        CheckoutState::Expired { lines, .. } if lines.is_empty() => {}
+        CheckoutState::Expired { lines, .. } => {
+            write_chosen(sale, lines.iter().copied(), out);
+        }
         CheckoutState::Purchased {
             result, cancelled, ..
         } => {

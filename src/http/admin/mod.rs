@@ -9,6 +9,7 @@ pub(super) mod change_sale;
 pub(super) mod change_stock;
 pub(super) mod checkouts;
 pub(super) mod close_sale;
+pub(super) mod confirm;
 pub(super) mod create_sale;
 pub(super) mod events;
 pub(super) mod hand_over;

@@ -75,6 +75,10 @@ fn write_purchase(sale: &Sale, purchase: &PurchaseView, out: &mut Vec<u8>) {
     } else {
         b"\",\"idempotency_key\":false"
     });
+    if let Some(payment_ref) = &purchase.payment_ref {
+        out.extend_from_slice(b",\"payment_ref\":");
+        write_string(payment_ref, out);
+    }
     let units = |sold: bool| -> u64 {
         let lines = purchase
             .result

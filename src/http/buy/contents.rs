@@ -11,7 +11,9 @@ use crate::http::problem::Problem;
 use crate::http::stopwatch::Stopwatch;
 use crate::http::values::{GivenCode, Whole, not_up_to};
 use crate::limits::ITEMS_PER_USER_MAX;
-use crate::sale::{CheckoutContents, ContentsOutcome, Engine, ReleaseRequest, Sale, SaleDecision};
+use crate::sale::{
+    BasketLine, CheckoutContents, ContentsOutcome, Engine, ReleaseRequest, Sale, SaleDecision,
+};
 use crate::telemetry::{Outcome, Stage};
 use crate::types::CheckoutCode;
 
@@ -58,7 +60,7 @@ pub(in crate::http) fn release(
     Ok(decided(decision, code))
 }
 
-fn known(code: Option<GivenCode>) -> Result<CheckoutCode, Problem> {
+pub(super) fn known(code: Option<GivenCode>) -> Result<CheckoutCode, Problem> {
     let GivenCode(code) = code.ok_or_else(Problem::internal)?;
     code.ok_or_else(Problem::checkout_not_found)
 }
@@ -96,7 +98,7 @@ pub(in crate::http) fn answer(
         ContentsOutcome::SaleNotActive => Problem::sale_not_active(),
         ContentsOutcome::SaleArchived => Problem::internal(),
         ContentsOutcome::CheckoutExpired => checkout_expired(),
-        ContentsOutcome::AlreadyProcessed { result } => already_processed(sale()?, &result),
+        ContentsOutcome::AlreadyProcessed { result } => already_processed(sale()?, &result, None),
         ContentsOutcome::Unavailable(reason) => reason.into(),
     })
 }
@@ -104,32 +106,11 @@ pub(in crate::http) fn answer(
 fn write_contents(sale: &Sale, contents: &CheckoutContents, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"code\":\"");
     write_code(contents.code, out);
-    out.extend_from_slice(b"\",\"items\":[");
-    let reserved: &[u8] = match contents.held_until {
-        Some(_) => b",\"reserved\":true}",
-        None => b",\"reserved\":false}",
-    };
-    let mut items_count = 0;
-    for (place, &(item, quantity)) in contents.lines.iter().enumerate() {
-        items_count += quantity;
-        out.extend_from_slice(if place == 0 {
-            b"{\"id\":\""
-        } else {
-            b",{\"id\":\""
-        });
-        let start = out.len();
-        sale.write_item_id(item, out);
-        escape_from(start, out);
-        out.extend_from_slice(b"\",\"name\":\"");
-        let start = out.len();
-        sale.write_item_name(item, out);
-        escape_from(start, out);
-        out.extend_from_slice(b"\",\"quantity\":");
-        write_number(quantity, out);
-        out.extend_from_slice(reserved);
-    }
-    out.extend_from_slice(b"],\"items_count\":");
-    write_number(items_count, out);
+    out.extend_from_slice(b"\",\"items\":");
+    write_lines(sale, &contents.lines, out);
+    let units = contents.lines.iter().map(|line| line.quantity);
+    out.extend_from_slice(b",\"items_count\":");
+    write_number(units.sum::<u32>(), out);
     out.extend_from_slice(b",\"sale_ends_at\":\"");
     write_time(contents.sale_ends_at, out);
     if let Some(until) = contents.held_until {
@@ -138,4 +119,31 @@ fn write_contents(sale: &Sale, contents: &CheckoutContents, out: &mut Vec<u8>) {
         write!(out, "{until}").expect("writing into memory cannot fail");
     }
     out.extend_from_slice(b"\"}");
+}
+
+/// Appends the lines of an open checkout as a JSON list.
+pub(super) fn write_lines(sale: &Sale, lines: &[BasketLine], out: &mut Vec<u8>) {
+    out.push(b'[');
+    for (place, line) in lines.iter().enumerate() {
+        out.extend_from_slice(if place == 0 {
+            b"{\"id\":\""
+        } else {
+            b",{\"id\":\""
+        });
+        let start = out.len();
+        sale.write_item_id(line.item, out);
+        escape_from(start, out);
+        out.extend_from_slice(b"\",\"name\":\"");
+        let start = out.len();
+        sale.write_item_name(line.item, out);
+        escape_from(start, out);
+        out.extend_from_slice(b"\",\"quantity\":");
+        write_number(line.quantity, out);
+        out.extend_from_slice(if line.is_held {
+            b",\"reserved\":true}"
+        } else {
+            b",\"reserved\":false}"
+        });
+    }
+    out.push(b']');
 }

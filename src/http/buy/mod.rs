@@ -2,6 +2,7 @@
 
 pub(super) mod checkout;
 pub(super) mod contents;
+pub(super) mod payment;
 pub(super) mod purchase;
 pub(super) mod purchase_result;
 
@@ -12,7 +13,9 @@ use hyper::http::request::Parts;
 use super::answer::Answer;
 use super::common_headers::CommonHeaders;
 use super::problem::Problem;
-use crate::sale::{CheckoutOutcome, ContentsOutcome, Decision, PurchaseOutcome, SaleDecision};
+use crate::sale::{
+    CheckoutOutcome, ContentsOutcome, Decision, PaymentOutcome, PurchaseOutcome, SaleDecision,
+};
 use crate::types::{CheckoutCode, Lsn};
 
 /// A request to sell, with all of its body.
@@ -39,6 +42,8 @@ pub(super) enum SellDecision {
     Purchase(SaleDecision<PurchaseOutcome>),
     /// A decision on what a checkout holds.
     Contents(SaleDecision<ContentsOutcome>),
+    /// A decision on a payment that is to begin.
+    Payment(SaleDecision<PaymentOutcome>),
 }
 
 impl SellDecision {
@@ -48,6 +53,7 @@ impl SellDecision {
             Self::Checkout(decision) => decision.lsn,
             Self::Purchase(decision) => decision.lsn,
             Self::Contents(decision) => decision.lsn,
+            Self::Payment(decision) => decision.lsn,
         }
     }
 
@@ -61,6 +67,7 @@ impl SellDecision {
             Self::Contents(decision) => {
                 contents::answer(decision.outcome, decision.sale.as_deref())
             }
+            Self::Payment(decision) => payment::answer(decision.outcome, decision.sale.as_deref()),
         }
     }
 }
@@ -73,4 +80,6 @@ pub(super) enum ArchivedRequest {
     Purchase(purchase::ArchivedPurchase),
     /// A look at a checkout, or at what was to be given back.
     Contents(CheckoutCode),
+    /// A payment that was to begin.
+    Payment(CheckoutCode),
 }

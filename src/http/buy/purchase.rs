@@ -1,10 +1,12 @@
 //! `POST /purchase`
 
+use hyper::StatusCode;
+
 use super::idempotency;
 use super::purchase_result::{ALL_ITEMS_SOLD, write_purchase, write_purchased_items};
 use super::{ArchivedRequest, Decided, SellDecision, SellRequest};
 use crate::http::answer::Answer;
-use crate::http::json;
+use crate::http::json::{self, write_string};
 use crate::http::parameters::{Field, Parameters};
 use crate::http::problem::Problem;
 use crate::http::stopwatch::Stopwatch;
@@ -84,26 +86,39 @@ pub(in crate::http) fn answer(
         PurchaseOutcome::SaleArchived => Problem::internal(),
         PurchaseOutcome::CheckoutNotFound => Problem::checkout_not_found(),
         PurchaseOutcome::SaleNotActive => Problem::sale_not_active(),
+        PurchaseOutcome::ShopConfirms => {
+            let message = "In this sale the shop purchases, once the checkout is paid";
+            Problem::new(StatusCode::FORBIDDEN, Outcome::ShopConfirms, message)
+        }
         PurchaseOutcome::CheckoutExpired => checkout_expired(),
-        PurchaseOutcome::AlreadyProcessed { result } => already_processed(sale()?, &result),
+        PurchaseOutcome::AlreadyProcessed { result } => already_processed(sale()?, &result, None),
         PurchaseOutcome::Unavailable(reason) => reason.into(),
     })
 }
 
 /// The hold of a checkout has run out.
-pub(super) fn checkout_expired() -> Problem {
+pub(in crate::http) fn checkout_expired() -> Problem {
     Problem::conflict(Outcome::CheckoutExpired, "This checkout has expired")
 }
 
-/// A checkout was purchased before, with this result.
-pub(super) fn already_processed(sale: &Sale, result: &PurchaseResult) -> Problem {
+/// A checkout was purchased before, with this result; by the payment with this reference, where the shop asks for it.
+pub(in crate::http) fn already_processed(
+    sale: &Sale,
+    result: &PurchaseResult,
+    payment_ref: Option<&str>,
+) -> Problem {
     let mut members = b",\"result\":".to_vec();
     write_purchase(sale, result, &mut members);
+    if let Some(payment_ref) = payment_ref {
+        members.extend_from_slice(b",\"payment_ref\":");
+        write_string(payment_ref, &mut members);
+    }
     let message = "This checkout was already processed";
     Problem::conflict(Outcome::AlreadyProcessed, message).with_members(members)
 }
 
-fn all_items_sold(sale: &Sale, result: &PurchaseResult) -> Problem {
+/// Nothing of a checkout was to be had.
+pub(in crate::http) fn all_items_sold(sale: &Sale, result: &PurchaseResult) -> Problem {
     let mut members = Vec::new();
     write_purchased_items(sale, result, &mut members);
     Problem::conflict(Outcome::AllItemsSold, ALL_ITEMS_SOLD).with_members(members)

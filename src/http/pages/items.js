@@ -153,7 +153,7 @@ class Card {
 
   // Nothing of it is left. Where nobody can hold it, it is sold.
   lose() {
-    const sold = this.item.sold || this.list.sale.hold === 0;
+    const sold = this.item.sold || this.list.sale.hold + this.list.sale.payment === 0;
     Object.assign(this.item, { remaining: 0, sold });
     this.isLost = true;
     this.draw();

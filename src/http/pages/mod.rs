@@ -67,6 +67,9 @@ mod tests {
             | Outcome::IdempotencyKeyReused
             | Outcome::CheckoutExpired
             | Outcome::ItemNotInCheckout
+            | Outcome::PaymentUnderWay
+            | Outcome::PaymentNotOffered
+            | Outcome::ShopConfirms
             | Outcome::AlreadyProcessed
             | Outcome::MethodNotAllowed
             | Outcome::PayloadTooLarge

@@ -39,11 +39,11 @@ const list = new Items(basket);
 function read({ dataset }) {
   const { sale: id, ends, next, paused } = dataset;
   if (!id) return { sale: null, next_ms: Date.parse(next) };
-  const names = ["limit", "hold", "total", "sold", "remaining"];
-  const [limit, hold, total, sold, remaining] = names.map((name) => Number(dataset[name]));
+  const names = ["limit", "hold", "payment", "total", "sold", "remaining"];
+  const [limit, hold, payment, total, sold, remaining] = names.map((name) => Number(dataset[name]));
   const [ends_ms, held] = [Date.parse(ends), total - sold - remaining];
   return {
-    sale: { id, ends_ms, limit, hold, total, sold, held, remaining, rate: 0, paused: Boolean(paused) },
+    sale: { id, ends_ms, limit, hold, payment, total, sold, held, remaining, rate: 0, paused: Boolean(paused) },
     next_ms: NaN,
   };
 }

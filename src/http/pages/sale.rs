@@ -79,6 +79,7 @@ fn attributes_of(sale: &Sale) -> String {
     let terms = sale.terms();
     let (id, ends) = (sale.id(), sale.ended_at());
     let (limit, hold) = (terms.max_items_per_user, terms.hold_seconds);
+    let payment = terms.payment.seconds;
     let figures = sale.figures();
     let (total, sold, free) = (figures.total, figures.sold, figures.free());
     let paused = if sale.is_paused() {
@@ -88,7 +89,7 @@ fn attributes_of(sale: &Sale) -> String {
     };
     format!(
         "data-sale=\"{id}\" data-ends=\"{ends}\" data-limit=\"{limit}\" \
-         data-hold=\"{hold}\" data-total=\"{total}\" data-sold=\"{sold}\" data-remaining=\"{free}\"{paused}"
+         data-hold=\"{hold}\" data-payment=\"{payment}\" data-total=\"{total}\" data-sold=\"{sold}\" data-remaining=\"{free}\"{paused}"
     )
 }
 

@@ -29,6 +29,9 @@ const WORDS = {
     "Unless they buy it, it comes back. Try again in {wait}.",
   ],
   checkout_not_found: ["The shop does not know this checkout.", "Choose your items again."],
+  payment_under_way: ["You are paying.", "Nothing can be added until the payment is over."],
+  payment_not_offered: ["This sale takes no such payments.", "Purchase at once."],
+  shop_confirms: ["The shop purchases for you.", "It does once you have paid."],
   item_not_in_checkout: ["This is not in your checkout.", "It was given back before."],
   all_items_sold: [
     "Somebody else was faster.",

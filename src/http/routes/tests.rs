@@ -61,6 +61,12 @@ fn paths_answer_with_and_without_version() {
             ["3", ""],
         ),
         ("/admin/checkouts/C", "/admin/checkouts/{code}", ["C", ""]),
+        (
+            "/admin/checkouts/C/confirm",
+            "/admin/checkouts/{code}/confirm",
+            ["C", ""],
+        ),
+        ("/payment", "/payment", ["", ""]),
         ("/admin/events", "/admin/events", ["", ""]),
         (
             "/admin/replication/hand-over",

@@ -11,7 +11,7 @@ use super::pagination::{page, page_limit};
 use super::parameters::{Field, Parameters};
 use super::problem::Problem;
 use super::routes::RoutedRequest;
-use super::values::Whole;
+use super::values::{Flag, Whole};
 use crate::limits::PAGE_ITEMS_MAX;
 use crate::sale::{ItemView, Overview, Sale, SaleStatus};
 use crate::telemetry::Outcome;
@@ -222,21 +222,6 @@ impl FromStr for Status {
             "active" => Ok(Self(SaleStatus::Active)),
             "ended" => Ok(Self(SaleStatus::Ended)),
             _ => Err(Malformed("must be scheduled, active or ended")),
-        }
-    }
-}
-
-/// The value of `available`.
-struct Flag(bool);
-
-impl FromStr for Flag {
-    type Err = Malformed;
-
-    fn from_str(text: &str) -> Result<Self, Malformed> {
-        match text {
-            "true" => Ok(Self(true)),
-            "false" => Ok(Self(false)),
-            _ => Err(Malformed("must be true or false")),
         }
     }
 }

@@ -123,6 +123,7 @@ impl PostgresBatch {
             // Only snapshots have them, and nobody follows those.
             Record::SaleArchived { .. } | Record::KeptKey { .. } => {}
             Record::Checkout { .. } => self.checkout(entry, record),
+            Record::PaymentBegun { .. } => self.payment(entry, record),
             Record::Purchase { .. } => self.purchase(entry, record),
             Record::Cancelled { .. } => self.cancel(entry, record),
             Record::Expired { sale, secret, .. } => {
@@ -271,21 +272,47 @@ impl PostgresBatch {
         }
     }
 
-    fn purchase(&mut self, entry: &Entry<'_>, record: &Record<'_>) {
-        let Record::Purchase {
+    fn payment(&mut self, entry: &Entry<'_>, record: &Record<'_>) {
+        let Record::PaymentBegun {
             sale,
             secret,
-            key,
+            hold_until,
+            held_until,
             lines,
             ..
         } = *record
         else {
             return;
         };
-        let rows = self.rows_of(Table::Purchases, sale);
+        for (place, line) in (0..).zip(lines.iter()) {
+            let rows = self.rows_of(Table::Payments, sale);
+            rows.row().u32(sale.0).uuid(secret).i16(place);
+            rows.u32(line.item.0).u32(line.quantity).bool(line.sold);
+            rows.time(hold_until).time(held_until);
+            rows.time(entry.at).u64(entry.lsn.0);
+        }
+    }
+
+    fn purchase(&mut self, entry: &Entry<'_>, record: &Record<'_>) {
+        let Record::Purchase {
+            sale,
+            secret,
+            key,
+            payment_ref,
+            lines,
+            ..
+        } = *record
+        else {
+            return;
+        };
+        let table = match payment_ref {
+            None => Table::Purchases,
+            Some(_) => Table::ConfirmedPurchases,
+        };
+        let rows = self.rows_of(table, sale);
         rows.row().u32(sale.0).uuid(secret).time(entry.at);
-        match key {
-            Some(key) => rows.text(key),
+        match payment_ref.or(key) {
+            Some(text) => rows.text(text),
             None => rows.null(),
         };
         rows.u64(entry.lsn.0);

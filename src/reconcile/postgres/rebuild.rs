@@ -144,7 +144,7 @@ fn released(sale: SaleId, row: &AnyRow) -> Result<Record<'_>, &'static str> {
 }
 
 /// The record that the rows make; or why they make none.
-fn rebuild(first: &AnyRow, parts: &[AnyRow]) -> Result<Vec<u8>, &'static str> {
+fn rebuild<'a>(first: &'a AnyRow, parts: &[AnyRow]) -> Result<Vec<u8>, &'static str> {
     let sale = SaleId(u32::try_from(first.sale).map_err(|_| OUT_OF_RANGE)?);
     match first.kind {
         RowKind::Item => {
@@ -174,24 +174,48 @@ fn rebuild(first: &AnyRow, parts: &[AnyRow]) -> Result<Vec<u8>, &'static str> {
         RowKind::PurchaseLine => {
             let lines = parts.iter().map(line).collect::<Result<Vec<_>, _>>()?;
             in_order(parts, 0, "a result of it is missing")?;
-            let key = first.texts[0].is_some();
-            let key = key.then(|| text(&first.texts[0], MISSING)).transpose()?;
+            let optional = |place: &'a Option<String>| {
+                let there = place.is_some();
+                there.then(|| text(place, MISSING)).transpose()
+            };
+            let (key, payment_ref) = (optional(&first.texts[0])?, optional(&first.texts[1])?);
             if key == Some("") {
                 return Err("its idempotency key is empty");
+            }
+            if payment_ref == Some("") {
+                return Err("its payment reference is empty");
             }
             let purchase = Record::Purchase {
                 sale,
                 secret: first.secret.ok_or(MISSING)?,
                 user: text(&first.user, NO_CHECKOUT)?,
                 key,
+                payment_ref,
                 lines: Lines::Slice(&lines),
             };
             encode(first, &purchase)
         }
+        RowKind::PaymentLine => {
+            let lines = parts.iter().map(line).collect::<Result<Vec<_>, _>>()?;
+            in_order(parts, 0, "a line of it is missing")?;
+            let begun = Record::PaymentBegun {
+                sale,
+                secret: first.secret.ok_or(MISSING)?,
+                user: text(&first.user, NO_CHECKOUT)?,
+                hold_until: first.times[0].ok_or(MISSING)?,
+                held_until: first.times[1].ok_or(MISSING)?,
+                lines: Lines::Slice(&lines),
+            };
+            encode(first, &begun)
+        }
         RowKind::Expired => {
-            let secret = first.secret.ok_or(MISSING)?;
-            let user = text(&first.user, NO_CHECKOUT)?;
-            encode(first, &Record::Expired { sale, secret, user })
+            let expired = Record::Expired {
+                sale,
+                secret: first.secret.ok_or(MISSING)?,
+                user: text(&first.user, NO_CHECKOUT)?,
+                lines: Lines::NONE,
+            };
+            encode(first, &expired)
         }
         RowKind::SaleChanged => {
             let change = match (text(&first.texts[0], MISSING)?, first.times[0]) {
@@ -385,6 +409,7 @@ mod tests {
             sale: SaleId(1),
             secret: 0xabab_abab,
             user: "ada",
+            lines: Lines::NONE,
         };
         let mut bytes = Vec::new();
         envelope::encode(Timestamp(0), &record, &mut bytes);

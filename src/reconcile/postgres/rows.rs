@@ -24,6 +24,7 @@ pub(super) enum RowKind {
     SaleChanged,
     StockChanged,
     CancelledLine,
+    PaymentLine,
 }
 
 /// The kind of a refused attempt in [`ALL_ROWS`].
@@ -57,7 +58,7 @@ SELECT i.lsn, 4, i.item_index, i.added_at, i.sale_id, i.secret, c.user_id, i.ide
        i.held_until
 FROM checkout_items i LEFT JOIN checkouts c ON c.sale_id = i.sale_id AND c.secret = i.secret
 UNION ALL
-SELECT p.lsn, 5, r.line, p.purchased_at, p.sale_id, p.secret, c.user_id, p.idempotency_key, NULL,
+SELECT p.lsn, 5, r.line, p.purchased_at, p.sale_id, p.secret, c.user_id, p.idempotency_key, p.payment_ref,
        NULL, r.quantity, r.item_index, r.sold, NULL, NULL, NULL, NULL, NULL
 FROM purchases p
 LEFT JOIN checkouts c ON c.sale_id = p.sale_id AND c.secret = p.secret
@@ -86,6 +87,10 @@ UNION ALL
 SELECT x.lsn, 11, x.line, x.cancelled_at, x.sale_id, x.secret, c.user_id, x.reference, NULL, NULL, x.quantity,
        x.item_index, x.restock, NULL, NULL, NULL, NULL, NULL
 FROM cancellations x LEFT JOIN checkouts c ON c.sale_id = x.sale_id AND c.secret = x.secret
+UNION ALL
+SELECT p.lsn, 12, p.line, p.begun_at, p.sale_id, p.secret, c.user_id, NULL, NULL, NULL, p.quantity, p.item_index,
+       p.reserved, p.hold_until, p.held_until, NULL, NULL, NULL
+FROM payments p LEFT JOIN checkouts c ON c.sale_id = p.sale_id AND c.secret = p.secret
 ORDER BY 1, 2, 5, 6, 3";
 
 /// What no record tells of, but must hold: one line of text for each breach.
@@ -183,7 +188,8 @@ impl AnyRow {
             8 => RowKind::Released,
             9 => RowKind::SaleChanged,
             10 => RowKind::StockChanged,
-            _ => RowKind::CancelledLine,
+            11 => RowKind::CancelledLine,
+            _ => RowKind::PaymentLine,
         };
         let time = |column| -> Result<_, tokio_postgres::Error> {
             Ok(row
@@ -209,7 +215,7 @@ impl AnyRow {
     pub(super) fn continues(&self, before: &Self) -> bool {
         let many = matches!(
             self.kind,
-            RowKind::Item | RowKind::PurchaseLine | RowKind::CancelledLine
+            RowKind::Item | RowKind::PurchaseLine | RowKind::CancelledLine | RowKind::PaymentLine
         );
         let same = |row: &Self| (row.lsn, row.kind, row.sale, row.secret);
         many && same(self) == same(before)

@@ -16,8 +16,11 @@ pub(super) enum Table {
     KeyedCheckoutItems,
     ExpiredCheckouts,
     Purchases,
+    /// The table `purchases`, for rows with the reference of a payment: other rows leave this column out.
+    ConfirmedPurchases,
     PurchaseResults,
     Releases,
+    Payments,
     SaleChanges,
     StockChanges,
     Cancellations,
@@ -25,7 +28,7 @@ pub(super) enum Table {
 }
 
 impl Table {
-    pub(super) const ALL: [Table; 15] = [
+    pub(super) const ALL: [Table; 17] = [
         Self::Sales,
         Self::Items,
         Self::LimitedItems,
@@ -35,8 +38,10 @@ impl Table {
         Self::KeyedCheckoutItems,
         Self::ExpiredCheckouts,
         Self::Purchases,
+        Self::ConfirmedPurchases,
         Self::PurchaseResults,
         Self::Releases,
+        Self::Payments,
         Self::SaleChanges,
         Self::StockChanges,
         Self::Cancellations,
@@ -51,9 +56,10 @@ impl Table {
             Self::Checkouts => "checkouts",
             Self::CheckoutItems | Self::KeyedCheckoutItems => "checkout_items",
             Self::ExpiredCheckouts => "expired_checkouts",
-            Self::Purchases => "purchases",
+            Self::Purchases | Self::ConfirmedPurchases => "purchases",
             Self::PurchaseResults => "purchase_results",
             Self::Releases => "releases",
+            Self::Payments => "payments",
             Self::SaleChanges => "sale_changes",
             Self::StockChanges => "stock_changes",
             Self::Cancellations => "cancellations",
@@ -81,6 +87,11 @@ impl Table {
             }
             Self::ExpiredCheckouts => "sale_id, secret, expired_at, lsn",
             Self::Purchases => "sale_id, secret, purchased_at, idempotency_key, lsn",
+            Self::ConfirmedPurchases => "sale_id, secret, purchased_at, payment_ref, lsn",
+            Self::Payments => {
+                "sale_id, secret, line, item_index, quantity, reserved, hold_until, held_until, \
+                 begun_at, lsn"
+            }
             Self::PurchaseResults => "sale_id, secret, line, item_index, quantity, sold, is_single",
             Self::Releases => "sale_id, secret, item_index, quantity, released_at, lsn",
             Self::SaleChanges => "lsn, sale_id, change, ended_at, changed_at",

@@ -331,6 +331,7 @@ impl RedisBatch {
             Record::SaleArchived { .. }
             | Record::Checkout { .. }
             | Record::KeptKey { .. }
+            | Record::PaymentBegun { .. }
             | Record::Expired { .. }
             | Record::Released { .. }
             | Record::Refused { .. } => {}
@@ -360,6 +361,7 @@ mod tests {
             secret: u128::from(lsn),
             user: "ada",
             key: None,
+            payment_ref: None,
             lines: Lines::Slice(lines),
         };
         let mut bytes = Vec::new();

@@ -134,6 +134,7 @@ impl Projection {
             Record::SaleArchived { .. }
             | Record::Checkout { .. }
             | Record::KeptKey { .. }
+            | Record::PaymentBegun { .. }
             | Record::Expired { .. }
             | Record::Released { .. }
             | Record::Refused { .. } => {}
@@ -383,6 +384,7 @@ mod tests {
                 secret: 1,
                 user: "ada",
                 key: None,
+                payment_ref: None,
                 lines: Lines::Slice(&lines),
             },
             Record::SaleClosed { sale: SALE },

@@ -171,6 +171,7 @@ fn sale_of(record: &Record<'_>) -> Option<SaleId> {
         Record::SaleArchived { .. }
         | Record::Checkout { .. }
         | Record::KeptKey { .. }
+        | Record::PaymentBegun { .. }
         | Record::Expired { .. }
         | Record::Released { .. }
         | Record::Refused { .. } => None,

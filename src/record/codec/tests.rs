@@ -1,6 +1,6 @@
 use super::super::envelope::{Entry, encode};
 use super::*;
-use crate::record::{CancelledLines, Items, Lines, RefusedReason};
+use crate::record::{CancelledLines, Items, RefusedReason};
 
 /// Returns the first record of `bytes`, with its time and what follows it.
 fn decode(bytes: &[u8]) -> Option<(Timestamp, Record<'_>, &[u8])> {
@@ -212,6 +212,7 @@ fn samples() -> Vec<Record<'static>> {
             secret,
             user,
             key: None,
+            payment_ref: None,
             lines,
         },
         Record::Purchase {
@@ -219,12 +220,36 @@ fn samples() -> Vec<Record<'static>> {
             secret,
             user,
             key: Some("k"),
+            payment_ref: None,
+            lines,
+        },
+        Record::Purchase {
+            sale: SALE,
+            secret,
+            user,
+            key: None,
+            payment_ref: Some("pay-1"),
+            lines,
+        },
+        Record::PaymentBegun {
+            sale: SALE,
+            secret,
+            user,
+            hold_until: Timestamp(11),
+            held_until: Timestamp(12),
             lines,
         },
         Record::Expired {
             sale: SALE,
             secret,
             user,
+            lines: Lines::NONE,
+        },
+        Record::Expired {
+            sale: SALE,
+            secret,
+            user,
+            lines,
         },
         Record::Released {
             sale: SALE,

@@ -122,6 +122,7 @@ fn record(kind: RecordKind) -> Vec<u8> {
             secret,
             user: USER,
             key: None,
+            payment_ref: None,
             lines: Lines::Slice(&lines),
         },
     };

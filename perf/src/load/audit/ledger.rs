@@ -166,6 +166,7 @@ mod tests {
                 secret,
                 user,
                 key: None,
+                payment_ref: None,
                 lines,
             };
             ledger.add(&record, SALE.0, "we-");

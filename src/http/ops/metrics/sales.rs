@@ -41,6 +41,12 @@ pub(super) fn write(view: &View, out: &mut Exposition) {
         "Units of open sales that have been held for half a minute, and by no open checkout.",
         view.all_unaccounted(),
     );
+    let paying = open.iter().map(|sale| sale.payments_under_way());
+    out.gauge(
+        "sale_payments_under_way",
+        "Payments of open sales that were begun, and are neither confirmed nor over.",
+        paying.sum::<u64>(),
+    );
     out.gauge(
         "sale_viewers",
         "Those who watch a sale over a stream.",

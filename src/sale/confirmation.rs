@@ -1,0 +1,168 @@
+//! Confirmation: the shop says that a checkout is paid, which purchases what is in it.
+
+use std::sync::Arc;
+
+use super::baskets::{CheckoutEnd, ClosedCheckout, PurchaseToken};
+use super::buyers::{BuyerRef, BuyerShard};
+use super::engine::Engine;
+use super::outcome::{ConfirmOutcome, Decision, SaleDecision};
+use super::purchase::Sold;
+use super::sale::Sale;
+use crate::planted::{Slip, is_planted};
+use crate::types::{CheckoutCode, ItemIndex, PaymentRef, PurchasedLine, Timestamp};
+
+/// A request to confirm a payment.
+#[derive(Clone, Copy, Debug)]
+pub struct ConfirmRequest<'a> {
+    /// The checkout that is paid.
+    pub code: CheckoutCode,
+    /// The payment. The same one may be confirmed again, and gets the same answer.
+    pub payment_ref: PaymentRef<'a>,
+    /// Whether a checkout that has expired gets what is still free.
+    pub late: bool,
+}
+
+impl Engine {
+    /// Purchases what is in a checkout that is paid, and closes it. The outcome of all items is one record.
+    pub fn confirm(&self, request: &ConfirmRequest<'_>) -> SaleDecision<ConfirmOutcome> {
+        let registry = self.registry.load();
+        match registry.get(request.code.sale) {
+            Some(sale) => SaleDecision::new(self.confirm_of(sale, request), sale),
+            None if self.ended().get(request.code.sale).is_some() => {
+                SaleDecision::immediate(ConfirmOutcome::SaleArchived)
+            }
+            None => SaleDecision::immediate(ConfirmOutcome::CheckoutNotFound),
+        }
+    }
+
+    /// Purchases what is in a checkout of `sale`, which may have left memory and been loaded again.
+    pub fn confirm_of(
+        &self,
+        sale: &Sale,
+        request: &ConfirmRequest<'_>,
+    ) -> Decision<ConfirmOutcome> {
+        let secret = request.code.secret;
+        let Some(reference) = sale.buyers.by_code(secret) else {
+            return sale.unknown_code(ConfirmOutcome::CheckoutNotFound);
+        };
+        let mut shard = sale.buyers.lock_buyer(reference);
+        let now = self.now();
+        let buyer = shard.buyer(reference);
+        // First, so that a shop that lost its answer learns it even after the sale.
+        if let Some(closed) = buyer.closed.iter().find(|closed| closed.secret == secret) {
+            return match answer_of_closed(closed, request) {
+                Some(answer) => answer,
+                None => self.confirm_late(sale, &mut shard, reference, request, now),
+            };
+        }
+        let open = buyer.open.as_ref();
+        let Some(open) = open.filter(|open| open.secret == secret) else {
+            return sale.unknown_code(ConfirmOutcome::CheckoutNotFound);
+        };
+        if !sale.takes_confirmations(now) {
+            return Decision::immediate(ConfirmOutcome::SaleNotActive);
+        }
+        if let Err(unavailable) = self.admit() {
+            return Decision::immediate(ConfirmOutcome::Unavailable(unavailable));
+        }
+        let expired = open.is_expired(&*self.clock);
+        let open = shard.take_open(reference).expect("it was there");
+        if expired {
+            let lsn = self.expire(sale, &mut shard, reference, open);
+            return match request.late {
+                true => self.confirm_late(sale, &mut shard, reference, request, now),
+                false => Decision::after(lsn, ConfirmOutcome::CheckoutExpired),
+            };
+        }
+        let (buyer, token) = (shard.buyer(reference), token_of(request));
+        processed(self.sell(sale, reference, buyer, &open, token, now))
+    }
+
+    /// Sells what is still free of a checkout that has expired, in whole lines, as far as the buyer's limit goes.
+    fn confirm_late(
+        &self,
+        sale: &Sale,
+        shard: &mut BuyerShard,
+        reference: BuyerRef,
+        request: &ConfirmRequest<'_>,
+        now: Timestamp,
+    ) -> Decision<ConfirmOutcome> {
+        // What was in it is gone with the sale.
+        if !sale.takes_confirmations(now) {
+            return Decision::immediate(ConfirmOutcome::SaleNotActive);
+        }
+        if let Err(unavailable) = self.admit() {
+            return Decision::immediate(ConfirmOutcome::Unavailable(unavailable));
+        }
+        let secret = request.code.secret;
+        let lines = shard.buyer(reference).take_expired(secret);
+        let lines = lines.expect("it has expired");
+        let (buyer, cancellations) = shard.buyer_and_cancellations(reference);
+        let room_of = |&(item, _): &(ItemIndex, u32)| sale.item_room(buyer, cancellations, item);
+        let mut rooms_of_items = lines.iter().map(room_of).collect::<Vec<_>>().into_iter();
+        let buyer = shard.buyer(reference);
+        // Those of the open checkout are the buyer's as well.
+        let chosen = buyer.open.as_ref().map_or(0, |open| open.units());
+        let limit = sale.terms.max_items_per_user;
+        let mut room = limit.saturating_sub(buyer.bought + chosen);
+        let taker = sale.taker(reference);
+        let take = |&(item, quantity): &_| {
+            let room_of_item = rooms_of_items.next().unwrap_or_default();
+            let fits = quantity <= room.min(room_of_item) || is_planted(Slip::LateBeyondLimit);
+            let sold = fits && sale.inventory.sell(item, quantity, taker);
+            if sold {
+                room = room.saturating_sub(quantity);
+            }
+            PurchasedLine {
+                item,
+                quantity,
+                sold,
+            }
+        };
+        let lines = lines.iter().map(take).collect();
+        processed(self.close_processed(sale, buyer, (secret, lines), token_of(request), now))
+    }
+}
+
+impl Sale {
+    /// Returns whether payments can be confirmed: until the end, and where payments take their time until the sale is closed.
+    fn takes_confirmations(&self, now: Timestamp) -> bool {
+        !self.is_closed() && (now < self.ends_at() || self.has_payments())
+    }
+}
+
+fn token_of(request: &ConfirmRequest<'_>) -> PurchaseToken {
+    PurchaseToken::Payment(request.payment_ref.as_str().into())
+}
+
+fn processed(Sold { lsn, result }: Sold) -> Decision<ConfirmOutcome> {
+    let replayed = false;
+    Decision::after(lsn, ConfirmOutcome::Processed { result, replayed })
+}
+
+/// The answer to a code whose checkout is over; `None` where it has expired and a late payment is to be taken.
+fn answer_of_closed(
+    closed: &ClosedCheckout,
+    request: &ConfirmRequest<'_>,
+) -> Option<Decision<ConfirmOutcome>> {
+    let outcome = match &closed.end {
+        // Of one from before its lines were kept, or of a closed sale, nothing is known to be sold.
+        CheckoutEnd::Expired { lines } if request.late && !lines.is_empty() => return None,
+        CheckoutEnd::Expired { .. } => ConfirmOutcome::CheckoutExpired,
+        CheckoutEnd::Processed { token, result } => {
+            let (first, result) = (token.payment_ref(), Arc::clone(result));
+            let is_same = first == Some(request.payment_ref.as_str());
+            if is_same || first.is_some() && is_planted(Slip::ForgivesAnotherPayment) {
+                let replayed = true;
+                ConfirmOutcome::Processed { result, replayed }
+            } else {
+                let payment_ref = first.map(Into::into);
+                ConfirmOutcome::AlreadyProcessed {
+                    result,
+                    payment_ref,
+                }
+            }
+        }
+    };
+    Some(Decision::after(closed.lsn, outcome))
+}
