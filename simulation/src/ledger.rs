@@ -464,8 +464,9 @@ impl Ledger {
     ) -> Result<(), String> {
         let sale = self.sales.get_mut(&code.0).ok_or("no such sale")?;
         check(!sale.is_closed, "a purchase of a closed sale is cancelled")?;
+        let waits = sale.terms.payment.seconds > 0;
         check(
-            at < sale.terms.ended_at,
+            at < sale.terms.ended_at || waits,
             "a purchase is cancelled behind the end of the sale",
         )?;
         let checkout = self.checkouts.get_mut(&code).ok_or("no such checkout")?;

@@ -110,19 +110,19 @@ const CONTENT_TYPES: Malformed =
 #[derive(Debug, Default)]
 pub(super) struct Parameters<'a> {
     /// A value that is wrong is empty, and has an error.
-    values: Values<'a>,
+    values: GivenValues<'a>,
     errors: ParameterErrors,
 }
 
 /// The values that were given: those of who buys in places of their own, and all others, of which a request to buy pays for none, behind
 /// each other.
 #[derive(Debug, Default)]
-struct Values<'a> {
+struct GivenValues<'a> {
     buying: [Option<PlainText<'a>>; Field::BUYING],
     others: Vec<(Field, PlainText<'a>)>,
 }
 
-impl<'a> Values<'a> {
+impl<'a> GivenValues<'a> {
     #[inline]
     fn get(&self, field: Field) -> Option<&PlainText<'a>> {
         match self.buying.get(field as usize) {

@@ -70,7 +70,9 @@ impl Engine {
         let of_it = kept.iter().filter(|it| it.secret == secret);
         let last_lsn = of_it.map(|it| it.lsn).max().max(Some(closed_lsn));
         let now = self.now();
-        if sale.is_closed() || now >= sale.ends_at() {
+        // Payments that are confirmed behind the end can be cancelled, too.
+        let is_over = now >= sale.ends_at() && !sale.has_payments();
+        if sale.is_closed() || is_over {
             return Decision::immediate(CancelOutcome::SaleClosed);
         }
         let left = sold.into_iter().map(|line| ReleasedLine {

@@ -179,7 +179,7 @@ impl Engine {
     }
 
     /// Closes the user's open checkout if its hold has run out, and nobody has noticed yet.
-    fn expire_if_due(
+    pub(super) fn expire_if_due(
         &self,
         sale: &Sale,
         shard: &mut BuyerShard,
@@ -401,11 +401,9 @@ fn refusal_of_buyer(
         return Some(Decision::after(buyer.last_lsn(), already));
     }
     if let Some(open) = open.filter(|open| open.payment().is_some()) {
-        let code = sale.code(open.secret);
-        return Some(Decision::after(
-            open.lsn,
-            CheckoutOutcome::PaymentUnderWay { code },
-        ));
+        // Without its code: whoever asks need not be this user, and could give it back.
+        let paid = CheckoutOutcome::PaymentUnderWay;
+        return Some(Decision::after(open.lsn, paid));
     }
     let chosen = open.map_or(0, OpenCheckout::units);
     let kept = u32::from(is_planted(Slip::KeepsOneOfLimit));

@@ -59,7 +59,8 @@ impl Engine {
         let Some(open) = open.filter(|open| open.secret == secret) else {
             return sale.unknown_code(ConfirmOutcome::CheckoutNotFound);
         };
-        if !sale.takes_confirmations(now) {
+        let is_over = now >= sale.ends_at() && open.payment().is_none();
+        if is_over || !sale.takes_confirmations(now) {
             return Decision::immediate(ConfirmOutcome::SaleNotActive);
         }
         if let Err(unavailable) = self.admit() {
@@ -92,6 +93,10 @@ impl Engine {
             return Decision::immediate(ConfirmOutcome::SaleNotActive);
         }
         if let Err(unavailable) = self.admit() {
+            return Decision::immediate(ConfirmOutcome::Unavailable(unavailable));
+        }
+        // One that is over, and that nobody has looked at yet, takes nothing of the limit.
+        if let Err(unavailable) = self.expire_if_due(sale, shard, reference) {
             return Decision::immediate(ConfirmOutcome::Unavailable(unavailable));
         }
         let secret = request.code.secret;
@@ -152,7 +157,9 @@ fn answer_of_closed(
         CheckoutEnd::Processed { token, result } => {
             let (first, result) = (token.payment_ref(), Arc::clone(result));
             let is_same = first == Some(request.payment_ref.as_str());
-            if is_same || first.is_some() && is_planted(Slip::ForgivesAnotherPayment) {
+            let is_forgiven = first.is_some() && is_planted(Slip::ForgivesAnotherPayment);
+            // No other payment has won where nothing was sold: there was nothing left.
+            if is_same || is_forgiven || first.is_none() && !result.any_sold() {
                 let replayed = true;
                 ConfirmOutcome::Processed { result, replayed }
             } else {

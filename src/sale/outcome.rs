@@ -121,10 +121,7 @@ pub enum CheckoutOutcome {
         code: Option<CheckoutCode>,
     },
     /// The user pays for their open checkout, which takes no more items.
-    PaymentUnderWay {
-        /// The code of the open checkout.
-        code: CheckoutCode,
-    },
+    PaymentUnderWay,
     /// The user's idempotency key came with another item or quantity before.
     IdempotencyKeyReused,
     /// The sale has left memory, and what it knows of the idempotency key with it: load it, and ask
@@ -154,7 +151,7 @@ impl CheckoutOutcome {
             Self::UserLimitExceeded { .. } => RefusedReason::UserLimitExceeded,
             Self::ItemLimitExceeded { .. } => RefusedReason::ItemLimitExceeded,
             Self::ItemAlreadyInCheckout { .. } => RefusedReason::ItemAlreadyInCheckout,
-            Self::PaymentUnderWay { .. } => RefusedReason::PaymentUnderWay,
+            Self::PaymentUnderWay => RefusedReason::PaymentUnderWay,
             Self::IdempotencyKeyReused => RefusedReason::IdempotencyKeyReused,
             Self::ItemSoldOut => RefusedReason::ItemSoldOut,
             Self::ItemHeld { .. } => RefusedReason::ItemHeld,

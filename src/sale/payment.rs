@@ -13,7 +13,7 @@ use super::purchase::Sold;
 use super::sale::Sale;
 use crate::planted::{Slip, is_planted};
 use crate::record::{Lines, Record};
-use crate::types::{CheckoutCode, PurchasedLine, Timestamp};
+use crate::types::{CheckoutCode, Lsn, PurchasedLine, Timestamp};
 
 impl Engine {
     /// Begins the payment of a checkout: reserves what can still be had of it until the payment has to be over. Asked
@@ -167,4 +167,78 @@ fn answer_of_closed(closed: &ClosedCheckout) -> Decision<PaymentOutcome> {
         }
     };
     Decision::after(closed.lsn, outcome)
+}
+
+/// The parts of the record of a payment that begins.
+pub(super) struct PaymentStart<'a> {
+    pub(super) secret: u128,
+    pub(super) user: &'a str,
+    pub(super) hold_until: Timestamp,
+    pub(super) held_until: Timestamp,
+    pub(super) lines: Lines<'a>,
+}
+
+impl Sale {
+    /// A payment begins once, and reserves all that its checkout does not hold already, as far as the record says so.
+    pub(super) fn apply_payment(
+        &self,
+        start: &PaymentStart<'_>,
+        at: Timestamp,
+        lsn: Lsn,
+    ) -> Result<(), String> {
+        let PaymentStart {
+            secret,
+            user,
+            hold_until,
+            held_until,
+            lines,
+        } = *start;
+        let mut locked = self.buyers.lock_user(user);
+        let reference = locked.find(user);
+        let open = reference.and_then(|reference| locked.shard.buyer(reference).open.as_ref());
+        let (Some(reference), Some(open)) = (reference, open.filter(|open| open.secret == secret))
+        else {
+            return Err(format!(
+                "user {user:?} pays for a checkout that is not open"
+            ));
+        };
+        if open.payment().is_some() {
+            return Err(format!("user {user:?} pays twice for one checkout"));
+        }
+        let lines: Box<[PurchasedLine]> = lines.iter().collect();
+        let chosen = open.lines.iter().copied();
+        if !chosen.eq(lines.iter().map(|line| (line.item, line.quantity))) {
+            return Err(format!("user {user:?} pays for what they did not choose"));
+        }
+        if is_planted(Slip::ForgetsPayments) {
+            return Ok(());
+        }
+        let (is_held, mut units) = (open.hold.is_some(), 0);
+        for line in &lines {
+            let taken = match (is_held, line.sold) {
+                (true, is_reserved) => is_reserved,
+                (false, false) => true,
+                (false, true) => {
+                    units += line.quantity;
+                    let taker = self.taker(reference);
+                    self.inventory.hold(line.item, line.quantity, taker)
+                }
+            };
+            if !taken {
+                let item = line.item.0;
+                return Err(format!("item {item} cannot be reserved so"));
+            }
+        }
+        let payment = Payment {
+            begun_at: at,
+            held_until,
+            unreserved: unreserved(&lines),
+        };
+        self.expect_expiry(hold_until);
+        let times = (hold_until, at);
+        locked
+            .shard
+            .begin_payment(reference, payment, times, units, lsn);
+        Ok(())
+    }
 }

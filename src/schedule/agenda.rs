@@ -148,6 +148,10 @@ impl Agenda {
             self.pending.close = self.has_ended_sales();
         }
         self.engine.release_expired();
+        // What cannot be undone is not done by a clock that is in doubt. Before the rotation, which may fail.
+        if !self.jumps.is_in_doubt() {
+            self.engine.record_openings();
+        }
         let backlog = self.backlog();
         if self.pending.rotate {
             match self.rotation.run(&self.engine) {
@@ -156,10 +160,6 @@ impl Agenda {
                 Err(CreateError::Unavailable(_)) if backlog == Backlog::Remaining => {}
                 Err(error) => return Err(error),
             }
-        }
-        // What cannot be undone is not done by a clock that is in doubt.
-        if !self.jumps.is_in_doubt() {
-            self.engine.record_openings();
         }
         Ok(backlog)
     }

@@ -48,8 +48,7 @@ fn a_payment_reserves_what_is_paid_until_the_shop_confirms_it() {
     let refused = refused.refused(409, "item_held", "held");
     assert!(refused.header("retry-after").is_some());
     let refused = client.checkout("ada", "ITM-1-2");
-    let refused = refused.refused(409, "payment_under_way", "being paid");
-    assert_eq!(refused.json()["code"], *code);
+    refused.refused(409, "payment_under_way", "being paid");
 
     // Asked again, it is the same; also after a crash.
     assert_eq!(pay(&mut client, &code).ok().text(), begun.text());

@@ -101,8 +101,8 @@ fn a_parameter_has_one_place_and_one_plain_type() {
             let name = parameter["name"].as_str().expect("a name");
             let (schema, _) = resolved(&parameter["schema"], String::new());
             let expected = match name {
-                "limit" | "quantity" | "wait" => "integer",
-                "available" | "verbose" | "pretty" | "late" => "boolean",
+                "add" | "limit" | "quantity" | "wait" => "integer",
+                "available" | "verbose" | "pretty" | "late" | "restock" => "boolean",
                 _ => "string",
             };
             assert_eq!(schema["type"], expected, "{method} {path} {name}");

@@ -80,7 +80,7 @@ fn the_engine_does_what_the_model_does() {
     println!("{total} outcomes: {outcomes:#?}");
     for outcome in OUTCOMES {
         let count = outcomes.get(outcome).copied().unwrap_or(0);
-        assert!(count * 300 >= total, "{outcome}: {count} of {total}");
+        assert!(count * 400 >= total, "{outcome}: {count} of {total}");
     }
     for outcome in RARE {
         let count = outcomes.get(outcome).copied().unwrap_or(0);

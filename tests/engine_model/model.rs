@@ -478,7 +478,9 @@ impl Model {
         let is_due = checkout.until.is_some_and(|until| until <= now);
         match &checkout.end {
             Some(End::Processed(first, lines)) => {
-                let same = *first == Token::Payment(reference);
+                let was_paid = matches!(first, Token::Payment(_));
+                let nothing = !lines.iter().any(|(_, _, sold)| *sold);
+                let same = *first == Token::Payment(reference) || !was_paid && nothing;
                 let name = if same { "repeated" } else { "used before" };
                 let lines = lines.clone();
                 return Answer {
@@ -489,6 +491,7 @@ impl Model {
             // What was in it is gone with the sale.
             Some(End::Expired) if !late || sale.closed => return answer("expired", 0),
             _ if !takes => return answer("sale over", 0),
+            None if now >= sale.end && checkout.paying.is_none() => return answer("sale over", 0),
             None if !is_due => return self.sell(code, Token::Payment(reference)),
             Some(End::Expired) | None => {}
         }
@@ -498,8 +501,15 @@ impl Model {
         if !late {
             return answer("expired", 0);
         }
-        let open = self.open(place, user);
-        let open = open.map_or(0, |open| units(&self.checkouts[open].lines));
+        let mut open = self.open(place, user).cloned();
+        if let Some(code) = &open {
+            let open_checkout = self.checkouts.get_mut(code).expect("it is there");
+            if open_checkout.until.is_some_and(|until| until <= now) {
+                open_checkout.end = Some(End::Expired);
+                open = None;
+            }
+        }
+        let open = open.map_or(0, |open| units(&self.checkouts[&open].lines));
         let mut room = limit - self.sold(place, None, Some(user)) as u32 - open;
         let mut lines = Vec::new();
         for (item, quantity) in chosen {
@@ -709,7 +719,7 @@ impl Model {
                 false => answer("ref reused", 0),
             };
         }
-        if sale.closed || now >= sale.end {
+        if sale.closed || now >= sale.end && sale.payment == 0 {
             return answer("over", 0);
         }
         if let Some(item) = item {

@@ -795,7 +795,7 @@ fn named(outcome: &CheckoutOutcome) -> Answer {
         CheckoutOutcome::UserLimitExceeded { limit } => answer("limit", *limit),
         CheckoutOutcome::ItemLimitExceeded { limit } => answer("item limit", *limit),
         CheckoutOutcome::ItemAlreadyInCheckout { .. } => answer("already", 0),
-        CheckoutOutcome::PaymentUnderWay { .. } => answer("payment under way", 0),
+        CheckoutOutcome::PaymentUnderWay => answer("payment under way", 0),
         CheckoutOutcome::IdempotencyKeyReused => answer("key reused", 0),
         CheckoutOutcome::ItemSoldOut => answer("sold out", 0),
         CheckoutOutcome::ItemHeld {

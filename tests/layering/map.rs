@@ -48,7 +48,7 @@ const ASSEMBLY: &[&str] = &["lib", "main", "app", "commands", "cli"];
 /// What lies outside the crate, with the only parts that may name it.
 const OUTSIDE: &[(&str, &[&str])] = &[
     ("hyper", &["http", "runtime"]),
-    ("ureq", &["env", "reconcile"]),
+    ("ureq", &["app", "commands", "env", "reconcile"]),
     ("deadpool_postgres", &["reconcile"]),
     ("tokio_postgres", &["reconcile", "replication"]),
     ("redis", &["reconcile"]),

@@ -42,7 +42,7 @@ fn postgres_is_described() {
     place.set("DB_USER", "reader");
     place.set("DB_PASSWORD", "reader-and-no-more");
     let report = preflight(&place, &[]);
-    report.has("fail", "postgres", "may not add to checkout_items, ");
+    report.has("fail", "postgres", "may not add to cancellations, ");
     report.has("fail", "postgres", "docker/postgres/roles.sql");
     assert!(
         !report.text.contains("reader-and-no-more"),

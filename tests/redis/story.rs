@@ -15,12 +15,15 @@ pub const BEGIN_SECONDS: i64 = 4_000_000_000;
 /// Somebody's open checkout: its secret and its lines.
 type Checkout = (u128, Vec<(u32, u32)>);
 
+/// A purchase: the secret of its code, its user, and the items with their units.
+type Bought = (u128, String, Vec<(u32, u32)>);
+
 struct Sale {
     id: SaleId,
     listed: bool,
     left: Vec<u64>,
     /// Purchases: code, user and what was sold.
-    bought: Vec<(u128, String, Vec<(u32, u32)>)>,
+    bought: Vec<Bought>,
     /// Items that do not exist once.
     many: Vec<usize>,
     ended_at: Timestamp,

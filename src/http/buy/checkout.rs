@@ -148,12 +148,9 @@ impl TryFrom<CheckoutOutcome> for Answer {
                 }
                 Problem::bad_request(Outcome::ItemAlreadyInCheckout, message).with_members(members)
             }
-            CheckoutOutcome::PaymentUnderWay { code } => {
+            CheckoutOutcome::PaymentUnderWay => {
                 let message = "Your checkout is being paid, and takes no more items";
-                let mut members = b",\"code\":\"".to_vec();
-                write_code(code, &mut members);
-                members.push(b'"');
-                Problem::conflict(Outcome::PaymentUnderWay, message).with_members(members)
+                Problem::conflict(Outcome::PaymentUnderWay, message)
             }
             CheckoutOutcome::IdempotencyKeyReused => {
                 let message = "This Idempotency-Key came with another item or quantity before";
@@ -215,12 +212,7 @@ mod tests {
             CheckoutOutcome::IdempotencyKeyReused,
             CheckoutOutcome::SalePaused,
             CheckoutOutcome::ItemLimitExceeded { limit: 1 },
-            CheckoutOutcome::PaymentUnderWay {
-                code: CheckoutCode {
-                    sale: SaleId(1),
-                    secret: 1,
-                },
-            },
+            CheckoutOutcome::PaymentUnderWay,
             CheckoutOutcome::QuantityNotAllowed { max: 1 },
         ];
         let reasons = refusals.map(|refusal| {

@@ -209,6 +209,7 @@ fn the_token_of_the_shop_opens_these() {
     let expected = [
         "/admin/checkouts/{code}",
         "/admin/checkouts/{code}/cancel",
+        "/admin/checkouts/{code}/confirm",
         "/admin/events",
     ];
     assert_eq!(paths.collect::<Vec<_>>(), expected);

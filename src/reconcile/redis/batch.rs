@@ -203,8 +203,10 @@ impl RedisBatch {
         let lines: Vec<_> = lines.iter().map(|it| (it.item.0, it.quantity)).collect();
         let changes = self.changes(sale, lines.len() + 2)?;
         for &(item, quantity) in &lines {
+            // Also where nothing can be had again: the event names the item.
+            let gone = changes.lines.entry(item).or_default();
             if restock {
-                *changes.lines.entry(item).or_default() -= i64::from(quantity);
+                *gone -= i64::from(quantity);
                 changes.taken.insert(item, false);
             }
             changes.take_back(user, quantity, restock);
