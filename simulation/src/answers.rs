@@ -252,9 +252,9 @@ pub(crate) fn purchase(code: &str, told: &Told, ledger: &Ledger) -> Result<(), S
 pub(crate) fn refused_code(code: &str, told: &Told, ledger: &Ledger) -> Result<(), String> {
     let end = || find(code, ledger).map(|checkout| &checkout.end);
     match told.error() {
-        Some("checkout_expired") => match end()? {
-            Some(End::Expired) => Ok(()),
-            other => Err(format!("written is {other:?}")),
+        Some("checkout_expired") => match find(code, ledger)? {
+            expired if expired.has_expired => Ok(()),
+            other => Err(format!("written is {:?}", other.end)),
         },
         Some("checkout_not_found") => match end()? {
             Some(End::GivenBack) => Ok(()),

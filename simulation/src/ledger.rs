@@ -71,6 +71,8 @@ pub struct Checkout {
     pub holds: bool,
     /// The places of the items that its payment could not reserve, once that has begun.
     pub paying: Option<Vec<u32>>,
+    /// Its hold ran out, whatever became of it by a late payment.
+    pub has_expired: bool,
     /// How it ended.
     pub end: Option<End>,
 }
@@ -355,6 +357,7 @@ impl Ledger {
                 given_back: Vec::new(),
                 holds,
                 paying: None,
+                has_expired: false,
                 end: None,
             };
             self.checkouts.insert(code, checkout);
@@ -520,6 +523,7 @@ impl Ledger {
             }
         }
         sale.open.remove(user);
+        checkout.has_expired = true;
         checkout.end = Some(End::Expired);
         Ok(())
     }
