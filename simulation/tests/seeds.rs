@@ -158,7 +158,7 @@ fn planted_slips_are_found() {
         (Slip::ForgivesAnotherPayment, 200),
         (Slip::LateBeyondLimit, 500),
         (Slip::ClosesWithPayments, 300),
-        (Slip::ForgetsExpiredLines, 300),
+        (Slip::ForgetsExpiredLines, 2_000),
         (Slip::ForgetsPayments, 200),
         (Slip::ForgetsPause, 200),
         (Slip::ForgetsStockChanges, 200),
