@@ -58,7 +58,7 @@ fn the_engine_does_what_the_model_does() {
     // The fixed generator makes the run the same every time; a failure prints its shortest history.
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     let config = Config {
-        cases: 900,
+        cases: 600,
         failure_persistence: None,
         ..Config::default()
     };

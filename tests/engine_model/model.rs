@@ -707,10 +707,18 @@ impl Model {
             ..answer(name, 0)
         };
         let mut before = checkout.cancelled.iter();
-        if let Some(it) = before.find(|it| it.reference == asked.reference) {
+        if let Some(place) = before.position(|it| it.reference == asked.reference) {
+            let it = &checkout.cancelled[place];
             let is_of = |item| it.lines.len() == 1 && item == Some(it.lines[0].0);
+            // Whoever names no item wants all that was left then.
+            let gone = |of| {
+                let until = checkout.cancelled[..=place].iter().flat_map(|it| &it.lines);
+                let own = until.filter(move |(item, _)| *item == of);
+                own.map(|(_, units)| units).sum::<u32>()
+            };
+            let took_all = || left.iter().all(|&(of, sold)| gone(of) == sold);
             let is_same = it.restock == asked.restock
-                && item.is_none_or(is_of)
+                && item.map_or_else(took_all, is_of)
                 && asked
                     .quantity
                     .is_none_or(|quantity| quantity == units(&it.lines));
