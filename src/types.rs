@@ -13,7 +13,7 @@ mod text;
 mod webhook_url;
 
 pub use self::event_type::EventType;
-pub use self::payment::{PaymentRef, PaymentTerms, PurchaseBy};
+pub use self::payment::{PaymentTerms, PurchaseBy};
 pub(crate) use self::text::CONTROL;
 pub use self::text::{PlainText, has_control};
 pub use self::webhook_url::WebhookUrl;

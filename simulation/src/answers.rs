@@ -250,13 +250,13 @@ pub(crate) fn purchase(code: &str, told: &Told, ledger: &Ledger) -> Result<(), S
 
 /// Checks the refusal of a code that somebody was told.
 pub(crate) fn refused_code(code: &str, told: &Told, ledger: &Ledger) -> Result<(), String> {
-    let end = || find(code, ledger).map(|checkout| &checkout.end);
+    let written = || find(code, ledger);
     match told.error() {
-        Some("checkout_expired") => match find(code, ledger)? {
+        Some("checkout_expired") => match written()? {
             expired if expired.has_expired => Ok(()),
             other => Err(format!("written is {:?}", other.end)),
         },
-        Some("checkout_not_found") => match end()? {
+        Some("checkout_not_found") => match &written()?.end {
             Some(End::GivenBack) => Ok(()),
             // An open fault, of which docs/testing.md tells: of two servers one that wakes may not know a code yet.
             _ if told.teller.is_some() => Ok(()),

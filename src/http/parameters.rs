@@ -10,8 +10,9 @@ use super::encoding::{
     decode, escape_beyond_ascii, is_encoded, kind_of, pairs, why_no_object, without_byte_order_mark,
 };
 use super::problem::Problem;
-use super::values::number_text;
+use super::values::{Whole, not_up_to, number_text};
 use crate::json_members::JsonMembers;
+use crate::limits::ITEMS_PER_USER_MAX;
 use crate::types::{ItemId, Malformed, PlainText, UserId};
 
 mod errors;
@@ -365,6 +366,17 @@ impl<'a> Parameters<'a> {
         let item = errors.required(Field::Item, item.map(ItemId::from_plain));
         errors.check()?;
         item.ok_or_else(Problem::internal)
+    }
+
+    /// Returns how many units of one item are meant; `None` for all. Without the item they are wrong.
+    pub(super) fn quantity_of_item(&mut self) -> Option<u32> {
+        let Whole(quantity) = self.optional(Field::Quantity)?;
+        if !(1..=ITEMS_PER_USER_MAX).contains(&quantity) {
+            self.wrong(Field::Quantity, not_up_to(ITEMS_PER_USER_MAX));
+        } else if !self.is_given(Field::Item) {
+            self.wrong(Field::Quantity, "is that of an item: give its id, too");
+        }
+        Some(quantity)
     }
 
     /// Returns whether the field was given, right or wrong.

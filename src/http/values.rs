@@ -3,9 +3,7 @@
 use std::str::FromStr;
 
 use crate::limits::CODE_BYTES_MAX;
-use crate::types::{
-    CONTROL, CheckoutCode, Lsn, Malformed, PaymentRef, Reference, Timestamp, has_control,
-};
+use crate::types::{CONTROL, CheckoutCode, Lsn, Malformed, Reference, Timestamp, has_control};
 
 /// Returns a JSON number as the text of a parameter. A whole number may be written with a point or an exponent.
 pub(super) fn number_text(number: &serde_json::Number) -> String {
@@ -85,18 +83,6 @@ impl FromStr for Flag {
             "false" => Ok(Self(false)),
             _ => Err(Malformed("must be true or false")),
         }
-    }
-}
-
-/// The reference of a payment, as a shop sent it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct GivenPaymentRef(pub(super) Box<str>);
-
-impl FromStr for GivenPaymentRef {
-    type Err = Malformed;
-
-    fn from_str(text: &str) -> Result<Self, Malformed> {
-        PaymentRef::new(text).map(|reference| Self(reference.as_str().into()))
     }
 }
 

@@ -43,6 +43,18 @@ impl Buyer {
         open.max(closed).unwrap_or_default()
     }
 
+    /// Returns the checkout with this code, if it is over.
+    #[must_use]
+    pub fn closed_checkout(&self, secret: u128) -> Option<&ClosedCheckout> {
+        self.closed.iter().find(|closed| closed.secret == secret)
+    }
+
+    /// Returns the open checkout, if it has this code.
+    #[must_use]
+    pub fn open_checkout(&self, secret: u128) -> Option<&OpenCheckout> {
+        self.open.as_ref().filter(|open| open.secret == secret)
+    }
+
     /// Takes out the checkout with this code, if it has expired. Returns what was in it.
     pub fn take_expired(&mut self, secret: u128) -> Option<Box<[(ItemIndex, u32)]>> {
         let is_it = |closed: &ClosedCheckout| closed.secret == secret;

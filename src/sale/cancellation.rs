@@ -27,14 +27,7 @@ pub struct CancelRequest<'a> {
 impl Engine {
     /// Cancels units of a purchase, once for each reference: the buyer's limit counts them no longer.
     pub fn cancel(&self, request: &CancelRequest<'_>) -> SaleDecision<CancelOutcome> {
-        let registry = self.registry.load();
-        match registry.get(request.code.sale) {
-            Some(sale) => SaleDecision::new(self.cancel_in(sale, request), sale),
-            None if self.ended().get(request.code.sale).is_some() => {
-                SaleDecision::immediate(CancelOutcome::SaleArchived)
-            }
-            None => SaleDecision::immediate(CancelOutcome::CheckoutNotFound),
-        }
+        self.in_sale_of(request.code, |sale| self.cancel_in(sale, request))
     }
 
     /// Cancels units of a purchase of `sale`, which may have left memory and been loaded again: then nothing is cancelled that was not
@@ -46,12 +39,10 @@ impl Engine {
         };
         let mut shard = sale.buyers.lock_buyer(reference);
         let buyer = shard.buyer(reference);
-        let is_open = buyer.open.as_ref().is_some_and(|it| it.secret == secret);
-        let mut closed = buyer.closed.iter();
-        let Some(closed) = closed.find(|closed| closed.secret == secret) else {
-            return match is_open {
-                true => Decision::immediate(CancelOutcome::NotPurchased),
-                false => sale.unknown_code(CancelOutcome::CheckoutNotFound),
+        let Some(closed) = buyer.closed_checkout(secret) else {
+            return match buyer.open_checkout(secret) {
+                Some(_) => Decision::immediate(CancelOutcome::NotPurchased),
+                None => sale.unknown_code(CancelOutcome::CheckoutNotFound),
             };
         };
         let (closed_lsn, sold) = (closed.lsn, sold_lines(closed));
@@ -68,11 +59,9 @@ impl Engine {
         }
         // What is left of it rests on them.
         let of_it = kept.iter().filter(|it| it.secret == secret);
-        let last_lsn = of_it.map(|it| it.lsn).max().max(Some(closed_lsn));
+        let last_lsn = of_it.map(|it| it.lsn).fold(closed_lsn, Lsn::max);
         let now = self.now();
-        // Payments that are confirmed behind the end can be cancelled, too.
-        let is_over = now >= sale.ends_at() && !sale.has_payments();
-        if sale.is_closed() || is_over {
+        if sale.is_over_for_shop(now) {
             return Decision::immediate(CancelOutcome::SaleClosed);
         }
         let left = sold.into_iter().map(|line| ReleasedLine {
@@ -81,10 +70,7 @@ impl Engine {
         });
         let lines = match wanted_lines(sale, request, left.collect()) {
             Ok(lines) => lines,
-            Err(outcome) => {
-                let lsn = last_lsn;
-                return Decision { outcome, lsn };
-            }
+            Err(refusal) => return Decision::after(last_lsn, refusal),
         };
         if let Err(unavailable) = self.admit() {
             return Decision::immediate(CancelOutcome::Unavailable(unavailable));

@@ -187,9 +187,7 @@ impl Engine {
     ) -> Result<(), Unavailable> {
         let open = shard.buyer(reference).open.as_ref();
         if open.is_some_and(|open| open.is_expired(&*self.clock)) {
-            self.admit()?;
-            let open = shard.take_open(reference).expect("it was there");
-            self.expire(sale, shard, reference, open);
+            self.expire_open(sale, shard, reference)?;
         }
         Ok(())
     }

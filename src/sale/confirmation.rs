@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use super::baskets::{CheckoutEnd, ClosedCheckout, PurchaseToken};
+use super::baskets::{CheckoutEnd, ClosedCheckout, OpenCheckout, PurchaseToken};
 use super::buyers::{BuyerRef, BuyerShard};
 use super::engine::Engine;
 use super::outcome::{ConfirmOutcome, Decision, SaleDecision};
 use super::purchase::Sold;
 use super::sale::Sale;
 use crate::planted::{Slip, is_planted};
-use crate::types::{CheckoutCode, ItemIndex, PaymentRef, PurchasedLine, Timestamp};
+use crate::types::{CheckoutCode, ItemIndex, PurchasedLine, Reference, Timestamp};
 
 /// A request to confirm a payment.
 #[derive(Clone, Copy, Debug)]
@@ -17,7 +17,7 @@ pub struct ConfirmRequest<'a> {
     /// The checkout that is paid.
     pub code: CheckoutCode,
     /// The payment. The same one may be confirmed again, and gets the same answer.
-    pub payment_ref: PaymentRef<'a>,
+    pub payment_ref: Reference<'a>,
     /// Whether a checkout that has expired gets what is still free.
     pub late: bool,
 }
@@ -25,14 +25,7 @@ pub struct ConfirmRequest<'a> {
 impl Engine {
     /// Purchases what is in a checkout that is paid, and closes it. The outcome of all items is one record.
     pub fn confirm(&self, request: &ConfirmRequest<'_>) -> SaleDecision<ConfirmOutcome> {
-        let registry = self.registry.load();
-        match registry.get(request.code.sale) {
-            Some(sale) => SaleDecision::new(self.confirm_of(sale, request), sale),
-            None if self.ended().get(request.code.sale).is_some() => {
-                SaleDecision::immediate(ConfirmOutcome::SaleArchived)
-            }
-            None => SaleDecision::immediate(ConfirmOutcome::CheckoutNotFound),
-        }
+        self.in_sale_of(request.code, |sale| self.confirm_of(sale, request))
     }
 
     /// Purchases what is in a checkout of `sale`, which may have left memory and been loaded again.
@@ -49,18 +42,16 @@ impl Engine {
         let now = self.now();
         let buyer = shard.buyer(reference);
         // First, so that a shop that lost its answer learns it even after the sale.
-        if let Some(closed) = buyer.closed.iter().find(|closed| closed.secret == secret) {
+        if let Some(closed) = buyer.closed_checkout(secret) {
             return match answer_of_closed(closed, request) {
                 Some(answer) => answer,
                 None => self.confirm_late(sale, &mut shard, reference, request, now),
             };
         }
-        let open = buyer.open.as_ref();
-        let Some(open) = open.filter(|open| open.secret == secret) else {
+        let Some(open) = buyer.open_checkout(secret) else {
             return sale.unknown_code(ConfirmOutcome::CheckoutNotFound);
         };
-        let is_over = now >= sale.ends_at() && open.payment().is_none();
-        if is_over || !sale.takes_confirmations(now) {
+        if sale.is_over_for(open, now) {
             return Decision::immediate(ConfirmOutcome::SaleNotActive);
         }
         if let Err(unavailable) = self.admit() {
@@ -89,7 +80,7 @@ impl Engine {
         now: Timestamp,
     ) -> Decision<ConfirmOutcome> {
         // What was in it is gone with the sale.
-        if !sale.takes_confirmations(now) {
+        if sale.is_over_for_shop(now) {
             return Decision::immediate(ConfirmOutcome::SaleNotActive);
         }
         if let Err(unavailable) = self.admit() {
@@ -104,15 +95,14 @@ impl Engine {
         let lines = lines.expect("it has expired");
         let (buyer, cancellations) = shard.buyer_and_cancellations(reference);
         let room_of = |&(item, _): &(ItemIndex, u32)| sale.item_room(buyer, cancellations, item);
-        let mut rooms_of_items = lines.iter().map(room_of).collect::<Vec<_>>().into_iter();
+        let rooms_of_items: Vec<u32> = lines.iter().map(room_of).collect();
         let buyer = shard.buyer(reference);
         // Those of the open checkout are the buyer's as well.
         let chosen = buyer.open.as_ref().map_or(0, |open| open.units());
         let limit = sale.terms.max_items_per_user;
         let mut room = limit.saturating_sub(buyer.bought + chosen);
         let taker = sale.taker(reference);
-        let take = |&(item, quantity): &_| {
-            let room_of_item = rooms_of_items.next().unwrap_or_default();
+        let take = |(&(item, quantity), room_of_item): (&_, u32)| {
             let fits = quantity <= room.min(room_of_item) || is_planted(Slip::LateBeyondLimit);
             let sold = fits && sale.inventory.sell(item, quantity, taker);
             if sold {
@@ -124,15 +114,21 @@ impl Engine {
                 sold,
             }
         };
-        let lines = lines.iter().map(take).collect();
+        let lines = lines.iter().zip(rooms_of_items).map(take).collect();
         processed(self.close_processed(sale, buyer, (secret, lines), token_of(request), now))
     }
 }
 
 impl Sale {
-    /// Returns whether payments can be confirmed: until the end, and where payments take their time until the sale is closed.
-    fn takes_confirmations(&self, now: Timestamp) -> bool {
-        !self.is_closed() && (now < self.ends_at() || self.has_payments())
+    /// Returns whether a shop confirms and cancels nothing any more: from the end on, and where payments take their time from the closing
+    /// on.
+    pub(super) fn is_over_for_shop(&self, now: Timestamp) -> bool {
+        self.is_closed() || now >= self.ends_at() && !self.has_payments()
+    }
+
+    /// Returns whether an open checkout can be used no longer. Behind the end it can, while its payment is under way.
+    pub(super) fn is_over_for(&self, open: &OpenCheckout, now: Timestamp) -> bool {
+        self.is_closed() || now >= self.ends_at() && open.payment().is_none()
     }
 }
 

@@ -13,6 +13,7 @@ impl Sale {
         for mut shard in self.buyers.lock_each() {
             let counted = held + shard.held();
             self.check_item_limits(&shard)?;
+            shard.check_cancelled()?;
             for (_, buyer) in shard.iter_mut() {
                 bought += u64::from(buyer.bought);
                 if buyer.bought > self.terms.max_items_per_user {
@@ -24,9 +25,6 @@ impl Sale {
             if held != counted {
                 return Err(format!("checkouts hold {held}, and {counted} were counted"));
             }
-        }
-        for shard in self.buyers.lock_each() {
-            shard.check_cancelled()?;
         }
         let units = self.inventory.totals_now();
         if bought == units.sold && held == units.held {

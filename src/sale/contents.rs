@@ -32,21 +32,6 @@ impl Engine {
         self.in_sale_of(request.code, |sale| self.release_of(sale, request))
     }
 
-    fn in_sale_of(
-        &self,
-        code: CheckoutCode,
-        decide: impl FnOnce(&Sale) -> Decision<ContentsOutcome>,
-    ) -> SaleDecision<ContentsOutcome> {
-        let registry = self.registry.load();
-        match registry.get(code.sale) {
-            Some(sale) => SaleDecision::new(decide(sale), sale),
-            None if self.ended().get(code.sale).is_some() => {
-                SaleDecision::immediate(ContentsOutcome::SaleArchived)
-            }
-            None => SaleDecision::immediate(ContentsOutcome::CheckoutNotFound),
-        }
-    }
-
     /// Returns what is in an open checkout of `sale`, which may have left memory and been loaded again.
     pub fn contents_of(&self, sale: &Sale, code: CheckoutCode) -> Decision<ContentsOutcome> {
         let Some(reference) = sale.buyers.by_code(code.secret) else {
@@ -68,12 +53,10 @@ impl Engine {
         shard: &mut BuyerShard,
         reference: BuyerRef,
     ) -> Decision<ContentsOutcome> {
-        if let Err(unavailable) = self.admit() {
-            return Decision::immediate(ContentsOutcome::Unavailable(unavailable));
+        match self.expire_open(sale, shard, reference) {
+            Ok(lsn) => Decision::after(lsn, ContentsOutcome::CheckoutExpired),
+            Err(unavailable) => Decision::immediate(ContentsOutcome::Unavailable(unavailable)),
         }
-        let open = shard.take_open(reference).expect("it was there");
-        let lsn = self.expire(sale, shard, reference, open);
-        Decision::after(lsn, ContentsOutcome::CheckoutExpired)
     }
 
     fn release_of(&self, sale: &Sale, request: &ReleaseRequest<'_>) -> Decision<ContentsOutcome> {
@@ -115,8 +98,7 @@ impl Engine {
         buyer: &'b Buyer,
         code: CheckoutCode,
     ) -> Result<&'b OpenCheckout, Decision<ContentsOutcome>> {
-        let mut closed = buyer.closed.iter();
-        if let Some(closed) = closed.find(|closed| closed.secret == code.secret) {
+        if let Some(closed) = buyer.closed_checkout(code.secret) {
             let outcome = match &closed.end {
                 CheckoutEnd::Expired { .. } => ContentsOutcome::CheckoutExpired,
                 CheckoutEnd::Processed { result, .. } => ContentsOutcome::AlreadyProcessed {
@@ -125,13 +107,11 @@ impl Engine {
             };
             return Err(Decision::after(closed.lsn, outcome));
         }
-        let open = buyer.open.as_ref();
-        let Some(open) = open.filter(|open| open.secret == code.secret) else {
+        let Some(open) = buyer.open_checkout(code.secret) else {
             // It was given back just now, or the code has only its one half in common with one of this buyer's.
             return Err(sale.unknown_code(ContentsOutcome::CheckoutNotFound));
         };
-        let is_over = self.now() >= sale.ends_at() && open.payment().is_none();
-        if sale.is_closed() || is_over {
+        if sale.is_over_for(open, self.now()) {
             return Err(Decision::immediate(ContentsOutcome::SaleNotActive));
         }
         Ok(open)

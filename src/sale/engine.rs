@@ -9,13 +9,13 @@ use parking_lot::{Mutex, RwLock};
 
 use super::ended_sale::{EndedSale, EndedSales};
 use super::id_allocator::IdAllocator;
-use super::outcome::Unavailable;
+use super::outcome::{CodeOutcome, Decision, SaleDecision, Unavailable};
 use super::registry::SaleRegistry;
 use super::sale::Sale;
 use super::state::State;
 use crate::env::{Clock, Entropy};
 use crate::journal::{Journal, NotAdmitted};
-use crate::types::{SaleId, Timestamp};
+use crate::types::{CheckoutCode, SaleId, Timestamp};
 
 /// Options of an engine.
 #[derive(Clone, Copy, Debug, Default)]
@@ -131,6 +131,22 @@ impl Engine {
     #[must_use]
     pub fn ended(&self) -> impl Deref<Target = EndedSales> + '_ {
         self.ended.read()
+    }
+
+    /// Decides in the sale that `code` belongs to. Where that has left memory, or is not known, the outcome says so.
+    pub(super) fn in_sale_of<T: CodeOutcome>(
+        &self,
+        code: CheckoutCode,
+        decide: impl FnOnce(&Sale) -> Decision<T>,
+    ) -> SaleDecision<T> {
+        let registry = self.registry.load();
+        match registry.get(code.sale) {
+            Some(sale) => SaleDecision::new(decide(sale), sale),
+            None if self.ended().get(code.sale).is_some() => {
+                SaleDecision::immediate(T::SALE_ARCHIVED)
+            }
+            None => SaleDecision::immediate(T::CHECKOUT_NOT_FOUND),
+        }
     }
 
     /// The journal.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::baskets::OpenCheckout;
 use super::buyers::{BuyerRef, BuyerShard};
 use super::engine::Engine;
-use super::outcome::StockFigures;
+use super::outcome::{StockFigures, Unavailable};
 use super::sale::Sale;
 use crate::record::{Lines, Record};
 use crate::types::{Lsn, SaleId, Timestamp};
@@ -31,6 +31,21 @@ impl Engine {
         let lsn = self.journal.append(now, &record);
         sale.end_expired(reference, buyer, open, now, lsn);
         lsn
+    }
+
+    /// Ends the open checkout of a buyer, whose hold has run out.
+    ///
+    /// # Errors
+    /// Nothing can be recorded at the moment.
+    pub(super) fn expire_open(
+        &self,
+        sale: &Sale,
+        shard: &mut BuyerShard,
+        reference: BuyerRef,
+    ) -> Result<Lsn, Unavailable> {
+        self.admit()?;
+        let open = shard.take_open(reference).expect("it is open");
+        Ok(self.expire(sale, shard, reference, open))
     }
 
     /// Gives the units back whose holds have run out, in all sales that have not ended or wait for payments; how many

@@ -45,7 +45,7 @@ pub struct SaleDecision<T> {
     pub sale: Option<Arc<Sale>>,
 }
 
-impl<T: NamesItems> SaleDecision<T> {
+impl<T: CodeOutcome> SaleDecision<T> {
     pub(super) fn new(decision: Decision<T>, sale: &Arc<Sale>) -> Self {
         let Decision { outcome, lsn } = decision;
         let sale = outcome.names_items().then(|| Arc::clone(sale));
@@ -61,9 +61,14 @@ impl<T: NamesItems> SaleDecision<T> {
     }
 }
 
-/// An outcome that may name items of its sale.
-pub trait NamesItems {
-    /// Returns whether it does.
+/// The outcome of a request that names the code of a checkout.
+pub trait CodeOutcome: PartialEq {
+    /// No checkout has this code.
+    const CHECKOUT_NOT_FOUND: Self;
+    /// The sale has left memory: load it, and decide in it.
+    const SALE_ARCHIVED: Self;
+
+    /// Returns whether it names items of its sale.
     fn names_items(&self) -> bool;
 }
 
@@ -204,7 +209,10 @@ pub enum PurchaseOutcome {
     Unavailable(Unavailable),
 }
 
-impl NamesItems for PurchaseOutcome {
+impl CodeOutcome for PurchaseOutcome {
+    const CHECKOUT_NOT_FOUND: Self = Self::CheckoutNotFound;
+    const SALE_ARCHIVED: Self = Self::SaleArchived;
+
     fn names_items(&self) -> bool {
         matches!(self, Self::Processed { .. } | Self::AlreadyProcessed { .. })
     }
@@ -240,7 +248,10 @@ pub enum ConfirmOutcome {
     Unavailable(Unavailable),
 }
 
-impl NamesItems for ConfirmOutcome {
+impl CodeOutcome for ConfirmOutcome {
+    const CHECKOUT_NOT_FOUND: Self = Self::CheckoutNotFound;
+    const SALE_ARCHIVED: Self = Self::SaleArchived;
+
     fn names_items(&self) -> bool {
         matches!(self, Self::Processed { .. } | Self::AlreadyProcessed { .. })
     }
@@ -297,7 +308,10 @@ pub enum PaymentOutcome {
     Unavailable(Unavailable),
 }
 
-impl NamesItems for PaymentOutcome {
+impl CodeOutcome for PaymentOutcome {
+    const CHECKOUT_NOT_FOUND: Self = Self::CheckoutNotFound;
+    const SALE_ARCHIVED: Self = Self::SaleArchived;
+
     fn names_items(&self) -> bool {
         matches!(
             self,
@@ -348,7 +362,10 @@ pub enum ContentsOutcome {
     Unavailable(Unavailable),
 }
 
-impl NamesItems for ContentsOutcome {
+impl CodeOutcome for ContentsOutcome {
+    const CHECKOUT_NOT_FOUND: Self = Self::CheckoutNotFound;
+    const SALE_ARCHIVED: Self = Self::SaleArchived;
+
     fn names_items(&self) -> bool {
         matches!(self, Self::Contents(_) | Self::AlreadyProcessed { .. })
     }
@@ -387,7 +404,10 @@ pub enum CancelOutcome {
     Unavailable(Unavailable),
 }
 
-impl NamesItems for CancelOutcome {
+impl CodeOutcome for CancelOutcome {
+    const CHECKOUT_NOT_FOUND: Self = Self::CheckoutNotFound;
+    const SALE_ARCHIVED: Self = Self::SaleArchived;
+
     fn names_items(&self) -> bool {
         matches!(self, Self::Cancelled { .. })
     }

@@ -13,20 +13,13 @@ use super::purchase::Sold;
 use super::sale::Sale;
 use crate::planted::{Slip, is_planted};
 use crate::record::{Lines, Record};
-use crate::types::{CheckoutCode, Lsn, PurchasedLine, Timestamp};
+use crate::types::{CheckoutCode, ItemIndex, Lsn, PurchasedLine, Timestamp};
 
 impl Engine {
     /// Begins the payment of a checkout: reserves what can still be had of it until the payment has to be over. Asked
     /// again, it says the same.
     pub fn begin_payment(&self, code: CheckoutCode) -> SaleDecision<PaymentOutcome> {
-        let registry = self.registry.load();
-        match registry.get(code.sale) {
-            Some(sale) => SaleDecision::new(self.payment_of(sale, code), sale),
-            None if self.ended().get(code.sale).is_some() => {
-                SaleDecision::immediate(PaymentOutcome::SaleArchived)
-            }
-            None => SaleDecision::immediate(PaymentOutcome::CheckoutNotFound),
-        }
+        self.in_sale_of(code, |sale| self.payment_of(sale, code))
     }
 
     /// Begins the payment of a checkout of `sale`, which may have left memory and been loaded again.
@@ -36,12 +29,10 @@ impl Engine {
         };
         let mut shard = sale.buyers.lock_buyer(reference);
         let buyer = shard.buyer(reference);
-        let mut closed = buyer.closed.iter();
-        if let Some(closed) = closed.find(|closed| closed.secret == code.secret) {
+        if let Some(closed) = buyer.closed_checkout(code.secret) {
             return answer_of_closed(closed);
         }
-        let open = buyer.open.as_ref();
-        let Some(open) = open.filter(|open| open.secret == code.secret) else {
+        let Some(open) = buyer.open_checkout(code.secret) else {
             return sale.unknown_code(PaymentOutcome::CheckoutNotFound);
         };
         if !sale.has_payments() {
@@ -49,19 +40,16 @@ impl Engine {
         }
         // Read under the lock: behind the end, whoever counts the payments under each lock has counted all.
         let now = self.now();
-        let is_under_way = open.payment().is_some();
-        if sale.is_closed() || now >= sale.ends_at() && !is_under_way {
+        if sale.is_over_for(open, now) {
             return Decision::immediate(PaymentOutcome::SaleNotActive);
         }
         if open.is_expired(&*self.clock) {
-            if let Err(unavailable) = self.admit() {
-                return Decision::immediate(PaymentOutcome::Unavailable(unavailable));
-            }
-            let open = shard.take_open(reference).expect("it was there");
-            let lsn = self.expire(sale, &mut shard, reference, open);
-            return Decision::after(lsn, PaymentOutcome::CheckoutExpired);
+            return match self.expire_open(sale, &mut shard, reference) {
+                Ok(lsn) => Decision::after(lsn, PaymentOutcome::CheckoutExpired),
+                Err(unavailable) => Decision::immediate(PaymentOutcome::Unavailable(unavailable)),
+            };
         }
-        if is_under_way && !is_planted(Slip::ReservesAgain) {
+        if open.payment().is_some() && !is_planted(Slip::ReservesAgain) {
             return Decision::after(open.lsn, begun(code, open));
         }
         if let Err(unavailable) = self.admit() {
@@ -128,7 +116,7 @@ impl Engine {
 }
 
 /// Returns the items of the lines that were not reserved.
-pub(super) fn unreserved(lines: &[PurchasedLine]) -> Box<[crate::types::ItemIndex]> {
+pub(super) fn unreserved(lines: &[PurchasedLine]) -> Box<[ItemIndex]> {
     let lost = lines.iter().filter(|line| !line.sold);
     lost.map(|line| line.item).collect()
 }

@@ -19,14 +19,7 @@ impl Engine {
         code: CheckoutCode,
         key: Option<IdempotencyKey<'_>>,
     ) -> SaleDecision<PurchaseOutcome> {
-        let registry = self.registry.load();
-        match registry.get(code.sale) {
-            Some(sale) => SaleDecision::new(self.purchase_of(sale, code, key), sale),
-            None if self.ended().get(code.sale).is_some() => {
-                SaleDecision::immediate(PurchaseOutcome::SaleArchived)
-            }
-            None => SaleDecision::immediate(PurchaseOutcome::CheckoutNotFound),
-        }
+        self.in_sale_of(code, |sale| self.purchase_of(sale, code, key))
     }
 
     /// Sells the items of a checkout of `sale`, which may have left memory and been loaded again.
@@ -43,18 +36,10 @@ impl Engine {
         let mut shard = sale.buyers.lock_buyer(reference);
         let buyer = shard.buyer(reference);
         // First, so that a client that lost its answer learns it even after the sale.
-        if let Some(closed) = buyer
-            .closed
-            .iter()
-            .find(|closed| closed.secret == code.secret)
-        {
+        if let Some(closed) = buyer.closed_checkout(code.secret) {
             return repeated(closed, key);
         }
-        let Some(open) = buyer
-            .open
-            .as_ref()
-            .filter(|open| open.secret == code.secret)
-        else {
+        let Some(open) = buyer.open_checkout(code.secret) else {
             // It was given back just now, or the code has only its one half in common with one of this buyer's.
             return sale.unknown_code(PurchaseOutcome::CheckoutNotFound);
         };

@@ -1,7 +1,4 @@
-//! Paying: its terms in a sale, and the reference of a payment.
-
-use super::Malformed;
-use crate::limits::PAYMENT_REF_BYTES_MAX;
+//! Paying: its terms in a sale.
 
 /// The terms of paying in a sale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,30 +44,5 @@ impl PurchaseBy {
     pub fn from_name(name: &str) -> Option<Self> {
         let mut names = Self::NAMES.into_iter();
         names.find_map(|(known, by)| (known == name).then_some(by))
-    }
-}
-
-/// The shop's reference of a payment: 1 to 255 visible ASCII characters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PaymentRef<'a>(&'a str);
-
-impl<'a> PaymentRef<'a> {
-    /// Checks `text`.
-    ///
-    /// # Errors
-    /// Says what is allowed when `text` is empty, too long or has another character.
-    pub fn new(text: &'a str) -> Result<Self, Malformed> {
-        let fits = (1..=PAYMENT_REF_BYTES_MAX).contains(&text.len());
-        if fits && text.bytes().all(|b| b.is_ascii_graphic()) {
-            Ok(Self(text))
-        } else {
-            Err(Malformed("must be 1 to 255 visible ASCII characters"))
-        }
-    }
-
-    /// The text itself.
-    #[must_use]
-    pub fn as_str(self) -> &'a str {
-        self.0
     }
 }

@@ -15,8 +15,8 @@ use flashsale::sale::{
     StockChangeError, StockChangeRequest, load_ended, write_snapshot,
 };
 use flashsale::types::{
-    CheckoutCode, IdempotencyKey, ItemId, Lsn, PaymentRef, PaymentTerms, PurchaseBy, Reference,
-    SaleId, Timestamp, UserId,
+    CheckoutCode, IdempotencyKey, ItemId, Lsn, PaymentTerms, PurchaseBy, Reference, SaleId,
+    Timestamp, UserId,
 };
 
 use crate::common::{dump_whole, open_engine};
@@ -606,7 +606,7 @@ impl World {
         let code = self.choose_code(choice);
         let request = ConfirmRequest {
             code,
-            payment_ref: PaymentRef::new(REFERENCES[reference]).expect("a reference"),
+            payment_ref: Reference::new(REFERENCES[reference]).expect("a reference"),
             late,
         };
         let SaleDecision { outcome, lsn, .. } = self.engine.confirm(&request);

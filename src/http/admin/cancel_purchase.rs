@@ -1,40 +1,28 @@
 //! `POST /admin/checkouts/{code}/cancel`
 
-use std::str::FromStr;
-
 use super::checkout_items::write_units;
+use super::checkouts::given_code;
 use crate::http::answer::Answer;
 use crate::http::body;
-use crate::http::encoding::decode;
 use crate::http::json::{self, write_code, write_number};
 use crate::http::parameters::{Field, Parameters};
 use crate::http::problem::Problem;
 use crate::http::routes::RoutedRequest;
-use crate::http::values::{GivenCode, GivenReference, Whole, not_up_to};
-use crate::limits::ITEMS_PER_USER_MAX;
+use crate::http::values::{Flag, GivenReference, not_up_to};
 use crate::record::ReleasedLine;
-use crate::sale::{CancelOutcome, CancelRequest, Decision, Sale};
+use crate::sale::{CancelOutcome, CancelRequest, Sale};
 use crate::telemetry::Outcome;
-use crate::types::{CheckoutCode, Malformed, Reference};
+use crate::types::{CheckoutCode, Reference};
 
 /// Cancels a purchase, an item of it, or some units, once for each reference. Answers when that is on the disk.
 pub(in crate::http) async fn cancel(request: RoutedRequest<'_>) -> Result<Answer, Problem> {
-    let api = request.api;
-    let GivenCode(code) = decode(request.names[0])
-        .and_then(|code| code.parse())
-        .map_err(|Malformed(wrong)| Problem::validation(vec![("code".into(), wrong.into())]))?;
+    let (api, code) = (request.api, given_code(request.names[0])?);
     let body = body::read(&request.head.headers, &mut *request.body).await?;
     let mut parameters = Parameters::from_request(request.head, &body);
     let reference: Option<GivenReference> = parameters.required(Field::Reference);
     let restock = parameters.optional(Field::Restock);
-    let restock = restock.is_none_or(|Restock(restock)| restock);
-    let quantity: Option<Whole> = parameters.optional(Field::Quantity);
-    let quantity = quantity.map(|Whole(quantity)| quantity);
-    if quantity.is_some_and(|quantity| !(1..=ITEMS_PER_USER_MAX).contains(&quantity)) {
-        parameters.wrong(Field::Quantity, not_up_to(ITEMS_PER_USER_MAX));
-    } else if quantity.is_some() && !parameters.is_given(Field::Item) {
-        parameters.wrong(Field::Quantity, "is that of an item: give its id, too");
-    }
+    let restock = restock.is_none_or(|Flag(set)| set);
+    let quantity = parameters.quantity_of_item();
     let item = parameters.item()?;
     let GivenReference(reference) = reference.ok_or_else(Problem::internal)?;
     let code = code.ok_or_else(Problem::checkout_not_found)?;
@@ -46,20 +34,10 @@ pub(in crate::http) async fn cancel(request: RoutedRequest<'_>) -> Result<Answer
         reference: Reference::new(&reference).map_err(|_| Problem::internal())?,
     };
     let decided = api.engine.cancel(&wanted);
-    let (sale, decision) = match (decided.outcome, decided.sale) {
-        (CancelOutcome::SaleArchived, _) => {
-            let sale = api.find_sale_of_checkout(code.sale).await?;
-            let decision = api.engine.cancel_in(&sale, &wanted);
-            (Some(sale), decision)
-        }
-        (outcome, sale) => {
-            let lsn = decided.lsn;
-            (sale, Decision { outcome, lsn })
-        }
-    };
-    api.durable(decision.lsn).await?;
-    let CancelOutcome::Cancelled { lines, replayed } = decision.outcome else {
-        return Err(decision.outcome.into());
+    let again = |sale: &Sale| api.engine.cancel_in(sale, &wanted);
+    let (outcome, sale) = super::settled(api, code, decided, again).await?;
+    let CancelOutcome::Cancelled { lines, replayed } = outcome else {
+        return Err(outcome.into());
     };
     if !replayed {
         tracing::info!(sale = %code.sale, restock, "units of a purchase cancelled by the shop");
@@ -79,21 +57,6 @@ fn cancelled(sale: &Sale, code: CheckoutCode, lines: &[ReleasedLine]) -> hyper::
         write_number(units, out);
         out.push(b'}');
     })
-}
-
-/// The value of `restock`.
-struct Restock(bool);
-
-impl FromStr for Restock {
-    type Err = Malformed;
-
-    fn from_str(text: &str) -> Result<Self, Malformed> {
-        match text {
-            "true" => Ok(Self(true)),
-            "false" => Ok(Self(false)),
-            _ => Err(Malformed("must be true or false")),
-        }
-    }
 }
 
 impl From<CancelOutcome> for Problem {

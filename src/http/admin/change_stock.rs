@@ -39,26 +39,24 @@ pub(in crate::http) async fn change(request: RoutedRequest<'_>) -> Result<Answer
     let engine = Arc::clone(&api.engine);
     let asked = wanted.clone();
     let work = move || Ok(engine.change_stock(&asked.request()?));
-    let (sale, item) = match api.administration.blocking_pool.run(work).await? {
+    let changed = match api.administration.blocking_pool.run(work).await? {
         Ok((sale, item, recorded)) => {
             if recorded.is_some() {
                 let (sale, item) = (wanted.sale, &wanted.item);
                 tracing::info!(%sale, item, units = units.get(), "stock changed by an administrator");
             }
-            (sale, item)
+            Ok((sale, item))
         }
         Err(StockChangeError::SaleArchived) => {
             let sale = api.find_sale(wanted.sale).await?;
             let item = sale.repeated_stock_change(&wanted.request()?)?;
-            (sale, item)
+            Ok((sale, item))
         }
-        Err(error) => {
-            // It may rest on what was decided just now.
-            super::all_durable(api).await?;
-            return Err(error.into());
-        }
+        Err(error) => Err(error),
     };
+    // A refusal, too, may rest on what was decided just now.
     super::all_durable(api).await?;
+    let (sale, item) = changed?;
     shown(&sale, item)
 }
 

@@ -9,10 +9,10 @@ use crate::http::json;
 use crate::http::parameters::{Field, Parameters};
 use crate::http::problem::Problem;
 use crate::http::routes::RoutedRequest;
-use crate::http::values::{Flag, GivenPaymentRef};
-use crate::sale::{ConfirmOutcome, ConfirmRequest, Decision, Sale};
+use crate::http::values::{Flag, GivenReference};
+use crate::sale::{ConfirmOutcome, ConfirmRequest, Sale};
 use crate::telemetry::Outcome;
-use crate::types::PaymentRef;
+use crate::types::Reference;
 
 /// Confirms the payment of a checkout, which purchases what is in it.
 pub(in crate::http) async fn confirm(request: RoutedRequest<'_>) -> Result<Answer, Problem> {
@@ -22,25 +22,16 @@ pub(in crate::http) async fn confirm(request: RoutedRequest<'_>) -> Result<Answe
     let payment_ref = parameters.required(Field::PaymentRef);
     let late = parameters.optional(Field::Late);
     parameters.check()?;
-    let GivenPaymentRef(payment_ref) = payment_ref.ok_or_else(Problem::internal)?;
+    let GivenReference(payment_ref) = payment_ref.ok_or_else(Problem::internal)?;
     let code = code.ok_or_else(Problem::checkout_not_found)?;
     let request = ConfirmRequest {
         code,
-        payment_ref: PaymentRef::new(&payment_ref).map_err(|_| Problem::internal())?,
+        payment_ref: Reference::new(&payment_ref).map_err(|_| Problem::internal())?,
         late: late.is_some_and(|Flag(set)| set),
     };
-    let decision = api.engine.confirm(&request);
-    let (Decision { outcome, lsn }, sale) = match decision.outcome {
-        ConfirmOutcome::SaleArchived => {
-            let sale = api.find_sale_of_checkout(code.sale).await?;
-            (api.engine.confirm_of(&sale, &request), Some(sale))
-        }
-        outcome => {
-            let lsn = decision.lsn;
-            (Decision { outcome, lsn }, decision.sale)
-        }
-    };
-    api.durable(lsn).await?;
+    let decided = api.engine.confirm(&request);
+    let again = |sale: &Sale| api.engine.confirm_of(sale, &request);
+    let (outcome, sale) = super::settled(api, code, decided, again).await?;
     answer(outcome, sale.as_deref())
 }
 

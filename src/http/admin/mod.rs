@@ -24,6 +24,8 @@ mod failures;
 mod json_document;
 mod purchases_csv;
 
+use std::sync::Arc;
+
 use self::authentication::Authenticator;
 pub(super) use self::authentication::TokenHolder;
 use self::blocking_pool::BlockingPool;
@@ -34,8 +36,10 @@ use super::problem::Problem;
 use super::routes::{HandlerFuture, RoutedRequest};
 use crate::env::Secret;
 use crate::limits::{ADMIN_THREADS_MAX, EXPORTS_MAX};
-use crate::sale::Engine;
+use crate::sale::outcome::CodeOutcome;
+use crate::sale::{Decision, Engine, Sale, SaleDecision};
 use crate::schedule::Rotation;
+use crate::types::CheckoutCode;
 
 /// The state of administration, which all workers share.
 #[derive(Debug)]
@@ -88,6 +92,25 @@ pub(super) async fn answer<'r>(
 /// Suspends until everything is durable that was decided so far, and which the answer shows.
 async fn all_durable(api: &Api) -> Result<(), Problem> {
     api.durable(Some(api.engine.newest_lsn())).await
+}
+
+/// Returns what was decided about a checkout, with its sale, once that is on the disk. Where the sale has left memory, it is loaded and
+/// `again` decides in it.
+async fn settled<T: CodeOutcome>(
+    api: &Api,
+    code: CheckoutCode,
+    decided: SaleDecision<T>,
+    again: impl FnOnce(&Sale) -> Decision<T>,
+) -> Result<(T, Option<Arc<Sale>>), Problem> {
+    let SaleDecision { outcome, lsn, sale } = decided;
+    let (Decision { outcome, lsn }, sale) = if outcome == T::SALE_ARCHIVED {
+        let sale = api.find_sale_of_checkout(code.sale).await?;
+        (again(&sale), Some(sale))
+    } else {
+        (Decision { outcome, lsn }, sale)
+    };
+    api.durable(lsn).await?;
+    Ok((outcome, sale))
 }
 
 /// Fails when the engine records nothing at the moment, for a request that must be recorded.

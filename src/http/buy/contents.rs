@@ -9,8 +9,7 @@ use crate::http::json::{self, escape_from, write_code, write_number, write_time}
 use crate::http::parameters::{Field, Parameters};
 use crate::http::problem::Problem;
 use crate::http::stopwatch::Stopwatch;
-use crate::http::values::{GivenCode, Whole, not_up_to};
-use crate::limits::ITEMS_PER_USER_MAX;
+use crate::http::values::{GivenCode, not_up_to};
 use crate::sale::{
     BasketLine, CheckoutContents, ContentsOutcome, Engine, ReleaseRequest, Sale, SaleDecision,
 };
@@ -41,13 +40,7 @@ pub(in crate::http) fn release(
 ) -> Result<Decided, Problem> {
     let mut parameters = Parameters::from_request(request.head, request.body);
     let code = parameters.required(Field::Code);
-    let quantity: Option<Whole> = parameters.optional(Field::Quantity);
-    let quantity = quantity.map(|Whole(quantity)| quantity);
-    if quantity.is_some_and(|quantity| !(1..=ITEMS_PER_USER_MAX).contains(&quantity)) {
-        parameters.wrong(Field::Quantity, not_up_to(ITEMS_PER_USER_MAX));
-    } else if quantity.is_some() && !parameters.is_given(Field::Item) {
-        parameters.wrong(Field::Quantity, "is that of an item: give its id, too");
-    }
+    let quantity = parameters.quantity_of_item();
     let item = parameters.item()?;
     let code = known(code)?;
     watch.lap(Stage::Parse);

@@ -201,9 +201,7 @@ impl Applier {
         let changed = self.execute(CHANGE_POOLS, &values).await?;
         expect(changed, batch.pools.len() as u64, "pools")
     }
-}
 
-impl Applier {
     async fn cancel_results(&self, batch: &PostgresBatch) -> Result<(), SinkError> {
         if batch.cancelled.is_empty() {
             return Ok(());
