@@ -130,8 +130,8 @@ pub struct Teller {
     pub process: u64,
     /// The time that it led in, as far as it knew.
     pub epoch: Epoch,
-    /// For how long another one had led when it began to answer, in microseconds of its own clock.
-    pub stale_us: u64,
+    /// For how long another one had led when it began to answer, in microseconds of its own clock; `None` where none had.
+    pub stale_us: Option<u64>,
 }
 
 /// An answer, as the client received it.

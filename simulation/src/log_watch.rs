@@ -58,13 +58,11 @@ impl LogWatch {
         self.0.borrow().last
     }
 
-    /// Returns for how long, by the clock of the machine `place`, the epoch `own` has been over, in microseconds.
+    /// Returns for how long, by the clock of the machine `place`, the epoch `own` has been over, in microseconds; `None` while it is not.
     #[must_use]
-    pub fn stale_us(&self, place: usize, own: Epoch) -> u64 {
+    pub fn stale_us(&self, place: usize, own: Epoch) -> Option<u64> {
         let watched = &*self.0.borrow();
-        match own < watched.epoch {
-            true => now_us(&*watched.clocks[place]).saturating_sub(watched.since_us[place]),
-            false => 0,
-        }
+        let over = || now_us(&*watched.clocks[place]).saturating_sub(watched.since_us[place]);
+        (own < watched.epoch).then(over)
     }
 }

@@ -28,6 +28,10 @@ const KEPT: &[(u64, &str)] = &[
         7_959_112_000_010_344_166,
         "a torn first batch of a segment behind a snapshot made a start think that the journal was empty",
     ),
+    (
+        77_003_855,
+        "a leader in whose place another one led for some milliseconds did not know a code of that one, which it may",
+    ),
 ];
 /// Fresh seeds of a test.
 const FRESH: u64 = 2_000;
