@@ -28,8 +28,9 @@
 //! | [`replication`] | the replicated log: who leads, who stands by, what may be told | journal, leaves |
 //! | [`events`] | what the journal tells shops, as CloudEvents | sale, journal, leaves |
 //! | [`live`] | feeds: the states of sales as they change | sale, leaves |
+//! | [`limiter`] | whom a request is from | leaves |
 //! | [`operations`] | figures of the whole server, for operators | sale, schedule, live, replication, journal, leaves |
-//! | [`http`] | requests to engine calls, outcomes to answers | sale, schedule, live, operations, events, leaves |
+//! | [`http`] | requests to engine calls, outcomes to answers | sale, schedule, live, limiter, operations, events, leaves |
 //! | [`runtime`] | a pinned runtime per core, connections, drain | http, leaves |
 //! | [`reconcile`] | Postgres, Redis and webhooks, brought behind the journal | journal, events, leaves |
 //! | [`app`] | starts the server, stops it, listens to signals, logs | everything |
@@ -122,6 +123,7 @@ pub mod journal;
 #[forbid(unsafe_code)]
 mod json_members;
 #[forbid(unsafe_code)]
+pub mod limiter;
 pub mod limits;
 #[forbid(unsafe_code)]
 pub mod live;

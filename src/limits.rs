@@ -1,9 +1,11 @@
 //! Every bound of the server, in one place, with the relations between them asserted when it is
 //! compiled. What is over a bound gets a clear error; nothing is cut off silently.
 
+mod clients;
 mod events;
 mod payments;
 
+pub use self::clients::*;
 pub use self::events::*;
 pub use self::payments::*;
 

@@ -7,12 +7,16 @@ use std::str::FromStr;
 
 use crate::limits;
 
+mod client_address;
 mod event_type;
+mod network;
 mod payment;
 mod text;
 mod webhook_url;
 
+pub use self::client_address::{AddressSource, ClientAddress};
 pub use self::event_type::EventType;
+pub use self::network::{Cidr, Network};
 pub use self::payment::{PaymentTerms, PurchaseBy};
 pub(crate) use self::text::CONTROL;
 pub use self::text::{PlainText, has_control};

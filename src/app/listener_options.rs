@@ -17,6 +17,7 @@ pub fn listener_options(config: &Config) -> Result<ListenerOptions, TlsError> {
     Ok(ListenerOptions {
         tls: config.server.tls.as_ref().map(load).transpose()?,
         connections_per_peer: config.server.connections_per_peer,
+        client_address: Arc::new(config.server.client_address.clone()),
         idle_seconds: config.server.idle_seconds,
     })
 }

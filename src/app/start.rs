@@ -275,6 +275,7 @@ fn start_server(
     let administration = Arc::new(administration(config, parts.admin_token)?);
     let scheme = options.scheme();
     let cross_origin = CrossOrigin::new(&config.server.cors_origins);
+    let client_address = Arc::clone(&options.client_address);
     let telemetry: Vec<_> = (0..workers(config))
         .map(|_| parts.telemetry.add_worker())
         .collect();
@@ -289,6 +290,7 @@ fn start_server(
         );
         let cross_origin = cross_origin.clone();
         let api = api.with_scheme(scheme).with_cross_origin(cross_origin);
+        let api = api.with_client_address(Arc::clone(&client_address));
         let api = api.with_events(Arc::clone(&parts.feed));
         Rc::new(api.with_replica(parts.replica.clone()))
     };

@@ -8,9 +8,10 @@ use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, Error};
 
-use crate::config::ServerConfig;
+use crate::config::{ServerConfig, TlsFiles};
 use crate::env::{CertificateRule, Presented, RuleVerifier};
 use crate::runtime::{TlsError, read_certificates};
+use crate::types::AddressSource;
 
 /// Speaks TLS to a server that has exactly one certificate.
 #[derive(Clone, Debug)]
@@ -18,16 +19,31 @@ pub struct PinnedTls {
     config: Arc<ClientConfig>,
 }
 
-impl PinnedTls {
-    /// For the server that is configured; `None` when it does not encrypt.
+/// The way in which connections to the configured server begin: with a PROXY header where it asks for one, and then with TLS
+/// where it encrypts.
+#[derive(Clone, Debug, Default)]
+pub struct ServerAccess {
+    /// The encryption; `None` where there is none.
+    pub tls: Option<PinnedTls>,
+    /// Whether the server takes nothing without a PROXY header.
+    pub needs_proxy_header: bool,
+}
+
+impl ServerAccess {
+    /// Returns the way to the server that is configured.
     ///
     /// # Errors
     /// When its certificate cannot be read.
-    pub fn configured(server: &ServerConfig) -> Result<Option<Self>, TlsError> {
-        let pin = |files: &crate::config::TlsFiles| Self::to(&files.cert);
-        server.tls.as_ref().map(pin).transpose()
+    pub fn configured(server: &ServerConfig) -> Result<Self, TlsError> {
+        let pin = |files: &TlsFiles| PinnedTls::to(&files.cert);
+        Ok(Self {
+            tls: server.tls.as_ref().map(pin).transpose()?,
+            needs_proxy_header: server.client_address.source == AddressSource::ProxyV2,
+        })
     }
+}
 
+impl PinnedTls {
     fn to(cert: &Path) -> Result<Self, TlsError> {
         let provider = Arc::new(ring::default_provider());
         let pinned = Pinned(read_certificates(cert)?.swap_remove(0));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::client_tls::PinnedTls;
+use super::client_tls::ServerAccess;
 use super::server_client::{Reply, ServerClient};
 use crate::config::ServerConfig;
 
@@ -19,14 +19,14 @@ const STANDBY: &str = "standby";
 /// what is not must leave it alone.
 #[must_use]
 pub fn healthcheck(server: &ServerConfig) -> ExitCode {
-    let tls = match PinnedTls::configured(server) {
-        Ok(tls) => tls,
+    let access = match ServerAccess::configured(server) {
+        Ok(access) => access,
         Err(error) => {
             eprintln!("{error}");
             return ExitCode::FAILURE;
         }
     };
-    let client = ServerClient::new(server.local_address(), tls, TIMEOUT);
+    let client = ServerClient::new(server.local_address(), access, TIMEOUT);
     let address = client.address();
     match client.get("/readyz") {
         Ok(reply) if reply.status == 200 || stands_by(&reply) => return ExitCode::SUCCESS,

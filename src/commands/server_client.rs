@@ -12,8 +12,9 @@ use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{Connector, TcpConnector};
 use ureq::{Agent, Body, Error};
 
-use crate::commands::client_tls::PinnedTls;
+use crate::commands::client_tls::{PinnedTls, ServerAccess};
 use crate::env::{ClientEncryption, ClientTls};
+use crate::runtime::proxy_header::OF_PROXY_ITSELF;
 
 /// The longest answer that is read, in bytes: a page of the longest items.
 const ANSWER_BYTES_MAX: u64 = 16 << 20;
@@ -54,15 +55,18 @@ impl fmt::Display for RequestError {
 
 impl ServerClient {
     /// A client for the server at `address`. A request takes no longer than `timeout`.
-    pub(super) fn new(address: SocketAddr, tls: Option<PinnedTls>, timeout: Duration) -> Self {
+    pub(super) fn new(address: SocketAddr, access: ServerAccess, timeout: Duration) -> Self {
         let config = Agent::config_builder()
             .timeout_global(Some(timeout))
             .http_status_as_error(false)
             .max_redirects(0)
             .proxy(None)
             .build();
-        let scheme = if tls.is_some() { "https" } else { "http" };
-        let connector = TcpConnector::default().chain(ClientEncryption(ServerTls(tls)));
+        let scheme = match &access.tls {
+            Some(_) => "https",
+            None => "http",
+        };
+        let connector = TcpConnector::default().chain(ClientEncryption(access));
         Self {
             agent: Agent::with_parts(config, connector, DefaultResolver::default()),
             scheme,
@@ -119,13 +123,16 @@ impl ServerClient {
     }
 }
 
-/// Encrypts, where there is a certificate to recognise the server by.
-#[derive(Debug)]
-struct ServerTls(Option<PinnedTls>);
-
-impl ClientTls for ServerTls {
+impl ClientTls for ServerAccess {
     fn begin(&self) -> io::Result<Option<ClientConnection>> {
-        let connection = self.0.as_ref().map(PinnedTls::connection);
+        let connection = self.tls.as_ref().map(PinnedTls::connection);
         connection.transpose().map_err(io::Error::other)
+    }
+
+    fn preamble(&self) -> &[u8] {
+        match self.needs_proxy_header {
+            true => &OF_PROXY_ITSELF,
+            false => &[],
+        }
     }
 }

@@ -8,7 +8,7 @@ use super::values::{AllowedValues, Choice, Integer, Parsed, SecretText, Text, Tr
 use super::webhooks::Objects;
 use super::{LogEngine, LogFormat, SslMode};
 use crate::limits;
-use crate::types::{Durability, PurchaseBy, ServerAddress};
+use crate::types::{AddressSource, Cidr, Durability, PurchaseBy, ServerAddress};
 
 /// The names of one key of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +92,14 @@ keys! {
     SERVER_CONNECTIONS_PER_PEER: Integer<u32> =
         "server.connections_per_peer", "SERVER_CONNECTIONS_PER_PEER",
         Integer::new(limits::CONNECTIONS_PER_PEER_DEFAULT, 0, limits::CONNECTIONS_PER_PEER_MAX);
+    SERVER_CLIENT_ADDRESS: Choice<AddressSource> = "server.client_address", "SERVER_CLIENT_ADDRESS",
+        Choice(&AddressSource::NAMES);
+    SERVER_TRUSTED_PROXIES: Parsed<Vec<Cidr>> = "server.trusted_proxies", "SERVER_TRUSTED_PROXIES", Parsed {
+        default: Vec::new,
+        allowed: rules::proxies_allowed,
+        parse: rules::proxies,
+        show: |blocks| list(blocks),
+    };
     SERVER_IDLE_SECONDS: Integer<u32> = "server.idle_seconds", "SERVER_IDLE_SECONDS",
         Integer::new(limits::IDLE_SECONDS_DEFAULT, 1, limits::IDLE_SECONDS_MAX);
     SERVER_CORS_ORIGINS: Parsed<Vec<String>> = "server.cors_origins", "SERVER_CORS_ORIGINS", Parsed {
@@ -230,9 +238,9 @@ fn text(given: &Given, is_allowed: fn(&str) -> bool) -> Option<String> {
     Some(text.to_owned())
 }
 
-fn list(servers: &[ServerAddress]) -> String {
-    let servers: Vec<_> = servers.iter().map(ToString::to_string).collect();
-    servers.join(",")
+fn list(values: &[impl ToString]) -> String {
+    let values: Vec<_> = values.iter().map(ToString::to_string).collect();
+    values.join(",")
 }
 
 #[cfg(test)]

@@ -32,7 +32,9 @@ pub use raw::{IgnoredVariable, SettingSource};
 pub use rules::{is_token, token_allowed};
 
 use crate::env::Secret;
-use crate::types::{Durability, EventType, PaymentTerms, SaleId, ServerAddress, WebhookUrl};
+use crate::types::{
+    ClientAddress, Durability, EventType, PaymentTerms, SaleId, ServerAddress, WebhookUrl,
+};
 
 /// The sources of a configuration, the weakest first.
 pub struct ConfigSources<'a> {
@@ -131,6 +133,8 @@ pub struct ServerConfig {
     pub tls: Option<TlsFiles>,
     /// Connections that one peer may have open; `None` for as many as it likes.
     pub connections_per_peer: Option<NonZeroU32>,
+    /// Where the address of a client stands, and which proxies are believed.
+    pub client_address: ClientAddress,
     /// Seconds that a connection may be without a request.
     pub idle_seconds: u32,
     /// Origins whose pages may call the public interface; `*` alone for all.

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::raw::Given;
 use super::values::SecretText;
 use crate::limits;
-use crate::types::ServerAddress;
+use crate::types::{Cidr, ServerAddress};
 
 /// The longest text value, in bytes. It is what a path may have on Linux.
 pub(super) const TEXT_BYTES_MAX: usize = 4096;
@@ -183,6 +183,21 @@ fn server(text: &str) -> Option<ServerAddress> {
         host: address.unwrap_or(host).to_owned(),
         port,
     })
+}
+
+pub(super) fn proxies_allowed() -> String {
+    format!(
+        "empty, or a list of up to {} networks or addresses, such as 10.0.0.0/8, 192.0.2.7 or 2001:db8::/32, with commas \
+         between them in a variable; without a bit set behind the prefix",
+        limits::TRUSTED_PROXIES_MAX
+    )
+}
+
+pub(super) fn proxies(given: &Given) -> Option<Vec<Cidr>> {
+    let texts = given.as_texts()?;
+    let blocks = texts.into_iter().map(|text| text.parse().ok());
+    let blocks = blocks.collect::<Option<Vec<Cidr>>>()?;
+    (blocks.len() <= limits::TRUSTED_PROXIES_MAX).then_some(blocks)
 }
 
 pub(super) fn origins_allowed() -> String {

@@ -12,6 +12,7 @@ use super::*;
 
 mod documents;
 mod origins;
+mod proxies;
 mod variables;
 
 const SECRETS: [&str; 3] = [

@@ -18,7 +18,7 @@ use super::{
     ShopConfig, TlsFiles,
 };
 use crate::env::{Secret, SecretFile};
-use crate::types::PaymentTerms;
+use crate::types::{AddressSource, ClientAddress, PaymentTerms};
 
 /// Checks everything. All problems come back in one error.
 pub(super) fn validate(raw: RawConfig) -> Result<Config, ConfigError> {
@@ -68,10 +68,29 @@ fn server(check: &mut Check) -> ServerConfig {
         workers: NonZeroUsize::new(check.read(keys::SERVER_WORKERS)),
         tls: tls(check),
         connections_per_peer: NonZeroU32::new(check.read(keys::SERVER_CONNECTIONS_PER_PEER)),
+        client_address: client_address(check),
         idle_seconds: check.read(keys::SERVER_IDLE_SECONDS),
         cors_origins: check.read(keys::SERVER_CORS_ORIGINS),
         advertise: check.optional_text(keys::SERVER_ADVERTISE),
     }
+}
+
+/// A source that proxies write, and the proxies that are believed: both or neither.
+fn client_address(check: &mut Check) -> ClientAddress {
+    let source = check.read(keys::SERVER_CLIENT_ADDRESS);
+    let trusted = check.read(keys::SERVER_TRUSTED_PROXIES);
+    match (source, trusted.is_empty()) {
+        (AddressSource::Peer, false) => check.refuse(
+            keys::SERVER_TRUSTED_PROXIES.key,
+            "empty, or given together with a server.client_address that is not \"peer\"".to_owned(),
+        ),
+        (AddressSource::Peer, true) | (_, false) => {}
+        (_, true) => check.refuse(
+            keys::SERVER_CLIENT_ADDRESS.key,
+            "\"peer\", or given together with server.trusted_proxies".to_owned(),
+        ),
+    }
+    ClientAddress { source, trusted }
 }
 
 /// Both files or neither.

@@ -17,6 +17,11 @@ pub trait ClientTls: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// There cannot be one.
     fn begin(&self) -> io::Result<Option<ClientConnection>>;
+
+    /// Returns the bytes that go before everything else, also before the encryption.
+    fn preamble(&self) -> &[u8] {
+        &[]
+    }
 }
 
 /// Encrypts the connections of the HTTP client, as `T` says.
@@ -31,9 +36,14 @@ impl<T: ClientTls, In: Transport> Connector<In> for ClientEncryption<T> {
         details: &ConnectionDetails<'_>,
         chained: Option<In>,
     ) -> Result<Option<Self::Out>, Error> {
-        let Some(transport) = chained else {
+        let Some(mut transport) = chained else {
             return Ok(None);
         };
+        let preamble = self.0.preamble();
+        if !preamble.is_empty() {
+            transport.buffers().output()[..preamble.len()].copy_from_slice(preamble);
+            transport.transmit_output(preamble.len(), details.timeout)?;
+        }
         let Some(mut connection) = self.0.begin()? else {
             return Ok(Some(Either::A(transport)));
         };

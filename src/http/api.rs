@@ -1,21 +1,27 @@
 //! The parts of the server that the requests of one worker are answered with.
 
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use hyper::body::Bytes;
+use hyper::header::{FORWARDED, HeaderMap, HeaderName, HeaderValue};
 
 use super::admin::Administration;
 use super::cors::CrossOrigin;
 use super::live::broadcaster::Broadcaster;
+use super::peer::Peer;
 use super::problem::Problem;
 use crate::events::EventFeed;
+use crate::limiter::forwarding;
 use crate::limits::VIEWERS_PER_WORKER_MAX;
 use crate::live::Feeds;
 use crate::operations::{Observer, Query, Replica, SharedBody, View};
 use crate::sale::{Archive, Engine, Sale, Unavailable, WorkerCommits};
 use crate::telemetry::{Outcome, WorkerTelemetry};
-use crate::types::{Lsn, SaleId};
+use crate::types::{AddressSource, ClientAddress, Lsn, SaleId};
+
+static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// Answers the requests of one worker.
 pub struct Api {
@@ -31,6 +37,8 @@ pub struct Api {
     /// The scheme of the server's address.
     pub(super) scheme: &'static str,
     pub(super) cross_origin: CrossOrigin,
+    /// The rule by which the addresses of clients are found.
+    client_address: Arc<ClientAddress>,
     /// The part of this server in the replication, where there is one.
     pub(super) replica: Option<Replica>,
 }
@@ -60,6 +68,7 @@ impl Api {
             events: None,
             scheme: "http",
             cross_origin: CrossOrigin::Any,
+            client_address: Arc::default(),
             replica: None,
         }
     }
@@ -109,6 +118,42 @@ impl Api {
         Self {
             cross_origin,
             ..self
+        }
+    }
+
+    /// Sets the rule by which the addresses of clients are found, which are those of the connections otherwise.
+    #[must_use]
+    pub fn with_client_address(self, client_address: Arc<ClientAddress>) -> Self {
+        Self {
+            client_address,
+            ..self
+        }
+    }
+
+    /// Returns the address of the client of a request that came from `peer` with these headers.
+    pub(super) fn client_of(&self, peer: &Peer, headers: &HeaderMap) -> IpAddr {
+        let name = match self.client_address.source {
+            AddressSource::Peer | AddressSource::ProxyV2 => return peer.address(),
+            AddressSource::XForwardedFor => &X_FORWARDED_FOR,
+            AddressSource::Forwarded => &FORWARDED,
+        };
+        let lines = headers.get_all(name).iter().map(HeaderValue::as_bytes);
+        let client = forwarding::find(&self.client_address, peer.address(), lines);
+        if !client.is_known {
+            self.telemetry.client_unknown();
+        }
+        client.address
+    }
+
+    /// Logs, once, that requests name clients in headers that are not read. Called for requests that wait anyway.
+    pub(super) fn notice_forwarded(&self, headers: &HeaderMap) {
+        let is_read = self.client_address.source != AddressSource::Peer;
+        let names_client = || {
+            let names = [&X_FORWARDED_FOR, &FORWARDED];
+            names.iter().any(|&name| headers.contains_key(name))
+        };
+        if !is_read && names_client() {
+            self.telemetry.errors().connections().forwarded_ignored();
         }
     }
 

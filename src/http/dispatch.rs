@@ -212,6 +212,7 @@ impl Api {
     where
         B: Body<Data = Bytes> + Unpin,
     {
+        self.notice_forwarded(&head.headers);
         let found = routes::find(&head.method, head.uri.path());
         let request = RoutedRequest {
             api: self,

@@ -37,4 +37,4 @@ pub use self::api::Api;
 pub use self::cors::CrossOrigin;
 pub use self::dispatch::{Begun, Unanswered};
 pub use self::payload::{Payload, Pieces};
-pub use self::peer::{Network, Peer};
+pub use self::peer::Peer;

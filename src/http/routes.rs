@@ -3,6 +3,7 @@
 //! A new route is a row of the table and a handler, besides its label in [`Route`] and its entry in `openapi.json`,
 //! which tests hold against the table.
 
+use std::net::IpAddr;
 use std::pin::Pin;
 
 use hyper::Method;
@@ -177,6 +178,11 @@ impl RoutedRequest<'_> {
     /// The query of the request's target.
     pub(super) fn query(&self) -> Option<&str> {
         self.head.uri.query()
+    }
+
+    /// The address of the client.
+    pub(super) fn client_address(&self) -> IpAddr {
+        self.api.client_of(self.peer, &self.head.headers)
     }
 }
 

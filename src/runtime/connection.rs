@@ -12,12 +12,14 @@ use hyper::body::{Body, Incoming};
 use hyper::header::{CONNECTION, HeaderValue, TRANSFER_ENCODING};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
 use super::body::TrackedBody;
 use super::deadlines::{ChunkedBody, ConnectionProgress, Connections, OpenConnection};
 use super::http1::Framed;
 use super::io::{Io, Transport};
+use super::proxy_header::{self, ProxiedClient};
 use super::stream::Stream;
 use super::tls::Tls;
 use crate::http::{Api, Begun};
@@ -187,6 +189,56 @@ async fn is_ready(io: &mut Io, api: &Api, connections: &Connections) -> bool {
         Poll::Pending
     })
     .await
+}
+
+/// Reads the PROXY header that `stream` begins with, and nothing behind it. Returns the client that it names; `None` when there
+/// is no such header in time.
+///
+/// The drain waits for it, because the client's request may be on the way.
+pub(super) async fn read_proxy_header(
+    stream: &mut TcpStream,
+    progress: &ConnectionProgress,
+    api: &Api,
+) -> Option<ProxiedClient> {
+    progress.handshake_started();
+    let mut reading = pin!(async {
+        let mut header = vec![0; proxy_header::FIXED_BYTES];
+        stream.read_exact(&mut header).await.ok()?;
+        let fixed = header.first_chunk().expect("as many bytes");
+        let read = match proxy_header::length(fixed) {
+            Err(error) => Err(error),
+            Ok(length) => {
+                header.resize(proxy_header::FIXED_BYTES + length, 0);
+                stream
+                    .read_exact(&mut header[proxy_header::FIXED_BYTES..])
+                    .await
+                    .ok()?;
+                proxy_header::parse(&header)
+            }
+        };
+        Some(read)
+    });
+    let read = poll_fn(|cx| {
+        progress.set_waker(cx.waker());
+        if progress.is_overdue() {
+            api.telemetry().connection_overdue();
+            return Poll::Ready(None);
+        }
+        reading.as_mut().poll(cx)
+    })
+    .await?;
+    match read {
+        Ok(client) => {
+            progress.handshake_ended();
+            Some(client)
+        }
+        Err(error) => {
+            let proxy = progress.peer.address();
+            tracing::debug!(%error, %proxy, "a connection does not begin with a header of the PROXY protocol");
+            api.telemetry().connection_unproxied(proxy);
+            None
+        }
+    }
 }
 
 /// Performs the TLS handshake on `stream`; `None` when it fails or takes too long.

@@ -11,6 +11,7 @@ pub mod http1;
 mod io;
 mod listener;
 mod peer_limit;
+pub mod proxy_header;
 mod shutdown;
 mod stream;
 mod tls;
@@ -34,6 +35,7 @@ pub use self::tls::{Tls, TlsError, read_certificates};
 use self::worker::WorkerOptions;
 use crate::http::Api;
 use crate::limits::{CONNECTIONS_PER_WORKER_MAX, OPEN_FILES_FEW, RESERVED_FILES};
+use crate::types::ClientAddress;
 
 /// An error that kept the server from starting, or ended it.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +71,8 @@ pub struct ListenerOptions {
     pub tls: Option<Arc<Tls>>,
     /// Most connections of one peer at all workers; `None` for no limit.
     pub connections_per_peer: Option<NonZeroU32>,
+    /// The rule by which the addresses of clients are found.
+    pub client_address: Arc<ClientAddress>,
     /// Most seconds that a connection may be without a request.
     pub idle_seconds: u32,
 }
@@ -149,6 +153,7 @@ impl Server {
             connections_max,
             tls: options.tls,
             peer_limit: peer_limit.map(Arc::new),
+            client_address: options.client_address,
             idle_seconds: options.idle_seconds,
         };
         let (make_api, cores) = (Arc::new(make_api), usable_cores());

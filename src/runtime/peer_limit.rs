@@ -10,8 +10,8 @@ use hashbrown::hash_map::Entry;
 use parking_lot::Mutex;
 use std::hash::BuildHasher;
 
-use crate::http::Network;
 use crate::limits::PEER_SHARDS;
+use crate::types::Network;
 
 /// Counts the open connections of every peer, and refuses those over its limit. A peer is a [`Network`].
 #[derive(Debug)]

@@ -16,16 +16,18 @@ use tokio::task::{spawn_local, yield_now};
 use tokio::time::sleep;
 
 use super::connection;
-use super::deadlines::Connections;
+use super::deadlines::{ConnectionProgress, Connections};
 use super::drain::{DrainReport, drain};
-use super::peer_limit::PeerLimit;
+use super::peer_limit::{ConnectionPermit, PeerLimit};
+use super::proxy_header::ProxiedClient;
 use super::shutdown::Shutdown;
 use super::tls::Tls;
-use crate::http::{Api, Network};
+use crate::http::Api;
 use crate::limits::LISTEN_BACKLOG;
 use crate::runtime::http1::raw_response::{
     readable_by_all, too_many_connections, too_many_of_one_peer,
 };
+use crate::types::{AddressSource, ClientAddress, Network};
 
 /// The pause after the process had no file descriptor or memory for another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -40,6 +42,7 @@ pub(super) struct WorkerOptions {
     pub(super) connections_max: usize,
     pub(super) tls: Option<Arc<Tls>>,
     pub(super) peer_limit: Option<Arc<PeerLimit>>,
+    pub(super) client_address: Arc<ClientAddress>,
     pub(super) idle_seconds: u32,
 }
 
@@ -62,10 +65,11 @@ pub(super) fn run(
         let connections = Rc::new(Connections::idle_for(options.idle_seconds));
         let acceptor = Acceptor {
             connections_max: options.connections_max,
-            peer_limit: options.peer_limit,
             context: Rc::new(WorkerContext {
                 protocol: connection::protocol(),
                 tls: options.tls,
+                peer_limit: options.peer_limit,
+                client_address: options.client_address,
                 api: Rc::clone(&api),
                 connections: Rc::clone(&connections),
             }),
@@ -96,7 +100,6 @@ fn pin_to(core: usize) {
 /// Accepts the connections of one worker, or refuses those over a limit.
 struct Acceptor {
     connections_max: usize,
-    peer_limit: Option<Arc<PeerLimit>>,
     context: Rc<WorkerContext>,
 }
 
@@ -104,6 +107,8 @@ struct Acceptor {
 struct WorkerContext {
     protocol: http1::Builder,
     tls: Option<Arc<Tls>>,
+    peer_limit: Option<Arc<PeerLimit>>,
+    client_address: Arc<ClientAddress>,
     api: Rc<Api>,
     connections: Rc<Connections>,
 }
@@ -131,50 +136,40 @@ impl Acceptor {
     }
 
     /// Serves a connection with a task of its own, or refuses it when it is over a limit.
-    fn serve(&self, stream: TcpStream, address: IpAddr) {
+    fn serve(&self, mut stream: TcpStream, address: IpAddr) {
         let context = Rc::clone(&self.context);
         if context.connections.count() >= self.connections_max {
             context.api.telemetry().connection_refused();
-            return self.refuse(&stream, too_many_connections());
+            return context.refuse(&stream, too_many_connections());
         }
-        let permit = match &self.peer_limit {
-            None => None,
-            Some(limit) => match limit.acquire(address) {
-                Some(permit) => Some(permit),
-                None => {
-                    let peer = Network::of(address).first_address();
-                    context.api.telemetry().connection_refused_of_peer(peer);
-                    return self.refuse(&stream, too_many_of_one_peer());
-                }
-            },
+        let awaits_header = context.client_address.source == AddressSource::ProxyV2;
+        if awaits_header && !context.client_address.trusts(address) {
+            return context.api.telemetry().connection_unproxied(address);
+        }
+        let Ok(permit) = context.permit(&stream, address) else {
+            return;
         };
         // It counts from here on, not only once its task begins: many more may be accepted until then.
         let open = context.connections.add(address);
         spawn_local(async move {
-            let _permit = permit;
-            let WorkerContext {
-                protocol,
-                tls,
-                api,
-                connections,
-            } = &*context;
-            api.telemetry().connection_accepted();
-            connection::serve(stream, open, tls.as_deref(), protocol, api, connections).await;
-            api.telemetry().connection_closed();
-        });
-    }
-
-    /// Closes a connection over a limit, with an answer unless the client expects TLS.
-    fn refuse(&self, stream: &TcpStream, answer: Bytes) {
-        if self.context.tls.is_none() {
-            let answer = match self.context.api.is_open_to_all_origins() {
-                true => readable_by_all(&answer),
-                false => answer,
+            context.api.telemetry().connection_accepted();
+            let permit = match awaits_header {
+                false => Ok(permit),
+                // In a box, so that the tasks of all connections need no room for it.
+                true => Box::pin(context.proxied(&mut stream, &open.progress)).await,
             };
-            // A new socket has room for these few bytes. Sent directly: the runtime does not know yet that a socket
-            // is writable which was accepted during the drain.
-            let _ = SockRef::from(stream).send(&answer);
-        }
+            if let Ok(_permit) = permit {
+                let WorkerContext {
+                    protocol,
+                    tls,
+                    api,
+                    connections,
+                    ..
+                } = &*context;
+                connection::serve(stream, open, tls.as_deref(), protocol, api, connections).await;
+            }
+            context.api.telemetry().connection_closed();
+        });
     }
 
     /// Closes the listener, and serves the connections that the kernel has completed already: closing the listener
@@ -207,6 +202,66 @@ impl Acceptor {
             }
         }
         Ok(())
+    }
+}
+
+/// A connection that is over the limit of its peer, or does not come from a proxy as it must. It is to be closed.
+struct NotAdmitted;
+
+impl WorkerContext {
+    /// Counts a connection from `address` towards the limit of that peer, and refuses one over it. Connections of trusted
+    /// proxies are those of many clients, and have no limit.
+    fn permit(
+        &self,
+        stream: &TcpStream,
+        address: IpAddr,
+    ) -> Result<Option<ConnectionPermit>, NotAdmitted> {
+        let Some(limit) = &self.peer_limit else {
+            return Ok(None);
+        };
+        if self.client_address.trusts(address) {
+            return Ok(None);
+        }
+        if let Some(permit) = limit.acquire(address) {
+            return Ok(Some(permit));
+        }
+        let peer = Network::of(address).first_address();
+        self.api.telemetry().connection_refused_of_peer(peer);
+        self.refuse(stream, too_many_of_one_peer());
+        Err(NotAdmitted)
+    }
+
+    /// Reads the PROXY header of a connection, and counts it towards the limit of the client that it names.
+    async fn proxied(
+        &self,
+        stream: &mut TcpStream,
+        progress: &ConnectionProgress,
+    ) -> Result<Option<ConnectionPermit>, NotAdmitted> {
+        let client = connection::read_proxy_header(stream, progress, &self.api).await;
+        match client.ok_or(NotAdmitted)? {
+            ProxiedClient::At(address) => {
+                progress.peer.set_address(address);
+                self.permit(stream, address)
+            }
+            ProxiedClient::Proxy => Ok(None),
+            ProxiedClient::Unknown => {
+                self.api.telemetry().client_unknown();
+                Ok(None)
+            }
+        }
+    }
+
+    /// Closes a connection over a limit, with an answer unless the client expects TLS.
+    fn refuse(&self, stream: &TcpStream, answer: Bytes) {
+        if self.tls.is_none() {
+            let answer = match self.api.is_open_to_all_origins() {
+                true => readable_by_all(&answer),
+                false => answer,
+            };
+            // A new socket has room for these few bytes. Sent directly: the runtime does not know yet that a socket
+            // is writable which was accepted during the drain.
+            let _ = SockRef::from(stream).send(&answer);
+        }
     }
 }
 

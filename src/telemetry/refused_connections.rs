@@ -2,21 +2,26 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 
 use super::grouped;
 use crate::limits::{CONNECTIONS_PER_WORKER_MAX, REFUSED_PEERS_COUNTED_MAX};
 
-/// Counts refused connections, and writes at most two lines a second of them: one for the limit of the
-/// server, one for the limit of each peer, which names the peer that was refused most often.
+/// Counts refused connections, and writes at most three lines a second of them: one for the limit of the
+/// server, one for the limit of each peer, and one for what no proxy sent; the last two name the peer that was refused most
+/// often.
 #[derive(Debug, Default)]
 pub struct RefusedConnections {
     /// Refused because the server has as many as it can.
     of_server: AtomicU64,
     /// Refused because their peer has as many as it may. Nobody but refused peers waits for this lock.
     of_peers: Mutex<Peers>,
+    /// Closed because they do not come from a trusted proxy, or begin with no PROXY header.
+    unproxied: Mutex<Peers>,
+    /// A header that names clients came, and is not configured to be read.
+    ignores_forwarded: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -44,13 +49,28 @@ impl RefusedConnections {
 
     /// Counts a connection that was refused because `peer` has as many as it may.
     pub fn of_peer(&self, peer: IpAddr) {
-        let mut peers = self.of_peers.lock();
-        let has_room = peers.counts.len() < REFUSED_PEERS_COUNTED_MAX;
-        if has_room || peers.counts.contains_key(&peer) {
-            *peers.counts.entry(peer).or_insert(0) += 1;
-        } else {
-            peers.uncounted += 1;
+        self.of_peers.lock().count(peer);
+    }
+
+    /// Counts a connection from `peer` that does not come from a trusted proxy, or begins with no PROXY header.
+    pub fn unproxied(&self, peer: IpAddr) {
+        self.unproxied.lock().count(peer);
+    }
+
+    /// Notes that a request came by a proxy that says of whom, and that this is not configured to be read. Logs it once.
+    pub fn forwarded_ignored(&self) {
+        if !self.ignores_forwarded.load(Relaxed) && !self.ignores_forwarded.swap(true, Relaxed) {
+            tracing::warn!(
+                "requests come with X-Forwarded-For or Forwarded, which are not read: all clients behind the proxy count as one. \
+                 Where it is yours, set server.client_address and server.trusted_proxies (docs/security.md)"
+            );
         }
+    }
+
+    /// Whether [`Self::forwarded_ignored`] was called.
+    #[must_use]
+    pub fn ignores_forwarded(&self) -> bool {
+        self.ignores_forwarded.load(Relaxed)
     }
 
     /// Writes what was refused since the call before. To be called once a second.
@@ -64,7 +84,23 @@ impl RefusedConnections {
                 grouped(refused)
             );
         }
-        if let Some(refused) = self.take_refused_of_peers() {
+        if let Some(refused) = take_refused(&self.unproxied) {
+            let Refused {
+                peer,
+                connections,
+                of_others,
+            } = refused;
+            tracing::warn!(
+                %peer,
+                refused = connections,
+                refused_of_others = of_others,
+                "connections closed: {} from {peer}, {} from others, because they are not from a trusted proxy, or do not \
+                 begin with a PROXY header of version 2 (server.client_address, server.trusted_proxies)",
+                grouped(connections),
+                grouped(of_others)
+            );
+        }
+        if let Some(refused) = take_refused(&self.of_peers) {
             let Refused {
                 peer,
                 connections,
@@ -83,17 +119,28 @@ impl RefusedConnections {
             );
         }
     }
+}
 
-    fn take_refused_of_peers(&self) -> Option<Refused> {
-        let Peers { counts, uncounted } = std::mem::take(&mut *self.of_peers.lock());
-        let all: u64 = counts.values().sum::<u64>() + uncounted;
-        let (peer, connections) = counts.into_iter().max_by_key(|&(_, count)| count)?;
-        Some(Refused {
-            peer,
-            connections,
-            of_others: all - connections,
-        })
+impl Peers {
+    fn count(&mut self, peer: IpAddr) {
+        let has_room = self.counts.len() < REFUSED_PEERS_COUNTED_MAX;
+        if has_room || self.counts.contains_key(&peer) {
+            *self.counts.entry(peer).or_insert(0) += 1;
+        } else {
+            self.uncounted += 1;
+        }
     }
+}
+
+fn take_refused(peers: &Mutex<Peers>) -> Option<Refused> {
+    let Peers { counts, uncounted } = std::mem::take(&mut *peers.lock());
+    let all: u64 = counts.values().sum::<u64>() + uncounted;
+    let (peer, connections) = counts.into_iter().max_by_key(|&(_, count)| count)?;
+    Some(Refused {
+        peer,
+        connections,
+        of_others: all - connections,
+    })
 }
 
 #[cfg(test)]
@@ -115,8 +162,8 @@ mod tests {
             connections: 2,
             of_others: 2,
         };
-        assert_eq!(refused.take_refused_of_peers(), Some(expected));
-        assert_eq!(refused.take_refused_of_peers(), None);
+        assert_eq!(take_refused(&refused.of_peers), Some(expected));
+        assert_eq!(take_refused(&refused.of_peers), None);
     }
 
     #[test]
@@ -129,7 +176,7 @@ mod tests {
             refused.of_peers.lock().counts.len(),
             REFUSED_PEERS_COUNTED_MAX
         );
-        let taken = refused.take_refused_of_peers().expect("many were refused");
+        let taken = take_refused(&refused.of_peers).expect("many were refused");
         assert_eq!((taken.peer, taken.connections), (peer(0), 2));
         assert_eq!(taken.of_others, u64::from(peers) - 1);
     }

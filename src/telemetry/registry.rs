@@ -24,6 +24,8 @@ pub struct WorkerTelemetry {
     connections_refused: AtomicU64,
     connections_refused_of_peers: AtomicU64,
     connections_overdue: AtomicU64,
+    connections_unproxied: AtomicU64,
+    clients_unknown: AtomicU64,
     viewers: AtomicU64,
 }
 
@@ -45,6 +47,8 @@ impl Default for WorkerTelemetry {
             connections_refused: AtomicU64::default(),
             connections_refused_of_peers: AtomicU64::default(),
             connections_overdue: AtomicU64::default(),
+            connections_unproxied: AtomicU64::default(),
+            clients_unknown: AtomicU64::default(),
             viewers: AtomicU64::default(),
         }
     }
@@ -103,6 +107,18 @@ impl WorkerTelemetry {
     /// Counts a connection that was closed because its client was too slow.
     pub fn connection_overdue(&self) {
         self.connections_overdue.fetch_add(1, Relaxed);
+    }
+
+    /// Counts a connection from `peer` that was closed because it does not come from a trusted proxy, or begins with no PROXY
+    /// header.
+    pub fn connection_unproxied(&self, peer: IpAddr) {
+        self.connections_unproxied.fetch_add(1, Relaxed);
+        self.errors.connections().unproxied(peer);
+    }
+
+    /// Counts a request or a connection whose client a trusted proxy did not name.
+    pub fn client_unknown(&self) {
+        self.clients_unknown.fetch_add(1, Relaxed);
     }
 
     /// Counts a viewer of a sale who came.
@@ -169,6 +185,12 @@ pub struct ConnectionFigures {
     pub refused_of_peers: u64,
     /// Closed since the start because their client was too slow.
     pub overdue: u64,
+    /// Closed since the start because they do not come from a trusted proxy, or begin with no PROXY header.
+    pub unproxied: u64,
+    /// Requests and connections since the start whose client a trusted proxy did not name.
+    pub clients_unknown: u64,
+    /// Requests came by a proxy that says of whom, and this is not configured to be read.
+    pub ignores_forwarded: bool,
 }
 
 /// Every worker's figures, and what the sinks were last known to be.
@@ -226,13 +248,18 @@ impl TelemetryRegistry {
     /// The connections of all workers together.
     #[must_use]
     pub fn connections(&self) -> ConnectionFigures {
-        let mut sum = ConnectionFigures::default();
+        let mut sum = ConnectionFigures {
+            ignores_forwarded: self.errors.connections().ignores_forwarded(),
+            ..ConnectionFigures::default()
+        };
         for worker in self.workers.lock().iter() {
             sum.open += worker.connections_open();
             sum.accepted += worker.connections_accepted.load(Relaxed);
             sum.refused += worker.connections_refused.load(Relaxed);
             sum.refused_of_peers += worker.connections_refused_of_peers.load(Relaxed);
             sum.overdue += worker.connections_overdue.load(Relaxed);
+            sum.unproxied += worker.connections_unproxied.load(Relaxed);
+            sum.clients_unknown += worker.clients_unknown.load(Relaxed);
         }
         sum
     }
@@ -293,6 +320,8 @@ mod tests {
         b.connection_closed();
         b.connection_refused();
         a.connection_refused_of_peer(IpAddr::from([10, 0, 0, 1]));
+        b.connection_unproxied(IpAddr::from([10, 0, 0, 2]));
+        a.client_unknown();
         a.record(Route::Page, Outcome::Ok, 1);
         b.record(Route::Page, Outcome::Ok, 1);
         let expected = ConnectionFigures {
@@ -300,6 +329,9 @@ mod tests {
             open: 1,
             refused: 1,
             refused_of_peers: 1,
+            unproxied: 1,
+            clients_unknown: 1,
+            ignores_forwarded: false,
             overdue: 0,
         };
         assert_eq!(registry.connections(), expected);

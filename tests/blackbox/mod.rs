@@ -1,5 +1,6 @@
 //! The server as its users meet it: the real binary, real sockets, a real disk, real signals.
 
+mod addresses;
 mod administration;
 mod archive;
 mod backup;

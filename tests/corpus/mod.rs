@@ -1,6 +1,8 @@
 //! The corpus of the fuzzers, given to the same functions: what was found once stays mended, and the fuzzers
 //! themselves go on to work.
 
+#[path = "../../fuzz/src/client.rs"]
+mod client;
 #[path = "../../fuzz/src/config.rs"]
 mod config;
 #[path = "../../fuzz/src/disk.rs"]
@@ -55,4 +57,9 @@ fn files_of_ended_sales() {
 #[test]
 fn configurations() {
     replay("config", config::take);
+}
+
+#[test]
+fn addresses_of_clients() {
+    replay("client", client::take);
 }

@@ -22,6 +22,7 @@ const PARTS: &[(&str, &[&str])] = &[
     ("sale", &["journal"]),
     ("schedule", &["sale"]),
     ("live", &["sale"]),
+    ("limiter", &[]),
     ("events", &["sale", "journal"]),
     (
         "operations",
@@ -29,7 +30,14 @@ const PARTS: &[(&str, &[&str])] = &[
     ),
     (
         "http",
-        &["sale", "schedule", "live", "operations", "events"],
+        &[
+            "sale",
+            "schedule",
+            "live",
+            "limiter",
+            "operations",
+            "events",
+        ],
     ),
     ("runtime", &["http"]),
     ("reconcile", &["journal", "events"]),

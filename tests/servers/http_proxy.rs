@@ -24,6 +24,11 @@ pub struct HttpProxy {
 impl HttpProxy {
     /// Starts an nginx with these `location`s.
     pub fn nginx(locations: &str) -> Self {
+        Self::nginx_that_listens("", locations)
+    }
+
+    /// Starts an nginx with these `location`s, whose port has these options.
+    pub fn nginx_that_listens(options: &str, locations: &str) -> Self {
         Self::start("nginx", |dir, addr| {
             let place = dir.display();
             let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
@@ -36,7 +41,7 @@ impl HttpProxy {
                  http {{
                      access_log off; {temporary}
                      server {{
-                         listen {addr};
+                         listen {addr} {options};
                          {locations}
                      }}
                  }}\n"
@@ -46,10 +51,16 @@ impl HttpProxy {
 
     /// Starts an HAProxy that passes everything on to `server`, and says of nobody where they come from.
     pub fn haproxy(server: SocketAddr) -> Self {
+        Self::haproxy_with("", "mode http", &format!("{server}"))
+    }
+
+    /// Starts an HAProxy whose port has the options `bind`, with these settings and one `server`, behind whose address its
+    /// options may stand.
+    pub fn haproxy_with(bind: &str, settings: &str, server: &str) -> Self {
         Self::start("haproxy", |_, addr| {
             format!(
-                "defaults\n mode http\n timeout connect 60s\n timeout client 60s\n timeout server 60s\n\
-                 listen all\n bind {addr}\n server only {server}\n"
+                "defaults\n timeout connect 60s\n timeout client 60s\n timeout server 60s\n\
+                 listen all\n bind {addr} {bind}\n {settings}\n server only {server}\n"
             )
         })
     }

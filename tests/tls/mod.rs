@@ -3,6 +3,6 @@
 
 mod buying;
 mod commands;
-mod encrypted;
+pub mod encrypted;
 mod files;
 mod handshakes;

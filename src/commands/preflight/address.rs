@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::finding::Findings;
 use super::syncs::SyncTimes;
-use crate::commands::client_tls::PinnedTls;
+use crate::commands::client_tls::ServerAccess;
 use crate::commands::server_client::ServerClient;
 use crate::config::Config;
 use crate::types::Lsn;
@@ -143,6 +143,7 @@ fn monitoring(client: &ServerClient, findings: &mut Findings) {
     match get(client, "/metrics") {
         Some((200, body)) if body.windows(10).any(|it| it == b"flashsale_") => {
             findings.ok(CHECK, "/metrics answers");
+            forwarded_headers(&String::from_utf8_lossy(&body), findings);
         }
         _ => findings.warn(
             CHECK,
@@ -152,11 +153,22 @@ fn monitoring(client: &ServerClient, findings: &mut Findings) {
     }
 }
 
+/// Warns where requests name clients in headers that the server does not read.
+fn forwarded_headers(metrics: &str, findings: &mut Findings) {
+    if metrics.contains("http_forwarded_headers_ignored 1\n") {
+        findings.warn(
+            "clients",
+            "requests come with X-Forwarded-For or Forwarded, which the server does not read: all clients of the proxy count as one",
+            "set server.client_address, and server.trusted_proxies to the networks of the proxies",
+        );
+    }
+}
+
 /// The client for the server that is configured; `None` where its certificate cannot be read.
 fn client(config: &Config) -> Option<ServerClient> {
-    let tls = PinnedTls::configured(&config.server).ok()?;
+    let access = ServerAccess::configured(&config.server).ok()?;
     let address = config.server.local_address();
-    Some(ServerClient::new(address, tls, TIMEOUT))
+    Some(ServerClient::new(address, access, TIMEOUT))
 }
 
 fn get(client: &ServerClient, path: &str) -> Option<(u16, Vec<u8>)> {

@@ -9,7 +9,7 @@ use crate::app::listener_options::listener_options;
 use crate::config::{Config, DatabaseConfig, LogFormat, RedisConfig, RedisPlace, SslMode};
 use crate::env::Secret;
 use crate::runtime::ListenerOptions;
-use crate::types::Durability;
+use crate::types::{AddressSource, ClientAddress, Durability};
 
 /// Passwords that are tried first, by everybody.
 const WEAK: &[&str] = &[
@@ -42,6 +42,7 @@ pub(super) fn check(config: &Config, findings: &mut Findings) {
     durability(config, findings);
     admin(config, findings);
     certificate(config, findings);
+    client_address(config, findings);
     if let Some(database) = &config.database {
         check_database(database, findings);
     }
@@ -49,6 +50,33 @@ pub(super) fn check(config: &Config, findings: &mut Findings) {
         check_redis(redis, findings);
     }
     log(config, findings);
+}
+
+fn client_address(config: &Config, findings: &mut Findings) {
+    const CHECK: &str = "clients";
+    let ClientAddress { source, trusted } = &config.server.client_address;
+    let name = source.name();
+    if *source == AddressSource::Peer {
+        let found = "known by the address of their connection (server.client_address=peer)";
+        return findings.ok(CHECK, found);
+    }
+    if let Some(everybody) = trusted.iter().find(|block| block.is_everybody()) {
+        let advice = "list the networks of your proxies alone";
+        let found = format!(
+            "{everybody} in server.trusted_proxies: everybody can choose the address they are known by"
+        );
+        return findings.fail(CHECK, found, advice);
+    }
+    let local = config.server.local_address().ip();
+    if *source == AddressSource::ProxyV2 && !config.server.client_address.trusts(local) {
+        let advice = format!("add {local} to server.trusted_proxies");
+        let found = format!(
+            "flashsale healthcheck and verify come from {local}, which is no trusted proxy: they will be refused"
+        );
+        return findings.warn(CHECK, found, advice);
+    }
+    let found = format!("known by what trusted proxies say (server.client_address={name})");
+    findings.ok(CHECK, found);
 }
 
 fn certificate(config: &Config, findings: &mut Findings) {

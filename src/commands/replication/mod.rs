@@ -11,7 +11,7 @@ use std::time::Duration;
 pub use self::hand_over::hand_over;
 pub use self::status::{StatusFormat, status};
 
-use super::client_tls::PinnedTls;
+use super::client_tls::ServerAccess;
 use super::server_client::ServerClient;
 use crate::app::configured_log::{OpenLogError, open_log};
 use crate::config::{Config, ReplicationConfig};
@@ -103,10 +103,10 @@ fn settings(config: &Config) -> Result<&ReplicationConfig, ReplicationError> {
 
 /// Returns the client for the server on this machine.
 fn local_server(config: &Config) -> Result<ServerClient, ReplicationError> {
-    let tls = PinnedTls::configured(&config.server);
-    let tls = tls.map_err(|error| ReplicationError::Certificate(error.to_string()))?;
+    let access = ServerAccess::configured(&config.server);
+    let access = access.map_err(|error| ReplicationError::Certificate(error.to_string()))?;
     let address = config.server.local_address();
-    Ok(ServerClient::new(address, tls, TIMEOUT))
+    Ok(ServerClient::new(address, access, TIMEOUT))
 }
 
 fn server_error(client: &ServerClient, why: impl Display) -> ReplicationError {

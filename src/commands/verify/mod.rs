@@ -18,7 +18,7 @@ use std::sync::Arc;
 pub(super) use earlier::apply;
 pub use rows::ReadRows;
 
-use super::client_tls::PinnedTls;
+use super::client_tls::ServerAccess;
 use super::journal::{write_files, write_state};
 use crate::app::sinks;
 use crate::config::Config;
@@ -139,11 +139,11 @@ async fn compare_all(
     report: &mut Report<'_>,
 ) -> io::Result<()> {
     let address = server.unwrap_or_else(|| config.server.local_address());
-    let tls = match PinnedTls::configured(&config.server) {
-        Ok(tls) => tls,
+    let access = match ServerAccess::configured(&config.server) {
+        Ok(access) => access,
         Err(error) => return report.unchecked(&error.to_string()),
     };
-    let found = Ledger::open(dir, InspectedServer::at(address, tls));
+    let found = Ledger::open(dir, InspectedServer::at(address, access));
     let Some(mut ledger) = opened(found, report)? else {
         return Ok(());
     };

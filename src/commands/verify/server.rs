@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::commands::client_tls::PinnedTls;
+use crate::commands::client_tls::ServerAccess;
 use crate::commands::pace::resting_pacer;
 use crate::commands::server_client::ServerClient;
 use crate::limits::PAGE_ITEMS_MAX;
@@ -105,9 +105,9 @@ impl Health {
 }
 
 impl InspectedServer {
-    /// The server at `address`, which encrypts if there is something to recognise it by.
-    pub(super) fn at(address: SocketAddr, tls: Option<PinnedTls>) -> Self {
-        Self(ServerClient::new(address, tls, TIMEOUT))
+    /// The server at `address`, to which `access` is the way.
+    pub(super) fn at(address: SocketAddr, access: ServerAccess) -> Self {
+        Self(ServerClient::new(address, access, TIMEOUT))
     }
 
     pub(super) fn address(&self) -> SocketAddr {
@@ -225,7 +225,7 @@ mod tests {
                 let _ = write!(stream, "{head}\r\ncontent-length: {length}\r\n\r\n{body}");
             }
         });
-        InspectedServer::at(address, None)
+        InspectedServer::at(address, ServerAccess::default())
     }
 
     #[test]

@@ -11,6 +11,8 @@ fn every_variable_sets_its_key() {
         ("SERVER_TLS_CERT", "t"),
         ("SERVER_TLS_KEY", "k"),
         ("SERVER_CONNECTIONS_PER_PEER", "11"),
+        ("SERVER_CLIENT_ADDRESS", "forwarded"),
+        ("SERVER_TRUSTED_PROXIES", "10.0.0.0/8, ::1"),
         ("SERVER_IDLE_SECONDS", "12"),
         ("SERVER_CORS_ORIGINS", "https://a.example, http://b:3000"),
         ("SERVER_ADVERTISE", "shop:1"),
@@ -76,7 +78,8 @@ fn every_variable_sets_its_key() {
     assert_eq!(
         config.describe(),
         "server.host=127.0.0.1 server.port=0 server.workers=3 server.tls_cert=t server.tls_key=k \
-         server.connections_per_peer=11 server.idle_seconds=12 \
+         server.connections_per_peer=11 server.client_address=forwarded \
+         server.trusted_proxies=10.0.0.0/8,::1/128 server.idle_seconds=12 \
          server.cors_origins=https://a.example,http://b:3000 server.advertise=shop:1 database.host=db database.port=1 \
          database.user=u database.password=set database.dbname=n database.schema=x database.sslmode=verify-full \
          database.sslrootcert=c database.migrations_path=m redis.host=r redis.port=2 redis.user=v \

@@ -3,10 +3,10 @@
 use hashbrown::HashMap;
 use parking_lot::Mutex;
 
-use crate::http::Network;
 use crate::limits::{
     AUTHENTICATION_FAILURES_MAX, AUTHENTICATION_PEERS_MAX, AUTHENTICATION_WINDOW_SECONDS,
 };
+use crate::types::Network;
 
 const WINDOW_US: u64 = AUTHENTICATION_WINDOW_SECONDS as u64 * 1_000_000;
 

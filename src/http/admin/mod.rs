@@ -85,7 +85,12 @@ pub(super) async fn answer<'r>(
 ) -> Result<Answer, Problem> {
     let now_us = request.api.engine.clock().monotonic_us();
     let authenticator = &request.api.administration.authenticator;
-    authenticator.check(request.peer, &request.head.headers, least, now_us)?;
+    authenticator.check(
+        request.client_address(),
+        &request.head.headers,
+        least,
+        now_us,
+    )?;
     Ok(handler(request).await?.not_stored())
 }
 

@@ -31,7 +31,22 @@ pub(super) fn write(view: &View, out: &mut Exposition) {
             "Connections closed because their client was too slow.",
             connections.overdue,
         ),
+        (
+            "http_connections_unproxied_total",
+            "Connections closed because they do not come from a trusted proxy, or begin with no PROXY header.",
+            connections.unproxied,
+        ),
+        (
+            "http_clients_unknown_total",
+            "Requests and connections whose client a trusted proxy did not name, which count as the proxy's own.",
+            connections.clients_unknown,
+        ),
     ] {
         out.counter(name, help, value);
     }
+    out.gauge(
+        "http_forwarded_headers_ignored",
+        "1 if requests came by a proxy that says of whom, and this is not configured to be read.",
+        u64::from(connections.ignores_forwarded),
+    );
 }
