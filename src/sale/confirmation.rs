@@ -128,7 +128,7 @@ impl Sale {
 
     /// Returns whether an open checkout can be used no longer. Behind the end it can, while its payment is under way.
     pub(super) fn is_over_for(&self, open: &OpenCheckout, now: Timestamp) -> bool {
-        self.is_closed() || now >= self.ends_at() && open.payment().is_none()
+        self.is_closed() || self.has_passed_end(now) && open.payment().is_none()
     }
 }
 

@@ -156,7 +156,14 @@ impl Engine {
             };
             self.release_expired_until(end);
             let all_released = sale.next_expiry().is_none_or(|next| next > end);
-            let is_over = |sale: &Sale| sale.ends_at() <= now && !sale.waits_for_payments();
+            let is_over = |sale: &Sale| {
+                let has_ended = sale.ends_at() <= now;
+                if has_ended {
+                    // First: whoever begins a payment behind the count sees it, whatever their clock says.
+                    sale.pass_end();
+                }
+                has_ended && !sale.waits_for_payments()
+            };
             let closed =
                 all_released && matches!(self.close_sale_if(sale.id(), is_over), Some(Some(_)));
             if closed {
@@ -173,9 +180,12 @@ impl Engine {
 mod tests {
     use super::super::catalogue::Catalogue;
     use super::super::inventory::Taker;
+    use super::super::test_engine::engine_with_a_sale;
     use super::*;
+    use crate::env::ManualClock;
     use crate::record::{CatalogueKind, SaleTerms};
-    use crate::types::{ItemIndex, PaymentTerms};
+    use crate::sale::{CheckoutOutcome, CheckoutRequest, NewCatalogue, NewSale, PaymentOutcome};
+    use crate::types::{CheckoutCode, ItemId, ItemIndex, PaymentTerms, PurchaseBy, UserId};
 
     const START: Timestamp = Timestamp(0);
     const SALE: SaleId = SaleId(1);
@@ -213,5 +223,55 @@ mod tests {
         assert_eq!(sale.unaccounted(), 1);
         sale.close(START, || Lsn(1));
         assert_eq!(sale.unaccounted(), 2, "no checkout gave them back");
+    }
+
+    /// Returns an engine with a sale that ends at second 160 and waits for payments, and the codes of two checkouts.
+    fn engine_with_payments() -> (Arc<Engine>, Arc<ManualClock>, [CheckoutCode; 2]) {
+        let (engine, clock, _) = engine_with_a_sale();
+        let created = engine.create_sale(&NewSale {
+            started_at: Timestamp::from_seconds(100),
+            ended_at: Timestamp::from_seconds(160),
+            max_items_per_user: 10,
+            hold_seconds: 0,
+            payment: PaymentTerms {
+                seconds: 30,
+                purchase_by: PurchaseBy::Buyer,
+            },
+            catalogue: NewCatalogue::Generated {
+                item_count: 10,
+                seed: 0,
+            },
+        });
+        let sale = created.expect("a sale").outcome;
+        let codes = ["ada", "bob"].map(|user| {
+            let decided = engine.checkout(&CheckoutRequest {
+                user: UserId::new(user).expect("an id"),
+                item: ItemId::new(&format!("ITM-{}-1", sale.id())).expect("an id"),
+                quantity: 1,
+                sale: None,
+                key: None,
+            });
+            match decided.outcome {
+                CheckoutOutcome::Accepted { code, .. } => code,
+                other => panic!("{other:?}"),
+            }
+        });
+        (engine, clock, codes)
+    }
+
+    #[test]
+    fn behind_the_count_of_payments_none_begins_though_the_clock_is_set_back() {
+        let (engine, clock, [first, second]) = engine_with_payments();
+        let begin = |code| engine.begin_payment(code).outcome;
+        assert!(matches!(begin(first), PaymentOutcome::Begun(_)));
+        clock.jump_to(Timestamp::from_seconds(160));
+        assert_eq!(engine.close_ended(), 0, "it waits for the payment");
+        clock.jump_to(Timestamp::from_seconds(159));
+        let late = begin(second);
+        assert_eq!(late, PaymentOutcome::SaleNotActive);
+        assert!(
+            matches!(begin(first), PaymentOutcome::Begun(_)),
+            "it goes on"
+        );
     }
 }

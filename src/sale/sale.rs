@@ -52,6 +52,8 @@ pub struct Sale {
     pub(super) terms: SaleTerms,
     /// From when on it sells no more, unless it is closed before: in microseconds by the wall clock.
     ends_at_us: AtomicI64,
+    /// The end by which the payments under way were counted: it has passed, even where the clock is set back behind that.
+    passed_end_us: AtomicI64,
     /// The lowest limit per user, of the sale or of one of its items: who stays within it need not be held against any other.
     pub(super) lowest_limit: u32,
     pub(super) catalogue: Catalogue,
@@ -96,6 +98,7 @@ impl Sale {
             id,
             terms,
             ends_at_us: AtomicI64::new(terms.ended_at.0),
+            passed_end_us: AtomicI64::new(NEVER),
             lowest_limit,
             catalogue,
             inventory,
@@ -143,6 +146,18 @@ impl Sale {
     #[must_use]
     pub fn ends_at(&self) -> Timestamp {
         Timestamp(self.ends_at_us.load(Ordering::Acquire))
+    }
+
+    /// Notes that its end has passed. No payment begins any more, unless the end is moved.
+    pub(super) fn pass_end(&self) {
+        self.passed_end_us
+            .store(self.ends_at().0, Ordering::Release);
+    }
+
+    /// Returns whether its end has passed at `now`, or was noted to have before.
+    pub(super) fn has_passed_end(&self, now: Timestamp) -> bool {
+        let ends_at = self.ends_at();
+        now >= ends_at || self.passed_end_us.load(Ordering::Acquire) == ends_at.0
     }
 
     /// Returns its terms as they are now.
