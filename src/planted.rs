@@ -134,6 +134,8 @@ slips! {
     KeepsUnreplicatedTail
     /// An old leader goes on appending in the time of the new one.
     IgnoresEpoch
+    /// Two requests of a client at the same moment count as one towards its limit.
+    CountsArrivalsApart
     /// A log is used whatever the settings of its database are.
     IgnoresLogSettings
     /// The mark names a record that the log has, and this disk does not yet.

@@ -7,16 +7,14 @@ use std::str::FromStr;
 
 use crate::limits;
 
-mod client_address;
+mod clients;
 mod event_type;
-mod network;
 mod payment;
 mod text;
 mod webhook_url;
 
-pub use self::client_address::{AddressSource, ClientAddress};
+pub use self::clients::{AddressSource, Cidr, ClientAddress, LimitedBy, Network, RateLimit};
 pub use self::event_type::EventType;
-pub use self::network::{Cidr, Network};
 pub use self::payment::{PaymentTerms, PurchaseBy};
 pub(crate) use self::text::CONTROL;
 pub use self::text::{PlainText, has_control};

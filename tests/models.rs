@@ -3,6 +3,9 @@
 //! stands where `src/sync.rs` stands in the server.
 
 #[allow(dead_code, reason = "a model uses a part of its source")]
+#[path = "../src/limiter/gcra.rs"]
+mod gcra;
+#[allow(dead_code, reason = "a model uses a part of its source")]
 #[path = "../src/journal/progress.rs"]
 mod progress;
 mod error {
@@ -33,6 +36,7 @@ mod limits {
     pub const BUYER_SHARDS: usize = 1;
     pub const CODE_SHARDS: usize = 1;
     pub const STOCK_SHARDS_MAX: usize = 1;
+    pub const LIMIT_CELLS: usize = 2;
 }
 
 mod types {
@@ -58,6 +62,8 @@ mod durable;
 mod few;
 #[path = "models/pool.rs"]
 mod pool;
+#[path = "models/rates.rs"]
+mod rates;
 #[path = "models/single.rs"]
 mod single;
 

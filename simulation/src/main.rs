@@ -164,7 +164,10 @@ fn slips(seeds: u64, wanted: fn(u64) -> bool, only: Option<&str>) -> ExitCode {
         }
         if matches!(
             slip,
-            Slip::RestocksBeforeRecord | Slip::FreesBeforeRecord | Slip::KeepsSoldOut
+            Slip::RestocksBeforeRecord
+                | Slip::FreesBeforeRecord
+                | Slip::KeepsSoldOut
+                | Slip::CountsArrivalsApart
         ) {
             println!("| {} | – | by the models of threads alone |", slip.what());
             continue;

@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::env::{Clock, OsEntropy, RealDisk, Secret};
 use crate::events::{EventFeed, EventReader, EventSource};
 use crate::http::{Administration, Api, CrossOrigin};
+use crate::limiter::Limiter;
 use crate::limits;
 use crate::live::{Feeds, Ticker};
 use crate::operations::{FigureSources, Observer, Replica};
@@ -276,6 +277,8 @@ fn start_server(
     let scheme = options.scheme();
     let cross_origin = CrossOrigin::new(&config.server.cors_origins);
     let client_address = Arc::clone(&options.client_address);
+    let rates = &config.limits;
+    let limiter = Limiter::new(rates.address, rates.user, &OsEntropy).map(Arc::new);
     let telemetry: Vec<_> = (0..workers(config))
         .map(|_| parts.telemetry.add_worker())
         .collect();
@@ -291,6 +294,7 @@ fn start_server(
         let cross_origin = cross_origin.clone();
         let api = api.with_scheme(scheme).with_cross_origin(cross_origin);
         let api = api.with_client_address(Arc::clone(&client_address));
+        let api = api.with_limiter(limiter.clone());
         let api = api.with_events(Arc::clone(&parts.feed));
         Rc::new(api.with_replica(parts.replica.clone()))
     };

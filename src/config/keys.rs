@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use super::rates::OptionalLimit;
 use super::raw::Given;
 use super::rules::{self, IDENTIFIER_BYTES_MAX, MASTER_BYTES_MAX, TEXT_BYTES_MAX};
 use super::values::{AllowedValues, Choice, Integer, Parsed, SecretText, Text, Truth};
@@ -217,6 +218,9 @@ keys! {
     SALE_KEEP_ENDED_SECONDS: Integer<u32> = "sale.keep_ended_seconds", "SALE_KEEP_ENDED_SECONDS",
         Integer::new(600, 0, limits::KEEP_ENDED_SECONDS_MAX);
     SALE_SEED: Integer<u64> = "sale.seed", "SALE_SEED", Integer::new(0, 0, u64::MAX);
+
+    LIMITS_ADDRESS: OptionalLimit = "limits.address", "LIMITS_ADDRESS", OptionalLimit;
+    LIMITS_USER: OptionalLimit = "limits.user", "LIMITS_USER", OptionalLimit;
 
     ADMIN_TOKEN: SecretText = "admin.token", "ADMIN_TOKEN", rules::TOKEN;
 

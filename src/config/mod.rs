@@ -9,6 +9,7 @@ mod error;
 mod file;
 mod keys;
 mod overrides;
+mod rates;
 mod raw;
 mod redis;
 mod replication;
@@ -28,13 +29,13 @@ pub use environment::{Environment, process_environment};
 pub use error::{ConfigError, ConfigProblem};
 pub use file::ConfigFile;
 pub use overrides::Overrides;
+pub use rates::LimitsConfig;
 pub use raw::{IgnoredVariable, SettingSource};
 pub use rules::{is_token, token_allowed};
+pub use webhooks::WebhookConfig;
 
 use crate::env::Secret;
-use crate::types::{
-    ClientAddress, Durability, EventType, PaymentTerms, SaleId, ServerAddress, WebhookUrl,
-};
+use crate::types::{ClientAddress, Durability, PaymentTerms, ServerAddress};
 
 /// The sources of a configuration, the weakest first.
 pub struct ConfigSources<'a> {
@@ -92,6 +93,8 @@ pub struct Config {
     pub replication: Option<ReplicationConfig>,
     /// The sales.
     pub sale: SaleConfig,
+    /// How often clients may ask.
+    pub limits: LimitsConfig,
     /// The operator's part of the API.
     pub admin: AdminConfig,
     /// The shop that the server sells for.
@@ -417,23 +420,6 @@ pub struct AdminConfig {
 pub struct ShopConfig {
     /// The bearer token that opens what is for shops; with `None` that takes the token of administration.
     pub token: Option<Secret>,
-}
-
-/// An endpoint that is told events.
-#[derive(Clone, Debug)]
-pub struct WebhookConfig {
-    /// Its address.
-    pub url: WebhookUrl,
-    /// What signs messages to it: one secret, or two with a space or a line break between them.
-    pub secrets: Secret,
-    /// The types of events that it is told; empty for all.
-    pub types: Vec<EventType>,
-    /// The sales whose events it is told; empty for all.
-    pub sale_ids: Vec<SaleId>,
-    /// It may have an address of a private network, and need no TLS.
-    pub allow_private: bool,
-    /// File of the authorities that may sign its certificate, in PEM; `None` for those that the system trusts.
-    pub sslrootcert: Option<PathBuf>,
 }
 
 /// The log.

@@ -13,6 +13,7 @@ use super::*;
 mod documents;
 mod origins;
 mod proxies;
+mod rates;
 mod variables;
 
 const SECRETS: [&str; 3] = [

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::effective::Effective;
 use super::error::{ConfigError, ConfigProblem};
 use super::keys::{self, Key, Row};
+use super::rates::limits;
 use super::raw::RawConfig;
 use super::redis::redis;
 use super::replication::replication;
@@ -39,6 +40,7 @@ pub(super) fn validate(raw: RawConfig) -> Result<Config, ConfigError> {
         // Only now, so that the values of a sink that is off are checked too.
         database: Some(database).filter(|database| !database.host.is_empty()),
         sale: sale(&mut check),
+        limits: limits(&mut check),
         admin: AdminConfig {
             token: check.secret(keys::ADMIN_TOKEN),
         },

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
-use super::WebhookConfig;
 use super::keys;
 use super::raw::Given;
 use super::rules::{is_webhook_secret, webhook_secret_allowed};
@@ -13,6 +12,23 @@ use super::values::AllowedValues;
 use crate::env::{Secret, SecretFile};
 use crate::limits::WEBHOOKS_MAX;
 use crate::types::{EventType, SaleId, WebhookUrl};
+
+/// An endpoint that is told events.
+#[derive(Clone, Debug)]
+pub struct WebhookConfig {
+    /// Its address.
+    pub url: WebhookUrl,
+    /// What signs messages to it: one secret, or two with a space or a line break between them.
+    pub secrets: Secret,
+    /// The types of events that it is told; empty for all.
+    pub types: Vec<EventType>,
+    /// The sales whose events it is told; empty for all.
+    pub sale_ids: Vec<SaleId>,
+    /// It may have an address of a private network, and need no TLS.
+    pub allow_private: bool,
+    /// File of the authorities that may sign its certificate, in PEM; `None` for those that the system trusts.
+    pub sslrootcert: Option<PathBuf>,
+}
 
 /// The keys of an endpoint.
 const NAMES: [&str; 7] = [

@@ -12,8 +12,9 @@ use super::cors::CrossOrigin;
 use super::live::broadcaster::Broadcaster;
 use super::peer::Peer;
 use super::problem::Problem;
+use super::rates::RequestLimits;
 use crate::events::EventFeed;
-use crate::limiter::forwarding;
+use crate::limiter::{Limiter, forwarding};
 use crate::limits::VIEWERS_PER_WORKER_MAX;
 use crate::live::Feeds;
 use crate::operations::{Observer, Query, Replica, SharedBody, View};
@@ -39,6 +40,8 @@ pub struct Api {
     pub(super) cross_origin: CrossOrigin,
     /// The rule by which the addresses of clients are found.
     client_address: Arc<ClientAddress>,
+    /// The limits of rates, where there are any.
+    limiter: Option<Arc<Limiter>>,
     /// The part of this server in the replication, where there is one.
     pub(super) replica: Option<Replica>,
 }
@@ -69,6 +72,7 @@ impl Api {
             scheme: "http",
             cross_origin: CrossOrigin::Any,
             client_address: Arc::default(),
+            limiter: None,
             replica: None,
         }
     }
@@ -128,6 +132,31 @@ impl Api {
             client_address,
             ..self
         }
+    }
+
+    /// Sets the limits of rates, if there are any.
+    #[must_use]
+    pub fn with_limiter(self, limiter: Option<Arc<Limiter>>) -> Self {
+        Self { limiter, ..self }
+    }
+
+    /// Returns the limits of a request that came from `peer` with these headers, at `now_ns`; `None` where there are none.
+    pub(super) fn limits_of(
+        &self,
+        peer: &Peer,
+        headers: &HeaderMap,
+        now_ns: u64,
+    ) -> Option<RequestLimits<'_>> {
+        let limiter = self.limiter.as_deref()?;
+        Some(RequestLimits {
+            limiter,
+            telemetry: &self.telemetry,
+            address: match limiter.limits_addresses() {
+                true => self.client_of(peer, headers),
+                false => peer.address(),
+            },
+            now_ns,
+        })
     }
 
     /// Returns the address of the client of a request that came from `peer` with these headers.

@@ -128,6 +128,7 @@ impl Api {
                         head: &head,
                         headers,
                         body: &[],
+                        limits: self.limits_of(peer, &head.headers, exchange.watch.last_read_ns()),
                     };
                     match decide(&self.engine, &request, &mut exchange.watch) {
                         Err(problem) => Err(problem),
@@ -142,7 +143,9 @@ impl Api {
                     }
                 }
                 Handler::Decide(decide) => {
-                    return Begun::waiting(self.decide_with_body(decide, head, body, exchange));
+                    return Begun::waiting(
+                        self.decide_with_body(decide, head, body, peer, exchange),
+                    );
                 }
                 Handler::Show(show) => show(&RoutedRequest {
                     api: self,
@@ -235,6 +238,7 @@ impl Api {
         decide: Decide,
         head: Parts,
         body: B,
+        peer: &Peer,
         mut exchange: Exchange<'_>,
     ) -> Response<Payload>
     where
@@ -249,6 +253,7 @@ impl Api {
             headers: CommonHeaders::of(&head.headers),
             head: &head,
             body: &body,
+            limits: self.limits_of(peer, &head.headers, exchange.watch.last_read_ns()),
         };
         let decided = decide(&self.engine, &request, &mut exchange.watch);
         drop(head);

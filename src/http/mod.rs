@@ -25,6 +25,7 @@ mod payload;
 mod peer;
 mod problem;
 mod query_enums;
+mod rates;
 mod routes;
 mod sales;
 mod stopwatch;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use hyper::StatusCode;
 use hyper::header::{
-    ACCEPT_ENCODING, ALLOW, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+    ACCEPT_ENCODING, ALLOW, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 
 use super::answer::{Answer, JSON, PROBLEM_JSON};
@@ -59,8 +59,8 @@ pub(super) struct Problem {
     members: Vec<u8>,
     retry_after_seconds: Option<u64>,
     allow: Option<&'static str>,
-    /// Where the leader can be reached.
-    leader: Option<Box<HeaderValue>>,
+    /// More headers. In a box, because few errors have any.
+    headers: Option<Box<HeaderMap>>,
 }
 
 impl Problem {
@@ -74,7 +74,7 @@ impl Problem {
             members: Vec::new(),
             retry_after_seconds: None,
             allow: None,
-            leader: None,
+            headers: None,
         }
     }
 
@@ -212,11 +212,16 @@ impl Problem {
 
     /// Adds where the leader can be reached; that is empty where it is not known.
     fn with_leader(self, leader: &str) -> Self {
-        let leader = HeaderValue::from_str(leader).ok();
-        Self {
-            leader: leader.filter(|leader| !leader.is_empty()).map(Box::new),
-            ..self
+        match HeaderValue::from_str(leader) {
+            Ok(leader) if !leader.is_empty() => self.with_header(LEADER, leader),
+            _ => self,
         }
+    }
+
+    /// Adds a header.
+    pub(super) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.get_or_insert_default().insert(name, value);
+        self
     }
 
     fn unavailable(outcome: Outcome, message: &'static str) -> Self {
@@ -265,8 +270,8 @@ impl Problem {
         if let Some(methods) = self.allow {
             headers.insert(ALLOW, HeaderValue::from_static(methods));
         }
-        if let Some(leader) = self.leader {
-            headers.insert(LEADER, *leader);
+        if let Some(more) = self.headers {
+            headers.extend(*more);
         }
         if self.status == StatusCode::UNSUPPORTED_MEDIA_TYPE {
             headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));

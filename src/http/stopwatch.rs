@@ -27,6 +27,11 @@ impl<'a> Stopwatch<'a> {
         }
     }
 
+    /// The time of the last reading of the clock, in nanoseconds.
+    pub(super) fn last_read_ns(&self) -> u64 {
+        self.lap_ns
+    }
+
     /// Leaves out the time since the end of the last stage.
     pub(super) fn skip(&mut self) {
         self.lap_ns = self.clock.monotonic_ns();

@@ -20,7 +20,8 @@ use crate::telemetry::{
     ConnectionFigures, EventFigures, History, Merged, Series, SinkFigures, SinkId, Stage,
     TelemetryRegistry, Window, Windowed, WorkerFigures,
 };
-use crate::types::{SaleId, Timestamp};
+
+use crate::types::{LimitedBy, SaleId, Timestamp};
 
 /// Parts of the server that the figures are read from.
 pub struct FigureSources {
@@ -214,6 +215,12 @@ impl View {
     #[must_use]
     pub fn connections(&self) -> ConnectionFigures {
         self.sources.registry.connections()
+    }
+
+    /// Returns the number of requests since the start that were refused because too many came, by the kind of the limit.
+    #[must_use]
+    pub fn requests_limited(&self, by: LimitedBy) -> u64 {
+        self.sources.registry.requests_limited(by)
     }
 
     /// Returns the number of subscribers of sales.

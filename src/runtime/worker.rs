@@ -206,7 +206,7 @@ impl Acceptor {
 }
 
 /// A connection that is over the limit of its peer, or does not come from a proxy as it must. It is to be closed.
-struct NotAdmitted;
+struct UnservedConnection;
 
 impl WorkerContext {
     /// Counts a connection from `address` towards the limit of that peer, and refuses one over it. Connections of trusted
@@ -215,7 +215,7 @@ impl WorkerContext {
         &self,
         stream: &TcpStream,
         address: IpAddr,
-    ) -> Result<Option<ConnectionPermit>, NotAdmitted> {
+    ) -> Result<Option<ConnectionPermit>, UnservedConnection> {
         let Some(limit) = &self.peer_limit else {
             return Ok(None);
         };
@@ -228,7 +228,7 @@ impl WorkerContext {
         let peer = Network::of(address).first_address();
         self.api.telemetry().connection_refused_of_peer(peer);
         self.refuse(stream, too_many_of_one_peer());
-        Err(NotAdmitted)
+        Err(UnservedConnection)
     }
 
     /// Reads the PROXY header of a connection, and counts it towards the limit of the client that it names.
@@ -236,9 +236,9 @@ impl WorkerContext {
         &self,
         stream: &mut TcpStream,
         progress: &ConnectionProgress,
-    ) -> Result<Option<ConnectionPermit>, NotAdmitted> {
+    ) -> Result<Option<ConnectionPermit>, UnservedConnection> {
         let client = connection::read_proxy_header(stream, progress, &self.api).await;
-        match client.ok_or(NotAdmitted)? {
+        match client.ok_or(UnservedConnection)? {
             ProxiedClient::At(address) => {
                 progress.peer.set_address(address);
                 self.permit(stream, address)

@@ -165,6 +165,8 @@ macro_rules! outcomes {
                 Unauthorized = "unauthorized",
                 /// The peer was wrong about the token too often.
                 TooManyFailures = "too_many_failures",
+                /// The client, or the user, has done too much.
+                RateLimited = "rate_limited",
                 /// No such path.
                 NotFound = "not_found",
                 /// The path does not take this method.

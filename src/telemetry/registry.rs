@@ -10,6 +10,7 @@ use tokio::runtime::RuntimeMetrics;
 use super::{
     ErrorLog, EventGauge, Merged, Outcome, Recorder, Route, Series, SinkGauge, Sinks, Stage,
 };
+use crate::types::LimitedBy;
 
 /// The figures of one worker. Only that worker writes.
 #[derive(Debug)]
@@ -26,6 +27,7 @@ pub struct WorkerTelemetry {
     connections_overdue: AtomicU64,
     connections_unproxied: AtomicU64,
     clients_unknown: AtomicU64,
+    requests_limited: [AtomicU64; LimitedBy::ALL.len()],
     viewers: AtomicU64,
 }
 
@@ -49,6 +51,7 @@ impl Default for WorkerTelemetry {
             connections_overdue: AtomicU64::default(),
             connections_unproxied: AtomicU64::default(),
             clients_unknown: AtomicU64::default(),
+            requests_limited: Default::default(),
             viewers: AtomicU64::default(),
         }
     }
@@ -119,6 +122,11 @@ impl WorkerTelemetry {
     /// Counts a request or a connection whose client a trusted proxy did not name.
     pub fn client_unknown(&self) {
         self.clients_unknown.fetch_add(1, Relaxed);
+    }
+
+    /// Counts a request that was refused because too many came.
+    pub fn request_limited(&self, by: LimitedBy) {
+        self.requests_limited[by as usize].fetch_add(1, Relaxed);
     }
 
     /// Counts a viewer of a sale who came.
@@ -262,6 +270,16 @@ impl TelemetryRegistry {
             sum.clients_unknown += worker.clients_unknown.load(Relaxed);
         }
         sum
+    }
+
+    /// Returns the number of requests since the start that were refused because too many came, by the kind of the limit.
+    #[must_use]
+    pub fn requests_limited(&self, by: LimitedBy) -> u64 {
+        let workers = self.workers.lock();
+        let limited = workers
+            .iter()
+            .map(|worker| worker.requests_limited[by as usize].load(Relaxed));
+        limited.sum()
     }
 
     /// Returns the number of subscribers of sales, at all workers.

@@ -30,6 +30,7 @@ mod parameters;
 mod payments;
 mod peers;
 mod proxies;
+mod rates;
 mod releases;
 mod rotation;
 mod sales;

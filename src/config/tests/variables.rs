@@ -64,6 +64,8 @@ fn every_variable_sets_its_key() {
         ("SALE_PURCHASE_BY", "shop"),
         ("SALE_KEEP_ENDED_SECONDS", "10"),
         ("SALE_SEED", "18446744073709551615"),
+        ("LIMITS_ADDRESS", r#"{"per_second": 5, "burst": 20}"#),
+        ("LIMITS_USER", r#"{"burst": 3, "per_second": 1}"#),
         ("ADMIN_TOKEN", "0123456789abcdef"),
         ("SHOP_TOKEN", "fedcba9876543210"),
         ("WEBHOOKS", "[]"),
@@ -90,6 +92,7 @@ fn every_variable_sets_its_key() {
          replication.dbname=d sale.total_items=6 sale.interval_seconds=7 \
          sale.max_items_per_user=8 sale.hold_seconds=9 sale.payment_seconds=13 sale.purchase_by=shop \
          sale.keep_ended_seconds=10 sale.seed=18446744073709551615 \
+         limits.address={\"per_second\":5,\"burst\":20} limits.user={\"per_second\":1,\"burst\":3} \
          admin.token=set shop.token=set webhooks=none log.level=flashsale=debug,info log.format=json"
     );
     assert_eq!(

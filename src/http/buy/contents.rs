@@ -27,6 +27,7 @@ pub(in crate::http) fn show(
     parameters.check()?;
     let code = known(code)?;
     watch.lap(Stage::Parse);
+    request.admit(None)?;
     let decision = engine.contents(code);
     watch.lap(Stage::Decide);
     Ok(decided(decision, code))
@@ -44,6 +45,7 @@ pub(in crate::http) fn release(
     let item = parameters.item()?;
     let code = known(code)?;
     watch.lap(Stage::Parse);
+    request.admit(None)?;
     let decision = engine.release(&ReleaseRequest {
         code,
         item,

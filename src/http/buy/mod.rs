@@ -13,6 +13,7 @@ use hyper::http::request::Parts;
 use super::answer::Answer;
 use super::common_headers::CommonHeaders;
 use super::problem::Problem;
+use super::rates::RequestLimits;
 use crate::sale::{
     CheckoutOutcome, ContentsOutcome, Decision, PaymentOutcome, PurchaseOutcome, SaleDecision,
 };
@@ -24,6 +25,21 @@ pub(super) struct SellRequest<'r> {
     /// The headers that handlers look at.
     pub(super) headers: CommonHeaders<'r>,
     pub(super) body: &'r [u8],
+    /// The limits of rates, where there are any.
+    pub(super) limits: Option<RequestLimits<'r>>,
+}
+
+impl SellRequest<'_> {
+    /// Counts the request towards the limits, if there are any, of its address and of `user` if that is known.
+    ///
+    /// # Errors
+    /// When too many came.
+    pub(super) fn admit(&self, user: Option<&str>) -> Result<(), Problem> {
+        match &self.limits {
+            None => Ok(()),
+            Some(limits) => limits.admit(user),
+        }
+    }
 }
 
 /// A request to sell after its handler.

@@ -24,6 +24,7 @@ pub(in crate::http) fn begin(
     parameters.check()?;
     let code = known(code)?;
     watch.lap(Stage::Parse);
+    request.admit(None)?;
     let decision = engine.begin_payment(code);
     watch.lap(Stage::Decide);
     Ok(match decision.outcome {

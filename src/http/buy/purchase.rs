@@ -35,6 +35,9 @@ pub(in crate::http) fn decide(
     let GivenCode(code) = code.ok_or_else(Problem::internal)?;
     let code = code.ok_or_else(Problem::checkout_not_found)?;
     watch.lap(Stage::Parse);
+    if request.limits.is_some() && !engine.has_closed(code.sale) {
+        request.admit(None)?;
+    }
     let decision = engine.purchase(code, key);
     watch.lap(Stage::Decide);
     if decision.outcome == PurchaseOutcome::SaleArchived {

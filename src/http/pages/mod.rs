@@ -74,6 +74,7 @@ mod tests {
             | Outcome::MethodNotAllowed
             | Outcome::PayloadTooLarge
             | Outcome::UnsupportedMediaType
+            | Outcome::RateLimited
             | Outcome::Overloaded
             | Outcome::Draining
             | Outcome::JournalUnavailable

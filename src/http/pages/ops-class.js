@@ -53,6 +53,7 @@ export const REFUSALS = {
   payload_too_large: "Body too large",
   method_not_allowed: "Wrong method",
   unsupported_media_type: "Encoded body",
+  rate_limited: "Over the rate limit",
   overloaded: "Too busy",
   draining: "Shutting down",
   journal_unavailable: "Journal not writable",

@@ -49,6 +49,7 @@ const WORDS = {
     "The shop does not know this sale any more.",
     "Reload the page to see what is on sale now.",
   ],
+  rate_limited: ["That was a lot at once.", "Nothing is lost. Try again in {wait}."],
   overloaded: ["Very many people are here at once.", "Nothing is lost. Try again in {wait}."],
   draining: [
     "The shop is just being restarted.",

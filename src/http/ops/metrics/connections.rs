@@ -1,7 +1,8 @@
 //! Figures of connections.
 
-use super::exposition::Exposition;
+use super::exposition::{Exposition, FamilyKind};
 use crate::operations::View;
+use crate::types::LimitedBy;
 
 pub(super) fn write(view: &View, out: &mut Exposition) {
     let connections = view.connections();
@@ -43,6 +44,14 @@ pub(super) fn write(view: &View, out: &mut Exposition) {
         ),
     ] {
         out.counter(name, help, value);
+    }
+    let mut limited = out.family(
+        "http_requests_limited_total",
+        FamilyKind::Counter,
+        "Requests refused because too many came, by what the limit holds for.",
+    );
+    for by in LimitedBy::ALL {
+        limited.sample(&[("limit", by.name())], view.requests_limited(by));
     }
     out.gauge(
         "http_forwarded_headers_ignored",
