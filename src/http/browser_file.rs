@@ -44,11 +44,17 @@ impl BrowserFile<'_> {
         let tag = HeaderValue::try_from(tag).map_err(|_| Problem::internal())?;
         headers.insert(ETAG, tag);
         headers.insert(CACHE_CONTROL, self.cache_control);
-        headers.insert(CONTENT_SECURITY_POLICY, POLICY);
-        headers.insert(X_CONTENT_TYPE_OPTIONS, NO_SNIFF);
-        headers.insert(REFERRER_POLICY, NO_REFERRER);
+        guard(headers);
         Ok(answer)
     }
+}
+
+/// Adds what keeps a browser from running, loading or framing anything that is not this server's, and from telling others the
+/// address.
+pub(super) fn guard(headers: &mut HeaderMap) {
+    headers.insert(CONTENT_SECURITY_POLICY, POLICY);
+    headers.insert(X_CONTENT_TYPE_OPTIONS, NO_SNIFF);
+    headers.insert(REFERRER_POLICY, NO_REFERRER);
 }
 
 /// Returns the version of `content`.

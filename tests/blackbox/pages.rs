@@ -59,6 +59,15 @@ fn all_that_a_page_consists_of_is_here_and_kept_for_ever() {
 }
 
 #[test]
+fn whatever_a_browser_opens_is_guarded() {
+    let (_server, mut client) = shop();
+    for path in ["/openapi.json", "/images/chair.svg", "/favicon.ico"] {
+        is_guarded(&client.get(path).ok());
+        is_guarded(&client.send("HEAD", path, &[], b"").ok());
+    }
+}
+
+#[test]
 fn cached_assets_are_not_sent_again() {
     let (_server, mut client) = shop();
     for path in ["/", "/ops", "/assets/base.css", "/favicon.ico"] {

@@ -6,6 +6,7 @@ use hyper::header::{CACHE_CONTROL, HeaderValue};
 
 use crate::env::splitmix64;
 use crate::http::answer::{Answer, IMMUTABLE};
+use crate::http::browser_file::guard;
 use crate::http::problem::Problem;
 use crate::http::routes::RoutedRequest;
 
@@ -15,10 +16,10 @@ const SVG: HeaderValue = HeaderValue::from_static("image/svg+xml");
 pub(in crate::http) fn image(request: &RoutedRequest<'_>) -> Result<Answer, Problem> {
     let [name, _] = request.names;
     let mut answer = Answer::shown(SVG, draw(name));
-    answer
-        .response
-        .headers_mut()
-        .insert(CACHE_CONTROL, IMMUTABLE);
+    let headers = answer.response.headers_mut();
+    headers.insert(CACHE_CONTROL, IMMUTABLE);
+    // A picture that is opened by its address is a document.
+    guard(headers);
     Ok(answer)
 }
 
