@@ -28,7 +28,7 @@
 //! | [`replication`] | the replicated log: who leads, who stands by, what may be told | journal, leaves |
 //! | [`events`] | what the journal tells shops, as CloudEvents | sale, journal, leaves |
 //! | [`live`] | feeds: the states of sales as they change | sale, leaves |
-//! | [`limiter`] | whom a request is from | leaves |
+//! | [`limiter`] | the client's address behind proxies, and limits of rates | leaves |
 //! | [`operations`] | figures of the whole server, for operators | sale, schedule, live, replication, journal, leaves |
 //! | [`http`] | requests to engine calls, outcomes to answers | sale, schedule, live, limiter, operations, events, leaves |
 //! | [`runtime`] | a pinned runtime per core, connections, drain | http, leaves |
