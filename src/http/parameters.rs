@@ -87,6 +87,11 @@ impl Field {
         }
     }
 
+    /// Whether its value is yes or no, which JSON has a type for.
+    fn is_flag(self) -> bool {
+        matches!(self, Self::Available | Self::Restock | Self::Late)
+    }
+
     /// The error of a parameter that is left out.
     fn when_left_out(self) -> &'static str {
         match self {
@@ -246,12 +251,12 @@ impl<'a> Parameters<'a> {
             (Field::Quantity | Field::SaleId | Field::Add, serde_json::Value::Number(number)) => {
                 self.add(field, Ok(number_text(&number).into()));
             }
-            (Field::Restock, serde_json::Value::Bool(flag)) => {
+            (field, serde_json::Value::Bool(flag)) if field.is_flag() => {
                 self.add(field, Ok(if flag { "true" } else { "false" }.into()));
             }
             (_, other) => {
                 let expected = match field {
-                    Field::Restock => "true or false",
+                    field if field.is_flag() => "true or false",
                     Field::Quantity | Field::Add => "a whole number",
                     _ => "a string",
                 };

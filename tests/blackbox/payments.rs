@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::admin::{create, shop};
+use crate::admin::{JSON, create, shop};
 use crate::client::{Answer, Client};
 use crate::server::{Server, wait_for};
 
@@ -151,7 +151,9 @@ fn a_late_payment_gets_what_is_still_free() {
     let view = client.get(&format!("/admin/checkouts/{code}")).ok().json();
     assert_eq!(view["status"], "expired");
     assert_eq!(view["items"].as_array().map(Vec::len), Some(2));
-    let late = confirm(&mut client, &code, "pay-1&late=true").ok();
+    let path = format!("/admin/checkouts/{code}/confirm");
+    let body = json!({"payment_ref": "pay-1", "late": true}).to_string();
+    let late = client.send("POST", &path, &[JSON], body.as_bytes()).ok();
     assert_eq!(late.json()["total_purchased"], 1);
     let again = confirm(&mut client, &code, "pay-1").ok();
     assert_eq!(again.text(), late.text());

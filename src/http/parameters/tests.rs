@@ -1,7 +1,8 @@
 use hyper::header::HeaderValue;
 use proptest::prelude::*;
+use serde_json::Value;
 
-use super::super::values::Whole;
+use super::super::values::{Flag, Whole};
 use super::*;
 use crate::types::SaleId;
 
@@ -198,6 +199,55 @@ fn the_id_of_a_sale_is_a_string_or_a_number_everywhere() {
             (None, false),
             "{wrong}"
         );
+    }
+}
+
+/// The boolean parameters of what is posted, as the description of the interface has them.
+fn described_flags() -> Vec<String> {
+    let document: Value = serde_json::from_str(include_str!("../openapi.json")).expect("JSON");
+    let paths = document["paths"].as_object().into_iter().flatten();
+    let posted = paths.filter_map(|(_, operations)| operations["post"]["parameters"].as_array());
+    let flags = posted
+        .flatten()
+        .filter(|it| it["schema"]["type"] == "boolean");
+    let names = flags.filter_map(|it| it["name"].as_str());
+    names.map(str::to_owned).collect()
+}
+
+#[test]
+fn what_is_described_as_a_boolean_is_one_in_json() {
+    let names = described_flags();
+    assert!(names.len() >= 2, "{names:?}");
+    for name in names {
+        let field = Field::named(&name).expect("known");
+        let flag = |value: &str| {
+            let json = format!("{{\"{name}\":{value}}}");
+            let mut parameters = with_body("", JSON, json.as_bytes());
+            let flag = parameters.optional(field);
+            (flag, parameters.check().is_ok())
+        };
+        for text in ["true", "\"true\""] {
+            assert_eq!(flag(text), (Some(Flag(true)), true), "{name}: {text}");
+        }
+        for text in ["false", "\"false\""] {
+            assert_eq!(flag(text), (Some(Flag(false)), true), "{name}: {text}");
+        }
+        assert_eq!(flag("null"), (None, true));
+        for wrong in ["0", "1", "\"\"", "\"yes\"", "[true]"] {
+            assert_eq!(flag(wrong), (None, false), "{name}: {wrong}");
+        }
+    }
+}
+
+#[test]
+fn a_boolean_is_no_text_and_no_number() {
+    for name in ["user_id", "code", "payment_ref", "ref", "add"] {
+        let field = Field::named(name).expect("known");
+        let json = format!("{{\"{name}\":true}}");
+        let mut parameters = with_body("", JSON, json.as_bytes());
+        assert!(parameters.is_given(field));
+        let refused = parameters.check().expect_err(name);
+        assert_eq!(refused.fields(), [name]);
     }
 }
 
