@@ -27,7 +27,8 @@ pub fn check(events: &[Event], ledger: &Ledger, runs_evenly: bool) -> Result<(),
         let Some(told) = &event.told else { continue };
         let checked = match &event.ask {
             Ask::Checkout { .. } => checkout(&event.ask, told, ledger, &chosen),
-            Ask::Purchase { code, .. } | Ask::Confirm { code, .. } => purchase(code, told, ledger),
+            Ask::Purchase { code, .. } => purchase(code, told, ledger),
+            Ask::Confirm { code, late, .. } => confirmation(code, *late, told, ledger),
             Ask::Pay { code } => payment(code, told, ledger),
             Ask::Release { .. } => given_back::check(&event.ask, told, ledger),
             Ask::Stock(ask) => restocked::check(ask, told, ledger),
@@ -246,6 +247,15 @@ pub(crate) fn purchase(code: &str, told: &Told, ledger: &Ledger) -> Result<(), S
         true => Ok(()),
         false => Err(format!("sold are {written:?}")),
     }
+}
+
+/// Checks the answer to a shop that confirms a payment. One that may come late is not refused for that while the sale goes on.
+fn confirmation(code: &str, late: bool, told: &Told, ledger: &Ledger) -> Result<(), String> {
+    let is_over = |code: CheckoutCode| ledger.sales[&code.sale].is_closed;
+    if late && told.error() == Some("checkout_expired") && !code.parse().is_ok_and(is_over) {
+        return Err("the sale goes on, and it may come late".into());
+    }
+    purchase(code, told, ledger)
 }
 
 /// Checks the refusal of a code that somebody was told.

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use flashsale::env::{Disk, SimulatedDisk};
 use flashsale::journal::{JournalError, Opening};
 use flashsale::record::{Record, envelope};
-use flashsale::sale::{EndedSale, Engine, Recovered, Sale, State, Visit, load_ended};
+use flashsale::sale::{
+    CheckoutState, EndedSale, Engine, Recovered, Sale, State, Visit, load_ended,
+};
 use flashsale::types::{Lsn, Timestamp};
 
 use crate::answers;
 use crate::history::History;
-use crate::ledger::{Ledger, Sale as Ledgered};
+use crate::ledger::{End, Ledger, Sale as Ledgered};
 use crate::server::DIR;
 use crate::sink::Database;
 use crate::tape::Tape;
@@ -107,6 +109,36 @@ pub fn figures(engine: &Engine, ledger: &Ledger) -> Result<(), String> {
             return Err(format!(
                 "sale {}: {sold:?} are sold, and memory says {}",
                 ended.id, ended.sold
+            ));
+        }
+    }
+    expired_lines(engine, ledger)
+}
+
+/// Checks that what was in a checkout that has expired is known until its sale is closed: to a payment that comes late, and to support.
+///
+/// # Errors
+/// Something else is known.
+pub fn expired_lines(engine: &Engine, ledger: &Ledger) -> Result<(), String> {
+    for ((id, secret), checkout) in &ledger.checkouts {
+        let is_kept = !ledger.sales[id].is_closed && matches!(checkout.end, Some(End::Expired));
+        let Some(sale) = engine.sale(*id).filter(|_| is_kept) else {
+            continue;
+        };
+        let lines = match sale.checkout_view(*secret).map(|view| view.state) {
+            Some(CheckoutState::Expired { lines, .. }) => lines,
+            other => {
+                let user = &checkout.user;
+                return Err(format!(
+                    "a checkout of {user} has expired, and memory has {other:?}"
+                ));
+            }
+        };
+        let known = lines.iter().map(|&(item, units)| (item.0, units));
+        if !known.eq(checkout.lines.iter().copied()) {
+            return Err(format!(
+                "a checkout of {} had {:?} when it expired, and memory knows {lines:?}",
+                checkout.user, checkout.lines
             ));
         }
     }

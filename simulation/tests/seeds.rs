@@ -163,6 +163,7 @@ fn planted_slips_are_found() {
         (Slip::LateBeyondLimit, 500),
         (Slip::ClosesWithPayments, 300),
         (Slip::ForgetsPayments, 200),
+        (Slip::ForgetsExpiredLines, 300),
         (Slip::ForgetsPause, 200),
         (Slip::ForgetsStockChanges, 200),
         (Slip::RestocksTwice, 200),
