@@ -45,6 +45,8 @@ mod server;
 #[cfg(target_arch = "x86_64")]
 #[path = "servers/stepped_clock.rs"]
 mod stepped_clock;
+#[path = "events/outages.rs"]
+mod webhook_outages;
 
 mod blackbox;
 mod browser;

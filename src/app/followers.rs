@@ -6,13 +6,14 @@ use std::time::Duration;
 use super::AppError;
 use super::sinks::{postgres_options, redis_options};
 use super::startup_phases::StartupPhases;
-use super::webhooks::{self, EventParts, FollowedWebhook, KeptForWebhook};
+use super::webhooks::{self, EventParts, FollowedWebhook};
 use crate::config::Config;
 use crate::env::{Clock, OsEntropy};
 use crate::journal::Journal;
 use crate::limits;
 use crate::reconcile::postgres::PostgresSink;
 use crate::reconcile::redis::RedisSink;
+use crate::reconcile::webhooks::KeptForWebhook;
 use crate::reconcile::{Applied, Follower, FollowerTools, RecordSource, Sink, SinkError};
 use crate::telemetry::{SinkId, TelemetryRegistry};
 use crate::types::{Durability, Lsn, Timestamp};
@@ -166,7 +167,7 @@ impl Followers {
         let followers = self.followed.iter().map(|followed| &followed.follower);
         let all: Vec<Applied> = followers.map(Follower::applied).collect();
         let keep = self.keep_for_webhooks;
-        let kept = |it| KeptForWebhook::new(it, &self.journal, &self.clock, keep);
+        let kept = |it: &FollowedWebhook| it.kept(&self.journal, &self.clock, keep);
         let webhooks: Vec<_> = self.webhooks.iter().map(kept).collect();
         move || {
             let sinks = all.iter().map(Applied::get);

@@ -10,6 +10,7 @@
 mod addresses;
 mod batch;
 mod client;
+mod kept;
 mod options;
 mod place;
 mod retry;
@@ -17,5 +18,6 @@ mod signature;
 mod sink;
 
 pub use batch::WebhookBatch;
+pub use kept::KeptForWebhook;
 pub use options::WebhookOptions;
 pub use sink::{WebhookParts, WebhookSink};
