@@ -1,24 +1,70 @@
 //! `docs/integration.md`, run as it is written, and the programs that belong to it, with clients that generators made.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::json;
 
 use super::clients::{compile, generate_fetch, generate_python, python, run, typescript};
-use crate::server::Server;
+use crate::receiver::{self, SECRET};
+use crate::server::{Server, wait_for};
 
 const ADMIN_TOKEN: &str = "of-this-test-alone-0123456789abcdef";
 const SHOP_TOKEN: &str = "another-one-0123456789abcdef";
 /// Printed behind the output of each command.
 const MARK: &str = "====";
 
-/// A server as the page expects it.
-fn server() -> Server {
+/// Most seconds for all commands of the page, which wait for what happens by itself.
+const PATIENCE: &str = "240";
+
+/// A server as the page expects it, with these `webhooks`.
+fn server(webhooks: &str) -> Server {
     Server::start(&[
         ("SALE_TOTAL_ITEMS", "10"),
         ("ADMIN_TOKEN", ADMIN_TOKEN),
         ("SHOP_TOKEN", SHOP_TOKEN),
+        ("WEBHOOKS", webhooks),
     ])
+}
+
+/// The page's receiver of webhooks.
+struct Hook {
+    process: Child,
+    port: String,
+}
+
+impl Hook {
+    /// Starts it in `place`, where it makes its notes.
+    fn start(place: &Path) -> Self {
+        let mut process = Command::new(receiver::python())
+            .arg(program("hook.py"))
+            .args(["0", SECRET, "told.txt"])
+            .current_dir(place)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("it runs");
+        let mut port = String::new();
+        let out = process.stdout.take().expect("piped");
+        BufReader::new(out).read_line(&mut port).expect("a line");
+        let port = port.trim().to_owned();
+        Self { process, port }
+    }
+
+    /// It as the page configures it.
+    fn webhooks(&self) -> String {
+        let url = format!("http://localhost:{}/", self.port);
+        let types = ["purchase.completed", "purchase.cancelled"];
+        json!([{"url": url, "secret": SECRET, "types": types, "allow_private": true}]).to_string()
+    }
+}
+
+impl Drop for Hook {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
 }
 
 /// The commands of the page, each with what it prints.
@@ -68,16 +114,21 @@ fn comparable(text: &str) -> String {
 
 #[test]
 fn the_page_runs_as_it_is_written() {
-    let server = server();
+    let place = tempfile::tempdir().expect("a temporary directory");
+    let hook = Hook::start(place.path());
+    let server = server(&hook.webhooks());
+    wait_for("the webhook", || {
+        let health = server.client().get("/health").ok().json();
+        health["webhooks"][0]["applied_lsn"].is_u64().then_some(())
+    });
     let steps = steps();
-    assert!(steps.len() > 15, "{}", steps.len());
+    assert!(steps.len() > 50, "{}", steps.len());
     let commands = steps
         .iter()
         .map(|(command, _)| format!("{command}\nprintf '\\n{MARK}\\n'\n"));
     let script: String = commands.collect();
-    let place = tempfile::tempdir().expect("a temporary directory");
-    let output = Command::new("bash")
-        .args(["-c", &script])
+    let output = Command::new("timeout")
+        .args([PATIENCE, "bash", "-c", &script])
         .env("SHOP", format!("http://{}", server.addr()))
         .env("ADMIN_TOKEN", ADMIN_TOKEN)
         .env("SHOP_TOKEN", SHOP_TOKEN)
@@ -105,7 +156,7 @@ fn program(name: &str) -> PathBuf {
 }
 
 fn run_program(place: &Path, command: &mut Command) {
-    let mut server = server();
+    let mut server = server("[]");
     let address = format!("http://{}", server.addr());
     run(place, command.args([&address, ADMIN_TOKEN, SHOP_TOKEN]));
     assert!(server.terminate().success(), "a clean end");
