@@ -56,8 +56,8 @@ fn wait_until_logged(server: &Server, address: &str) {
 /// The value of a metric without labels.
 fn metric(client: &mut Client, name: &str) -> u64 {
     let metrics = client.get("/metrics").ok();
-    let lines = metrics.text().lines();
-    let value = lines.filter_map(|line| line.strip_prefix(name)).last();
+    let mut lines = metrics.text().lines();
+    let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     let value = value.unwrap_or_else(|| panic!("no {name}"));
-    value.trim().parse().expect("a number")
+    value.parse().expect("a number")
 }
