@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::baskets::{CheckoutEnd, OpenCheckout};
-use super::buyers::{Buyer, BuyerRef, BuyerShard};
+use super::baskets::{CheckoutEnd, ClosedCheckout, OpenCheckout};
+use super::buyers::{BuyerRef, BuyerShard};
+use super::cancelled::{Cancellation, cancelled_units};
 use super::engine::Engine;
 use super::outcome::{CheckoutContents, ContentsOutcome, Decision, SaleDecision};
 use super::sale::Sale;
@@ -38,7 +39,7 @@ impl Engine {
             return sale.unknown_code(ContentsOutcome::CheckoutNotFound);
         };
         let mut shard = sale.buyers.lock_buyer(reference);
-        match self.open_checkout_of(sale, shard.buyer(reference), code) {
+        match self.open_checkout_of(sale, &shard, reference, code) {
             // That it is over is told once it is recorded, as to who purchases.
             Ok(open) if open.is_expired(&*self.clock) => self.expired(sale, &mut shard, reference),
             Ok(open) => Decision::after(open.lsn, self.contents_now(sale, code, Some(open))),
@@ -65,7 +66,7 @@ impl Engine {
             return sale.unknown_code(ContentsOutcome::CheckoutNotFound);
         };
         let mut shard = sale.buyers.lock_buyer(reference);
-        let open = match self.open_checkout_of(sale, shard.buyer(reference), code) {
+        let open = match self.open_checkout_of(sale, &shard, reference, code) {
             Ok(open) => open,
             Err(refusal) => return refusal,
         };
@@ -95,17 +96,13 @@ impl Engine {
     fn open_checkout_of<'b>(
         &self,
         sale: &Sale,
-        buyer: &'b Buyer,
+        shard: &'b BuyerShard,
+        reference: BuyerRef,
         code: CheckoutCode,
     ) -> Result<&'b OpenCheckout, Decision<ContentsOutcome>> {
+        let (buyer, cancellations) = shard.buyer_and_cancellations(reference);
         if let Some(closed) = buyer.closed_checkout(code.secret) {
-            let outcome = match &closed.end {
-                CheckoutEnd::Expired { .. } => ContentsOutcome::CheckoutExpired,
-                CheckoutEnd::Processed { result, .. } => ContentsOutcome::AlreadyProcessed {
-                    result: Arc::clone(result),
-                },
-            };
-            return Err(Decision::after(closed.lsn, outcome));
+            return Err(what_became_of(closed, cancellations));
         }
         let Some(open) = buyer.open_checkout(code.secret) else {
             // It was given back just now, or the code has only its one half in common with one of this buyer's.
@@ -143,6 +140,28 @@ impl Engine {
     }
 }
 
+/// Returns the answer of a checkout that is over, behind the last of its records: what was cancelled of it rests on one of its own.
+fn what_became_of(
+    closed: &ClosedCheckout,
+    cancellations: &[Cancellation],
+) -> Decision<ContentsOutcome> {
+    let result = match &closed.end {
+        CheckoutEnd::Expired { .. } => {
+            return Decision::after(closed.lsn, ContentsOutcome::CheckoutExpired);
+        }
+        CheckoutEnd::Processed { result, .. } => Arc::clone(result),
+    };
+    let own = cancellations.iter().filter(|it| it.secret == closed.secret);
+    let lsn = own.map(|it| it.lsn).fold(closed.lsn, Ord::max);
+    let sold = result.lines.iter().filter(|line| line.sold);
+    let lines = sold.map(|line| ReleasedLine {
+        item: line.item,
+        quantity: cancelled_units(cancellations, closed.secret, line.item),
+    });
+    let cancelled = lines.filter(|line| line.quantity > 0).collect();
+    Decision::after(lsn, ContentsOutcome::AlreadyProcessed { result, cancelled })
+}
+
 /// Returns what is to be given back; `None` for all that is in the checkout.
 fn wanted_line(
     sale: &Sale,
@@ -170,8 +189,8 @@ mod tests {
     use super::*;
     use crate::record::{Entry, envelope};
     use crate::sale::test_engine::engine_with_a_sale;
-    use crate::sale::{CheckoutOutcome, CheckoutRequest, PurchaseOutcome, State};
-    use crate::types::{IdempotencyKey, Lsn, UserId};
+    use crate::sale::{CancelRequest, CheckoutOutcome, CheckoutRequest, PurchaseOutcome, State};
+    use crate::types::{IdempotencyKey, Lsn, Reference, UserId};
 
     /// Has ada put an item into a checkout, with a key, and give it back.
     fn chosen_and_given_back(engine: &Engine) -> (CheckoutCode, Decision<CheckoutOutcome>, Lsn) {
@@ -228,5 +247,38 @@ mod tests {
         let contents = engine.contents(code);
         assert_eq!(contents.outcome, ContentsOutcome::CheckoutNotFound);
         assert_eq!(contents.lsn, Some(released));
+    }
+
+    #[test]
+    fn what_was_cancelled_is_told_behind_the_record_of_that() {
+        let (engine, _, _) = engine_with_a_sale();
+        let request = CheckoutRequest {
+            user: UserId::new("ada").expect("an id"),
+            item: ItemId::new("ITM-1-0").expect("an id"),
+            quantity: 1,
+            sale: None,
+            key: None,
+        };
+        let CheckoutOutcome::Accepted { code, .. } = engine.checkout(&request).outcome else {
+            panic!("ten items are free");
+        };
+        let sold = engine.purchase(code, None).lsn.expect("a record");
+        let told = |lsn: Lsn, expected: &[u32]| {
+            let decision = engine.contents(code);
+            let ContentsOutcome::AlreadyProcessed { cancelled, .. } = decision.outcome else {
+                panic!("it was purchased");
+            };
+            let units: Vec<_> = cancelled.iter().map(|line| line.quantity).collect();
+            assert_eq!((decision.lsn, &*units), (Some(lsn), expected));
+        };
+        told(sold, &[]);
+        let cancelled = engine.cancel(&CancelRequest {
+            code,
+            item: None,
+            quantity: None,
+            restock: true,
+            reference: Reference::new("refund").expect("a reference"),
+        });
+        told(cancelled.lsn.expect("a record"), &[1]);
     }
 }

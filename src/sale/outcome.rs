@@ -357,6 +357,8 @@ pub enum ContentsOutcome {
     AlreadyProcessed {
         /// What was answered then.
         result: Arc<PurchaseResult>,
+        /// Units that were sold by it, and cancelled since. In the order of the items of the answer.
+        cancelled: Box<[ReleasedLine]>,
     },
     /// No work is taken.
     Unavailable(Unavailable),

@@ -60,10 +60,23 @@ fn what_is_cancelled_can_be_had_again_and_once_for_each_reference() {
     // What was answered to the purchase stays.
     let repeated = client.purchase_with_key(&code, "k").ok();
     assert_eq!(repeated.text(), first.text());
+    // The buyer is told of both.
+    let look = format!("/checkout?code={code}");
+    let told = client
+        .get(&look)
+        .refused(409, "already_processed", "already");
+    assert_eq!(told.json()["result"], first.json());
+    assert_eq!(told.json()["cancelled"], expected["cancelled"]);
+    let spare = client.get(&format!("/checkout?code={chair}"));
+    assert!(spare.json().get("cancelled").is_none());
 
     server.kill_9();
     server.restart();
     let mut client = server.client();
+    let again = client
+        .get(&look)
+        .refused(409, "already_processed", "already");
+    assert_eq!(again.text(), told.text());
     let again = cancel(&mut client, &code, "ref=r1&id=chair").ok();
     assert_eq!(again.text(), answer.text());
     let repeated = client.purchase_with_key(&code, "k").ok();

@@ -582,6 +582,21 @@ impl Model {
         }
     }
 
+    /// The units of each item of a purchase that were cancelled, in the order of its lines.
+    pub fn cancelled_of(&self, code: &str) -> Vec<(u32, u32)> {
+        let checkout = &self.checkouts[code];
+        let Some(End::Processed(_, lines)) = &checkout.end else {
+            return Vec::new();
+        };
+        let cancelled = || checkout.cancelled.iter().flat_map(|it| &it.lines);
+        let units = |item| {
+            let own = cancelled().filter(|(of, _)| *of == item);
+            (item, own.map(|(_, units)| units).sum())
+        };
+        let each = lines.iter().map(|&(item, _, _)| units(item));
+        each.filter(|(_, units)| *units > 0).collect()
+    }
+
     /// Ends the run-out checkouts that `is_meant`; how many.
     pub fn expire_where(&mut self, now: i64, is_meant: impl Fn(&Checkout) -> bool) -> usize {
         let mut expired = 0;

@@ -713,8 +713,13 @@ impl World {
                     ..answer("contents", 0)
                 }
             }
-            ContentsOutcome::AlreadyProcessed { result } => {
+            ContentsOutcome::AlreadyProcessed { result, cancelled } => {
                 let lines = result.lines.iter();
+                let cancelled = cancelled.iter().map(|line| (line.item.0, line.quantity));
+                assert_eq!(
+                    cancelled.collect::<Vec<_>>(),
+                    self.model.cancelled_of(&code.to_string())
+                );
                 Answer {
                     lines: lines
                         .map(|line| (line.item.0, line.quantity, line.sold))

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::purchase::{already_processed, checkout_expired};
+use super::purchase::{ALREADY_PROCESSED, checkout_expired, write_result};
 use super::{ArchivedRequest, Decided, SellDecision, SellRequest};
 use crate::http::answer::Answer;
 use crate::http::json::{self, escape_from, write_code, write_number, write_time};
@@ -10,11 +10,12 @@ use crate::http::parameters::{Field, Parameters};
 use crate::http::problem::Problem;
 use crate::http::stopwatch::Stopwatch;
 use crate::http::values::{GivenCode, not_up_to};
+use crate::record::ReleasedLine;
 use crate::sale::{
     BasketLine, CheckoutContents, ContentsOutcome, Engine, ReleaseRequest, Sale, SaleDecision,
 };
 use crate::telemetry::{Outcome, Stage};
-use crate::types::CheckoutCode;
+use crate::types::{CheckoutCode, ItemIndex};
 
 /// Looks what is in an open checkout.
 pub(in crate::http) fn show(
@@ -93,7 +94,15 @@ pub(in crate::http) fn answer(
         ContentsOutcome::SaleNotActive => Problem::sale_not_active(),
         ContentsOutcome::SaleArchived => Problem::internal(),
         ContentsOutcome::CheckoutExpired => checkout_expired(),
-        ContentsOutcome::AlreadyProcessed { result } => already_processed(sale()?, &result, None),
+        ContentsOutcome::AlreadyProcessed { result, cancelled } => {
+            let (sale, mut members) = (sale()?, Vec::new());
+            write_result(sale, &result, &mut members);
+            if !cancelled.is_empty() {
+                members.extend_from_slice(b",\"cancelled\":");
+                write_cancelled(sale, &cancelled, &mut members);
+            }
+            Problem::conflict(Outcome::AlreadyProcessed, ALREADY_PROCESSED).with_members(members)
+        }
         ContentsOutcome::Unavailable(reason) => reason.into(),
     })
 }
@@ -119,21 +128,8 @@ fn write_contents(sale: &Sale, contents: &CheckoutContents, out: &mut Vec<u8>) {
 /// Appends the lines of an open checkout as a JSON list.
 pub(super) fn write_lines(sale: &Sale, lines: &[BasketLine], out: &mut Vec<u8>) {
     out.push(b'[');
-    for (place, line) in lines.iter().enumerate() {
-        out.extend_from_slice(if place == 0 {
-            b"{\"id\":\""
-        } else {
-            b",{\"id\":\""
-        });
-        let start = out.len();
-        sale.write_item_id(line.item, out);
-        escape_from(start, out);
-        out.extend_from_slice(b"\",\"name\":\"");
-        let start = out.len();
-        sale.write_item_name(line.item, out);
-        escape_from(start, out);
-        out.extend_from_slice(b"\",\"quantity\":");
-        write_number(line.quantity, out);
+    for line in lines {
+        write_units(sale, line.item, line.quantity, out);
         out.extend_from_slice(if line.is_held {
             b",\"reserved\":true}"
         } else {
@@ -141,4 +137,31 @@ pub(super) fn write_lines(sale: &Sale, lines: &[BasketLine], out: &mut Vec<u8>) 
         });
     }
     out.push(b']');
+}
+
+/// Appends what was cancelled of a purchase as a JSON list.
+fn write_cancelled(sale: &Sale, lines: &[ReleasedLine], out: &mut Vec<u8>) {
+    out.push(b'[');
+    for line in lines {
+        write_units(sale, line.item, line.quantity, out);
+        out.push(b'}');
+    }
+    out.push(b']');
+}
+
+/// Appends an element of a JSON list, an object that is not ended yet: an item, and some units of it.
+fn write_units(sale: &Sale, item: ItemIndex, quantity: u32, out: &mut Vec<u8>) {
+    if out.last() != Some(&b'[') {
+        out.push(b',');
+    }
+    out.extend_from_slice(b"{\"id\":\"");
+    let start = out.len();
+    sale.write_item_id(item, out);
+    escape_from(start, out);
+    out.extend_from_slice(b"\",\"name\":\"");
+    let start = out.len();
+    sale.write_item_name(item, out);
+    escape_from(start, out);
+    out.extend_from_slice(b"\",\"quantity\":");
+    write_number(quantity, out);
 }

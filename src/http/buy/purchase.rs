@@ -110,14 +110,22 @@ pub(in crate::http) fn already_processed(
     result: &PurchaseResult,
     payment_ref: Option<&str>,
 ) -> Problem {
-    let mut members = b",\"result\":".to_vec();
-    write_purchase(sale, result, &mut members);
+    let mut members = Vec::new();
+    write_result(sale, result, &mut members);
     if let Some(payment_ref) = payment_ref {
         members.extend_from_slice(b",\"payment_ref\":");
         write_string(payment_ref, &mut members);
     }
-    let message = "This checkout was already processed";
-    Problem::conflict(Outcome::AlreadyProcessed, message).with_members(members)
+    Problem::conflict(Outcome::AlreadyProcessed, ALREADY_PROCESSED).with_members(members)
+}
+
+/// The message to who uses a checkout that was purchased before.
+pub(super) const ALREADY_PROCESSED: &str = "This checkout was already processed";
+
+/// Appends the first answer to a purchase as the member `result`.
+pub(super) fn write_result(sale: &Sale, result: &PurchaseResult, out: &mut Vec<u8>) {
+    out.extend_from_slice(b",\"result\":");
+    write_purchase(sale, result, out);
 }
 
 /// Nothing of a checkout was to be had.
