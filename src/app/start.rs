@@ -279,6 +279,7 @@ fn start_server(
     let client_address = Arc::clone(&options.client_address);
     let rates = &config.limits;
     let limiter = Limiter::new(rates.address, rates.user, &OsEntropy).map(Arc::new);
+    let payment_page: Option<Arc<str>> = config.sale.payment_page.as_deref().map(Into::into);
     let telemetry: Vec<_> = (0..workers(config))
         .map(|_| parts.telemetry.add_worker())
         .collect();
@@ -296,6 +297,7 @@ fn start_server(
         let api = api.with_client_address(Arc::clone(&client_address));
         let api = api.with_limiter(limiter.clone());
         let api = api.with_events(Arc::clone(&parts.feed));
+        let api = api.with_payment_page(payment_page.clone());
         Rc::new(api.with_replica(parts.replica.clone()))
     };
     Ok(server.start(options, make_api, shutdown)?)

@@ -215,6 +215,12 @@ keys! {
         Integer::new(0, 0, limits::PAYMENT_SECONDS_MAX);
     SALE_PURCHASE_BY: Choice<PurchaseBy> = "sale.purchase_by", "SALE_PURCHASE_BY",
         Choice(&PurchaseBy::NAMES);
+    SALE_PAYMENT_PAGE: Parsed<String> = "sale.payment_page", "SALE_PAYMENT_PAGE", Parsed {
+        default: String::new,
+        allowed: rules::page_address_allowed,
+        parse: |given| text(given, |text| text.is_empty() || rules::is_page_address(text)),
+        show: String::clone,
+    };
     SALE_KEEP_ENDED_SECONDS: Integer<u32> = "sale.keep_ended_seconds", "SALE_KEEP_ENDED_SECONDS",
         Integer::new(600, 0, limits::KEEP_ENDED_SECONDS_MAX);
     SALE_SEED: Integer<u64> = "sale.seed", "SALE_SEED", Integer::new(0, 0, u64::MAX);

@@ -402,6 +402,8 @@ pub struct SaleConfig {
     pub hold: Option<Duration>,
     /// The terms of paying.
     pub payment: PaymentTerms,
+    /// The address of the page at which buyers pay; `None` where the sale page sends them nowhere.
+    pub payment_page: Option<String>,
     /// The time that a sale stays in memory after its end.
     pub keep_ended: Duration,
     /// Seed of the generated items.

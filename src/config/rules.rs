@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::raw::Given;
 use super::values::SecretText;
 use crate::limits;
-use crate::types::{Cidr, ServerAddress};
+use crate::types::{Cidr, ServerAddress, WebhookUrl};
 
 /// The longest text value, in bytes. It is what a path may have on Linux.
 pub(super) const TEXT_BYTES_MAX: usize = 4096;
@@ -260,6 +260,19 @@ pub(super) fn log_name_allowed() -> String {
 pub(super) fn is_log_name(text: &str) -> bool {
     let is_allowed = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'_' || c == b'-';
     (1..=limits::LOG_NAME_BYTES_MAX).contains(&text.len()) && text.bytes().all(is_allowed)
+}
+
+pub(super) fn page_address_allowed() -> String {
+    "empty, or the address of a page, such as https://shop.example/pay, without a fragment"
+        .to_owned()
+}
+
+/// Returns whether a text is the absolute address of a page, and can stand in an attribute of HTML.
+pub(super) fn is_page_address(text: &str) -> bool {
+    let means_nothing_else = |c: char| c.is_ascii_graphic() && !"\"'<>`\\#".contains(c);
+    text.len() <= TEXT_BYTES_MAX
+        && text.chars().all(means_nothing_else)
+        && WebhookUrl::parse(text).is_some()
 }
 
 pub(super) fn log_level_allowed() -> String {

@@ -149,6 +149,7 @@ fn sale(check: &mut Check) -> SaleConfig {
             seconds: check.read(keys::SALE_PAYMENT_SECONDS),
             purchase_by: check.read(keys::SALE_PURCHASE_BY),
         },
+        payment_page: Some(check.read(keys::SALE_PAYMENT_PAGE)).filter(|page| !page.is_empty()),
         keep_ended: seconds(check.read(keys::SALE_KEEP_ENDED_SECONDS)),
         seed: check.read(keys::SALE_SEED),
     }

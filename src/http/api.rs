@@ -42,6 +42,8 @@ pub struct Api {
     client_address: Arc<ClientAddress>,
     /// The limits of rates, where there are any.
     limiter: Option<Arc<Limiter>>,
+    /// The address of the page at which buyers pay, if any.
+    pub(super) payment_page: Option<Arc<str>>,
     /// The part of this server in the replication, where there is one.
     pub(super) replica: Option<Replica>,
 }
@@ -73,6 +75,7 @@ impl Api {
             cross_origin: CrossOrigin::Any,
             client_address: Arc::default(),
             limiter: None,
+            payment_page: None,
             replica: None,
         }
     }
@@ -157,6 +160,15 @@ impl Api {
             },
             now_ns,
         })
+    }
+
+    /// Sets the address of the page at which buyers pay.
+    #[must_use]
+    pub fn with_payment_page(self, payment_page: Option<Arc<str>>) -> Self {
+        Self {
+            payment_page,
+            ..self
+        }
     }
 
     /// Returns the address of the client of a request that came from `peer` with these headers.

@@ -60,6 +60,8 @@ pub struct Page {
     origin: String,
     /// Parts of addresses that may fail.
     may_fail: Vec<String>,
+    /// Beginnings of addresses elsewhere that the page may lead to.
+    may_visit: Vec<String>,
     /// Whether things are meant to go wrong.
     is_forgiven: bool,
 }
@@ -80,6 +82,7 @@ impl Page {
             look,
             origin,
             may_fail: Vec::new(),
+            may_visit: Vec::new(),
             is_forgiven: false,
         };
         for domain in ["Page", "Runtime", "Log", "Network"] {
@@ -128,6 +131,11 @@ impl Page {
     /// From now on requests to addresses with `part` in them may fail or be refused.
     pub fn may_fail(&mut self, part: &str) {
         self.may_fail.push(part.to_owned());
+    }
+
+    /// From now on the page may lead to addresses that begin like this.
+    pub fn may_visit(&mut self, beginning: &str) {
+        self.may_visit.push(beginning.to_owned());
     }
 
     /// The value of a JavaScript expression.
@@ -360,6 +368,7 @@ impl Page {
         let rest = url.strip_prefix(&self.origin);
         let is_ours = rest.is_some_and(|rest| rest.starts_with('/'));
         let is_inside = url.starts_with("data:") || url.starts_with("blob:");
+        let is_ours = is_ours || self.may_visit.iter().any(|known| url.starts_with(known));
         (!is_ours && !is_inside).then(|| format!("asked somebody else: {url}"))
     }
 
@@ -367,7 +376,9 @@ impl Page {
         let (url, status) = (&params["response"]["url"], &params["response"]["status"]);
         let is_bad = status.as_u64().is_some_and(|status| status >= 400);
         let url = url.as_str().unwrap_or_default();
-        (is_bad && !self.is_expected(url)).then(|| format!("{status}: {url}"))
+        // What has become of a checkout that is over is told by an error.
+        let is_told = *status == 409 && url.contains("/checkout?code=");
+        (is_bad && !is_told && !self.is_expected(url)).then(|| format!("{status}: {url}"))
     }
 
     fn complaint_of_failure(

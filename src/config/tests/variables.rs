@@ -62,6 +62,7 @@ fn every_variable_sets_its_key() {
         ("SALE_HOLD_SECONDS", "9"),
         ("SALE_PAYMENT_SECONDS", "13"),
         ("SALE_PURCHASE_BY", "shop"),
+        ("SALE_PAYMENT_PAGE", "https://shop.example/pay?lang=en"),
         ("SALE_KEEP_ENDED_SECONDS", "10"),
         ("SALE_SEED", "18446744073709551615"),
         ("LIMITS_ADDRESS", r#"{"per_second": 5, "burst": 20}"#),
@@ -91,7 +92,7 @@ fn every_variable_sets_its_key() {
          replication.takeover_ms=4000 replication.hosts=p1:5432,p2:5433 replication.user=w replication.password=set \
          replication.dbname=d sale.total_items=6 sale.interval_seconds=7 \
          sale.max_items_per_user=8 sale.hold_seconds=9 sale.payment_seconds=13 sale.purchase_by=shop \
-         sale.keep_ended_seconds=10 sale.seed=18446744073709551615 \
+         sale.payment_page=https://shop.example/pay?lang=en sale.keep_ended_seconds=10 sale.seed=18446744073709551615 \
          limits.address={\"per_second\":5,\"burst\":20} limits.user={\"per_second\":1,\"burst\":3} \
          admin.token=set shop.token=set webhooks=none log.level=flashsale=debug,info log.format=json"
     );

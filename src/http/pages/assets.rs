@@ -37,6 +37,8 @@ const FILES: &[(&str, &str, &str)] = &[
         include_str!("shared-stream.js"),
     ),
     ("checkouts.js", JAVASCRIPT, include_str!("checkouts.js")),
+    ("orders.js", JAVASCRIPT, include_str!("orders.js")),
+    ("result.js", JAVASCRIPT, include_str!("result.js")),
     ("basket.js", JAVASCRIPT, include_str!("basket.js")),
     ("items.js", JAVASCRIPT, include_str!("items.js")),
     ("page.js", JAVASCRIPT, include_str!("page.js")),

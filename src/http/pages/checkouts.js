@@ -1,5 +1,5 @@
-// The checkouts of whoever uses this browser, one for each sale and visitor, and the purchases that were
-// asked for and have no answer yet. Both outlive a reload, and another sale in the place of the one shown.
+// The checkouts of whoever uses this browser, one for each sale and visitor, with what was bought there, and the purchases
+// that were asked for and have no answer yet. Both outlive a reload, and another sale in the place of the one shown.
 
 import { kept } from "./kept.js";
 import { now } from "./server.js";
@@ -9,37 +9,39 @@ const CHECKOUTS_MAX = 32;
 const PURCHASES_MAX = 32;
 
 // Nothing is chosen.
-const empty = () => ({ code: null, count: 0, lines: [], held_until_ms: null });
-
-// The name under which something of `id` is kept: not one that every object has already.
-const slot = (id) => `:${id}`;
+const empty = () => ({ code: null, count: 0, lines: [], held_until_ms: null, paid_until_ms: null });
 
 const all = (name) => {
   const found = kept.get(name);
   return Array.isArray(found) ? found : [];
 };
-const isOver = ({ ends_ms }) => ends_ms <= now();
+// A sale waits for its last payment.
+const isOver = ({ ends_ms, paid_until_ms }) => Math.max(ends_ms, paid_until_ms) <= now();
+
+// The checkouts. One that an older page has kept may lack something.
+const known = () => all("checkouts").map((each) => ({ ...empty(), orders: [], ...each }));
 
 // What is in the checkout of a visitor, and what they have bought in its sale.
 export const checkouts = {
-  find: (sale, user) =>
-    all("checkouts").find((each) => each.sale === sale && each.user === user),
+  find: (sale, user) => known().find((each) => each.sale === sale && each.user === user),
 
   of({ id, ends_ms }, user) {
-    const found = checkouts.find(id, user) ?? { sale: id, user, bought: {}, ...empty() };
+    const found = checkouts.find(id, user) ?? { ...empty(), sale: id, user, orders: [] };
     return { ...found, ends_ms };
   },
 
+  // Those of a visitor whose sales are not over.
+  all: (user) => known().filter((each) => each.user === user && !isOver(each)),
+
   // Those of other sales in which there is something to buy.
   besides(sale, user) {
-    const isOther = (each) => each.user === user && each.sale !== sale?.id;
-    return all("checkouts").filter((each) => isOther(each) && each.code && !isOver(each));
+    return checkouts.all(user).filter((each) => each.sale !== sale?.id && each.code);
   },
 
   keep(checkout) {
     const { sale, user } = checkout;
     const isOther = (each) => each.sale !== sale || each.user !== user;
-    const others = all("checkouts").filter((each) => isOther(each) && !isOver(each));
+    const others = known().filter((each) => isOther(each) && !isOver(each));
     kept.set("checkouts", [...others.slice(1 - CHECKOUTS_MAX), checkout]);
   },
 
@@ -52,17 +54,6 @@ export const checkouts = {
   },
 
   clear: (checkout) => Object.assign(checkout, empty()),
-};
-
-export const bought = {
-  of: (checkout, id) => checkout.bought[slot(id)] ?? 0,
-  sum: (checkout) => Object.values(checkout.bought).reduce((sum, units) => sum + units, 0),
-
-  add(checkout, outcomes) {
-    for (const { id, sold, quantity = 1 } of outcomes) {
-      if (sold) checkout.bought[slot(id)] = bought.of(checkout, id) + quantity;
-    }
-  },
 };
 
 // `{ code, key, sale, user }` each.

@@ -18,6 +18,8 @@ const OTHERS_MS = 60_000;
 const SPOKEN_MS = 30_000;
 // A stream that says nothing for so long from its beginning is refused, or kept back on its way.
 const STREAM_PATIENCE_MS = 10_000;
+// Where the page to pay at leads whoever could not.
+const PAYMENT_FAILED = "#payment-failed";
 
 const $ = (id) => document.getElementById(id);
 
@@ -29,21 +31,25 @@ let followed_ms = 0;
 let heard = false;
 let timer = null;
 let changed = false;
+// Whether units came back that were sold: some of this visitor's may be among them.
+let cancelled = false;
 let spoken_ms = 0;
 
 let visitor = user();
-const basket = new Basket(visitor, (bought) => (bought ? list.refresh() : list.redraw()));
+const basket = new Basket(visitor, $("main").dataset.pay, (bought) => (bought ? list.refresh() : list.redraw()));
 const list = new Items(basket);
 
 // What `main` says of the sale, in this page or in a newer one.
 function read({ dataset }) {
-  const { sale: id, ends, next, paused } = dataset;
+  const { sale: id, ends, next, paused, by, pay } = dataset;
   if (!id) return { sale: null, next_ms: Date.parse(next) };
   const names = ["limit", "hold", "payment", "total", "sold", "remaining"];
   const [limit, hold, payment, total, sold, remaining] = names.map((name) => Number(dataset[name]));
   const [ends_ms, held] = [Date.parse(ends), total - sold - remaining];
+  // Buyers pay where the shop has to hear of it, or has said where; otherwise they purchase at once.
+  const pays = payment > 0 && Boolean(by === "shop" || pay);
   return {
-    sale: { id, ends_ms, limit, hold, payment, total, sold, held, remaining, rate: 0, paused: Boolean(paused) },
+    sale: { id, ends_ms, limit, hold, payment, pays, total, sold, held, remaining, rate: 0, paused: Boolean(paused) },
     next_ms: NaN,
   };
 }
@@ -153,6 +159,7 @@ function rest() {
 // What is left of the sale by now.
 function update(figures) {
   changed ||= ["total", "sold", "held"].some((name) => figures[name] !== sale[name]);
+  cancelled ||= figures.sold < sale.sold;
   Object.assign(sale, figures);
   drawStock();
 }
@@ -254,27 +261,31 @@ $("user-form").addEventListener("submit", (event) => {
   basket.open(sale, name);
 });
 
-$("result-close").addEventListener("click", () => {
-  $("result").hidden = true;
-});
-
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) return rest();
   if (sale) follow();
+  basket.review();
   lookSoon(1000);
 });
 
 setInterval(tick, 1000);
 setInterval(
   () => {
-    if (!changed || !sale || document.hidden) return;
+    if (document.hidden) return;
+    if (cancelled || basket.awaitsLate()) basket.review();
+    cancelled = false;
+    if (!changed || !sale) return;
     changed = false;
     list.refresh();
   },
   ITEMS_MS + scattered(SCATTER_MS),
 );
 
-setInterval(() => sale && !document.hidden && ofNow(), OTHERS_MS + scattered(SCATTER_MS));
+setInterval(() => {
+  if (document.hidden) return;
+  basket.review();
+  if (sale) ofNow();
+}, OTHERS_MS + scattered(SCATTER_MS));
 
 $("who").hidden = false;
 $("terminal").open = false;
@@ -283,5 +294,9 @@ showUser();
 const commands = document.querySelector("#terminal pre");
 commands.textContent = commands.textContent.replaceAll(/https?:\/\/[^/']+\//g, new URL("./", document.baseURI).href);
 show(read($("main")));
+if (location.hash === PAYMENT_FAILED) {
+  history.replaceState(null, "", `./${location.search}`);
+  basket.say({ error: "payment_failed" });
+}
 // Nothing else would tell the time before the next sale begins.
 if (!sale) lookSoon(0);

@@ -11,7 +11,7 @@ use crate::http::Api;
 use crate::limits::LISTED_SALES_MAX;
 use crate::sale::{Overview, Sale, SaleStatus};
 use crate::telemetry::grouped;
-use crate::types::{SaleId, Timestamp};
+use crate::types::{PurchaseBy, SaleId, Timestamp};
 
 /// Fills `frame` with the sale that was `asked` for if it is active, or else with the active one that started last.
 pub(super) fn fill(frame: &str, api: &Api, asked: Option<SaleId>, headers: &HeaderMap) -> String {
@@ -24,6 +24,10 @@ pub(super) fn fill(frame: &str, api: &Api, asked: Option<SaleId>, headers: &Head
     let (attributes, status) = match shown {
         Some(sale) => (attributes_of(sale), open(sale)),
         None => closed(next_start(api)),
+    };
+    let attributes = match &api.payment_page {
+        Some(page) => format!("{attributes} data-pay=\"{}\"", page.replace('&', "&amp;")),
+        None => attributes,
     };
     frame
         .replace("{{attributes}}", &attributes)
@@ -87,9 +91,13 @@ fn attributes_of(sale: &Sale) -> String {
     } else {
         ""
     };
+    let by = match terms.payment.purchase_by {
+        PurchaseBy::Buyer => "",
+        PurchaseBy::Shop => " data-by=\"shop\"",
+    };
     format!(
         "data-sale=\"{id}\" data-ends=\"{ends}\" data-limit=\"{limit}\" \
-         data-hold=\"{hold}\" data-payment=\"{payment}\" data-total=\"{total}\" data-sold=\"{sold}\" data-remaining=\"{free}\"{paused}"
+         data-hold=\"{hold}\" data-payment=\"{payment}\" data-total=\"{total}\" data-sold=\"{sold}\" data-remaining=\"{free}\"{paused}{by}"
     )
 }
 

@@ -69,7 +69,7 @@ export async function ask(path, options) {
 }
 
 // No answer of the shop: nobody knows whether the request has come there.
-const isLost = ({ error }) => error === "network_down" || error === "not_understood";
+export const isLost = ({ error }) => error === "network_down" || error === "not_understood";
 
 // An answer that stays the same when it is asked for again.
 export const lasts = (answer) => !isLost(answer) && answer.status !== 503;

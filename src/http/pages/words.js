@@ -31,6 +31,14 @@ const WORDS = {
   checkout_not_found: ["The shop does not know this checkout.", "Choose your items again."],
   payment_under_way: ["You are paying.", "Nothing can be added until the payment is over."],
   payment_not_offered: ["This sale takes no such payments.", "Purchase at once."],
+  payment_failed: [
+    "The payment has failed.",
+    "Nothing was sold to you. What you chose stays reserved until the time is over: pay again, or give it back.",
+  ],
+  payment_expired: [
+    "Your payment took too long.",
+    "What was reserved for you can be had by others again. Should it arrive after all, you get what is still there, and this page says so.",
+  ],
   shop_confirms: ["The shop purchases for you.", "It does once you have paid."],
   item_not_in_checkout: ["This is not in your checkout.", "It was given back before."],
   all_items_sold: [
