@@ -52,6 +52,9 @@ pub(super) struct Sample {
     stages: BTreeMap<&'static str, Percentiles>,
     journal: JournalSample,
     sinks: BTreeMap<&'static str, SinkSample>,
+    /// The webhooks, in the order of the configuration.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    webhooks: Vec<SinkSample>,
     #[serde(skip_serializing_if = "Option::is_none")]
     replication: Option<ReplicationSample>,
     workers: Vec<WorkerLoad>,
@@ -72,6 +75,12 @@ struct SaleSample {
     /// Units that were sold, and cancelled since.
     #[serde(skip_serializing_if = "is_zero")]
     cancelled: u64,
+    /// How long a payment reserves its units.
+    #[serde(skip_serializing_if = "is_none")]
+    payment_seconds: u32,
+    /// Payments that are under way.
+    #[serde(skip_serializing_if = "is_zero")]
+    paying: u64,
     rate: f64,
     started_at: String,
     ended_at: String,
@@ -204,6 +213,7 @@ impl Sample {
                 .into_iter()
                 .map(|(sink, figures)| (sink.key(), SinkSample::of(figures)))
                 .collect(),
+            webhooks: view.webhooks().into_iter().map(SinkSample::of).collect(),
             replication: input.replication,
             workers: view.load_of_last_second(),
             connections: view.connections().open,
@@ -214,8 +224,12 @@ impl Sample {
     }
 }
 
-fn is_zero(units: &u64) -> bool {
-    *units == 0
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+fn is_none(seconds: &u32) -> bool {
+    *seconds == 0
 }
 
 impl SaleSample {
@@ -228,6 +242,8 @@ impl SaleSample {
             held: figures.held,
             free: figures.free(),
             cancelled: sale.units_cancelled(),
+            payment_seconds: sale.terms().payment.seconds,
+            paying: sale.payments_under_way(),
             rate,
             started_at: sale.terms().started_at.to_string(),
             ended_at: sale.ended_at().to_string(),

@@ -9,6 +9,7 @@ mod choices;
 mod looks;
 mod losses;
 mod ops;
+mod ops_orders;
 mod orders;
 mod origins;
 mod payments;

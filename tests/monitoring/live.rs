@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::log_database::LogDatabase;
 use crate::monitoring::dashboard::{Dashboard, dashboards, list, text};
@@ -14,6 +14,7 @@ use crate::monitoring::prometheus::Prometheus;
 use crate::monitoring::rules;
 use crate::monitoring::shoppers::Shopper;
 use crate::places::{place, place_with_both, postgres, redis, use_redis};
+use crate::receiver::Receiver;
 use crate::server::{PATIENCE, Server, wait_for};
 
 /// Metrics that Prometheus makes itself.
@@ -36,6 +37,8 @@ fn a_healthy_server_fills_every_panel_and_fires_no_alert() {
     let log = LogDatabase::start();
     let mut place = place_with_both(&postgres, &redis);
     place.set("SALE_HOLD_SECONDS", "600");
+    let receiver = Receiver::plain();
+    place.set("WEBHOOKS", &json!([receiver.endpoint()]).to_string());
     log.use_for(&mut place);
     let server = log.start_leader(place);
     let prometheus = Prometheus::start(&server);

@@ -2,7 +2,7 @@
 
 import { ratesOf } from "./ops-class.js";
 import { forecast } from "./ops-forecast.js";
-import { amount, latency, percent, whole } from "./ops-format.js";
+import { amount, duration, latency, percent, whole } from "./ops-format.js";
 import { isOtherSale } from "./ops-history.js";
 import { linear, logarithmic } from "./ops-scale.js";
 import { Surface } from "./ops-canvas.js";
@@ -12,7 +12,7 @@ const confirmed = ({ checkouts, purchases }) => checkouts + purchases;
 
 const INSET = { left: 0, top: 3, right: 3, bottom: 3 };
 
-/** The figures: what is drawn of a second, what is said of the last one, and a word on it. */
+/** The figures: what is drawn of a second, what is said of the last one, and a word on it; some are shown only of certain sales. */
 const FIGURES = {
   unsold: {
     colour: "stock",
@@ -20,6 +20,22 @@ const FIGURES = {
     changes: isOtherSale,
     say: whole,
     about: ({ known }) => forecast(known).words,
+  },
+  paying: {
+    colour: "held",
+    isShown: ({ sale }) => sale?.payment_seconds > 0,
+    value: ({ sale }) => (sale ? (sale.paying ?? 0) : null),
+    changes: isOtherSale,
+    say: whole,
+    about: ({ last }) => `payments, ${duration(last.sale.payment_seconds)} each at most`,
+  },
+  cancelled: {
+    colour: "refused",
+    isShown: ({ sale }) => sale?.cancelled > 0,
+    value: ({ sale }) => (sale ? (sale.cancelled ?? 0) : null),
+    changes: isOtherSale,
+    say: whole,
+    about: () => "units that were sold",
   },
   confirmed: {
     colour: "confirmed",
@@ -94,6 +110,8 @@ export class Figures {
 
   draw(view) {
     for (const figure of this.#figures) {
+      figure.root.hidden = Boolean(figure.isShown && !(view.last && figure.isShown(view.last)));
+      if (figure.root.hidden) continue;
       if (view.last) {
         const value = figure.value(view.last);
         figure.number.textContent = value === null || value === undefined ? "–" : figure.say(value);

@@ -2,7 +2,7 @@
 
 import { amount, bytes, clock, duration, whole } from "./ops-format.js";
 import { isStandby, lightOf as replicationLight, replicationWords } from "./ops-replication.js";
-import { lightOf, outages, SINKS, sinkWords } from "./ops-sinks.js";
+import { lightOf, outages, SINKS, sinkWords, stateOf } from "./ops-sinks.js";
 import { problems } from "./ops-verdict.js";
 
 const PAGE_TITLE = "Operations";
@@ -78,7 +78,9 @@ export class Header {
   }
 
   #sink(sink, { last, known }) {
-    const state = last.sinks[sink];
+    const state = stateOf(last, sink);
+    // Databases are named also where there are none.
+    if (sink === "webhooks") document.getElementById("light-webhooks").hidden = !state;
     setLight(sink, lightOf(state), sinkWords(last, sink, outages(known, sink).at(-1)));
   }
 

@@ -1,4 +1,4 @@
-// How far Postgres and Redis are behind the journal, and when they were away.
+// How far Postgres, Redis and the webhooks are behind the journal, and when they were away.
 
 import { amount, clock, counted, duration } from "./ops-format.js";
 import { spells } from "./ops-history.js";
@@ -7,17 +7,35 @@ import { isStandby } from "./ops-replication.js";
 
 const TOLD_MAX = 2;
 
-/** The sinks, by their names in the stream. */
-export const SINKS = { database: "Postgres", redis: "Redis" };
+/** The sinks, by their names in the stream. All webhooks together are one. */
+export const SINKS = { database: "Postgres", redis: "Redis", webhooks: "Webhooks" };
+
+/**
+ * The state of a sink in a second, or nothing where there is none. That of the webhooks is the worst of theirs: of one that is
+ * down, or else of the one that is the farthest behind; `endpoint` is its number.
+ */
+export function stateOf(second, sink) {
+  if (sink !== "webhooks") return second?.sinks[sink];
+  const states = (second?.webhooks ?? []).map((state, place) => ({ ...state, endpoint: place + 1 }));
+  const weight = ({ status, lag_records: lag }) => (status === "DOWN" ? Infinity : (lag ?? 0));
+  return states.reduce((worst, state) => (worst && weight(worst) >= weight(state) ? worst : state), undefined);
+}
+
+/** What a sink is called while it is in `state`. */
+export function nameOf(sink, state) {
+  return state?.endpoint ? `Webhook ${state.endpoint}` : SINKS[sink];
+}
 
 /** The lag of one sink over time, with its outages. */
 export class SinkLag extends Lanes {
+  outages = [];
+
   constructor(sink, page) {
     super(`sink-${sink}`, page);
     this.sink = sink;
     this.light = this.root.querySelector(".light");
     this.story = this.root.querySelector(".story");
-    const of = (figure) => [{ colour: "stock", value: ({ sinks }) => sinks[sink]?.[figure] }];
+    const of = (figure) => [{ colour: "stock", value: (second) => stateOf(second, sink)?.[figure] }];
     this.lanes = [
       { title: "Records behind", format: amount, least: 10, lines: of("lag_records") },
       { title: "Seconds behind", format: amount, least: 5, lines: of("lag_seconds") },
@@ -25,7 +43,10 @@ export class SinkLag extends Lanes {
   }
 
   draw(view) {
-    const state = view.last?.sinks[this.sink];
+    const state = stateOf(view.last, this.sink);
+    // Databases are named also where there are none.
+    this.root.hidden = this.sink === "webhooks" && !state;
+    if (this.root.hidden) return;
     this.outages = outages(view.known, this.sink);
     const isOff = state?.status === "DISABLED";
     this.canvas.hidden = isOff;
@@ -42,7 +63,7 @@ export class SinkLag extends Lanes {
   }
 
   words(view) {
-    const state = view.last?.sinks[this.sink];
+    const state = stateOf(view.last, this.sink);
     const now = sinkWords(view.last, this.sink, this.outages.at(-1));
     const told = this.outages.map(story).join("; ");
     const lag = state?.status === "DISABLED" ? "" : ` ${super.words(view)}`;
@@ -55,9 +76,9 @@ export class SinkLag extends Lanes {
  * beginning is not known any more, and open when it has not ended.
  */
 export function outages(seconds, sink) {
-  const isDown = (second) => second.sinks[sink]?.status === "DOWN";
+  const isDown = (second) => stateOf(second, sink)?.status === "DOWN";
   return spells(seconds, isDown).map(({ from, to, seconds: piece }) => {
-    const reasons = piece.map((second) => second.sinks[sink].reason).filter(Boolean);
+    const reasons = piece.map((second) => stateOf(second, sink).reason).filter(Boolean);
     return {
       from,
       to,
@@ -81,11 +102,12 @@ export function lightOf(state) {
 
 /** How a sink is at the second `last`, in words. */
 export function sinkWords(last, sink, outage) {
-  const state = last?.sinks[sink];
+  const state = stateOf(last, sink);
   if (!state) return "unknown";
   if (state.status === "DISABLED") return isStandby(last) ? "off while this server stands by" : "off: not configured";
   if (state.status === "DOWN") {
-    return `DOWN${downFor(outage)}${state.reason ? `: ${state.reason}` : ""}`;
+    const which = state.endpoint && last.webhooks.length > 1 ? `endpoint ${state.endpoint} ` : "";
+    return `${which}DOWN${downFor(outage)}${state.reason ? `: ${state.reason}` : ""}`;
   }
   if (state.lag_records === null) return "up, lag unknown";
   if (state.lag_seconds < 1) return "up, within a second";

@@ -2,7 +2,7 @@
 
 import { FAULTS, REFUSALS } from "./ops-class.js";
 import { amount, clock, counted, duration } from "./ops-format.js";
-import { downFor, outages, SINKS } from "./ops-sinks.js";
+import { downFor, nameOf, outages, SINKS, stateOf } from "./ops-sinks.js";
 import { refusals } from "./ops-refusals.js";
 import { replicationProblems } from "./ops-replication.js";
 
@@ -60,8 +60,8 @@ function faults({ recent }) {
 }
 
 function sinkProblems({ last, known }, sink) {
-  const state = last.sinks[sink];
-  const name = SINKS[sink];
+  const state = stateOf(last, sink);
+  const name = nameOf(sink, state);
   if (state?.status === "DOWN") {
     const since = downFor(outages(known, sink).at(-1));
     const wait = state.lag_records === 1 ? "waits" : "wait";

@@ -72,6 +72,15 @@ fn write_listed(view: &View, out: &mut Exposition) {
             stock.sample(&[("sale", &id), ("state", state)], units);
         }
     }
+    let mut cancelled = out.family(
+        "sale_cancelled_units",
+        FamilyKind::Gauge,
+        "Units of a sale that is not over that were sold, and cancelled since.",
+    );
+    for sale in &sales {
+        let id = sale.id().to_string();
+        cancelled.sample(&[("sale", &id)], sale.units_cancelled());
+    }
     let mut ends = out.family(
         "sale_ends_timestamp_seconds",
         FamilyKind::Gauge,
