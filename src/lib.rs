@@ -21,6 +21,7 @@
 //! |---|---|---|
 //! | [`types`], [`limits`], [`mod@env`], [`generated`], `json_members`, [`planted`], [`telemetry`], [`wheel`] | shared nouns, bounds, the outside world, histograms, timers | each other |
 //! | [`record`] | what is recorded, and how it is written down | leaves |
+//! | [`auth`] | who asks: the tokens of users, and sessions | leaves |
 //! | [`config`] | file, environment and flags, checked as a whole | leaves |
 //! | [`journal`] | the one order of records, and its durability | leaves |
 //! | [`sale`] | stock, buyers, checkouts, purchases, recovery | journal, leaves |
@@ -30,7 +31,7 @@
 //! | [`live`] | feeds: the states of sales as they change | sale, leaves |
 //! | [`limiter`] | the client's address behind proxies, and limits of rates | leaves |
 //! | [`operations`] | figures of the whole server, for operators | sale, schedule, live, replication, journal, leaves |
-//! | [`http`] | requests to engine calls, outcomes to answers | sale, schedule, live, limiter, operations, events, leaves |
+//! | [`http`] | requests to engine calls, outcomes to answers | sale, schedule, live, limiter, operations, events, auth, leaves |
 //! | [`runtime`] | a pinned runtime per core, connections, drain | http, leaves |
 //! | [`reconcile`] | Postgres, Redis and webhooks, brought behind the journal | journal, events, leaves |
 //! | [`app`] | starts the server, stops it, listens to signals, logs | everything |
@@ -105,6 +106,8 @@
 // Only `env` holds a module that needs `unsafe`; there each of the others forbids it.
 #[forbid(unsafe_code)]
 pub mod app;
+#[forbid(unsafe_code)]
+pub mod auth;
 #[forbid(unsafe_code)]
 pub mod cli;
 #[forbid(unsafe_code)]

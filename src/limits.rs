@@ -1,10 +1,12 @@
 //! Every bound of the server, in one place, with the relations between them asserted when it is
 //! compiled. What is over a bound gets a clear error; nothing is cut off silently.
 
+mod auth;
 mod clients;
 mod events;
 mod payments;
 
+pub use self::auth::*;
 pub use self::clients::*;
 pub use self::events::*;
 pub use self::payments::*;

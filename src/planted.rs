@@ -158,6 +158,14 @@ slips! {
     GoesOnFenced
     /// The leadership is handed over before what is under way is in the log.
     OffersAtOnce
+    /// A user token whose time is over is taken.
+    SkipsTokenExpiry
+    /// A user token says with which algorithm its key is used.
+    TrustsTokenAlgorithm
+    /// A checkout is anybody's who has its code, whoever they prove to be.
+    ForgetsOwners
+    /// The limit that a user's token brings along is not looked at.
+    IgnoresOwnLimit
 }
 
 #[cfg(feature = "planted")]

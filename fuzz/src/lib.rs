@@ -8,3 +8,4 @@ pub mod http;
 pub mod journal;
 pub mod record;
 pub mod sale_file;
+pub mod token;

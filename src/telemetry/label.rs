@@ -42,6 +42,8 @@ labels! {
         Release = "release",
         /// `POST /payment`
         Payment = "payment",
+        /// `POST /session`
+        Session = "session",
         /// `GET /sales/active`
         SalesActive = "sales_active",
         /// `GET /sales`
@@ -161,8 +163,12 @@ macro_rules! outcomes {
                 TooManySales = "too_many_sales",
                 /// The journal no longer has the events that were asked for.
                 EventsGone = "events_gone",
-                /// The token of administration is missing or wrong.
+                /// The token of administration, or of a user, is missing or wrong.
                 Unauthorized = "unauthorized",
+                /// The token is that of another user.
+                UserMismatch = "user_mismatch",
+                /// The token does not allow the item or the sale.
+                NotInvited = "not_invited",
                 /// The peer was wrong about the token too often.
                 TooManyFailures = "too_many_failures",
                 /// The client, or the user, has done too much.
@@ -222,6 +228,38 @@ labels! {
         ApplyDatabase = "apply_database",
         /// Redis takes a batch of records.
         ApplyRedis = "apply_redis",
+    }
+}
+
+labels! {
+    /// The reason for which the token of a user was refused.
+    TokenRefusal {
+        /// There is none.
+        Missing = "missing",
+        /// It is longer than any may be.
+        TooLong = "too_long",
+        /// It is not of the form of a token, or its header is not.
+        Malformed = "malformed",
+        /// Its header has extensions that must be understood.
+        Critical = "critical",
+        /// Its algorithm is not one of those that are known, or no key is of it.
+        Algorithm = "algorithm",
+        /// Its key is not known, or too many could be meant.
+        UnknownKey = "unknown_key",
+        /// Its signature is not that of the key.
+        Signature = "signature",
+        /// A claim is missing that must be there, or is of another type.
+        Claims = "claims",
+        /// Its time is over.
+        Expired = "expired",
+        /// Its time has not come.
+        NotYetValid = "not_yet_valid",
+        /// It is of another issuer.
+        Issuer = "issuer",
+        /// It is for another audience.
+        Audience = "audience",
+        /// A session cannot be exchanged for another one.
+        Session = "session",
     }
 }
 

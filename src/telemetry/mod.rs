@@ -31,7 +31,7 @@ pub(crate) use error_log::grouped;
 pub use events::{EventFigures, EventGauge};
 pub use history::{History, Window, Windowed};
 pub use journal_status::JournalStatus;
-pub use label::{Class, Group, Outcome, Route, Stage};
+pub use label::{Class, Group, Outcome, Route, Stage, TokenRefusal};
 pub use merged::Merged;
 pub use recorder::Recorder;
 pub use refused_connections::RefusedConnections;

@@ -15,6 +15,8 @@ mod journal;
 mod record;
 #[path = "../../fuzz/src/sale_file.rs"]
 mod sale_file;
+#[path = "../../fuzz/src/token.rs"]
+mod token;
 
 use std::fs;
 use std::path::Path;
@@ -62,4 +64,9 @@ fn configurations() {
 #[test]
 fn addresses_of_clients() {
     replay("client", client::take);
+}
+
+#[test]
+fn tokens() {
+    replay("token", token::take);
 }

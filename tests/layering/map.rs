@@ -16,6 +16,7 @@ const LEAVES: &[&str] = &[
 
 /// The other parts, with what each may use besides itself and the leaves.
 const PARTS: &[(&str, &[&str])] = &[
+    ("auth", &[]),
     ("config", &[]),
     ("journal", &[]),
     ("replication", &["journal"]),
@@ -37,6 +38,7 @@ const PARTS: &[(&str, &[&str])] = &[
             "limiter",
             "operations",
             "events",
+            "auth",
         ],
     ),
     ("runtime", &["http"]),
@@ -60,6 +62,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("deadpool_postgres", &["reconcile"]),
     ("tokio_postgres", &["reconcile", "replication"]),
     ("redis", &["reconcile"]),
+    ("ring", &["auth"]),
     ("h2", &["replication"]),
     ("prost", &["replication"]),
     ("opentelemetry", &["app", "telemetry"]),
