@@ -1,6 +1,7 @@
 //! The only place where the parts are put together.
 
 pub mod admin_token;
+pub mod authority;
 pub mod configured_log;
 pub mod listener_options;
 pub mod log_dial;
@@ -30,6 +31,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use self::admin_token::admin_token;
+use self::authority::{AuthKeysError, authority};
 use self::configured_log::OpenLogError;
 use self::signals::Signals;
 pub use self::signals::survive_file_size_limit;
@@ -73,6 +75,8 @@ enum AppError {
         "shop.token is the text of admin.token, which opens all of /admin: set another shop.token"
     )]
     SameToken,
+    #[error(transparent)]
+    AuthKeys(#[from] AuthKeysError),
     #[error("cannot start a thread or listen to signals: {0}")]
     Start(#[from] std::io::Error),
 }
@@ -133,9 +137,18 @@ fn start(
     }
     listener_options::log_certificate_dates(&options);
     let token = admin_token(config);
-    let on_hangup = reload::on_hangup(config, &token, &options);
+    let authority = authority(config)?;
+    let on_hangup = reload::on_hangup(config, &token, &options, authority.as_ref());
     let signals = Signals::listen(shutdown, on_hangup)?;
-    let service = Service::start(config, options, token, clock, steps, shutdown, &signals)?;
+    let service = Service::start(
+        config,
+        options,
+        (token, authority),
+        clock,
+        steps,
+        shutdown,
+        &signals,
+    )?;
     #[cfg(feature = "otel")]
     otel::started("start", &**clock, steps.began_us());
     tracing::info!(took_ms = steps.all_took_ms(), "started");

@@ -1,8 +1,11 @@
-//! What SIGHUP reads anew: the certificate with its key, and the secrets that are in files.
+//! What SIGHUP reads anew: the certificate with its key, the secrets that are in files, and the keys of user tokens.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::authority::{read_keys, session_keys};
 use super::signals::OnHangup;
+use crate::auth::Authority;
 use crate::config::{Config, RedisPlace};
 use crate::env::Secret;
 use crate::runtime::{ListenerOptions, Tls};
@@ -13,8 +16,15 @@ pub(super) fn on_hangup(
     config: &Config,
     admin_token: &Secret,
     options: &ListenerOptions,
+    authority: Option<&Arc<Authority>>,
 ) -> OnHangup {
     let tls = options.tls.clone();
+    let users = authority.zip(config.auth.as_ref());
+    let users = users.map(|(authority, auth)| UserTokensReload {
+        authority: Arc::clone(authority),
+        keys: auth.keys.clone(),
+        session_secret: auth.session_secret.clone(),
+    });
     let secrets = secrets(config);
     let mut tokens = vec![TokenReload {
         what: "the token of administration",
@@ -30,7 +40,8 @@ pub(super) fn on_hangup(
         let certificate = tls.iter().map(reload_certificate);
         let tokens = tokens.iter().filter_map(TokenReload::reload);
         let secrets = secrets.iter().filter_map(reload_secret).chain(tokens);
-        let outcomes: Vec<_> = certificate.chain(secrets).collect();
+        let users = users.iter().flat_map(UserTokensReload::reload);
+        let outcomes: Vec<_> = certificate.chain(secrets).chain(users).collect();
         if outcomes.is_empty() {
             return vec![Ok("there is nothing to read anew".to_owned())];
         }
@@ -49,6 +60,38 @@ impl TokenReload {
     fn reload(&self) -> Option<Result<String, String>> {
         let read = self.token.read_again_beside(self.other.as_ref())?;
         Some(outcome(self.what, read))
+    }
+}
+
+/// What user tokens are verified with.
+struct UserTokensReload {
+    authority: Arc<Authority>,
+    keys: PathBuf,
+    session_secret: Secret,
+}
+
+impl UserTokensReload {
+    fn reload(&self) -> Vec<Result<String, String>> {
+        let keys = match read_keys(&self.keys) {
+            Ok(keys) => {
+                let said = format!(
+                    "the keys of user tokens were read anew: {}",
+                    keys.describe()
+                );
+                self.authority.set_keys(keys);
+                Ok(said)
+            }
+            Err(error) => Err(format!(
+                "the keys of user tokens stay as they were: {error}"
+            )),
+        };
+        let secret = self.session_secret.read_again();
+        if let Some(Ok(true)) = secret {
+            let keys = session_keys(&self.session_secret);
+            self.authority.set_session_keys(keys);
+        }
+        let secret = secret.map(|read| outcome("the secret of sessions", read));
+        [Some(keys), secret].into_iter().flatten().collect()
     }
 }
 

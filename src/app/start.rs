@@ -15,6 +15,7 @@ use super::signals::Signals;
 use super::startup_phases::StartupPhases;
 use super::systemd::{Notifier, WatchedServer};
 use super::webhooks::EventParts;
+use crate::auth::Authority;
 use crate::config::Config;
 use crate::env::{Clock, OsEntropy, RealDisk, Secret};
 use crate::events::{EventFeed, EventReader, EventSource};
@@ -60,7 +61,7 @@ impl Service {
     pub(super) fn start(
         config: &Config,
         options: ListenerOptions,
-        admin_token: Secret,
+        (admin_token, authority): (Secret, Option<Arc<Authority>>),
         clock: &Arc<dyn Clock>,
         steps: &mut StartupPhases,
         shutdown: &Shutdown,
@@ -127,6 +128,7 @@ impl Service {
             observer: Arc::clone(&observer),
             feed: Arc::clone(&feed),
             replica,
+            authority,
         };
         signals.serve();
         let scheme = options.scheme();
@@ -264,6 +266,7 @@ struct ApiParts {
     observer: Arc<Observer>,
     feed: Arc<EventFeed>,
     replica: Option<Replica>,
+    authority: Option<Arc<Authority>>,
 }
 
 fn start_server(
@@ -298,6 +301,7 @@ fn start_server(
         let api = api.with_limiter(limiter.clone());
         let api = api.with_events(Arc::clone(&parts.feed));
         let api = api.with_payment_page(payment_page.clone());
+        let api = api.with_authority(parts.authority.clone());
         Rc::new(api.with_replica(parts.replica.clone()))
     };
     Ok(server.start(options, make_api, shutdown)?)

@@ -16,9 +16,9 @@ use crate::types::Timestamp;
 /// The settings of an [`Authority`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuthorityOptions {
-    /// What the claims of a token must be.
+    /// The rules for claims.
     pub rules: ClaimRules,
-    /// Whoever buys must have a token.
+    /// A buyer must have a token.
     pub is_required: bool,
     /// Seconds that a session lasts, if the token lasts as long.
     pub session_s: u32,

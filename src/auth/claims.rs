@@ -26,7 +26,7 @@ pub struct Claims {
     pub user: Box<str>,
     /// The time from which on the token is not taken any more, in seconds since 1970.
     pub expires_s: u64,
-    /// What the user may do less than others, or is invited to.
+    /// The limits of the user, and the invitations.
     pub grants: Grants,
 }
 
@@ -56,8 +56,8 @@ impl Grants {
     /// Returns whether the user may have `item`.
     #[must_use]
     pub fn allow_item(&self, item: ItemId<'_>) -> bool {
-        let is_meant = |known: &Box<str>| **known == *item.as_str();
-        self.items.as_ref().is_none_or(|it| it.iter().any(is_meant))
+        let allowed = |items: &[Box<str>]| items.iter().any(|known| **known == *item.as_str());
+        self.items.as_deref().is_none_or(allowed)
     }
 
     /// Returns whether the user may buy in `sale`.

@@ -5,7 +5,7 @@ use ring::hmac;
 use ring::rand::SystemRandom;
 use ring::rsa::{KeyPair as RsaKeyPair, KeyPairComponents, PublicKeyComponents};
 use ring::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, RSA_PKCS1_SHA256,
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256,
 };
 use serde_json::{Value, json};
 
@@ -170,17 +170,8 @@ fn each_kind_of_key_verifies_what_it_has_signed() {
     let document = EcdsaKeyPair::generate_pkcs8(kind, &random).expect("a key");
     let p256 = EcdsaKeyPair::from_pkcs8(kind, document.as_ref(), &random).expect("a key");
     let rsa = vectors::rsa_key_pair();
-    let point = |pair: &dyn Fn() -> Vec<u8>| pair();
-    let ed25519_x = point(&|| {
-        ring::signature::KeyPair::public_key(&ed25519)
-            .as_ref()
-            .to_vec()
-    });
-    let p256_point = point(&|| {
-        ring::signature::KeyPair::public_key(&p256)
-            .as_ref()
-            .to_vec()
-    });
+    let ed25519_x = ed25519.public_key().as_ref();
+    let p256_point = p256.public_key().as_ref();
     let rsa_jwk: Value = serde_json::from_str(A2_RSA).expect("a key");
     let keys = key_set(&[
         json!({"kty": "OKP", "crv": "Ed25519", "x": encoded(ed25519_x)}),

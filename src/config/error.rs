@@ -195,7 +195,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "c.json: srv is not a known key: allowed are \
-             server, database, redis, journal, replication, sale, limits, admin, shop, webhooks, log\n\
+             server, database, redis, journal, replication, sale, limits, admin, shop, auth, webhooks, log\n\
              c.json: redis.hots is not a known key: allowed are \
              redis.host, redis.port, redis.user, redis.password, redis.db, redis.tls, \
              redis.sslrootcert, redis.sentinels, redis.sentinel_master, redis.sentinel_user, \

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use super::auth::SESSION_SECRET;
 use super::rates::OptionalLimit;
 use super::raw::Given;
 use super::rules::{self, IDENTIFIER_BYTES_MAX, MASTER_BYTES_MAX, TEXT_BYTES_MAX};
@@ -232,6 +233,16 @@ keys! {
 
     SHOP_TOKEN: SecretText = "shop.token", "SHOP_TOKEN", rules::TOKEN;
 
+    AUTH_KEYS: Text = "auth.keys", "AUTH_KEYS", Text::up_to(TEXT_BYTES_MAX);
+    AUTH_ISSUER: Text = "auth.issuer", "AUTH_ISSUER", Text::up_to(TEXT_BYTES_MAX);
+    AUTH_AUDIENCE: Text = "auth.audience", "AUTH_AUDIENCE", Text::up_to(TEXT_BYTES_MAX);
+    AUTH_REQUIRED: Truth = "auth.required", "AUTH_REQUIRED", Truth { default: true };
+    AUTH_LEEWAY_SECONDS: Integer<u32> = "auth.leeway_seconds", "AUTH_LEEWAY_SECONDS",
+        Integer::new(limits::LEEWAY_SECONDS_DEFAULT, 0, limits::LEEWAY_SECONDS_MAX);
+    AUTH_SESSION_SECRET: SecretText = "auth.session_secret", "AUTH_SESSION_SECRET", SESSION_SECRET;
+    AUTH_SESSION_SECONDS: Integer<u32> = "auth.session_seconds", "AUTH_SESSION_SECONDS",
+        Integer::new(limits::SESSION_SECONDS_DEFAULT, limits::SESSION_SECONDS_MIN, limits::SESSION_SECONDS_MAX);
+
     WEBHOOKS: Objects = "webhooks", "WEBHOOKS", Objects;
 
     LOG_LEVEL: Parsed<String> = "log.level", "LOG_LEVEL", Parsed {
@@ -291,6 +302,7 @@ mod tests {
                 "replication.password",
                 "admin.token",
                 "shop.token",
+                "auth.session_secret",
                 "webhooks"
             ]
         );

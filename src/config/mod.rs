@@ -3,11 +3,13 @@
 //! [`Config::load`] reads all three, checks every value, and gives either plain data that needs no
 //! further checks or a [`ConfigError`] with all that is wrong. Nothing is opened but the file.
 
+mod auth;
 mod effective;
 mod environment;
 mod error;
 mod file;
 mod keys;
+mod log;
 mod overrides;
 mod rates;
 mod raw;
@@ -25,9 +27,11 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
+pub use auth::AuthConfig;
 pub use environment::{Environment, process_environment};
 pub use error::{ConfigError, ConfigProblem};
 pub use file::ConfigFile;
+pub use log::{LogConfig, LogFormat};
 pub use overrides::Overrides;
 pub use rates::LimitsConfig;
 pub use raw::{IgnoredVariable, SettingSource};
@@ -69,11 +73,14 @@ impl SecretsNeeded {
                 let others = [
                     keys::ADMIN_TOKEN.key,
                     keys::SHOP_TOKEN.key,
+                    keys::AUTH_KEYS.key,
+                    keys::AUTH_SESSION_SECRET.key,
                     keys::WEBHOOKS.key,
                 ];
                 !others.contains(&key)
             }
-            Self::None => !key.secret,
+            // Without the secret that belongs to them, the keys are of no use.
+            Self::None => !key.secret && key != keys::AUTH_KEYS.key,
         }
     }
 }
@@ -99,6 +106,8 @@ pub struct Config {
     pub admin: AdminConfig,
     /// The shop that the server sells for.
     pub shop: ShopConfig,
+    /// The tokens of users; `None` where a user is who the request says.
+    pub auth: Option<AuthConfig>,
     /// The endpoints that are told events.
     pub webhooks: Vec<WebhookConfig>,
     /// The log.
@@ -422,28 +431,6 @@ pub struct AdminConfig {
 pub struct ShopConfig {
     /// The bearer token that opens what is for shops; with `None` that takes the token of administration.
     pub token: Option<Secret>,
-}
-
-/// The log.
-#[derive(Clone, Debug)]
-pub struct LogConfig {
-    /// A level or a filter directive.
-    pub level: String,
-    /// The format of a line.
-    pub format: LogFormat,
-}
-
-/// The format of a line of the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// For people.
-    Human,
-    /// One JSON object.
-    Json,
-}
-
-impl LogFormat {
-    const NAMES: [(&str, Self); 2] = [("human", Self::Human), ("json", Self::Json)];
 }
 
 impl Config {

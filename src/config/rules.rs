@@ -83,7 +83,7 @@ pub(super) fn is_printable(text: &str) -> bool {
         .any(|char| char.is_control() || char == char::REPLACEMENT_CHARACTER)
 }
 
-fn is_visible_ascii(text: &str) -> bool {
+pub(super) fn is_visible_ascii(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 

@@ -5,6 +5,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::auth::auth;
 use super::effective::Effective;
 use super::error::{ConfigError, ConfigProblem};
 use super::keys::{self, Key, Row};
@@ -45,6 +46,7 @@ pub(super) fn validate(raw: RawConfig) -> Result<Config, ConfigError> {
             token: check.secret(keys::ADMIN_TOKEN),
         },
         shop: shop(&mut check),
+        auth: auth(&mut check),
         webhooks: webhooks(&mut check),
         log: LogConfig {
             level: check.read(keys::LOG_LEVEL),

@@ -13,6 +13,7 @@ use super::live::broadcaster::Broadcaster;
 use super::peer::Peer;
 use super::problem::Problem;
 use super::rates::RequestLimits;
+use crate::auth::Authority;
 use crate::events::EventFeed;
 use crate::limiter::{Limiter, forwarding};
 use crate::limits::VIEWERS_PER_WORKER_MAX;
@@ -46,6 +47,8 @@ pub struct Api {
     pub(super) payment_page: Option<Arc<str>>,
     /// The part of this server in the replication, where there is one.
     pub(super) replica: Option<Replica>,
+    /// Who says who a user is; `None` where a user is who the request says.
+    pub(super) authority: Option<Arc<Authority>>,
 }
 
 impl Api {
@@ -77,6 +80,7 @@ impl Api {
             limiter: None,
             payment_page: None,
             replica: None,
+            authority: None,
         }
     }
 
@@ -93,6 +97,12 @@ impl Api {
     #[must_use]
     pub fn with_replica(self, replica: Option<Replica>) -> Self {
         Self { replica, ..self }
+    }
+
+    /// Sets who says who a user is. Otherwise that is who the request says.
+    #[must_use]
+    pub fn with_authority(self, authority: Option<Arc<Authority>>) -> Self {
+        Self { authority, ..self }
     }
 
     /// Returns whether this server has a part in a replication.

@@ -14,6 +14,7 @@ use super::admin::{self, TokenHolder};
 use super::answer::Answer;
 use super::api::Api;
 use super::body;
+use super::buy::proof::check_owner;
 use super::buy::{
     ArchivedRequest, Decided, SellDecision, SellRequest, contents, payment, purchase,
 };
@@ -129,6 +130,7 @@ impl Api {
                         headers,
                         body: &[],
                         limits: self.limits_of(peer, &head.headers, exchange.watch.last_read_ns()),
+                        authority: self.authority.as_deref(),
                     };
                     match decide(&self.engine, &request, &mut exchange.watch) {
                         Err(problem) => Err(problem),
@@ -254,6 +256,7 @@ impl Api {
             head: &head,
             body: &body,
             limits: self.limits_of(peer, &head.headers, exchange.watch.last_read_ns()),
+            authority: self.authority.as_deref(),
         };
         let decided = decide(&self.engine, &request, &mut exchange.watch);
         drop(head);
@@ -301,20 +304,22 @@ impl Api {
             ArchivedRequest::Purchase(request) => {
                 let sale = self.find_sale_of_checkout(request.sale()).await?;
                 watch.skip();
-                let decision = request.decide(&self.engine, &sale);
+                let decision = request.decide(&self.engine, &sale)?;
                 self.confirm(decision.lsn, watch).await?;
                 purchase::answer(decision.outcome, Some(&sale))
             }
-            ArchivedRequest::Contents(code) => {
+            ArchivedRequest::Contents(code, owner) => {
                 let sale = self.find_sale_of_checkout(code.sale).await?;
                 watch.skip();
+                check_owner(&owner, code, &sale)?;
                 let decision = self.engine.contents_of(&sale, code);
                 self.confirm(decision.lsn, watch).await?;
                 contents::answer(decision.outcome, Some(&sale))
             }
-            ArchivedRequest::Payment(code) => {
+            ArchivedRequest::Payment(code, owner) => {
                 let sale = self.find_sale_of_checkout(code.sale).await?;
                 watch.skip();
+                check_owner(&owner, code, &sale)?;
                 let decision = self.engine.payment_of(&sale, code);
                 self.confirm(decision.lsn, watch).await?;
                 payment::answer(decision.outcome, Some(&sale))

@@ -7,6 +7,7 @@
 mod admin;
 mod answer;
 mod api;
+mod bearer;
 mod body;
 mod browser_file;
 mod buy;
@@ -26,8 +27,10 @@ mod peer;
 mod problem;
 mod query_enums;
 mod rates;
+mod refused_token;
 mod routes;
 mod sales;
+mod session;
 mod stopwatch;
 #[cfg(feature = "otel")]
 mod trace;

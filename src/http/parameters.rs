@@ -349,6 +349,19 @@ impl<'a> Parameters<'a> {
         user.zip(item).ok_or_else(Problem::internal)
     }
 
+    /// Returns the item's id, which is required, and `user_id`, which may be left out.
+    pub(super) fn item_and_given_buyer(
+        &mut self,
+    ) -> Result<(Option<UserId<'_>>, ItemId<'_>), Problem> {
+        let Self { values, errors } = self;
+        let user = values.get(Field::UserId).map(UserId::from_plain);
+        let user = user.and_then(|user| errors.required(Field::UserId, Some(user)));
+        let item = values.get(Field::Item);
+        let item = errors.required(Field::Item, item.map(ItemId::from_plain));
+        errors.check()?;
+        item.map(|item| (user, item)).ok_or_else(Problem::internal)
+    }
+
     /// Returns the item's id, which may be left out.
     ///
     /// # Errors

@@ -9,10 +9,10 @@ use hyper::header::{
 
 use super::answer::{Answer, JSON, PROBLEM_JSON};
 use super::json::{self, write_string};
-use super::kept_bodies;
+use super::{kept_bodies, refused_token};
 use crate::limits::RETRY_AFTER_SECONDS;
 use crate::sale::{NotLoaded, Unavailable};
-use crate::telemetry::Outcome;
+use crate::telemetry::{Outcome, TokenRefusal};
 use crate::types::{Lsn, has_control};
 
 /// The header that says where the leader can be reached.
@@ -58,7 +58,8 @@ pub(super) struct Problem {
     /// More members of the JSON object, each with a comma before it.
     members: Vec<u8>,
     retry_after_seconds: Option<u64>,
-    allow: Option<&'static str>,
+    /// The methods for `Allow`, of a 405; the challenge for `WWW-Authenticate`, of a 401.
+    hint: Option<&'static str>,
     /// More headers. In a box, because few errors have any.
     headers: Option<Box<HeaderMap>>,
 }
@@ -73,7 +74,7 @@ impl Problem {
             errors: Vec::new(),
             members: Vec::new(),
             retry_after_seconds: None,
-            allow: None,
+            hint: None,
             headers: None,
         }
     }
@@ -110,7 +111,7 @@ impl Problem {
         let (status, outcome) = (StatusCode::METHOD_NOT_ALLOWED, Outcome::MethodNotAllowed);
         let problem = Self::new(status, outcome, "This path does not take this method");
         Self {
-            allow: Some(allow),
+            hint: Some(allow),
             ..problem
         }
     }
@@ -128,6 +129,38 @@ impl Problem {
         let (status, outcome) = (StatusCode::UNAUTHORIZED, Outcome::Unauthorized);
         let message = "Administration needs the header Authorization: Bearer with the right token";
         Self::new(status, outcome, message)
+    }
+
+    /// The token of a user is missing or not accepted.
+    pub(super) fn token_refused(reason: TokenRefusal) -> Self {
+        let (status, outcome) = (StatusCode::UNAUTHORIZED, Outcome::Unauthorized);
+        let (message, challenge) = refused_token::words(reason);
+        Self {
+            hint: Some(challenge),
+            ..Self::new(status, outcome, message)
+        }
+    }
+
+    /// The token is that of another user than the request, or the checkout, is of.
+    pub(super) fn user_mismatch() -> Self {
+        let message = "The token is that of another user";
+        Self::new(StatusCode::FORBIDDEN, Outcome::UserMismatch, message)
+    }
+
+    /// The token names other items or sales than this one.
+    pub(super) fn not_invited() -> Self {
+        let message = "The token does not allow this item or sale";
+        Self::new(StatusCode::FORBIDDEN, Outcome::NotInvited, message)
+    }
+
+    /// Neither a parameter nor a token says who the user is.
+    pub(super) fn user_missing() -> Self {
+        Self::validation(vec![("user_id".into(), "is required".into())])
+    }
+
+    pub(super) fn sessions_off() -> Self {
+        let message = "This server takes no user tokens (auth.keys is not set)";
+        Self::missing(Outcome::NotFound, message)
     }
 
     pub(super) fn payload_too_large() -> Self {
@@ -267,17 +300,21 @@ impl Problem {
         if let Some(seconds) = self.retry_after_seconds {
             headers.insert(RETRY_AFTER, seconds.into());
         }
-        if let Some(methods) = self.allow {
-            headers.insert(ALLOW, HeaderValue::from_static(methods));
+        match (self.status, self.hint) {
+            (StatusCode::UNAUTHORIZED, challenge) => {
+                let challenge = challenge.unwrap_or("Bearer");
+                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+            }
+            (_, Some(methods)) => {
+                headers.insert(ALLOW, HeaderValue::from_static(methods));
+            }
+            (_, None) => {}
         }
         if let Some(more) = self.headers {
             headers.extend(*more);
         }
         if self.status == StatusCode::UNSUPPORTED_MEDIA_TYPE {
             headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        }
-        if self.status == StatusCode::UNAUTHORIZED {
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         answer
     }

@@ -37,10 +37,21 @@ impl RequestLimits<'_> {
             None => Ok(()),
             Some(user) => self.limiter.arrive_of(user, self.now_ns),
         });
-        counted.map_err(|exceeded| {
-            self.telemetry.request_limited(exceeded.by);
-            refusal(exceeded)
-        })
+        counted.map_err(|exceeded| self.refuse(exceeded))
+    }
+
+    /// Counts the request for `user` alone.
+    ///
+    /// # Errors
+    /// When the user has done too much.
+    pub(super) fn admit_user(&self, user: &str) -> Result<(), Problem> {
+        let counted = self.limiter.arrive_of(user, self.now_ns);
+        counted.map_err(|exceeded| self.refuse(exceeded))
+    }
+
+    fn refuse(&self, exceeded: LimitExceeded) -> Problem {
+        self.telemetry.request_limited(exceeded.by);
+        refusal(exceeded)
     }
 }
 

@@ -23,7 +23,7 @@ use super::peer::Peer;
 use super::problem::Problem;
 use super::sales::images;
 use super::stopwatch::Stopwatch;
-use super::{pages, sales};
+use super::{pages, sales, session};
 use crate::sale::Engine;
 use crate::telemetry::Route;
 
@@ -31,7 +31,7 @@ use crate::telemetry::Route;
 const VERSION_PREFIX: &str = "/api/v1";
 
 /// The number of routes.
-const ROUTES: usize = 36;
+const ROUTES: usize = 37;
 
 /// The most names in one path.
 const NAMES_MAX: usize = 2;
@@ -68,6 +68,7 @@ const TABLE: [Endpoint; ROUTES] = endpoints! {
     get  "/checkout"                    Contents       Public    Decide contents::show;
     post "/release"                     Release        Public    Decide contents::release;
     post "/payment"                     Payment        Public    Decide payment::begin;
+    post "/session"                     Session        Public    Show   session::exchange;
     get  "/sales/{id}/items"            SaleItems      Public    Wait   sales::sale_items;
     get  "/sales/{id}/stream"           Stream         Public    Wait   stream::of_sale;
     get  "/sales/{id}/items/{item}"     SaleItem       Public    Wait   sales::sale_item;
@@ -123,7 +124,8 @@ impl Endpoint {
     /// Returns whether only a server can answer its requests that sells: they are recorded, or say what is in an open checkout, which
     /// another server may have sold meanwhile.
     pub(super) fn needs_seller(&self) -> bool {
-        self.is_post && self.label != Route::AdminHandOver || self.label == Route::Contents
+        let is_of_server = matches!(self.label, Route::AdminHandOver | Route::Session);
+        self.is_post && !is_of_server || self.label == Route::Contents
     }
 }
 

@@ -9,6 +9,7 @@ use super::buyers::{BuyerRef, BuyerShard, LockedUser};
 use super::engine::Engine;
 use super::keys::KeyedCheckout;
 use super::outcome::{CheckoutOutcome, Decision, Unavailable};
+use super::proven_users::{NoLimit, OwnLimit, UnitLimit, refusal_of_own_limit};
 use super::registry::ItemMatch;
 use super::sale::Sale;
 use super::stock::Availability;
@@ -32,17 +33,36 @@ pub struct CheckoutRequest<'a> {
 }
 
 /// A request whose item was found.
-struct ItemRequest<'a> {
-    user: &'a str,
-    item: ItemIndex,
-    quantity: u32,
-    key: Option<IdempotencyKey<'a>>,
-    now: Timestamp,
+pub(super) struct ItemRequest<'a> {
+    pub(super) user: &'a str,
+    pub(super) item: ItemIndex,
+    pub(super) quantity: u32,
+    pub(super) key: Option<IdempotencyKey<'a>>,
+    pub(super) now: Timestamp,
 }
 
 impl Engine {
     /// Puts an item into the user's open checkout, which is opened when there is none.
     pub fn checkout(&self, request: &CheckoutRequest<'_>) -> Decision<CheckoutOutcome> {
+        self.checkout_limited(request, NoLimit)
+    }
+
+    /// Puts an item into the user's open checkout as [`Self::checkout`] does, where the user has no more than `limit` units in the sale
+    /// then.
+    pub fn checkout_within(
+        &self,
+        request: &CheckoutRequest<'_>,
+        limit: u32,
+    ) -> Decision<CheckoutOutcome> {
+        self.checkout_limited(request, UnitLimit(limit))
+    }
+
+    #[inline]
+    fn checkout_limited(
+        &self,
+        request: &CheckoutRequest<'_>,
+        limit: impl OwnLimit,
+    ) -> Decision<CheckoutOutcome> {
         let now = self.now();
         let registry = self.registry.load();
         let (sale, decision) = match registry.find_item(request.item, request.sale, now) {
@@ -68,7 +88,7 @@ impl Engine {
                     key: request.key,
                     now,
                 };
-                (Some(sale.id()), self.checkout_found(sale, &wanted))
+                (Some(sale.id()), self.checkout_found(sale, &wanted, limit))
             }
         };
         if self.options.record_refused {
@@ -96,6 +116,7 @@ impl Engine {
         &self,
         sale: &Arc<Sale>,
         wanted: &ItemRequest<'_>,
+        limit: impl OwnLimit,
     ) -> Decision<CheckoutOutcome> {
         // Who wants more is held against each limit.
         let max = if sale.inventory.is_single(wanted.item) {
@@ -110,6 +131,9 @@ impl Engine {
         }
         let mut locked = sale.buyers.lock_user(wanted.user);
         if let Some(refusal) = self.refusal_of_user(sale, &mut locked, wanted) {
+            return refusal;
+        }
+        if let Some(refusal) = refusal_of_own_limit(&mut locked, wanted, limit) {
             return refusal;
         }
         if let Some(gone) = unavailability(sale, wanted) {
@@ -291,7 +315,7 @@ impl Engine {
 
     /// Returns the refusal where too few units are free. Nobody's lock may be held: it looks at another
     /// buyer's.
-    fn refusal_of_stock(
+    pub(super) fn refusal_of_stock(
         &self,
         sale: &Sale,
         wanted: &ItemRequest<'_>,
@@ -313,7 +337,7 @@ impl Engine {
     }
 
     /// Records a refusal, without anybody waiting for it.
-    fn record_refused(
+    pub(super) fn record_refused(
         &self,
         request: &CheckoutRequest<'_>,
         sale: Option<SaleId>,
@@ -416,7 +440,7 @@ fn refusal_of_buyer(
 }
 
 /// Why the wanted units cannot be had; `None` where they can.
-fn unavailability(sale: &Sale, wanted: &ItemRequest<'_>) -> Option<Availability> {
+pub(super) fn unavailability(sale: &Sale, wanted: &ItemRequest<'_>) -> Option<Availability> {
     let availability = sale.inventory.availability(wanted.item, wanted.quantity);
     (availability != Availability::Free).then_some(availability)
 }

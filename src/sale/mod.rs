@@ -47,6 +47,7 @@ mod opening;
 mod overview;
 mod payment;
 mod phase;
+mod proven_users;
 mod public;
 mod purchase;
 mod registry;

@@ -40,4 +40,5 @@ mod stopping;
 mod stream;
 mod support;
 mod unread;
+mod user_tokens;
 mod webhooks;

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use secrecy::ExposeSecret;
 
 use super::finding::Findings;
+use crate::app::authority::read_keys;
 use crate::app::listener_options::listener_options;
 use crate::config::{Config, DatabaseConfig, LogFormat, RedisConfig, RedisPlace, SslMode};
 use crate::env::Secret;
@@ -43,6 +44,7 @@ pub(super) fn check(config: &Config, findings: &mut Findings) {
     admin(config, findings);
     certificate(config, findings);
     client_address(config, findings);
+    user_tokens(config, findings);
     if let Some(database) = &config.database {
         check_database(database, findings);
     }
@@ -99,6 +101,43 @@ fn certificate(config: &Config, findings: &mut Findings) {
             error.to_string(),
             "the server would not start with it",
         ),
+    }
+}
+
+fn user_tokens(config: &Config, findings: &mut Findings) {
+    const CHECK: &str = "user tokens";
+    let Some(auth) = &config.auth else {
+        findings.ok(
+            CHECK,
+            "off: a user is who the request says (auth.keys is for tokens)",
+        );
+        return;
+    };
+    let keys = match read_keys(&auth.keys) {
+        Ok(keys) => keys.describe(),
+        Err(error) => {
+            findings.fail(
+                CHECK,
+                error.to_string(),
+                "the server would not start with it",
+            );
+            return;
+        }
+    };
+    if !auth.is_required {
+        findings.warn(
+            CHECK,
+            "auth.required is false: without a token a user is still who the request says",
+            "set auth.required to true once all buyers have tokens",
+        );
+    } else if auth.issuer.is_none() || auth.audience.is_none() {
+        findings.warn(
+            CHECK,
+            format!("keys of {keys}; auth.issuer or auth.audience is empty: what the issuer signs for others may be taken here"),
+            "set auth.issuer and auth.audience to what the tokens of the shop have",
+        );
+    } else {
+        findings.ok(CHECK, format!("required; keys of {keys}"));
     }
 }
 

@@ -69,6 +69,13 @@ fn every_variable_sets_its_key() {
         ("LIMITS_USER", r#"{"burst": 3, "per_second": 1}"#),
         ("ADMIN_TOKEN", "0123456789abcdef"),
         ("SHOP_TOKEN", "fedcba9876543210"),
+        ("AUTH_KEYS", "a.json"),
+        ("AUTH_ISSUER", "https://shop"),
+        ("AUTH_AUDIENCE", "b"),
+        ("AUTH_REQUIRED", "false"),
+        ("AUTH_LEEWAY_SECONDS", "14"),
+        ("AUTH_SESSION_SECRET", "0123456789abcdef0123456789abcdef"),
+        ("AUTH_SESSION_SECONDS", "61"),
         ("WEBHOOKS", "[]"),
         ("LOG_LEVEL", "flashsale=debug,info"),
         ("LOG_FORMAT", "json"),
@@ -94,7 +101,8 @@ fn every_variable_sets_its_key() {
          sale.max_items_per_user=8 sale.hold_seconds=9 sale.payment_seconds=13 sale.purchase_by=shop \
          sale.payment_page=https://shop.example/pay?lang=en sale.keep_ended_seconds=10 sale.seed=18446744073709551615 \
          limits.address={\"per_second\":5,\"burst\":20} limits.user={\"per_second\":1,\"burst\":3} \
-         admin.token=set shop.token=set webhooks=none log.level=flashsale=debug,info log.format=json"
+         admin.token=set shop.token=set auth.keys=a.json auth.issuer=https://shop auth.audience=b \
+         auth.required=false auth.leeway_seconds=14 auth.session_secret=set auth.session_seconds=61 webhooks=none log.level=flashsale=debug,info log.format=json"
     );
     assert_eq!(
         config

@@ -3,19 +3,17 @@
 use std::net::IpAddr;
 
 use hyper::StatusCode;
-use hyper::header::{AUTHORIZATION, HeaderMap};
+use hyper::header::HeaderMap;
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::failures::Failures;
 use crate::env::Secret;
+use crate::http::bearer::Bearer;
 use crate::http::problem::Problem;
 use crate::telemetry::Outcome;
 use crate::types::Network;
-
-/// The scheme of the `Authorization` header.
-const BEARER: &[u8] = b"bearer ";
 
 /// The holders of tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +57,10 @@ impl Authenticator {
         least: TokenHolder,
         now_us: u64,
     ) -> Result<(), Problem> {
-        let given = digest(bearer_token(headers).unwrap_or_default());
+        let given = digest(match Bearer::of(headers) {
+            Bearer::Token(token) => token,
+            Bearer::Missing | Bearer::Several => &[],
+        });
         let is_given = |token: &Secret| -> bool {
             let expected = digest(token.get().expose_secret().as_bytes());
             given.ct_eq(&expected).into()
@@ -90,16 +91,6 @@ fn digest(token: &[u8]) -> [u8; 32] {
     Sha256::digest(token).into()
 }
 
-/// Returns the token of a request; `None` when it has none, or more than one `Authorization` header.
-fn bearer_token(headers: &HeaderMap) -> Option<&[u8]> {
-    let mut given = headers.get_all(AUTHORIZATION).iter();
-    let (value, None) = (given.next()?.as_bytes(), given.next()) else {
-        return None;
-    };
-    let (scheme, token) = value.split_at_checked(BEARER.len())?;
-    scheme.eq_ignore_ascii_case(BEARER).then_some(token)
-}
-
 fn too_many_failures(seconds: u64) -> Problem {
     let (status, outcome) = (StatusCode::TOO_MANY_REQUESTS, Outcome::TooManyFailures);
     let message = "The token was wrong too often; wait before the next attempt";
@@ -108,7 +99,7 @@ fn too_many_failures(seconds: u64) -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use hyper::header::{HeaderName, HeaderValue};
+    use hyper::header::{AUTHORIZATION, HeaderName, HeaderValue};
 
     use super::*;
     use crate::http::problem::ProblemFormat;

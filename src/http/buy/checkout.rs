@@ -2,8 +2,7 @@
 
 use std::io::Write;
 
-use super::idempotency;
-use super::{ArchivedRequest, Decided, SellDecision, SellRequest};
+use super::{ArchivedRequest, Decided, SellDecision, SellRequest, idempotency, proof};
 use crate::http::answer::Answer;
 use crate::http::json::{self, write_code, write_number, write_time};
 use crate::http::parameters::{Field, Parameters};
@@ -76,6 +75,14 @@ pub(in crate::http) fn decide(
     }
     let sale = parameters.optional(Field::SaleId);
     let key = idempotency::key(&request.headers, &mut parameters);
+    if let Some(authority) = request.authority {
+        let asked = Asked {
+            quantity,
+            sale,
+            key,
+        };
+        return proof::decide_checkout(engine, authority, request, (parameters, asked), watch);
+    }
     let (user, item) = parameters.buyer_and_item()?;
     watch.lap(Stage::Parse);
     if request.limits.is_some() && !engine.refuses_everybody(item, sale) {
@@ -90,13 +97,35 @@ pub(in crate::http) fn decide(
     };
     let decision = engine.checkout(&request);
     watch.lap(Stage::Decide);
-    Ok(match decision.outcome {
+    Ok(decided(decision, &request))
+}
+
+/// What a checkout is asked for, besides its user and item.
+pub(super) struct Asked<'a> {
+    pub(super) quantity: u32,
+    pub(super) sale: Option<SaleId>,
+    pub(super) key: Option<IdempotencyKey<'a>>,
+}
+
+/// A decision on `request`, whose sale may have to be loaded first.
+#[inline]
+pub(super) fn decided(
+    decision: Decision<CheckoutOutcome>,
+    request: &CheckoutRequest<'_>,
+) -> Decided {
+    match decision.outcome {
         CheckoutOutcome::SaleArchived(sale) => {
-            let archived = ArchivedCheckout::new(sale, &request);
+            let archived = ArchivedCheckout::new(sale, request);
             Decided::Archived(Box::new(ArchivedRequest::Checkout(archived)))
         }
-        _ => Decided::Now(SellDecision::Checkout(decision)),
-    })
+        _ => decided_now(decision),
+    }
+}
+
+/// A decision that needs no sale to be loaded.
+#[inline]
+pub(super) fn decided_now(decision: Decision<CheckoutOutcome>) -> Decided {
+    Decided::Now(SellDecision::Checkout(decision))
 }
 
 impl TryFrom<CheckoutOutcome> for Answer {

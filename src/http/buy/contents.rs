@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use super::proof::Owner;
 use super::purchase::{ALREADY_PROCESSED, checkout_expired, write_result};
 use super::{ArchivedRequest, Decided, SellDecision, SellRequest};
 use crate::http::answer::Answer;
@@ -29,9 +30,10 @@ pub(in crate::http) fn show(
     let code = known(code)?;
     watch.lap(Stage::Parse);
     request.admit(None)?;
+    let owner = request.owner_of(code, engine)?;
     let decision = engine.contents(code);
     watch.lap(Stage::Decide);
-    Ok(decided(decision, code))
+    Ok(decided(decision, code, owner))
 }
 
 /// Gives a checkout back, one item of it, or some units.
@@ -47,13 +49,14 @@ pub(in crate::http) fn release(
     let code = known(code)?;
     watch.lap(Stage::Parse);
     request.admit(None)?;
+    let owner = request.owner_of(code, engine)?;
     let decision = engine.release(&ReleaseRequest {
         code,
         item,
         quantity,
     });
     watch.lap(Stage::Decide);
-    Ok(decided(decision, code))
+    Ok(decided(decision, code, owner))
 }
 
 pub(super) fn known(code: Option<GivenCode>) -> Result<CheckoutCode, Problem> {
@@ -61,11 +64,11 @@ pub(super) fn known(code: Option<GivenCode>) -> Result<CheckoutCode, Problem> {
     code.ok_or_else(Problem::checkout_not_found)
 }
 
-fn decided(decision: SaleDecision<ContentsOutcome>, code: CheckoutCode) -> Decided {
+fn decided(decision: SaleDecision<ContentsOutcome>, code: CheckoutCode, owner: Owner) -> Decided {
     match decision.outcome {
         // It is closed, so that nothing can be given back in it either.
         ContentsOutcome::SaleArchived => {
-            Decided::Archived(Box::new(ArchivedRequest::Contents(code)))
+            Decided::Archived(Box::new(ArchivedRequest::Contents(code, owner)))
         }
         _ => Decided::Now(SellDecision::Contents(decision)),
     }

@@ -3,6 +3,7 @@
 pub(super) mod checkout;
 pub(super) mod contents;
 pub(super) mod payment;
+pub(super) mod proof;
 pub(super) mod purchase;
 pub(super) mod purchase_result;
 
@@ -10,10 +11,12 @@ mod idempotency;
 
 use hyper::http::request::Parts;
 
+use self::proof::Owner;
 use super::answer::Answer;
 use super::common_headers::CommonHeaders;
 use super::problem::Problem;
 use super::rates::RequestLimits;
+use crate::auth::Authority;
 use crate::sale::{
     CheckoutOutcome, ContentsOutcome, Decision, PaymentOutcome, PurchaseOutcome, SaleDecision,
 };
@@ -25,6 +28,8 @@ pub(super) struct SellRequest<'r> {
     /// The headers that handlers look at.
     pub(super) headers: CommonHeaders<'r>,
     pub(super) body: &'r [u8],
+    /// Who says who the user is; `None` where that is who the request says.
+    pub(super) authority: Option<&'r Authority>,
     /// The limits of rates, where there are any.
     pub(super) limits: Option<RequestLimits<'r>>,
 }
@@ -38,6 +43,17 @@ impl SellRequest<'_> {
         match &self.limits {
             None => Ok(()),
             Some(limits) => limits.admit(user),
+        }
+    }
+
+    /// Counts the request towards the limit, if there is one, of `user`. Its address was counted before.
+    ///
+    /// # Errors
+    /// When too many came.
+    pub(super) fn admit_proven(&self, user: &str) -> Result<(), Problem> {
+        match &self.limits {
+            None => Ok(()),
+            Some(limits) => limits.admit_user(user),
         }
     }
 }
@@ -95,7 +111,7 @@ pub(super) enum ArchivedRequest {
     /// A purchase.
     Purchase(purchase::ArchivedPurchase),
     /// A look at a checkout, or at what was to be given back.
-    Contents(CheckoutCode),
+    Contents(CheckoutCode, Owner),
     /// A payment that was to begin.
-    Payment(CheckoutCode),
+    Payment(CheckoutCode, Owner),
 }

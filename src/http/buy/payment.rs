@@ -25,10 +25,13 @@ pub(in crate::http) fn begin(
     let code = known(code)?;
     watch.lap(Stage::Parse);
     request.admit(None)?;
+    let owner = request.owner_of(code, engine)?;
     let decision = engine.begin_payment(code);
     watch.lap(Stage::Decide);
     Ok(match decision.outcome {
-        PaymentOutcome::SaleArchived => Decided::Archived(Box::new(ArchivedRequest::Payment(code))),
+        PaymentOutcome::SaleArchived => {
+            Decided::Archived(Box::new(ArchivedRequest::Payment(code, owner)))
+        }
         _ => Decided::Now(SellDecision::Payment(decision)),
     })
 }

@@ -3,6 +3,7 @@
 use hyper::StatusCode;
 
 use super::idempotency;
+use super::proof::{Owner, check_owner};
 use super::purchase_result::{ALL_ITEMS_SOLD, write_purchase, write_purchased_items};
 use super::{ArchivedRequest, Decided, SellDecision, SellRequest};
 use crate::http::answer::Answer;
@@ -20,6 +21,7 @@ use crate::types::{CheckoutCode, IdempotencyKey, SaleId};
 pub(in crate::http) struct ArchivedPurchase {
     code: CheckoutCode,
     key: Option<Box<str>>,
+    owner: Owner,
 }
 
 /// Decides on a purchase: sells what is in a checkout.
@@ -35,14 +37,17 @@ pub(in crate::http) fn decide(
     let GivenCode(code) = code.ok_or_else(Problem::internal)?;
     let code = code.ok_or_else(Problem::checkout_not_found)?;
     watch.lap(Stage::Parse);
-    if request.limits.is_some() && !engine.has_closed(code.sale) {
+    // A token costs more than the answer that the sale is over.
+    let has_token = request.authority.is_some();
+    if request.limits.is_some() && (has_token || !engine.has_closed(code.sale)) {
         request.admit(None)?;
     }
+    let owner = request.owner_of(code, engine)?;
     let decision = engine.purchase(code, key);
     watch.lap(Stage::Decide);
     if decision.outcome == PurchaseOutcome::SaleArchived {
         let key = key.map(|key| key.as_str().into());
-        let archived = ArchivedRequest::Purchase(ArchivedPurchase { code, key });
+        let archived = ArchivedRequest::Purchase(ArchivedPurchase { code, key, owner });
         return Ok(Decided::Archived(Box::new(archived)));
     }
     Ok(Decided::Now(SellDecision::Purchase(decision)))
@@ -59,12 +64,13 @@ impl ArchivedPurchase {
         &self,
         engine: &Engine,
         sale: &Sale,
-    ) -> Decision<PurchaseOutcome> {
+    ) -> Result<Decision<PurchaseOutcome>, Problem> {
+        check_owner(&self.owner, self.code, sale)?;
         let key = self
             .key
             .as_deref()
             .and_then(|key| IdempotencyKey::new(key).ok());
-        engine.purchase_of(sale, self.code, key)
+        Ok(engine.purchase_of(sale, self.code, key))
     }
 }
 

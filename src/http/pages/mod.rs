@@ -70,6 +70,9 @@ mod tests {
             | Outcome::PaymentUnderWay
             | Outcome::PaymentNotOffered
             | Outcome::ShopConfirms
+            | Outcome::Unauthorized
+            | Outcome::UserMismatch
+            | Outcome::NotInvited
             | Outcome::AlreadyProcessed
             | Outcome::MethodNotAllowed
             | Outcome::PayloadTooLarge
@@ -95,7 +98,6 @@ mod tests {
             | Outcome::TooManyStockChanges
             | Outcome::TooManySales
             | Outcome::EventsGone
-            | Outcome::Unauthorized
             | Outcome::TooManyFailures
             | Outcome::NotLeader
             | Outcome::NotReplicated

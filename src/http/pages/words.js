@@ -40,6 +40,12 @@ const WORDS = {
     "What was reserved for you can be had by others again. Should it arrive after all, you get what is still there, and this page says so.",
   ],
   shop_confirms: ["The shop purchases for you.", "It does once you have paid."],
+  unauthorized: [
+    "The shop does not know who you are.",
+    "Sign in, or sign in again if that was a while ago, and try again.",
+  ],
+  user_mismatch: ["This is somebody else's checkout.", "Choose your items yourself."],
+  not_invited: ["This is not for everybody.", "You are not invited to this item or this sale."],
   item_not_in_checkout: ["This is not in your checkout.", "It was given back before."],
   all_items_sold: [
     "Somebody else was faster.",

@@ -14,11 +14,13 @@ mod requests;
 mod sales;
 mod sinks;
 mod stages;
+mod tokens;
 mod workers;
 
 use hyper::header::HeaderValue;
 
 use self::exposition::{Exposition, MetricsFormat};
+use crate::auth::Authority;
 use crate::http::answer::Answer;
 use crate::http::problem::Problem;
 use crate::http::routes::RoutedRequest;
@@ -27,22 +29,26 @@ use crate::operations::{Query, View};
 /// `GET /metrics`: the figures of the whole process, in the format that the `Accept` header asks for.
 pub(in crate::http) async fn metrics(request: RoutedRequest<'_>) -> Result<Answer, Problem> {
     let format = MetricsFormat::asked_by(&request.head.headers);
+    let authority = request.api.authority.clone();
     let query = Query::Common("metrics", format.media_type());
     let text = request
         .api
-        .observe_whole(query, move |view| Some(expose(view, format)))
+        .observe_whole(query, move |view| {
+            Some(expose(view, authority.as_deref(), format))
+        })
         .await?;
     let content_type = HeaderValue::from_static(format.media_type());
     Ok(Answer::shown(content_type, text).not_stored())
 }
 
-fn expose(view: &View, format: MetricsFormat) -> String {
+fn expose(view: &View, authority: Option<&Authority>, format: MetricsFormat) -> String {
     let mut out = Exposition::new(format);
     // Read once, so that no family contradicts another.
     let merged = view.merged();
     requests::write(&merged, &mut out);
     stages::write(&merged, &mut out);
     connections::write(view, &mut out);
+    tokens::write(authority, &mut out);
     sales::write(view, &mut out);
     journal::write(view, &mut out);
     sinks::write(view, &mut out);
