@@ -269,7 +269,8 @@ pub(super) fn page_address_allowed() -> String {
 
 /// Returns whether a text is the absolute address of a page, and can stand in an attribute of HTML.
 pub(super) fn is_page_address(text: &str) -> bool {
-    let means_nothing_else = |c: char| c.is_ascii_graphic() && !"\"'<>`\\#".contains(c);
+    // Braces would be a place to fill in the page.
+    let means_nothing_else = |c: char| c.is_ascii_graphic() && !"\"'<>`\\#{}".contains(c);
     text.len() <= TEXT_BYTES_MAX
         && text.chars().all(means_nothing_else)
         && WebhookUrl::parse(text).is_some()

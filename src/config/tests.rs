@@ -12,6 +12,7 @@ use super::*;
 
 mod documents;
 mod origins;
+mod pages;
 mod proxies;
 mod rates;
 mod variables;

@@ -16,7 +16,8 @@ pub struct WebhookUrl {
 }
 
 impl WebhookUrl {
-    /// Takes `text` apart; `None` when it is no address of a host by `http` or `https`, or has a user or a fragment.
+    /// Takes `text` apart; `None` when it is no address of a host by `http` or `https`, or has a user, a port that is none, or a
+    /// fragment.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let uri: Uri = text.parse().ok()?;
@@ -27,11 +28,14 @@ impl WebhookUrl {
         };
         let authority = uri.authority()?;
         let has_user = authority.as_str().contains('@');
+        // What is no number of a port is none to `http`, which would leave the usual one.
+        let has_port = authority.as_str().len() > authority.host().len();
+        let is_port = authority.port_u16().is_some_and(|port| port > 0);
         let host = authority
             .host()
             .trim_start_matches('[')
             .trim_end_matches(']');
-        if has_user || host.is_empty() || text.contains('#') {
+        if has_user || has_port && !is_port || host.is_empty() || text.contains('#') {
             return None;
         }
         let port = uri
@@ -124,6 +128,11 @@ mod tests {
             "https://u:p@a/",
             "https://a/#b",
             "https://",
+            "https://a:/",
+            "https://a:0/",
+            "https://a:65536/",
+            "https://a:b/",
+            "https://[::1]:/",
         ] {
             assert_eq!(WebhookUrl::parse(wrong), None, "{wrong}");
         }
