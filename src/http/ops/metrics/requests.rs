@@ -6,7 +6,7 @@ use crate::telemetry::{Class, Counts, Merged, Outcome, Route, Series};
 
 /// The series that have samples from the start. Prometheus computes no increase from a series' first sample: a burst of
 /// errors before it would raise no alert.
-const ALWAYS: [(Route, Outcome); 13] = [
+const ALWAYS: [(Route, Outcome); 16] = [
     (Route::Checkout, Outcome::Accepted),
     (Route::Checkout, Outcome::ItemSoldOut),
     (Route::Checkout, Outcome::Overloaded),
@@ -20,6 +20,9 @@ const ALWAYS: [(Route, Outcome); 13] = [
     (Route::Purchase, Outcome::JournalUnavailable),
     (Route::Purchase, Outcome::ArchiveUnavailable),
     (Route::Purchase, Outcome::InternalError),
+    (Route::Payment, Outcome::Ok),
+    (Route::AdminConfirm, Outcome::Sold),
+    (Route::AdminConfirm, Outcome::Replayed),
 ];
 
 /// The answers of one route with one outcome.
@@ -141,11 +144,29 @@ mod tests {
     use super::super::exposition::MetricsFormat;
     use super::*;
 
-    #[test]
-    fn errors_are_there_before_the_first() {
+    fn before_the_first() -> String {
         let mut out = Exposition::new(MetricsFormat::Prometheus);
         write(&Merged::default(), &mut out);
-        let text = out.finish();
+        out.finish()
+    }
+
+    #[test]
+    fn payments_are_there_before_the_first() {
+        let text = before_the_first();
+        for (route, outcome) in [
+            ("payment", "ok"),
+            ("admin_confirm", "sold"),
+            ("admin_confirm", "replayed"),
+        ] {
+            let sample =
+                format!("http_requests_total{{route=\"{route}\",outcome=\"{outcome}\"}} 0\n");
+            assert!(text.contains(&sample), "{sample}: {text}");
+        }
+    }
+
+    #[test]
+    fn errors_are_there_before_the_first() {
+        let text = before_the_first();
         for route in ["checkout", "purchase"] {
             for outcome in [
                 "overloaded",
