@@ -76,7 +76,7 @@ struct SaleSample {
     #[serde(skip_serializing_if = "is_zero")]
     cancelled: u64,
     /// How long a payment reserves its units.
-    #[serde(skip_serializing_if = "is_none")]
+    #[serde(skip_serializing_if = "is_zero")]
     payment_seconds: u32,
     /// Payments that are under way.
     #[serde(skip_serializing_if = "is_zero")]
@@ -224,12 +224,8 @@ impl Sample {
     }
 }
 
-fn is_zero(count: &u64) -> bool {
-    *count == 0
-}
-
-fn is_none(seconds: &u32) -> bool {
-    *seconds == 0
+fn is_zero<T: Default + PartialEq>(count: &T) -> bool {
+    *count == T::default()
 }
 
 impl SaleSample {
