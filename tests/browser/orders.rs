@@ -159,3 +159,22 @@ fn who_comes_again_is_shown_the_checkout_as_it_is() {
     page.wait_for_text(&button(2), "Yours");
     page.wait_for("document.getElementById('checkout').dataset.empty === 'true'");
 }
+
+#[test]
+fn who_learns_of_a_purchase_late_learns_what_was_cancelled_of_it() {
+    let server = Server::start(&[]);
+    let browser = Browser::start();
+    let page = page_of_a_buyer(&browser, &server, Look::PHONE, &[1, 2]);
+    let code = page.text("#basket-code");
+    page.go_to("/health");
+    server.client().purchase(&code).ok();
+    cancel(&server, &code, "ref=a&id=chair");
+    page.go_to("/");
+    page.wait_for_text(
+        "#result-title",
+        "The shop has cancelled a part of your purchase.",
+    );
+    page.wait_for_text("#result-lines > :nth-child(1)", "2 are yours");
+    page.wait_for_text("#result-lines > :nth-child(2)", "cancelled");
+    page.wait_for_text(&button(2), "Choose");
+}

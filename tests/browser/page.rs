@@ -376,7 +376,7 @@ impl Page {
         let (url, status) = (&params["response"]["url"], &params["response"]["status"]);
         let is_bad = status.as_u64().is_some_and(|status| status >= 400);
         let url = url.as_str().unwrap_or_default();
-        // What has become of a checkout that is over is told by an error.
+        // What has become of a checkout that is over is told by an error. `GET /checkout` has no other conflict.
         let is_told = *status == 409 && url.contains("/checkout?code=");
         (is_bad && !is_told && !self.is_expected(url)).then(|| format!("{status}: {url}"))
     }

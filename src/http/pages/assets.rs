@@ -38,6 +38,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ),
     ("checkouts.js", JAVASCRIPT, include_str!("checkouts.js")),
     ("orders.js", JAVASCRIPT, include_str!("orders.js")),
+    ("payments.js", JAVASCRIPT, include_str!("payments.js")),
     ("result.js", JAVASCRIPT, include_str!("result.js")),
     ("basket.js", JAVASCRIPT, include_str!("basket.js")),
     ("items.js", JAVASCRIPT, include_str!("items.js")),

@@ -1,10 +1,11 @@
 // The visitor's checkout: what is in it, buying or paying it, and what has become of that.
 
-import { checkouts, purchases } from "./checkouts.js";
-import { learn, lookAt, orders } from "./orders.js";
+import { checkouts, isPaying, purchases } from "./checkouts.js";
+import { fetchCheckout, orders, updateOrder } from "./orders.js";
+import { addressToPay, Polls } from "./payments.js";
 import { Result, row } from "./result.js";
 import { insist, isLost, lasts, now, random, scattered } from "./server.js";
-import { clock, items, number, wordsFor } from "./words.js";
+import { holdWords, items, number, wordsFor } from "./words.js";
 
 const BUY_ATTEMPTS = 6;
 const CHOOSE_ATTEMPTS = 3;
@@ -12,8 +13,6 @@ const CHOOSE_ATTEMPTS = 3;
 const REST_MS = 20_000;
 // It grows up to this: what has no answer for long will not have one soon.
 const REST_MS_MAX = 600_000;
-// How often the shop is asked for a payment that is under way; up to twice as long, so that not all ask at once.
-const PAYMENT_MS = 2_000;
 // Answers after which a checkout is no more, or never was one.
 const ENDINGS = [
   "all_items_sold",
@@ -44,11 +43,13 @@ export class Basket {
     this.running = new Map();
     this.again_ms = 0;
     this.rest_ms = REST_MS;
-    this.follow_ms = 0;
+    this.polls = new Polls();
+    // A review of the orders that is under way, and whether another is to follow it.
+    [this.isReviewing, this.isReviewDue] = [false, false];
     // Items that are being given back, by id.
     this.returning = new Set();
-    // Orders of which the visitor has been told that something was cancelled.
-    this.told = new Set();
+    // Codes of orders whose cancellation this page has shown.
+    this.announced = new Set();
     // Choices that had no answer, `{ key, quantity }` by item: nobody knows whether they are in the checkout.
     this.unanswered = new Map();
     $("buy").addEventListener("click", () => this.buyOrPay(this.state));
@@ -64,14 +65,15 @@ export class Basket {
     this.unanswered.clear();
     // The page may have been left before an answer came.
     this.again_ms = 0;
+    this.polls.hasten();
     this.load();
-    this.look(this.state);
+    this.readCheckout(this.state);
     this.review();
   }
 
   load() {
     this.state = checkouts.of(this.sale ?? NO_SALE, this.user);
-    this.state.pays = this.sale?.pays;
+    [this.state.pays, this.state.reserves] = [this.sale?.pays, this.sale?.reserves];
     this.show();
     this.notify();
   }
@@ -96,10 +98,15 @@ export class Basket {
   // Units of the checkout that are not among the lines: they were chosen elsewhere, or unheard.
   besides = () => Math.max(0, this.state.count - this.own());
 
+  // Returns a function that tells whether the page has turned to another sale or visitor since.
+  watchTurn() {
+    const [sale, user] = [this.sale, this.user];
+    return () => sale !== this.sale || user !== this.user;
+  }
+
   // Puts an item into the checkout; the problem, when it was refused.
   async choose(item, units) {
-    const [sale, user] = [this.sale, this.user];
-    const hasTurned = () => sale !== this.sale || user !== this.user;
+    const [sale, user, hasTurned] = [this.sale, this.user, this.watchTurn()];
     // A purchase without an answer comes first: the item could become a part of it, unasked.
     for (const purchase of purchases.of(user).filter((each) => each.sale === sale.id)) {
       const answer = await this.settle(purchase);
@@ -153,7 +160,7 @@ export class Basket {
     // The page may be about another checkout by now.
     if (this.state.code !== code) return this.show();
     this.say(answer.ok || GONE.includes(answer.error) ? null : answer);
-    if (answer.ok) fill(this.state, answer.body);
+    if (answer.ok) checkouts.fill(this.state, answer.body);
     else if (answer.error === "item_not_in_checkout") this.state.lines = this.state.lines.filter(({ id }) => id !== item.id);
     else if (ENDINGS.includes(answer.error)) this.end(this.state, answer);
     if (answer.ok || GONE.includes(answer.error)) {
@@ -161,7 +168,7 @@ export class Basket {
       if (document.activeElement === document.body) $("basket-title").focus();
     }
     this.save();
-    if (isPart && isLost(answer)) await this.look(this.state);
+    if (isPart && isLost(answer)) await this.readCheckout(this.state);
   }
 
   // The checkout that an answer is about, into which units have come.
@@ -231,6 +238,8 @@ export class Basket {
   async pay(checkout) {
     const { code } = checkout;
     if (!code || this.running.has(code)) return;
+    if (!checkout.reserves) return this.goToPay(code);
+    const hasTurned = this.watchTurn();
     const answered = insist(`payment?code=${encodeURIComponent(code)}`, random(), {
       attempts: BUY_ATTEMPTS,
       onWait: (problem) => this.say(problem),
@@ -239,36 +248,50 @@ export class Basket {
     this.show();
     const answer = await answered;
     this.running.delete(code);
-    this.say(answer.ok ? null : answer);
-    this.heed(checkout, answer, true);
+    if (!hasTurned()) this.say(answer.ok ? null : answer);
+    this.applyAnswer(checkout, answer, true);
+    this.polls.hasten();
     this.show();
-    if (answer.ok && this.pay_page) location.assign(addressToPay(this.pay_page, code));
+    // Somebody else may sit here by now, whose payment it is not.
+    if (answer.ok && !hasTurned()) this.goToPay(code);
+  }
+
+  goToPay(code) {
+    if (this.pay_page) location.assign(addressToPay(this.pay_page, code));
+  }
+
+  // The provider has led the visitor back, whose payment it says has failed. What is over by now needs no second one.
+  async reportFailure() {
+    const { user } = this;
+    const paying = () => checkouts.all(user).filter(isPaying);
+    await Promise.all(paying().map((each) => this.readCheckout(each)));
+    if (user === this.user && paying().length > 0) this.say({ error: "payment_failed" });
   }
 
   // Asks the shop what is in a checkout, or what has become of it.
-  async look(checkout) {
+  async readCheckout(checkout) {
     const { code, sale, user } = checkout;
     if (!code || purchases.find(code)) return;
     const seen = () => JSON.stringify(this.kept(sale, user));
     const before = seen();
-    const answer = await lookAt(code);
+    const answer = await fetchCheckout(code);
     // It has changed meanwhile, or is about to: the answer may be older than that.
-    if (this.running.has(code) || this.returning.size > 0 || seen() !== before) return;
+    if (user !== this.user || this.running.has(code) || this.returning.size > 0 || seen() !== before) return;
     const isLate = answer.error === "checkout_expired" && checkout.paid_until_ms;
     if (isLate) this.say({ error: "payment_expired" });
     else if (ENDINGS.includes(answer.error) && answer.error !== "already_processed") this.say(answer);
-    this.heed(checkout, answer, false);
+    this.applyAnswer(checkout, answer, false);
   }
 
-  // What an answer says of a checkout as it is now.
-  heed({ code, sale, user }, answer, isPaid) {
+  // Writes down what an answer says of a checkout as it is now.
+  applyAnswer({ code, sale, user }, answer, isPaid) {
     const checkout = this.kept(sale, user);
     if (checkout?.code !== code) return;
     const before = JSON.stringify(checkout);
     if (ENDINGS.includes(answer.error)) {
       this.end(checkout, answer);
     } else {
-      if (answer.ok) fill(checkout, answer.body);
+      if (answer.ok) checkouts.fill(checkout, answer.body);
       if (answer.ok && isPaid) checkout.paid_until_ms = checkout.held_until_ms;
       if (JSON.stringify(checkout) === before) return;
       checkouts.keep(checkout);
@@ -284,7 +307,8 @@ export class Basket {
     if (outcomes.length > 0) this.result.show(result, code);
     const checkout = this.kept(sale, user);
     if (!checkout) return;
-    orders.add(checkout, code, outcomes);
+    orders.add(checkout, code, outcomes, body?.cancelled);
+    this.showCancelled(checkout, code);
     if (checkout.code === code) {
       if (error === "checkout_expired" && checkout.paid_until_ms) orders.addLate(checkout, code);
       checkouts.clear(checkout);
@@ -292,34 +316,53 @@ export class Basket {
     checkouts.keep(checkout);
   }
 
-  // Asks what has become of what was bought: the shop may have cancelled it, and a late payment may have come.
+  // Asks what has become of what was bought: the shop may have cancelled it, and a late payment may have come. One review
+  // at a time, so that no answer is overtaken by an older one.
   async review() {
-    const { user } = this;
+    this.isReviewDue = true;
+    if (this.isReviewing) return;
+    this.isReviewing = true;
+    try {
+      while (this.isReviewDue) {
+        this.isReviewDue = false;
+        await this.reviewOrders(this.user);
+      }
+    } finally {
+      this.isReviewing = false;
+    }
+  }
+
+  async reviewOrders(user) {
     for (const { sale, orders: known } of checkouts.all(user)) {
       for (const { code } of known) {
-        const answer = await lookAt(code);
+        const answer = await fetchCheckout(code);
+        if (user !== this.user) return;
         const checkout = this.kept(sale, user);
-        if (checkout) this.tellOf(checkout, code, answer);
+        if (checkout) this.applyReview(checkout, code, answer);
       }
     }
   }
 
-  tellOf(checkout, code, answer) {
-    const change = learn(checkout, code, answer);
+  applyReview(checkout, code, answer) {
+    const change = updateOrder(checkout, code, answer);
     if (change) checkouts.keep(checkout);
     if (change === "late") {
       this.result.show(answer.body.result, code);
       this.say(null);
     }
-    const order = orders.find(checkout, code);
     // Once, until the page is loaded again.
-    if (order?.isNews && (change || !this.told.has(code))) {
-      this.told.add(code);
-      this.result.showCancelled(order);
-    }
+    if (change || !this.announced.has(code)) this.showCancelled(checkout, code);
     if (!change) return;
     this.show();
     this.notify(true);
+  }
+
+  // Shows what the shop has cancelled of an order, unless the visitor has read it.
+  showCancelled(checkout, code) {
+    const order = orders.find(checkout, code);
+    if (!order?.isNews) return;
+    this.announced.add(code);
+    this.result.showCancelled(order);
   }
 
   // The visitor has read what has become of an order.
@@ -333,9 +376,6 @@ export class Basket {
       checkouts.keep(checkout);
     }
   }
-
-  // Whether a payment that ran out may still come.
-  awaitsLate = () => checkouts.all(this.user).some((each) => each.orders.some(({ isLate }) => isLate));
 
   show() {
     const { code, count, lines, paid_until_ms } = this.state;
@@ -391,13 +431,17 @@ export class Basket {
   }
 
   // What a button that buys a checkout says.
-  label(button, { code, count, lines, pays, paid_until_ms }) {
+  label(button, { code, count, lines, pays, reserves, paid_until_ms }) {
     const isRunning = this.running.has(code);
-    button.disabled = isRunning || !code;
     const reserved = lines.filter((line) => line.reserved).reduce((sum, { quantity }) => sum + quantity, 0);
+    const units = paid_until_ms ? reserved : count;
+    // Where nothing is reserved, and there is no page to pay at, a buyer has nothing to do here.
+    const isNowhere = pays && !reserves && !this.pay_page;
+    button.disabled = isRunning || !code || units === 0 || isNowhere;
     if (isRunning) button.textContent = pays ? "One moment…" : "Buying…";
     else if (purchases.find(code)) button.textContent = "Ask again";
-    else if (pays) button.textContent = `Pay for ${items(paid_until_ms ? reserved : count)}`;
+    else if (isNowhere) button.textContent = "The shop sells it once you have paid";
+    else if (pays) button.textContent = units > 0 ? `Pay for ${items(units)}` : "Nothing is left to pay";
     else button.textContent = `Buy ${items(count)}`;
   }
 
@@ -418,34 +462,22 @@ export class Basket {
       this.again_ms = Infinity;
       purchases.of(this.user).forEach((purchase) => this.settle(purchase));
     }
-    if (performance.now() >= this.follow_ms && !document.hidden) {
-      this.follow_ms = performance.now() + PAYMENT_MS + scattered(PAYMENT_MS);
-      checkouts.all(this.user).filter((each) => each.paid_until_ms).forEach((each) => this.look(each));
-    }
-    if (this.sale && this.state.code) $("basket-hold").textContent = this.holdWords();
+    if (this.polls.areDue() && !document.hidden) this.readPayments();
+    if (this.sale && this.state.code) $("basket-hold").textContent = holdWords(this.sale, this.state, now());
   }
 
-  // For how long the checkout has its items; the time is not known at first. All of it is as short as the time: a second line
-  // would move the button under a finger.
-  holdWords() {
-    const { held_until_ms, paid_until_ms } = this.state;
-    const paid_ms = paid_until_ms - now();
-    if (paid_until_ms && paid_ms > 0) return `Reserved for you for ${clock(paid_ms / 1000)}.`;
-    if (paid_until_ms) return paid_ms <= 0 ? "The time to pay is over." : "";
-    const left_ms = Math.min(held_until_ms, this.sale.ends_ms) - now();
-    if (!this.sale.hold && this.state.pays) return "Reserved as soon as you pay.";
-    if (!this.sale.hold) return "Nothing is reserved: an item belongs to whoever buys it first.";
-    if (Number.isNaN(left_ms)) return "";
-    if (!held_until_ms) return "Held for you for a while.";
-    if (left_ms > 0) return `Held for you for ${clock(left_ms / 1000)}.`;
-    return "Your items may be gone by now.";
+  // Asks for the payments that are under way.
+  readPayments() {
+    const paying = checkouts.all(this.user).filter(isPaying);
+    paying.forEach((each) => this.readCheckout(each));
+    this.polls.putOff(paying.map(({ paid_until_ms }) => paid_until_ms - now()));
   }
 
   // The sale is over. A purchase without an answer still gets it, and so does a payment.
   close() {
-    const { code, sale, paid_until_ms } = this.state;
-    if (code && !purchases.find(code) && !paid_until_ms) this.say({ error: "ended_before_purchase" });
-    if (!paid_until_ms) checkouts.forget(sale);
+    const { code, sale, user } = this.state;
+    if (code && !purchases.find(code) && !isPaying(this.state)) this.say({ error: "ended_before_purchase" });
+    checkouts.forget(sale, user);
     this.open(null, this.user);
   }
 
@@ -457,21 +489,4 @@ export class Basket {
     $("message-title").textContent = title ?? "";
     $("message-advice").textContent = advice ?? "";
   }
-}
-
-// Writes down what the shop says is in a checkout; nothing, where it is over.
-function fill(checkout, { items: lines, items_count: count, held_until }) {
-  if (lines.length === 0) return checkouts.clear(checkout);
-  checkout.lines = lines;
-  checkout.count = count ?? lines.reduce((sum, { quantity }) => sum + quantity, 0);
-  checkout.held_until_ms = held_until ? Date.parse(held_until) : null;
-  return checkout;
-}
-
-// Whoever has paid comes back to this page.
-function addressToPay(page, code) {
-  const address = new URL(page);
-  address.searchParams.set("code", code);
-  address.searchParams.set("return", new URL("./", document.baseURI).href);
-  return address.href;
 }

@@ -8,6 +8,9 @@ import { now } from "./server.js";
 const CHECKOUTS_MAX = 32;
 const PURCHASES_MAX = 32;
 
+// For so long behind its end the shop is asked what has become of a payment. Whoever has no answer by then asks the shop.
+const AWAITED_MS = 86_400_000;
+
 // Nothing is chosen.
 const empty = () => ({ code: null, count: 0, lines: [], held_until_ms: null, paid_until_ms: null });
 
@@ -15,8 +18,17 @@ const all = (name) => {
   const found = kept.get(name);
   return Array.isArray(found) ? found : [];
 };
-// A sale waits for its last payment.
-const isOver = ({ ends_ms, paid_until_ms }) => Math.max(ends_ms, paid_until_ms) <= now();
+// Whether the shop has yet to say what has become of a payment: of one that reserves what is paid, or of one that it only hears of.
+export const isPaying = ({ code, paid_until_ms, pays, reserves }) => Boolean(code && (paid_until_ms || (pays && !reserves)));
+
+// A payment may outlive its sale, and may come late.
+const isAwaited = (checkout) => isPaying(checkout) || checkout.orders.some(({ isLate }) => isLate);
+
+// Only the shop says that a payment has come to an end: no clock does.
+function isOver(checkout) {
+  const end_ms = Math.max(checkout.ends_ms, checkout.paid_until_ms);
+  return end_ms + (isAwaited(checkout) ? AWAITED_MS : 0) <= now();
+}
 
 // The checkouts. One that an older page has kept may lack something.
 const known = () => all("checkouts").map((each) => ({ ...empty(), orders: [], ...each }));
@@ -45,12 +57,22 @@ export const checkouts = {
     kept.set("checkouts", [...others.slice(1 - CHECKOUTS_MAX), checkout]);
   },
 
-  // The sale is over.
-  forget(sale) {
+  // The sale is over. What is awaited of it is kept.
+  forget(sale, user) {
+    const isMeant = (each) => each.sale === sale && each.user === user && !isAwaited(each);
     kept.set(
       "checkouts",
-      all("checkouts").filter((each) => each.sale !== sale),
+      known().filter((each) => !isMeant(each)),
     );
+  },
+
+  // Writes down what the shop says is in a checkout; nothing, where it is over.
+  fill(checkout, { items: lines, items_count: count, held_until }) {
+    if (lines.length === 0) return checkouts.clear(checkout);
+    checkout.lines = lines;
+    checkout.count = count ?? lines.reduce((sum, { quantity }) => sum + quantity, 0);
+    checkout.held_until_ms = held_until ? Date.parse(held_until) : null;
+    return checkout;
   },
 
   clear: (checkout) => Object.assign(checkout, empty()),

@@ -17,10 +17,10 @@ export const orders = {
 
   find: (checkout, code) => checkout.orders.find((each) => each.code === code),
 
-  add(checkout, code, outcomes) {
+  add(checkout, code, outcomes, cancelled) {
     if (orders.find(checkout, code)) return;
-    const lines = bought(outcomes);
-    if (lines.length > 0) checkout.orders.push({ code, lines, isLate: false, isNews: false });
+    const lines = bought(outcomes, cancelled);
+    if (lines.length > 0) checkout.orders.push({ code, lines, isLate: false, isNews: unitsCancelled(lines) > 0 });
   },
 
   // The payment of a checkout has not come in time.
@@ -34,23 +34,30 @@ export const orders = {
 };
 
 // Asks the shop for a checkout.
-export const lookAt = (code) => ask(`checkout?${new URLSearchParams({ code })}`);
+export const fetchCheckout = (code) => ask(`checkout?${new URLSearchParams({ code })}`);
 
 // Writes down what the shop says of an order; returns "late" where a late payment has come, "cancelled" where something was
-// cancelled, or nothing where all is as before.
-export function learn(checkout, code, { error, body }) {
+// cancelled, "forgotten" where nothing more will be heard of one, or nothing where all is as before.
+export function updateOrder(checkout, code, { error, body }) {
   const order = orders.find(checkout, code);
   if (!order) return null;
-  if (order.isLate && FORGOTTEN.includes(error)) orders.remove(checkout, code);
+  if (order.isLate && FORGOTTEN.includes(error)) {
+    orders.remove(checkout, code);
+    return "forgotten";
+  }
   if (error !== "already_processed") return null;
   const lines = bought(body.result.purchased_items, body.cancelled);
+  // What is cancelled stays so: this answer is older than one that came before it.
+  if (unitsCancelled(lines) < unitsCancelled(order.lines)) return null;
   const isOther = JSON.stringify(lines) !== JSON.stringify(order.lines);
   const { isLate } = order;
-  if (isOther || isLate) Object.assign(order, { lines, isLate: false, isNews: !isLate });
+  if (isOther || isLate) Object.assign(order, { lines, isLate: false, isNews: unitsCancelled(lines) > 0 });
   if (lines.length === 0) orders.remove(checkout, code);
   if (isLate) return "late";
   return isOther ? "cancelled" : null;
 }
+
+const unitsCancelled = (lines) => lines.reduce((sum, { cancelled }) => sum + cancelled, 0);
 
 function bought(outcomes, cancelled = []) {
   const units = new Map(cancelled.map(({ id, quantity }) => [id, quantity]));

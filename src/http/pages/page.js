@@ -46,10 +46,10 @@ function read({ dataset }) {
   const names = ["limit", "hold", "payment", "total", "sold", "remaining"];
   const [limit, hold, payment, total, sold, remaining] = names.map((name) => Number(dataset[name]));
   const [ends_ms, held] = [Date.parse(ends), total - sold - remaining];
-  // Buyers pay where the shop has to hear of it, or has said where; otherwise they purchase at once.
-  const pays = payment > 0 && Boolean(by === "shop" || pay);
+  // Buyers pay where only the shop purchases, or where it has said where to pay; otherwise they purchase at once.
+  const [reserves, pays] = [payment > 0, by === "shop" || Boolean(payment > 0 && pay)];
   return {
-    sale: { id, ends_ms, limit, hold, payment, pays, total, sold, held, remaining, rate: 0, paused: Boolean(paused) },
+    sale: { id, ends_ms, limit, hold, payment, pays, reserves, total, sold, held, remaining, rate: 0, paused: Boolean(paused) },
     next_ms: NaN,
   };
 }
@@ -264,6 +264,7 @@ $("user-form").addEventListener("submit", (event) => {
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) return rest();
   if (sale) follow();
+  basket.polls.hasten();
   basket.review();
   lookSoon(1000);
 });
@@ -272,7 +273,7 @@ setInterval(tick, 1000);
 setInterval(
   () => {
     if (document.hidden) return;
-    if (cancelled || basket.awaitsLate()) basket.review();
+    if (cancelled) basket.review();
     cancelled = false;
     if (!changed || !sale) return;
     changed = false;
@@ -296,7 +297,7 @@ commands.textContent = commands.textContent.replaceAll(/https?:\/\/[^/']+\//g, n
 show(read($("main")));
 if (location.hash === PAYMENT_FAILED) {
   history.replaceState(null, "", `./${location.search}`);
-  basket.say({ error: "payment_failed" });
+  basket.reportFailure();
 }
 // Nothing else would tell the time before the next sale begins.
 if (!sale) lookSoon(0);

@@ -32,12 +32,12 @@ const WORDS = {
   payment_under_way: ["You are paying.", "Nothing can be added until the payment is over."],
   payment_not_offered: ["This sale takes no such payments.", "Purchase at once."],
   payment_failed: [
-    "The payment has failed.",
-    "Nothing was sold to you. What you chose stays reserved until the time is over: pay again, or give it back.",
+    "The provider says that the payment has failed.",
+    "Pay again, or give back what you chose.",
   ],
   payment_expired: [
-    "Your payment took too long.",
-    "What was reserved for you can be had by others again. Should it arrive after all, you get what is still there, and this page says so.",
+    "The time to pay is over.",
+    "What was reserved for you can be had by others again. Have you paid all the same, ask the shop: it may sell you what is still there.",
   ],
   shop_confirms: ["The shop purchases for you.", "It does once you have paid."],
   unauthorized: [
@@ -135,6 +135,21 @@ export function duration(seconds) {
   if (whole < 100) return whole === 1 ? "a second" : `${whole} seconds`;
   const minutes = Math.round(whole / 60);
   return minutes < 100 ? `${minutes} minutes` : `${Math.round(minutes / 60)} hours`;
+}
+
+// For how long a checkout has its items; the time is not known at first. All of it is as short as the time: a second line
+// would move the button under a finger.
+export function holdWords(sale, { held_until_ms, paid_until_ms, pays, reserves }, now_ms) {
+  const paid_ms = paid_until_ms - now_ms;
+  if (paid_until_ms && paid_ms > 0) return `Reserved for you for ${clock(paid_ms / 1000)}.`;
+  if (paid_until_ms) return paid_ms <= 0 ? "The time to pay is over." : "";
+  const left_ms = Math.min(held_until_ms, sale.ends_ms) - now_ms;
+  if (!sale.hold && pays && reserves) return "Reserved as soon as you pay.";
+  if (!sale.hold) return "Nothing is reserved: an item belongs to whoever buys it first.";
+  if (Number.isNaN(left_ms)) return "";
+  if (!held_until_ms) return "Held for you for a while.";
+  if (left_ms > 0) return `Held for you for ${clock(left_ms / 1000)}.`;
+  return "Your items may be gone by now.";
 }
 
 // Seconds as a clock shows them.
