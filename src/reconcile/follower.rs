@@ -130,6 +130,8 @@ struct Feeding<S> {
     said: String,
     works_since_start: bool,
     progress: CatchUpProgress,
+    /// Where the sink began the last time that it started over.
+    begun: Watermark,
     /// When the oldest record that waits for the sink was decided, once that has been looked up.
     oldest: Option<Timestamp>,
     /// What was read may be lost in a power cut, although it looks as if it were on the disk.
@@ -164,6 +166,7 @@ impl<S: Sink> Feeding<S> {
             first,
             said: String::new(),
             works_since_start: false,
+            begun: Watermark::ZERO,
             oldest: None,
             disk_failed: false,
         }
@@ -278,18 +281,26 @@ impl<S: Sink> Feeding<S> {
                 let held = self.applied.get();
                 // From here on nothing may be trimmed that it needs again.
                 self.is_at(found);
-                let again = is_lost || held > found.lsn || found.lsn > Lsn::ZERO;
+                // One that begins where it began before has taken nothing since.
+                let has_moved = found.lsn > Lsn::ZERO && found != self.begun;
+                let again = is_lost || held > found.lsn || has_moved;
                 if again {
                     self.gauge.rebuilding();
                 }
                 let progress = &mut self.progress;
                 let begun = self.sink.start_over(&self.source, found, held, progress);
                 let begun = working(begun, &self.gauge, "it is being filled again").await?;
+                self.begun = begun;
+                // The journal may lack more than it did when the sink began where it was found.
+                let has_gap = found.lsn > Lsn::ZERO && begun.lsn > found.lsn;
+                if has_gap && !again {
+                    self.gauge.rebuilding();
+                }
                 let tail = self.source.tail_after(begun.lsn)?;
                 let tail = tail.ok_or_else(|| {
                     SinkError::Refused("the journal no longer holds what it needs next".into())
                 })?;
-                if again {
+                if again || has_gap {
                     self.progress.begin(begun.lsn, self.behind(begun));
                 }
                 (begun, tail)

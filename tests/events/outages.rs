@@ -359,6 +359,8 @@ fn beyond_the_bound_a_receiver_goes_on_behind_a_gap_and_the_log_says_so() {
     assert_eq!(rest, &purchased[behind..]);
     let retained = (RETAINED / PURCHASE_EVERY) as usize;
     assert!((after.before + 1..=after.until - retained).contains(&behind));
-    assert!(after.rebuilds > 0);
-    assert!(after.log.contains("goes on behind a gap"), "{}", after.log);
+    // It may still have been down when what it then had to have was too old again: each gap is told and counted.
+    let gaps = after.log.matches("goes on behind a gap").count();
+    assert!(gaps > 0, "{}", after.log);
+    assert_eq!(after.rebuilds, gaps as u64, "{}", after.log);
 }
