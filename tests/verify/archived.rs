@@ -34,12 +34,12 @@ fn archived(dir: &Path, postgres: &Postgres) -> (Arc<Engine>, Arc<ManualClock>) 
     fill(dir);
     let (engine, clock) = open(dir);
     clock.advance_us(32_000_000 * 1_000_000);
-    assert_eq!(engine.close_ended(), 4);
+    assert_eq!(engine.close_ended(), 5);
     let last = Lsn(engine.journal().status().appended_lsn);
     engine.journal().wait(last).expect("the disk works");
     follow_journal(engine.journal(), postgres);
     let left = engine.put_ended_away(0).expect("the disk works");
-    assert_eq!(left.len(), 5);
+    assert_eq!(left.len(), 6);
     (Arc::new(engine), clock)
 }
 
@@ -63,7 +63,7 @@ fn what_was_removed_comes_from_postgres() {
 
     let later = clock.now().plus_seconds(1);
     let removed = engine.remove_sale_files(EVERYTHING, later);
-    assert_eq!(removed.expect("writable"), 5);
+    assert_eq!(removed.expect("writable"), 6);
     assert!(
         sale_file::list(&RealDisk, &dir)
             .expect("readable")
@@ -78,7 +78,7 @@ fn what_was_removed_comes_from_postgres() {
         assert_eq!(sale.closing(), Some(ended.closing));
     }
     assert_eq!(load(&archive, 9).err(), Some(NotLoaded::Unknown));
-    assert_eq!(archive.kept(), 5);
+    assert_eq!(archive.kept(), 6);
 
     // Nobody else has it.
     let alone = Archive::start(Arc::clone(&engine), None).expect("a thread");
@@ -99,19 +99,19 @@ fn archived_sales_are_verified_with_and_without_their_files() {
     let (engine, clock) = archived(&dir, &postgres);
     close(&engine);
     let said = agrees(&place, &[]);
-    assert!(said.contains("5 files of ended sales: intact"), "{said}");
+    assert!(said.contains("6 files of ended sales: intact"), "{said}");
     let until = engine.journal().durable();
     write_snapshot(&RealDisk, &dir, until, &*clock, &OsEntropy).expect("writable");
     let said = agrees(&place, &[]);
-    assert!(said.contains("5 archived sales"), "{said}");
-    assert!(said.contains("5 files of ended sales: intact"), "{said}");
+    assert!(said.contains("6 archived sales"), "{said}");
+    assert!(said.contains("6 files of ended sales: intact"), "{said}");
     let later = clock.now().plus_seconds(1);
     engine
         .remove_sale_files(EVERYTHING, later)
         .expect("writable");
     let said = agrees(&place, &[]);
     assert!(
-        said.contains("5 files of ended sales were removed"),
+        said.contains("6 files of ended sales were removed"),
         "{said}"
     );
 }

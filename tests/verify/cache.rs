@@ -22,7 +22,7 @@ fn changes_by_hand_in_redis_are_found() {
     let (redis, place) = followed();
     let said = agrees(&place, &[]);
     assert!(
-        said.contains("Redis: 5 sales as the journal has them"),
+        said.contains("Redis: 6 sales as the journal has them"),
         "{said}"
     );
 

@@ -137,6 +137,138 @@ const DAMAGE: &[(&str, &str)] = &[
         "results say wrongly whether their item exists once",
     ),
     (
+        "DELETE FROM payments",
+        "the payments begun: it is missing there",
+    ),
+    (
+        "DELETE FROM payments WHERE line = 0",
+        "one of the payments begun: a line of it is missing",
+    ),
+    (
+        "UPDATE payments SET reserved = NOT reserved WHERE line = 1",
+        "one of the payments begun: another value there of lines",
+    ),
+    (
+        "UPDATE payments SET quantity = 2 WHERE line = 1",
+        "one of the payments begun: another value there of lines",
+    ),
+    (
+        "UPDATE payments SET hold_until = hold_until + interval '1s'",
+        "one of the payments begun: another value there of the end of its hold",
+    ),
+    (
+        "UPDATE payments SET held_until = held_until + interval '1s'",
+        "one of the payments begun: another value there of the end that was told",
+    ),
+    (
+        "UPDATE payments SET begun_at = begun_at + interval '1s'",
+        "one of the payments begun: another value there of its time",
+    ),
+    (
+        "UPDATE purchases SET payment_ref = 'other' WHERE payment_ref = 'payment-3'",
+        "one of the purchases: another value there of payment reference",
+    ),
+    (
+        "UPDATE purchases SET payment_ref = NULL WHERE payment_ref = 'payment-1'",
+        "one of the purchases: another value there of payment reference",
+    ),
+    (
+        "DELETE FROM releases WHERE item_index IS NULL",
+        "one of the checkouts given back: it is missing there",
+    ),
+    (
+        "DELETE FROM releases WHERE item_index IS NOT NULL",
+        "one of the checkouts given back: it is missing there",
+    ),
+    (
+        "UPDATE releases SET quantity = 2 WHERE quantity = 1",
+        "one of the checkouts given back: another value there of",
+    ),
+    (
+        "UPDATE releases SET item_index = NULL, quantity = NULL",
+        "one of the checkouts given back: another value there of",
+    ),
+    (
+        "UPDATE releases SET released_at = released_at + interval '1s'",
+        "one of the checkouts given back: another value there of its time",
+    ),
+    (
+        "DELETE FROM cancellations WHERE restock",
+        "one of the cancellations: it is missing there",
+    ),
+    (
+        "DELETE FROM cancellations WHERE line = 1",
+        "one of the cancellations: another value there of units",
+    ),
+    (
+        "DELETE FROM cancellations WHERE line = 0 AND NOT restock",
+        "one of the cancellations: a line of it is missing",
+    ),
+    (
+        "UPDATE cancellations SET restock = NOT restock",
+        "one of the cancellations: another value there of whether they are free again",
+    ),
+    (
+        "UPDATE cancellations SET quantity = 2 WHERE restock",
+        "one of the cancellations: another value there of units",
+    ),
+    (
+        "UPDATE cancellations SET reference = 'other' WHERE restock",
+        "one of the cancellations: another value there of reference",
+    ),
+    (
+        "UPDATE cancellations SET cancelled_at = cancelled_at + interval '1s'",
+        "one of the cancellations: another value there of its time",
+    ),
+    (
+        "DELETE FROM stock_changes WHERE units < 0",
+        "one of the changes of stocks: it is missing there",
+    ),
+    (
+        "UPDATE stock_changes SET units = -units",
+        "one of the changes of stocks: another value there of units added",
+    ),
+    (
+        "UPDATE stock_changes SET reference = 'other' WHERE units > 0",
+        "one of the changes of stocks: another value there of reference",
+    ),
+    (
+        "UPDATE stock_changes SET item_index = 2 WHERE units > 0",
+        "one of the changes of stocks: another value there of item",
+    ),
+    (
+        "UPDATE stock_changes SET item_index = 99 WHERE units > 0",
+        "changes the stock of what is no pool",
+    ),
+    (
+        "UPDATE stock_changes SET changed_at = changed_at + interval '1s'",
+        "one of the changes of stocks: another value there of its time",
+    ),
+    (
+        "DELETE FROM sale_changes WHERE change = 'resumed'",
+        "one of the changes of sales: it is missing there",
+    ),
+    (
+        "UPDATE sale_changes SET change = 'paused' WHERE change = 'opened'",
+        "one of the changes of sales: another value there of what is changed",
+    ),
+    (
+        "UPDATE sale_changes SET ended_at = ended_at + interval '1s'",
+        "one of the changes of sales: another value there of its new end",
+    ),
+    (
+        "UPDATE sales SET payment_seconds = 2 WHERE payment_seconds = 1",
+        "one of the sales created: another value there of terms",
+    ),
+    (
+        "UPDATE sales SET purchase_by = 'buyer' WHERE purchase_by = 'shop'",
+        "one of the sales created: another value there of terms",
+    ),
+    (
+        "UPDATE pools SET stock = stock - 1 WHERE item_index = 0 AND sale_id = 4",
+        "item vase: in pools",
+    ),
+    (
         "UPDATE pools SET sold = sold - 1 WHERE sold > 0",
         "in pools",
     ),

@@ -1,5 +1,6 @@
-//! A journal with a record of every kind, and a database that has followed it.
+//! A journal with a record of every kind that a server writes into one, and a database that has followed it.
 
+use std::num::NonZeroI64;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,12 +11,14 @@ use flashsale::reconcile::redis::{RedisOptions, RedisServers, RedisSink};
 use flashsale::reconcile::{Follower, FollowerTools, RecordSource, Sink};
 use flashsale::record::{CatalogueKind, Items, NewItem, Record, SaleTerms};
 use flashsale::sale::{
-    CheckoutOutcome, CheckoutRequest, Engine, EngineOptions, NewCatalogue, NewSale, Recovered,
+    CancelOutcome, CancelRequest, CheckoutOutcome, CheckoutRequest, ConfirmOutcome, ConfirmRequest,
+    ContentsOutcome, Engine, EngineOptions, NewCatalogue, NewSale, PaymentOutcome, Recovered,
+    ReleaseRequest, SaleChange, StockChangeRequest,
 };
 use flashsale::telemetry::SinkGauge;
 use flashsale::types::{
-    CheckoutCode, IdempotencyKey, ItemId, ItemIndex, PaymentTerms, SaleId, ServerAddress,
-    Timestamp, UserId,
+    CheckoutCode, IdempotencyKey, ItemId, ItemIndex, PaymentTerms, PurchaseBy, Reference, SaleId,
+    ServerAddress, Timestamp, UserId,
 };
 
 use crate::postgres_server::{DATABASE, PASSWORD, Postgres, USER};
@@ -70,13 +73,22 @@ pub fn close(engine: &Engine) {
 
 /// What a new sale sells, and how.
 pub fn create(engine: &Engine, catalogue: NewCatalogue<'_>, hold_seconds: u32) -> SaleId {
+    create_paid(engine, catalogue, hold_seconds, PaymentTerms::NONE)
+}
+
+fn create_paid(
+    engine: &Engine,
+    catalogue: NewCatalogue<'_>,
+    hold_seconds: u32,
+    payment: PaymentTerms,
+) -> SaleId {
     let now = engine.clock().now();
     let new = NewSale {
         started_at: now,
         ended_at: now.plus_seconds(31_000_000),
         max_items_per_user: 3,
         hold_seconds,
-        payment: PaymentTerms::NONE,
+        payment,
         catalogue,
     };
     engine
@@ -118,7 +130,7 @@ pub fn sell(engine: &Engine, sale: SaleId, prefix: &str) {
 }
 
 /// Fills the journal in `dir`: a generated sale, a listed one with holds that run out, items that were
-/// announced and abandoned, refusals, and an end.
+/// announced and abandoned, refusals, an end, and one that is paid.
 pub fn fill(dir: &Path) {
     let (engine, clock) = open(dir);
     let generated = NewCatalogue::Generated {
@@ -159,8 +171,102 @@ pub fn fill(dir: &Path) {
     );
     choose(&engine, third, "late", &format!("ITM-{third}-0"));
     engine.close_sale(sale);
-    overtake(&engine, third);
+    let paid = take_orders(&engine, &clock);
+    overtake(&engine, paid);
     close(&engine);
+}
+
+/// Runs a sale that is opened, paused, resumed and put off, and whose payments are confirmed in time, late and not at all. Units are given back,
+/// cancelled, added and taken out.
+fn take_orders(engine: &Engine, clock: &ManualClock) -> SaleId {
+    let items = [("vase", 9), ("bowl", 9), ("print", 1)];
+    let items = items.map(|(id, stock)| new_item(id, "To be paid", stock));
+    let payment = PaymentTerms {
+        seconds: 1,
+        purchase_by: PurchaseBy::Shop,
+    };
+    let sale = create_paid(engine, NewCatalogue::Explicit(items.into()), 0, payment);
+    // The first checkout of a sale says so only where a shop is told of events.
+    let change = SaleChange::Opened;
+    let opened = Record::SaleChanged { sale, change };
+    engine.journal().append(clock.now(), &opened);
+    let basket = |user: &str, items: &[&str]| {
+        let codes = items.iter().map(|item| choose(engine, sale, user, item));
+        codes.flatten().last().expect("all can be chosen")
+    };
+    let pay = |code| match engine.begin_payment(code).outcome {
+        PaymentOutcome::Begun(begun) => begun,
+        _ => panic!("something is free"),
+    };
+    let confirm = |code, payment_ref, late| {
+        let payment_ref = Reference::new(payment_ref).expect("a good reference");
+        let request = ConfirmRequest {
+            code,
+            payment_ref,
+            late,
+        };
+        let outcome = engine.confirm(&request).outcome;
+        assert!(matches!(outcome, ConfirmOutcome::Processed { .. }));
+    };
+
+    // Two want the same print: the second payment goes without it.
+    let [ada, bob] = ["ada", "bob"].map(|user| basket(user, &["vase", "print"]));
+    pay(ada);
+    pay(bob);
+    confirm(ada, "payment-1", false);
+    confirm(bob, "payment-2", false);
+
+    let cleo = basket("cleo", &["bowl", "vase"]);
+    for item in [ItemId::new("bowl").ok(), None] {
+        let request = ReleaseRequest {
+            code: cleo,
+            item,
+            quantity: None,
+        };
+        let outcome = engine.release(&request).outcome;
+        assert!(matches!(outcome, ContentsOutcome::Contents(_)));
+    }
+
+    let [dora, ed] = ["dora", "ed"].map(|user| basket(user, &["bowl", "vase"]));
+    pay(dora);
+    clock.advance_us(1_500_000);
+    assert!(engine.release_expired() > 0, "a payment ran out");
+    confirm(dora, "payment-3", true);
+    pay(ed);
+
+    for (code, item, restock, reference) in [
+        (ada, ItemId::new("print").ok(), true, "refund-1"),
+        (dora, None, false, "refund-1"),
+    ] {
+        let request = CancelRequest {
+            code,
+            item,
+            quantity: None,
+            restock,
+            reference: Reference::new(reference).expect("a good reference"),
+        };
+        let outcome = engine.cancel(&request).outcome;
+        assert!(matches!(outcome, CancelOutcome::Cancelled { .. }));
+    }
+    for (item, units, reference) in [("vase", 4, "delivery-1"), ("bowl", -2, "count-1")] {
+        let request = StockChangeRequest {
+            sale,
+            item: ItemId::new(item).expect("a good id"),
+            units: NonZeroI64::new(units).expect("some"),
+            reference: Reference::new(reference).expect("a good reference"),
+        };
+        engine.change_stock(&request).expect("it can be changed");
+    }
+    let later = clock.now().plus_seconds(31_000_000);
+    for change in [
+        SaleChange::Paused,
+        SaleChange::Resumed,
+        SaleChange::Extended(later),
+    ] {
+        let changed = engine.change_sale(sale, change).expect("it goes on");
+        assert!(changed.is_some());
+    }
+    sale
 }
 
 /// What stands in a journal where a sale was created while the items of the one before it came, and

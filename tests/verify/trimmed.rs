@@ -107,7 +107,7 @@ fn redis_is_compared_with_the_snapshot_and_what_came_after() {
     let (code, said) = verify_with(&place, &[], &redis_too);
     assert_eq!(code, 0, "{said}");
     assert!(
-        said.contains("Redis: 6 sales as the journal has them"),
+        said.contains("Redis: 7 sales as the journal has them"),
         "{said}"
     );
 
