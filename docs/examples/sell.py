@@ -3,9 +3,11 @@
 sell.py ADDRESS ADMIN_TOKEN SHOP_TOKEN
 """
 
+import re
 import sys
 import time
 
+import httpx
 from shop import AuthenticatedClient, Client
 from shop.api.administration import admin_cancel, admin_checkout, admin_close, admin_confirm, admin_events, admin_sales
 from shop.api.buying import checkout, checkout_contents, payment, purchase, release
@@ -59,12 +61,34 @@ class Provider:
 provider = Provider()
 
 
+# A payment that is refused so buys nothing.
+FINAL = {"all_items_sold", "checkout_expired", "checkout_not_found", "sale_not_active"}
+
+
+def confirm(code, name, late=False):
+    """Confirms a payment until it is answered. No answer, 503 and 504 do not say whether it was recorded: the same reference asks again."""
+    for attempt in range(8):
+        try:
+            told = admin_confirm.sync(code, client=systems, payment_ref=name, late=late)
+        except httpx.TransportError:
+            told = None
+        if isinstance(told, Purchase):
+            return told
+        if isinstance(told, Error):
+            bought_by_another = told.error == "already_processed" and told.payment_ref
+            if told.error in FINAL or bought_by_another:
+                return told
+        time.sleep(0.1 * 2**attempt)
+    # Neither captured nor voided: the shop goes on with it when it reads the events.
+    raise RuntimeError(f"nobody knows what became of {name}: {told}")
+
+
 def succeeded(code, name):
     """The provider tells that a payment has succeeded: at once, late, or twice."""
-    told = admin_confirm.sync(code, client=systems, payment_ref=name)
+    told = confirm(code, name)
     if isinstance(told, Error) and told.error == "checkout_expired":
         # What is still free of it.
-        told = admin_confirm.sync(code, client=systems, payment_ref=name, late=True)
+        told = confirm(code, name, late=True)
     if isinstance(told, Purchase):
         provider.capture(name, told.total_purchased)
     else:
@@ -147,11 +171,10 @@ for number in own:
 # The systems of the shop follow the events from the place that they have kept: they send out what was purchased, and refund what was cancelled.
 after, sent, paid, closed = "0", [], set(), set()
 while closed != own:
-    events = admin_events.sync(client=systems, after=after, wait=10)
-    assert not isinstance(events, Error), events
-    for event in events:
-        # Kept together with what is done, in one transaction where that can be.
-        after, data = event.id, event.data
+    page = admin_events.sync_detailed(client=systems, after=after, wait=10)
+    assert page.status_code == 200, page
+    for event in page.parsed:
+        data = event.data
         if data.sale_id not in own:
             continue
         if event.type_ == "purchase.completed":
@@ -164,6 +187,8 @@ while closed != own:
             provider.refund(data.ref)
         elif event.type_ == "sale.closed":
             closed.add(data.sale_id)
+    # Kept together with what is done, in one transaction where that can be. A page without events moves on, too.
+    after = re.search(r"[?&]after=(\d+)", page.headers["Link"])[1]
 of_ada = [("ada", "lamp", 1), ("ada", "chair", 1)]
 of_the_others = [("bea", "vase", 2), ("bea", "clock", 1), ("cleo", "vase", 1), ("fay", "poster", 1), ("eve", "frame", 1)]
 assert sent == of_ada + of_the_others, sent

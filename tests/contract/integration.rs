@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::json;
 
 use super::clients::{compile, generate_fetch, generate_python, python, run, typescript};
+use super::lossy::LossyProxy;
 use crate::receiver::{self, SECRET};
 use crate::server::{Server, wait_for};
 
@@ -155,10 +156,13 @@ fn program(name: &str) -> PathBuf {
         .join(name)
 }
 
+/// Runs a program of a shop that loses the first answers to its confirmations.
 fn run_program(place: &Path, command: &mut Command) {
     let mut server = server("[]");
-    let address = format!("http://{}", server.addr());
+    let proxy = LossyProxy::start(server.addr());
+    let address = format!("http://{}", proxy.addr());
     run(place, command.args([&address, ADMIN_TOKEN, SHOP_TOKEN]));
+    assert!(proxy.has_lost(), "confirmations are asked for again");
     assert!(server.terminate().success(), "a clean end");
 }
 

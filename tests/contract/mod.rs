@@ -7,6 +7,7 @@ mod examples;
 mod fuzzing;
 mod integration;
 mod limits;
+mod lossy;
 mod routes;
 
 use crate::client::document;
