@@ -26,7 +26,8 @@ class Receiver(http.server.BaseHTTPRequestHandler):
                 name = (event["source"], event["id"])
                 if name not in known:
                     data = event["data"]
-                    out.write(f"{event['type']} {data['user_id']} {data.get('payment_ref') or data.get('ref') or '-'}\n")
+                    reference = data.get("payment_ref") or data.get("ref") or "-"
+                    out.write(f"{event['type']} {data.get('user_id', '-')} {reference}\n")
                     known.add(name)
         self.answer(204)
 
