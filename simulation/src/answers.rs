@@ -249,9 +249,12 @@ pub(crate) fn purchase(code: &str, told: &Told, ledger: &Ledger) -> Result<(), S
     }
 }
 
-/// Checks the answer to a shop that confirms a payment. One that may come late is not refused for that while the sale goes on.
+/// Checks the answer to a shop that confirms a payment. One that may come late is not refused for that before the sale is closed.
 fn confirmation(code: &str, late: bool, told: &Told, ledger: &Ledger) -> Result<(), String> {
-    let is_over = |code: CheckoutCode| ledger.sales[&code.sale].is_closed;
+    let is_over = |code: CheckoutCode| {
+        let closing = ledger.sales[&code.sale].closing;
+        closing.is_some_and(|closing| closing <= told.newest)
+    };
     if late && told.error() == Some("checkout_expired") && !code.parse().is_ok_and(is_over) {
         return Err("the sale goes on, and it may come late".into());
     }

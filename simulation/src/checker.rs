@@ -121,7 +121,7 @@ pub fn figures(engine: &Engine, ledger: &Ledger) -> Result<(), String> {
 /// Something else is known.
 pub fn expired_lines(engine: &Engine, ledger: &Ledger) -> Result<(), String> {
     for ((id, secret), checkout) in &ledger.checkouts {
-        let is_kept = !ledger.sales[id].is_closed && matches!(checkout.end, Some(End::Expired));
+        let is_kept = !ledger.sales[id].is_closed() && matches!(checkout.end, Some(End::Expired));
         let Some(sale) = engine.sale(*id).filter(|_| is_kept) else {
             continue;
         };

@@ -149,12 +149,20 @@ pub struct Told {
     pub at: u64,
     /// The time by the wall clock.
     pub time: Timestamp,
+    /// The newest record that the process knew then, durable or not.
+    pub newest: Lsn,
     /// Who has answered.
     pub teller: Option<Teller>,
 }
 
 impl Told {
-    fn new(status: u16, body: Bytes, at: u64, time: Timestamp, teller: Option<Teller>) -> Self {
+    fn new(
+        (status, body): (u16, Bytes),
+        at: u64,
+        time: Timestamp,
+        newest: Lsn,
+        teller: Option<Teller>,
+    ) -> Self {
         Self {
             status,
             code: text(&body, "\"code\":\""),
@@ -162,6 +170,7 @@ impl Told {
             body,
             at,
             time,
+            newest,
             teller,
         }
     }
@@ -228,18 +237,19 @@ impl History {
         events.events.len() - 1
     }
 
-    /// Notes the answer to the request at `place`.
+    /// Notes the answer to the request at `place`, of a process whose newest record is `newest`.
     pub fn answer(
         &self,
         place: usize,
-        (status, body): (u16, Bytes),
+        answer: (u16, Bytes),
         time: Timestamp,
+        newest: Lsn,
         teller: Option<Teller>,
     ) {
         let events = &mut *self.0.borrow_mut();
         events.next += 1;
         let at = events.next;
-        events.events[place].told = Some(Told::new(status, body, at, time, teller));
+        events.events[place].told = Some(Told::new(answer, at, time, newest, teller));
     }
 
     /// Returns what `look` makes of all requests so far.

@@ -48,11 +48,19 @@ pub struct Sale {
     has_checkouts: bool,
     /// It takes no checkouts for now.
     pub is_paused: bool,
-    /// It is closed.
-    pub is_closed: bool,
+    /// The record that closed it, once it is closed.
+    pub closing: Option<Lsn>,
     pub(crate) bought: BTreeMap<String, u64>,
     pub(crate) bought_of: BTreeMap<(String, usize), u64>,
     pub(crate) open: BTreeMap<String, u128>,
+}
+
+impl Sale {
+    /// Returns whether it is closed.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.closing.is_some()
+    }
 }
 
 /// A checkout.
@@ -130,12 +138,12 @@ impl Ledger {
                 let mut own = self.checkouts.iter().filter(|((of, _), _)| *of == sale);
                 let is_paid = own.any(|(_, checkout)| checkout.is_paid());
                 let sale = self.sales.get_mut(&sale).ok_or("no such sale")?;
-                check(!sale.is_closed, "a sale is closed twice")?;
+                check(!sale.is_closed(), "a sale is closed twice")?;
                 check(
                     at < sale.terms.ended_at || !is_paid,
                     "a sale is closed at its end while payments are under way",
                 )?;
-                (sale.is_closed, sale.is_paused) = (true, false);
+                (sale.closing, sale.is_paused) = (Some(entry.lsn), false);
                 sale.held.fill(0);
                 Ok(())
             }
@@ -245,7 +253,7 @@ impl Ledger {
             is_opened: false,
             has_checkouts: false,
             is_paused: false,
-            is_closed: false,
+            closing: None,
             bought: BTreeMap::new(),
             bought_of: BTreeMap::new(),
             open: BTreeMap::new(),
@@ -258,7 +266,7 @@ impl Ledger {
 
     fn change(&mut self, id: SaleId, change: SaleChange, at: Timestamp) -> Result<(), String> {
         let sale = self.sales.get_mut(&id).ok_or("no such sale")?;
-        check(!sale.is_closed, "a closed sale is changed")?;
+        check(!sale.is_closed(), "a closed sale is changed")?;
         check(at < sale.terms.ended_at, "a sale is changed behind its end")?;
         match change {
             SaleChange::Opened => {
@@ -292,7 +300,7 @@ impl Ledger {
         at: Timestamp,
     ) -> Result<(), String> {
         let sale = self.sales.get_mut(&id).ok_or("no such sale")?;
-        check(!sale.is_closed, "a stock of a closed sale is changed")?;
+        check(!sale.is_closed(), "a stock of a closed sale is changed")?;
         check(
             at < sale.terms.ended_at,
             "a stock is changed behind the end of the sale",
@@ -326,7 +334,7 @@ impl Ledger {
         at: Timestamp,
     ) -> Result<(), String> {
         let sale = self.sales.get_mut(&code.0).ok_or("no such sale")?;
-        check(!sale.is_closed, "a checkout in a closed sale")?;
+        check(!sale.is_closed(), "a checkout in a closed sale")?;
         check(!sale.is_paused, "a checkout in a paused sale")?;
         check(
             sale.terms.started_at <= at,
@@ -403,7 +411,7 @@ impl Ledger {
         at: Timestamp,
     ) -> Result<(), String> {
         let sale = self.sales.get_mut(&code.0).ok_or("no such sale")?;
-        check(!sale.is_closed, "a purchase in a closed sale")?;
+        check(!sale.is_closed(), "a purchase in a closed sale")?;
         let checkout = self.checkouts.get(&code).ok_or("no such checkout")?;
         let may_be_later = checkout.is_paid() || is_confirmed && sale.terms.payment.seconds > 0;
         check(
@@ -466,7 +474,10 @@ impl Ledger {
         at: Timestamp,
     ) -> Result<(), String> {
         let sale = self.sales.get_mut(&code.0).ok_or("no such sale")?;
-        check(!sale.is_closed, "a purchase of a closed sale is cancelled")?;
+        check(
+            !sale.is_closed(),
+            "a purchase of a closed sale is cancelled",
+        )?;
         let waits = sale.terms.payment.seconds > 0;
         check(
             at < sale.terms.ended_at || waits,
@@ -511,7 +522,7 @@ impl Ledger {
 
     fn expire(&mut self, code: (SaleId, u128), user: &str) -> Result<(), String> {
         let sale = self.sales.get_mut(&code.0).ok_or("no such sale")?;
-        check(!sale.is_closed, "a hold ends behind its sale")?;
+        check(!sale.is_closed(), "a hold ends behind its sale")?;
         let checkout = self.checkouts.get_mut(&code).ok_or("no such checkout")?;
         check(checkout.user == user, "a hold of somebody else")?;
         let is_held = checkout.holds || checkout.paying.is_some();
@@ -536,7 +547,7 @@ impl Ledger {
         at: Timestamp,
     ) -> Result<(), String> {
         let sale = self.sales.get_mut(&code.0).ok_or("no such sale")?;
-        check(!sale.is_closed, "units are given back behind their sale")?;
+        check(!sale.is_closed(), "units are given back behind their sale")?;
         let checkout = self.checkouts.get_mut(&code).ok_or("no such checkout")?;
         check(
             at < sale.terms.ended_at || checkout.is_paid(),

@@ -29,7 +29,7 @@ impl Ledger {
         at: Timestamp,
     ) -> Result<(), String> {
         let sale = self.sales.get_mut(&code.0).ok_or("no such sale")?;
-        check(!sale.is_closed, "a payment in a closed sale")?;
+        check(!sale.is_closed(), "a payment in a closed sale")?;
         check(
             at < sale.terms.ended_at,
             "a payment begins behind the end of the sale",

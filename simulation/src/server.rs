@@ -285,7 +285,8 @@ impl Server {
             let body = body.expect("it cannot fail").to_bytes();
             requests.borrow_mut().retain(|open| open.place != place);
             if vitals.is_alive() {
-                history.answer(place, (status, body), engine.clock().now(), teller);
+                let (now, newest) = (engine.clock().now(), engine.newest_lsn());
+                history.answer(place, (status, body), now, newest, teller);
             }
         };
         let task = self.tasks.spawn_local(self.vitals.clone().work(work));
@@ -307,8 +308,8 @@ impl Server {
             }
             requests.borrow_mut().retain(|open| open.place != place);
             if vitals.is_alive() {
-                let now = engine.clock().now();
-                history.answer(place, (status, body.into()), now, None);
+                let (now, newest) = (engine.clock().now(), engine.newest_lsn());
+                history.answer(place, (status, body.into()), now, newest, None);
             }
         };
         let task = self.tasks.spawn_local(self.vitals.clone().work(work));
