@@ -187,3 +187,10 @@ fn a_client_of_hey_api_buys() {
     );
     compile_and_buy(place.path(), "hey");
 }
+
+/// The schema is that of the specification, in the SDK.
+#[test]
+fn the_schema_of_cloudevents_takes_every_event() {
+    let place = typescript(&scripts().join("events.ts"));
+    compile_and_buy(place.path(), "events");
+}
