@@ -26,6 +26,7 @@ enum Said {
     Sold(&'static str),
     /// And whether the unit is free again.
     Cancelled(&'static str, bool),
+    Closed,
 }
 
 struct Counter {
@@ -74,7 +75,7 @@ impl Counter {
         let mut locked = self.sale.buyers.lock_user(user);
         let buyer = locked.find_or_insert(user);
         let taker = self.sale.taker(buyer);
-        let sold = self.sale.inventory.sell(ITEM, 1, taker);
+        let sold = !self.sale.is_closed() && self.sale.inventory.sell(ITEM, 1, taker);
         if sold {
             locked.shard.buyer(buyer).bought += 1;
             let lsn = self.say(Said::Sold(user));
@@ -96,7 +97,7 @@ impl Counter {
     fn cancel(&self, restock: bool) {
         let mut locked = self.sale.buyers.lock_user("ada");
         let ada = locked.find("ada").expect("she bought");
-        if !locked.shard.cancellations_of(ada).is_empty() {
+        if self.sale.is_closed() || !locked.shard.cancellations_of(ada).is_empty() {
             return;
         }
         let line = ReleasedLine {
@@ -123,11 +124,20 @@ impl Counter {
         *self.under_way.lock() = None;
     }
 
+    fn close(&self) {
+        self.sale.close(Timestamp(1), || self.say(Said::Closed));
+    }
+
     /// Who has the unit when the first `records` of the journal are all there is: nobody and it is free, nobody and it is gone, or somebody.
     fn owner(&self, records: usize) -> Owner {
-        let mut owner = Owner::Free;
+        let (mut owner, mut is_closed) = (Owner::Free, false);
         for &said in &self.journal.lock()[..records] {
+            assert!(!is_closed, "{said:?} behind the end");
             owner = match (owner, said) {
+                (owner, Said::Closed) => {
+                    is_closed = true;
+                    owner
+                }
                 (Owner::Free, Said::Sold(user)) => Owner::User(user),
                 (Owner::User(has), Said::Cancelled(user, restock)) if has == user => {
                     match restock {
@@ -231,6 +241,12 @@ fn somebody_under_another_lock_gets_it_behind_the_record() {
 #[test]
 fn two_cancel_the_same_and_somebody_waits_for_the_unit() {
     race(restocked, restocked, bob_buys);
+}
+
+#[test]
+fn nothing_is_cancelled_or_sold_again_behind_the_end_of_the_sale() {
+    race(restocked, bob_buys, Counter::close);
+    race(restocked, withdrawn, Counter::close);
 }
 
 #[test]
