@@ -266,7 +266,7 @@ const DAMAGE: &[(&str, &str)] = &[
     ),
     (
         "UPDATE pools SET stock = stock - 1 WHERE item_index = 0 AND sale_id = 4",
-        "item vase: in pools",
+        "sale 4: item 0: in pools 2 sold of 11",
     ),
     (
         "UPDATE pools SET sold = sold - 1 WHERE sold > 0",
