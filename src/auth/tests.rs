@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::limits::{AUTH_KEYS_MAX, AUTH_KEYS_TRIED_MAX, GRANTS_MAX, USER_TOKEN_BYTES_MAX};
+#[cfg(feature = "planted")]
 use crate::planted::{Slip, plant};
 use crate::telemetry::TokenRefusal;
 use crate::types::{ItemId, SaleId, Timestamp};
@@ -145,6 +146,7 @@ fn a_public_key_is_no_secret() {
     assert!(!is_confused());
 }
 
+#[cfg(feature = "planted")]
 #[test]
 fn trust_in_the_algorithm_of_a_token_is_noticed() {
     plant(Some(Slip::TrustsTokenAlgorithm));
@@ -152,6 +154,7 @@ fn trust_in_the_algorithm_of_a_token_is_noticed() {
     plant(None);
 }
 
+#[cfg(feature = "planted")]
 #[test]
 fn an_expired_token_that_is_taken_is_noticed() {
     let expired = with("exp", json!(NOW_S - 31));

@@ -62,7 +62,8 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("deadpool_postgres", &["reconcile"]),
     ("tokio_postgres", &["reconcile", "replication"]),
     ("redis", &["reconcile"]),
-    ("ring", &["auth"]),
+    // Of others it is the module of rustls that has this name.
+    ("ring", &["auth", "runtime", "reconcile", "commands", "app"]),
     ("h2", &["replication"]),
     ("prost", &["replication"]),
     ("opentelemetry", &["app", "telemetry"]),
