@@ -32,6 +32,10 @@ const KEPT: &[(u64, &str)] = &[
         77_003_855,
         "a leader in whose place another one led for some milliseconds did not know a code of that one, which it may",
     ),
+    (
+        3_460_988_353_537_716_759,
+        "a late payment was refused by a closing that a crash took back",
+    ),
 ];
 /// Fresh seeds of a test.
 const FRESH: u64 = 2_000;

@@ -43,7 +43,7 @@ impl Engine {
         let buyer = shard.buyer(reference);
         // First, so that a shop that lost its answer learns it even after the sale.
         if let Some(closed) = buyer.closed_checkout(secret) {
-            return match answer_of_closed(closed, request) {
+            return match answer_of_closed(sale, closed, request) {
                 Some(answer) => answer,
                 None => self.confirm_late(sale, &mut shard, reference, request, now),
             };
@@ -143,13 +143,19 @@ fn processed(Sold { lsn, result }: Sold) -> Decision<ConfirmOutcome> {
 
 /// The answer to a code whose checkout is over; `None` where it has expired and a late payment is to be taken.
 fn answer_of_closed(
+    sale: &Sale,
     closed: &ClosedCheckout,
     request: &ConfirmRequest<'_>,
 ) -> Option<Decision<ConfirmOutcome>> {
     let outcome = match &closed.end {
         // Of one from before its lines were kept, or of a closed sale, nothing is known to be sold.
         CheckoutEnd::Expired { lines } if request.late && !lines.is_empty() => return None,
-        CheckoutEnd::Expired { .. } => ConfirmOutcome::CheckoutExpired,
+        CheckoutEnd::Expired { .. } => {
+            // That it is too late also rests on the closing: without that the payment would still be taken.
+            let closing = sale.closing().map(|closing| closing.lsn);
+            let lsn = closing.map_or(closed.lsn, |closing| closing.max(closed.lsn));
+            return Some(Decision::after(lsn, ConfirmOutcome::CheckoutExpired));
+        }
         CheckoutEnd::Processed { token, result } => {
             let (first, result) = (token.payment_ref(), Arc::clone(result));
             let is_same = first == Some(request.payment_ref.as_str());
