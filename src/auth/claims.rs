@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::token::members;
+use super::token::{find, members};
 use crate::limits::GRANTS_MAX;
 use crate::planted::{Slip, is_planted};
 use crate::telemetry::TokenRefusal;
@@ -74,10 +74,7 @@ impl ClaimRules {
     /// A claim is missing that must be there, is of another type, or is not as the rules want it.
     pub fn read(&self, payload: &[u8], now_s: u64) -> Result<Claims, TokenRefusal> {
         let members = members(payload).ok_or(TokenRefusal::Claims)?;
-        let claim = |name: &str| {
-            let mut found = members.iter().filter(|(known, _)| known == name);
-            found.next().map(|(_, value)| value)
-        };
+        let claim = |name: &str| find(&members, name);
         let leeway_s = u64::from(self.leeway_s);
         let expires = claim("exp").map(seconds).transpose()?;
         let expires_s = match expires {

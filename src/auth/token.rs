@@ -50,10 +50,7 @@ fn decoded(part: &str) -> Result<Vec<u8>, TokenRefusal> {
 impl Header {
     fn parse(json: &[u8]) -> Result<Self, TokenRefusal> {
         let members = members(json).ok_or(TokenRefusal::Malformed)?;
-        let member = |name: &str| {
-            let mut found = members.iter().filter(|(known, _)| known == name);
-            found.next().map(|(_, value)| value)
-        };
+        let member = |name: &str| find(&members, name);
         let text = |name: &str| match member(name) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
@@ -85,6 +82,12 @@ fn is_type_of_user_tokens(kind: &str) -> bool {
     let kind = kind.to_ascii_lowercase();
     let kind = kind.strip_prefix("application/").unwrap_or(&kind);
     TYPES.contains(&kind)
+}
+
+/// Returns the member with this name, if there is one.
+pub(super) fn find<'m>(members: &'m [(String, Value)], name: &str) -> Option<&'m Value> {
+    let found = members.iter().find(|(known, _)| known == name);
+    found.map(|(_, value)| value)
 }
 
 /// Returns the members of a JSON object; `None` where it is none, or a name comes twice: two readers could take

@@ -2,6 +2,9 @@
 
 use hyper::header::{AUTHORIZATION, HeaderMap};
 
+use crate::auth::Authority;
+use crate::telemetry::TokenRefusal;
+
 /// The scheme of the `Authorization` header.
 const BEARER: &[u8] = b"bearer ";
 
@@ -29,6 +32,25 @@ impl<'h> Bearer<'h> {
             Some((scheme, token)) if scheme.eq_ignore_ascii_case(BEARER) => Self::Token(token),
             _ => Self::Missing,
         }
+    }
+}
+
+/// Returns the token of a user in `headers`; `None` where there is none.
+///
+/// # Errors
+/// There are several, or it is no text. That is counted by `authority`.
+pub(super) fn user_token<'h>(
+    headers: &'h HeaderMap,
+    authority: &Authority,
+) -> Result<Option<&'h str>, TokenRefusal> {
+    let token = match Bearer::of(headers) {
+        Bearer::Missing => return Ok(None),
+        Bearer::Several => None,
+        Bearer::Token(token) => str::from_utf8(token).ok(),
+    };
+    match token {
+        Some(token) => Ok(Some(token)),
+        None => Err(authority.refuse(TokenRefusal::Malformed)),
     }
 }
 

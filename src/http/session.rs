@@ -1,7 +1,7 @@
 //! `POST /session`
 
 use super::answer::Answer;
-use super::bearer::Bearer;
+use super::bearer::user_token;
 use super::json::{self, write_string, write_time};
 use super::problem::Problem;
 use super::routes::RoutedRequest;
@@ -19,15 +19,12 @@ pub(super) fn exchange(request: &RoutedRequest<'_>) -> Result<Answer, Problem> {
     if let Some(limits) = api.limits_of(request.peer, headers, now_ns) {
         limits.admit(None)?;
     }
-    let token = match Bearer::of(headers) {
-        Bearer::Missing => Err(authority.refuse(TokenRefusal::Missing)),
-        Bearer::Several => Err(authority.refuse(TokenRefusal::Malformed)),
-        Bearer::Token(token) => {
-            str::from_utf8(token).map_err(|_| authority.refuse(TokenRefusal::Malformed))
-        }
-    };
     let now = api.engine.clock().now();
-    let session = token.and_then(|token| authority.exchange(token, now));
+    let token = user_token(headers, authority);
+    let session = token.and_then(|token| match token {
+        Some(token) => authority.exchange(token, now),
+        None => Err(authority.refuse(TokenRefusal::Missing)),
+    });
     let UserSession {
         token,
         user,

@@ -55,6 +55,12 @@ impl Buyer {
         self.open.as_ref().filter(|open| open.secret == secret)
     }
 
+    /// Returns the units in the open checkout.
+    #[must_use]
+    pub fn chosen_units(&self) -> u32 {
+        self.open.as_ref().map_or(0, OpenCheckout::units)
+    }
+
     /// Takes out the checkout with this code, if it has expired. Returns what was in it.
     pub fn take_expired(&mut self, secret: u128) -> Option<Box<[(ItemIndex, u32)]>> {
         let is_it = |closed: &ClosedCheckout| closed.secret == secret;

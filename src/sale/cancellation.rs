@@ -1,7 +1,7 @@
 //! Cancellation: a shop takes units of a purchase back.
 
 use super::baskets::{CheckoutEnd, ClosedCheckout};
-use super::cancelled::{Cancellation, cancelled_units};
+use super::cancelled::{Cancellation, cancelled_units, last_lsn};
 use super::engine::Engine;
 use super::outcome::{CancelOutcome, Decision, SaleDecision};
 use super::sale::Sale;
@@ -57,9 +57,7 @@ impl Engine {
         if let Some(place) = place.filter(|_| !is_planted(Slip::CancelsTwice)) {
             return repeated(sale, request, &sold, kept, place);
         }
-        // What is left of it rests on them.
-        let of_it = kept.iter().filter(|it| it.secret == secret);
-        let last_lsn = of_it.map(|it| it.lsn).fold(closed_lsn, Lsn::max);
+        let last_lsn = last_lsn(kept, secret, closed_lsn);
         let now = self.now();
         if sale.is_over_for_shop(now) {
             return Decision::immediate(CancelOutcome::SaleClosed);

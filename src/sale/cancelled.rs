@@ -77,6 +77,13 @@ pub fn cancelled_units(cancellations: &[Cancellation], secret: u128, item: ItemI
     own.map(|it| it.units_of(item)).sum()
 }
 
+/// Returns the last record that what is left of a purchase rests on: that of its closing, or of its last cancellation.
+#[must_use]
+pub fn last_lsn(cancellations: &[Cancellation], secret: u128, closed_lsn: Lsn) -> Lsn {
+    let own = cancellations.iter().filter(|it| it.secret == secret);
+    own.map(|it| it.lsn).fold(closed_lsn, Lsn::max)
+}
+
 impl BuyerShard {
     /// Returns what was cancelled of this buyer's purchases, in the order of its coming.
     #[must_use]

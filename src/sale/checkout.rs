@@ -154,10 +154,7 @@ impl Engine {
         sale: &Sale,
         wanted: &ItemRequest<'_>,
     ) -> Option<Decision<CheckoutOutcome>> {
-        let max = match sale.inventory.is_single(wanted.item) {
-            true => 1,
-            false => sale.terms.max_items_per_user,
-        };
+        let max = sale.max_quantity(wanted.item);
         if !(1..=max).contains(&wanted.quantity) {
             return Some(Decision::immediate(CheckoutOutcome::QuantityNotAllowed {
                 max,

@@ -98,9 +98,8 @@ impl Engine {
         let rooms_of_items: Vec<u32> = lines.iter().map(room_of).collect();
         let buyer = shard.buyer(reference);
         // Those of the open checkout are the buyer's as well.
-        let chosen = buyer.open.as_ref().map_or(0, |open| open.units());
         let limit = sale.terms.max_items_per_user;
-        let mut room = limit.saturating_sub(buyer.bought + chosen);
+        let mut room = limit.saturating_sub(buyer.bought + buyer.chosen_units());
         let taker = sale.taker(reference);
         let take = |(&(item, quantity), room_of_item): (&_, u32)| {
             let fits = quantity <= room.min(room_of_item) || is_planted(Slip::LateBeyondLimit);

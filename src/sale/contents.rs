@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::baskets::{CheckoutEnd, ClosedCheckout, OpenCheckout};
 use super::buyers::{BuyerRef, BuyerShard};
-use super::cancelled::{Cancellation, cancelled_units};
+use super::cancelled::{Cancellation, cancelled_units, last_lsn};
 use super::engine::Engine;
 use super::outcome::{CheckoutContents, ContentsOutcome, Decision, SaleDecision};
 use super::sale::Sale;
@@ -151,8 +151,7 @@ fn what_became_of(
         }
         CheckoutEnd::Processed { result, .. } => Arc::clone(result),
     };
-    let own = cancellations.iter().filter(|it| it.secret == closed.secret);
-    let lsn = own.map(|it| it.lsn).fold(closed.lsn, Ord::max);
+    let lsn = last_lsn(cancellations, closed.secret, closed.lsn);
     let sold = result.lines.iter().filter(|line| line.sold);
     let lines = sold.map(|line| ReleasedLine {
         item: line.item,

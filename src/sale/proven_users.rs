@@ -48,8 +48,7 @@ pub(super) fn refusal_of_own_limit(
         return (wanted.quantity > limit).then(|| Decision::immediate(exceeded));
     };
     let buyer = locked.shard.buyer(reference);
-    let chosen = buyer.open.as_ref().map_or(0, |open| open.units());
-    let is_over = buyer.bought + chosen + wanted.quantity > limit;
+    let is_over = buyer.bought + buyer.chosen_units() + wanted.quantity > limit;
     is_over.then(|| Decision::after(buyer.last_lsn(), exceeded))
 }
 
@@ -107,12 +106,8 @@ impl Engine {
         if let Some(refusal) = sale.refusal_of_checkouts(|| Ok(())) {
             return Some(Decision::immediate(refusal));
         }
-        let max = match sale.inventory.is_single(wanted.item) {
-            true => 1,
-            false => sale.terms.max_items_per_user,
-        };
         // More than anybody may have is wrong before it is sold out.
-        if wanted.quantity > max {
+        if wanted.quantity > sale.max_quantity(wanted.item) {
             return None;
         }
         let gone = unavailability(sale, wanted)?;

@@ -148,6 +148,14 @@ impl Sale {
         Timestamp(self.ends_at_us.load(Ordering::Acquire))
     }
 
+    /// Returns the most units of an item that one request may ask for, whatever the item's own limit is.
+    pub(super) fn max_quantity(&self, item: ItemIndex) -> u32 {
+        match self.inventory.is_single(item) {
+            true => 1,
+            false => self.terms.max_items_per_user,
+        }
+    }
+
     /// Notes that its end has passed. No payment begins any more, unless the end is moved.
     pub(super) fn pass_end(&self) {
         self.passed_end_us

@@ -75,12 +75,12 @@ pub(in crate::http) fn decide(
     }
     let sale = parameters.optional(Field::SaleId);
     let key = idempotency::key(&request.headers, &mut parameters);
+    let asked = Asked {
+        quantity,
+        sale,
+        key,
+    };
     if let Some(authority) = request.authority {
-        let asked = Asked {
-            quantity,
-            sale,
-            key,
-        };
         return proof::decide_checkout(engine, authority, request, (parameters, asked), watch);
     }
     let (user, item) = parameters.buyer_and_item()?;
@@ -88,23 +88,37 @@ pub(in crate::http) fn decide(
     if request.limits.is_some() && !engine.refuses_everybody(item, sale) {
         request.admit(Some(user.as_str()))?;
     }
-    let request = CheckoutRequest {
-        user,
-        item,
-        quantity,
-        sale,
-        key,
-    };
+    let request = asked.by(user, item);
     let decision = engine.checkout(&request);
     watch.lap(Stage::Decide);
     Ok(decided(decision, &request))
 }
 
 /// What a checkout is asked for, besides its user and item.
+#[derive(Clone, Copy)]
 pub(super) struct Asked<'a> {
     pub(super) quantity: u32,
     pub(super) sale: Option<SaleId>,
     pub(super) key: Option<IdempotencyKey<'a>>,
+}
+
+impl<'a> Asked<'a> {
+    /// Returns the request of `user` for `item`.
+    #[inline]
+    pub(super) fn by(self, user: UserId<'a>, item: ItemId<'a>) -> CheckoutRequest<'a> {
+        let Self {
+            quantity,
+            sale,
+            key,
+        } = self;
+        CheckoutRequest {
+            user,
+            item,
+            quantity,
+            sale,
+            key,
+        }
+    }
 }
 
 /// A decision on `request`, whose sale may have to be loaded first.

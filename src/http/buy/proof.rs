@@ -7,7 +7,7 @@ use hyper::HeaderMap;
 use super::checkout::{self, Asked};
 use super::{Decided, SellRequest};
 use crate::auth::{Authority, Claims};
-use crate::http::bearer::Bearer;
+use crate::http::bearer::user_token;
 use crate::http::parameters::Parameters;
 use crate::http::problem::Problem;
 use crate::http::stopwatch::Stopwatch;
@@ -24,17 +24,13 @@ pub(in crate::http) fn claims(
     headers: &HeaderMap,
     engine: &Engine,
 ) -> Result<Option<Claims>, Problem> {
-    let token = match Bearer::of(headers) {
-        Bearer::Missing if !authority.is_required() => return Ok(None),
-        Bearer::Missing => Err(authority.refuse(TokenRefusal::Missing)),
-        Bearer::Several => Err(authority.refuse(TokenRefusal::Malformed)),
-        Bearer::Token(token) => {
-            str::from_utf8(token).map_err(|_| authority.refuse(TokenRefusal::Malformed))
-        }
-    };
     let now = engine.clock().now();
-    let proven = token.and_then(|token| authority.prove(token, now));
-    proven.map(Some).map_err(Problem::token_refused)
+    let proven = user_token(headers, authority).and_then(|token| match token {
+        Some(token) => authority.prove(token, now).map(Some),
+        None if authority.is_required() => Err(authority.refuse(TokenRefusal::Missing)),
+        None => Ok(None),
+    });
+    proven.map_err(Problem::token_refused)
 }
 
 /// Decides on a checkout whose user is the one that the token proves.
@@ -75,14 +71,7 @@ pub(super) fn decide_checkout(
             (None, None) => return Err(Problem::user_missing()),
         };
         request.admit_proven(user.as_str())?;
-        let request = CheckoutRequest {
-            user,
-            item,
-            quantity,
-            sale,
-            key,
-        };
-        decide_for(engine, &request, claims)
+        decide_for(engine, &asked.by(user, item), claims)
     });
     watch.lap(Stage::Decide);
     match (decided, refusal) {
